@@ -1,0 +1,1 @@
+"""Give one mask, get the whole video."""

@@ -1,0 +1,1 @@
+"""Words every room speaks: types, the segmenter protocol, states, palette, errors; no networks."""

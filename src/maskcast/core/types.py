@@ -1,0 +1,76 @@
+"""The values which cross the rooms, with their shapes in their types.
+
+frame          3 × height × width         RGB, 0..1
+mask           height × width             one object's region
+probs          objects × height × width   soft masks; the background is what they leave of each pixel
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from types import MappingProxyType
+from typing import TypeAlias
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from maskcast.core.errors import PromptError
+
+Frame: TypeAlias = Float[Tensor, "3 height width"]
+Mask: TypeAlias = Bool[Tensor, "height width"]
+LabelMap: TypeAlias = Int64[Tensor, "height width"]
+
+
+@dataclass(frozen=True)
+class Box:
+    """An axis-parallel rectangle in pixels of the frame; (x, y) is its top left corner.
+
+    Raises:
+        PromptError: a number is not finite, or a side is not positive.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def __post_init__(self) -> None:
+        numbers = (self.x, self.y, self.width, self.height)
+        if not all(isfinite(number) for number in numbers):
+            raise PromptError(f"a box needs four finite numbers x,y,width,height, got {numbers}")
+        if self.width <= 0 or self.height <= 0:
+            raise PromptError(
+                f"a box needs a positive width and height, got {self.width:g}×{self.height:g}; "
+                "give it as x,y,width,height"
+            )
+
+
+Prompts: TypeAlias = Mapping[int, Mask | Box]
+"""What a person marked on one frame, by object id."""
+
+NO_PROMPTS: Prompts = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class ObjectMasks:
+    """Soft masks of the objects in one frame; the background is what they leave of each pixel."""
+
+    ids: tuple[int, ...]
+    """Any positive integers, as given."""
+    probs: Float[Tensor, "objects height width"]
+    """0..1; slot i belongs to ids[i]."""
+
+    def label_map(self) -> LabelMap:
+        """Paint object ids by the common rule: the arg-max over background and objects.
+
+        A tie goes to the background, then to the lower slot.
+        """
+        if not self.ids:
+            return torch.zeros(self.probs.shape[-2:], dtype=torch.int64, device=self.probs.device)
+        background = 1 - self.probs.sum(dim=0, keepdim=True)
+        winner = torch.cat([background, self.probs]).argmax(dim=0)
+        ids = torch.tensor((0, *self.ids), dtype=torch.int64, device=self.probs.device)
+        return ids[winner]
