@@ -1,41 +1,13 @@
-"""Which methods there are and how to build each: a plain dictionary, so that "go to definition" works."""
+"""Which methods there are: a plain dictionary, so that "go to definition" works.
+
+A method's folder imports ``Method`` from ``maskcast.methods.method`` and defines ``METHOD``; its line
+below is all the rest of the house needs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from maskcast.methods.method import Method, Progress
 
-import torch
-from torch import Tensor
-
-from maskcast.core.segmenter import VideoSegmenter
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many parts are done, and of how many."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Method:
-    """One published method, as commands and tests see it."""
-
-    title: str
-    """One line: what it is and where it was published."""
-    config: type[Any]
-    """The frozen dataclass of its settings; nested dataclasses are allowed."""
-    build: Callable[..., VideoSegmenter[Any]]
-    """``build(config, tensors, *, device, dtype, progress) -> segmenter``; without tensors (None)
-    the network is seeded: for tests and benchmarks."""
-    tiny: Callable[[], Any]
-    """The smallest config that still runs every part; for the contract tests."""
-    takes_boxes: bool
-    """False: boxes are turned into masks by ``methods.box_start``."""
-    default_weights: str | None = None
-    """Name of the weights that ``--method`` alone takes."""
-    recipes: Mapping[str, Any] = field(default_factory=dict)
-    """Training recipes by name (``maskcast.core.training.Recipe``)."""
-    published: Mapping[str, Any] = field(default_factory=dict)
-    """The authors' files by the name they get here (``maskcast.io.weights.PublishedFile``)."""
-
+__all__ = ["METHODS", "Method", "Progress"]
 
 METHODS: dict[str, Method] = {}
