@@ -1,0 +1,254 @@
+"""Settings: frozen dataclasses, written as JSON and changed by ``NAME=VALUE``.
+
+A setting has a dotted name, ``few_shot_learner.update_steps``; where its last part is unique in the
+config, that part alone will do. Types: bool, int, float, str, Path, Literal, Enum, ``X | None``,
+tuples of these, and nested configs.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from maskcast.core.errors import ConfigError
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a config, as a help text shows it."""
+
+    name: str
+    """Dotted from the outermost config."""
+    type_name: str
+    value: Any
+    description: str
+
+
+def config_to_dict(config: Any) -> dict[str, Any]:
+    """Return the config as plain dictionaries, lists, numbers, strings and None, for JSON."""
+    return {
+        field.name: _plain(getattr(config, field.name))
+        for field in dataclasses.fields(config)
+        if field.init
+    }
+
+
+def config_from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
+    """Rebuild a config that ``config_to_dict`` has written; what is missing takes its default.
+
+    Raises:
+        ConfigError: a name is unknown, or a value does not fit its type or its range.
+    """
+    config: Config = _from_dict(kind, values, "")
+    return config
+
+
+def with_options(config: Config, options: Mapping[str, str]) -> Config:
+    """Return the config with some settings given as text, as a command line has them.
+
+    Raises:
+        ConfigError: a name is unknown or means several settings, or a value does not fit.
+    """
+    for given, text in options.items():
+        name = _full_name(config, given)
+        config = _replaced(config, name.split("."), text, name)
+    return config
+
+
+def settings_of(config: Any) -> Iterator[Setting]:
+    """Yield every setting, nested ones after their dotted name, in order of declaration."""
+    hints, descriptions = _hints(type(config)), _descriptions(type(config))
+    for field in dataclasses.fields(config):
+        if not field.init:
+            continue
+        value = getattr(config, field.name)
+        if _is_config(value):
+            for inner in settings_of(value):
+                yield dataclasses.replace(inner, name=f"{field.name}.{inner.name}")
+        else:
+            description = descriptions.get(field.name, "")
+            yield Setting(field.name, _type_name(hints[field.name]), value, description)
+
+
+def _full_name(config: Any, given: str) -> str:
+    known = [setting.name for setting in settings_of(config)]
+    if given in known:
+        return given
+    endings = [name for name in known if name.endswith(f".{given}")]
+    if len(endings) == 1:
+        return endings[0]
+    if endings:
+        raise ConfigError(f"the option {given} could mean {', '.join(endings)}; give the full name")
+    raise ConfigError(f"there is no option {given!r}; known: {', '.join(known) or 'none'}")
+
+
+def _replaced(config: Any, path: list[str], text: str, name: str) -> Any:
+    first, *rest = path
+    if rest:
+        value = _replaced(getattr(config, first), rest, text, name)
+    else:
+        value = _parsed(_hints(type(config))[first], text, name)
+    return dataclasses.replace(config, **{first: value})
+
+
+def _parsed(hint: Any, text: str, name: str) -> Any:
+    """Read one value from text; the candidates of a union are tried in order."""
+    text = text.strip()
+    for kind in _alternatives(hint):
+        try:
+            return _parsed_as(kind, text)
+        except (ValueError, KeyError):
+            continue
+    raise ConfigError(f"{name} takes {_type_name(hint)}, got {text!r}")
+
+
+_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True} | {
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
+
+
+def _parsed_as(kind: Any, text: str) -> Any:  # noqa: PLR0911 - one line per type
+    if kind is NoneType:
+        return {"none": None}[text.lower()]
+    if kind is bool:
+        return _BOOLEANS[text.lower()]
+    if kind is int:
+        return int(text)
+    if kind in (float, str, Path):
+        return kind(text)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return next(member for member in kind if text in (member.name, str(member.value)))
+    if get_origin(kind) is Literal:
+        return {str(choice): choice for choice in get_args(kind)}[text]
+    if get_origin(kind) is tuple:
+        parts = [part for part in text.strip("()[]").split(",") if part.strip()]
+        kinds = _item_kinds(kind, len(parts))
+        return tuple(_parsed(k, part, "") for k, part in zip(kinds, parts, strict=True))
+    raise ValueError(f"no text form for {kind}")
+
+
+def _from_dict(kind: Any, values: Mapping[str, Any], prefix: str) -> Any:
+    hints = _hints(kind)
+    known = {field.name for field in dataclasses.fields(kind) if field.init}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ConfigError(
+            f"there is no setting {prefix}{unknown[0]} in {kind.__name__}; "
+            f"known: {', '.join(sorted(known))}"
+        )
+    return kind(**{n: _restored(hints[n], value, prefix + n) for n, value in values.items()})
+
+
+def _restored(hint: Any, value: Any, name: str) -> Any:  # noqa: PLR0911 - one line per type
+    for kind in _alternatives(hint):
+        if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
+            return _from_dict(kind, value, name + ".")
+        if get_origin(kind) is tuple and isinstance(value, (list, tuple)):
+            kinds = _item_kinds(kind, len(value))
+            return tuple(_restored(k, v, name) for k, v in zip(kinds, value, strict=True))
+        if get_origin(kind) is Literal and value in get_args(kind):
+            return value
+        if get_origin(kind) in (dict, Mapping) or _is_mapping(kind):
+            return dict(value)
+        if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+        if kind is Path and isinstance(value, str):
+            return Path(value)
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return kind(value)
+        if isinstance(kind, type) and type(value) is kind:
+            return value
+    raise ConfigError(f"{name} takes {_type_name(hint)}, got {value!r}")
+
+
+def _is_mapping(kind: Any) -> bool:
+    origin = get_origin(kind)
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    """The members of a union, None first: it is the strictest to read."""
+    if get_origin(hint) in (Union, UnionType):
+        return tuple(sorted(get_args(hint), key=lambda kind: kind is not NoneType))
+    return (hint,)
+
+
+def _item_kinds(kind: Any, count: int) -> tuple[Any, ...]:
+    kinds = get_args(kind)
+    if len(kinds) == 2 and kinds[1] is Ellipsis:
+        return (kinds[0],) * count
+    if len(kinds) != count:
+        raise ValueError(f"{len(kinds)} values expected, got {count}")
+    return kinds
+
+
+def _plain(value: Any) -> Any:
+    if _is_config(value):
+        return config_to_dict(value)
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if isinstance(value, Path) else value
+
+
+def _is_config(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _type_name(hint: Any) -> str:
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(_type_name(kind) for kind in get_args(hint))
+    if hint is NoneType:
+        return "none"
+    if get_origin(hint) is Literal:
+        return " or ".join(str(choice) for choice in get_args(hint))
+    if get_origin(hint) is tuple:
+        kinds = [kind for kind in get_args(hint) if kind is not Ellipsis]
+        return ",".join(_type_name(kind) for kind in kinds) + (",…" if len(kinds) == 1 else "")
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return " or ".join(str(member.value) for member in hint)
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    return names.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _descriptions(kind: type[object]) -> dict[str, str]:
+    """The string under each field, read from the source; empty where there is no source."""
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if not dataclasses.is_dataclass(base):
+            continue
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
+        except (OSError, TypeError, SyntaxError):
+            continue
+        body = next(node for node in tree.body if isinstance(node, ast.ClassDef)).body
+        for field, text in pairwise(body):
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(field.target, ast.Name)
+                and isinstance(text, ast.Expr)
+                and isinstance(text.value, ast.Constant)
+            ):
+                found[field.target.id] = " ".join(str(text.value.value).split())
+    return found
