@@ -1,1 +1,1 @@
-
+"""Pictures a person looks at: overlays and contact sheets."""

@@ -1,0 +1,36 @@
+"""One colour per object id, the same in label maps, overlays and reports.
+
+The first 22 colours are those of DAVIS. DAVIS continues with near-black greys; here the rule behind
+its first colours goes on instead, so that object 30 can be told from object 31.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+Colour: TypeAlias = tuple[int, int, int]
+"""Red, green and blue, 0..255."""
+
+
+def _bit_colour(index: int) -> Colour:
+    """Spread the bits of ``index`` over the channels, lowest three to the highest bits (VOC)."""
+    channels = [0, 0, 0]
+    for shift in range(8):
+        for channel in range(3):
+            channels[channel] |= (index >> (3 * shift + channel) & 1) << (7 - shift)
+    red, green, blue = (191 if value == 192 else value for value in channels)  # as DAVIS has it
+    return red, green, blue
+
+
+PALETTE: tuple[Colour, ...] = tuple(_bit_colour(index) for index in range(256))
+"""Colour of each value of an 8-bit label map; 0 is the background."""
+
+
+def colour_of(object_id: int) -> Colour:
+    """Return the colour of an object; ids above 255 take the colours of 1..255 in turn."""
+    return PALETTE[0] if object_id == 0 else PALETTE[(object_id - 1) % 255 + 1]
+
+
+def palette_bytes() -> bytes:
+    """Return the palette as an indexed PNG stores it: 256 × 3 bytes."""
+    return bytes(value for colour in PALETTE for value in colour)

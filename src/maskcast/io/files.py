@@ -1,0 +1,104 @@
+"""Files that are whole or absent, and names that stay inside their folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from maskcast.core.errors import DataError, OutputError
+
+LONGEST_NAME = 255
+"""Bytes of one file name on the usual file systems."""
+
+
+@contextmanager
+def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; it takes the place of ``path`` at the end.
+
+    A reader sees the old file or the new one, never half of one. The temporary name ends like
+    ``path``, for writers which look at the extension, and starts with a dot.
+
+    Args:
+        path: the file to be written; its folder is made if need be.
+        sync: wait until the disk has it, for what must survive a power cut.
+
+    Raises:
+        OutputError: the folder cannot be written to, or the disk is full.
+    """
+    temporary = path.with_name(f".{secrets.token_hex(6)}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if sync:
+            _flush_to_disk(temporary)
+        temporary.replace(path)
+        if sync:
+            _flush_to_disk(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _WRITING:
+            raise OutputError(f"cannot write {path}: {_WRITING[error.errno]}") from error
+        raise
+
+
+def write_bytes(path: Path, content: bytes, *, sync: bool = False) -> None:
+    """Write a whole file or none; raises ``OutputError``."""
+    with replacing(path, sync=sync) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str, *, sync: bool = False) -> None:
+    """Write a whole UTF-8 file or none; raises ``OutputError``."""
+    write_bytes(path, content.encode(), sync=sync)
+
+
+def path_inside(folder: Path, name: str, suffix: str = "") -> Path:
+    """Return ``folder/name+suffix`` for a name that came from outside: a frame, a video, an object.
+
+    Raises:
+        DataError: the name is empty, hidden, absolute, leads elsewhere, holds control characters,
+            or is too long for a file system.
+    """
+    shown = repr(name if len(name) <= 60 else name[:57] + "...")
+    if not name or name.startswith("."):
+        raise DataError(f"the name {shown} cannot name a file: it is empty or starts with a dot")
+    if "/" in name or "\\" in name or (len(name) > 1 and name[1] == ":"):
+        raise DataError(f"the name {shown} leads out of its folder; names may not hold / or \\")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        raise DataError(f"the name {shown} holds a line break or another control character")
+    length = len(os.fsencode(name + suffix))
+    if length > LONGEST_NAME:
+        raise DataError(
+            f"the name {shown} is {length} bytes long with its ending, "
+            f"more than the {LONGEST_NAME} a file system takes"
+        )
+    return folder / (name + suffix)
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+_WRITING = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "the folder is not writable",
+    errno.EPERM: "the folder is not writable",
+    errno.EROFS: "the disk is read-only",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EEXIST: "a part of the path is a file, not a folder",
+    errno.EISDIR: "there is a folder of that name",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EFBIG: "the file would be too large",
+    errno.EIO: "the disk reports a fault",
+}

@@ -1,0 +1,105 @@
+"""Label maps as PNG: the value of a pixel is the id of its object, 0 is background.
+
+Ids up to 255 are written as indexed PNG in the DAVIS colours, higher ones as 16-bit grey.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Int, Int32
+from PIL import Image
+
+from maskcast.core.errors import DataError, MissingFileError
+from maskcast.core.palette import palette_bytes
+from maskcast.io.files import write_bytes
+
+LabelArray: TypeAlias = Int32[np.ndarray, "height width"]
+
+LARGEST_ID = 65535
+LARGEST_PICTURE = 2**28
+"""Pixels; a file that unpacks to more is taken for a decompression bomb."""
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Open and decode a picture.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: it is not a picture, is damaged, or unpacks to more than ``LARGEST_PICTURE``.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"there is no file {path}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(path)
+            width, height = picture.size
+            if width * height > LARGEST_PICTURE:
+                raise Image.DecompressionBombError
+            picture.load()
+    except Image.DecompressionBombError as error:
+        raise DataError(
+            f"{path} unpacks to more than {LARGEST_PICTURE} pixels; refused as a decompression bomb"
+        ) from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise DataError(f"{path} is not a picture that can be read: {error}") from error
+    return picture
+
+
+def read_label_map(path: Path) -> LabelArray:
+    """Read an indexed, 8-bit or 16-bit grey PNG; its values are ids, unchanged.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: it is not a picture, or painted in colours rather than ids.
+    """
+    picture = open_picture(path)
+    if picture.mode not in ("P", "L", "1", "I", "I;16", "I;16B"):
+        raise DataError(
+            f"{path} holds colours (mode {picture.mode}), not ids; "
+            "a label map is an indexed or a grey PNG"
+        )
+    return np.asarray(picture).astype(np.int32)
+
+
+def write_label_map(
+    path: Path, label_map: Int[np.ndarray, "height width"], *, sync: bool = False
+) -> None:
+    """Write ids as indexed PNG (DAVIS colours), or as 16-bit grey where an id exceeds 255.
+
+    Raises:
+        DataError: an id is negative or above 65535, which no PNG can hold.
+        OutputError: the file cannot be written.
+    """
+    write_bytes(path, encode_label_map(label_map), sync=sync)
+
+
+def encode_label_map(label_map: Int[np.ndarray, "height width"]) -> bytes:
+    """Return the PNG file that ``write_label_map`` writes."""
+    smallest, largest = int(label_map.min(initial=0)), int(label_map.max(initial=0))
+    if smallest < 0 or largest > LARGEST_ID:
+        wrong = smallest if smallest < 0 else largest
+        raise DataError(f"the id {wrong} does not fit into a PNG; ids go from 0 to {LARGEST_ID}")
+    if largest <= 255:
+        picture = Image.fromarray(label_map.astype(np.uint8))
+        picture.putpalette(palette_bytes())
+    else:
+        picture = Image.fromarray(label_map.astype(np.uint16))
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", compress_level=4)
+    return buffer.getvalue()
+
+
+def resize_label_map(
+    label_map: Int[np.ndarray, "height width"], size: tuple[int, int]
+) -> LabelArray:
+    """Resize to ``size`` (height, width) by the nearest pixel centre; ids are never mixed."""
+    height, width = size
+    rows = (np.arange(height) + 0.5) * label_map.shape[0] / height
+    columns = (np.arange(width) + 0.5) * label_map.shape[1] / width
+    return label_map[np.ix_(rows.astype(np.intp), columns.astype(np.intp))].astype(np.int32)
