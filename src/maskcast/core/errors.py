@@ -69,3 +69,11 @@ class PartialResultError(MaskcastError):
     """Part of the work was done and kept; the rest was not."""
 
     exit_code = 4
+
+
+class StateError(DataError):
+    """A saved state is damaged, or belongs to another method or other settings."""
+
+
+class DeviceMemoryError(MaskcastError, RuntimeError):
+    """The device has no room for what was asked."""

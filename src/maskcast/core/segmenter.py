@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Protocol, TypeVar, runtime_checkable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-from maskcast.core.types import NO_PROMPTS, Frame, ObjectMasks, Prompts
+import torch
+from torch import Tensor
+
+from maskcast.core.errors import FrameError, MaskShapeError, PromptError
+from maskcast.core.overlap import read_ahead
+from maskcast.core.types import NO_PROMPTS, Box, Frame, ObjectMasks, Prompts
 
 State = TypeVar("State")
 
@@ -33,13 +40,114 @@ class VideoSegmenter(Protocol[State]):
         ...
 
 
+@dataclass(frozen=True)
+class Step(Generic[State]):
+    """One segmented frame, and all that is needed to go on from it."""
+
+    frame_index: int
+    frame: Frame
+    masks: ObjectMasks
+    state: State
+    """After this frame: a value, which may be kept, saved, or used to go another way."""
+    decode_seconds: float
+    """What making the frame cost, though it usually overlaps with the step before."""
+    model_seconds: float
+
+
 def segment_video(
     segmenter: VideoSegmenter[State],
     frames: Iterable[Frame],
     prompts: Mapping[int, Prompts],
 ) -> Iterator[ObjectMasks]:
-    """Yield the masks of every frame; ``prompts`` are by frame index, from 0."""
-    state = segmenter.start()
-    for frame_index, frame in enumerate(frames):
-        state, found = segmenter.step(state, frame, prompts.get(frame_index, NO_PROMPTS))
-        yield found
+    """Yield the masks of every frame; ``prompts`` are by frame index, from 0.
+
+    Frames are read one by one while the frame before is segmented, so memory does not grow with
+    the video, and a camera will do as well as a file.
+
+    Raises:
+        FrameError: a frame differs in size from those before it.
+        PromptError: a prompt does not fit its frame (``MaskShapeError``: in size).
+    """
+    for step in segment_steps(segmenter, frames, prompts):
+        yield step.masks
+
+
+def segment_steps(
+    segmenter: VideoSegmenter[State],
+    frames: Iterable[Frame],
+    prompts: Mapping[int, Prompts],
+    *,
+    state: State | None = None,
+    first_frame: int = 0,
+) -> Iterator[Step[State]]:
+    """Yield every frame with its masks, the state after it, and what it cost.
+
+    Args:
+        segmenter: any method.
+        frames: the frames from ``first_frame`` on.
+        prompts: by frame index in the whole video.
+        state: the state before ``first_frame``, to go on with; else a fresh one.
+        first_frame: index of the first frame given.
+
+    Raises:
+        FrameError: a frame differs in size from those before it.
+        PromptError: a prompt does not fit its frame (``MaskShapeError``: in size).
+    """
+    state = segmenter.start() if state is None else state
+    size: torch.Size | None = None
+    for frame_index, (frame, decode_seconds) in enumerate(read_ahead(frames), first_frame):
+        size = size or frame.shape
+        if frame.shape != size:
+            raise FrameError(
+                f"frame {frame_index} is {_size(frame)} but those before it are "
+                f"{size[-2]}×{size[-1]}; give a video of one size"
+            )
+        given = prompts.get(frame_index, NO_PROMPTS)
+        check_prompts(given, frame, frame_index)
+        began = time.perf_counter()
+        state, masks = segmenter.step(state, frame, given)
+        _wait_for(masks.probs)
+        model_seconds = time.perf_counter() - began
+        yield Step(frame_index, frame, masks, state, decode_seconds, model_seconds)
+
+
+def check_prompts(prompts: Prompts, frame: Frame, frame_index: int) -> None:
+    """Refuse prompts which no method could follow.
+
+    Raises:
+        MaskShapeError: a mask and the frame differ in size.
+        PromptError: an id is not positive, a mask is empty, two masks overlap, or a box lies
+            outside the frame.
+    """
+    height, width = frame.shape[-2:]
+    taken: Tensor | None = None
+    for object_id, prompt in prompts.items():
+        what = f"object {object_id} on frame {frame_index}"
+        if object_id < 1:
+            raise PromptError(f"ids of objects are 1 or more, got {object_id} on {frame_index=}")
+        if isinstance(prompt, Box):
+            outside = prompt.x >= width or prompt.y >= height
+            if outside or prompt.x + prompt.width <= 0 or prompt.y + prompt.height <= 0:
+                raise PromptError(f"the box of {what} lies outside the {_size(frame)} frame")
+            continue
+        if prompt.shape != frame.shape[-2:]:
+            raise MaskShapeError(
+                f"the mask of {what} is {_size(prompt)} but the frame is {_size(frame)}; draw it "
+                "on the frame itself, or resize it with maskcast.io.label_maps.resize_label_map"
+            )
+        if not prompt.any():
+            raise PromptError(f"the mask of {what} is empty; mark at least one pixel")
+        mask = prompt.cpu()
+        if taken is not None and (mask & taken).any():
+            raise PromptError(f"the mask of {what} overlaps another one; a pixel has one owner")
+        taken = mask if taken is None else mask | taken
+
+
+def _size(picture: Tensor) -> str:
+    return f"{picture.shape[-2]}×{picture.shape[-1]}"
+
+
+def _wait_for(tensor: Tensor) -> None:
+    """Let an accelerator finish, so that the time measured is the time used."""
+    if tensor.device.type != "cpu":
+        torch.accelerator.synchronize(tensor.device)

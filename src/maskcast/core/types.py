@@ -2,7 +2,7 @@
 
 frame          3 × height × width         RGB, 0..1
 mask           height × width             one object's region
-probs          objects × height × width   soft masks; the background is what they leave of each pixel
+probs          objects × height × width   soft masks; the background is what they leave
 """
 
 from __future__ import annotations

@@ -1,0 +1,47 @@
+"""What to do when an accelerator has no room for all objects of a frame at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+
+from maskcast.core.errors import DeviceMemoryError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+logger = logging.getLogger(__name__)
+
+
+def in_parts(
+    call: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item]
+) -> list[Result]:
+    """Return ``call(items)``, in two halves (and so on) where the memory of the device runs out.
+
+    Args:
+        call: gives one result per item, the same ones whatever is asked together.
+        items: usually the objects of a frame.
+
+    Raises:
+        DeviceMemoryError: there is no room even for one item.
+    """
+    try:
+        return list(call(items))
+    except torch.OutOfMemoryError as error:
+        if len(items) < 2:
+            raise DeviceMemoryError(
+                "the device has no memory for one object at this frame size; use --device cpu, "
+                "or a smaller video"
+            ) from error
+    torch.cuda.empty_cache()  # out here the failed call's tensors are gone
+    middle = len(items) // 2
+    logger.warning(
+        "the device has no memory for %d objects at once; going on with %d and %d",
+        len(items),
+        middle,
+        len(items) - middle,
+    )
+    return in_parts(call, items[:middle]) + in_parts(call, items[middle:])

@@ -1,0 +1,125 @@
+"""Reading and writing beside the computation: two threads with short queues."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class _Made(Generic[Item]):
+    item: Item
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Ended:
+    error: BaseException | None
+
+
+def read_ahead(
+    items: Iterable[Item], *, depth: int = 4
+) -> Generator[tuple[Item, float], None, None]:
+    """Yield each item with the seconds it took to make; a thread makes the next ``depth`` ones.
+
+    What goes wrong in the thread is raised here, after the items before it.
+    """
+    ready: queue.Queue[_Made[Item] | _Ended] = queue.Queue(maxsize=depth)
+    stop = threading.Event()
+    reader = threading.Thread(
+        target=_read, args=(items, ready, stop), name="maskcast-reader", daemon=True
+    )
+    reader.start()
+    try:
+        while isinstance(made := ready.get(), _Made):
+            yield made.item, made.seconds
+        if made.error is not None:
+            raise made.error
+    finally:
+        stop.set()
+        while not ready.empty():  # a reader waiting for room sees the stop
+            ready.get_nowait()
+        reader.join(timeout=1)  # a camera may never return
+
+
+def _read(
+    items: Iterable[Item], ready: queue.Queue[_Made[Item] | _Ended], stop: threading.Event
+) -> None:
+    try:
+        began = time.perf_counter()
+        for item in items:
+            ready.put(_Made(item, time.perf_counter() - began))
+            if stop.is_set():
+                return
+            began = time.perf_counter()
+        ended = _Ended(None)
+    except BaseException as error:  # handed to the thread that asked
+        ended = _Ended(error)
+    ready.put(ended)
+
+
+class InBackground:
+    """Runs jobs one after another in a thread of its own, in the order they came.
+
+    The first job that fails stops all later ones; its error is raised by the next call.
+    Use it in a ``with`` block: leaving the block waits for the jobs.
+    """
+
+    def __init__(self, *, depth: int = 8, name: str = "maskcast-writer") -> None:
+        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(maxsize=depth)
+        self._error: BaseException | None = None
+        self._busy_seconds = 0.0
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+
+    @property
+    def busy_seconds(self) -> float:
+        """Time spent in jobs so far."""
+        return self._busy_seconds
+
+    def __enter__(self) -> InBackground:
+        self._thread.start()
+        return self
+
+    def do(self, job: Callable[[], None]) -> None:
+        """Hand over a job; waits while the queue is full. Raises what an earlier job raised."""
+        self._raise()
+        self._jobs.put(job)
+
+    def finish(self) -> None:
+        """Wait for every job so far. Raises what one of them raised."""
+        self._jobs.join()
+        self._raise()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._jobs.put(None)
+        self._thread.join()
+        if error is None:
+            self._raise()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            began = time.perf_counter()
+            try:
+                if self._error is None:
+                    job()
+            except BaseException as error:  # handed to the thread that asked
+                self._error = error
+            finally:
+                self._busy_seconds += time.perf_counter() - began
+                self._jobs.task_done()
