@@ -263,7 +263,7 @@ def _load_pickle(file: BinaryIO) -> tuple[Any, dict[str, _Storage]]:
     for operations, (opcode, argument, _) in enumerate(pickletools.genops(file)):
         if opcode.name in _ODD_OPCODES:
             raise WeightsError(f"its pickle uses {opcode.name}, which no checkpoint needs")
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > operations:
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > operations:
             raise WeightsError("its pickle claims more objects than it has")
         if file.tell() - start > LARGEST_PICKLE:
             raise WeightsError(f"its pickle is longer than {LARGEST_PICKLE} bytes")

@@ -1,0 +1,173 @@
+"""Fetch one file from a path, an http(s) address or Google Drive: whole, verified, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from html.parser import HTMLParser
+from http.cookiejar import CookieJar
+from pathlib import Path
+from typing import BinaryIO
+
+from maskcast.core.errors import MissingFileError, WeightsError
+from maskcast.io.files import replacing
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes that have come and the bytes expected, if the server says."""
+
+DRIVE = "https://drive.usercontent.google.com/download"
+_DRIVE_ID = re.compile(r"[A-Za-z0-9_-]{20,}")
+_CHUNK = 2**18
+_LARGEST_PAGE = 2**20
+_TIMEOUT = 60.0
+
+
+def download(
+    source: str | Path,
+    target: Path,
+    *,
+    sha256: str | None = None,
+    progress: Progress | None = None,
+    drive: str = DRIVE,
+) -> str:
+    """Copy ``source`` to ``target`` and return its SHA-256; a failure leaves no file behind.
+
+    Args:
+        source: a path, an http(s) address, ``drive:ID``, or a bare Google Drive id.
+        target: the file to be written.
+        sha256: what the file must hash to, if known.
+        progress: told how far the transfer is.
+        drive: address that serves Google Drive files, for tests.
+
+    Raises:
+        MissingFileError: the path does not exist.
+        WeightsError: the server refuses, the transfer breaks off, a web page comes instead of the
+            file, or the hash differs.
+        OutputError: ``target`` cannot be written.
+    """
+    text = str(source)
+    with replacing(target, sync=True) as temporary, temporary.open("wb") as file:
+        if isinstance(source, Path) or Path(text).expanduser().is_file():
+            found = _copy_file(Path(text).expanduser(), file, progress)
+        elif text.lower().startswith(("http://", "https://")):
+            found = _fetch(text, file, progress, urllib.request.build_opener())
+        elif drive_id := _drive_id(text):
+            found = _fetch_from_drive(drive, drive_id, file, progress)
+        else:
+            raise MissingFileError(
+                f"there is no file {text}, and it is neither an http(s) address nor a Drive id"
+            )
+        if sha256 is not None and found != sha256.lower():
+            raise WeightsError(
+                f"{text} is not the file expected: its SHA-256 is {found}, "
+                f"but it should be {sha256.lower()}; nothing was kept"
+            )
+    return found
+
+
+def _drive_id(text: str) -> str | None:
+    bare = text.removeprefix("drive:")
+    return bare if _DRIVE_ID.fullmatch(bare) else None
+
+
+def _copy_file(path: Path, file: BinaryIO, progress: Progress | None) -> str:
+    if not path.is_file():
+        raise MissingFileError(f"there is no file {path}")
+    with path.open("rb") as source:
+        return _copy(source, file, path.stat().st_size, progress)
+
+
+def _copy(source: BinaryIO, file: BinaryIO, size: int | None, progress: Progress | None) -> str:
+    digest = hashlib.sha256()
+    done = 0
+    while chunk := source.read(_CHUNK):
+        file.write(chunk)
+        digest.update(chunk)
+        done += len(chunk)
+        if progress is not None:
+            progress(done, size)
+    if size is not None and done != size:
+        raise http.client.IncompleteRead(b"", size - done)
+    return digest.hexdigest()
+
+
+def _fetch(
+    address: str, file: BinaryIO, progress: Progress | None, opener: urllib.request.OpenerDirector
+) -> str:
+    """Write what an address serves to ``file``; a web page is an error."""
+    try:
+        with opener.open(_request(address), timeout=_TIMEOUT) as response:
+            if _is_page(response):
+                raise WeightsError(
+                    f"{address} sent a web page, not a file; open it in a browser, "
+                    "download the file there, and give its path"
+                )
+            length = response.headers.get("Content-Length")
+            return _copy(response, file, int(length) if length else None, progress)
+    except urllib.error.HTTPError as error:
+        raise WeightsError(f"{address} cannot be had: {error.code} {error.reason}") from error
+    except http.client.IncompleteRead as error:
+        raise WeightsError(f"the transfer of {address} broke off; try again") from error
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
+        raise WeightsError(f"{address} cannot be reached: {error}") from error
+
+
+def _fetch_from_drive(drive: str, drive_id: str, file: BinaryIO, progress: Progress | None) -> str:
+    """Google Drive asks for a confirmation before large files; its form says how to give it."""
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    query = urllib.parse.urlencode({"id": drive_id, "export": "download"})
+    address = f"{drive}?{query}"
+    page = _page_at(address, opener)
+    if page is not None:
+        form = _DriveForm()
+        form.feed(page)
+        if not form.fields:
+            raise WeightsError(
+                f"Google Drive sent a page instead of the file {drive_id}: it is missing, private, "
+                "or was asked for too often; download it in a browser and give its path"
+            )
+        action = urllib.parse.urljoin(address, form.action or drive)
+        address = f"{action}?{urllib.parse.urlencode(form.fields)}"
+    return _fetch(address, file, progress, opener)
+
+
+def _page_at(address: str, opener: urllib.request.OpenerDirector) -> str | None:
+    """Return the web page at an address, or None if a file is served there."""
+    try:
+        with opener.open(_request(address), timeout=_TIMEOUT) as response:
+            if not _is_page(response):
+                return None
+            return str(response.read(_LARGEST_PAGE).decode("utf-8", "replace"))
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
+        raise WeightsError(f"Google Drive cannot be reached: {error}") from error
+
+
+def _is_page(response: http.client.HTTPResponse) -> bool:
+    declared = "text/html" in response.headers.get("Content-Type", "")
+    head = response.peek(64).lstrip().lower()
+    return declared or head.startswith((b"<!doctype html", b"<html"))
+
+
+def _request(address: str) -> urllib.request.Request:
+    return urllib.request.Request(address, headers={"User-Agent": "maskcast"})
+
+
+class _DriveForm(HTMLParser):
+    """The hidden fields and the target of the form that asks for a confirmation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action = ""
+        self.fields: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.action = found.get("action", "")
+        if tag == "input" and found.get("type") == "hidden" and "name" in found:
+            self.fields[found["name"]] = found.get("value", "")
