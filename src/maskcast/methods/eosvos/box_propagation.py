@@ -1,0 +1,74 @@
+"""Hand the box of the previous frame on as proposals for the next."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from maskcast.core.errors import ConfigError
+from maskcast.methods.eosvos.config import Propagation
+
+REACH = 0.1
+"""Each side moves outwards by up to this part of the box's width or height."""
+
+
+def jittered_boxes(
+    boxes: Float[Tensor, "boxes 4"],
+    copies: int,
+    padded_size: tuple[int, int],
+    generator: torch.Generator,
+) -> Float[Tensor, "copies*boxes 4"]:
+    """Return enlarged copies of each box, box by box.
+
+    The paper speaks of random spatial transformations; the published system moves every side
+    outwards by 0 to 10 % and never inwards. Copies are clamped to the padded frame (height,
+    width), not to the frame itself. Draws come from the CPU: x1, y1, x2, y2 of one box, each
+    for all copies.
+    """
+    height, width = padded_size
+    found = []
+    for box in boxes:
+        x1, y1, x2, y2 = box
+        draws = [torch.rand(copies, generator=generator).to(box) for _ in range(4)]
+        reach_x, reach_y = REACH * (x2 - x1), REACH * (y2 - y1)
+        found.append(
+            torch.stack(
+                [
+                    (x1 - reach_x * draws[0]).clamp(0, width),
+                    (y1 - reach_y * draws[1]).clamp(0, height),
+                    (x2 + reach_x * draws[2]).clamp(0, width),
+                    (y2 + reach_y * draws[3]).clamp(0, height),
+                ],
+                dim=1,
+            )
+        )
+    return torch.cat(found)
+
+
+def propagate(
+    proposals: Float[Tensor, "proposals 4"],
+    box: Float[Tensor, "4"],
+    *,
+    mode: Propagation,
+    limit: int,
+    padded_size: tuple[int, int],
+    generator: torch.Generator,
+) -> Float[Tensor, "all 4"]:
+    """Join the proposals of a frame with copies of the previous box (paper, section 3.4).
+
+    Args:
+        proposals: of the proposal network, best first, in pixels of the resized frame.
+        box: of the previous frame, in the same pixels.
+        mode: "extend" keeps the first half of ``limit`` proposals and adds as many copies;
+            "replace" returns ``limit`` copies.
+        limit: proposals per frame.
+        padded_size: height and width of the padded frame.
+        generator: on the CPU.
+    """
+    if mode == "replace":
+        return jittered_boxes(box[None], limit, padded_size, generator)
+    if mode != "extend":
+        raise ConfigError(f"propagation {mode!r} adds no boxes; use 'extend' or 'replace'")
+    half = limit // 2
+    return torch.cat([proposals[:half], jittered_boxes(box[None], half, padded_size, generator)])

@@ -1,0 +1,210 @@
+"""Settings of e-OSVOS; the defaults are those of the published system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from maskcast.core.errors import ConfigError
+
+TrunkName = Literal["resnet10", "resnet18", "resnet34", "resnet50", "resnet101"]
+MaskLoss = Literal["lovasz_hinge", "lovasz_softmax", "bce"]
+RateLevel = Literal["neuron", "tensor", "param", "single"]
+Propagation = Literal["extend", "replace", "off"]
+PropagatedBox = Literal["mask", "detection"]
+Reset = Literal["first_step", "full", "keep"]
+
+
+def _at_least(least: int, **settings: int) -> None:
+    for name, value in settings.items():
+        if value < least:
+            raise ConfigError(f"{name} must be at least {least}, got {value}")
+
+
+def _fraction(**settings: float) -> None:
+    for name, value in settings.items():
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{name} must lie between 0 and 1, got {value}")
+
+
+def _one_of(allowed: object, **settings: object) -> None:
+    names = getattr(allowed, "__args__", ())
+    for name, value in settings.items():
+        if value not in names:
+            raise ConfigError(f"{name} must be one of {', '.join(names)}; got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskRCNNConfig:
+    """The segmentation model of one object: Mask R-CNN with two classes."""
+
+    trunk: TrunkName = "resnet50"
+    trunk_width: int = 64
+    """Channels of the stem; the four stages follow it (torchvision: 64)."""
+    norm: Literal["group", "frozen_bn"] = "group"
+    """Normalisation of the trunk; ``frozen_bn`` is the ablation, its statistics stay fixed."""
+    norm_groups: int = 32
+    train_trunk: bool = True
+    """False leaves trunk and pyramid as they start and adapts the proposal network and heads."""
+    pyramid_channels: int = 256
+    anchor_sizes: tuple[int, ...] = (32, 64, 128, 256, 512)
+    """Side of the anchors on each pyramid level, in pixels of the resized frame."""
+    box_features: int = 1024
+    mask_channels: int = 256
+    box_pool: int = 7
+    mask_pool: int = 28
+    """The masks are twice as large, 56×56."""
+    min_side: int = 800
+    max_side: int = 1333
+    """Frames are resized until the short side reaches min_side or the long side max_side."""
+    pre_nms_train: int = 2000
+    pre_nms_test: int = 1000
+    """Proposals kept per pyramid level before non-maximum suppression."""
+    post_nms_train: int = 2000
+    post_nms_test: int = 1000
+    """Proposals kept per frame after it."""
+    sampled_anchors: int = 256
+    sampled_regions: int = 512
+    """Anchors and regions of interest drawn per frame for the losses."""
+    score_threshold: float = 0.5
+    """Detections must score above it (published under the name ``box_nms_thresh``)."""
+    nms_threshold: float = 0.5
+    detections: int = 1
+    """Boxes kept per frame; only the best is used."""
+    mask_loss: MaskLoss = "lovasz_hinge"
+    legacy_losses: bool = True
+    """True: box losses of 2019 (L1, smooth L1 with beta 1), which the learned rates expect;
+    False: those of today's torchvision (smooth L1 with beta 1/9)."""
+
+    def __post_init__(self) -> None:
+        _one_of(TrunkName, trunk=self.trunk)
+        _one_of(MaskLoss, mask_loss=self.mask_loss)
+        _one_of(Literal["group", "frozen_bn"], norm=self.norm)
+        _at_least(
+            1,
+            trunk_width=self.trunk_width,
+            norm_groups=self.norm_groups,
+            pyramid_channels=self.pyramid_channels,
+            box_features=self.box_features,
+            mask_channels=self.mask_channels,
+            box_pool=self.box_pool,
+            mask_pool=self.mask_pool,
+            min_side=self.min_side,
+            pre_nms_train=self.pre_nms_train,
+            pre_nms_test=self.pre_nms_test,
+            post_nms_train=self.post_nms_train,
+            post_nms_test=self.post_nms_test,
+            sampled_anchors=self.sampled_anchors,
+            sampled_regions=self.sampled_regions,
+            detections=self.detections,
+        )
+        _fraction(score_threshold=self.score_threshold, nms_threshold=self.nms_threshold)
+        if self.max_side < self.min_side:
+            raise ConfigError(
+                f"max_side must not be below min_side, got {self.max_side} and {self.min_side}"
+            )
+        if len(self.anchor_sizes) != 5 or min(self.anchor_sizes) < 1:
+            raise ConfigError(
+                f"anchor_sizes needs five positive sizes, one per level, got {self.anchor_sizes}"
+            )
+        if self.norm == "group" and self.trunk_width % self.norm_groups:
+            raise ConfigError(
+                f"trunk_width must be a multiple of norm_groups, "
+                f"got {self.trunk_width} and {self.norm_groups}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EOSVOSConfig:
+    """How one object is followed through a video."""
+
+    network: MaskRCNNConfig = field(default_factory=MaskRCNNConfig)
+    rate_level: RateLevel = "neuron"
+    """What shares a learned rate: an output neuron, a tensor, nothing, or all parameters."""
+    log_rates: bool = False
+    """The stored rates are logarithms."""
+    inner_steps: int = 10
+    """Fine-tuning steps on the first frame; the paper reports 10, 50 and 100."""
+    inner_batch: int = 3
+    """Copies of the first frame per step; also bounds the frames of an adaptation round."""
+    spatial_augmentation: bool = True
+    """Flip, turn and scale every copy afresh in the fine-tuning on the first frame."""
+    patience: int = 0
+    """Stop fine-tuning when the best loss moved by at most min_improvement over so many steps;
+    0: never."""
+    min_improvement: float = 0.001
+    online_adaptation: bool = False
+    """Fine-tune again every adaptation_interval frames on own masks (OnA)."""
+    adaptation_interval: int = 5
+    adaptation_steps: int = 10
+    adaptation_reset: Reset = "first_step"
+    """Where a round starts: the weights fine-tuned on the first frame, the learned start, or
+    the weights as they are."""
+    mask_threshold: float = 0.5
+    """Probability from which a pixel belongs to the object."""
+    propagation: Propagation = "extend"
+    """Boxes of the previous frame join the proposals, replace them, or are not used."""
+    propagated_box: PropagatedBox = "mask"
+    """Which box is handed on: around the previous mask, or as detected (the paper's wording)."""
+    seed: int = 1
+    micro_batches: bool = False
+    """Fine-tune image by image with the normalisers of the whole batch: equal results, a
+    third of the memory with three images, one more pass through trunk and proposals."""
+    recompute: bool = False
+    """Recompute activations of the trunk in the backward pass: less memory, more time."""
+    autocast: bool = False
+    """Mixed precision in inference; fine-tuning stays in full precision."""
+    objects_at_once: int = 1
+    """Networks kept ready, one object in each; more objects take turns in them."""
+
+    def __post_init__(self) -> None:
+        _one_of(RateLevel, rate_level=self.rate_level)
+        _one_of(Reset, adaptation_reset=self.adaptation_reset)
+        _one_of(Propagation, propagation=self.propagation)
+        _one_of(PropagatedBox, propagated_box=self.propagated_box)
+        _at_least(
+            0,
+            inner_steps=self.inner_steps,
+            adaptation_steps=self.adaptation_steps,
+            patience=self.patience,
+            seed=self.seed,
+        )
+        _at_least(
+            1,
+            inner_batch=self.inner_batch,
+            adaptation_interval=self.adaptation_interval,
+            objects_at_once=self.objects_at_once,
+        )
+        _fraction(mask_threshold=self.mask_threshold)
+
+
+def tiny() -> EOSVOSConfig:
+    """The smallest model that runs every part, for tests."""
+    network = MaskRCNNConfig(
+        trunk="resnet10",
+        trunk_width=8,
+        norm_groups=4,
+        pyramid_channels=8,
+        anchor_sizes=(8, 16, 32, 64, 128),
+        box_features=16,
+        mask_channels=8,
+        box_pool=3,
+        mask_pool=7,
+        min_side=64,
+        max_side=96,
+        pre_nms_train=60,
+        pre_nms_test=40,
+        post_nms_train=40,
+        post_nms_test=20,
+        sampled_anchors=64,
+        sampled_regions=32,
+        score_threshold=0.0,
+    )
+    return EOSVOSConfig(
+        network=network,
+        inner_steps=2,
+        inner_batch=2,
+        online_adaptation=True,
+        adaptation_interval=3,
+        adaptation_steps=1,
+    )

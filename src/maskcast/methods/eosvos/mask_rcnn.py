@@ -1,0 +1,290 @@
+"""Mask R-CNN as torchvision 0.4 computed it in 2019, from today's torchvision modules.
+
+The learned rates belong to the losses of that version. What differs from today is here, one class
+per difference, and nothing else:
+
+    RealStrideAnchors    strides are real numbers (differs on the coarsest level only)
+    FixedLevels          regions go to levels by ⌊4 + log2(√area / 224 + 1e-6)⌋; scales are fixed
+    ProposalNetwork      box loss L1; suppression ordered by raw logits, which do not saturate
+    RegionHeads          box loss smooth L1 with beta 1; mask loss per region
+    FixedScaleTransform  one training scale, so that none is drawn
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.roi_heads import RoIHeads, project_masks_on_boxes
+from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.ops import MultiScaleRoIAlign, batched_nms, clip_boxes_to_image
+from torchvision.ops import remove_small_boxes as large_boxes
+
+from maskcast.methods.eosvos.targets import Target
+
+Features = Mapping[str, Tensor]
+"""Pyramid maps by level name: 0, 1, 2, 3 (strides 4 to 32) and pool (64)."""
+PYRAMID_STRIDES = (4, 8, 16, 32)
+
+
+class FixedScaleTransform(GeneralizedRCNNTransform):  # type: ignore[misc]
+    """Normalise, resize and pad; the same in training and at test time, without a draw."""
+
+    def torch_choice(self, k: Sequence[int]) -> int:
+        return k[-1]
+
+
+class RealStrideAnchors(AnchorGenerator):  # type: ignore[misc]
+    """Anchors whose distance is padded side / cells as a real number.
+
+    The anchors of the last frame size are kept: a video has one.
+    """
+
+    def __init__(self, sizes: tuple[tuple[int, ...], ...], ratios: tuple[tuple[float, ...], ...]):
+        super().__init__(sizes, ratios)
+        self._kept: tuple[object, Tensor] | None = None
+
+    def forward(self, image_list: ImageList, feature_maps: list[Tensor]) -> list[Tensor]:
+        """Return the anchors of every image: level, row, column, ratio."""
+        cells = [tuple(map_.shape[-2:]) for map_ in feature_maps]
+        height, width = image_list.tensors.shape[-2:]
+        like = feature_maps[0]
+        key = (height, width, tuple(cells), like.dtype, like.device)
+        if self._kept is None or self._kept[0] != key:
+            self.set_cell_anchors(like.dtype, like.device)
+            strides = [
+                [like.new_tensor(height / rows), like.new_tensor(width / columns)]
+                for rows, columns in cells
+            ]
+            self._kept = key, torch.cat(self.grid_anchors(cells, strides))
+        return [self._kept[1]] * len(image_list.image_sizes)
+
+
+@dataclass(frozen=True)
+class FixedLevels:
+    """Which pyramid level a region is read from: ⌊4 + log2(√area / 224 + 1e-6)⌋, 2 to 5."""
+
+    canonical_side: int = 224
+
+    def __call__(self, boxes: Sequence[Tensor]) -> Tensor:
+        sides = torch.cat([(box[:, 2:] - box[:, :2]).prod(dim=1) for box in boxes]).sqrt()
+        levels = (4 + (sides / self.canonical_side + 1e-6).log2()).floor()
+        return levels.clamp(2, 5).to(torch.int64) - 2
+
+
+def region_pooling(side: int) -> MultiScaleRoIAlign:
+    """RoIAlign over four levels with fixed scales, not inferred from the first image seen."""
+    levels = [str(level) for level in range(len(PYRAMID_STRIDES))]
+    pooling = MultiScaleRoIAlign(levels, output_size=side, sampling_ratio=2)
+    pooling.scales = [1 / stride for stride in PYRAMID_STRIDES]
+    pooling.map_levels = FixedLevels()
+    return pooling
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What the proposal network says of a batch."""
+
+    objectness: Tensor
+    """Images × anchors, logits."""
+    deltas: Tensor
+    """Images × anchors × 4."""
+    anchors: list[Tensor]
+    proposals: list[Tensor]
+    """By image, best first; no gradient flows through them."""
+
+
+@dataclass(frozen=True)
+class AnchorSample:
+    """Anchors drawn for the losses of one frame."""
+
+    positive: Tensor
+    negative: Tensor
+    """Indices among the anchors."""
+    deltas: Tensor
+    """Of the positive ones, from anchor to object."""
+
+
+class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
+    """Region proposals with the losses and the order of 2019."""
+
+    legacy_losses: bool = True
+
+    def forward(
+        self, images: ImageList, features: Features, targets: Sequence[Target] | None = None
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        outlook = self.propose(images, features)
+        if not self.training or targets is None:
+            return outlook.proposals, {}
+        samples = self.sample(outlook.anchors, targets)
+        count = sum(s.positive.numel() + s.negative.numel() for s in samples)
+        return outlook.proposals, self.losses(outlook, samples, count)
+
+    def propose(self, images: ImageList, features: Features) -> Outlook:
+        maps = list(features.values())
+        logits, deltas = self.head(maps)
+        anchors = self.anchor_generator(images, maps)
+        per_level = [level[0].numel() for level in logits]
+        objectness, deltas = concat_box_prediction_layers(logits, deltas)
+        objectness = objectness.reshape(len(anchors), -1)
+        deltas = deltas.reshape(len(anchors), -1, 4)
+        proposals = self._proposals(
+            objectness.detach(), deltas.detach(), anchors, images.image_sizes, per_level
+        )
+        return Outlook(objectness, deltas, anchors, proposals)
+
+    def _proposals(
+        self,
+        objectness: Tensor,
+        deltas: Tensor,
+        anchors: list[Tensor],
+        sizes: list[tuple[int, int]],
+        per_level: list[int],
+    ) -> list[Tensor]:
+        """The best of each level, decoded, clipped, suppressed level by level, best first."""
+        best = self._get_top_n_idx(objectness, per_level)
+        ends = torch.tensor(per_level, device=best.device).cumsum(0)
+        levels = torch.bucketize(best, ends, right=True)
+        found = []
+        for image, size in enumerate(sizes):
+            chosen = best[image]
+            boxes = self.box_coder.decode(deltas[image, chosen], [anchors[image][chosen]])[:, 0]
+            boxes = clip_boxes_to_image(boxes, size)
+            large = large_boxes(boxes, self.min_size)
+            boxes, logits = boxes[large], objectness[image, chosen][large]
+            kept = batched_nms(boxes, logits, levels[image][large], self.nms_thresh)
+            found.append(boxes[kept[: self.post_nms_top_n()]])
+        return found
+
+    def sample(self, anchors: list[Tensor], targets: Sequence[Target]) -> list[AnchorSample]:
+        """Draw anchors for the losses, from torch's global generator."""
+        labels, matched = self.assign_targets_to_anchors(anchors, list(targets))
+        positive, negative = self.fg_bg_sampler(labels)
+        samples = []
+        for own, boxes, is_positive, is_negative in zip(
+            anchors, matched, positive, negative, strict=True
+        ):
+            index = is_positive.nonzero()[:, 0]
+            deltas = self.box_coder.encode_single(boxes[index], own[index])
+            samples.append(AnchorSample(index, is_negative.nonzero()[:, 0], deltas))
+        return samples
+
+    def losses(
+        self, outlook: Outlook, samples: Sequence[AnchorSample], count: int
+    ) -> dict[str, Tensor]:
+        """Objectness and box loss of these frames over ``count`` sampled anchors."""
+        logits, labels, deltas, truth = [], [], [], []
+        for image, sample in enumerate(samples):
+            index = torch.cat([sample.positive, sample.negative])
+            logits.append(outlook.objectness[image, index])
+            labels.append(torch.arange(len(index), device=index.device) < len(sample.positive))
+            deltas.append(outlook.deltas[image, sample.positive])
+            truth.append(sample.deltas)
+        objectness = F.binary_cross_entropy_with_logits(
+            torch.cat(logits), torch.cat(labels).to(logits[0]), reduction="sum"
+        )
+        distance = F.l1_loss if self.legacy_losses else _smooth_l1_ninth
+        boxes = distance(torch.cat(deltas), torch.cat(truth), reduction="sum")
+        return {"loss_objectness": objectness / count, "loss_rpn_box_reg": boxes / count}
+
+
+def _smooth_l1_ninth(found: Tensor, truth: Tensor, *, reduction: str) -> Tensor:
+    return F.smooth_l1_loss(found, truth, beta=1 / 9, reduction=reduction)
+
+
+@dataclass(frozen=True)
+class RegionSample:
+    """Regions drawn for the losses of one frame."""
+
+    boxes: Tensor
+    labels: Tensor
+    """1 object, 0 background."""
+    matched: Tensor
+    """Index of the ground truth each belongs to."""
+    deltas: Tensor
+
+
+class RegionHeads(RoIHeads):  # type: ignore[misc]
+    """Box and mask heads with the losses of 2019."""
+
+    legacy_losses: bool = True
+    mask_loss: Callable[[Tensor, Tensor], Tensor]
+
+    def forward(
+        self,
+        features: Features,
+        proposals: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        targets: Sequence[Target] | None = None,
+    ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
+        if not self.training or targets is None:
+            detections: tuple[list[dict[str, Tensor]], dict[str, Tensor]]
+            detections = super().forward(features, proposals, image_shapes)
+            return detections
+        samples = self.sample(proposals, targets)
+        regions = sum(len(s.labels) for s in samples)
+        positives = sum(int((s.labels > 0).sum()) for s in samples)
+        return [], self.losses(features, samples, image_shapes, targets, regions, positives)
+
+    def sample(self, proposals: list[Tensor], targets: Sequence[Target]) -> list[RegionSample]:
+        """Draw regions for the losses, from torch's global generator."""
+        found = self.select_training_samples(list(proposals), list(targets))
+        boxes, matched, labels, deltas = found
+        return [RegionSample(*s) for s in zip(boxes, labels, matched, deltas, strict=True)]
+
+    def losses(
+        self,
+        features: Features,
+        samples: Sequence[RegionSample],
+        image_shapes: list[tuple[int, int]],
+        targets: Sequence[Target],
+        regions: int,
+        positives: int,
+    ) -> dict[str, Tensor]:
+        """Class, box and mask loss of these frames over that many regions and positives."""
+        boxes = [sample.boxes for sample in samples]
+        labels = torch.cat([sample.labels for sample in samples])
+        pooled = self.box_head(self.box_roi_pool(features, boxes, image_shapes))
+        class_logits, deltas = self.box_predictor(pooled)
+        positive = (labels > 0).nonzero()[:, 0]
+        own_deltas = deltas.reshape(len(labels), -1, 4)[positive, labels[positive]]
+        truth = torch.cat([sample.deltas for sample in samples])[positive]
+        beta = 1.0 if self.legacy_losses else 1 / 9
+        return {
+            "loss_classifier": F.cross_entropy(class_logits, labels, reduction="sum") / regions,
+            "loss_box_reg": F.smooth_l1_loss(own_deltas, truth, beta=beta, reduction="sum")
+            / regions,
+            "loss_mask": self._mask_losses(features, samples, image_shapes, targets)
+            / max(positives, 1),
+        }
+
+    def _mask_losses(
+        self,
+        features: Features,
+        samples: Sequence[RegionSample],
+        image_shapes: list[tuple[int, int]],
+        targets: Sequence[Target],
+    ) -> Tensor:
+        """The sum over positive regions of their own mask losses."""
+        boxes = [sample.boxes[sample.labels > 0] for sample in samples]
+        labels = torch.cat([sample.labels[sample.labels > 0] for sample in samples])
+        pooled = self.mask_head(self.mask_roi_pool(features, boxes, image_shapes))
+        logits = self.mask_predictor(pooled)
+        truth = torch.cat(
+            [
+                project_masks_on_boxes(
+                    target["masks"], own, sample.matched[sample.labels > 0], logits.shape[-1]
+                )
+                for target, own, sample in zip(targets, boxes, samples, strict=True)
+            ]
+        )
+        if len(labels) == 0:
+            return logits.sum() * 0
+        own_class = logits[torch.arange(len(labels), device=labels.device), labels]
+        return self.mask_loss(own_class, truth).sum()

@@ -1,0 +1,363 @@
+"""The network of one object: frames and masks in, losses or one detection out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.rpn import RPNHead
+from torchvision.models.detection.transform import resize_boxes
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+from torchvision.ops import FrozenBatchNorm2d
+
+from maskcast.core.errors import WeightsError
+from maskcast.core.types import Frame
+from maskcast.methods.eosvos.box_propagation import propagate
+from maskcast.methods.eosvos.config import MaskRCNNConfig, Propagation, TrunkName
+from maskcast.methods.eosvos.mask_loss import MASK_LOSSES
+from maskcast.methods.eosvos.mask_rcnn import (
+    AnchorSample,
+    Features,
+    FixedScaleTransform,
+    ProposalNetwork,
+    RealStrideAnchors,
+    RegionHeads,
+    RegionSample,
+    region_pooling,
+)
+from maskcast.methods.eosvos.names import published_name
+from maskcast.methods.eosvos.targets import Target, make_target
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+CLASSES = 2
+BLOCKS: dict[TrunkName, tuple[type[nn.Module], tuple[int, int, int, int]]] = {
+    "resnet10": (BasicBlock, (1, 1, 1, 1)),
+    "resnet18": (BasicBlock, (2, 2, 2, 2)),
+    "resnet34": (BasicBlock, (3, 4, 6, 3)),
+    "resnet50": (Bottleneck, (3, 4, 6, 3)),
+    "resnet101": (Bottleneck, (3, 4, 23, 3)),
+}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Frames and targets, normalised, resized and padded once."""
+
+    frames: Float[Tensor, "images 3 height width"]
+    sizes: tuple[tuple[int, int], ...]
+    """Height and width of each frame without its padding."""
+    targets: tuple[Target, ...]
+
+    def __getitem__(self, image: int) -> Batch:
+        one = slice(image, image + 1)
+        return Batch(self.frames[one], self.sizes[one], self.targets[one])
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Everything drawn at random for the losses of a batch, and the counts that normalise them."""
+
+    anchors: tuple[AnchorSample, ...]
+    regions: tuple[RegionSample, ...]
+    anchor_count: int
+    region_count: int
+    positive_count: int
+
+    def __getitem__(self, image: int) -> Samples:
+        """The draws of one frame, with the counts of the whole batch."""
+        one = slice(image, image + 1)
+        counts = self.anchor_count, self.region_count, self.positive_count
+        return Samples(self.anchors[one], self.regions[one], *counts)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The best detection in one frame; zeros where there is none."""
+
+    probs: Float[Tensor, "height width"]
+    box: Float[Tensor, "4"]
+    """x1, y1, x2, y2 in pixels of the frame."""
+    score: float
+
+
+class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
+    """Mask R-CNN for one object, with 2019's losses (paper, section 3.1)."""
+
+    config: MaskRCNNConfig
+
+    def published_parameters(self) -> dict[str, nn.Parameter]:
+        """Trainable parameters by published name, in order."""
+        return {
+            published_name(name): parameter
+            for name, parameter in self.named_parameters()
+            if parameter.requires_grad
+        }
+
+    def load_published(self, tensors: Mapping[str, Tensor]) -> None:
+        """Load parameters and buffers by published name; all must be there and fit.
+
+        Raises:
+            WeightsError: names or shapes differ.
+        """
+        own = {published_name(name): value for name, value in self.state_dict().items()}
+        missing, unexpected = sorted(own.keys() - tensors), sorted(tensors.keys() - own.keys())
+        if missing or unexpected:
+            raise WeightsError(
+                f"the weights do not fit this network: {len(missing)} entries are missing"
+                f" ({', '.join(missing[:3])}), {len(unexpected)} are unknown"
+                f" ({', '.join(unexpected[:3])})"
+            )
+        wrong = [name for name, value in own.items() if value.shape != tensors[name].shape]
+        if wrong:
+            raise WeightsError(
+                f"{wrong[0]} is {tuple(tensors[wrong[0]].shape)} in the weights, "
+                f"but this network has {tuple(own[wrong[0]].shape)}"
+            )
+        for name, value in own.items():
+            value.copy_(tensors[name])
+
+    def prepare(
+        self, frames: Sequence[Frame], label_maps: Sequence[Integer[Tensor, "height width"]]
+    ) -> Batch:
+        """Normalise, resize and pad annotated frames for training.
+
+        Raises:
+            PromptError: a label map shows no object.
+        """
+        targets = [make_target(label_map) for label_map in label_maps]
+        images, resized = self.transform(list(frames), targets)
+        return Batch(images.tensors, tuple(images.image_sizes), tuple(resized))
+
+    def losses(
+        self, batch: Batch, samples: Samples | None = None, *, recompute: bool = False
+    ) -> dict[str, Tensor]:
+        """Return the five losses and their sum under ``total``.
+
+        Args:
+            samples: anchors and regions to use; without them they are drawn from torch's
+                global generator.
+            recompute: hold no activations of the trunk for the backward pass.
+        """
+        images = ImageList(batch.frames, list(batch.sizes))
+        features = self._features(batch.frames, recompute=recompute)
+        outlook = self.rpn.propose(images, features)
+        if samples is None:
+            samples = self._draw(outlook.anchors, outlook.proposals, batch.targets)
+        proposal_losses = self.rpn.losses(outlook, samples.anchors, samples.anchor_count)
+        head_losses = self.roi_heads.losses(
+            features,
+            samples.regions,
+            list(batch.sizes),
+            batch.targets,
+            samples.region_count,
+            samples.positive_count,
+        )
+        losses = {**head_losses, **proposal_losses}
+        return {**losses, "total": torch.stack(list(losses.values())).sum()}
+
+    @torch.no_grad()
+    def draw_samples(self, batch: Batch) -> Samples:
+        """Draw what ``losses`` would draw, image by image in memory, without gradients."""
+        anchors, proposals = [], []
+        for image in range(len(batch)):
+            one = batch[image]
+            images = ImageList(one.frames, list(one.sizes))
+            outlook = self.rpn.propose(images, self._features(one.frames))
+            anchors += outlook.anchors
+            proposals += outlook.proposals
+        return self._draw(anchors, proposals, batch.targets)
+
+    def _draw(
+        self, anchors: list[Tensor], proposals: list[Tensor], targets: Sequence[Target]
+    ) -> Samples:
+        own = tuple(self.rpn.sample(anchors, targets))
+        regions = tuple(self.roi_heads.sample(proposals, targets))
+        return Samples(
+            anchors=own,
+            regions=regions,
+            anchor_count=sum(s.positive.numel() + s.negative.numel() for s in own),
+            region_count=sum(len(s.labels) for s in regions),
+            positive_count=sum(int((s.labels > 0).sum()) for s in regions),
+        )
+
+    def _features(self, frames: Tensor, *, recompute: bool = False) -> Features:
+        features: Features
+        if recompute and torch.is_grad_enabled():
+            features = checkpoint(self.backbone, frames, use_reentrant=False)
+        else:
+            features = self.backbone(frames)
+        return features
+
+    @torch.no_grad()
+    def detect(
+        self,
+        frame: Frame,
+        previous_box: Float[Tensor, "4"] | None = None,
+        *,
+        propagation: Propagation = "extend",
+        generator: torch.Generator | None = None,
+    ) -> Detection:
+        """Find the object in a frame.
+
+        Args:
+            previous_box: of the previous frame, in its pixels; None: the object was not seen.
+            propagation: what the previous box does to the proposals.
+            generator: on the CPU, for the propagated boxes.
+        """
+        height, width = frame.shape[-2:]
+        with _evaluating(self):
+            images, _ = self.transform([frame])
+            features = self.backbone(images.tensors)
+            proposals = self.proposals(
+                images, features, (height, width), previous_box, propagation, generator
+            )
+            found, _ = self.roi_heads(features, [proposals], images.image_sizes)
+            found = self.transform.postprocess(found, images.image_sizes, [(height, width)])[0]
+        if len(found["scores"]) == 0:
+            return Detection(frame.new_zeros(height, width), frame.new_zeros(4), 0.0)
+        return Detection(found["masks"][0, 0], found["boxes"][0], float(found["scores"][0]))
+
+    def proposals(
+        self,
+        images: ImageList,
+        features: Features,
+        frame_size: tuple[int, int],
+        previous_box: Tensor | None,
+        propagation: Propagation,
+        generator: torch.Generator | None,
+    ) -> Float[Tensor, "proposals 4"]:
+        """Where to look in a frame, in pixels of the resized frame."""
+        no_proposals = images.tensors.new_zeros(0, 4)
+        if previous_box is None or propagation == "off" or generator is None:
+            found: Tensor = self.rpn(images, features)[0][0]
+            return found
+        replaced = propagation == "replace"
+        return propagate(
+            no_proposals if replaced else self.rpn(images, features)[0][0],
+            resize_boxes(previous_box[None], frame_size, images.image_sizes[0])[0],
+            mode=propagation,
+            limit=self.config.post_nms_test,
+            padded_size=tuple(images.tensors.shape[-2:]),
+            generator=generator,
+        )
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(training)
+
+
+def build_network(config: MaskRCNNConfig) -> ObjectNetwork:
+    """Assemble the network with random parameters, in training mode.
+
+    Random draws come from torch's global generator; seed and fork around the call.
+    """
+    trunk = _trunk(config)
+    channels = config.pyramid_channels
+    backbone = BackboneWithFPN(
+        trunk,
+        {f"layer{stage}": str(stage - 1) for stage in range(1, 5)},
+        [_stage_channels(config) * 2**stage for stage in range(4)],
+        channels,
+    )
+    anchors = RealStrideAnchors(
+        tuple((size,) for size in config.anchor_sizes), ((0.5, 1.0, 2.0),) * 5
+    )
+    network = ObjectNetwork(
+        backbone,
+        _proposal_network(config, anchors),
+        _region_heads(config),
+        FixedScaleTransform(config.min_side, config.max_side, IMAGENET_MEAN, IMAGENET_STD),
+    )
+    network.config = config
+    network.backbone.requires_grad_(config.train_trunk)
+    return network.train()
+
+
+def _proposal_network(config: MaskRCNNConfig, anchors: RealStrideAnchors) -> ProposalNetwork:
+    found = ProposalNetwork(
+        anchors,
+        RPNHead(config.pyramid_channels, anchors.num_anchors_per_location()[0]),
+        fg_iou_thresh=0.7,
+        bg_iou_thresh=0.3,
+        batch_size_per_image=config.sampled_anchors,
+        positive_fraction=0.5,
+        pre_nms_top_n={"training": config.pre_nms_train, "testing": config.pre_nms_test},
+        post_nms_top_n={"training": config.post_nms_train, "testing": config.post_nms_test},
+        nms_thresh=0.7,
+    )
+    found.legacy_losses = config.legacy_losses
+    return found
+
+
+def _region_heads(config: MaskRCNNConfig) -> RegionHeads:
+    channels = config.pyramid_channels
+    found = RegionHeads(
+        region_pooling(config.box_pool),
+        TwoMLPHead(channels * config.box_pool**2, config.box_features),
+        FastRCNNPredictor(config.box_features, CLASSES),
+        fg_iou_thresh=0.5,
+        bg_iou_thresh=0.5,
+        batch_size_per_image=config.sampled_regions,
+        positive_fraction=0.25,
+        bbox_reg_weights=None,
+        score_thresh=config.score_threshold,
+        nms_thresh=config.nms_threshold,
+        detections_per_img=config.detections,
+        mask_roi_pool=region_pooling(config.mask_pool),
+        mask_head=MaskRCNNHeads(channels, (config.mask_channels,) * 4, 1),
+        mask_predictor=MaskRCNNPredictor(config.mask_channels, config.mask_channels, CLASSES),
+    )
+    found.legacy_losses = config.legacy_losses
+    found.mask_loss = MASK_LOSSES[config.mask_loss]
+    return found
+
+
+def _trunk(config: MaskRCNNConfig) -> ResNet:
+    block, layers = BLOCKS[config.trunk]
+    norm = (
+        partial(nn.GroupNorm, config.norm_groups)
+        if config.norm == "group"
+        else partial(FrozenBatchNorm2d, eps=0.0)
+    )
+    trunk = ResNet(block, layers, norm_layer=norm)
+    if config.trunk_width != 64:
+        _rescale(trunk, block, layers, config.trunk_width)
+    return trunk
+
+
+def _rescale(
+    trunk: ResNet, block: type[nn.Module], layers: Sequence[int], width: int
+) -> None:
+    """Give stem and stages another number of channels; torchvision has only 64, 128, …"""
+    trunk.inplanes = width
+    trunk.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
+    trunk.bn1 = trunk._norm_layer(width)
+    for stage, count in enumerate(layers):
+        made = trunk._make_layer(block, width * 2**stage, count, stride=1 if stage == 0 else 2)
+        setattr(trunk, f"layer{stage + 1}", made)
+
+
+def _stage_channels(config: MaskRCNNConfig) -> int:
+    block, _ = BLOCKS[config.trunk]
+    return config.trunk_width * int(block.expansion)
