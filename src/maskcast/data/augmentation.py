@@ -60,7 +60,8 @@ def training_crop(
         size: height and width of the result.
         search_area: side of the patch over side of the box, as a geometric mean.
     """
-    x, y, width, height = _inside_major_area(box, tuple(image.shape[-2:]), size, search_area)
+    frame_size = (image.shape[1], image.shape[2])
+    x, y, width, height = _inside_major_area(box, frame_size, size, search_area)
     rows = _replicated_indices(y, height, image.shape[1])
     columns = _replicated_indices(x, width, image.shape[2])
     scale_x, scale_y = size[1] / width, size[0] / height
@@ -129,7 +130,7 @@ def _resize_bilinear(image: Tensor, size: tuple[int, int]) -> Tensor:
 def _cut_mask_to_size(
     mask: Tensor, area: tuple[int, int, int, int], size: tuple[int, int]
 ) -> Tensor:
-    """Cut and resize in one step: output row i shows row ``floor(i·height / size)`` of the patch."""
+    """Cut and resize in one step: row i of the result is row ``floor(i·height / size)``."""
     x, y, width, height = area
     rows = y + torch.arange(size[0]) * height // size[0]
     columns = x + torch.arange(size[1]) * width // size[1]
@@ -159,7 +160,7 @@ class BoxJitter:
 
 
 def jitter_box(box: Box, jitter: BoxJitter, generator: np.random.Generator) -> Box:
-    """Resize each axis by ``exp(a·n)``, ``n ~ N(0, 1)``, then shift by ``b·u``, ``u ~ U(-½, ½)``."""
+    """Resize each axis by ``exp(a·n)``, ``n ~ N(0, 1)``; shift by ``b·u``, ``u ~ U(-½, ½)``."""
     noise = generator.standard_normal(2)
     width = box.width * exp(jitter.log_size * noise[0])
     height = box.height * exp(jitter.log_size * noise[1])

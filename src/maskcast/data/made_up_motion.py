@@ -1,0 +1,279 @@
+"""How the things in a made-up clip move: smooth paths, affine, perspective and thin-plate motion.
+
+Time is in frames (24 a second) and need not be whole. The world is measured in units of the
+frame's shorter side, its origin in the middle of the frame, x to the right and y down.
+
+    homography   3 × 3   maps points (x, y, 1) of a layer's own square, -1..1, into the world
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import pi
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+Array = NDArray[np.float64]
+
+NODES = 13
+"""Along each side of a layer's patch, the points where the mapping is worked out exactly."""
+
+
+@dataclass(frozen=True)
+class Wave:
+    """A smooth random function of time that is zero at time zero: two sines and a drift."""
+
+    amplitudes: Array
+    rates: Array
+    phases: Array
+    drift: float
+
+    def at(self, time: float) -> float:
+        swing = np.sin(self.rates * time + self.phases) - np.sin(self.phases)
+        return float(self.amplitudes @ swing) + self.drift * time
+
+
+def draw_wave(generator: np.random.Generator, amplitude: float, drift: float = 0.0) -> Wave:
+    """Draw a wave of about this amplitude with periods of one to seven seconds."""
+    rates = 2 * pi / np.exp(generator.uniform(np.log(24), np.log(170), 2))
+    share = generator.uniform(0.3, 1)
+    return Wave(
+        amplitude * np.array([share, 0.5 * (1 - share)]),
+        rates,
+        generator.uniform(0, 2 * pi, 2),
+        float(generator.normal(0, drift)) if drift else 0.0,
+    )
+
+
+@dataclass(frozen=True)
+class Excursion:
+    """A detour that begins and ends smoothly, long enough to leave the frame and to return."""
+
+    begin: float
+    end: float
+    shift: tuple[float, float]
+
+    def at(self, time: float) -> Array:
+        place = np.clip((time - self.begin) / (self.end - self.begin), 0, 1)
+        return np.asarray(np.array(self.shift) * np.sin(pi * place) ** 2)
+
+
+@dataclass(frozen=True)
+class Bending:
+    """Thin-plate splines over a grid of 3 × 3 points that swing about their places."""
+
+    points: Array
+    """9 × 2, in the layer's own square."""
+    amplitude: float
+    rate: float
+    directions: Array
+    """9 × 2, unit vectors."""
+    phases: Array
+    inverse: Array = field(init=False, repr=False)
+    """Of the 12 × 12 interpolation matrix."""
+
+    def __post_init__(self) -> None:
+        count = len(self.points)
+        affine = np.column_stack([np.ones(count), self.points])
+        matrix = np.zeros((count + 3, count + 3))
+        matrix[:count, :count] = _thin_plate_kernel(self.points, self.points)
+        matrix[:count, count:] = affine
+        matrix[count:, :count] = affine.T
+        object.__setattr__(self, "inverse", np.linalg.inv(matrix))
+
+    def at(self, time: float, places: Array) -> Array:
+        """Displacement of ``places`` (n × 2) at a time, none at time zero."""
+        swing = np.sin(self.rate * time + self.phases) - np.sin(self.phases)
+        displacement = self.amplitude * swing[:, None] * self.directions
+        coefficients = self.inverse[:, : len(self.points)] @ displacement
+        kernel = _thin_plate_kernel(places, self.points)
+        count = len(self.points)
+        bent = kernel @ coefficients[:count]
+        return np.asarray(bent + coefficients[count] + places @ coefficients[count + 1 :])
+
+
+def _thin_plate_kernel(places: Array, points: Array) -> Array:
+    """``r² log r``, the kernel that bends a thin plate least."""
+    squared = ((places[:, None] - points[None]) ** 2).sum(axis=-1)
+    return np.asarray(0.5 * squared * np.log(np.maximum(squared, 1e-12)))
+
+
+def draw_bending(generator: np.random.Generator, amplitude: float) -> Bending:
+    """Draw how a layer bends; ``amplitude`` is in units of half its side."""
+    grid = np.array([(x, y) for y in (-0.7, 0.0, 0.7) for x in (-0.7, 0.0, 0.7)])
+    directions = generator.uniform(0, 2 * pi, 9)
+    return Bending(
+        grid + generator.normal(0, 0.05, grid.shape),
+        amplitude,
+        2 * pi / generator.uniform(18, 90),
+        np.column_stack([np.cos(directions), np.sin(directions)]),
+        generator.uniform(0, 2 * pi, 9),
+    )
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Where a layer is at any time."""
+
+    start: tuple[float, float]
+    """Its centre at time zero."""
+    size: float
+    """Half the side of its square at time zero."""
+    turn: float
+    """Its rotation at time zero, in radians."""
+    aspect: float
+    """Width over height of what is drawn in its square, as a factor on x."""
+    path: tuple[Wave, Wave]
+    rotation: Wave
+    zoom: Wave
+    """Of the logarithm of the size."""
+    tilt: tuple[Wave, Wave]
+    """Perspective: how much farther the right and the lower side are than the others."""
+    bending: Bending | None = None
+    excursion: Excursion | None = None
+
+    def centre(self, time: float) -> Array:
+        """Where its centre is in the world."""
+        place = np.array(self.start) + [wave.at(time) for wave in self.path]
+        return place if self.excursion is None else place + self.excursion.at(time)
+
+    def homography(self, time: float) -> Array:
+        x, y = self.centre(time)
+        angle = self.turn + self.rotation.at(time)
+        scale = self.size * np.exp(self.zoom.at(time))
+        cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
+        tilt_x, tilt_y = (np.clip(wave.at(time), -0.45, 0.45) for wave in self.tilt)
+        similarity = np.array(
+            [[cosine * self.aspect, -sine, x], [sine * self.aspect, cosine, y], [0, 0, 1]]
+        )
+        perspective = np.array([[1, 0, 0], [0, 1, 0], [tilt_x, tilt_y, 1]])
+        return np.asarray(similarity @ perspective)
+
+
+def draw_motion(
+    generator: np.random.Generator,
+    *,
+    start: tuple[float, float],
+    size: float,
+    aspect: float,
+    pace: float,
+) -> Motion:
+    """Draw the motion of an object; ``pace`` 1 is a walk, 3 a run."""
+    bends = generator.uniform() < 0.7
+    return Motion(
+        start=start,
+        size=size,
+        turn=float(generator.normal(0, 0.35)),
+        aspect=aspect,
+        path=(
+            draw_wave(generator, 0.22 * pace, 0.004 * pace),
+            draw_wave(generator, 0.10 * pace, 0.002 * pace),
+        ),
+        rotation=draw_wave(generator, generator.uniform(0, 0.5) * pace, 0.003 * pace),
+        zoom=draw_wave(generator, generator.uniform(0, 0.3) * pace),
+        tilt=(
+            draw_wave(generator, generator.uniform(0, 0.2)),
+            draw_wave(generator, generator.uniform(0, 0.2)),
+        ),
+        bending=draw_bending(generator, generator.uniform(0.03, 0.14)) if bends else None,
+    )
+
+
+def draw_camera(generator: np.random.Generator, shake: float) -> Motion:
+    """Draw a hand-held camera that pans, zooms and turns a little."""
+    return Motion(
+        start=(0.0, 0.0),
+        size=1.0,
+        turn=0.0,
+        aspect=1.0,
+        path=(
+            draw_wave(generator, 0.12 * shake, 0.002 * shake),
+            draw_wave(generator, 0.06 * shake),
+        ),
+        rotation=draw_wave(generator, 0.05 * shake),
+        zoom=draw_wave(generator, 0.08 * shake),
+        tilt=(draw_wave(generator, 0.03 * shake), draw_wave(generator, 0.03 * shake)),
+    )
+
+
+def meet(first: Motion, second: Motion, time: float) -> Motion:
+    """Change the drift of ``second`` so that it meets ``first`` at a time."""
+    missing = (first.centre(time) - second.centre(time)) / time
+    path = tuple(
+        Wave(wave.amplitudes, wave.rates, wave.phases, wave.drift + float(more))
+        for wave, more in zip(second.path, missing, strict=True)
+    )
+    return replace(second, path=(path[0], path[1]))
+
+
+def to_pixels(size: tuple[int, int]) -> Array:
+    """The matrix from the world to pixel centres of a frame of this height and width."""
+    unit = min(size)
+    return np.array([[unit, 0, size[1] / 2 - 0.5], [0, unit, size[0] / 2 - 0.5], [0, 0, 1.0]])
+
+
+Patch = tuple[int, int, int, int]
+"""Top, bottom, left and right of a region of the frame, as for a slice."""
+
+
+def patch_of(homography: Array, size: tuple[int, int], margin: float = 1.25) -> Patch | None:
+    """The part of the frame that a layer can touch; None if it is outside or edge-on."""
+    corners = np.array([(x, y, 1.0) for x in (-margin, margin) for y in (-margin, margin)])
+    projected = corners @ homography.T
+    if (projected[:, 2] < 0.05).any():
+        return None
+    points = projected[:, :2] / projected[:, 2:]
+    left, top = np.floor(points.min(axis=0)).astype(int).clip(0)
+    right, bottom = np.ceil(points.max(axis=0)).astype(int) + 1
+    right, bottom = min(int(right), size[1]), min(int(bottom), size[0])
+    if bottom - top < 2 or right - left < 2:
+        return None
+    return int(top), bottom, int(left), right
+
+
+def sampling_grid(
+    homography: Array, patch: Patch, bending: Bending | None = None, time: float = 0.0
+) -> Tensor:
+    """For each pixel of a patch, the place in the layer's own square, as ``grid_sample`` wants it.
+
+    Worked out at ``NODES`` × ``NODES`` points, linear in between.
+
+    Returns:
+        1 × height × width × 2, float32.
+    """
+    top, bottom, left, right = patch
+    x, y = np.meshgrid(np.linspace(left, right - 1, NODES), np.linspace(top, bottom - 1, NODES))
+    pixels = np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
+    places = np.linalg.inv(homography) @ pixels
+    places = (places[:2] / places[2:]).T
+    if bending is not None:
+        places = places - bending.at(time, places)
+    nodes = torch.from_numpy(places.astype(np.float32)).view(1, NODES, NODES, 2)
+    grid = functional.interpolate(
+        nodes.permute(0, 3, 1, 2),
+        size=(bottom - top, right - left),
+        mode="bilinear",
+        align_corners=True,
+    )
+    return grid.permute(0, 2, 3, 1)
+
+
+def spread_out(
+    generator: np.random.Generator, count: int, extent: tuple[float, float], tries: int = 6
+) -> Sequence[tuple[float, float]]:
+    """Draw places within ±extent, each the farthest of some from those before it."""
+    places: list[tuple[float, float]] = []
+    for _ in range(count):
+        candidates = generator.uniform(-1, 1, (tries, 2)) * extent
+        if places:
+            gaps = np.linalg.norm(candidates[:, None] - np.array(places)[None], axis=-1).min(axis=1)
+            x, y = candidates[int(gaps.argmax())]
+        else:
+            x, y = candidates[0]
+        places.append((float(x), float(y)))
+    return places
