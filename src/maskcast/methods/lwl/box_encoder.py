@@ -1,0 +1,61 @@
+"""A first mask encoding from a box, for videos that start without a mask.
+
+boxes      images × 4          x, y, width, height in pixels of the input
+x          images × C × h × w  target-model features of the same images
+encoding   images × D × h × w  takes the place of the scores T_τ(x) in the decoder
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from maskcast.methods.lwl.label_encoder import ResidualBlock
+from maskcast.methods.lwl.target_model import init_fan_out
+from maskcast.nn.resize import resize_bilinear
+
+
+def box_masks(
+    boxes: Float[Tensor, "images 4"], size: tuple[int, int]
+) -> Float[Tensor, "images height width"]:
+    """Draw boxes as ones in an image of zeros: corners and sides truncated, clipped to the image.
+
+    A box that truncation or clipping would leave empty keeps one pixel per axis.
+    """
+    height, width = size
+    corners = boxes.trunc().to(torch.int64)
+    drawn = boxes.new_zeros(len(boxes), height, width)
+    for image, (x, y, box_width, box_height) in zip(drawn, corners.tolist(), strict=True):
+        left, right = _clip(x, box_width, width)
+        top, bottom = _clip(y, box_height, height)
+        image[top:bottom, left:right] = 1
+    return drawn
+
+
+def _clip(start: int, length: int, limit: int) -> tuple[int, int]:
+    first = min(max(start, 0), limit - 1)
+    return first, max(min(start + max(length, 1), limit), first + 1)
+
+
+class BoxEncoder(nn.Module):
+    """Encodes the box together with the features under it (B_θ, section 3.7 of the paper)."""
+
+    def __init__(self, in_channels: int, filters: int, *, width: int) -> None:
+        super().__init__()
+        self.block1 = ResidualBlock(in_channels + 1, width, stride=1)
+        self.block2 = ResidualBlock(width, width, stride=1)
+        self.label = nn.Conv2d(width, filters, 3, padding=1)
+        init_fan_out(self)
+
+    def forward(
+        self,
+        boxes: Float[Tensor, "images 4"],
+        x: Float[Tensor, "images C h w"],
+        image_size: tuple[int, int],
+    ) -> Float[Tensor, "images D h w"]:
+        mask = box_masks(boxes, image_size).to(x.dtype).unsqueeze(1)
+        mask = resize_bilinear(mask, (x.shape[-2], x.shape[-1]))
+        inner = self.block2(self.block1(torch.cat([x, mask], dim=1)))
+        return functional.relu(self.label(inner))

@@ -1,0 +1,216 @@
+"""Settings of LWL; the defaults are those of the paper and of the published ``lwl_stage2``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from typing import Literal
+
+from maskcast.core.errors import ConfigError
+
+
+def _require(right: bool, sentence: str) -> None:
+    if not right:
+        raise ConfigError(sentence)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """What the network is made of."""
+
+    trunk: Literal["resnet18", "resnet34", "resnet50"] = "resnet50"
+    trunk_layout: Literal["mrcnn", "imagenet"] = "mrcnn"
+    """``mrcnn``: BGR 0..255 minus the mean, a bottleneck halves in its first 1×1 convolution;
+    ``imagenet``: RGB with mean and deviation of ImageNet, halved in the 3×3 convolution."""
+    feature_channels: int = 512
+    """C, channels of the target-model features."""
+    filters: int = 16
+    """D, channels of the mask encoding; 1 where the label is the mask itself."""
+    kernel_size: int = 3
+    """K, side of the target model's filters; odd."""
+    label: Literal["learned", "mask"] = "learned"
+    """What the target model is asked to predict: an encoding, or the mask at stride 16."""
+    weight: Literal["learned", "uniform"] = "learned"
+    """How much each element of the label counts in the few-shot loss."""
+    end_to_end: bool = True
+    """Let gradients pass through the learner in training."""
+    label_widths: tuple[int, int, int] = (16, 32, 64)
+    """Channels inside the label encoder."""
+    decoder_widths: tuple[int, int, int, int] = (64, 128, 128, 256)
+    """Channels of the decoder at layer1, layer2, layer3, layer4."""
+    upsampler_width: int = 32
+    """Channels of the decoder between half and full resolution."""
+    initial_kappa: float = 0.01
+    """κ before training; the regulariser's weight is κ²."""
+    box_encoder: bool = False
+    """Whether a first mask can be made from a box."""
+    box_width: int = 64
+    """Channels inside the box encoder."""
+
+    def __post_init__(self) -> None:
+        widths = (*self.label_widths, *self.decoder_widths, self.upsampler_width, self.box_width)
+        _require(
+            min(*widths, self.feature_channels, self.filters) > 0,
+            f"channels must be positive, got {self}",
+        )
+        _require(
+            self.kernel_size > 0 and self.kernel_size % 2 == 1,
+            f"kernel_size must be odd and positive, got {self.kernel_size}",
+        )
+        _require(
+            self.label == "learned" or (self.filters == 1 and self.weight == "uniform"),
+            "with label='mask' filters must be 1 and weight 'uniform', "
+            f"got {self.filters} and {self.weight!r}",
+        )
+        _require(isfinite(self.initial_kappa), f"initial_kappa must be finite, got {self}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryConfig:
+    """Which frames are remembered, and how much each of them counts."""
+
+    size: int = 32
+    """Frames kept; the lowest-weighted one leaves first."""
+    update_rate: float = 0.1
+    """1 - η: share of the newest frame; older ones fade by η per frame."""
+    minimum_first_weight: float = 0.25
+    """Share which annotated frames keep for ever; 0: they fade and leave like any other."""
+    equal_second_weight: bool = False
+    """Let the second frame weigh as much as the first when it enters, rather than η : 1 - η
+    ("lower initial weight")."""
+
+    def __post_init__(self) -> None:
+        _require(self.size >= 1, f"memory size must be at least 1, got {self.size}")
+        _require(
+            0 < self.update_rate < 1,
+            f"update_rate must lie between 0 and 1, got {self.update_rate}",
+        )
+        _require(
+            0 <= self.minimum_first_weight < 1,
+            f"minimum_first_weight must be in 0..1, got {self.minimum_first_weight}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerConfig:
+    """How the target model is fitted to the memory."""
+
+    initial_steps: int = 20
+    """Steepest-descent steps on the frame where an object is given."""
+    update_steps: int = 3
+    """Steps on later frames; 0 freezes the target model."""
+    update_every: int = 1
+    """Run the learner on every n-th frame only."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.initial_steps >= 1,
+            f"initial_steps must be at least 1, got {self.initial_steps}",
+        )
+        _require(
+            self.update_steps >= 0, f"update_steps cannot be negative, got {self.update_steps}"
+        )
+        _require(
+            self.update_every >= 1, f"update_every must be at least 1, got {self.update_every}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropConfig:
+    """The part of the frame that the network sees."""
+
+    size: tuple[int, int] = (480, 832)
+    """Height and width of the network's input."""
+    search_area: float = 5.0
+    """Side of the crop over side of the object, as a geometric mean."""
+    scale_change: tuple[float, float] = (0.95, 1.1)
+    """How much the crop may shrink and grow from one frame to the next."""
+    minimum_mass: float = 100.0
+    """Pixels of probability below which an object counts as out of sight and the crop rests."""
+
+    def __post_init__(self) -> None:
+        _require(min(self.size) >= 32, f"crop size must be at least 32×32, got {self.size}")
+        _require(self.search_area > 0, f"search_area must be positive, got {self.search_area}")
+        low, high = self.scale_change
+        _require(0 < low <= 1 <= high, f"scale_change must enclose 1, got {self.scale_change}")
+        _require(self.minimum_mass > 0, f"minimum_mass must be positive, got {self.minimum_mass}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedConfig:
+    """What trades speed for nothing, or for something."""
+
+    batch_objects: bool = True
+    """Segment the objects of a frame in one call."""
+    share_crop: bool = False
+    """One crop and one trunk pass for all objects of a frame; changes the result."""
+    channels_last: bool = True
+    compile: bool = False
+    """Compile trunk and decoder; pays off after some hundred frames."""
+    autocast: Literal["off", "bfloat16", "float16"] = "off"
+    """Lower precision in the network and in the learner's products; its sums stay float32."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LWLConfig:
+    """Everything that decides a result, apart from the weights."""
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    crop: CropConfig = field(default_factory=CropConfig)
+    speed: SpeedConfig = field(default_factory=SpeedConfig)
+
+
+def ytvos() -> LWLConfig:
+    """Return the settings of the published mask network (parameter set ``ytvos``)."""
+    return LWLConfig()
+
+
+def boxinit() -> LWLConfig:
+    """Return the settings of the published box network (parameter set ``boxinit``)."""
+    return LWLConfig(
+        network=NetworkConfig(box_encoder=True),
+        learner=LearnerConfig(update_steps=5, update_every=5),
+        memory=MemoryConfig(update_rate=0.2, minimum_first_weight=0.0, equal_second_weight=True),
+    )
+
+
+def small() -> LWLConfig:
+    """Return the settings of ``lwl-small``, for laptops: a ResNet-18 and a narrow decoder."""
+    return LWLConfig(
+        network=NetworkConfig(
+            trunk="resnet18",
+            trunk_layout="imagenet",
+            feature_channels=256,
+            decoder_widths=(32, 64, 96, 96),
+            upsampler_width=16,
+            box_encoder=True,
+        ),
+        crop=CropConfig(size=(240, 416)),
+    )
+
+
+def tiny() -> LWLConfig:
+    """Return the smallest settings that still run every part; for tests."""
+    return LWLConfig(
+        network=NetworkConfig(
+            trunk="resnet18",
+            trunk_layout="imagenet",
+            feature_channels=16,
+            filters=4,
+            label_widths=(4, 4, 8),
+            decoder_widths=(8, 8, 8, 8),
+            upsampler_width=4,
+            box_encoder=True,
+            box_width=8,
+        ),
+        learner=LearnerConfig(initial_steps=3, update_steps=1),
+        memory=MemoryConfig(size=3),
+        crop=CropConfig(size=(64, 96), minimum_mass=4.0),
+    )
+
+
+def without_box_encoder(config: LWLConfig) -> LWLConfig:
+    """Return the same settings for a network that starts from masks only."""
+    return replace(config, network=replace(config.network, box_encoder=False))

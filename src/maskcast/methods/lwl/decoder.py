@@ -1,0 +1,168 @@
+"""The segmentation decoder D_θ: from a coarse mask encoding to logits at full resolution.
+
+    scores   images × D × h × w          mask encoding at stride 16
+    taps     four levels of the trunk    strides 4, 8, 16, 32
+    logits   images × height × width
+
+Levels are visited from deep to shallow. Each joins its tap with the encoding, refines it, and
+lets a channel attention decide what of the deeper level to take over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from maskcast.nn.resize import resize_bicubic, resize_bilinear
+from maskcast.nn.resnet import Taps
+
+
+def _conv(in_channels: int, channels: int, kernel_size: int, *, bias: bool = True) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, channels, kernel_size, padding=kernel_size // 2, bias=bias)
+
+
+def _pool(x: Tensor) -> Tensor:
+    return x.mean(dim=(2, 3), keepdim=True)
+
+
+class EncodingFusion(nn.Module):
+    """Joins a tap of the trunk with the mask encoding ("TSE" in the published weights)."""
+
+    def __init__(self, tap_channels: int, filters: int, width: int) -> None:
+        super().__init__()
+        joined = width + filters
+        self.reduce = nn.Sequential(
+            _conv(tap_channels, width, 1), nn.ReLU(inplace=True), _conv(width, width, 1)
+        )
+        self.transform = nn.Sequential(
+            _conv(joined, joined, 3),
+            nn.ReLU(inplace=True),
+            _conv(joined, joined, 3),
+            nn.ReLU(inplace=True),
+            _conv(joined, width, 3),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, tap: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the joined map and the reduced tap."""
+        reduced = self.reduce(tap)
+        scores = resize_bilinear(scores, (tap.shape[-2], tap.shape[-1])).to(reduced.dtype)
+        return self.transform(torch.cat([reduced, scores], dim=1)), reduced
+
+
+class RefinementBlock(nn.Module):
+    """ReLU(a + b) with a = conv1×1(x) and b = conv(ReLU(BatchNorm(conv(a)))) ("RRB")."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1x1 = _conv(width, width, 1)
+        self.inner = nn.Sequential(
+            _conv(width, width, 3),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+            _conv(width, width, 3, bias=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.conv1x1(x)
+        return functional.relu(a + self.inner(a))
+
+
+class ChannelAttention(nn.Module):
+    """Weighs the shallower map's channels by what both levels hold on average ("CAB")."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gate = nn.Sequential(
+            _conv(2 * width, width, 1), nn.ReLU(inplace=True), _conv(width, width, 1)
+        )
+
+    def forward(self, deeper: Tensor, shallower: Tensor) -> Tensor:
+        gate = torch.sigmoid(self.gate(torch.cat([_pool(shallower), _pool(deeper)], dim=1)))
+        if deeper.shape[-2:] != (1, 1):  # a single value per channel is broadcast
+            deeper = resize_bilinear(deeper, (shallower.shape[-2], shallower.shape[-1]))
+        return shallower * gate + deeper
+
+
+class Level(nn.Module):
+    """One level: fusion, refinement, attention, refinement. The deepest has none above it."""
+
+    def __init__(
+        self, tap_channels: int, filters: int, width: int, *, deeper_width: int | None
+    ) -> None:
+        super().__init__()
+        self.fusion = EncodingFusion(tap_channels, filters, width)
+        self.refine1 = RefinementBlock(width)
+        self.attention = ChannelAttention(width)
+        self.refine2 = RefinementBlock(width)
+        self.project = None if deeper_width is None else _conv(deeper_width, width, 1)
+
+    def forward(self, tap: Tensor, scores: Tensor, deeper: Tensor | None) -> Tensor:
+        joined, reduced = self.fusion(tap, scores)
+        if self.project is None or deeper is None:
+            carried = _pool(reduced)
+        else:
+            carried = functional.relu(self.project(deeper))
+        state: Tensor = self.refine2(self.attention(carried, self.refine1(joined)))
+        return state
+
+
+class Upsampler(nn.Module):
+    """From stride 4 to logits at the size asked for, in two bicubic steps."""
+
+    def __init__(self, in_channels: int, width: int) -> None:
+        super().__init__()
+        self.conv1 = _conv(in_channels, width, 3)
+        self.conv2 = _conv(width, 1, 3)
+
+    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        doubled = resize_bicubic(x, (2 * x.shape[-2], 2 * x.shape[-1]))
+        x = resize_bicubic(functional.relu(self.conv1(doubled)), size)
+        logits: Tensor = self.conv2(x)[:, 0]
+        return logits
+
+
+class Decoder(nn.Module):
+    """D_θ of the paper (section 3.4).
+
+    Args:
+        tap_channels: of layer1..layer4.
+        filters: D.
+        widths: channels of the decoder at layer1..layer4.
+        upsampler_width: channels between half and full resolution.
+    """
+
+    def __init__(
+        self,
+        tap_channels: Sequence[int],
+        filters: int,
+        widths: Sequence[int],
+        upsampler_width: int,
+    ) -> None:
+        super().__init__()
+        deeper_widths = (*widths[1:], None)
+        self.layer1, self.layer2, self.layer3, self.layer4 = (
+            Level(channels, filters, width, deeper_width=deeper_width)
+            for channels, width, deeper_width in zip(
+                tap_channels, widths, deeper_widths, strict=True
+            )
+        )
+        self.upsampler = Upsampler(widths[0], upsampler_width)
+
+    def forward(
+        self, scores: Float[Tensor, "images D h w"], taps: Taps, size: tuple[int, int]
+    ) -> Float[Tensor, "images height width"]:
+        """Return logits of ``size``; not limited to multiples of the stride."""
+        logits: Tensor = self.upsampler(self.states(scores, taps)[-1], size)
+        return logits
+
+    def states(self, scores: Float[Tensor, "images D h w"], taps: Taps) -> list[Tensor]:
+        """Return the state after each level, layer4 first."""
+        z4 = self.layer4(taps.layer4, scores, None)
+        z3 = self.layer3(taps.layer3, scores, z4)
+        z2 = self.layer2(taps.layer2, scores, z3)
+        return [z4, z3, z2, self.layer1(taps.layer1, scores, z2)]

@@ -1,0 +1,167 @@
+"""The few-shot learner: fit the target model to a memory by steepest descent, in closed form.
+
+    tau        sequences × D × C × K × K          filters of the target model
+    x          sequences × samples × h × w × C    features of the remembered frames
+    e          sequences × samples × h × w × D    few-shot labels, what T_τ(x) should be
+    v          sequences × samples × h × w × D    weight of each element of the residual
+
+Features lie channels last: then both halves of a step are plain matrix products of the memory,
+read row by row, with a K²·D-column matrix. ``docs/lwl-learner.md`` derives the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+SMALLEST_CURVATURE = 1e-8
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A memory to learn from, one or several sequences with equally many frames each."""
+
+    x: Float[Tensor, "sequences samples h w C"]
+    e: Float[Tensor, "sequences samples h w D"]
+    v: Float[Tensor, "sequences samples h w D"]
+
+    @classmethod
+    def of_frames(
+        cls,
+        x: Float[Tensor, "samples sequences C h w"],
+        e: Float[Tensor, "samples sequences D h w"],
+        v: Float[Tensor, "samples sequences D h w"],
+    ) -> Samples:
+        """Arrange tensors that have frames first and channels before space."""
+        return cls(*(part.permute(1, 0, 3, 4, 2).contiguous() for part in (x, e, v)))
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """One iterate of the descent."""
+
+    tau: Float[Tensor, "sequences D C K K"]
+    scores: Float[Tensor, "sequences samples h w D"]
+    """T_τ of the memory, carried along rather than computed anew."""
+
+
+def few_shot_loss(
+    tau: Float[Tensor, "sequences D C K K"],
+    samples: Samples,
+    kappa: Float[Tensor, "1"],
+) -> Float[Tensor, "sequences"]:
+    """L(τ) = ½ Σ_t ‖v_t ⊙ (T_τ(x_t) - e_t)‖² + ½ κ² ‖τ‖², Eq. (3), one value per sequence.
+
+    The printed λ is κ² here, and the frame weight multiplies the residual, as in the published
+    code: it counts squared.
+    """
+    residual = samples.v * (predict(tau, samples.x) - samples.e)
+    return 0.5 * (_energy(residual) + kappa.square() * _energy(tau))
+
+
+def descend(
+    tau: Float[Tensor, "sequences D C K K"],
+    samples: Samples,
+    kappa: Float[Tensor, "1"],
+    steps: int,
+) -> Iterator[Iterate]:
+    """Yield τ before and after each of ``steps`` steepest-descent steps of exact length, Eq. (4).
+
+        g = Σ_t x_t *ᵀ (v_t² ⊙ (x_t * τ - e_t)) + κ² τ
+        α = ‖g‖² / max(Σ_t ‖v_t ⊙ (x_t * g)‖² + κ² ‖g‖², 1e-8)
+        τ ← τ - α g
+
+    Differentiable in everything, the incoming τ included. Since x*τ is linear in τ, the scores
+    follow by ``x*τ ← x*τ - α (x*g)``: a step costs one correlation and one adjoint.
+    """
+    v_squared = samples.v.square()
+    regulariser = kappa.square()
+    starts_at_zero = not tau.requires_grad and not bool(tau.any())
+    scores = torch.zeros_like(samples.e) if starts_at_zero else predict(tau, samples.x)
+    yield Iterate(tau, scores)
+    for _ in range(steps):
+        kernel_size = tau.shape[-1]
+        g = correlate_adjoint(samples.x, v_squared * (scores - samples.e), kernel_size)
+        g = g + regulariser * tau
+        response = predict(g, samples.x)
+        squared_norm = _energy(g)
+        curvature = _energy(samples.v * response) + regulariser * squared_norm
+        alpha = (squared_norm / curvature.clamp(min=SMALLEST_CURVATURE)).view(-1, 1, 1, 1, 1)
+        tau = tau - alpha * g
+        scores = scores - alpha * response
+        yield Iterate(tau, scores)
+
+
+def predict(
+    tau: Float[Tensor, "sequences D C K K"],
+    x: Float[Tensor, "sequences samples h w C"],
+) -> Float[Tensor, "sequences samples h w D"]:
+    """Correlate each sequence with its filters: multiply first, then shift and add.
+
+    Every row of x is multiplied with all K² taps at once; tap (i, j) of the result belongs to the
+    output pixel that lies (i, j) up and left of it.
+    """
+    sequences, samples, height, width, channels = x.shape
+    filters, kernel_size = tau.shape[1], tau.shape[-1]
+    columns = tau.permute(0, 2, 3, 4, 1).reshape(sequences, channels, -1)
+    taps = torch.bmm(x.reshape(sequences, -1, channels), columns.to(x.dtype))
+    taps = taps.view(sequences, samples, height, width, kernel_size, kernel_size, filters).float()
+    margin = kernel_size // 2
+    padded = functional.pad(taps, (0, 0, 0, 0, 0, 0, margin, margin, margin, margin))
+    shifted = [
+        padded[:, :, i : i + height, j : j + width, i, j]
+        for i in range(kernel_size)
+        for j in range(kernel_size)
+    ]
+    return torch.stack(shifted).sum(dim=0)
+
+
+def correlate_adjoint(
+    x: Float[Tensor, "sequences samples h w C"],
+    r: Float[Tensor, "sequences samples h w D"],
+    kernel_size: int,
+) -> Float[Tensor, "sequences D C K K"]:
+    """x *ᵀ r: the adjoint of τ → x * τ, which is the weight gradient of that correlation."""
+    sequences, _, height, width, channels = x.shape
+    margin = kernel_size // 2
+    padded = functional.pad(r, (0, 0, margin, margin, margin, margin))
+    shifted = [
+        padded[
+            :,
+            :,
+            kernel_size - 1 - i : kernel_size - 1 - i + height,
+            kernel_size - 1 - j : kernel_size - 1 - j + width,
+        ]
+        for i in range(kernel_size)
+        for j in range(kernel_size)
+    ]
+    columns = torch.stack(shifted, dim=4).reshape(sequences, -1, kernel_size**2 * r.shape[-1])
+    g = torch.bmm(x.reshape(sequences, -1, channels).mT, columns.to(x.dtype)).float()
+    return g.view(sequences, channels, kernel_size, kernel_size, -1).permute(0, 4, 1, 2, 3)
+
+
+def _energy(tensor: Tensor) -> Tensor:
+    """Squared norm over everything except the first axis."""
+    return tensor.square().flatten(1).sum(dim=1)
+
+
+class FewShotLearner(nn.Module):
+    """τ = A_θ(x, E_θ(y)), Eq. (2): maps labelled samples to a target model; learns its κ."""
+
+    def __init__(self, initial_kappa: float) -> None:
+        super().__init__()
+        self.kappa = nn.Parameter(torch.tensor([initial_kappa]))
+
+    def forward(
+        self, tau: Float[Tensor, "sequences D C K K"], samples: Samples, steps: int
+    ) -> Float[Tensor, "sequences D C K K"]:
+        """Return τ after ``steps`` steps; sums and norms are float32 under autocast too."""
+        with torch.autocast(samples.x.device.type, enabled=False):
+            for iterate in descend(tau, samples, self.kappa, steps):
+                last = iterate
+        return last.tau
