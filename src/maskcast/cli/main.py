@@ -1,0 +1,136 @@
+"""The command ``maskcast``: finds the subcommand, turns errors into a sentence and an exit code.
+
+0 done · 1 a fault of ours · 2 the call makes no sense · 3 bad data · 4 part of the work done ·
+130 interrupted, can be resumed
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from maskcast.core.errors import MaskcastError
+
+
+class Command(NamedTuple):
+    """Where a subcommand lives; it is imported only when it is called."""
+
+    module: str
+    name: str
+    """A typed function, or a dictionary from the name of a further subcommand to its function."""
+    summary: str
+
+
+COMMANDS: dict[str, Command] = {
+    "segment": Command("maskcast.cli.segment", "segment", "follow marked objects through a video"),
+    "demo": Command("maskcast.cli.demo", "demo", "segment a made-up clip and score the result"),
+    "weights": Command("maskcast.cli.weights", "COMMANDS", "list, import, verify, export weights"),
+    "info": Command("maskcast.cli.info", "info", "say what a video, mask, weights or method is"),
+    "evaluate": Command("maskcast.cli.evaluate", "evaluate", "segment a data set and score it"),
+    "score": Command("maskcast.cli.score", "score", "score the masks of any method"),
+    "report": Command("maskcast.cli.report", "report", "compare scored runs on one HTML page"),
+    "submit": Command("maskcast.cli.submit", "submit", "build or check a benchmark's archive"),
+    "train": Command("maskcast.cli.train", "train", "train a method by one of its recipes"),
+    "bench": Command("maskcast.cli.bench", "bench", "measure speed and memory on this device"),
+}
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help"):
+        print(overview())
+        return 0 if given else USAGE_ERROR
+    if given[0] == "--version":
+        print(f"maskcast {version('maskcast')}")
+        return 0
+    if given[0] not in COMMANDS:
+        say(f"there is no command {given[0]!r}; known: {', '.join(COMMANDS)}")
+        return USAGE_ERROR
+    return _guarded(lambda: _run(given[0], given[1:]))
+
+
+def overview() -> str:
+    """Return the text of ``maskcast --help``."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: maskcast COMMAND …",
+            "",
+            "Give one mask, get the whole video: semi-supervised video object segmentation.",
+            "",
+            *lines,
+            "",
+            "maskcast COMMAND --help says more; maskcast demo is a good start.",
+        ]
+    )
+
+
+def say(sentence: str) -> None:
+    """Tell the person at the terminal something that is not a result."""
+    print(f"maskcast: {sentence}", file=sys.stderr)
+
+
+def _run(name: str, arguments: list[str]) -> None:
+    import tyro  # noqa: PLC0415 - slow to import, and the overview does without
+
+    logging.basicConfig(level=logging.WARNING, format="maskcast: %(message)s")
+    command = COMMANDS[name]
+    target: Any = getattr(importlib.import_module(command.module), command.name)
+    prog = f"maskcast {name}"
+    config = (tyro.conf.FlagCreatePairsOff,)
+    if isinstance(target, dict):
+        tyro.extras.subcommand_cli_from_dict(target, prog=prog, args=arguments, config=config)
+    else:
+        tyro.cli(target, prog=prog, args=arguments, config=config)
+
+
+def _guarded(work: Callable[[], None]) -> int:
+    """Do the work; a person's mistake is one sentence, a fault of ours leaves a log file too."""
+    try:
+        work()
+    except MaskcastError as error:
+        say(str(error))
+        return error.exit_code
+    except KeyboardInterrupt as interrupt:
+        say(str(interrupt) or "interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as fault:
+        log = _write_log()
+        say(f"this is a fault in maskcast ({type(fault).__name__}); please report it with {log}")
+        return 1
+    return 0
+
+
+def _write_log() -> Path:
+    cache = Path(os.environ.get("MASKCAST_CACHE", Path.home() / ".cache" / "maskcast"))
+    name = f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    text = f"maskcast {version('maskcast')}\n{sys.argv}\n{traceback.format_exc()}"
+    for folder in (cache / "logs", Path(tempfile.gettempdir())):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        except OSError:
+            continue
+        return folder / name
+    sys.stderr.write(text)
+    return Path("the text above")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
