@@ -36,7 +36,7 @@ from maskcast.methods.eosvos.mask_rcnn import (
     RegionSample,
     region_pooling,
 )
-from maskcast.methods.eosvos.names import published_name
+from maskcast.methods.eosvos.names import published_name, with_published_names
 from maskcast.methods.eosvos.targets import Target, make_target
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -108,13 +108,19 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
             if parameter.requires_grad
         }
 
+    def fixed_values(self) -> dict[str, Tensor]:
+        """Everything that is not trained, by published name: frozen statistics, a frozen trunk."""
+        trained = self.published_parameters().keys()
+        state = with_published_names(self.state_dict())
+        return {name: value for name, value in state.items() if name not in trained}
+
     def load_published(self, tensors: Mapping[str, Tensor]) -> None:
         """Load parameters and buffers by published name; all must be there and fit.
 
         Raises:
             WeightsError: names or shapes differ.
         """
-        own = {published_name(name): value for name, value in self.state_dict().items()}
+        own = with_published_names(self.state_dict())
         missing, unexpected = sorted(own.keys() - tensors), sorted(tensors.keys() - own.keys())
         if missing or unexpected:
             raise WeightsError(

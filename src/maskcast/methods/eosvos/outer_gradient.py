@@ -1,0 +1,224 @@
+"""How the test loss of a task changes with θ⁰ and λ (paper, section 3.2.2, Eq. (2) to (4)).
+
+First order: the inner gradients g_t count as constants. Then θ_T = θ⁰ − λ ⊙ Σ g_t, and with
+G = ∂L_test/∂θ_T
+
+    ∂L_test/∂θ⁰ = G        ∂L_test/∂λ_j = − Σ_{i in neuron j} G_i (Σ_t g_t)_i
+
+``first_order`` computes this from one accumulator; ``through_autograd`` unrolls the steps, which
+also allows second order for the heads. Both take the same draws and agree to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from maskcast.core.errors import ConfigError
+from maskcast.methods.eosvos.inner_loop import LearnedStart, gradients_of, inner_step
+from maskcast.methods.eosvos.network import Batch, ObjectNetwork
+from maskcast.methods.eosvos.randomness import seeded
+
+SECOND_ORDER_PART = "roi_heads."
+
+
+@dataclass(frozen=True, kw_only=True)
+class InnerLoopConfig:
+    """The inner loop while it is being learned."""
+
+    inner_steps: int = 5
+    segment: int = 5
+    """The trajectory is cut and the test loss taken after every so many steps (bptt_epochs)."""
+    step_weights: tuple[float, ...] = ()
+    """c_t of the multi-step loss Σ c_t L_test(θ_t), one per step; empty: the last step only."""
+    second_order: bool = False
+    """Follow the inner gradients of the heads too; the rest stays first order."""
+
+    def __post_init__(self) -> None:
+        if self.inner_steps < 1 or self.segment < 1:
+            raise ConfigError(
+                f"inner_steps and segment must be at least 1, "
+                f"got {self.inner_steps} and {self.segment}"
+            )
+        if self.step_weights and len(self.step_weights) != self.inner_steps:
+            raise ConfigError(
+                f"step_weights needs one weight per inner step, got {len(self.step_weights)} "
+                f"for {self.inner_steps} steps"
+            )
+
+    def weight_after(self, step: int) -> float:
+        """Weight of the test loss after step t, counted from 1; 0: not taken."""
+        if self.step_weights:
+            return self.step_weights[step - 1]
+        return float(step % self.segment == 0 or step == self.inner_steps)
+
+    def cut_after(self, step: int) -> bool:
+        """Whether the trajectory forgets how it came here after step t."""
+        return step % self.segment == 0 and step < self.inner_steps
+
+
+@dataclass(frozen=True)
+class OuterGradient:
+    """What one task says about θ_g."""
+
+    loss: float
+    """The (weighted) test loss; not finite: the task must not count."""
+    start: list[Tensor]
+    rates: list[Tensor]
+    """In the shapes of ``LearnedStart.stored_rates``."""
+    inner_losses: tuple[float, ...]
+
+
+def first_order(
+    learned: LearnedStart,
+    network: ObjectNetwork,
+    memory: Batch,
+    query: Batch,
+    config: InnerLoopConfig,
+    *,
+    seed: int,
+) -> OuterGradient:
+    """The gradient of L_BPTT, Eq. (4), in closed form; the network is left at θ_T.
+
+    Args:
+        memory: D_train, the frames of the inner steps.
+        query: D_test, the frames of the outer loss.
+        seed: inner step t draws from seed + t, the test loss after it from seed + steps + t.
+    """
+    if config.second_order:
+        raise ConfigError("second order has no closed form; use through_autograd")
+    learned.load_into(network)
+    rates = [r.detach() for r in learned.rates()]
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    device = parameters[0].device
+    taken = [torch.zeros_like(p) for p in parameters]
+    start = [torch.zeros_like(p) for p in parameters]
+    per_parameter = [torch.zeros_like(r) for r in rates]
+    inner_losses, outer_loss, attached = [], 0.0, True
+    for step in range(1, config.inner_steps + 1):
+        with seeded(seed + step, device):
+            losses, gradients = gradients_of(network, memory)
+        inner_losses.append(losses["total"])
+        inner_step(parameters, gradients, rates)
+        torch._foreach_add_(taken, gradients)
+        weight = config.weight_after(step)
+        if weight:
+            with seeded(seed + config.inner_steps + step, device):
+                losses, gradients = gradients_of(network, query)
+            outer_loss += weight * losses["total"]
+            torch._foreach_mul_(gradients, weight)
+            if attached:
+                torch._foreach_add_(start, gradients)
+            _add_rate_gradients(per_parameter, gradients, taken)
+        if config.cut_after(step):
+            attached = False
+            torch._foreach_zero_(taken)
+    stored = _stored_rate_gradients(learned, rates, per_parameter)
+    return OuterGradient(outer_loss, start, stored, tuple(inner_losses))
+
+
+def _add_rate_gradients(
+    per_parameter: list[Tensor], outer: Sequence[Tensor], taken: Sequence[Tensor]
+) -> None:
+    """−Σ G_i (Σ g)_i over what shares a rate."""
+    for own, g, s in zip(per_parameter, outer, taken, strict=True):
+        own.sub_((g * s).sum_to_size(own.shape))
+
+
+def _stored_rate_gradients(
+    learned: LearnedStart, rates: Sequence[Tensor], per_parameter: Sequence[Tensor]
+) -> list[Tensor]:
+    """From ∂L/∂λ of every parameter to the gradient of what is stored."""
+    if learned.log_rates:
+        per_parameter = [g * rate for g, rate in zip(per_parameter, rates, strict=True)]
+    if learned.level == "single":
+        return [torch.stack([g.reshape(()) for g in per_parameter]).sum().reshape(1, 1)]
+    if learned.level == "tensor":
+        return [torch.stack([g.reshape(()) for g in per_parameter]).reshape(-1, 1)]
+    return list(per_parameter)
+
+
+def through_autograd(
+    learned: LearnedStart,
+    network: ObjectNetwork,
+    memory: Batch,
+    query: Batch,
+    config: InnerLoopConfig,
+    *,
+    seed: int,
+) -> OuterGradient:
+    """The same gradient by backpropagation through the updates; see ``first_order``."""
+    learned.load_into(network)
+    names = [name for name, p in network.named_parameters() if p.requires_grad]
+    device = next(network.parameters()).device
+    rates = learned.rates()
+    theta: list[Tensor] = list(learned.start)
+    wanted = [*learned.start, *learned.stored_rates]
+    total = [torch.zeros_like(p) for p in wanted]
+    inner_losses, outer_loss = [], 0.0
+    for step in range(1, config.inner_steps + 1):
+        with seeded(seed + step, device):
+            loss = _loss_at(network, dict(zip(names, theta, strict=True)), memory)
+        inner_losses.append(float(loss.detach()))
+        gradients = _inner_gradients(loss, theta, names, second_order=config.second_order)
+        theta = [
+            p - rate * g for p, rate, g in zip(theta, rates, gradients, strict=True)
+        ]
+        weight = config.weight_after(step)
+        if weight:
+            with seeded(seed + config.inner_steps + step, device):
+                loss = _loss_at(network, dict(zip(names, theta, strict=True)), query)
+            outer_loss += weight * float(loss.detach())
+            found = torch.autograd.grad(
+                weight * loss, wanted, allow_unused=True, retain_graph=True
+            )
+            for own, g in zip(total, found, strict=True):
+                if g is not None:
+                    own += g
+        if config.cut_after(step):
+            theta = [p.detach().requires_grad_() for p in theta]
+            rates = learned.rates()
+    count = len(theta)
+    return OuterGradient(outer_loss, total[:count], total[count:], tuple(inner_losses))
+
+
+def _loss_at(network: ObjectNetwork, theta: Mapping[str, Tensor], batch: Batch) -> Tensor:
+    loss: Tensor = functional_call(_TotalLoss(network), _prefixed(theta), (batch,))
+    return loss
+
+
+class _TotalLoss(torch.nn.Module):
+    """``network.losses(batch)["total"]`` as a forward pass, for ``functional_call``."""
+
+    def __init__(self, network: ObjectNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.network.losses(batch)["total"]
+
+
+def _prefixed(theta: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"network.{name}": value for name, value in theta.items()}
+
+
+def _inner_gradients(
+    loss: Tensor, theta: Sequence[Tensor], names: Sequence[str], *, second_order: bool
+) -> list[Tensor]:
+    """g_t; with a graph of their own for the heads where second order is asked for."""
+    found = torch.autograd.grad(
+        loss, theta, create_graph=second_order, retain_graph=True, allow_unused=True
+    )
+    gradients = []
+    for name, p, g in zip(names, theta, found, strict=True):
+        if g is None:
+            gradients.append(torch.zeros_like(p))
+        elif second_order and name.startswith(SECOND_ORDER_PART):
+            gradients.append(g)
+        else:
+            gradients.append(g.detach())
+    return gradients
