@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from maskcast.core.errors import MissingFileError, StateError
+from maskcast.core.errors import MissingFileError, OutputError, StateError
 from maskcast.core.state import ALIGNMENT, ON_HOST, load_state, save_state
 
 
@@ -146,7 +146,7 @@ def test_saving_replaces_the_old_file_only_at_the_end(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("maskcast.core.state.save_file", fail)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OutputError, match="No space"):
         save_state(Slot(torch.zeros(2), 2.0), path)
     assert load_state(path, Slot).weight == 1.0
     assert [file.name for file in tmp_path.iterdir()] == ["state.safetensors"]
@@ -158,6 +158,11 @@ def test_saving_replaces_the_old_file_only_at_the_end(tmp_path, monkeypatch):
 def test_what_is_no_value_cannot_be_saved(value, tmp_path):
     with pytest.raises(TypeError, match="a state holds"):
         save_state(Memory(name=value), tmp_path / "state.safetensors")
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(OutputError, match="cannot write the state"):
+        save_state(Slot(torch.ones(2), 1.0), tmp_path / "none" / "state.safetensors")
 
 
 def test_another_class_is_refused_by_name(tmp_path):

@@ -29,7 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from maskcast.core.errors import MissingFileError, StateError
+from maskcast.core.errors import MissingFileError, OutputError, StateError
 
 State = TypeVar("State")
 Tree = Any
@@ -53,7 +53,7 @@ def save_state(state: Any, path: Path) -> None:
 
     Raises:
         TypeError: it holds something that is not a value (see above).
-        OSError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     found: list[_Found] = []
     tree = _encode(state, found, on_host=False)
@@ -64,9 +64,10 @@ def save_state(state: Any, path: Path) -> None:
     try:
         save_file(content, temporary, metadata={"maskcast.state": json.dumps(header)})
         temporary.replace(path)
-    except BaseException:
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"cannot write the state {path}: {error}") from error
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
 
 
 def load_state(

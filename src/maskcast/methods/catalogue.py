@@ -1,13 +1,135 @@
-"""Which methods there are: a plain dictionary, so that "go to definition" works.
+"""Which methods there are and how each is built from weights.
 
-A method's folder imports ``Method`` from ``maskcast.methods.method`` and defines ``METHOD``; its line
-below is all the rest of the house needs.
+``METHODS`` is a plain dictionary, so that "go to definition" works. A method's folder imports
+``Method`` from ``maskcast.methods.method`` and defines ``METHOD``; its line below is all that the
+rest of the house needs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from maskcast.core.config import config_from_dict, with_options
+from maskcast.core.errors import ConfigError, UsageError, WeightsError
+from maskcast.core.segmenter import VideoSegmenter
+from maskcast.io.weights import PublishedFile, Weights, read_weights
+from maskcast.methods.box_start import BOX_WEIGHTS, BoxStart
 from maskcast.methods.method import Method, Progress
 
-__all__ = ["METHODS", "Method", "Progress"]
+__all__ = ["METHODS", "Method", "Progress", "build", "choose_weights", "published_files"]
+
+DEFAULT_WEIGHTS = "lwl-small"
+"""The weights inside the package."""
 
 METHODS: dict[str, Method] = {}
+
+
+def build(
+    weights: Weights | None,
+    *,
+    method: str | None = None,
+    options: Mapping[str, str] | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    progress: Progress | None = None,
+) -> VideoSegmenter[Any]:
+    """Build the segmenter that weights belong to.
+
+    Args:
+        weights: they carry their method and its config; None seeds the network instead, which is
+            for tests and benchmarks.
+        method: needed without weights; with them it must be theirs.
+        options: settings of the method by name, as text (``maskcast.core.config``).
+        device: where it computes, and where its results are.
+        dtype: of the network's computation.
+        progress: told about work that takes long, such as fine-tuning.
+
+    Raises:
+        UsageError: the method is unknown, or not that of the weights (``ConfigError``: an option
+            is unknown or out of range).
+        WeightsError: the weights do not fit their own method.
+    """
+    chosen = _method_of(weights, method)
+    try:
+        config = config_from_dict(chosen.config, weights.config if weights else {})
+    except ConfigError as error:
+        raise WeightsError(f"the weights do not fit this version of maskcast: {error}") from error
+    segmenter = chosen.build(
+        with_options(config, options or {}),
+        weights.tensors if weights else None,
+        device=torch.device(device),
+        dtype=dtype,
+        progress=progress,
+    )
+    if getattr(segmenter, "takes_boxes", chosen.takes_boxes):
+        return segmenter
+
+    def build_boxer() -> VideoSegmenter[Any]:
+        return build(read_weights(BOX_WEIGHTS), device=device, dtype=dtype)
+
+    return BoxStart(segmenter, build_boxer)
+
+
+def choose_weights(name: str | None, method: str | None) -> Weights:
+    """Read the weights a person means by a name or file, by a method, or by neither.
+
+    Raises:
+        UsageError: the method is unknown, is not that of the weights, or has no weights here; the
+            message says where to get some.
+        MissingFileError, WeightsError: see ``read_weights``.
+    """
+    if method is not None:
+        _known(method)
+    if name is not None:
+        weights = read_weights(name, published_files())
+        _method_of(weights, method)
+        return weights
+    if method is None:
+        return read_weights(DEFAULT_WEIGHTS, published_files())
+    default = METHODS[method].default_weights
+    if default is None:
+        raise UsageError(f"there are no weights for {method} yet; {_where_to_get(method)}")
+    try:
+        return read_weights(default, published_files())
+    except WeightsError as error:
+        raise UsageError(f"--method {method}: {error}; {_where_to_get(method)}") from error
+
+
+def published_files() -> dict[str, PublishedFile]:
+    """Return the authors' files of every method by the name they get here."""
+    return {name: file for method in METHODS.values() for name, file in method.published.items()}
+
+
+def _known(method: str) -> Method:
+    if method not in METHODS:
+        raise UsageError(f"there is no method {method!r}; known: {', '.join(METHODS) or 'none'}")
+    return METHODS[method]
+
+
+def _method_of(weights: Weights | None, method: str | None) -> Method:
+    if weights is None:
+        if method is None:
+            raise UsageError("name a method, or give weights, which carry theirs")
+        return _known(method)
+    if method not in (None, weights.method):
+        raise UsageError(f"the weights {weights.name} are for {weights.method}, not for {method}")
+    if weights.method not in METHODS:
+        raise WeightsError(
+            f"the weights {weights.name} are for {weights.method!r}, which this version does not "
+            f"have; known: {', '.join(METHODS) or 'none'}"
+        )
+    return METHODS[weights.method]
+
+
+def _where_to_get(method: str) -> str:
+    pages = sorted({file.page for file in METHODS[method].published.values()})
+    train = f"train some with: maskcast train --list ({method}), and give them by --weights"
+    if not pages:
+        return train
+    return (
+        f"the authors' files are on {' and '.join(pages)}: maskcast weights list names them, "
+        f"maskcast weights import FILE installs them; or {train}"
+    )

@@ -1,0 +1,80 @@
+"""Boxes for methods that start from masks only: ``lwl-small`` makes the mask on that frame."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from maskcast.core.segmenter import VideoSegmenter
+from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts
+
+State = TypeVar("State")
+
+BOX_WEIGHTS = "lwl-small"
+"""The weights that turn a box into a mask."""
+
+logger = logging.getLogger(__name__)
+
+
+class BoxStart(Generic[State]):
+    """A segmenter that takes boxes too, by asking another one what is inside them.
+
+    It has no state of its own: its states are those of the method it wraps.
+    """
+
+    def __init__(
+        self, method: VideoSegmenter[State], build_boxer: Callable[[], VideoSegmenter[Any]]
+    ) -> None:
+        """Wrap ``method``; ``build_boxer`` is called when the first box comes."""
+        self.method = method
+        self._build_boxer = build_boxer
+
+    @cached_property
+    def _boxer(self) -> VideoSegmenter[Any]:
+        return self._build_boxer()
+
+    def start(self) -> State:
+        """Return the state of the wrapped method before any frame."""
+        return self.method.start()
+
+    def step(
+        self, state: State, frame: Frame, prompts: Prompts = NO_PROMPTS
+    ) -> tuple[State, ObjectMasks]:
+        """Segment the next frame, boxes turned into masks first."""
+        if any(isinstance(prompt, Box) for prompt in prompts.values()):
+            prompts = self._masks_instead(frame, prompts)
+        return self.method.step(state, frame, prompts)
+
+    def remove_objects(self, state: State, ids: Collection[int]) -> State:
+        """Forget these objects."""
+        return self.method.remove_objects(state, ids)
+
+    def _masks_instead(self, frame: Frame, prompts: Prompts) -> Prompts:
+        _, found = self._boxer.step(self._boxer.start(), frame, prompts)
+        label_map = found.label_map().to(frame.device)
+        masks: dict[int, Mask | Box] = {}
+        for object_id, prompt in prompts.items():
+            mask = label_map == object_id if isinstance(prompt, Box) else prompt
+            if isinstance(prompt, Box) and not mask.any():
+                logger.warning("found nothing in the box of object %d: it is filled", object_id)
+                mask = _filled(prompt, label_map == 0)
+            masks[object_id] = mask
+        return masks
+
+
+def _filled(box: Box, free: Mask) -> Mask:
+    """The pixels of a box that are free, or where none is, the box's centre."""
+    height, width = free.shape
+    top, left = _inside(box.y, height), _inside(box.x, width)
+    bottom, right = _inside(box.y + box.height, height), _inside(box.x + box.width, width)
+    mask = free.new_zeros(free.shape)
+    mask[top : bottom + 1, left : right + 1] = free[top : bottom + 1, left : right + 1]
+    if not mask.any():
+        mask[(top + bottom) // 2, (left + right) // 2] = True
+    return mask
+
+
+def _inside(coordinate: float, length: int) -> int:
+    return min(max(int(coordinate), 0), length - 1)
