@@ -152,8 +152,8 @@ class EOSVOSConfig:
     third of the memory with three images, one more pass through trunk and proposals."""
     recompute: bool = False
     """Recompute activations of the trunk in the backward pass: less memory, more time."""
-    autocast: bool = False
-    """Mixed precision in inference; fine-tuning stays in full precision."""
+    autocast_fine_tuning: bool = False
+    """Fine-tune in mixed precision too; without it only inference follows the chosen precision."""
     objects_at_once: int = 1
     """Networks kept ready, one object in each; more objects take turns in them."""
 

@@ -1,0 +1,183 @@
+"""The network with one object's weights in it: fine-tune, and detect.
+
+Weights of an object are one flat float32 tensor, all trained parameters in order; ``None`` stands
+for the learned start itself.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from maskcast.core.types import Frame
+from maskcast.methods.eosvos.augmentation import augment_spatially
+from maskcast.methods.eosvos.config import EOSVOSConfig
+from maskcast.methods.eosvos.inner_loop import LearnedStart, fine_tune
+from maskcast.methods.eosvos.network import Batch, Detection, ObjectNetwork, build_network
+from maskcast.methods.eosvos.online_adaptation import AnnotatedFrame
+from maskcast.methods.eosvos.randomness import generator_of
+from maskcast.methods.method import Progress
+
+ObjectWeights: TypeAlias = Float[Tensor, "parameters"] | None
+ObjectBox: TypeAlias = tuple[float, float, float, float]
+
+
+@dataclass
+class _Loaded:
+    """A network, and whose weights it has."""
+
+    network: ObjectNetwork
+    weights: weakref.ref[Tensor] | None = None
+    is_start: bool = False
+    last_used: int = 0
+
+    def has(self, weights: ObjectWeights) -> bool:
+        if weights is None:
+            return self.is_start
+        return self.weights is not None and self.weights() is weights
+
+
+class ObjectModel:
+    """Networks that objects take turns in. Results never depend on who was in them before."""
+
+    def __init__(
+        self,
+        config: EOSVOSConfig,
+        learned: LearnedStart,
+        *,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        progress: Progress | None = None,
+    ) -> None:
+        """Take over the learned start.
+
+        Args:
+            dtype: of inference, by autocast; fine-tuning stays in float32 unless
+                ``autocast_fine_tuning``.
+            progress: told of every fine-tuning step.
+        """
+        self.config = config
+        self.dtype = dtype
+        self.device = device
+        self.progress = progress
+        self.learned = learned.to(device).requires_grad_(False)
+        self.rates = _views_of_one_buffer([r.detach() for r in self.learned.rates()])
+        self._networks = [
+            _Loaded(build_network(config.network).to(device, memory_format=torch.channels_last))
+        ]
+        self._uses = 0
+
+    def fine_tune(
+        self,
+        weights: ObjectWeights,
+        frames: Sequence[AnnotatedFrame],
+        *,
+        steps: int,
+        seed: int,
+        augment: bool = False,
+        what: str = "fine-tuning",
+    ) -> ObjectWeights:
+        """Return the weights after that many steps on these frames.
+
+        Args:
+            augment: flip, turn and scale every frame afresh in each step.
+            what: for progress.
+        """
+        if steps == 0:
+            return weights
+        loaded = self._ready(weights)
+        network = loaded.network
+        fixed = None if augment else self._batch(network, frames, augment=False)
+        progress = self.progress
+        with self._autocast(self.config.autocast_fine_tuning):
+            fine_tune(
+                network,
+                self.rates,
+                lambda _step: fixed or self._batch(network, frames, augment=True),
+                steps=steps,
+                seed=seed,
+                patience=self.config.patience,
+                min_improvement=self.config.min_improvement,
+                progress=None if progress is None else lambda n, of: progress(what, n, of),
+                micro_batches=self.config.micro_batches,
+                recompute=self.config.recompute,
+            )
+        tuned = torch.cat([p.detach().flatten() for p in _trained(network)])
+        loaded.weights, loaded.is_start = weakref.ref(tuned), False
+        return tuned
+
+    def detect(
+        self, weights: ObjectWeights, frame: Frame, box: ObjectBox | None, *, seed: Sequence[int]
+    ) -> Detection:
+        """Find the object in a frame, near ``box`` if there is one (pixels of the frame)."""
+        network = self._ready(weights).network
+        with self._autocast(self.dtype != torch.float32):
+            found = network.detect(
+                frame,
+                None if box is None else frame.new_tensor(box),
+                propagation=self.config.propagation,
+                generator=generator_of(*seed),
+            )
+        return Detection(found.probs.float(), found.box.float(), found.score)
+
+    def _batch(
+        self, network: ObjectNetwork, frames: Sequence[AnnotatedFrame], *, augment: bool
+    ) -> Batch:
+        pairs = [(item.frame, item.mask.to(torch.uint8)) for item in frames]
+        if augment:
+            pairs = [augment_spatially(frame, label_map) for frame, label_map in pairs]
+        return network.prepare([frame for frame, _ in pairs], [label for _, label in pairs])
+
+    def _autocast(self, enabled: bool) -> torch.autocast:
+        dtype = self.dtype if self.dtype != torch.float32 else torch.bfloat16
+        return torch.autocast(self.device.type, dtype=dtype, enabled=enabled)
+
+    def _ready(self, weights: ObjectWeights) -> _Loaded:
+        """A network with these weights in it."""
+        self._uses += 1
+        chosen = next((loaded for loaded in self._networks if loaded.has(weights)), None)
+        if chosen is None:
+            chosen = self._free_network()
+            self._load(chosen, weights)
+        chosen.last_used = self._uses
+        return chosen
+
+    def _free_network(self) -> _Loaded:
+        unused = next((n for n in self._networks if n.last_used == 0), None)
+        if unused is not None:
+            return unused
+        if len(self._networks) < self.config.objects_at_once:
+            network = build_network(self.config.network)
+            self._networks.append(
+                _Loaded(network.to(self.device, memory_format=torch.channels_last))
+            )
+            return self._networks[-1]
+        return min(self._networks, key=lambda loaded: loaded.last_used)
+
+    @torch.no_grad()
+    def _load(self, loaded: _Loaded, weights: ObjectWeights) -> None:
+        self.learned.load_into(loaded.network)
+        loaded.is_start = weights is None
+        loaded.weights = None if weights is None else weakref.ref(weights)
+        if weights is not None:
+            parameters = _trained(loaded.network)
+            parts = weights.split([p.numel() for p in parameters])
+            torch._foreach_copy_(
+                parameters, [part.view(p.shape) for part, p in zip(parts, parameters, strict=True)]
+            )
+
+
+def _trained(network: ObjectNetwork) -> list[Tensor]:
+    return [p for p in network.parameters() if p.requires_grad]
+
+
+def _views_of_one_buffer(tensors: Sequence[Tensor]) -> list[Tensor]:
+    buffer = torch.cat([tensor.flatten() for tensor in tensors])
+    parts = buffer.split([tensor.numel() for tensor in tensors])
+    return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]

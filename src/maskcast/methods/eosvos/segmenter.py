@@ -1,0 +1,250 @@
+"""Follow objects by fine-tuning one network per object (paper, section 3.3)."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from maskcast.core.errors import PromptError
+from maskcast.core.types import NO_PROMPTS, Box, Frame, ObjectMasks, Prompts
+from maskcast.methods.eosvos.config import EOSVOSConfig
+from maskcast.methods.eosvos.merge import given_map, normalised
+from maskcast.methods.eosvos.network import Detection
+from maskcast.methods.eosvos.object_model import ObjectBox, ObjectModel, ObjectWeights
+from maskcast.methods.eosvos.online_adaptation import (
+    AnnotatedFrame,
+    Round,
+    is_kept,
+    opens_round,
+    round_frames,
+)
+from maskcast.methods.eosvos.targets import tight_box
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedObject:
+    """One object after a frame."""
+
+    object_id: int
+    base: Float[Tensor, "parameters"] | None
+    """Weights a round begins with, usually those fine-tuned on the first frame; none: the
+    learned start. The weights within a round are not kept: the round is run again."""
+    given: tuple[AnnotatedFrame, ...]
+    """The first frame, and corrections."""
+    round: Round | None
+    """The adaptation in force."""
+    rounds: int
+    frames_since_start: int
+    past: tuple[AnnotatedFrame, ...]
+    """Frames the next round will learn from, in order of time."""
+    start_box: ObjectBox | None
+    """Of the mask that opened the present range of frames; looked at while the object is lost."""
+    previous_box: ObjectBox | None
+    """None: the object was not found on the previous frame."""
+    map: Float[Tensor, "height width"]
+    """Raw, before merging with other objects: 2 on a given mask."""
+
+
+@dataclass(frozen=True, eq=False)
+class EOSVOSState:
+    """All objects after a frame, by id."""
+
+    objects: Mapping[int, TrackedObject]
+
+
+class FinetunesAndDetects(Protocol):
+    """What the segmenter needs of a model; ``ObjectModel`` is one."""
+
+    def fine_tune(
+        self,
+        weights: ObjectWeights,
+        frames: tuple[AnnotatedFrame, ...],
+        *,
+        steps: int,
+        seed: int,
+        augment: bool = False,
+        what: str = "fine-tuning",
+    ) -> ObjectWeights: ...
+
+    def detect(
+        self, weights: ObjectWeights, frame: Frame, box: ObjectBox | None, *, seed: tuple[int, ...]
+    ) -> Detection: ...
+
+
+class EOSVOSSegmenter:
+    """e-OSVOS at test time. Objects are independent of each other until their maps are merged."""
+
+    def __init__(
+        self, config: EOSVOSConfig, model: FinetunesAndDetects, device: torch.device
+    ) -> None:
+        self.config = config
+        self.model = model
+        self.device = device
+        self._adapted: weakref.WeakKeyDictionary[Round, _Weights] = weakref.WeakKeyDictionary()
+
+    def start(self) -> EOSVOSState:
+        """Return the state before any frame."""
+        return EOSVOSState({})
+
+    def step(
+        self, state: EOSVOSState, frame: Frame, prompts: Prompts = NO_PROMPTS
+    ) -> tuple[EOSVOSState, ObjectMasks]:
+        """Segment the next frame; a given mask is fine-tuned on at once."""
+        frame = frame.to(self.device, torch.float32)
+        masks = {object_id: self._mask(prompt) for object_id, prompt in prompts.items()}
+        objects = {}
+        for object_id in sorted(state.objects.keys() | masks.keys()):
+            known = state.objects.get(object_id)
+            if known is None:
+                objects[object_id] = self._begin(object_id, frame, masks[object_id])
+            elif object_id in masks:
+                objects[object_id] = self._correct(known, frame, masks[object_id])
+            else:
+                objects[object_id] = self._follow(known, frame)
+        return EOSVOSState(objects), _result(objects, frame)
+
+    def remove_objects(self, state: EOSVOSState, ids: Collection[int]) -> EOSVOSState:
+        """Forget these objects."""
+        left = {own: found for own, found in state.objects.items() if own not in ids}
+        return EOSVOSState(left)
+
+    def _mask(self, prompt: Tensor | Box) -> Bool[Tensor, "height width"]:
+        if isinstance(prompt, Box):
+            raise PromptError(
+                "e-OSVOS learns from masks; maskcast.methods.build turns boxes into masks"
+            )
+        return prompt.to(self.device)
+
+    def _begin(
+        self, object_id: int, frame: Frame, mask: Bool[Tensor, "height width"]
+    ) -> TrackedObject:
+        """Section 3.2: fine-tune the learned start on the first frame."""
+        first = AnnotatedFrame(frame, mask)
+        base = self.model.fine_tune(
+            None,
+            (first,) * self.config.inner_batch,
+            steps=self.config.inner_steps,
+            seed=self.config.seed,
+            augment=self.config.spatial_augmentation,
+            what=f"fine-tuning on object {object_id}",
+        )
+        return TrackedObject(
+            object_id=object_id,
+            base=base,
+            given=(first,),
+            round=None,
+            rounds=0,
+            frames_since_start=0,
+            past=(),
+            start_box=_box_of(mask),
+            previous_box=_box_of(mask),
+            map=given_map(mask),
+        )
+
+    def _follow(self, known: TrackedObject, frame: Frame) -> TrackedObject:
+        """Adapt if a round begins, then look for the object."""
+        config = self.config
+        since = known.frames_since_start + 1
+        if config.online_adaptation and opens_round(since, config.adaptation_interval):
+            known = self._open_round(known, round_frames(known.given, known.past))
+            known = replace(known, past=(), start_box=known.previous_box)
+        found = self.model.detect(
+            self._weights(known),
+            frame,
+            known.start_box if known.previous_box is None else known.previous_box,
+            seed=(config.seed, since),
+        )
+        mask = found.probs >= config.mask_threshold
+        previous_box = _box_of(mask)
+        if previous_box is not None and config.propagated_box == "detection":
+            previous_box = _corners(found.box)
+        return replace(
+            known,
+            frames_since_start=since,
+            past=self._past(known, since, frame, mask),
+            previous_box=previous_box,
+            map=found.probs,
+        )
+
+    def _correct(
+        self, known: TrackedObject, frame: Frame, mask: Bool[Tensor, "height width"]
+    ) -> TrackedObject:
+        """The frame joins the given ones in every later round; one round is run at once."""
+        given = (*known.given, AnnotatedFrame(frame, mask))
+        corrected = self._open_round(known, given)
+        box = _box_of(mask)
+        return replace(
+            corrected,
+            given=given,
+            frames_since_start=known.frames_since_start + 1,
+            start_box=box,
+            previous_box=box,
+            map=given_map(mask),
+        )
+
+    def _past(
+        self, known: TrackedObject, since: int, frame: Frame, mask: Bool[Tensor, "height width"]
+    ) -> tuple[AnnotatedFrame, ...]:
+        config = self.config
+        if config.online_adaptation and is_kept(
+            since, config.adaptation_interval, config.inner_batch
+        ):
+            return (*known.past, AnnotatedFrame(frame, mask))
+        return known.past
+
+    def _open_round(
+        self, known: TrackedObject, frames: tuple[AnnotatedFrame, ...]
+    ) -> TrackedObject:
+        base = {
+            "first_step": lambda: known.base,
+            "full": lambda: None,
+            "keep": lambda: self._weights(known),
+        }[self.config.adaptation_reset]()
+        rounds = known.rounds + 1
+        opened = replace(known, base=base, round=Round(rounds, frames), rounds=rounds)
+        self._weights(opened)
+        return opened
+
+    def _weights(self, known: TrackedObject) -> ObjectWeights:
+        """The weights in force. Those of a round are kept beside the state, or made again."""
+        if known.round is None:
+            return known.base
+        kept = self._adapted.get(known.round)
+        if kept is None:
+            tuned = self.model.fine_tune(
+                known.base,
+                known.round.frames,
+                steps=self.config.adaptation_steps,
+                seed=self.config.seed + known.round.number,
+                what=f"adapting to object {known.object_id}",
+            )
+            kept = self._adapted[known.round] = _Weights(tuned)
+        return kept.weights
+
+
+@dataclass(frozen=True)
+class _Weights:
+    weights: Float[Tensor, "parameters"] | None
+
+
+def _result(objects: Mapping[int, TrackedObject], frame: Frame) -> ObjectMasks:
+    if not objects:
+        return ObjectMasks((), frame.new_zeros(0, *frame.shape[-2:]))
+    maps = torch.stack([found.map for found in objects.values()])
+    return ObjectMasks(tuple(objects), normalised(maps))
+
+
+def _box_of(mask: Bool[Tensor, "height width"]) -> ObjectBox | None:
+    box = tight_box(mask)
+    return None if box is None else _corners(box)
+
+
+def _corners(box: Float[Tensor, "4"]) -> ObjectBox:
+    x1, y1, x2, y2 = box.tolist()
+    return x1, y1, x2, y2
