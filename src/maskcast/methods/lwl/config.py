@@ -40,6 +40,8 @@ class NetworkConfig:
     """Channels of the decoder at layer1, layer2, layer3, layer4."""
     upsampler_width: int = 32
     """Channels of the decoder between half and full resolution."""
+    upsampling: Literal["bicubic", "bilinear"] = "bicubic"
+    """How the decoder enlarges from stride 4 to full resolution; bilinear costs a CPU far less."""
     initial_kappa: float = 0.01
     """κ before training; the regulariser's weight is κ²."""
     box_encoder: bool = False
@@ -185,6 +187,7 @@ def small() -> LWLConfig:
             feature_channels=256,
             decoder_widths=(32, 64, 96, 96),
             upsampler_width=16,
+            upsampling="bilinear",
             box_encoder=True,
         ),
         crop=CropConfig(size=(240, 416)),

@@ -11,6 +11,7 @@ lets a channel attention decide what of the deeper level to take over.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -19,6 +20,8 @@ from torch.nn import functional
 
 from maskcast.nn.resize import resize_bicubic, resize_bilinear
 from maskcast.nn.resnet import Taps
+
+Upsampling: TypeAlias = Literal["bicubic", "bilinear"]
 
 
 def _conv(in_channels: int, channels: int, kernel_size: int, *, bias: bool = True) -> nn.Conv2d:
@@ -112,16 +115,17 @@ class Level(nn.Module):
 
 
 class Upsampler(nn.Module):
-    """From stride 4 to logits at the size asked for, in two bicubic steps."""
+    """From stride 4 to logits at the size asked for, in two steps."""
 
-    def __init__(self, in_channels: int, width: int) -> None:
+    def __init__(self, in_channels: int, width: int, upsampling: Upsampling) -> None:
         super().__init__()
+        self.resize = resize_bicubic if upsampling == "bicubic" else resize_bilinear
         self.conv1 = _conv(in_channels, width, 3)
         self.conv2 = _conv(width, 1, 3)
 
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        doubled = resize_bicubic(x, (2 * x.shape[-2], 2 * x.shape[-1]))
-        x = resize_bicubic(functional.relu(self.conv1(doubled)), size)
+        doubled = self.resize(x, (2 * x.shape[-2], 2 * x.shape[-1]))
+        x = self.resize(functional.relu(self.conv1(doubled)), size)
         logits: Tensor = self.conv2(x)[:, 0]
         return logits
 
@@ -134,6 +138,7 @@ class Decoder(nn.Module):
         filters: D.
         widths: channels of the decoder at layer1..layer4.
         upsampler_width: channels between half and full resolution.
+        upsampling: how the last state is enlarged.
     """
 
     def __init__(
@@ -142,6 +147,7 @@ class Decoder(nn.Module):
         filters: int,
         widths: Sequence[int],
         upsampler_width: int,
+        upsampling: Upsampling = "bicubic",
     ) -> None:
         super().__init__()
         deeper_widths = (*widths[1:], None)
@@ -151,7 +157,7 @@ class Decoder(nn.Module):
                 tap_channels, widths, deeper_widths, strict=True
             )
         )
-        self.upsampler = Upsampler(widths[0], upsampler_width)
+        self.upsampler = Upsampler(widths[0], upsampler_width, upsampling)
 
     def forward(
         self, scores: Float[Tensor, "images D h w"], taps: Taps, size: tuple[int, int]

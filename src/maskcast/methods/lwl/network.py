@@ -53,7 +53,11 @@ class LWLNetwork(nn.Module):
         )
         self.learner = FewShotLearner(config.initial_kappa)
         self.decoder = Decoder(
-            self.trunk.channels, config.filters, config.decoder_widths, config.upsampler_width
+            self.trunk.channels,
+            config.filters,
+            config.decoder_widths,
+            config.upsampler_width,
+            config.upsampling,
         )
         self.box_encoder = (
             BoxEncoder(config.feature_channels, config.filters, width=config.box_width)
