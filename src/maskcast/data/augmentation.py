@@ -11,15 +11,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, exp, floor, sqrt
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
+from torchvision import tv_tensors
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as transforms
 
 from maskcast.core.errors import ConfigError
 from maskcast.core.types import Box
+from maskcast.data.clips import DrawnClip, tight_box
 
 
 @dataclass(frozen=True)
@@ -168,3 +173,136 @@ def jitter_box(box: Box, jitter: BoxJitter, generator: np.random.Generator) -> B
     centre_x = box.x + box.width / 2 + shift[0]
     centre_y = box.y + box.height / 2 + shift[1]
     return Box(centre_x - width / 2, centre_y - height / 2, width, height)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipProcessing:
+    """How the frames of a clip are changed before training: LWL's settings."""
+
+    size: tuple[int, int] = (480, 832)
+    """Height and width of the crops."""
+    search_area: float = 5.0
+    grey: float = 0.05
+    """Probability of a grey train frame, and of grey test frames."""
+    flip: float = 0.5
+    """Probability that the train frame is mirrored, and that the test frames are."""
+    train_jitter: BoxJitter = BoxJitter(0.25, (3.0, 3.0))
+    test_jitter: BoxJitter = BoxJitter(0.5, (5.5, 4.5))
+    rotation: float = 15.0
+    """Degrees to either side; 0, with ``log_scale`` 0, for none (validation, box encoder)."""
+    log_scale: float = 0.2
+    """Range of the logarithm of the scale, to either side."""
+    brightness: float = 0.2
+    """Range of the factor on the pixels around 1; 0 in validation."""
+    keep_void: bool = False
+    """Leave 255 in the masks rather than background; LWL's loss knows no void."""
+
+    def __post_init__(self) -> None:
+        if min(self.size) < 1 or self.search_area <= 0:
+            raise ConfigError(f"a crop needs a positive size and search area, got {self}")
+        if not (0 <= self.grey <= 1 and 0 <= self.flip <= 1 and 0 <= self.brightness < 1):
+            raise ConfigError(f"grey and flip are probabilities, brightness below 1, got {self}")
+
+
+class ClipSample(NamedTuple):
+    """A clip as a training step takes it; ``default_collate`` puts a batch axis before each."""
+
+    images: UInt8[Tensor, "frames 3 height width"]
+    """RGB; the first frame is the train frame, the others are test frames in time order."""
+    masks: UInt8[Tensor, "frames height width"]
+    """1 object, 0 background, and 255 void if it was kept."""
+    boxes: Float[Tensor, "frames 4"]
+    """x, y, width, height of the target in pixels of the crop, without the random affine."""
+    name: str
+
+
+def process_clip(
+    clip: DrawnClip, processing: ClipProcessing, generator: np.random.Generator
+) -> ClipSample:
+    """Grey and mirror, jitter and crop, turn and scale, brighten: LWL's order.
+
+    The train frame draws grey and flip for itself, the test frames draw them together; all else
+    is drawn for each frame. Pixels stay 8-bit: brightness is rounded to the next level.
+    """
+    train = _draw_joint(processing, generator)
+    test = _draw_joint(processing, generator)
+    boxes = clip.boxes or tuple(tight_box(mask) for mask in clip.masks)
+    images, masks, targets = [], [], []
+    for place, (frame, mask, box) in enumerate(zip(clip.frames, clip.masks, boxes, strict=True)):
+        joint, jitter = (
+            (train, processing.train_jitter) if place == 0 else (test, processing.test_jitter)
+        )
+        image, label, flipped = joint.apply(frame, mask, box)
+        crop = training_crop(
+            image,
+            label if processing.keep_void else label.masked_fill(label > 1, 0),
+            jitter_box(flipped, jitter, generator),
+            target=flipped,
+            size=processing.size,
+            search_area=processing.search_area,
+        )
+        image, label = _turn_and_scale(crop.image, crop.mask, processing, generator)
+        images.append(_brighten(image, processing.brightness, generator))
+        masks.append(label)
+        targets.append([crop.target.x, crop.target.y, crop.target.width, crop.target.height])
+    return ClipSample(torch.stack(images), torch.stack(masks), torch.tensor(targets), clip.name)
+
+
+@dataclass(frozen=True)
+class _Joint:
+    """Changes that frames of one group share."""
+
+    grey: bool
+    flip: bool
+
+    def apply(self, frame: np.ndarray, mask: np.ndarray, box: Box) -> tuple[Tensor, Tensor, Box]:
+        image = torch.from_numpy(np.array(frame)).permute(2, 0, 1)
+        label = torch.from_numpy(np.array(mask))
+        if self.grey:
+            image = _published_grey(image)
+        if self.flip:
+            image, label = image.flip(2), label.flip(1)
+            box = Box(image.shape[2] - box.x - box.width, box.y, box.width, box.height)
+        return image, label, box
+
+
+def _draw_joint(processing: ClipProcessing, generator: np.random.Generator) -> _Joint:
+    grey, flip = generator.uniform(size=2)
+    return _Joint(bool(grey < processing.grey), bool(flip < processing.flip))
+
+
+def _published_grey(image: UInt8[Tensor, "3 height width"]) -> UInt8[Tensor, "3 height width"]:
+    """BT.601 grey with the weights of red and blue exchanged, as published: it saw BGR as RGB."""
+    weights = torch.tensor([0.114, 0.587, 0.299]).view(3, 1, 1)
+    grey = (image * weights).sum(dim=0).round_().to(torch.uint8)
+    return grey.expand(3, -1, -1)
+
+
+def _turn_and_scale(
+    image: UInt8[Tensor, "3 height width"],
+    mask: UInt8[Tensor, "height width"],
+    processing: ClipProcessing,
+    generator: np.random.Generator,
+) -> tuple[UInt8[Tensor, "3 height width"], UInt8[Tensor, "height width"]]:
+    """Rotate and scale about the centre; what comes in from outside is black, and background."""
+    angle = float(generator.uniform(-processing.rotation, processing.rotation))
+    scale = exp(generator.uniform(-processing.log_scale, processing.log_scale))
+    if angle == 0 and scale == 1:
+        return image, mask
+
+    def turn(picture: Tensor) -> Tensor:
+        turned: Tensor = transforms.affine(
+            picture, angle, [0, 0], scale, [0.0, 0.0], interpolation=InterpolationMode.BILINEAR
+        )
+        return turned
+
+    turned = turn(tv_tensors.Image(image)), turn(tv_tensors.Mask(mask.unsqueeze(0)))
+    return turned[0].as_subclass(Tensor), turned[1].as_subclass(Tensor)[0]
+
+
+def _brighten(
+    image: UInt8[Tensor, "3 height width"], spread: float, generator: np.random.Generator
+) -> UInt8[Tensor, "3 height width"]:
+    factor = float(generator.uniform(1 - spread, 1 + spread))
+    levels = (torch.arange(256) * factor).round_().clamp_(0, 255).to(torch.uint8)
+    return levels.index_select(0, image.flatten().int()).view_as(image)

@@ -1,0 +1,236 @@
+"""Folders of pictures with masks: each picture is a video of one frame.
+
+``<folder>/images/*`` and ``<folder>/masks/*.png`` with the same names, or any two folders. Masks
+hold 0 for background, ids from 1, and 255 for void.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from maskcast.core.errors import DatasetError, MissingFileError
+from maskcast.core.types import Box
+from maskcast.data.clips import AnnotatedVideo, count_pixels, object_mask, tight_box
+from maskcast.data.dataset import AnnotationFile, Dataset, Faults, Video
+from maskcast.data.made_up import Cutout
+
+PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+
+
+def pictures_in(folder: Path) -> dict[str, Path]:
+    """Return the pictures of a folder by name without ending, in order of their names.
+
+    Raises:
+        MissingFileError: there is no such folder.
+        DatasetError: two pictures differ in their endings only.
+    """
+    if not folder.is_dir():
+        raise MissingFileError(f"there is no folder {folder}")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in PICTURE_ENDINGS or path.name.startswith("."):
+            continue
+        if path.stem in found:
+            raise DatasetError(f"{folder} holds both {found[path.stem].name} and {path.name}")
+        found[path.stem] = path
+    return found
+
+
+def read_image_pairs(
+    root: Path, *, images: str = "images", masks: str = "masks", has_void: bool = True
+) -> Dataset:
+    """List the pictures of a folder that have a mask; a picture without one is left out.
+
+    Args:
+        images, masks: folders below ``root``.
+        has_void: whether 255 in a mask is void rather than an object.
+
+    Raises:
+        MissingFileError: a folder is not there.
+        DatasetError: a mask has no picture, a picture cannot be opened, or nothing was found.
+    """
+    pictures, labels = pictures_in(root / images), pictures_in(root / masks)
+    faults = Faults(f"the image and mask pairs in {root}")
+    for name in labels.keys() - pictures.keys():
+        faults.add(f"{labels[name]} has no picture of its name in {root / images}")
+    videos = []
+    for name in sorted(pictures.keys() & labels.keys()):
+        try:
+            size = picture_size(pictures[name])
+        except OSError as error:
+            faults.add(f"{pictures[name]} cannot be opened: {error}")
+            continue
+        videos.append(
+            Video(
+                name,
+                (name,),
+                size,
+                {0: pictures[name]},
+                {0: (AnnotationFile(labels[name]),)},
+                has_void,
+            )
+        )
+    if not videos:
+        faults.add("no picture has a mask of the same name")
+    faults.raise_if_any()
+    return Dataset("image pairs", root.name, root, tuple(videos))
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Height and width, from the head of the file."""
+    with Image.open(path) as picture:
+        return picture.height, picture.width
+
+
+@dataclass(frozen=True)
+class PictureObject:
+    """One object of one picture."""
+
+    picture: int
+    object_id: int
+    pixels: int
+    share: float
+    """Of the picture's area."""
+
+
+def objects_of(pictures: Sequence[AnnotatedVideo], smallest: int = 10) -> list[PictureObject]:
+    """List the objects with more than ``smallest`` pixels; reads every mask once."""
+    found = []
+    for place, picture in enumerate(pictures):
+        label_map = picture.read_annotation(0)
+        if label_map is None:
+            continue
+        counts = count_pixels(label_map, has_void=picture.has_void)
+        for object_id in np.flatnonzero(counts > smallest):
+            if object_id != 0:
+                pixels = int(counts[object_id])
+                found.append(PictureObject(place, int(object_id), pixels, pixels / label_map.size))
+    return found
+
+
+class PairCutouts:
+    """Objects cut out of pictures, to be pasted into made-up clips.
+
+    Args:
+        pictures: videos of one frame (``read_image_pairs``).
+        share: least and most of its picture's area that an object covers.
+
+    Raises:
+        DatasetError: no object is of that size.
+    """
+
+    def __init__(
+        self, pictures: Sequence[AnnotatedVideo], share: tuple[float, float] = (0.01, 0.6)
+    ) -> None:
+        self.pictures = pictures
+        self.objects = [
+            found
+            for found in objects_of(pictures, smallest=300)
+            if share[0] <= found.share <= share[1]
+        ]
+        if not self.objects:
+            raise DatasetError("the pictures hold no object that is large enough to be cut out")
+
+    def draw_cutout(self, generator: np.random.Generator, resolution: int) -> Cutout:
+        chosen = self.objects[generator.integers(len(self.objects))]
+        picture = self.pictures[chosen.picture]
+        label_map = picture.read_annotation(0)
+        if label_map is None:
+            raise DatasetError(f"the mask of {picture.name} has gone")
+        mask = object_mask(label_map, chosen.object_id, has_void=picture.has_void) == 1
+        cutout = cut_out(picture.read_frame(0), mask, resolution)
+        if generator.uniform() < 0.5:
+            return Cutout(cutout.image.flip(2), cutout.alpha.flip(1))
+        return cutout
+
+
+def cut_out(frame: np.ndarray, mask: np.ndarray, resolution: int | None = None) -> Cutout:
+    """Cut an object out along its mask, with an edge that is soft over about a pixel.
+
+    Args:
+        resolution: longer side of the result; not resized if None.
+    """
+    box = _padded(tight_box(mask.astype(np.uint8)), mask.shape)
+    top, bottom, left, right = box
+    picture = torch.from_numpy(np.ascontiguousarray(frame[top:bottom, left:right])).permute(2, 0, 1)
+    alpha = torch.from_numpy(mask[top:bottom, left:right].astype(np.float32))
+    image = picture.float() / 255
+    if resolution is not None:
+        scale = resolution / max(alpha.shape)
+        size = (max(8, round(alpha.shape[0] * scale)), max(8, round(alpha.shape[1] * scale)))
+        image = _resized(image, size)
+        alpha = _resized(alpha.unsqueeze(0), size)[0]
+    return Cutout(image, _softened(alpha))
+
+
+def _padded(box: Box, size: tuple[int, ...]) -> tuple[int, int, int, int]:
+    margin = 2
+    return (
+        max(0, int(box.y) - margin),
+        min(size[0], int(box.y + box.height) + margin),
+        max(0, int(box.x) - margin),
+        min(size[1], int(box.x + box.width) + margin),
+    )
+
+
+def _resized(
+    picture: Float[Tensor, "channels height width"], size: tuple[int, int]
+) -> Float[Tensor, "channels new_height new_width"]:
+    return functional.interpolate(
+        picture.unsqueeze(0), size=size, mode="bilinear", antialias=True, align_corners=False
+    )[0].clamp_(0, 1)
+
+
+def _softened(alpha: Float[Tensor, "height width"]) -> Float[Tensor, "height width"]:
+    """Soften the edge inwards, so that no rim of the old background is carried along."""
+    mean = functional.avg_pool2d(alpha[None, None], 3, stride=1, padding=1, count_include_pad=False)
+    soft = ((mean[0, 0] - 0.4) / 0.5).clamp_(0, 1)
+    soft[0], soft[-1], soft[:, 0], soft[:, -1] = 0, 0, 0, 0
+    return soft
+
+
+class PhotoScenes:
+    """Photographs as backgrounds: a random part of a random picture, perhaps mirrored.
+
+    Raises:
+        DatasetError: there are no photographs.
+    """
+
+    def __init__(self, photographs: Iterable[AnnotatedVideo]) -> None:
+        self.photographs = tuple(photographs)
+        if not self.photographs:
+            raise DatasetError("there are no photographs for backgrounds")
+
+    def draw_scene(
+        self, generator: np.random.Generator, size: tuple[int, int]
+    ) -> Float[Tensor, "3 height width"]:
+        photograph = self.photographs[generator.integers(len(self.photographs))].read_frame(0)
+        aspect = size[1] / size[0]
+        height, width = photograph.shape[:2]
+        largest = min(height, width / aspect)
+        part_height = int(largest * generator.uniform(0.7, 1))
+        part_width = int(part_height * aspect)
+        top = int(generator.integers(0, height - part_height + 1))
+        left = int(generator.integers(0, width - part_width + 1))
+        part = photograph[top : top + part_height, left : left + part_width]
+        if generator.uniform() < 0.5:
+            part = part[:, ::-1]
+        picture = torch.from_numpy(np.ascontiguousarray(part)).permute(2, 0, 1).float() / 255
+        return _resized(picture, size)
+
+
+def read_photographs(folder: Path) -> tuple[Video, ...]:
+    """List the pictures of a folder as videos of one frame without annotation."""
+    return tuple(
+        Video(name, (name,), picture_size(path), {0: path}, {})
+        for name, path in pictures_in(folder).items()
+    )
