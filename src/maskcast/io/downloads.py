@@ -1,4 +1,4 @@
-"""Fetch one file from a path, an http(s) address or Google Drive: whole, verified, or not at all."""
+"""Fetch a file from a path, an http(s) address or Google Drive; whole, verified, or not at all."""
 
 from __future__ import annotations
 

@@ -1,0 +1,132 @@
+"""A folder of pictures as a video: one frame per file, in the order of their names.
+
+Frames are RGB, 8 bits, height × width × 3, upright as their EXIF orientation says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from maskcast.core.errors import DataError, FrameError, VideoError
+from maskcast.io.label_maps import open_picture
+from maskcast.io.pictures import OnBadFrame, Picture, fill_bad_frame, refuse_other_size
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+
+
+class FrameFolder:
+    """The pictures of a folder, read one by one.
+
+    Attributes:
+        paths: the files, in order.
+        names: their names without the ending; a mask of that name belongs to that frame.
+        size: height and width in pixels.
+
+    Raises:
+        VideoError: the folder has no pictures, two of the same name, or an order that depends on
+            how it is read.
+        FrameError: the first picture cannot be read.
+    """
+
+    timing = None
+    cut_short = False
+
+    def __init__(self, folder: Path) -> None:
+        self.paths = _frame_files(folder)
+        self.names = [path.stem for path in self.paths]
+        self.folder = folder
+        height, width, _ = self._read(0).shape
+        self.size = (int(height), int(width))
+
+    @property
+    def count(self) -> int:
+        """Number of frames."""
+        return len(self.paths)
+
+    def pictures(self, first: int, last: int, on_bad_frame: OnBadFrame) -> Iterator[Picture]:
+        """Yield the frames ``first`` ≤ i < ``last``."""
+        previous: Picture | None = None
+        for frame_index in range(first, last):
+            try:
+                previous = self._read(frame_index)
+            except FrameError as error:
+                if previous is None and on_bad_frame == "hold":
+                    previous = self._last_good_before(frame_index)
+                previous = fill_bad_frame(previous, error, on_bad_frame)
+            refuse_other_size(previous, self.size, f"the frame {self.paths[frame_index].name}")
+            yield previous
+
+    def group_start(self, frame_index: int) -> int:
+        """Return ``frame_index``: every file is read on its own."""
+        return frame_index
+
+    def describe(self) -> list[str]:
+        """Say in lines what the folder holds."""
+        height, width = self.size
+        first, last = self.paths[0].name, self.paths[-1].name
+        return [
+            f"frames    {self.count} pictures, {first} to {last}",
+            f"size      {width}×{height}",
+        ]
+
+    def _last_good_before(self, frame_index: int) -> Picture | None:
+        for earlier in reversed(range(frame_index)):
+            with suppress(FrameError):
+                return self._read(earlier)
+        return None
+
+    def _read(self, frame_index: int) -> Picture:
+        path = self.paths[frame_index]
+        try:
+            return _as_rgb(ImageOps.exif_transpose(open_picture(path)))
+        except DataError as error:
+            raise FrameError(f"frame {frame_index} cannot be read: {error}") from error
+
+
+def _as_rgb(picture: Image.Image) -> Picture:
+    if picture.mode.startswith("I"):  # 16-bit grey, which PIL would clip instead of scale
+        grey = (np.asarray(picture).astype(np.float64) / 257).round().clip(0, 255).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    return np.array(picture.convert("RGB"))
+
+
+def _frame_files(folder: Path) -> list[Path]:
+    visible = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
+    found = sorted(
+        (path for path in visible if path.suffix.lower() in ENDINGS), key=lambda path: path.stem
+    )
+    if not found:
+        others = sorted({path.suffix or path.name for path in visible})[:5]
+        holds = f"it holds {', '.join(others)}" if others else "it is empty"
+        raise VideoError(f"the folder {folder} has no frames (jpg, jpeg or png); {holds}")
+    for before, after in pairwise(found):
+        if before.stem == after.stem:
+            raise VideoError(
+                f"{before.name} and {after.name} in {folder} are the same frame twice; remove one"
+            )
+    _refuse_ambiguous_order(folder, found)
+    return found
+
+
+def _refuse_ambiguous_order(folder: Path, by_name: Sequence[Path]) -> None:
+    by_number = sorted(by_name, key=lambda path: _number_key(path.stem))
+    for named, numbered in zip(by_name, by_number, strict=True):
+        if named != numbered:
+            raise VideoError(
+                f"the frames in {folder} have one order by name and another by number: "
+                f"{named.name} or {numbered.name} could come first; "
+                "number them with leading zeros (00001, 00002, ...)"
+            )
+
+
+def _number_key(stem: str) -> list[tuple[int, Any]]:
+    parts = re.split(r"(\d+)", stem)
+    return [(1, int(part)) if part.isdecimal() else (0, part) for part in parts if part]

@@ -1,0 +1,252 @@
+"""Open a video, be it a file or a folder of frames, and hand out its frames one by one.
+
+frame     3 × height × width   RGB, 0..1, on the CPU
+picture   height × width × 3   the same in 8 bits, as it was decoded
+
+Decoding runs ahead in a thread, a few frames at most, so that memory does not grow with the video.
+"""
+
+from __future__ import annotations
+
+import queue
+import re
+import threading
+from bisect import bisect_left
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from maskcast.core.errors import MissingFileError, UsageError, VideoError
+from maskcast.core.types import Frame
+from maskcast.io.frame_folder import FrameFolder
+from maskcast.io.pictures import OnBadFrame, Picture, PictureReader, Timing, log
+
+AHEAD = 3
+"""Frames decoded before they are asked for."""
+BACKWARD_STRETCH = 48
+"""Frames held at once while decoding backward, where groups of pictures are longer."""
+
+Value = TypeVar("Value")
+
+
+class FrameSource:
+    """The frames of a video, from ``first`` on; iterate over it as often as you like.
+
+    Attributes:
+        path: the file or folder.
+        first: number, in the whole video, of the frame that is number 0 here.
+        names: a name per frame, by which masks belong to frames: file names without their ending,
+            or five-digit numbers counted in the whole video.
+        size: height and width in pixels.
+        timing: presentation times, from 0 on if the beginning was left out; None for a folder.
+    """
+
+    def __init__(
+        self, reader: PictureReader, path: Path, *, first: int, last: int, on_bad_frame: OnBadFrame
+    ) -> None:
+        self.path = path
+        self.first = first
+        self.names = reader.names[first:last]
+        self.size = reader.size
+        self.timing = _cut_timing(reader.timing, first, last)
+        self._reader = reader
+        self._on_bad_frame = on_bad_frame
+
+    @property
+    def count(self) -> int:
+        """Number of frames."""
+        return len(self.names)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self.frames()
+
+    def frames(self, start: int = 0) -> Iterator[Frame]:
+        """Yield the frames from number ``start`` on.
+
+        Raises:
+            FrameError: a frame is damaged (unless held) or has another size.
+        """
+        return decode_ahead(_as_frame(picture) for picture in self._pictures(start, self.count))
+
+    def frames_backward(self, start: int | None = None) -> Iterator[Frame]:
+        """Yield frame ``start`` (the last one unless given), then those before it, down to 0.
+
+        A video file is decoded one group of pictures, or a part of it, at a time.
+        """
+        start = self.count - 1 if start is None else start
+        return decode_ahead(_as_frame(picture) for picture in self._pictures_backward(start))
+
+    def pictures(self, start: int = 0) -> Iterator[Picture]:
+        """Yield the frames from number ``start`` on as 8-bit pictures."""
+        return decode_ahead(self._pictures(start, self.count))
+
+    def picture(self, frame_index: int) -> Picture:
+        """Read one frame as an 8-bit picture."""
+        if not 0 <= frame_index < self.count:
+            raise UsageError(f"there is no frame {frame_index}; frames are 0 to {self.count - 1}")
+        return next(self._pictures(frame_index, frame_index + 1))
+
+    def describe(self) -> list[str]:
+        """Say in lines what the video is."""
+        return self._reader.describe()
+
+    def _pictures(self, start: int, stop: int) -> Iterator[Picture]:
+        return self._reader.pictures(self.first + start, self.first + stop, self._on_bad_frame)
+
+    def _pictures_backward(self, start: int) -> Iterator[Picture]:
+        stop = start + 1
+        while stop > 0:
+            begin = max(stop - BACKWARD_STRETCH, self._group_start(stop - 1))
+            yield from reversed(list(self._pictures(begin, stop)))
+            stop = begin
+
+    def _group_start(self, frame_index: int) -> int:
+        """Number of the key frame that decoding of this frame begins with."""
+        return max(0, self._reader.group_start(self.first + frame_index) - self.first)
+
+
+def open_frames(
+    path: Path,
+    *,
+    start: int | str | None = None,
+    end: int | str | None = None,
+    on_bad_frame: OnBadFrame = "stop",
+) -> FrameSource:
+    """Open a video file (mp4, mov, mkv, webm, avi) or a folder of frames (jpg, png).
+
+    Args:
+        path: the file or folder.
+        start: the first frame wanted: its number, or a time such as ``"2.5s"`` or ``"1:02.5"``.
+        end: the first frame no longer wanted, in the same way; beyond the end it means the end.
+        on_bad_frame: ``"stop"`` at a frame that cannot be read, or ``"hold"`` the one before it.
+
+    Raises:
+        MissingFileError: there is nothing at ``path``.
+        VideoError: it is not a video, has no frames, is cut off, or its order is ambiguous.
+        UsageError: no frames lie between ``start`` and ``end``.
+    """
+    if not path.exists():
+        raise MissingFileError(f"there is no video {path}")
+    reader = _open_reader(path)
+    first = 0 if start is None else _place(start, reader, "start")
+    last = reader.count if end is None else min(_place(end, reader, "end"), reader.count)
+    if first >= reader.count:
+        raise UsageError(
+            f"--start {start} lies behind the last frame, {reader.count - 1}, of {path}"
+        )
+    if first >= last:
+        raise UsageError(f"no frames lie between --start {start} and --end {end}")
+    if last == reader.count and reader.cut_short:
+        _report_cut(path, reader, on_bad_frame)
+    return FrameSource(reader, path, first=first, last=last, on_bad_frame=on_bad_frame)
+
+
+def describe_video(path: Path) -> list[str]:
+    """Say in lines what a video file or a folder of frames is: size, frames, rate, codec."""
+    if not path.exists():
+        raise MissingFileError(f"there is no video {path}")
+    return _open_reader(path).describe()
+
+
+def decode_ahead(values: Iterator[Value], depth: int = AHEAD) -> Iterator[Value]:
+    """Run an iterator in a thread, at most ``depth`` values ahead; its errors arrive in place."""
+    waiting: queue.Queue[tuple[bool, Value | BaseException | None]] = queue.Queue(depth)
+    stop = threading.Event()
+
+    def put(more: bool, item: Value | BaseException | None) -> None:
+        while not stop.is_set():
+            try:
+                waiting.put((more, item), timeout=0.1)
+            except queue.Full:
+                continue
+            return
+
+    def work() -> None:
+        try:
+            for value in values:
+                put(True, value)
+                if stop.is_set():
+                    break
+            put(False, None)
+        except BaseException as error:  # handed to the thread that asked for the frames
+            put(False, error)
+        finally:
+            close = getattr(values, "close", None)
+            if close is not None:
+                close()
+
+    thread = threading.Thread(target=work, name="maskcast-decode", daemon=True)
+    thread.start()
+    try:
+        while True:
+            more, item = waiting.get()
+            if not more:
+                if isinstance(item, BaseException):
+                    raise item
+                return
+            yield item  # type: ignore[misc]
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _open_reader(path: Path) -> PictureReader:
+    if path.is_dir():
+        return FrameFolder(path)
+    from maskcast.io.video_file import VideoFile  # noqa: PLC0415  PyAV only where it is needed
+
+    return VideoFile(path)
+
+
+def _report_cut(path: Path, reader: PictureReader, on_bad_frame: OnBadFrame) -> None:
+    fault = f"{path} is cut off: it breaks off after frame {reader.count - 1}"
+    if on_bad_frame == "stop":
+        raise VideoError(
+            f"{fault}; --end {reader.count} or --on-bad-frame hold takes what is there"
+        )
+    log.warning("%s", fault)
+
+
+def _cut_timing(timing: Timing | None, first: int, last: int) -> Timing | None:
+    if timing is None:
+        return None
+    zero = timing.ticks[first] if first > 0 else 0
+    return Timing(timing.time_base, tuple(tick - zero for tick in timing.ticks[first:last]))
+
+
+def _as_frame(picture: Picture) -> Frame:
+    return torch.from_numpy(picture).permute(2, 0, 1).contiguous().float().div_(255)
+
+
+def _place(position: int | str, reader: PictureReader, option: str) -> int:
+    """Turn a frame number or a time into a frame number."""
+    text = str(position).strip()
+    if text.isdecimal():
+        return int(text)
+    seconds = _seconds(text)
+    if seconds is None:
+        raise UsageError(
+            f"--{option} {text} is neither a frame number (120) nor a time (4.5s, 1:02.5)"
+        )
+    if reader.timing is None:
+        raise UsageError(
+            f"--{option} {text} is a time, but a folder of frames has none; give a number"
+        )
+    timing = reader.timing
+    wanted = timing.seconds(0) + seconds
+    return bisect_left(timing.ticks, wanted / timing.time_base)
+
+
+def _seconds(text: str) -> Fraction | None:
+    """Read ``4.5s``, ``4.5``, ``1:02.5`` or ``1:00:02.5``."""
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d+)?)s?", text)
+    if match is None:
+        return None
+    hours, minutes, seconds = match.groups()
+    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + Fraction(seconds)

@@ -1,0 +1,345 @@
+"""Video files through PyAV: an index of the frames first, then any stretch of them.
+
+Frames are found by their presentation times, so that B-frames, edit lists and variable frame rates
+need no special care, and a frame has the same number whether it was reached from the beginning or
+by a jump to the key frame before it.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_left, bisect_right
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import cast
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.sidedata.sidedata import SideData
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace
+from av.video.stream import VideoStream
+
+from maskcast.core.errors import FrameError, VideoError
+from maskcast.io.label_maps import LARGEST_PICTURE
+from maskcast.io.pictures import (
+    OnBadFrame,
+    Picture,
+    Timing,
+    fill_bad_frame,
+    log,
+    refuse_other_size,
+)
+
+CONTAINERS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,gif,ivf,m4v,h264,hevc,mjpeg"
+"""Other demuxers are off: playlists could make FFmpeg open files and addresses of their choice."""
+_OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+_UNSPECIFIED = 2
+_CUT_TOLERANCE = Fraction(1, 2)
+"""Seconds by which the last frame may end before the duration that the file declares."""
+
+
+@dataclass(frozen=True)
+class _Index:
+    """The frames of a file, found without decoding them."""
+
+    timing: Timing
+    key_ticks: tuple[int, ...]
+    """Presentation times of the key frames, rising; empty where jumps cannot be trusted."""
+    by_time: bool
+    """False: frames carry no usable times and are counted instead."""
+    cut_short: bool
+    """The file ends before the video does."""
+
+
+class VideoFile:
+    """The pictures of a video file.
+
+    Attributes:
+        path: the file.
+        names: five-digit frame numbers.
+        size: height and width in pixels, upright.
+        timing: presentation times.
+
+    Raises:
+        VideoError: it is not a video, has no frames, or is cut off before the first one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._index = _read_index(path)
+        self.timing = self._index.timing
+        self.names = [f"{frame_index:05d}" for frame_index in range(self.count)]
+        with closing(self._decoded(0)) as decoded:
+            first = next(decoded, None)
+        if first is None:
+            raise VideoError(f"no frame of {path} can be decoded")
+        height, width, _ = first[1].shape
+        self.size = (int(height), int(width))
+
+    @property
+    def count(self) -> int:
+        """Number of frames."""
+        return len(self.timing.ticks)
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the file ends before the video does."""
+        return self._index.cut_short
+
+    def pictures(self, first: int, last: int, on_bad_frame: OnBadFrame) -> Iterator[Picture]:
+        """Yield the frames ``first`` ≤ i < ``last``.
+
+        Raises:
+            FrameError: a frame is damaged (unless held) or has another size.
+        """
+        expected = first
+        previous: Picture | None = None
+        with closing(self._decoded(first)) as decoded:
+            for frame_index, picture in decoded:
+                while expected < min(frame_index, last):
+                    previous = self._hold(previous, expected, on_bad_frame)
+                    yield previous
+                    expected += 1
+                if expected == last:
+                    return
+                if frame_index == expected:
+                    refuse_other_size(picture, self.size, self._label(frame_index))
+                    previous = picture
+                    yield picture
+                    expected += 1
+        for frame_index in range(expected, last):
+            previous = self._hold(previous, frame_index, on_bad_frame)
+            yield previous
+
+    def group_start(self, frame_index: int) -> int:
+        """Return the number of the key frame with which decoding of ``frame_index`` begins."""
+        ticks, keys = self.timing.ticks, self._index.key_ticks
+        place = bisect_right(keys, ticks[frame_index]) - 1
+        return bisect_left(ticks, keys[place]) if place >= 0 else 0
+
+    def describe(self) -> list[str]:
+        """Say in lines what the file holds."""
+        with _open(self.path) as (container, stream):
+            codec = stream.codec_context
+            kind = f"{container.format.name.split(',')[0]}, {codec.name}, {codec.pix_fmt}"
+        height, width = self.size
+        rate = float(self.timing.rate)
+        ticks = self.timing.ticks
+        steps = {after - before for before, after in pairwise(ticks)}
+        even = max(steps, default=0) - min(steps, default=0) <= 1
+        seconds = float(self.timing.seconds(self.count - 1) - self.timing.seconds(0)) + 1 / rate
+        return [
+            f"video     {kind}",
+            f"frames    {self.count}" + (", cut off before its end" if self.cut_short else ""),
+            f"size      {width}×{height}",
+            f"duration  {seconds:.2f} s",
+            f"rate      {rate:.3f} frames per second" + ("" if even else " on average, variable"),
+        ]
+
+    def _hold(
+        self, previous: Picture | None, frame_index: int, on_bad_frame: OnBadFrame
+    ) -> Picture:
+        error = FrameError(f"{self._label(frame_index)} of {self.path.name} is damaged")
+        if previous is None and on_bad_frame == "hold":
+            previous = self._last_good_before(frame_index)
+        return fill_bad_frame(previous, error, on_bad_frame)
+
+    def _last_good_before(self, frame_index: int) -> Picture | None:
+        start = frame_index
+        found: Picture | None = None
+        while found is None and start > 0:
+            start = self.group_start(start - 1)
+            with closing(self._decoded(start)) as decoded:
+                for earlier, picture in decoded:
+                    if earlier >= frame_index:
+                        break
+                    found = picture
+        return found
+
+    def _label(self, frame_index: int) -> str:
+        seconds = float(self.timing.seconds(frame_index))
+        return f"frame {frame_index} (at {seconds:.2f} s)"
+
+    def _decoded(self, first: int) -> Generator[tuple[int, Picture], None, None]:
+        """Yield frames that can be decoded, with their numbers, beginning at or after ``first``."""
+        ticks = self.timing.ticks
+        with _open(self.path) as (container, stream):
+            if not self._index.by_time:
+                frames = enumerate(_frames(container, stream))
+                yield from ((i, _upright_rgb(frame)) for i, frame in frames if i >= first)
+                return
+            for frame in self._frames_from(container, stream, first):
+                if frame.pts is None or frame.is_corrupt:
+                    continue
+                frame_index = bisect_left(ticks, frame.pts)
+                known = frame_index < len(ticks) and ticks[frame_index] == frame.pts
+                if known and frame_index >= first:
+                    yield frame_index, _upright_rgb(frame)
+
+    def _frames_from(
+        self, container: InputContainer, stream: VideoStream, first: int
+    ) -> Iterator[VideoFrame]:
+        """Decode from the key frame before ``first`` on, or from the beginning if a jump fails."""
+        wanted = self.timing.ticks[first]
+        keys = self._index.key_ticks
+        place = bisect_right(keys, wanted) - 1
+        if place > 0:
+            container.seek(keys[place], stream=stream, backward=True)
+            frames = _frames(container, stream)
+            landed = next(frames, None)
+            if landed is not None and landed.pts is not None and landed.pts <= wanted:
+                yield landed
+                yield from frames
+                return
+            container.seek(0 if not keys else min(keys[0], 0), stream=stream, backward=True)
+        yield from _frames(container, stream)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    try:
+        container = av.open(path, options=dict(_OPTIONS), metadata_errors="replace")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise VideoError(_why_not_opened(path)) from error
+    with container:
+        streams = [
+            stream
+            for stream in container.streams.video
+            if not stream.disposition & Disposition.attached_pic
+        ]
+        if not streams:
+            sound = " it holds only sound" if container.streams.audio else " it holds no pictures"
+            raise VideoError(f"{path} is not a video:{sound}")
+        stream = streams[0]
+        if stream.width * stream.height > LARGEST_PICTURE:
+            raise VideoError(
+                f"{path} declares frames of {stream.width}×{stream.height} pixels; "
+                "refused as a decompression bomb"
+            )
+        stream.codec_context.options = {"max_pixels": str(LARGEST_PICTURE)}
+        stream.thread_type = "AUTO"
+        yield container, stream
+
+
+def _why_not_opened(path: Path) -> str:
+    head = path.open("rb").read(12)
+    if not head:
+        return f"{path} is empty"
+    if head[4:8] == b"ftyp":
+        return f"{path} is cut off: it has the beginning of an mp4 but no index of its frames"
+    return f"{path} is not a video that can be read (mp4, mov, mkv, webm or avi)"
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """Yield the packets of the stream; a file that breaks off ends them."""
+    try:
+        for packet in container.demux(stream):
+            if packet.size:
+                yield packet
+    except av.error.FFmpegError as error:
+        log.debug("the file breaks off: %s", error)
+
+
+def _frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Decode in presentation order; packets that cannot be decoded are left out."""
+    for packet in _packets(container, stream):
+        try:
+            yield from packet.decode()
+        except av.error.InvalidDataError as error:
+            log.debug("packet at %s: %s", packet.pts, error)
+    try:
+        yield from stream.codec_context.decode(None)
+    except (av.error.InvalidDataError, av.error.EOFError) as error:
+        log.debug("at the end: %s", error)
+
+
+def _read_index(path: Path) -> _Index:
+    with _open(path) as (container, stream):
+        time_base = stream.time_base or Fraction(1, 1000)
+        shown: list[int] = []
+        keys: list[int] = []
+        untimed = False
+        packets = 0
+        last: Packet[VideoStream] | None = None
+        for packet in _packets(container, stream):
+            packets += 1
+            last = packet
+            if packet.pts is None:
+                untimed = True
+            elif packet.is_keyframe:
+                keys.append(packet.pts)
+            whole = not packet.is_corrupt  # the last packet of a file that was cut
+            if packet.pts is not None and keys and whole and not _is_hidden(packet, stream):
+                shown.append(packet.pts)
+        declared = _declared_end(container, stream)
+        partial_packet = last is not None and last.is_corrupt
+    if packets == 0:
+        raise VideoError(f"{path} holds no frames")
+    if untimed or len(set(shown)) != len(shown):
+        return _index_by_decoding(path)
+    ticks = sorted(tick for tick in shown if tick >= min(keys))
+    if not ticks:
+        raise VideoError(f"{path} holds no frames that can be shown")
+    end = (ticks[-1] + (last.duration or 0 if last is not None else 0)) * time_base
+    cut_short = partial_packet or (declared is not None and end + _CUT_TOLERANCE < declared)
+    return _Index(Timing(time_base, tuple(ticks)), tuple(sorted(keys)), True, cut_short)
+
+
+def _is_hidden(packet: Packet[VideoStream], stream: VideoStream) -> bool:
+    """Whether a packet is decoded but never shown: outside an edit list, or a VP8 helper frame."""
+    vp8_shown = 0x10
+    hidden_vp8 = stream.codec_context.name == "vp8" and not bytes(packet)[0] & vp8_shown
+    return packet.is_discard or hidden_vp8
+
+
+def _declared_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """When the last frame should end, in seconds, as the file's header has it."""
+    if stream.duration is not None and stream.time_base is not None:
+        return ((stream.start_time or 0) + stream.duration) * stream.time_base
+    if "DURATION" in stream.metadata:  # Matroska, one per track
+        hours, minutes, seconds = stream.metadata["DURATION"].split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+    return None
+
+
+def _index_by_decoding(path: Path) -> _Index:
+    """Count the frames of a file whose packets carry no usable times."""
+    with _open(path) as (container, stream):
+        rate = stream.average_rate or Fraction(25)
+        count = sum(1 for _ in _frames(container, stream))
+    if count == 0:
+        raise VideoError(f"{path} holds no frames that can be decoded")
+    return _Index(Timing(1 / rate, tuple(range(count))), (), False, False)
+
+
+def _upright_rgb(frame: VideoFrame) -> Picture:
+    """Convert to RGB and undo the rotation that the file asks players for."""
+    hd = frame.colorspace == _UNSPECIFIED and frame.height >= 720  # as players guess
+    converted = frame.reformat(
+        format="rgb24", src_colorspace=Colorspace.ITU709 if hd else None
+    ).to_ndarray()
+    picture = np.asarray(converted, dtype=np.uint8)
+    side_data = frame.side_data.get("DISPLAYMATRIX")
+    return picture if side_data is None else _turn(picture, bytes(cast(SideData, side_data)))
+
+
+def _turn(picture: Picture, matrix: bytes) -> Picture:
+    """Apply a display matrix: (x, y) is shown at (a·x + c·y, b·x + d·y), up to a shift."""
+    a, b, _, c, d, _, _, _, _ = struct.unpack("<9i", matrix[:36])
+    if abs(b) > abs(a):
+        picture = picture.transpose(1, 0, 2)
+        a, d = c, b
+    if a < 0:
+        picture = picture[:, ::-1]
+    if d < 0:
+        picture = picture[::-1]
+    return np.ascontiguousarray(picture)
