@@ -7,7 +7,7 @@ logits   frames × sequences × height × width
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -70,7 +70,7 @@ class LWLNetwork(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation).view(3, 1, 1), persistent=False)
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> LWLNetwork:
         super().train(mode)
         keep_batch_norm_in_evaluation(self)
         return self

@@ -1,0 +1,153 @@
+"""The authors' checkpoints: their names for our parameters, both ways.
+
+Both directions are strict: a tensor that is missing, left over or of another shape is an error.
+Of an ImageNet trunk the classifier, which nothing uses, is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from maskcast.core.errors import WeightsError
+from maskcast.io.weights import PublishedFile
+from maskcast.methods.lwl.config import LWLConfig, NetworkConfig, boxinit, ytvos
+from maskcast.methods.lwl.network import LWLNetwork
+
+PAGE = "https://github.com/visionml/pytracking/blob/master/MODEL_ZOO.md"
+_LICENCE = "none stated for the weights; they are published beside code under GPL-3.0"
+
+PUBLISHED: Mapping[str, PublishedFile] = {
+    "lwl-ytvos": PublishedFile(
+        name="lwl-ytvos",
+        method="lwl",
+        file_name="lwl_stage2.pth",
+        source="drive:1Xnm4A2BRBliDBKO4EEFHAQfGyfOMsVyY",
+        page=PAGE,
+        licence=_LICENCE,
+    ),
+    "lwl-boxinit": PublishedFile(
+        name="lwl-boxinit",
+        method="lwl",
+        file_name="lwl_boxinit.pth",
+        source="drive:1aAsj_N1LAMpmmcb1iOxo2z66tJM6MEuM",
+        page=PAGE,
+        licence=_LICENCE,
+    ),
+}
+
+_RENAMED: tuple[tuple[str, str], ...] = (
+    (r"^trunk\.", "feature_extractor."),
+    (r"^features\.conv\.", "target_model.feature_extractor.0."),
+    (r"^learner\.kappa$", "target_model.filter_optimizer.residual_module.filter_reg"),
+    (r"^decoder\.(layer\d)\.fusion\.", r"decoder.TSE.\1."),
+    (r"^decoder\.(layer\d)\.refine(\d)\.conv1x1\.", r"decoder.RRB\2.\1.conv1x1."),
+    (r"^decoder\.(layer\d)\.refine(\d)\.inner\.", r"decoder.RRB\2.\1.bblock."),
+    (r"^decoder\.(layer\d)\.attention\.gate\.", r"decoder.CAB.\1.convreluconv."),
+    (r"^decoder\.(layer\d)\.project\.", r"decoder.proj.\1.0."),
+    (r"^decoder\.upsampler\.", "decoder.project."),
+    (r"^label_encoder\.conv\.", "label_encoder.conv_block.0."),
+    (r"^label_encoder\.block(\d)\.", r"label_encoder.res\1."),
+    (r"^label_encoder\.label\.", "label_encoder.label_pred.0."),
+    (r"^label_encoder\.weight\.", "label_encoder.samp_w_pred."),
+    (r"^box_encoder\.block1\.", "box_label_encoder.res.0."),
+    (r"^box_encoder\.block2\.", "box_label_encoder.res.1."),
+    (r"^box_encoder\.label\.", "box_label_encoder.label_pred.0."),
+    (r"\.shortcut\.", ".downsample."),
+)
+_NET_TYPES = {"LWTLNet": ytvos, "LWTLBoxNet": boxinit}
+
+
+def published_name(name: str) -> str:
+    """Return the authors' name of one of our parameters or buffers."""
+    for pattern, replacement in _RENAMED:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def config_of(checkpoint: Mapping[str, Any]) -> LWLConfig:
+    """Return the settings that belong to a checkpoint of the authors, by its ``net_type``.
+
+    Raises:
+        WeightsError: the checkpoint is of another network.
+    """
+    net_type = checkpoint.get("net_type")
+    if net_type not in _NET_TYPES:
+        raise WeightsError(
+            f"the checkpoint holds a network {net_type!r}, not one of LWL "
+            f"({', '.join(_NET_TYPES)}); give lwl_stage2.pth or lwl_boxinit.pth"
+        )
+    return _NET_TYPES[net_type]()
+
+
+def from_published(checkpoint: Mapping[str, Any]) -> tuple[LWLConfig, dict[str, Tensor]]:
+    """Return settings and parameters, under our names, of a checkpoint read inertly.
+
+    Args:
+        checkpoint: the plain tree of ``io.checkpoints.read_foreign_checkpoint``.
+
+    Raises:
+        WeightsError: it is not a checkpoint of LWL, or a tensor is missing, left over or misshapen.
+    """
+    config = config_of(checkpoint)
+    tensors = checkpoint.get("net")
+    if not isinstance(tensors, Mapping):
+        raise WeightsError("the checkpoint has no entry 'net' that holds the parameters by name")
+    return config, rename_from_published(config.network, tensors)
+
+
+def rename_from_published(
+    config: NetworkConfig, tensors: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the authors' parameters under our names, checked against the network of ``config``."""
+    expected = _expected(config)
+    given = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if not (config.trunk_layout == "imagenet" and name.startswith("feature_extractor.fc."))
+    }
+    theirs = {published_name(name): name for name in expected}
+    missing, unknown = sorted(theirs.keys() - given.keys()), sorted(given.keys() - theirs.keys())
+    if missing or unknown:
+        raise WeightsError(
+            f"the checkpoint does not fit LWL: {_listed(missing)} missing, "
+            f"{_listed(unknown)} not expected"
+        )
+    for their_name, our_name in theirs.items():
+        shape = tuple(expected[our_name].shape)
+        if not isinstance(given[their_name], Tensor) or tuple(given[their_name].shape) != shape:
+            found = tuple(getattr(given[their_name], "shape", ()))
+            raise WeightsError(f"{their_name} in the checkpoint is {found}, expected {shape}")
+    return {our_name: given[their_name] for their_name, our_name in theirs.items()}
+
+
+def to_published(config: NetworkConfig, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return a checkpoint as the authors' code reads it: ``net`` and ``net_type``.
+
+    Raises:
+        WeightsError: a tensor is missing, left over or misshapen.
+    """
+    expected = _expected(config)
+    missing, unknown = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected)
+    if missing or unknown:
+        raise WeightsError(
+            f"these are not the weights of this network: {_listed(missing)} missing, "
+            f"{_listed(unknown)} not expected"
+        )
+    net_type = "LWTLBoxNet" if config.box_encoder else "LWTLNet"
+    net = {published_name(name): tensors[name].to(expected[name].dtype) for name in expected}
+    return {"net": net, "net_type": net_type}
+
+
+def _expected(config: NetworkConfig) -> dict[str, Tensor]:
+    with torch.device("meta"):
+        return LWLNetwork(config).state_dict()
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return f"{len(names)} ({shown})" if names else "none"

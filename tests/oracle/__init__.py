@@ -1,0 +1,1 @@
+"""Comparisons with the published implementations; ``oracle.plumbing`` finds, reads and reports."""

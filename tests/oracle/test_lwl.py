@@ -1,0 +1,168 @@
+"""LWL against the published implementation; tolerances are those of ``oracle/lwl/README.md``."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maskcast.core.types import Box
+from maskcast.data.augmentation import training_crop
+from maskcast.methods.lwl.config import ytvos
+from maskcast.methods.lwl.few_shot_learner import Samples, descend, few_shot_loss
+from maskcast.methods.lwl.network import LWLNetwork
+from maskcast.methods.lwl.published import published_name
+from maskcast.nn.lovasz import lovasz_loss
+from maskcast.nn.resnet import Taps, freeze
+from oracle.lwl_networks import frames_of, oracle_network, oracle_tensors
+from oracle.plumbing import OracleFile, each_file, numbered
+
+
+@each_file("lwl", "backbone*")
+def test_backbone(oracle: OracleFile) -> None:
+    imagenet = "imagenet" in oracle.name
+    network = oracle_network("imagenet" if imagenet else "mask")
+    image = oracle.tensor("in/image")
+    prepared = network.prepare(frames_of(oracle.tensor("in/image_rgb")))
+    stem_scale = 70 if imagenet else 1  # the oracle's stem expects inputs of that size
+    oracle.compare_values("prepare", prepared * stem_scale, image)
+    taps = network.trunk(image)._asdict()
+    for name, tap in taps.items():
+        expected = oracle.array(f"out/{name}")
+        step = -(-tap.shape[-2] // expected.shape[-2])
+        oracle.compare(f"out/{name}", tap[0, :, ::step, ::step])
+        if f"out/{name}_chmean" in oracle:
+            oracle.compare(f"out/{name}_chmean", tap[0].mean(dim=(1, 2)))
+            oracle.compare(f"out/{name}_chstd", tap[0].std(dim=(1, 2), correction=0))
+
+
+@each_file("lwl", "target_features*")
+def test_target_features(oracle: OracleFile) -> None:
+    x = oracle_network("mask").features(oracle.tensor("in/layer3"))
+    oracle.compare("out/x", x)
+
+
+@each_file("lwl", "label_encoder*")
+def test_label_encoder(oracle: OracleFile) -> None:
+    for key in oracle.keys("in/masks"):
+        suffix = key.removeprefix("in/masks")
+        found = oracle_network("mask").label_encoder(oracle.tensor(key).flatten(0, 1))
+        oracle.compare(f"out/label{suffix}", found.label[:, None])
+        oracle.compare(f"out/weight{suffix}", found.weight[:, None])
+
+
+@each_file("lwl", "learner_*")
+def test_learner(oracle: OracleFile) -> None:
+    x, label, weight = (oracle.tensor(f"in/{name}") for name in ("x", "label", "weight"))
+    gamma, kappa = oracle.tensor("in/gamma"), oracle.tensor("in/kappa").view(1)
+    samples = Samples.of_frames(x, label, weight * gamma.view(-1, 1, 1, 1, 1))
+    stored = numbered(oracle.keys(), "out/filter_")
+    steps = max([*stored, len(oracle.array("out/objective")) - 1])
+    if "in/filter_init" in oracle:
+        tau = oracle.tensor("in/filter_init")
+    else:
+        kernel = oracle.array(f"out/filter_{stored[0]}").shape[-1]
+        tau = torch.zeros(x.shape[1], label.shape[2], x.shape[2], kernel, kernel)
+    iterates = list(descend(tau, samples, kappa, steps))
+    for step in stored:
+        oracle.compare(f"out/filter_{step}", iterates[step].tau)
+    losses = [few_shot_loss(i.tau.double(), _double(samples), kappa.double()) for i in iterates]
+    oracle.compare("out/objective", torch.stack(losses).sum(dim=1))
+    oracle.compare("out/filter_norms", torch.stack([i.tau.norm() for i in iterates]))
+    oracle.compare("out/scores_last", iterates[-1].scores.permute(1, 0, 4, 2, 3))
+
+
+def _double(samples: Samples) -> Samples:
+    return Samples(samples.x.double(), samples.e.double(), samples.v.double())
+
+
+@each_file("lwl", "decoder*")
+def test_decoder(oracle: OracleFile) -> None:
+    taps = Taps(*(oracle.tensor(f"in/layer{level}") for level in (1, 2, 3, 4)))
+    decoder = oracle_network("mask").decoder
+    for j, encoding in enumerate(oracle.tensor("in/encoding")):
+        size = oracle.array(f"out/logits_{j}").shape[-2:]
+        oracle.compare(f"out/logits_{j}", decoder(encoding, taps, size)[:, None])
+        states = decoder.states(encoding, taps)
+        for level, state in zip((4, 3, 2, 1), states, strict=True):
+            if level == 1:
+                oracle.compare(f"out/layer1_dec_ds2_{j}", state[..., ::2, ::2])
+            else:
+                oracle.compare(f"out/layer{level}_dec_{j}", state)
+
+
+@each_file("lwl", "box_encoder*")
+def test_box_encoder(oracle: OracleFile) -> None:
+    network = oracle_network("boxinit")
+    images = network.prepare(frames_of(oracle.tensor("in/image_rgb")))
+    box = oracle.tensor("in/box")
+    features = network.extract(images)
+    size = (images.shape[-2], images.shape[-1])
+    assert network.box_encoder is not None
+    oracle.compare("out/encoding", network.box_encoder(box, features.x, size)[:, None])
+    logits = network.segment_box(images, box)
+    oracle.compare("out/logits", logits[:, None])
+    oracle.compare("out/prob", logits.sigmoid()[:, None])
+    oracle.compare("out/x_chmean", features.x[0].mean(dim=(1, 2)))
+
+
+@each_file("lwl", "lovasz*")
+def test_lovasz(oracle: OracleFile) -> None:
+    labels = {"mixed": oracle.tensor("in/labels")}
+    labels["empty"] = torch.zeros_like(labels["mixed"])
+    labels["full"] = torch.ones_like(labels["mixed"])
+    for name in (key.removeprefix("out/loss_") for key in oracle.keys("out/loss_")):
+        logits = oracle.tensor("in/logits").requires_grad_()
+        loss = lovasz_loss(logits, labels[name])
+        loss.backward()
+        oracle.compare(f"out/loss_{name}", loss)
+        assert logits.grad is not None
+        oracle.compare(f"out/grad_{name}", logits.grad, relative=1e-2)
+
+
+@each_file("lwl", "train_crop*")
+def test_training_crop(oracle: OracleFile) -> None:
+    image = oracle.tensor("in/image").movedim(-1, 0)
+    width, height = (int(side) for side in oracle.array("in/output_wh"))
+    mask, target = oracle.tensor("in/mask"), Box(*oracle.array("in/gt_box").tolist())
+    for i, box in enumerate(oracle.array("in/boxes").tolist()):
+        crop = training_crop(image, mask, Box(*box), target=target, size=(height, width))
+        oracle.compare(f"out/image_{i}", crop.image.movedim(0, -1), relative=0, absolute=1)
+        oracle.compare(f"out/mask_{i}", crop.mask, relative=0)
+        found = torch.tensor(dataclasses.astuple(crop.target))
+        oracle.compare(f"out/box_{i}", found, relative=0, absolute=1e-4)
+        oracle.compare(f"out/crop_coord_{i}", torch.tensor(crop.area), relative=0)
+
+
+@each_file("lwl", "training*")
+def test_training(oracle: OracleFile) -> None:
+    images, masks = oracle.tensor("in/images"), oracle.tensor("in/masks")
+    network = LWLNetwork(ytvos().network).train()
+    network.load_state_dict(oracle_tensors("mask"))
+    freeze(network.trunk.conv1, network.trunk.bn1, network.trunk.layer1)
+    for prefix, apply_updates in (("released", False), ("updated", True)):
+        logits = network(images[:1], masks[:1], images[1:], apply_updates=apply_updates)
+        oracle.compare(f"out/{prefix}_logits", logits)
+        loss = 100 * lovasz_loss(logits, masks[1:])
+        oracle.compare(f"out/{prefix}_loss", loss)
+        smooth = (logits * oracle.tensor("in/smooth_coeff")).mean()
+        for name, value in ((prefix, loss), (f"{prefix}_smooth", smooth)):
+            compare_gradients(oracle, f"out/{name}_", network, value)
+
+
+def compare_gradients(oracle: OracleFile, prefix: str, network: LWLNetwork, value: Tensor) -> None:
+    """Compare norms, and some whole gradients, of ``value`` within 1 % (sorting, ReLUs at 0)."""
+    parameters = {published_name(name): p for name, p in network.named_parameters()}
+    names = [str(name) for name in oracle.array("in/grad_names")]
+    wanted = [parameters[name] for name in names]
+    gradients = torch.autograd.grad(value, wanted, retain_graph=True)
+    norms = torch.stack([gradient.norm() for gradient in gradients])
+    expected = oracle.tensor(f"{prefix}gradnorms")
+    oracle.compare_values(
+        f"{prefix}gradnorms", norms / expected, np.ones(len(names)), relative=0.01
+    )
+    for key in oracle.keys(f"{prefix}grad/"):
+        gradient = gradients[names.index(key.removeprefix(f"{prefix}grad/"))]
+        oracle.compare(key, gradient, relative=0.01)
