@@ -3,19 +3,16 @@
 frame     3 × height × width   RGB, 0..1, on the CPU
 picture   height × width × 3   the same in 8 bits, as it was decoded
 
-Decoding runs ahead in a thread, a few frames at most, so that memory does not grow with the video.
+One frame is in memory at a time; ``core.overlap.read_ahead`` decodes the next ones meanwhile.
 """
 
 from __future__ import annotations
 
-import queue
 import re
-import threading
 from bisect import bisect_left
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 
@@ -24,12 +21,8 @@ from maskcast.core.types import Frame
 from maskcast.io.frame_folder import FrameFolder
 from maskcast.io.pictures import OnBadFrame, Picture, PictureReader, Timing, log
 
-AHEAD = 3
-"""Frames decoded before they are asked for."""
 BACKWARD_STRETCH = 48
 """Frames held at once while decoding backward, where groups of pictures are longer."""
-
-Value = TypeVar("Value")
 
 
 class FrameSource:
@@ -72,7 +65,7 @@ class FrameSource:
         Raises:
             FrameError: a frame is damaged (unless held) or has another size.
         """
-        return decode_ahead(_as_frame(picture) for picture in self._pictures(start, self.count))
+        return (_as_frame(picture) for picture in self._pictures(start, self.count))
 
     def frames_backward(self, start: int | None = None) -> Iterator[Frame]:
         """Yield frame ``start`` (the last one unless given), then those before it, down to 0.
@@ -80,11 +73,11 @@ class FrameSource:
         A video file is decoded one group of pictures, or a part of it, at a time.
         """
         start = self.count - 1 if start is None else start
-        return decode_ahead(_as_frame(picture) for picture in self._pictures_backward(start))
+        return (_as_frame(picture) for picture in self._pictures_backward(start))
 
     def pictures(self, start: int = 0) -> Iterator[Picture]:
         """Yield the frames from number ``start`` on as 8-bit pictures."""
-        return decode_ahead(self._pictures(start, self.count))
+        return self._pictures(start, self.count)
 
     def picture(self, frame_index: int) -> Picture:
         """Read one frame as an 8-bit picture."""
@@ -152,48 +145,6 @@ def describe_video(path: Path) -> list[str]:
     if not path.exists():
         raise MissingFileError(f"there is no video {path}")
     return _open_reader(path).describe()
-
-
-def decode_ahead(values: Iterator[Value], depth: int = AHEAD) -> Iterator[Value]:
-    """Run an iterator in a thread, at most ``depth`` values ahead; its errors arrive in place."""
-    waiting: queue.Queue[tuple[bool, Value | BaseException | None]] = queue.Queue(depth)
-    stop = threading.Event()
-
-    def put(more: bool, item: Value | BaseException | None) -> None:
-        while not stop.is_set():
-            try:
-                waiting.put((more, item), timeout=0.1)
-            except queue.Full:
-                continue
-            return
-
-    def work() -> None:
-        try:
-            for value in values:
-                put(True, value)
-                if stop.is_set():
-                    break
-            put(False, None)
-        except BaseException as error:  # handed to the thread that asked for the frames
-            put(False, error)
-        finally:
-            close = getattr(values, "close", None)
-            if close is not None:
-                close()
-
-    thread = threading.Thread(target=work, name="maskcast-decode", daemon=True)
-    thread.start()
-    try:
-        while True:
-            more, item = waiting.get()
-            if not more:
-                if isinstance(item, BaseException):
-                    raise item
-                return
-            yield item  # type: ignore[misc]
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _open_reader(path: Path) -> PictureReader:
