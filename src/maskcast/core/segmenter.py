@@ -111,7 +111,7 @@ def segment_steps(
         yield Step(frame_index, frame, masks, state, decode_seconds, model_seconds)
 
 
-def check_prompts(prompts: Prompts, frame: Frame, frame_index: int) -> None:
+def check_prompts(prompts: Mapping[int, Tensor | Box], frame: Frame, frame_index: int) -> None:
     """Refuse prompts which no method could follow.
 
     Raises:

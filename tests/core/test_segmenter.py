@@ -1,0 +1,100 @@
+"""The loop over frames: streams, goes on from any state, refuses what no method could follow."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+
+from contract.coloured_video import frames, true_mask
+from contract.stand_in import ColourConfig, ColourTracker
+from maskcast.core.errors import FrameError, MaskShapeError, PromptError
+from maskcast.core.segmenter import VideoSegmenter, segment_steps, segment_video
+from maskcast.core.types import Box
+
+
+@pytest.fixture
+def tracker() -> ColourTracker:
+    return ColourTracker(ColourConfig(), torch.zeros(()))
+
+
+PROMPTS = {0: {1: true_mask(1, 0)}, 3: {2: true_mask(2, 3)}}
+
+
+def test_the_stand_in_is_a_segmenter_and_follows(tracker):
+    assert isinstance(tracker, VideoSegmenter)
+    found = [masks.label_map() for masks in segment_video(tracker, frames(6), PROMPTS)]
+    assert (found[5] == 1).equal(true_mask(1, 5))
+    assert (found[5] == 2).equal(true_mask(2, 5))
+
+
+def test_any_step_can_be_gone_on_from(tracker):
+    video = frames(7)
+    steps = list(segment_steps(tracker, video, PROMPTS))
+    assert [step.frame_index for step in steps] == list(range(7))
+    again = segment_steps(tracker, video[4:], PROMPTS, state=steps[3].state, first_frame=4)
+    for expected, found in zip(steps[4:], again, strict=True):
+        assert found.frame_index == expected.frame_index
+        assert found.masks.probs.equal(expected.masks.probs)
+        assert found.frame.equal(expected.frame)
+
+
+def test_frames_are_taken_one_by_one_from_a_live_source(tracker):
+    taken = []
+
+    def camera():
+        for frame_index, frame in enumerate(frames(400)):
+            taken.append(frame_index)
+            yield frame
+
+    steps = segment_steps(tracker, camera(), {0: {1: true_mask(1, 0)}})
+    for _ in range(3):
+        next(steps)
+    assert len(taken) < 20
+    steps.close()
+    assert not [t for t in threading.enumerate() if t.name == "maskcast-reader"]
+
+
+def test_what_goes_wrong_in_the_source_comes_after_the_frames_before(tracker):
+    def broken():
+        yield from frames(3)
+        raise FrameError("frame 3 cannot be read")
+
+    found = []
+    with pytest.raises(FrameError, match="frame 3"):
+        for masks in segment_video(tracker, broken(), {0: {1: true_mask(1, 0)}}):
+            found.append(masks)
+    assert len(found) == 3
+
+
+def test_without_prompts_nothing_is_found(tracker):
+    (masks,) = segment_video(tracker, frames(1), {})
+    assert masks.ids == ()
+    assert masks.probs.shape == (0, 24, 32)
+
+
+def test_a_frame_of_another_size_is_refused(tracker):
+    video = [*frames(2), *frames(1, size=(24, 40))]
+    with pytest.raises(FrameError, match="frame 2 is 24×40 but those before it are 24×32"):
+        list(segment_video(tracker, iter(video), {}))
+
+
+FULL = torch.ones(24, 32, dtype=torch.bool)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "error", "message"),
+    [
+        ({1: torch.ones(24, 31, dtype=torch.bool)}, MaskShapeError, "24×31 but the frame is 24×32"),
+        ({1: ~FULL}, PromptError, "object 1 on frame 0 is empty"),
+        ({1: true_mask(1, 0), 2: FULL}, PromptError, "object 2 on frame 0 overlaps"),
+        ({0: FULL}, PromptError, "ids of objects are 1 or more, got 0"),
+        ({-3: FULL}, PromptError, "got -3"),
+        ({1: Box(32.0, 3.0, 4.0, 4.0)}, PromptError, "box of object 1 on frame 0 lies outside"),
+        ({1: Box(-9.0, 3.0, 9.0, 4.0)}, PromptError, "outside"),
+    ],
+)
+def test_prompts_no_method_could_follow_are_refused(tracker, prompts, error, message):
+    with pytest.raises(error, match=message):
+        list(segment_video(tracker, iter(frames(1)), {0: prompts}))
