@@ -1,0 +1,63 @@
+"""Tell whether an input is still the same, without reading hours of video."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+
+from maskcast.core.errors import MissingFileError
+from maskcast.core.types import Box, Prompts
+
+WHOLE = 64 * 2**20
+"""Bytes up to which a file is read as a whole; of larger ones ``PIECES`` pieces count."""
+PIECES = 64
+PIECE = 2**20
+
+
+def fingerprint(path: Path) -> str:
+    """Return a SHA-256 over a file, or over the names and contents of the files in a folder.
+
+    Of a file above 64 MiB, its size and 64 pieces of 1 MiB, evenly spaced, are hashed.
+
+    Raises:
+        MissingFileError: there is neither a file nor a folder.
+    """
+    digest = hashlib.sha256()
+    if path.is_dir():
+        for file in sorted(file for file in path.iterdir() if file.is_file()):
+            digest.update(f"{file.name}\0{_of_file(file)}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+    if not path.exists():
+        raise MissingFileError(f"there is no video file or folder of frames {path}")
+    return _of_file(path)
+
+
+def prompt_fingerprints(prompts: dict[int, Prompts]) -> dict[str, str]:
+    """Return what was given, by ``FRAME:ID``: boxes as numbers, masks as a hash of their pixels."""
+    return {
+        f"{frame_index}:{object_id}": _of_prompt(prompt)
+        for frame_index, given in sorted(prompts.items())
+        for object_id, prompt in sorted(given.items())
+    }
+
+
+def _of_file(path: Path) -> str:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if size <= WHOLE:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256(str(size).encode())
+        for piece in range(PIECES):
+            file.seek((size - PIECE) * piece // (PIECES - 1))
+            digest.update(file.read(PIECE))
+    return digest.hexdigest()
+
+
+def _of_prompt(prompt: torch.Tensor | Box) -> str:
+    if isinstance(prompt, Box):
+        return f"box {prompt.x!r},{prompt.y!r},{prompt.width!r},{prompt.height!r}"
+    pixels = prompt.cpu().contiguous().numpy().tobytes()
+    digest = hashlib.sha256(f"{tuple(prompt.shape)}".encode() + pixels)
+    return f"mask {digest.hexdigest()[:32]}"

@@ -1,0 +1,281 @@
+"""A run folder that survives interruptions, and the rules by which a run goes on.
+
+    run.json              the run card
+    <frame>.png           one label map per frame
+    probs/<id>/<frame>.png   soft masks, 16 bits, on request
+    frames.jsonl          per finished frame: area and mean confidence of every object
+    .states/<frame>.safetensors   the state after that frame
+
+Every file is whole or absent. A state is written after the masks of all frames up to it, so a
+process that is killed at any moment leaves a folder to continue from.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+
+from maskcast.core.errors import OutputError, RunConflictError, StateError
+from maskcast.core.state import load_state, save_state
+from maskcast.core.types import ObjectMasks
+from maskcast.io.files import path_inside, replacing
+from maskcast.io.label_maps import write_label_map
+from maskcast.runs.card import (
+    CARD,
+    RunCard,
+    RunRequest,
+    differences,
+    first_new_prompt,
+    read_card,
+    write_card,
+)
+
+State = TypeVar("State")
+
+STATES = ".states"
+FRAME_LOG = "frames.jsonl"
+PROBABILITIES = "probs"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ResumePoint(Generic[State]):
+    """Where to go on: the first frame to segment, and the state before it (None: a fresh one)."""
+
+    frame_index: int = 0
+    state: State | None = None
+
+
+@dataclass(frozen=True)
+class FoundObject:
+    """What is known of one object in one finished frame."""
+
+    area: int
+    """Pixels painted with its id."""
+    confidence: float | None
+    """Mean probability over these pixels; None without any."""
+
+
+class RunFolder:
+    """One folder with the masks of one video. Made by ``open_run``."""
+
+    def __init__(self, path: Path, card: RunCard, frame_name: Callable[[int], str]) -> None:
+        self.path = path
+        self.card = card
+        self._frame_name = frame_name
+
+    def mask_path(self, frame_index: int) -> Path:
+        """Return where the label map of a frame is or will be. Raises ``DataError``: its name."""
+        return path_inside(self.path, self._frame_name(frame_index), ".png")
+
+    def write_frame(
+        self, frame_index: int, masks: ObjectMasks, *, probabilities: bool = False
+    ) -> None:
+        """Paint the label map of a frame, and note its objects. Raises ``OutputError``."""
+        label_map = masks.label_map().cpu().numpy()
+        probs = masks.probs.float().cpu().numpy()
+        path = self.mask_path(frame_index)
+        objects: dict[str, tuple[int, float | None]] = {}
+        for object_id, soft in zip(masks.ids, probs, strict=True):
+            inside = label_map == object_id
+            area = int(inside.sum())
+            confidence = round(float(soft[inside].mean(dtype=np.float64)), 5) if area else None
+            objects[str(object_id)] = (area, confidence)
+            if probabilities:
+                self._write_probability(frame_index, object_id, soft)
+        self._log({"frame": frame_index, "mask": path.name, "objects": objects})
+        write_label_map(path, label_map)
+
+    def found_objects(self) -> dict[int, dict[int, FoundObject]]:
+        """Read the log of finished frames: by frame and object id; a later line replaces."""
+        found: dict[int, dict[int, FoundObject]] = {}
+        for entry in self._log_entries():
+            found[entry["frame"]] = {
+                int(object_id): FoundObject(*values)
+                for object_id, values in entry["objects"].items()
+            }
+        return found
+
+    def state_frames(self) -> list[int]:
+        """Return after which frames a state is saved, in order."""
+        paths = (self.path / STATES).glob("*.safetensors")
+        return sorted(int(path.stem) for path in paths if path.stem.isdecimal())
+
+    def save_state(self, frame_index: int, state: Any, *, keep_every: int | None = None) -> None:
+        """Save the state after a frame; of those before, the first and the last two stay.
+
+        Args:
+            frame_index: every frame up to this one must be written.
+            state: after that frame.
+            keep_every: states after every so many frames stay too.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        path = self._state_path(frame_index)
+        try:
+            path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make the folder {path.parent}: {error.strerror}") from error
+        save_state(state, path)
+        saved = self.state_frames()
+        for old in saved[1:-2]:
+            if not keep_every or old % keep_every:
+                self._state_path(old).unlink(missing_ok=True)
+
+    def resume_point(self, expected: type[State], device: torch.device | str) -> ResumePoint[State]:
+        """Return where to go on: after the newest state that loads and has its frames painted.
+
+        Args:
+            expected: class of the state, ``type(segmenter.start())``.
+            device: where the state is to be.
+        """
+        painted = self._painted()
+        for frame_index in reversed(self.state_frames()):
+            if frame_index >= painted:
+                continue
+            path = self._state_path(frame_index)
+            try:
+                state = load_state(path, expected, device=device)
+            except StateError as error:
+                logger.warning("passing over a saved state: %s", error)
+                continue
+            return ResumePoint(frame_index + 1, state)
+        return ResumePoint()
+
+    def update(self, **changes: Any) -> None:
+        """Change entries of the run card and write it. Raises ``OutputError``."""
+        self.card = replace(self.card, **changes)
+        write_card(self.path, self.card)
+
+    def forget_from(self, frame_index: int, request: RunRequest) -> None:
+        """Take up a request with new prompts: what they outdate is deleted.
+
+        States go first and masks last, so that an interruption in between does no harm.
+        """
+        for saved in self.state_frames():
+            if saved >= frame_index:
+                self._state_path(saved).unlink(missing_ok=True)
+        frames = self.card.frames
+        self.update(request=request, status="interrupted", frames=min(frames, frame_index))
+        for outdated in range(frame_index, frames):
+            self.mask_path(outdated).unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Delete what the run made; files of anyone else stay."""
+        painted = {Path(entry["mask"]).name for entry in self._log_entries()}
+        shutil.rmtree(self.path / STATES, ignore_errors=True)
+        (self.path / CARD).unlink(missing_ok=True)
+        for name in painted:
+            (self.path / name).unlink(missing_ok=True)
+        shutil.rmtree(self.path / PROBABILITIES, ignore_errors=True)
+        (self.path / FRAME_LOG).unlink(missing_ok=True)
+
+    def _painted(self) -> int:
+        """Return how many frames from the first on have their label map."""
+        count = 0
+        while count < self.card.frames or count <= max(self.state_frames(), default=-1):
+            if not self.mask_path(count).is_file():
+                break
+            count += 1
+        return count
+
+    def _state_path(self, frame_index: int) -> Path:
+        return self.path / STATES / f"{frame_index:08d}.safetensors"
+
+    def _write_probability(self, frame_index: int, object_id: int, soft: Any) -> None:
+        folder = self.path / PROBABILITIES / str(object_id)
+        picture = Image.fromarray(np.round(soft * 65535).astype(np.uint16))
+        with replacing(path_inside(folder, self._frame_name(frame_index), ".png")) as temporary:
+            picture.save(temporary, format="PNG")
+
+    def _log(self, entry: dict[str, Any]) -> None:
+        try:
+            with (self.path / FRAME_LOG).open("a", encoding="utf-8") as file:
+                file.write("\n" + json.dumps(entry))  # a line that was cut off stays alone
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path / FRAME_LOG}: {error.strerror}") from error
+
+    def _log_entries(self) -> Iterator[dict[str, Any]]:
+        path = self.path / FRAME_LOG
+        if not path.is_file():
+            return
+        for line in path.read_text("utf-8").splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError:  # cut off when the process was killed
+                continue
+
+
+def open_run(
+    path: Path,
+    request: RunRequest,
+    *,
+    frame_name: Callable[[int], str],
+    overwrite: bool = False,
+) -> RunFolder:
+    """Begin a run in a folder, or take up the one that is there.
+
+    Args:
+        path: made if need be.
+        request: prompts beyond those on the card there continue that run from before the first of
+            them; any other difference is refused.
+        frame_name: gives the name of a frame, and so of its label map, by index.
+        overwrite: delete what an earlier run left, and begin anew.
+
+    Raises:
+        RunConflictError: the folder holds a different run, or files of something else.
+        OutputError: it cannot be written to.
+    """
+    old = None if overwrite else read_card(path)
+    run = RunFolder(path, old or _fresh_card(request), frame_name)
+    if overwrite and (path / CARD).is_file():
+        run.clear()
+    if old is None:
+        if not overwrite:
+            _refuse_other_files(path)
+        run.update()
+        return run
+    found = list(differences(old.request, request))
+    if found:
+        raise RunConflictError(
+            f"{path} holds a different run: {'; '.join(found)}. "
+            "Choose another folder with -o, or give --overwrite"
+        )
+    if old.maskcast != version("maskcast") or old.torch != torch.__version__:
+        logger.warning(
+            "going on with a run that maskcast %s, torch %s began", old.maskcast, old.torch
+        )
+    new_from = first_new_prompt(old.request, request)
+    if new_from is not None:
+        run.forget_from(new_from, request)
+    return run
+
+
+def _fresh_card(request: RunRequest) -> RunCard:
+    return RunCard(maskcast=version("maskcast"), torch=torch.__version__, request=request)
+
+
+def _refuse_other_files(path: Path) -> None:
+    try:
+        others = [file.name for file in path.iterdir() if not file.name.startswith(".")]
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputError(f"cannot use the output folder {path}: {error.strerror}") from error
+    if others:
+        raise RunConflictError(
+            f"{path} holds files but no run ({min(others)}, …); choose another folder with -o, "
+            "or give --overwrite to write among them"
+        )
