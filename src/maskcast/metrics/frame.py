@@ -1,0 +1,36 @@
+"""J and F of one object on one frame together, for the price of little more than F."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool
+
+from maskcast.metrics.boundary import boundary_tolerance, packed_contour_accuracy
+from maskcast.metrics.packed import pack
+from maskcast.metrics.region import packed_region_similarity
+
+
+class FrameScore(NamedTuple):
+    """Region similarity and contour accuracy, both 0..1."""
+
+    J: float
+    F: float
+
+
+MISSED = FrameScore(0.0, 0.0)
+"""What a frame is worth for which there is no prediction."""
+
+
+def score_object(
+    prediction: Bool[np.ndarray, "height width"],
+    truth: Bool[np.ndarray, "height width"],
+    void: Bool[np.ndarray, "height width"] | None = None,
+) -> FrameScore:
+    """Return what ``region_similarity`` and ``contour_accuracy`` return, packing the masks once."""
+    if void is not None:
+        prediction, truth = prediction & ~void, truth & ~void
+    tolerance = boundary_tolerance(*truth.shape)
+    pair = pack((prediction, truth), tolerance)
+    return FrameScore(packed_region_similarity(pair), packed_contour_accuracy(pair, tolerance))

@@ -1,0 +1,29 @@
+"""Region similarity J, the intersection over union of a mask and its truth."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool
+
+from maskcast.metrics.packed import PackedMasks, count, pack
+
+
+def region_similarity(
+    prediction: Bool[np.ndarray, "height width"],
+    truth: Bool[np.ndarray, "height width"],
+    void: Bool[np.ndarray, "height width"] | None = None,
+) -> float:
+    """Return J in 0..1 for one object on one frame; pixels of ``void`` are left out.
+
+    Two empty masks agree (1), as the DAVIS evaluation has it.
+    """
+    if void is not None:
+        prediction, truth = prediction & ~void, truth & ~void
+    return packed_region_similarity(pack((prediction, truth), reach=0))
+
+
+def packed_region_similarity(pair: PackedMasks) -> float:
+    """Return J of a packed prediction and its packed truth."""
+    prediction, truth = pair.words[:1], pair.words[1:]
+    union = count(prediction | truth)[0]
+    return count(prediction & truth)[0] / union if union else 1.0
