@@ -21,7 +21,7 @@ from maskcast.core.errors import DatasetError, MissingFileError
 from maskcast.core.types import Box
 from maskcast.data.clips import AnnotatedVideo, count_pixels, object_mask, tight_box
 from maskcast.data.dataset import AnnotationFile, Dataset, Faults, Video
-from maskcast.data.made_up import Cutout
+from maskcast.data.made_up_stage import Cutout
 
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
@@ -161,7 +161,7 @@ def cut_out(frame: np.ndarray, mask: np.ndarray, resolution: int | None = None) 
     """
     box = _padded(tight_box(mask.astype(np.uint8)), mask.shape)
     top, bottom, left, right = box
-    picture = torch.from_numpy(np.ascontiguousarray(frame[top:bottom, left:right])).permute(2, 0, 1)
+    picture = torch.from_numpy(np.array(frame[top:bottom, left:right])).permute(2, 0, 1)
     alpha = torch.from_numpy(mask[top:bottom, left:right].astype(np.float32))
     image = picture.float() / 255
     if resolution is not None:
@@ -224,7 +224,7 @@ class PhotoScenes:
         part = photograph[top : top + part_height, left : left + part_width]
         if generator.uniform() < 0.5:
             part = part[:, ::-1]
-        picture = torch.from_numpy(np.ascontiguousarray(part)).permute(2, 0, 1).float() / 255
+        picture = torch.from_numpy(np.array(part)).permute(2, 0, 1).float() / 255
         return _resized(picture, size)
 
 

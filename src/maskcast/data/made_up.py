@@ -7,42 +7,32 @@ image + mask pairs and photographs (``maskcast.data.image_pairs``).
 
     frames       frames × height × width × 3   uint8 RGB
     label_maps   frames × height × width       uint8, object ids from 1; 0 is background
-
-Exact means: a pixel belongs to the front-most thing that covers at least half of it, before blur.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import exp, log
 from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from maskcast.core.errors import ConfigError, UsageError
 from maskcast.data import made_up_textures as textures
+from maskcast.data.clips import DrawnClip
 from maskcast.data.made_up_motion import (
-    Array,
     Excursion,
-    Motion,
-    Wave,
     draw_camera,
     draw_motion,
-    draw_wave,
     meet,
-    patch_of,
-    sampling_grid,
     spread_out,
-    to_pixels,
 )
+from maskcast.data.made_up_stage import Cutout, Film, FilmConfig, Layer, Stage, as_layer, render
 
 FIRST_RESERVED_SEED = 2**31
 """Seeds from here on belong to the demonstration; ``make_clip`` refuses them."""
@@ -50,16 +40,6 @@ FIRST_RESERVED_SEED = 2**31
 
 SCENE = 1.2
 """Side of the scene over side of the frame, so that the camera can move."""
-
-
-@dataclass(frozen=True)
-class Cutout:
-    """Something that can be pasted: its colours and how much of each pixel it covers."""
-
-    image: Float[Tensor, "3 height width"]
-    """0..1."""
-    alpha: Float[Tensor, "height width"]
-    """0..1; zero at the border."""
 
 
 class CutoutSource(Protocol):
@@ -109,14 +89,10 @@ class MadeUpConfig:
     occluder: float = 0.35
     """Probability of something in front of everything, as background."""
     shadow: float = 0.4
-    blur: float = 0.3
-    noise: float = 0.6
-    jpeg: float = 0.5
-    light_change: float = 0.12
-    """Amplitude of the brightness over time."""
+    film: FilmConfig = field(default_factory=FilmConfig)
 
     def __post_init__(self) -> None:
-        for name in ("look_alike", "crossing", "leaving", "occluder", "shadow", "blur", "noise"):
+        for name in ("look_alike", "crossing", "leaving", "occluder", "shadow"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is a probability, got {getattr(self, name)}")
         if not 0 < self.object_size[0] <= self.object_size[1]:
@@ -181,27 +157,6 @@ def _paste_clutter(generator: np.random.Generator, scene: Float[Tensor, "3 heigh
     region.lerp_(thing.image[:, : region.shape[1], : region.shape[2]], alpha)
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """A cutout on its way through the clip."""
-
-    pixels: Float[Tensor, "1 4 height width"]
-    """Colours times coverage, and coverage."""
-    motion: Motion
-    object_id: int
-    """0 for what is not an object of the clip."""
-    shadow: Float[Tensor, "1 1 height width"] | None = None
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """Everything a clip shows, from back to front."""
-
-    scene: Float[Tensor, "1 3 height width"]
-    camera: Motion
-    layers: tuple[_Layer, ...]
-
-
 def make_clip(
     seed: int,
     *,
@@ -245,14 +200,14 @@ def make_clip(
             scenes=scenes or ProceduralScenes(),
             config=settings,
         )
-        first = _render(stage, size, moments[0])
+        first = render(stage, size, moments[0])
         if _all_visible(stage, first[1]):
             break
     else:
         raise UsageError(f"no object stays visible with seed {seed}; take another seed")
-    shots = [first, *(_render(stage, size, time) for time in moments[1:])]
+    shots = [first, *(render(stage, size, time) for time in moments[1:])]
     ids = tuple(sorted({layer.object_id for layer in stage.layers} - {0}))
-    film = _Film.draw(generator, size, settings)
+    film = Film.draw(generator, size, settings.film)
     return MadeUpClip(
         np.stack(
             [film.expose(generator, shot[0], t) for shot, t in zip(shots, moments, strict=True)]
@@ -262,7 +217,7 @@ def make_clip(
     )
 
 
-def _all_visible(stage: _Stage, label_map: UInt8[Tensor, "height width"]) -> bool:
+def _all_visible(stage: Stage, label_map: UInt8[Tensor, "height width"]) -> bool:
     smallest = max(12, label_map.numel() // 800)
     counts = torch.bincount(label_map.flatten().int(), minlength=256)
     return all(
@@ -279,14 +234,14 @@ def _set_stage(
     cutouts: CutoutSource,
     scenes: SceneSource,
     config: MadeUpConfig,
-) -> _Stage:
+) -> Stage:
     """Draw the scene, the camera and everything that moves."""
     height, width = size
     scene = scenes.draw_scene(generator, (int(SCENE * height), int(SCENE * width)))
     pace = exp(generator.uniform(log(config.pace[0]), log(config.pace[1])))
     shows_shadow = generator.uniform() < config.shadow
     reach = (0.36 * width / min(size), 0.36 * height / min(size))
-    layers: list[_Layer] = []
+    layers: list[Layer] = []
     places = spread_out(generator, count + 1, reach)
     for slot, place in enumerate(places[:count]):
         side = generator.uniform(*config.object_size)
@@ -298,15 +253,15 @@ def _set_stage(
             motion = meet(layers[0].motion, motion, horizon * generator.uniform(0.3, 0.9))
         if generator.uniform() < config.leaving:
             motion = replace(motion, excursion=_draw_excursion(generator, horizon, reach))
-        layers.append(_as_layer(cutout, motion, slot + 1, shows_shadow))
+        layers.append(as_layer(cutout, motion, slot + 1, shadow=shows_shadow))
     if generator.uniform() < config.look_alike:
-        layers.append(_look_alike(generator, layers[0], places[count], pace, horizon))
+        layers.append(look_alike(generator, layers[0], places[count], pace, horizon))
     order = generator.permutation(len(layers))
     layers = [layers[i] for i in order]
     if generator.uniform() < config.occluder:
         layers.append(_draw_occluder(generator, cutouts, size, reach))
     camera = draw_camera(generator, config.camera_shake * generator.uniform(0, 1.5))
-    return _Stage(scene.unsqueeze(0), camera, tuple(layers))
+    return Stage(scene.unsqueeze(0), SCENE, camera, tuple(layers))
 
 
 def _resolution(side: float, size: tuple[int, int]) -> int:
@@ -317,19 +272,6 @@ def _resolution(side: float, size: tuple[int, int]) -> int:
 def _aspect(generator: np.random.Generator, cutout: Cutout) -> float:
     height, width = cutout.alpha.shape
     return float(width / height * np.exp(generator.normal(0, 0.15)))
-
-
-def _as_layer(cutout: Cutout, motion: Motion, object_id: int, shows_shadow: bool) -> _Layer:
-    pixels = torch.cat([cutout.image * cutout.alpha, cutout.alpha.unsqueeze(0)]).unsqueeze(0)
-    shadow = _blurred(cutout.alpha[None, None], 0.06) if shows_shadow else None
-    return _Layer(pixels, motion, object_id, shadow)
-
-
-def _blurred(alpha: Tensor, share: float) -> Tensor:
-    radius = max(1, int(share * max(alpha.shape[-2:])))
-    for _ in range(2):
-        alpha = functional.avg_pool2d(alpha, 2 * radius + 1, stride=1, padding=radius)
-    return alpha
 
 
 def _draw_excursion(
@@ -343,13 +285,13 @@ def _draw_excursion(
     return Excursion(begin, end, shift)
 
 
-def _look_alike(
+def look_alike(
     generator: np.random.Generator,
-    model: _Layer,
+    model: Layer,
     place: tuple[float, float],
     pace: float,
     horizon: float,
-) -> _Layer:
+) -> Layer:
     """Copy an object with slightly other colours, size and motion."""
     motion = draw_motion(
         generator,
@@ -374,7 +316,7 @@ def _draw_occluder(
     cutouts: CutoutSource,
     size: tuple[int, int],
     reach: tuple[float, float],
-) -> _Layer:
+) -> Layer:
     """Put something still in front: a post, a bush, a passer-by."""
     side = generator.uniform(0.12, 0.35)
     if generator.uniform() < 0.4:
@@ -391,7 +333,7 @@ def _draw_occluder(
         aspect=aspect,
         pace=0.1,
     )
-    return _as_layer(cutout, motion, 0, False)
+    return as_layer(cutout, motion, 0, shadow=False)
 
 
 def _post(generator: np.random.Generator, resolution: int) -> Cutout:
@@ -403,119 +345,74 @@ def _post(generator: np.random.Generator, resolution: int) -> Cutout:
     return Cutout(image * (1 - 0.5 * across**2), alpha)
 
 
-def _render(
-    stage: _Stage, size: tuple[int, int], time: float
-) -> tuple[Float[Tensor, "3 height width"], UInt8[Tensor, "height width"]]:
-    """Draw one moment, from back to front."""
-    camera = to_pixels(size) @ np.linalg.inv(stage.camera.homography(time))
-    canvas = _render_scene(stage.scene, camera, size)
-    label_map = torch.zeros(size, dtype=torch.uint8)
-    for layer in stage.layers:
-        homography = camera @ layer.motion.homography(time)
-        if layer.shadow is not None:
-            _cast_shadow(canvas, layer.shadow, homography, size)
-        patch = patch_of(homography, size)
-        if patch is None:
-            continue
-        grid = sampling_grid(homography, patch, layer.motion.bending, time)
-        drawn = functional.grid_sample(layer.pixels, grid, align_corners=False)[0]
-        top, bottom, left, right = patch
-        region = canvas[:, top:bottom, left:right]
-        region.mul_(1 - drawn[3]).add_(drawn[:3])
-        label_map[top:bottom, left:right].masked_fill_(drawn[3] >= 0.5, layer.object_id)
-    return canvas, label_map
-
-
-def _render_scene(
-    scene: Float[Tensor, "1 3 scene_height scene_width"], camera: Array, size: tuple[int, int]
-) -> Float[Tensor, "3 height width"]:
-    """Draw the background; what the camera sees beyond it is mirrored."""
-    extent = np.diag([SCENE / 2 * size[1] / min(size), SCENE / 2 * size[0] / min(size), 1])
-    grid = sampling_grid(camera @ extent, (0, size[0], 0, size[1]))
-    return functional.grid_sample(scene, grid, padding_mode="reflection", align_corners=False)[0]
-
-
-def _cast_shadow(
-    canvas: Float[Tensor, "3 height width"],
-    shadow: Float[Tensor, "1 1 shadow_height shadow_width"],
-    homography: Array,
-    size: tuple[int, int],
-) -> None:
-    """Darken the ground below and to the right of a layer, in place."""
-    shift = np.eye(3)
-    shift[:2, 2] = 0.03 * min(size), 0.05 * min(size)
-    moved = shift @ homography
-    patch = patch_of(moved, size, margin=1.0)
-    if patch is None:
-        return
-    drawn = functional.grid_sample(shadow, sampling_grid(moved, patch), align_corners=False)[0]
-    top, bottom, left, right = patch
-    canvas[:, top:bottom, left:right].mul_(1 - 0.5 * drawn)
-
-
-@dataclass(frozen=True)
-class _Film:
-    """How the clip was recorded."""
-
-    contrast: float
-    gamma: float
-    tint: Float[Tensor, "3 1 1"]
-    flicker: Wave
-    blur: int
-    """Length of the blur in pixels; 1 for none."""
-    blur_is_vertical: bool
-    grain: Float[Tensor, "3 height width"] | None
-    """One picture of the sensor's noise; every frame shows it from another corner."""
-    quality: int | None
-    """Of the JPEG compression; None for none."""
-
-    @classmethod
-    def draw(
-        cls, generator: np.random.Generator, size: tuple[int, int], config: MadeUpConfig
-    ) -> _Film:
-        grain = None
-        if generator.uniform() < config.noise:
-            noise = generator.standard_normal((3, *size), dtype=np.float32)
-            grain = torch.from_numpy(noise * np.float32(generator.uniform(0, 0.03)))
-        return cls(
-            contrast=float(generator.uniform(0.8, 1.15)),
-            gamma=float(exp(generator.normal(0, 0.15))),
-            tint=torch.from_numpy(generator.normal(1, 0.05, (3, 1, 1)).astype(np.float32)),
-            flicker=draw_wave(generator, config.light_change),
-            blur=int(generator.choice([3, 3, 5])) if generator.uniform() < config.blur else 1,
-            blur_is_vertical=bool(generator.uniform() < 0.3),
-            grain=grain,
-            quality=int(generator.integers(35, 95)) if generator.uniform() < config.jpeg else None,
-        )
-
-    def expose(
-        self, generator: np.random.Generator, image: Float[Tensor, "3 height width"], time: float
-    ) -> UInt8[np.ndarray, "height width 3"]:
-        """Turn a drawn moment into a frame."""
-        gain = self.tint * self.contrast * (1 + self.flicker.at(time))
-        image = (image.clamp(0, 1).pow(self.gamma) - 0.5) * gain + 0.5
-        if self.blur > 1:
-            kernel = (self.blur, 1) if self.blur_is_vertical else (1, self.blur)
-            padding = (kernel[0] // 2, kernel[1] // 2)
-            image = functional.avg_pool2d(
-                image, kernel, stride=1, padding=padding, count_include_pad=False
-            )
-        if self.grain is not None:
-            corner = [int(generator.integers(side)) for side in image.shape[1:]]
-            image += self.grain.roll(corner, dims=(1, 2))
-        pixels = image.mul(255).round_().clamp_(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
-        return pixels if self.quality is None else _compressed(pixels, self.quality)
-
-
-def _compressed(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """Write and read as JPEG."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))
-
-
 Option = TypeVar("Option")
 
 
 def _choose(generator: np.random.Generator, options: Sequence[Option]) -> Option:
     return options[int(generator.integers(len(options)))]
+
+
+class MadeUpClips:
+    """Made-up clips as a source for training: a fresh one for each draw.
+
+    Args:
+        size: height and width of the frames, before the crop.
+        reach: longest time from the first frame to the last, in frames.
+    """
+
+    name = "made-up"
+
+    def __init__(
+        self,
+        *,
+        size: tuple[int, int] = (240, 416),
+        objects: tuple[int, int] = (1, 3),
+        reach: float = 90.0,
+        cutouts: CutoutSource | None = None,
+        scenes: SceneSource | None = None,
+        config: MadeUpConfig | None = None,
+    ) -> None:
+        self.size = size
+        self.objects = objects
+        self.reach = reach
+        self.cutouts = cutouts
+        self.scenes = scenes
+        self.config = config
+
+    def __len__(self) -> int:
+        return FIRST_RESERVED_SEED
+
+    def draw(self, generator: np.random.Generator, test_frames: int) -> DrawnClip:
+        seed = int(generator.integers(FIRST_RESERVED_SEED))
+        horizon = generator.uniform(8, self.reach)
+        clip = make_clip(
+            seed,
+            size=self.size,
+            objects=self.objects,
+            times=(0.0, *np.sort(generator.uniform(1, horizon, test_frames))),
+            cutouts=self.cutouts,
+            scenes=self.scenes,
+            config=self.config,
+        )
+        object_id = _choose(generator, clip.ids)
+        return visible_clip(f"made-up clip {seed}, object {object_id}", clip, object_id, generator)
+
+
+def visible_clip(
+    name: str, clip: MadeUpClip, object_id: int, generator: np.random.Generator
+) -> DrawnClip:
+    """Take one object's frames; test frames without it give way to others, drawn again."""
+    masks = (clip.label_maps == object_id).astype(np.uint8)
+    visible = np.flatnonzero(masks[1:].sum(axis=(1, 2)) > 10) + 1
+    choices = visible if len(visible) else np.zeros(1, dtype=np.int64)
+    wanted = np.where(
+        np.isin(np.arange(1, len(masks)), visible),
+        np.arange(1, len(masks)),
+        choices[generator.integers(len(choices), size=len(masks) - 1)],
+    )
+    places = [0, *(int(place) for place in np.sort(wanted))]
+    return DrawnClip(
+        name,
+        tuple(clip.frames[place] for place in places),
+        tuple(masks[place] for place in places),
+    )

@@ -1,0 +1,202 @@
+"""Draw and record what a made-up clip shows: layers over a scene, seen by a camera.
+
+    canvas      3 × height × width   float32 RGB, about 0..1
+    label map   height × width       uint8 object ids
+
+Exact means: a pixel belongs to the front-most thing that covers at least half of it, before blur.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from math import exp
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from maskcast.data.made_up_motion import (
+    Array,
+    Motion,
+    Wave,
+    draw_wave,
+    patch_of,
+    sampling_grid,
+    to_pixels,
+)
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """Something that can be pasted: its colours and how much of each pixel it covers."""
+
+    image: Float[Tensor, "3 height width"]
+    """0..1."""
+    alpha: Float[Tensor, "height width"]
+    """0..1; zero at the border."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A cutout on its way through the clip."""
+
+    pixels: Float[Tensor, "1 4 height width"]
+    """Colours times coverage, and coverage."""
+    motion: Motion
+    object_id: int
+    """0 for what is not an object of the clip."""
+    shadow: Float[Tensor, "1 1 height width"] | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything a clip shows, from back to front."""
+
+    scene: Float[Tensor, "1 3 height width"]
+    extent: float
+    """Side of the scene over side of the frame; what the camera sees beyond it is mirrored."""
+    camera: Motion
+    layers: tuple[Layer, ...]
+
+
+def as_layer(cutout: Cutout, motion: Motion, object_id: int, *, shadow: bool) -> Layer:
+    """Make a layer of a cutout; ``object_id`` is 0 for what is not an object of the clip."""
+    pixels = torch.cat([cutout.image * cutout.alpha, cutout.alpha.unsqueeze(0)]).unsqueeze(0)
+    blurred = _blurred(cutout.alpha[None, None], 0.06) if shadow else None
+    return Layer(pixels, motion, object_id, blurred)
+
+
+def _blurred(alpha: Tensor, share: float) -> Tensor:
+    radius = max(1, int(share * max(alpha.shape[-2:])))
+    for _ in range(2):
+        alpha = functional.avg_pool2d(alpha, 2 * radius + 1, stride=1, padding=radius)
+    return alpha
+
+
+def render(
+    stage: Stage, size: tuple[int, int], time: float
+) -> tuple[Float[Tensor, "3 height width"], UInt8[Tensor, "height width"]]:
+    """Draw one moment, from back to front."""
+    camera = to_pixels(size) @ np.linalg.inv(stage.camera.homography(time))
+    canvas = _render_scene(stage, camera, size)
+    label_map = torch.zeros(size, dtype=torch.uint8)
+    for layer in stage.layers:
+        homography = camera @ layer.motion.homography(time)
+        if layer.shadow is not None:
+            _cast_shadow(canvas, layer.shadow, homography, size)
+        patch = patch_of(homography, size)
+        if patch is None:
+            continue
+        grid = sampling_grid(homography, patch, layer.motion.bending, time)
+        drawn = functional.grid_sample(layer.pixels, grid, align_corners=False)[0]
+        top, bottom, left, right = patch
+        region = canvas[:, top:bottom, left:right]
+        region.mul_(1 - drawn[3]).add_(drawn[:3])
+        label_map[top:bottom, left:right].masked_fill_(drawn[3] >= 0.5, layer.object_id)
+    return canvas, label_map
+
+
+def _render_scene(
+    stage: Stage, camera: Array, size: tuple[int, int]
+) -> Float[Tensor, "3 height width"]:
+    half = stage.extent / 2 / min(size)
+    extent = np.diag([half * size[1], half * size[0], 1])
+    grid = sampling_grid(camera @ extent, (0, size[0], 0, size[1]))
+    return functional.grid_sample(
+        stage.scene, grid, padding_mode="reflection", align_corners=False
+    )[0]
+
+
+def _cast_shadow(
+    canvas: Float[Tensor, "3 height width"],
+    shadow: Float[Tensor, "1 1 shadow_height shadow_width"],
+    homography: Array,
+    size: tuple[int, int],
+) -> None:
+    """Darken the ground below and to the right of a layer, in place."""
+    shift = np.eye(3)
+    shift[:2, 2] = 0.03 * min(size), 0.05 * min(size)
+    moved = shift @ homography
+    patch = patch_of(moved, size, margin=1.0)
+    if patch is None:
+        return
+    drawn = functional.grid_sample(shadow, sampling_grid(moved, patch), align_corners=False)[0]
+    top, bottom, left, right = patch
+    canvas[:, top:bottom, left:right].mul_(1 - 0.5 * drawn)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmConfig:
+    """How clips may be recorded. Probabilities are per clip."""
+
+    blur: float = 0.3
+    noise: float = 0.6
+    jpeg: float = 0.5
+    light_change: float = 0.12
+    """Amplitude of the brightness over time."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """How the clip was recorded."""
+
+    contrast: float
+    gamma: float
+    tint: Float[Tensor, "3 1 1"]
+    flicker: Wave
+    blur: int
+    """Length of the blur in pixels; 1 for none."""
+    blur_is_vertical: bool
+    grain: Float[Tensor, "3 height width"] | None
+    """One picture of the sensor's noise; every frame shows it from another corner."""
+    quality: int | None
+    """Of the JPEG compression; None for none."""
+
+    @classmethod
+    def draw(
+        cls, generator: np.random.Generator, size: tuple[int, int], config: FilmConfig
+    ) -> Film:
+        grain = None
+        if generator.uniform() < config.noise:
+            noise = generator.standard_normal((3, *size), dtype=np.float32)
+            grain = torch.from_numpy(noise * np.float32(generator.uniform(0, 0.03)))
+        return cls(
+            contrast=float(generator.uniform(0.8, 1.15)),
+            gamma=float(exp(generator.normal(0, 0.15))),
+            tint=torch.from_numpy(generator.normal(1, 0.05, (3, 1, 1)).astype(np.float32)),
+            flicker=draw_wave(generator, config.light_change),
+            blur=int(generator.choice([3, 3, 5])) if generator.uniform() < config.blur else 1,
+            blur_is_vertical=bool(generator.uniform() < 0.3),
+            grain=grain,
+            quality=int(generator.integers(35, 95)) if generator.uniform() < config.jpeg else None,
+        )
+
+    def expose(
+        self, generator: np.random.Generator, image: Float[Tensor, "3 height width"], time: float
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        """Turn a drawn moment into a frame."""
+        gain = self.tint * self.contrast * (1 + self.flicker.at(time))
+        image = (image.clamp(0, 1).pow(self.gamma) - 0.5) * gain + 0.5
+        if self.blur > 1:
+            kernel = (self.blur, 1) if self.blur_is_vertical else (1, self.blur)
+            padding = (kernel[0] // 2, kernel[1] // 2)
+            image = functional.avg_pool2d(
+                image, kernel, stride=1, padding=padding, count_include_pad=False
+            )
+        if self.grain is not None:
+            corner = [int(generator.integers(side)) for side in image.shape[1:]]
+            image += self.grain.roll(corner, dims=(1, 2))
+        pixels = image.mul(255).round_().clamp_(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
+        return pixels if self.quality is None else _compressed(pixels, self.quality)
+
+
+def _compressed(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """Write and read as JPEG."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))

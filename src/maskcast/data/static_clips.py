@@ -1,0 +1,226 @@
+"""Clips from single pictures: an object and the picture behind it move independently.
+
+One picture with a mask becomes a clip. The object is cut out, the hole it leaves is filled from its
+surroundings, and both then move, turn, bend and change their light on their own. Other objects
+of the picture stay in the background as distractors; a look-alike and a stranger may be pasted in.
+On the first frame the object is where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from maskcast.core.errors import ConfigError, DatasetError
+from maskcast.data.clips import AnnotatedVideo, DrawnClip, object_mask, tight_box
+from maskcast.data.image_pairs import PairCutouts, PictureObject, cut_out, objects_of
+from maskcast.data.made_up import MadeUpClip, look_alike, visible_clip
+from maskcast.data.made_up_motion import Motion, draw_camera, draw_motion
+from maskcast.data.made_up_stage import Film, FilmConfig, Layer, Stage, as_layer, render
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaticConfig:
+    """What may happen to a single picture. Probabilities are per clip."""
+
+    pace: tuple[float, float] = (0.5, 2.0)
+    """How fast the object moves; 1 is a walk."""
+    camera_shake: tuple[float, float] = (0.3, 2.0)
+    """How strongly the background moves."""
+    look_alike: float = 0.35
+    """Probability of a copy of the object that is background."""
+    stranger: float = 0.3
+    """Probability of another picture's object in front or behind, as background."""
+    other_background: float = 0.25
+    """Probability that the object moves over another picture."""
+    longest_side: int = 480
+    """Larger pictures are made smaller, in pixels."""
+    reach: float = 90.0
+    """Longest time from the first frame to the last, in frames."""
+    film: FilmConfig = field(default_factory=FilmConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("look_alike", "stranger", "other_background"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is a probability, got {getattr(self, name)}")
+        if self.longest_side < 32 or self.reach < 1:
+            raise ConfigError(f"pictures of 32 pixels and a reach of 1 are the least, got {self}")
+
+
+class StaticClips:
+    """Clips from pictures with masks, one object at a time, uniformly over objects.
+
+    Args:
+        name: for messages.
+        pictures: videos of one frame (``maskcast.data.image_pairs.read_image_pairs``).
+        share: least and most of its picture's area that an object covers.
+
+    Raises:
+        DatasetError: no object is of that size.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pictures: Sequence[AnnotatedVideo],
+        *,
+        share: tuple[float, float] = (0.004, 0.7),
+        config: StaticConfig | None = None,
+    ) -> None:
+        self.name = name
+        self.pictures = pictures
+        self.config = config or StaticConfig()
+        self.objects = [
+            found
+            for found in objects_of(pictures, smallest=100)
+            if share[0] <= found.share <= share[1]
+        ]
+        if not self.objects:
+            raise DatasetError(f"{name} holds no object that covers {share} of its picture")
+        self.strangers = PairCutouts(pictures)
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+    def draw(self, generator: np.random.Generator, test_frames: int) -> DrawnClip:
+        chosen = self.objects[generator.integers(len(self.objects))]
+        frame, mask = self._read(chosen)
+        size = (mask.shape[0], mask.shape[1])
+        horizon = generator.uniform(8, self.config.reach)
+        times = (0.0, *np.sort(generator.uniform(1, horizon, test_frames)))
+        stage = self._set_stage(generator, frame, mask)
+        film = Film.draw(generator, size, self.config.film)
+        shots = [render(stage, size, time) for time in times]
+        clip = MadeUpClip(
+            np.stack(
+                [film.expose(generator, shot[0], t) for shot, t in zip(shots, times, strict=True)]
+            ),
+            np.stack([shot[1].numpy() for shot in shots]),
+            (1,),
+        )
+        if (clip.label_maps[0] == 1).sum() <= 10:
+            clip.label_maps[0] = mask  # the edge was all there was of it
+        name = f"{self.name}/{self.pictures[chosen.picture].name}, object {chosen.object_id}"
+        return visible_clip(name, clip, 1, generator)
+
+    def _read(self, chosen: PictureObject) -> tuple[np.ndarray, Bool[np.ndarray, "height width"]]:
+        """Read a picture and the mask of one object, no larger than the config allows."""
+        picture = self.pictures[chosen.picture]
+        label_map = picture.read_annotation(0)
+        if label_map is None:
+            raise DatasetError(f"the mask of {picture.name} has gone")
+        mask = object_mask(label_map, chosen.object_id, has_void=picture.has_void) == 1
+        return _at_most(picture.read_frame(0), mask, self.config.longest_side)
+
+    def _set_stage(
+        self, generator: np.random.Generator, frame: np.ndarray, mask: np.ndarray
+    ) -> Stage:
+        config = self.config
+        pace = float(generator.uniform(*config.pace))
+        target = place_object(generator, frame, mask, pace)
+        layers = [target]
+        if generator.uniform() < config.look_alike:
+            copy = look_alike(generator, target, _anywhere(generator, mask.shape), pace, 40.0)
+            layers.insert(int(generator.integers(2)), copy)
+        if generator.uniform() < config.stranger:
+            stranger = self._draw_stranger(generator, mask.shape, pace)
+            layers.insert(int(generator.integers(len(layers) + 1)), stranger)
+        if generator.uniform() < config.other_background:
+            other = self.pictures[int(generator.integers(len(self.pictures)))].read_frame(0)
+            size = (mask.shape[0], mask.shape[1])
+            scene = _resized(torch.from_numpy(np.array(other)).permute(2, 0, 1) / 255, size)
+        else:
+            scene = fill_hole(torch.from_numpy(np.array(frame)).permute(2, 0, 1) / 255, mask)
+        camera = draw_camera(generator, float(generator.uniform(*config.camera_shake)))
+        return Stage(scene.unsqueeze(0), 1.0, camera, tuple(layers))
+
+    def _draw_stranger(
+        self, generator: np.random.Generator, size: tuple[int, ...], pace: float
+    ) -> Layer:
+        side = float(generator.uniform(0.08, 0.3))
+        cutout = self.strangers.draw_cutout(generator, int(2.2 * side * min(size)))
+        height, width = cutout.alpha.shape
+        motion = draw_motion(
+            generator,
+            start=_anywhere(generator, size),
+            size=side * height / max(height, width),
+            aspect=width / height,
+            pace=pace,
+        )
+        return as_layer(cutout, motion, 0, shadow=False)
+
+
+def place_object(
+    generator: np.random.Generator, frame: np.ndarray, mask: np.ndarray, pace: float
+) -> Layer:
+    """Cut an object out and let it move from where it is in its picture."""
+    cutout = cut_out(frame, mask)
+    height, width = cutout.alpha.shape
+    box = tight_box(mask.astype(np.uint8))
+    unit = min(mask.shape)
+    centre = (
+        (box.x + box.width / 2 - mask.shape[1] / 2) / unit,
+        (box.y + box.height / 2 - mask.shape[0] / 2) / unit,
+    )
+    motion: Motion = draw_motion(
+        generator, start=centre, size=height / 2 / unit, aspect=width / height, pace=pace
+    )
+    return as_layer(cutout, replace(motion, turn=0.0), 1, shadow=False)
+
+
+def fill_hole(
+    image: Float[Tensor, "3 height width"], mask: Bool[np.ndarray, "height width"]
+) -> Float[Tensor, "3 height width"]:
+    """Fill what an object hides with colours that fade in from its surroundings.
+
+    Averages over known pixels are taken at coarser and coarser scale until none is missing, and
+    handed back down.
+    """
+    hole = torch.from_numpy(mask).float()[None, None]
+    known = 1 - functional.max_pool2d(hole, 9, stride=1, padding=4)
+    return _filled(image.unsqueeze(0) * known, known)[0]
+
+
+def _filled(colours: Tensor, known: Tensor) -> Tensor:
+    """Return known colours as they are, and unknown ones from half the resolution."""
+    if min(known.shape[-2:]) <= 2 or bool((known > 0).all()):
+        mean = colours.sum(dim=(2, 3), keepdim=True) / known.sum().clamp_min(1e-6)
+        return torch.where(known > 0, colours / known.clamp_min(1e-6), mean)
+    half_known = functional.avg_pool2d(known, 2, ceil_mode=True)
+    half = _filled(functional.avg_pool2d(colours, 2, ceil_mode=True), half_known)
+    coarse = functional.interpolate(half, size=known.shape[-2:], mode="bilinear")
+    return torch.where(known > 0, colours / known.clamp_min(1e-6), coarse)
+
+
+def _anywhere(generator: np.random.Generator, size: tuple[int, ...]) -> tuple[float, float]:
+    x, y = generator.uniform(-0.45, 0.45, 2) * (size[1], size[0]) / min(size)
+    return float(x), float(y)
+
+
+def _at_most(
+    frame: np.ndarray, mask: Bool[np.ndarray, "height width"], longest: int
+) -> tuple[np.ndarray, Bool[np.ndarray, "new_height new_width"]]:
+    """Make a picture and its mask smaller if they are larger than this."""
+    scale = longest / max(mask.shape)
+    if scale >= 1:
+        return frame, mask
+    size = (max(1, round(mask.shape[0] * scale)), max(1, round(mask.shape[1] * scale)))
+    image = torch.from_numpy(np.array(frame)).permute(2, 0, 1)
+    small = _resized(image / 255, size).mul(255).round().to(torch.uint8)
+    label = torch.from_numpy(mask)[None, None].to(torch.uint8)
+    small_mask = functional.interpolate(label, size=size, mode="nearest-exact")[0, 0].bool()
+    return small.permute(1, 2, 0).numpy(), small_mask.numpy()
+
+
+def _resized(
+    image: Float[Tensor, "3 height width"], size: tuple[int, int]
+) -> Float[Tensor, "3 new_height new_width"]:
+    return functional.interpolate(
+        image.unsqueeze(0), size=size, mode="bilinear", antialias=True, align_corners=False
+    )[0].clamp_(0, 1)
