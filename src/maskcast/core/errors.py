@@ -77,3 +77,7 @@ class StateError(DataError):
 
 class DeviceMemoryError(MaskcastError, RuntimeError):
     """The device has no room for what was asked."""
+
+
+class TrainingError(MaskcastError, RuntimeError):
+    """A training run cannot go on; the message says from where it can."""

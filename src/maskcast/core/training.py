@@ -208,7 +208,10 @@ class Task(Protocol):
         ...
 
     def collate(self, items: Sequence[Any]) -> Any:
-        """Make a batch: tensors in lists, tuples, mappings or dataclasses. Runs in the workers."""
+        """Make a batch: tensors in lists, tuples, mappings or dataclasses.
+
+        Runs in the workers; a static method spares them a copy of the task.
+        """
         ...
 
     def export(self) -> Export:

@@ -1,0 +1,101 @@
+"""Checkpoints: whole or absent, the last few and the best, safe to read."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import re
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from maskcast.core.errors import TrainingError
+from maskcast.io.files import replacing
+
+FORMAT = 1
+BEST = "best.pt"
+_NAME = re.compile(r"step-(\d{9})\.pt")
+_DAMAGED = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, KeyError)
+
+logger = logging.getLogger(__name__)
+
+
+class CheckpointFolder:
+    """The checkpoints of one run, named by the number of steps that are done."""
+
+    def __init__(self, folder: Path, *, keep_last: int) -> None:
+        self._folder = folder
+        self._keep_last = keep_last
+
+    def paths(self) -> list[Path]:
+        """Return the numbered checkpoints, oldest first."""
+        return sorted(path for path in self._folder.glob("step-*.pt") if _NAME.match(path.name))
+
+    @property
+    def best(self) -> Path:
+        """Where the best checkpoint is, if there is one."""
+        return self._folder / BEST
+
+    def save(self, state: Mapping[str, Any], *, step: int, best: bool) -> Path:
+        """Write a checkpoint of tensors and plain values, then remove the oldest.
+
+        Raises:
+            OutputError: it cannot be written; those before it are still there.
+        """
+        path = self._folder / f"step-{step:09d}.pt"
+        with replacing(path, sync=True) as temporary:
+            torch.save({"format": FORMAT, **state}, temporary)
+        if best:
+            with replacing(self.best) as temporary:
+                _link_or_copy(path, temporary)
+        for old in self.paths()[: -self._keep_last]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def latest(self) -> tuple[Path, dict[str, Any]] | None:
+        """Read the newest checkpoint; a damaged one is passed over, with a warning.
+
+        Raises:
+            TrainingError: there are checkpoints, but none can be read.
+        """
+        paths = self.paths()
+        for path in reversed(paths):
+            try:
+                return path, read_checkpoint(path)
+            except TrainingError as error:
+                logger.warning("%s; trying the one before it", error)
+        if paths:
+            raise TrainingError(
+                f"no checkpoint in {self._folder} can be read; "
+                "start again with another --run folder, or --start-from exported weights"
+            )
+        return None
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read one checkpoint to the CPU; nothing in it is executed.
+
+    Raises:
+        TrainingError: it is damaged, or of another version.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        version = state["format"]
+    except _DAMAGED as error:
+        raise TrainingError(f"the checkpoint {path} is damaged ({error})") from error
+    if version != FORMAT:
+        raise TrainingError(f"the checkpoint {path} has format {version}, this reads {FORMAT}")
+    assert isinstance(state, dict)
+    return state
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without links
+        shutil.copyfile(source, target)

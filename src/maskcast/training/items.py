@@ -1,0 +1,237 @@
+"""Loading of items: each one the same whatever process reads it, broken ones replaced.
+
+One loader serves the whole run, so that workers start once and read ahead across epochs. The items
+of a batch and their order do not depend on the number of workers or of training processes.
+"""
+
+from __future__ import annotations
+
+import signal
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from maskcast.core.errors import DataError, TrainingError
+from maskcast.core.training import Items, LoopConfig, NamesItems, Task
+from maskcast.training.random_states import mixed_seed, seeded_cpu
+
+UNREADABLE = (
+    *(DataError, OSError, EOFError, RuntimeError, SyntaxError),  # PIL raises SyntaxError
+    *(struct.error, zlib.error),
+)
+
+
+class Place(NamedTuple):
+    """Where an item stands in the data of a run."""
+
+    epoch: int
+    item: int
+
+
+class Fault(NamedTuple):
+    """An item that could not be read."""
+
+    place: Place
+    identity: str
+    reason: str
+
+
+class LoadedItem(NamedTuple):
+    """An item, or the one after it where it was broken."""
+
+    value: Any
+    place: Place
+    faults: tuple[Fault, ...]
+
+
+class LoadedBatch(NamedTuple):
+    """A collated batch and where its items came from."""
+
+    value: Any
+    places: tuple[Place, ...]
+    faults: tuple[Fault, ...]
+
+
+class SteadyItems(Dataset[LoadedItem]):
+    """The items of some epochs, each read with generators seeded from (seed, epoch, index)."""
+
+    def __init__(
+        self, epochs: Sequence[Items], *, first_epoch: int, seed: int, length: int | None
+    ) -> None:
+        """Take the data of the epochs from ``first_epoch`` on.
+
+        Args:
+            epochs: one data set per epoch.
+            first_epoch: the epoch of the first of them.
+            seed: of the run.
+            length: items of an epoch, where its end is the data set's; none: endless.
+        """
+        self._epochs = epochs
+        self._first_epoch = first_epoch
+        self._seed = seed
+        self._length = length
+
+    def identity(self, place: Place) -> str:
+        """Name an item for a message."""
+        items = self._epochs[place.epoch - self._first_epoch]
+        where = f"epoch {place.epoch} item {place.item}"
+        if not isinstance(items, NamesItems):
+            return where
+        try:
+            return f"{items.identity(place.item)} ({where})"
+        except UNREADABLE:
+            return where
+
+    def __getitem__(self, place: Place) -> LoadedItem:
+        """Read an item; a broken one is replaced by the next that is whole.
+
+        Raises:
+            TrainingError: many in a row are broken.
+        """
+        faults: list[Fault] = []
+        items = self._epochs[place.epoch - self._first_epoch]
+        for _ in range(100):
+            try:
+                with seeded_cpu(mixed_seed(self._seed, *place)):
+                    return LoadedItem(items[place.item], place, tuple(faults))
+            except UNREADABLE as error:
+                faults.append(
+                    Fault(place, self.identity(place), f"{type(error).__name__}: {error}")
+                )
+                place = self._next(place)
+        raise TrainingError(
+            f"{len(faults)} items in a row cannot be read, the first one being "
+            f"{faults[0].identity}: {faults[0].reason}"
+        )
+
+    def _next(self, place: Place) -> Place:
+        following = place.item + 1
+        return Place(place.epoch, following % self._length if self._length else following)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which items each process works on in each step: fixed by the config alone."""
+
+    steps_per_epoch: int
+    total_steps: int
+    batch_size: int
+    accumulate: int
+    rank: int = 0
+    processes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.batch_size % (self.accumulate * self.processes):
+            raise TrainingError(
+                f"a batch of {self.batch_size} cannot be shared by {self.processes} processes in "
+                f"{self.accumulate} parts each; make batch_size a multiple of "
+                f"{self.accumulate * self.processes}"
+            )
+
+    def parts_of(self, step: int) -> Iterator[list[Place]]:
+        """Yield the places of each part of a step for this process."""
+        share = self.batch_size // (self.accumulate * self.processes)
+        epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
+        for part in range(self.accumulate):
+            first = step_in_epoch * self.batch_size + (part * self.processes + self.rank) * share
+            yield [Place(epoch, first + offset) for offset in range(share)]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The places of every batch from a step to the end of the run; each iteration starts anew."""
+
+    plan: Plan
+    first_step: int
+
+    def __iter__(self) -> Iterator[list[Place]]:
+        for step in range(self.first_step, self.plan.total_steps):
+            yield from self.plan.parts_of(step)
+
+    def __len__(self) -> int:
+        return (self.plan.total_steps - self.first_step) * self.plan.accumulate
+
+
+def make_plan(
+    config: LoopConfig, items_per_epoch: int | None, *, rank: int, processes: int
+) -> Plan:
+    """Return the plan of a run.
+
+    Args:
+        config: of the loop.
+        items_per_epoch: length of the data set; not needed where the config gives iterations.
+        rank: of this process.
+        processes: how many there are.
+
+    Raises:
+        TrainingError: the batch cannot be shared evenly, or an epoch holds less than one batch.
+    """
+    steps = config.iterations
+    if steps is None:
+        steps = (items_per_epoch or 0) // config.batch_size
+        if steps < 1:
+            raise TrainingError(
+                f"the data set has {items_per_epoch} items, fewer than one batch of "
+                f"{config.batch_size}; make batch_size smaller"
+            )
+    return Plan(steps, steps * config.epochs, config.batch_size, config.accumulate, rank, processes)
+
+
+@dataclass(frozen=True)
+class _Collate:
+    collate: Callable[[Sequence[Any]], Any]
+
+    def __call__(self, items: Sequence[LoadedItem]) -> LoadedBatch:
+        return LoadedBatch(
+            self.collate([item.value for item in items]),
+            tuple(item.place for item in items),
+            tuple(fault for item in items for fault in item.faults),
+        )
+
+
+def items_from(task: Task, config: LoopConfig, plan: Plan, step: int) -> SteadyItems:
+    """Return the items of every epoch from that of ``step`` on."""
+    first = min(step // plan.steps_per_epoch, config.epochs - 1)
+    epochs = [task.dataset(epoch) for epoch in range(first, config.epochs)]
+    length = len(epochs[0]) if config.iterations is None else None
+    return SteadyItems(epochs, first_epoch=first, seed=config.seed, length=length)
+
+
+def make_loader(
+    items: SteadyItems,
+    collate: Callable[[Sequence[Any]], Any],
+    batches: Batches,
+    config: LoopConfig,
+    *,
+    pin: bool,
+) -> DataLoader[LoadedItem]:
+    """Return a loader of ``LoadedBatch``es; making and using it draws from no global generator.
+
+    Args:
+        items: what is loaded.
+        collate: the task's.
+        batches: which items, in which order.
+        config: for the number of workers.
+        pin: keep batches where a GPU can fetch them quickly.
+    """
+    return DataLoader(
+        items,
+        batch_sampler=batches,
+        collate_fn=_Collate(collate),
+        num_workers=config.workers,
+        prefetch_factor=config.prefetch if config.workers else None,
+        worker_init_fn=_leave_signals_to_the_loop,
+        generator=torch.Generator(),
+        pin_memory=pin,
+    )
+
+
+def _leave_signals_to_the_loop(_: int) -> None:
+    """Ctrl-C reaches every process of a terminal; only the loop may act on it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

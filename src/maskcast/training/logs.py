@@ -1,0 +1,132 @@
+"""What a run writes while it goes on: ``metrics.jsonl``, TensorBoard, pictures, a progress bar."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torchvision.io
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from maskcast.io.files import path_inside, write_bytes, write_text
+
+METRICS = "metrics.jsonl"
+
+logger = logging.getLogger(__name__)
+
+
+class RunLogs:
+    """The logs of a run folder. In processes but the first one, nothing is written.
+
+    Use it in a ``with`` block.
+    """
+
+    def __init__(self, folder: Path, *, first_step: int, total_steps: int, active: bool) -> None:
+        self._folder = folder
+        self._active = active
+        self._step = first_step
+        self._console = Console(stderr=True)
+        self._progress = _progress(self._console, shown=active and self._console.is_terminal)
+        self._bar = self._progress.add_task("", total=total_steps, completed=first_step, values="")
+        self._board: Any = None
+        if active:
+            forget_after(folder / METRICS, first_step)
+            self._board = _tensorboard(folder / "tensorboard", first_step)
+
+    def __enter__(self) -> RunLogs:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+        if self._board is not None:
+            self._board.close()
+
+    def advance(self, step: int) -> None:
+        """Move the progress bar to the number of steps done."""
+        self._progress.update(self._bar, completed=step)
+
+    def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
+        """Add one line to the metrics, and its numbers to TensorBoard.
+
+        Args:
+            kind: "train", "validation", or the name of an event.
+            step: how many steps are done.
+            values: numbers, strings and lists of them.
+        """
+        if not self._active:
+            return
+        line = json.dumps({"kind": kind, "step": step, **values})
+        with (self._folder / METRICS).open("a") as file:
+            file.write(line + "\n")
+        numbers = {name: value for name, value in values.items() if isinstance(value, float)}
+        for name, value in numbers.items():
+            if self._board is not None:
+                self._board.add_scalar(f"{kind}/{name}", value, step)
+        self._tell(kind, step, numbers)
+
+    def show(self, step: int, pictures: Mapping[str, Tensor]) -> None:
+        """Keep pictures (3 × height × width, uint8) as PNG files, and in TensorBoard."""
+        if not self._active:
+            return
+        folder = self._folder / "pictures" / f"step-{step:09d}"
+        for name, picture in pictures.items():
+            encoded = torchvision.io.encode_png(picture.cpu())
+            write_bytes(path_inside(folder, name, ".png"), encoded.numpy().tobytes())
+            if self._board is not None:
+                self._board.add_image(name, picture, step)
+
+    def _tell(self, kind: str, step: int, numbers: Mapping[str, float]) -> None:
+        said = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+        if kind == "train":
+            self._progress.update(self._bar, values=said)
+        if kind != "train" or not self._console.is_terminal:
+            logger.info("step %d  %s  %s", step, kind, said)
+
+
+def forget_after(path: Path, step: int) -> None:
+    """Drop what a killed run had logged after its last checkpoint, and a half-written line."""
+    if not path.exists():
+        return
+    lines = path.read_text(errors="replace").splitlines()
+    kept = [line for line in lines if _step_of(line) is not None and (_step_of(line) or 0) <= step]
+    if kept != lines:
+        write_text(path, "".join(line + "\n" for line in kept))
+
+
+def _step_of(line: str) -> int | None:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _progress(console: Console, *, shown: bool) -> Progress:
+    return Progress(
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[values]}"),
+        console=console,
+        disable=not shown,
+    )
+
+
+def _tensorboard(folder: Path, first_step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - slow, and an extra
+    except ImportError:
+        logger.warning("tensorboard is not installed; metrics go to %s alone", METRICS)
+        return None
+    return SummaryWriter(str(folder), purge_step=first_step)

@@ -1,0 +1,94 @@
+"""The optimiser, and the factor by which its learning rates change over a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import cos, pi
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from maskcast.core.errors import ConfigError
+from maskcast.core.training import OptimiserConfig, ScheduleConfig, Task
+
+_FULL_RATE = "full_rate"
+
+
+def freeze_the_rest(task: Task) -> None:
+    """Let parameters in a group of the task take gradients, and no others.
+
+    Raises:
+        ConfigError: a group holds a parameter that is not in ``task.module``, or nothing at all.
+    """
+    trained = {id(parameter) for parameter in _parameters(task.parameter_groups())}
+    if not trained:
+        raise ConfigError("the task trains nothing: its parameter groups are empty")
+    for parameter in task.module.parameters():
+        parameter.requires_grad_(id(parameter) in trained)
+        trained.discard(id(parameter))
+    if trained:
+        raise ConfigError(
+            f"{len(trained)} parameters in the task's groups are not in its module, "
+            "so that no checkpoint would hold them"
+        )
+
+
+def make_optimiser(task: Task, config: OptimiserConfig) -> torch.optim.Optimizer:
+    """Return the optimiser of the task's groups; ``set_rates`` is to be called before each step."""
+    given = [_group(group, config) for group in task.parameter_groups()]
+    groups = [group for group in given if group["params"]]
+    decay = config.weight_decay
+    if config.kind == "sgd":
+        return torch.optim.SGD(groups, momentum=config.momentum, weight_decay=decay)
+    options: dict[str, Any] = {"betas": config.betas, "eps": config.eps, "weight_decay": decay}
+    if config.kind == "radam":
+        return torch.optim.RAdam(groups, decoupled_weight_decay=True, **options)
+    if config.kind == "adamw":
+        return torch.optim.AdamW(groups, **options)
+    return torch.optim.Adam(groups, **options)
+
+
+def _group(group: Mapping[str, Any], config: OptimiserConfig) -> dict[str, Any]:
+    rate = group.get("lr", config.rate) * config.rate_scale
+    return {**group, "params": list(group["params"]), "lr": rate, _FULL_RATE: rate}
+
+
+def _parameters(groups: Sequence[Mapping[str, Any]]) -> Iterator[nn.Parameter]:
+    for group in groups:
+        yield from group["params"]
+
+
+def set_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:
+    """Give every group its full rate times ``factor``."""
+    for group in optimiser.param_groups:
+        group["lr"] = group[_FULL_RATE] * factor
+
+
+def rate_factor(
+    config: ScheduleConfig, step: int, *, steps_per_epoch: int, total_steps: int
+) -> float:
+    """Return what the rates are multiplied by in a step, counted from 0."""
+    warm_up = min(1.0, (step + 1) / (config.warm_up + 1))
+    epoch = step // steps_per_epoch
+    if config.kind == "milestones":
+        return warm_up * config.factor ** sum(epoch >= milestone for milestone in config.milestones)
+    if config.kind == "exponential":
+        return warm_up * config.factor**epoch
+    if config.kind == "cosine":
+        wave = (1 + cos(pi * step / total_steps)) / 2
+        return warm_up * (config.final + (1 - config.final) * wave)
+    return warm_up
+
+
+def clip_gradients(
+    parameters: Sequence[Tensor], *, norm: float | None, value: float | None
+) -> Tensor:
+    """Limit gradients in place, single values first; returns their norm before ``norm`` acts."""
+    if value is not None:
+        nn.utils.clip_grad_value_(parameters, value)
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    total = nn.utils.get_total_norm(gradients)
+    if norm is not None:
+        nn.utils.clip_grads_with_norm_(parameters, norm, total)
+    return total

@@ -1,0 +1,85 @@
+"""Every random generator of a process: seeding, capturing and restoring them."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def mixed_seed(*parts: int) -> int:
+    """Return a seed (63 bits) that changes entirely with any of the numbers."""
+    digest = hashlib.sha256(",".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the generators of python, numpy and torch, on all devices."""
+    seed_cpu(seed)
+    torch.manual_seed(seed)
+
+
+def seed_cpu(seed: int) -> None:
+    """Seed the generators which data sets may use, and leave those of other devices alone."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - the global one is what libraries draw from
+    torch.default_generator.manual_seed(seed)
+
+
+def capture() -> dict[str, Any]:
+    """Return the state of every generator, as values that ``torch.load(weights_only)`` accepts."""
+    version, internal, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = _numpy_state()
+    return {
+        "python": [version, list(internal), gauss],
+        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def _numpy_state() -> tuple[Any, ...]:
+    state = np.random.get_state(legacy=True)  # noqa: NPY002
+    assert isinstance(state, tuple)
+    return state
+
+
+def restore(states: dict[str, Any]) -> None:
+    """Put every generator back to a captured state."""
+    version, internal, gauss = states["python"]
+    random.setstate((version, tuple(internal), gauss))
+    name, keys, position, has_gauss, cached = states["numpy"]
+    keys = keys.numpy().astype(np.uint32)
+    np.random.set_state((name, keys, position, has_gauss, cached))  # noqa: NPY002
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] and len(states["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(states["cuda"])
+
+
+@contextmanager
+def left_alone() -> Iterator[None]:
+    """Restore every generator at the end, whatever is drawn inside."""
+    states = capture()
+    try:
+        yield
+    finally:
+        restore(states)
+
+
+@contextmanager
+def seeded_cpu(seed: int) -> Iterator[None]:
+    """Seed the CPU generators inside, and restore them at the end."""
+    python, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    torch_state = torch.get_rng_state()
+    seed_cpu(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        torch.set_rng_state(torch_state)

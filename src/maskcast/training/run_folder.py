@@ -1,0 +1,163 @@
+"""The folder of a training run: what was asked, what it ran on, how far it came.
+
+``config.json`` holds the request (recipe, full config, starting weights) and is what ``--config``
+reads; ``card.json`` says when, where and on what the run took place.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from maskcast.core.config import config_to_dict
+from maskcast.core.errors import ConfigError, MissingFileError, RunConflictError
+from maskcast.core.training import KnowsItsData, RecipeConfig, Task
+from maskcast.io.files import write_text
+
+REQUEST, CARD = "config.json", "card.json"
+PACKAGES = ("maskcast", "torch", "torchvision", "lightning", "numpy", "pillow", "safetensors")
+FREE_TO_CHANGE = {
+    f"loop.{name}"
+    for name in (
+        *("workers", "prefetch", "log_every", "keep_last", "broken_limit", "bad_steps_limit"),
+        *("checkpoint_every", "checkpoint_minutes", "validate_every"),
+    )
+}
+"""Settings that change no result, so that a resumed run may have others."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What decides the weights a run ends with."""
+
+    recipe: str
+    config: dict[str, Any]
+    """All settings, as plain values."""
+    start_from: str | None = None
+    """SHA-256 of the weights file it started from."""
+
+
+def request_for(recipe: str, config: RecipeConfig, start_from: str | None) -> RunRequest:
+    """Return the request as it is written."""
+    return RunRequest(recipe, json.loads(json.dumps(config_to_dict(config))), start_from)
+
+
+def write_request(folder: Path, request: RunRequest) -> None:
+    """Write ``config.json``; raises ``OutputError``."""
+    write_text(folder / REQUEST, json.dumps(vars(request), indent=2) + "\n")
+
+
+def read_request(path: Path) -> RunRequest:
+    """Read the ``config.json`` of a run, or of the run folder given.
+
+    Raises:
+        MissingFileError: there is none.
+        ConfigError: it is not one of ours.
+    """
+    path = path / REQUEST if path.is_dir() else path
+    if not path.is_file():
+        raise MissingFileError(f"there is no config file {path}")
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        return RunRequest(**content)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{path} is not the config of a training run ({error})") from error
+
+
+def refuse_another_run(folder: Path, request: RunRequest) -> None:
+    """Check that a run folder is empty or holds the run that is asked for.
+
+    Raises:
+        RunConflictError: it holds another one; the message lists up to five differences.
+    """
+    if not (folder / REQUEST).is_file():
+        return
+    before = read_request(folder)
+    found = list(_differences(before, request))
+    if found:
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        raise RunConflictError(
+            f"{folder} holds another run ({'; '.join(found[:5])}{more}); "
+            "choose another --run folder, or give the same settings to resume"
+        )
+
+
+def _differences(before: RunRequest, now: RunRequest) -> Iterator[str]:
+    if before.recipe != now.recipe:
+        yield f"the recipe was {before.recipe}, now {now.recipe}"
+        return
+    if now.start_from not in (None, before.start_from):
+        yield "it started from other weights"
+    old, new = dict(_flat(before.config)), dict(_flat(now.config))
+    for name in sorted({*old, *new} - FREE_TO_CHANGE):
+        if old.get(name) != new.get(name):
+            yield f"{name} was {old.get(name, 'not there')}, now {new.get(name, 'not there')}"
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def circumstances(task: Task, *, device: torch.device, processes: int) -> dict[str, Any]:
+    """Return what a run card says besides the request: code, packages, data, machine."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
+    return {
+        "command": sys.argv,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "data_fingerprint": task.data_fingerprint() if isinstance(task, KnowsItsData) else None,
+        "device": f"{device.type} {name}".strip(),
+        "threads": torch.get_num_threads(),
+        "processes": processes,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def write_card(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write ``card.json``; raises ``OutputError``."""
+    write_text(folder / CARD, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def commit() -> str | None:
+    """Return the git commit of this code, with ``+`` where files were changed since; or None."""
+    here = Path(__file__).parent
+    revision = _git(here, "rev-parse", "HEAD")
+    if revision is None:
+        return None
+    return revision + ("+" if _git(here, "status", "--porcelain", "--", "..") else "")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,82 @@
+"""Weights into a run (``--start-from``) and out of it, in half precision."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from maskcast.core.errors import WeightsError
+from maskcast.core.training import TakesWeights, Task
+from maskcast.io.weights import read_weights, write_weights
+
+logger = logging.getLogger(__name__)
+
+
+def start_from(task: Task, name_or_path: str) -> str:
+    """Give a task the weights of a file; returns its SHA-256.
+
+    Raises:
+        MissingFileError, WeightsError: the file is missing, damaged, or fits nowhere.
+    """
+    weights = read_weights(name_or_path)
+    tensors = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in weights.tensors.items()
+    }
+    if isinstance(task, TakesWeights):
+        task.start_from(tensors)
+    else:
+        _load_by_name(task, tensors, weights.name)
+    return weights.sha256
+
+
+def _load_by_name(task: Task, tensors: Mapping[str, Tensor], source: str) -> None:
+    own = task.module.state_dict()
+    unknown = [name for name in tensors if name not in own]
+    if unknown:
+        raise WeightsError(
+            f"{len(unknown)} tensors of {source} have no place in this network, "
+            f"the first one being {unknown[0]}"
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != own[name].shape:
+            raise WeightsError(
+                f"{name} is {tuple(tensor.shape)} in {source} "
+                f"but {tuple(own[name].shape)} in this network"
+            )
+    missing = task.module.load_state_dict(dict(tensors), strict=False).missing_keys
+    if missing:
+        logger.warning(
+            "%s lacks %d tensors, which start afresh: %s", source, len(missing), ", ".join(missing)
+        )
+
+
+def export(task: Task, path: Path, training: Mapping[str, Any]) -> None:
+    """Write the task's weights as they are now; raises ``OutputError``.
+
+    Args:
+        task: gives the tensors and the card.
+        path: a ``.safetensors`` file.
+        training: how they were trained, which goes on the card.
+    """
+    made = task.export()
+    write_weights(
+        path,
+        method=made.method,
+        config=made.config,
+        tensors={name: in_half(tensor) for name, tensor in made.tensors.items()},
+        card={**made.card, "training": dict(training)},
+    )
+
+
+def in_half(tensor: Tensor) -> Tensor:
+    """Return a floating-point tensor in half precision; values beyond its range are cut."""
+    if not tensor.is_floating_point():
+        return tensor
+    limit = torch.finfo(torch.float16).max
+    return tensor.clamp(-limit, limit).to(torch.float16)

@@ -1,0 +1,115 @@
+"""The smallest task with everything a loop can get wrong: random data, dropout, a batch loss."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from maskcast.core.training import Export, LoopConfig, OptimiserConfig, Recipe
+from maskcast.training.gather import gather_for_loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyConfig:
+    """Settings of the toy."""
+
+    width: int = 4
+    """Of the hidden layer."""
+    dropout: float = 0.0
+    items: int = 24
+    """Length of an epoch where no iterations are given."""
+    broken: tuple[int, ...] = ()
+    """Items of every epoch that cannot be read."""
+    poison: tuple[int, ...] = ()
+    """Items of every epoch that hold NaN."""
+    over_batch: bool = False
+    """A loss that is no mean over items."""
+    validates: bool = True
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            epochs=3,
+            iterations=4,
+            batch_size=4,
+            workers=0,
+            log_every=1,
+            optimiser=OptimiserConfig(rate=1e-2),
+        )
+    )
+
+
+@dataclass(frozen=True)
+class ToyItems:
+    """Points of a line, drawn from every global generator: the loop seeds them for each item."""
+
+    config: ToyConfig
+    epoch: int
+
+    def __len__(self) -> int:
+        return self.config.items
+
+    def identity(self, index: int) -> str:
+        return f"toy {index}"
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        if index in self.config.broken:
+            raise OSError(f"picture {index} is cut short")
+        x = torch.rand(3) + random.random() + float(np.random.rand())
+        if index in self.config.poison:
+            x = x * torch.nan
+        return x, x.sum()[None] + self.epoch
+
+
+class ToyTask:
+    def __init__(self, config: ToyConfig) -> None:
+        self.config = config
+        self.module = nn.Sequential(
+            nn.Linear(3, config.width),
+            nn.Tanh(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.width, 1),
+        )
+        self.validations = 0
+
+    def parameter_groups(self) -> Sequence[Mapping[str, Any]]:
+        return [
+            {"name": "first", "params": self.module[0].parameters(), "lr": 2e-2},
+            {"name": "last", "params": self.module[3].parameters()},
+        ]
+
+    def loss(self, batch: tuple[Tensor, Tensor]) -> Mapping[str, Tensor]:
+        x, y = batch
+        errors = (self.module(x) - y).abs()
+        if self.config.over_batch:
+            errors = gather_for_loss(errors)
+            total = errors.square().mean().sqrt() + errors.max()
+        else:
+            total = errors.mean()
+        return {"total": total, "worst": errors.max()}
+
+    def dataset(self, epoch: int) -> ToyItems:
+        return ToyItems(self.config, epoch)
+
+    @staticmethod
+    def collate(items: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        return torch.stack([x for x, _ in items]), torch.stack([y for _, y in items])
+
+    def export(self) -> Export:
+        return Export("toy", {"width": self.config.width}, self.module.state_dict(), {"note": "toy"})
+
+    def validate(self) -> Mapping[str, float]:
+        assert not self.module.training
+        torch.rand(3)  # a validation may draw; the run must not notice
+        x = torch.linspace(0, 3, 30).view(10, 3)
+        return {"score": -float((self.module(x) - x.sum(1, keepdim=True)).abs().mean())}
+
+    def pictures(self) -> Mapping[str, Tensor]:
+        return {"grey": torch.full((3, 4, 5), 128, dtype=torch.uint8)}
+
+
+TOY = Recipe("a line fitted to points", ToyConfig(), ToyTask)
