@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Integer, UInt8
@@ -26,6 +26,7 @@ Picture = UInt8[np.ndarray, "height width 3"]
 BinaryMask = UInt8[np.ndarray, "height width"]
 
 
+@runtime_checkable
 class AnnotatedVideo(Protocol):
     """What sampling needs to know of a video (``maskcast.data.dataset.Video`` is one)."""
 
@@ -56,6 +57,7 @@ class DrawnClip:
     """Annotated boxes, by frame; None where the box is that of the mask."""
 
 
+@runtime_checkable
 class ClipSource(Protocol):
     """Where clips come from. Sources are picklable: loader processes each have a copy."""
 

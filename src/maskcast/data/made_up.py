@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import exp, log
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ SCENE = 1.2
 """Side of the scene over side of the frame, so that the camera can move."""
 
 
+@runtime_checkable
 class CutoutSource(Protocol):
     """Where objects come from."""
 
@@ -50,6 +51,7 @@ class CutoutSource(Protocol):
         ...
 
 
+@runtime_checkable
 class SceneSource(Protocol):
     """Where backgrounds come from."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maskcast.core.errors import ConfigError
+from maskcast.core.errors import ConfigError, MaskcastError
 from maskcast.data.augmentation import ClipProcessing, ClipSample, process_clip
 from maskcast.data.clips import ClipSource
 
@@ -60,10 +60,22 @@ class MixedClips:
         return self.length
 
     def __getitem__(self, index: int) -> ClipSample:
+        source, generator = self._begin(index)
+        clip = source.draw(generator, self.test_frames)
+        return process_clip(clip, self.processing, generator)
+
+    def identity(self, index: int) -> str:
+        """Return what an item is made of, for messages about it."""
+        source, generator = self._begin(index)
+        try:
+            return source.draw(generator, self.test_frames).name
+        except (MaskcastError, OSError) as error:
+            return f"an unreadable clip of {source.name} ({error})"
+
+    def _begin(self, index: int) -> tuple[ClipSource, np.random.Generator]:
+        """Seed an item's generator and draw its source."""
         if not 0 <= index < self.length:
             raise IndexError(f"item {index} of an epoch of {self.length}")
         generator = np.random.default_rng([self.seed, self.epoch, index])
         place = int(np.searchsorted(self._chances, generator.uniform(), side="right"))
-        source = self.shares[min(place, len(self.shares) - 1)].source
-        clip = source.draw(generator, self.test_frames)
-        return process_clip(clip, self.processing, generator)
+        return self.shares[min(place, len(self.shares) - 1)].source, generator
