@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import torch
@@ -33,14 +32,15 @@ class SavePolicy:
     """Keep the states after every so many frames, beside the first and the last two."""
 
     def __post_init__(self) -> None:
-        if self.frames < 1 or not self.seconds > 0 or (self.keep_every or 1) < 1:
+        fewest = min(self.frames, 1 if self.keep_every is None else self.keep_every)
+        if fewest < 1 or not self.seconds > 0:
             raise ConfigError(f"states are saved every 1 or more frames or seconds, got {self}")
 
 
 def segment_into(
     run: RunFolder,
     segmenter: VideoSegmenter[Any],
-    frames: Iterable[Frame],
+    frames_from: Callable[[int], Iterable[Frame]],
     prompts: Mapping[int, Prompts],
     *,
     device: torch.device | str = "cpu",
@@ -57,7 +57,7 @@ def segment_into(
     Args:
         run: from ``open_run``.
         segmenter: built from what the run's request names.
-        frames: all frames, from the first on.
+        frames_from: gives the frames from an index on; ``FrameSource.frames`` does.
         prompts: by frame index.
         device: where saved states are put.
         policy: how often the state is saved.
@@ -84,7 +84,7 @@ def segment_into(
         on_start(resume.frame_index)
     steps = segment_steps(
         segmenter,
-        islice(frames, resume.frame_index, None),
+        frames_from(resume.frame_index),
         prompts,
         state=resume.state,
         first_frame=resume.frame_index,

@@ -1,0 +1,253 @@
+"""Stopping anywhere and going on gives what an unbroken run gives, bit for bit."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from contract.coloured_video import frames, true_mask
+from contract.stand_in import ColourConfig, ColourTracker
+from maskcast.core.errors import ConfigError, FrameError, OutputError, RunConflictError
+from maskcast.core.types import ObjectMasks
+from maskcast.io.label_maps import read_label_map
+from maskcast.runs.card import RunRequest, read_card
+from maskcast.runs.fingerprint import prompt_fingerprints
+from maskcast.runs.folder import FoundObject, open_run
+from maskcast.runs.segmentation import SavePolicy, segment_into
+
+VIDEO = frames(12)
+PROMPTS = {0: {1: true_mask(1, 0)}, 4: {2: true_mask(2, 4)}}
+EVERY_3 = SavePolicy(frames=3, seconds=1e9)
+
+
+def request(prompts=PROMPTS, **changes) -> RunRequest:
+    entries = {"method": "colours", "weights": "none", "weights_sha256": "0" * 64}
+    entries |= {"input": "video", "input_sha256": "1" * 64}
+    return RunRequest(**(entries | {"prompts": prompt_fingerprints(prompts)} | changes))
+
+
+def run_into(folder: Path, *, video=VIDEO, prompts=PROMPTS, overwrite=False, **arguments):
+    run = open_run(folder, request(prompts), frame_name=lambda i: f"{i:05d}", overwrite=overwrite)
+    tracker = ColourTracker(ColourConfig(), torch.zeros(()))
+    options = {"policy": EVERY_3} | arguments
+    return segment_into(run, tracker, lambda start: islice(video, start, None), prompts, **options)
+
+
+def masks_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))}
+
+
+def states_in(folder: Path) -> list[int]:
+    return sorted(int(path.stem) for path in (folder / ".states").glob("*.safetensors"))
+
+
+@pytest.fixture
+def unbroken(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("unbroken")
+    run_into(folder)
+    return folder
+
+
+def stopping_at(frame_index: int, error: BaseException):
+    """The video, which fails when this frame is asked for."""
+    yield from VIDEO[:frame_index]
+    raise error
+
+
+def test_a_run_writes_one_label_map_per_frame_and_a_card(unbroken):
+    assert list(masks_in(unbroken)) == [f"{i:05d}.png" for i in range(12)]
+    assert (read_label_map(unbroken / "00000.png") == 1).tolist() == true_mask(1, 0).tolist()
+    card = json.loads((unbroken / "run.json").read_text())
+    assert card["status"] == "finished"
+    assert card["frames"] == card["steps"] == 12
+    assert card["resumed_from"] == 0
+    assert card["method"] == "colours"
+    assert card["device"] == "cpu"
+    assert card["threads"] == torch.get_num_threads()
+    assert card["seconds"]["model"] > 0
+    assert set(card["prompts"]) == {"0:1", "4:2"}
+
+
+def test_the_first_and_the_last_two_states_stay(unbroken, tmp_path):
+    # saved after 0, the first with an object, then every third; later ones push out earlier ones
+    assert states_in(unbroken) == [0, 6, 9]
+    policy = SavePolicy(frames=1, seconds=1e9, keep_every=4)
+    run_into(tmp_path / "all", policy=policy)
+    assert states_in(tmp_path / "all") == [0, 4, 8, 10, 11]
+
+
+def test_after_a_long_step_the_state_is_saved_at_once(tmp_path):
+    run_into(tmp_path, policy=SavePolicy(frames=1000, seconds=1e-9))
+    assert states_in(tmp_path) == [0, 10, 11]
+
+
+@pytest.mark.parametrize("stop", [1, 5, 11])
+def test_an_interrupted_run_goes_on_where_it_stopped(stop, tmp_path, unbroken):
+    with pytest.raises(KeyboardInterrupt, match=f"stopped after {stop} frames"):
+        run_into(tmp_path, video=stopping_at(stop, KeyboardInterrupt()))
+    assert read_card(tmp_path).status == "interrupted"
+    card = run_into(tmp_path)
+    assert card.resumed_from == stop
+    assert card.steps == 12
+    assert masks_in(tmp_path) == masks_in(unbroken)
+
+
+def test_a_killed_run_goes_on_from_its_last_state(tmp_path, unbroken):
+    def killed(*_, **__):
+        raise SystemExit  # neither our error nor Ctrl-C, and nothing may be saved at the end
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("maskcast.runs.segmentation._Session._save_last", killed)
+        run_into(tmp_path, video=stopping_at(8, SystemExit()))
+    assert states_in(tmp_path) == [0, 3, 6]
+    assert len(masks_in(tmp_path)) == 8
+    card = run_into(tmp_path)
+    assert card.resumed_from == 7
+    assert masks_in(tmp_path) == masks_in(unbroken)
+
+
+def test_a_bad_frame_keeps_what_was_done(tmp_path):
+    with pytest.raises(FrameError):
+        run_into(tmp_path, video=stopping_at(5, FrameError("frame 5 is damaged")))
+    card = read_card(tmp_path)
+    assert (card.status, card.frames, card.note) == ("stopped", 5, "frame 5 is damaged")
+    assert len(masks_in(tmp_path)) == 5
+
+
+def test_a_finished_run_is_left_alone(unbroken):
+    before = masks_in(unbroken)
+    card = run_into(unbroken, video=stopping_at(0, AssertionError()))
+    assert card.status == "finished"
+    assert masks_in(unbroken) == before
+
+
+def test_a_damaged_state_or_a_lost_mask_means_going_further_back(tmp_path, unbroken):
+    with pytest.raises(KeyboardInterrupt):
+        run_into(tmp_path, video=stopping_at(8, KeyboardInterrupt()))
+    assert states_in(tmp_path) == [0, 6, 7]
+    newest = tmp_path / ".states" / "00000007.safetensors"
+    newest.write_bytes(newest.read_bytes()[:100])
+    assert run_into(tmp_path).resumed_from == 7
+    assert masks_in(tmp_path) == masks_in(unbroken)
+
+    (tmp_path / "00004.png").unlink()
+    run = open_run(tmp_path, request(), frame_name=lambda i: f"{i:05d}")
+    point = run.resume_point(type(ColourTracker(ColourConfig(), torch.zeros(())).start()), "cpu")
+    assert point.frame_index == 1
+
+
+def test_one_more_prompt_keeps_the_frames_before_it(tmp_path, unbroken):
+    more = {**PROMPTS, 8: {2: true_mask(2, 8), 300: true_mask(300, 8)}}
+    before = masks_in(unbroken)
+    card = run_into(unbroken, prompts=more)
+    assert card.resumed_from == 7  # after the state of frame 6
+    assert card.status == "finished"
+    after = masks_in(unbroken)
+    assert next(name for name in after if after[name] != before[name]) == "00008.png"
+    run_into(tmp_path / "at once", prompts=more)
+    assert after == masks_in(tmp_path / "at once")
+    assert 300 in np.unique(read_label_map(unbroken / "00011.png"))
+
+
+def test_a_prompt_before_every_state_starts_from_the_beginning(unbroken, tmp_path):
+    more = {0: {**PROMPTS[0], 300: true_mask(300, 0)}, 4: PROMPTS[4]}
+    assert run_into(unbroken, prompts=more).resumed_from == 0
+    run_into(tmp_path / "at once", prompts=more)
+    assert masks_in(unbroken) == masks_in(tmp_path / "at once")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (request({0: PROMPTS[0]}), "prompt of object 2 on frame 4 was removed"),
+        (request({**PROMPTS, 4: {2: true_mask(2, 5)}}), "object 2 on frame 4 was changed"),
+        (request(weights_sha256="2" * 64), "the weights were none"),
+        (request(method="other"), "the method was colours, now other"),
+        (request(input_sha256="3" * 64), "the input was video with other content"),
+        (request(options={"rate": "1"}), "the option rate was not given, now 1"),
+        (request(settings={"start": 3}), "the setting start was not given, now 3"),
+    ],
+)
+def test_a_different_run_is_refused(changed, message, unbroken):
+    before = masks_in(unbroken)
+    with pytest.raises(RunConflictError, match=message):
+        open_run(unbroken, changed, frame_name=str)
+    assert masks_in(unbroken) == before
+
+
+def test_overwrite_deletes_what_the_run_made_and_nothing_else(unbroken):
+    (unbroken / "notes.txt").write_text("mine")
+    (unbroken / "picture.png").write_bytes(b"mine too")
+    run = open_run(unbroken, request({}), frame_name=str, overwrite=True)
+    assert sorted(path.name for path in unbroken.iterdir()) == [
+        "notes.txt",
+        "picture.png",
+        "run.json",
+    ]
+    assert run.card.frames == 0
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "holiday.jpg").write_bytes(b"")
+    with pytest.raises(RunConflictError, match=r"holds files but no run \(holiday.jpg"):
+        open_run(tmp_path, request(), frame_name=str)
+
+
+def test_a_damaged_card_is_refused(unbroken):
+    (unbroken / "run.json").write_text('{"maskcast": "0.1.0", "method"')
+    with pytest.raises(RunConflictError, match="not a run card"):
+        open_run(unbroken, request(), frame_name=str)
+
+
+def test_an_output_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot"):
+        open_run(tmp_path / "file" / "run", request(), frame_name=str)
+
+
+@pytest.mark.parametrize("writer", ["write_label_map", "save_state"])
+def test_a_full_disk_is_one_sentence_and_can_be_resumed(writer, tmp_path, unbroken):
+    real = getattr(__import__("maskcast.runs.folder", fromlist=[writer]), writer)
+    calls = []
+
+    def full(*arguments, **keywords):
+        calls.append(1)
+        if len(calls) > 2:
+            raise OutputError("cannot write it: the disk is full")
+        return real(*arguments, **keywords)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(OutputError, match="disk is full"):
+        patch.setattr(f"maskcast.runs.folder.{writer}", full)
+        run_into(tmp_path)
+    assert read_card(tmp_path).status == "stopped"
+    run_into(tmp_path)
+    assert masks_in(tmp_path) == masks_in(unbroken)
+
+
+def test_confidence_is_logged_and_survives_a_line_cut_off(tmp_path):
+    run_into(tmp_path, video=VIDEO[:3], prompts={0: PROMPTS[0]})
+    log = tmp_path / "frames.jsonl"
+    log.write_text(log.read_text()[:-10])
+    run = open_run(tmp_path, request({0: PROMPTS[0]}), frame_name=lambda i: f"{i:05d}")
+    assert set(run.found_objects()) == {0, 1}
+    probs = torch.tensor([[[0.75, 0.25, 0.5, 0.0]], [[0.0, 0.25, 0.5, 0.0]]])
+    run.write_frame(2, ObjectMasks((5, 9), probs))
+    assert run.found_objects()[2] == {5: FoundObject(2, 0.625), 9: FoundObject(0, None)}
+
+
+def test_probabilities_are_16_bit_pictures_per_object(tmp_path):
+    run_into(tmp_path, probabilities=True)
+    soft = read_label_map(tmp_path / "probs" / "2" / "00004.png")
+    assert soft[true_mask(2, 4).numpy()].min() == 65535
+    assert not (tmp_path / "probs" / "2" / "00003.png").exists()
+
+
+def test_nonsense_policies_are_refused():
+    for wrong in ({"frames": 0}, {"seconds": 0.0}, {"keep_every": 0}, {"seconds": float("nan")}):
+        with pytest.raises(ConfigError, match="states are saved"):
+            SavePolicy(**wrong)
