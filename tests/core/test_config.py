@@ -8,7 +8,13 @@ from typing import Literal
 
 import pytest
 
-from maskcast.core.config import config_from_dict, config_to_dict, settings_of, with_options
+from maskcast.core.config import (
+    config_from_dict,
+    config_to_dict,
+    options_from,
+    settings_of,
+    with_options,
+)
 from maskcast.core.errors import ConfigError
 
 
@@ -103,3 +109,10 @@ def test_settings_carry_their_description():
     assert settings["other.steps"].value == 7
     assert settings["learner.steps"].description == "Steps after each frame."
     assert settings["learner.rate"].type_name == "a number or none"
+
+
+def test_options_are_taken_apart_at_the_first_equals_sign():
+    assert options_from(["a.b=1", " c = x=y", "a.b=2"]) == {"a.b": "2", "c": "x=y"}
+    for wrong in ("a", "=1", ""):
+        with pytest.raises(ConfigError, match="NAME=VALUE"):
+            options_from([wrong])

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from maskcast.cli.terminal import say
 from maskcast.core.errors import MaskcastError
 
 
@@ -28,6 +29,8 @@ class Command(NamedTuple):
     name: str
     """A typed function, or a dictionary from the name of a further subcommand to its function."""
     summary: str
+    parses: bool = False
+    """The function takes the arguments as they are, because they depend on the first one."""
 
 
 COMMANDS: dict[str, Command] = {
@@ -39,7 +42,7 @@ COMMANDS: dict[str, Command] = {
     "score": Command("maskcast.cli.score", "score", "score the masks of any method"),
     "report": Command("maskcast.cli.report", "report", "compare scored runs on one HTML page"),
     "submit": Command("maskcast.cli.submit", "submit", "build or check a benchmark's archive"),
-    "train": Command("maskcast.cli.train", "train", "train a method by one of its recipes"),
+    "train": Command("maskcast.cli.train", "train", "train a method by one of its recipes", True),
     "bench": Command("maskcast.cli.bench", "bench", "measure speed and memory on this device"),
 }
 
@@ -79,11 +82,6 @@ def overview() -> str:
     )
 
 
-def say(sentence: str) -> None:
-    """Tell the person at the terminal something that is not a result."""
-    print(f"maskcast: {sentence}", file=sys.stderr)
-
-
 def _run(name: str, arguments: list[str]) -> None:
     import tyro  # noqa: PLC0415 - slow to import, and the overview does without
 
@@ -92,7 +90,9 @@ def _run(name: str, arguments: list[str]) -> None:
     target: Any = getattr(importlib.import_module(command.module), command.name)
     prog = f"maskcast {name}"
     config = (tyro.conf.FlagCreatePairsOff,)
-    if isinstance(target, dict):
+    if command.parses:
+        target(arguments)
+    elif isinstance(target, dict):
         tyro.extras.subcommand_cli_from_dict(target, prog=prog, args=arguments, config=config)
     else:
         tyro.cli(target, prog=prog, args=arguments, config=config)

@@ -11,7 +11,7 @@ import ast
 import dataclasses
 import inspect
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -64,6 +64,21 @@ def with_options(config: Config, options: Mapping[str, str]) -> Config:
         name = _full_name(config, given)
         config = _replaced(config, name.split("."), text, name)
     return config
+
+
+def options_from(texts: Iterable[str]) -> dict[str, str]:
+    """Take ``NAME=VALUE`` apart; a later one replaces an earlier one of the same name.
+
+    Raises:
+        ConfigError: there is no ``=``, or no name before it.
+    """
+    options: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise ConfigError(f"an option is given as NAME=VALUE, got {text!r}")
+        options[name.strip()] = value.strip()
+    return options
 
 
 def settings_of(config: Any) -> Iterator[Setting]:

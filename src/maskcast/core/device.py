@@ -1,0 +1,35 @@
+"""Choose where and how to compute, from what a person asked for."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import torch
+
+from maskcast.core.errors import UsageError
+
+DeviceName: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
+DtypeName: TypeAlias = Literal["float32", "bfloat16", "float16"]
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of a name; ``auto`` is the best one there is, ``cuda:1`` a certain one.
+
+    Raises:
+        UsageError: there is no such device here.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next((kind for kind, usable in there.items() if usable), "cpu"))
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"there is no device {name!r}; use auto, cpu, cuda or mps") from error
+    if not there.get(device.type, device.type == "cpu"):
+        raise UsageError(f"this machine has no {name}, or torch cannot use it; try --device cpu")
+    return device
+
+
+def dtype_named(name: DtypeName) -> torch.dtype:
+    """Return torch's dtype of a name."""
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
