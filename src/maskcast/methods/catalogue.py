@@ -16,15 +16,16 @@ from maskcast.core.config import config_from_dict, with_options
 from maskcast.core.errors import ConfigError, UsageError, WeightsError
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.io.weights import PublishedFile, Weights, read_weights
+from maskcast.methods.agame.method import METHOD as AGAME
 from maskcast.methods.box_start import BOX_WEIGHTS, BoxStart
 from maskcast.methods.method import Method, Progress
 
-__all__ = ["METHODS", "Method", "Progress", "build", "choose_weights", "published_files"]
+__all__ = ["DEFAULT_WEIGHTS", "METHODS", "Method", "Progress", "build", "choose_weights", "published_files"]
 
 DEFAULT_WEIGHTS = "lwl-small"
 """The weights inside the package."""
 
-METHODS: dict[str, Method] = {}
+METHODS: dict[str, Method] = {"agame": AGAME}
 
 
 def build(

@@ -1,0 +1,178 @@
+"""The generative appearance model: a mixture of Gaussians per object, fitted in closed form.
+
+    x          frames × cells × channels        projected features; one frame may serve all objects
+    weights    objects × components × cells     how much a cell counts for a component, 0..1
+    scores     objects × components × cells     log-densities without their constant
+    means, variances   objects × components × channels
+
+Components: 0 base background, 1 base target, 2 residual background, 3 residual target. Cells are
+those of the stride-16 grid, row by row. Everything here is computed in float32 at least.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional
+
+from maskcast.methods.agame.config import COMPONENTS, AppearanceConfig
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """One mixture per object: p(x) = Σ_k 1/K · N(x | μ_k, diag v_k) (spec 5.1)."""
+
+    means: Float[Tensor, "objects components channels"]
+    variances: Float[Tensor, "objects components channels"]
+
+    def select(self, slots: Int64[Tensor, " slots"]) -> Mixture:
+        """Return the mixtures of some objects."""
+        return Mixture(self.means[slots], self.variances[slots])
+
+    def joined(self, other: Mixture, *, dim: int = 0) -> Mixture:
+        """Return both, one after the other: more objects, or (``dim=1``) more components."""
+        return Mixture(
+            torch.cat([self.means, other.means], dim),
+            torch.cat([self.variances, other.variances], dim),
+        )
+
+
+def score(
+    x: Float[Tensor, "frames cells channels"], mixture: Mixture
+) -> Float[Tensor, "objects components cells"]:
+    """Return the log-density of every cell under every component, without constants (spec 5.2).
+
+    s_pk = −½ Σ_c [ ln v_kc + (x_pc − μ_kc)² / v_kc ]. The square is multiplied out, so that three
+    matrix products do the work: x² · 1/v − 2 x · μ/v + μ²/v.
+    """
+    precision = mixture.variances.reciprocal()
+    scaled_means = mixture.means * precision
+    constant = (mixture.variances.log() + mixture.means * scaled_means).sum(dim=-1, keepdim=True)
+    cells = _cells(x).mT
+    return -0.5 * (constant + precision @ cells.square() - 2 * scaled_means @ cells)
+
+
+def moments(
+    x: Float[Tensor, "frames cells channels"],
+    weights: Float[Tensor, "objects components cells"],
+    raw_floor: Float[Tensor, "components channels"],
+    *,
+    estimate_variance: bool = True,
+) -> Mixture:
+    """Return weighted means and variances with a pseudo-count of 1 (spec 5.3).
+
+    μ(a) = Σ_p a_p x_p / (1 + Σ_p a_p)
+    v(a; r) = softplus(r) + Σ_p a_p (x_p − μ(a))² / (1 + Σ_p a_p)
+
+    The square is multiplied out: Σ a (x − μ)² / n = Σ a x² / n − μ² (1 + 1/n), n = 1 + Σ a. Without
+    weight the mean is 0 and the variance softplus(r), exactly.
+    """
+    cells = _cells(x)
+    count = 1 + weights.sum(dim=-1, keepdim=True)
+    means = weights @ cells / count
+    floor = functional.softplus(raw_floor)
+    if not estimate_variance:
+        return Mixture(means, floor.expand_as(means))
+    spread = weights @ cells.square() / count - means.square() * (1 + 1 / count)
+    return Mixture(means, floor + spread.clamp_min(0))  # rounding may fall below 0
+
+
+def blend(running: Mixture, new: Mixture, update_rate: float) -> Mixture:
+    """Move the running mixture towards a new estimate; variances likewise linearly (spec 5.5)."""
+    return Mixture(
+        torch.lerp(running.means, new.means, update_rate),
+        torch.lerp(running.variances, new.variances, update_rate),
+    )
+
+
+class AppearanceModel(nn.Module):
+    """The learned part: a projection into the space of x, and floors of the variances.
+
+    Args:
+        config: which variant.
+        feature_channels: channels of the stride-16 features.
+    """
+
+    def __init__(self, config: AppearanceConfig, feature_channels: int) -> None:
+        super().__init__()
+        self.config = config
+        self.projection = nn.Conv2d(feature_channels, config.channels, 1)
+        nn.init.kaiming_uniform_(self.projection.weight, nonlinearity="relu")
+        self.raw_floor = nn.Parameter(
+            torch.full((COMPONENTS, config.channels), config.initial_floor)
+        )
+        constant = config.score_offsets or (0.0,) * COMPONENTS
+        self.register_buffer("constant_offsets", torch.tensor(constant), persistent=False)
+        self.constant_offsets: Tensor
+        self.learned_offsets = (
+            nn.Parameter(torch.full((COMPONENTS,), config.initial_learned_offset))
+            if config.learned_offsets
+            else None
+        )
+
+    def project(
+        self, stride16: Float[Tensor, "frames features height width"]
+    ) -> Float[Tensor, "frames cells channels"]:
+        """Return x = A · F16 + b for every cell."""
+        weight, bias = self.projection.weight.flatten(1), self.projection.bias
+        features = stride16.flatten(2).mT
+        return functional.linear(features, weight, bias).to(self.raw_floor.dtype)
+
+    def score(
+        self, x: Float[Tensor, "frames cells channels"], mixture: Mixture
+    ) -> Float[Tensor, "objects components cells"]:
+        """Return the scores, with the offsets of a variant where it has some (spec 5.2)."""
+        scores = score(x, mixture)
+        if not self.config.score_offsets and self.learned_offsets is None:
+            return scores
+        offsets = self.constant_offsets
+        if self.learned_offsets is not None:
+            offsets = offsets + self.learned_offsets
+        return scores + offsets[: scores.shape[1], None]
+
+    def estimate(
+        self,
+        x: Float[Tensor, "frames cells channels"],
+        y: Float[Tensor, "objects 2 cells"],
+    ) -> Mixture:
+        """Fit a mixture to one frame and its soft mask (background, target) (spec 5.4).
+
+        The base components have the mask as weights. Where they alone would say too much, the
+        excess becomes the weights of the residual components: distractors end up there.
+        """
+        base = self._moments(x, y, self.raw_floor[:2])
+        mixture = base
+        if self.config.residual:
+            q = self.score(x, base).softmax(dim=1)
+            residual = self._moments(x, (q - y).relu(), self.raw_floor[2:])
+            mixture = base.joined(residual, dim=1)
+        if self.config.end_to_end:
+            return mixture
+        return Mixture(mixture.means.detach(), mixture.variances.detach())
+
+    def update(
+        self,
+        running: Mixture,
+        x: Float[Tensor, "frames cells channels"],
+        y: Float[Tensor, "objects 2 cells"],
+    ) -> Mixture:
+        """Blend an estimate from this frame into the running mixture (spec 5.5)."""
+        return blend(running, self.estimate(x, y), self.config.update_rate)
+
+    def output(
+        self, x: Float[Tensor, "frames cells channels"], mixture: Mixture
+    ) -> Float[Tensor, "objects components cells"]:
+        """Return what the fusion sees: the raw scores, or their soft-max as an ablation."""
+        scores = self.score(x, mixture)
+        return scores if self.config.output == "scores" else scores.softmax(dim=1)
+
+    def _moments(self, x: Tensor, weights: Tensor, raw_floor: Tensor) -> Mixture:
+        return moments(x, weights, raw_floor, estimate_variance=self.config.estimate_variance)
+
+
+def _cells(x: Tensor) -> Tensor:
+    """Drop the axis of a single frame: one product then serves all objects."""
+    return x[0] if len(x) == 1 else x

@@ -1,0 +1,149 @@
+"""Settings of A-GAME; the defaults are those of the published system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from maskcast.core.errors import ConfigError
+
+TrunkName: TypeAlias = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
+AppearanceOutput: TypeAlias = Literal["scores", "posterior", "none"]
+UpdateMask: TypeAlias = Literal["merged", "fine", "coarse"]
+EntryFrame: TypeAlias = Literal["given", "predicted"]
+
+COMPONENTS = 4
+"""Base background, base target, residual background, residual target."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppearanceConfig:
+    """The generative model of how object and background look."""
+
+    output: AppearanceOutput = "scores"
+    """What the fusion sees: log-densities; their soft-max (an ablation); or nothing (another)."""
+    channels: int = 512
+    """Size of the space in which appearance is modelled."""
+    update_rate: float = 0.1
+    """Weight of a new frame in the running model; 0 keeps the first frame's."""
+    residual: bool = True
+    """False models object and background with one component each."""
+    estimate_variance: bool = True
+    """False takes the learned floor for the variance."""
+    initial_floor: float = -2.0
+    """The learned variance floor before training, before its softplus."""
+    score_offsets: tuple[float, ...] = ()
+    """Constants added to the scores of the four components; empty adds nothing."""
+    learned_offsets: bool = False
+    """Learn a further offset for each component."""
+    initial_learned_offset: float = 0.0
+    end_to_end: bool = True
+    """False keeps gradients out of the estimation of means and variances (an ablation)."""
+
+    def __post_init__(self) -> None:
+        if self.channels < 1:
+            raise ConfigError(f"appearance.channels must be at least 1, got {self.channels}")
+        if not 0 <= self.update_rate <= 1:
+            raise ConfigError(f"update_rate must lie in 0..1, got {self.update_rate}")
+        if len(self.score_offsets) not in (0, COMPONENTS):
+            raise ConfigError(
+                f"score_offsets are {COMPONENTS} numbers or none, got {self.score_offsets}"
+            )
+
+    @property
+    def components(self) -> int:
+        """How many components an object's mixture has."""
+        return COMPONENTS if self.residual else 2
+
+    @property
+    def output_channels(self) -> int:
+        """How many channels the fusion gets from here."""
+        return 0 if self.output == "none" else self.components
+
+
+@dataclass(frozen=True, kw_only=True)
+class PropagationConfig:
+    """How the mask of the previous frame is carried over."""
+
+    enabled: bool = True
+    """False leaves segmentation to appearance alone (an ablation)."""
+    first_frame: bool = True
+    """Look at the object's first frame and mask too."""
+    channels: int = 512
+
+    def __post_init__(self) -> None:
+        if self.channels < 1:
+            raise ConfigError(f"propagation.channels must be at least 1, got {self.channels}")
+
+    @property
+    def output_channels(self) -> int:
+        """How many channels the fusion gets from here."""
+        return self.channels if self.enabled else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionConfig:
+    """How appearance and propagation become one encoding, and a coarse mask."""
+
+    hidden_channels: int = 512
+    channels: int = 128
+    coarse_kernel: Literal[1, 3] = 1
+    """Side of the coarse predictor's kernel."""
+
+    def __post_init__(self) -> None:
+        if min(self.hidden_channels, self.channels) < 1:
+            raise ConfigError("the fusion needs at least 1 channel in each layer")
+        if self.coarse_kernel not in (1, 3):
+            raise ConfigError(f"coarse_kernel must be 1 or 3, got {self.coarse_kernel}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgameConfig:
+    """The network, and what it does at test time."""
+
+    trunk: TrunkName = "resnet101"
+    trunk_classes: int = 1000
+    """Classes of the trunk's ImageNet classifier, which is carried along unused as in the published
+    weights; 0 leaves it out."""
+    appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
+    propagation: PropagationConfig = field(default_factory=PropagationConfig)
+    fusion: FusionConfig = field(default_factory=FusionConfig)
+    decoder_channels: int = 128
+    update_mask: UpdateMask = "merged"
+    """The mask a model is updated with: merged with those of the other objects, the object's own
+    fine one, or its own coarse one. Training uses the coarse one."""
+    process_first_frame: bool = False
+    """Predict and update on the first frame too; its given masks are returned all the same."""
+    entry_frame: EntryFrame = "given"
+    """Where an object appears later: its given mask is returned and used as it is, or the object is
+    segmented in that frame already, like the published code does; there corrections are refused."""
+
+    def __post_init__(self) -> None:
+        if self.appearance.output == "none" and not self.propagation.enabled:
+            raise ConfigError("appearance and propagation are both off; nothing would be segmented")
+        if self.decoder_channels < 1 or self.trunk_classes < 0:
+            raise ConfigError("decoder_channels must be at least 1, and trunk_classes at least 0")
+
+
+def small() -> AgameConfig:
+    """Return the network of ``agame-small``: a ResNet-18 and heads of a quarter of the width."""
+    return AgameConfig(
+        trunk="resnet18",
+        trunk_classes=0,
+        appearance=AppearanceConfig(channels=128),
+        propagation=PropagationConfig(channels=128),
+        fusion=FusionConfig(hidden_channels=128, channels=64),
+        decoder_channels=64,
+    )
+
+
+def tiny() -> AgameConfig:
+    """Return the smallest network that still runs every part, for tests."""
+    return AgameConfig(
+        trunk="resnet18",
+        trunk_classes=0,
+        appearance=AppearanceConfig(channels=12),
+        propagation=PropagationConfig(channels=8),
+        fusion=FusionConfig(hidden_channels=8, channels=6),
+        decoder_channels=5,
+    )

@@ -1,0 +1,73 @@
+"""From frames and masks to what the network takes, and back.
+
+frame    3 × height × width, RGB 0..1      image    1 × 3 × padded height × padded width
+mask     objects × height × width          grid     objects × 2 × height/16 × width/16
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from torch.nn import functional
+
+STRIDE = 16
+MEAN = (0.485, 0.456, 0.406)
+STANDARD_DEVIATION = (0.229, 0.224, 0.225)
+
+
+def normalise(
+    frames: Float[Tensor, "*batch 3 height width"],
+) -> Float[Tensor, "*batch 3 height width"]:
+    """Subtract ImageNet's mean colour and divide by its standard deviation."""
+    mean = frames.new_tensor(MEAN)[:, None, None]
+    return (frames - mean) / frames.new_tensor(STANDARD_DEVIATION)[:, None, None]
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Reflection to sides that are multiples of 16, the odd pixel on the left and top (spec 3)."""
+
+    height: int
+    """Of the frame, in pixels."""
+    width: int
+
+    def pad(self, maps: Tensor) -> Tensor:
+        """Reflect the last two axes beyond their edges; the edge itself is not repeated."""
+        rows = _reflected(self.height, maps.device)
+        columns = _reflected(self.width, maps.device)
+        return maps.index_select(-2, rows).index_select(-1, columns)
+
+    def crop(self, maps: Tensor) -> Tensor:
+        """Undo ``pad``."""
+        top, left = _before(self.height), _before(self.width)
+        return maps[..., top : top + self.height, left : left + self.width]
+
+
+def to_grid(
+    masks: Float[Tensor, "objects 2 height width"],
+) -> Float[Tensor, "objects 2 rows columns"]:
+    """Return the 16×16 means of two-channel masks (spec 3)."""
+    return functional.avg_pool2d(masks, STRIDE)
+
+
+def indicator(
+    masks: Bool[Tensor, "objects height width"],
+) -> Float[Tensor, "objects 2 height width"]:
+    """Return hard masks as two channels, background and target."""
+    return torch.stack([~masks, masks], dim=1).float()
+
+
+def _before(size: int) -> int:
+    """How many of the missing pixels come first: half of them, rounded up."""
+    return (-size % STRIDE + 1) // 2
+
+
+def _reflected(size: int, device: torch.device) -> Int64[Tensor, " padded"]:
+    """Return for every padded position the position it mirrors; sides may be as short as 1."""
+    period = max(2 * (size - 1), 1)
+    first = -_before(size)
+    positions = torch.arange(first, first + size + -size % STRIDE, device=device) % period
+    return torch.minimum(positions, period - positions)

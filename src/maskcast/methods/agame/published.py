@@ -1,0 +1,179 @@
+"""The authors' checkpoints: reading them under our names, and writing ours under theirs (spec 15).
+
+The mapping between the names is one to one. What varies between published networks (predictor
+kernel, inputs of fusion and propagation, learned offsets) shows in the shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from maskcast.core.errors import WeightsError
+from maskcast.io.weights import PublishedFile
+from maskcast.methods.agame.config import (
+    COMPONENTS,
+    AgameConfig,
+    AppearanceConfig,
+    FusionConfig,
+    PropagationConfig,
+)
+from maskcast.methods.agame.network import AgameNetwork
+
+PUBLISHED = {
+    "agame": PublishedFile(
+        name="agame",
+        method="agame",
+        file_name="main_runfile_beta_best.pth.tar",
+        source="drive:1lVv7n0qOtJEPk3aJ2-KGrOfYrOHVnBbT",
+        page="https://github.com/joakimjohnander/agame-vos",
+        licence="not stated",
+    )
+}
+
+NAMES = (
+    ("trackseg.backbone.fc.", "trunk.classifier."),
+    ("trackseg.backbone.", "trunk.resnet."),
+    ("trackseg.appmod.cov_reg", "appearance.raw_floor"),
+    ("trackseg.appmod.logprob_trainable_bias", "appearance.learned_offsets"),
+    ("trackseg.appmod.conv_in.", "appearance.projection."),
+    ("trackseg.dynmod.layers.layer00.conv.", "propagation.compare."),
+    ("trackseg.dynmod.layers.layer01.conv", "propagation.pyramid."),
+    ("trackseg.dynmod.layers.layer02.conv.", "propagation.gather."),
+    ("trackseg.fusmod.layers.layer00.conv.", "fusion.first."),
+    ("trackseg.fusmod.layers.layer01.conv.", "fusion.second."),
+    ("trackseg.fusmod.predictor.layer00.conv.", "fusion.coarse."),
+    ("trackseg.segmod.project_s8.conv.", "decoder.stride8.lateral."),
+    ("trackseg.segmod.blend_s8.conv.", "decoder.stride8.blend."),
+    ("trackseg.segmod.project_s4.conv.", "decoder.stride4.lateral."),
+    ("trackseg.segmod.blend_s4.conv.", "decoder.stride4.blend."),
+    ("trackseg.segmod.predictor.conv.", "decoder.fine."),
+)
+"""(their prefix, ours); the first that fits counts."""
+
+
+def from_published(checkpoint: Mapping[str, Any]) -> tuple[AgameConfig, dict[str, Tensor]]:
+    """Return settings and tensors, under our names, of a checkpoint read inertly.
+
+    Missing ``num_batches_tracked`` become 0; the unused classifier may be missing.
+
+    Args:
+        checkpoint: the plain tree of ``io.checkpoints.read_foreign_checkpoint``: the training
+            container, whose entry ``net`` counts, or a bare state dictionary.
+
+    Raises:
+        WeightsError: it is of another network, or an entry is missing, left over or misshapen.
+    """
+    net_type = checkpoint.get("net_type", "AGAME")
+    if net_type != "AGAME":
+        raise WeightsError(f"the checkpoint holds a network {net_type!r}, not AGAME")
+    entries = checkpoint.get("net", checkpoint)
+    if not isinstance(entries, Mapping):
+        raise WeightsError("the checkpoint has no entry 'net' that holds the parameters by name")
+    tensors = {name: tensor for name, tensor in entries.items() if isinstance(tensor, Tensor)}
+    found = {our_name(name): _our_shape(name, tensor) for name, tensor in tensors.items()}
+    config = _config_of(found)
+    with torch.device("meta"):
+        expected = AgameNetwork(config).state_dict()
+    for name, tensor in expected.items():
+        if name.endswith("num_batches_tracked"):
+            found.setdefault(name, torch.zeros((), dtype=torch.int64))
+        if name not in found:
+            raise WeightsError(f"the entry {published_name(name)} is missing; get the file anew")
+        if found[name].shape != tensor.shape:
+            raise WeightsError(
+                f"the entry {published_name(name)} has shape {tuple(found[name].shape)}, "
+                f"expected {tuple(tensor.shape)}; this is not an A-GAME network"
+            )
+    left = sorted(found.keys() - expected.keys())
+    if left:
+        raise WeightsError(f"the entry {published_name(left[0])} belongs to no part of the network")
+    return config, found
+
+
+def to_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors of ours under the authors' names and in their shapes."""
+    return {published_name(name): _their_shape(name, tensor) for name, tensor in tensors.items()}
+
+
+def our_name(published: str) -> str:
+    """Return our name of a published entry.
+
+    Raises:
+        WeightsError: nothing in the network is called that.
+    """
+    for theirs, ours in NAMES:
+        if published.startswith(theirs):
+            return ours + published.removeprefix(theirs)
+    raise WeightsError(f"the entry {published!r} belongs to no part of an A-GAME network")
+
+
+def published_name(ours: str) -> str:
+    """Return the authors' name of a tensor of ours."""
+    for theirs, prefix in NAMES:
+        if ours.startswith(prefix):
+            return theirs + ours.removeprefix(prefix)
+    raise WeightsError(f"the tensor {ours!r} has no place in the authors' network")
+
+
+def _our_shape(published: str, tensor: Tensor) -> Tensor:
+    """The variance floors come as components × 1 × channels × 1 × 1."""
+    if not published.endswith(".cov_reg"):
+        return tensor
+    if tensor.ndim != 5 or tensor.shape[0] != COMPONENTS:
+        raise WeightsError(f"the entry {published} has shape {tuple(tensor.shape)}, not 4×1×C×1×1")
+    return tensor.reshape(COMPONENTS, -1)
+
+
+def _their_shape(ours: str, tensor: Tensor) -> Tensor:
+    if ours != "appearance.raw_floor":
+        return tensor
+    return tensor[:, None, :, None, None]
+
+
+def _config_of(found: Mapping[str, Tensor]) -> AgameConfig:
+    """Infer the variant from shapes."""
+    config = AgameConfig()
+
+    def shape(name: str) -> torch.Size:
+        if name not in found or found[name].ndim < 2:
+            raise WeightsError(f"the entry {published_name(name)} is missing or no weight")
+        return found[name].shape
+
+    propagation = PropagationConfig(enabled="propagation.compare.weight" in found)
+    if propagation.enabled:
+        compared = shape("propagation.compare.weight")
+        features = shape("trunk.resnet.layer4.2.conv3.weight")[0]
+        width, first_frame = compared[0], compared[1] == 2 * features + 4
+        propagation = replace(propagation, channels=width, first_frame=first_frame)
+    fused = shape("fusion.first.weight")
+    seen = fused[1] - propagation.output_channels
+    if seen not in (0, 2, COMPONENTS):
+        raise WeightsError(
+            f"the fusion takes {fused[1]} channels, which is none of the published variants"
+        )
+    appearance = AppearanceConfig(output="none")
+    if seen:
+        appearance = AppearanceConfig(
+            channels=shape("appearance.projection.weight")[0],
+            residual=seen == COMPONENTS,
+            learned_offsets="appearance.learned_offsets" in found,
+        )
+    return replace(
+        config,
+        trunk_classes=len(found["trunk.classifier.weight"])
+        if "trunk.classifier.weight" in found
+        else 0,
+        appearance=appearance,
+        propagation=propagation,
+        fusion=FusionConfig(
+            hidden_channels=fused[0],
+            channels=shape("fusion.second.weight")[0],
+            coarse_kernel=3 if shape("fusion.coarse.weight")[-1] == 3 else 1,
+        ),
+        decoder_channels=shape("decoder.fine.weight")[1],
+    )

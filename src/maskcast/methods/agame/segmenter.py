@@ -1,0 +1,258 @@
+"""A-GAME at test time: one trunk pass per frame, every object by its own model, then merged.
+
+    frame    3 × height × width, RGB 0..1      probs    objects × height × width, merged
+
+Inside, images and masks have the padded size, whose sides are multiples of 16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from maskcast.core.device_memory import in_parts
+from maskcast.core.errors import FrameError, PromptError
+from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts
+from maskcast.methods.agame.config import AgameConfig
+from maskcast.methods.agame.framing import STRIDE, Padding, indicator, normalise, to_grid
+from maskcast.methods.agame.merging import merge, two_channels
+from maskcast.methods.agame.network import AgameNetwork, FrameFeatures, Prediction, TrackedObjects
+from maskcast.nn.resnet import fold_batch_norm
+
+
+@dataclass(frozen=True)
+class AgameState:
+    """What is remembered of a video between two frames."""
+
+    frame_index: int = 0
+    """Of the next frame."""
+    ids: tuple[int, ...] = ()
+    """In order of appearance; slot i of ``objects`` is ids[i]."""
+    first_frames: tuple[int, ...] = ()
+    """Where each object appeared."""
+    objects: TrackedObjects | None = None
+    """None without objects."""
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """One frame with all that was computed for it."""
+
+    state: AgameState
+    masks: ObjectMasks
+    predicted_ids: tuple[int, ...] = ()
+    """The objects that the network has segmented: not those whose given mask stands."""
+    prediction: Prediction | None = None
+    """Of ``predicted_ids``, at the padded size."""
+
+
+class AgameSegmenter:
+    """Follows any number of objects; see ``maskcast.core.segmenter.VideoSegmenter``.
+
+    Args:
+        config: the network, and its behaviour at test time.
+        network: becomes part of the segmenter: it is put into evaluation mode, its batch
+            normalisation is folded into the convolutions, and it is moved.
+        device: where everything is computed.
+        dtype: of trunk and convolutions; appearance models have float32 at least.
+    """
+
+    def __init__(
+        self,
+        config: AgameConfig,
+        network: AgameNetwork,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.config = config
+        self.device = torch.device(device)
+        self.dtype = dtype
+        self.network = network.eval().requires_grad_(False)
+        fold_batch_norm(self.network.trunk)
+        self.network.to(self.device).to(memory_format=torch.channels_last)
+        self.network.use_dtype(dtype)
+
+    def start(self) -> AgameState:
+        """Return the state before any frame."""
+        return AgameState()
+
+    def step(
+        self, state: AgameState, frame: Frame, prompts: Prompts = NO_PROMPTS
+    ) -> tuple[AgameState, ObjectMasks]:
+        """Segment the next frame; a given mask begins or corrects its object.
+
+        Raises:
+            FrameError: the frame has another size than those before it.
+            PromptError: a prompt is a box, or corrects an object while ``entry_frame`` is
+                ``predicted``.
+        """
+        segmented = self.step_normalised(state, normalise(frame.to(self.device)), prompts)
+        return segmented.state, segmented.masks
+
+    def remove_objects(self, state: AgameState, ids: Collection[int]) -> AgameState:
+        """Forget these objects; ids that are not tracked are passed over."""
+        kept = [slot for slot, object_id in enumerate(state.ids) if object_id not in ids]
+        if len(kept) == len(state.ids):
+            return state
+        return replace(
+            state,
+            ids=tuple(state.ids[slot] for slot in kept),
+            first_frames=tuple(state.first_frames[slot] for slot in kept),
+            objects=state.objects.select(kept) if state.objects and kept else None,
+        )
+
+    @torch.no_grad()
+    def step_normalised(
+        self,
+        state: AgameState,
+        image: Float[Tensor, "3 height width"],
+        prompts: Prompts = NO_PROMPTS,
+    ) -> Segmented:
+        """Segment a frame whose colours are normalised, and return everything about it (spec 8).
+
+        Raises:
+            FrameError, PromptError: see ``step``.
+        """
+        padding = Padding(*image.shape[-2:])
+        given = self._given_masks(state, prompts, padding)
+        if state.objects is None and not given:
+            nothing = ObjectMasks((), image.new_zeros((0, *image.shape[-2:])))
+            return Segmented(replace(state, frame_index=state.frame_index + 1), nothing)
+        _check_size(state, padding)
+        padded = padding.pad(image)[None]
+        features = self.network.features(padded.to(self.dtype))
+        state, objects = self._begin(state, features, given)
+
+        slots = self._slots_to_predict(state, given)
+        predicted_ids = tuple(state.ids[slot] for slot in slots)
+        standing = {key: mask for key, mask in given.items() if key not in predicted_ids}
+        probs = padded.new_zeros((len(state.ids), *padded.shape[-2:]))
+        prediction = None
+        if slots:
+            prediction = self._predict(features, objects, slots)
+            probs[slots] = merge(prediction.fine.softmax(dim=1))[1:]
+            probs = _put(standing, state.ids, probs)
+            y = self._update_mask(prediction, probs[slots])
+            objects = self._update(features, objects, slots, y)
+        if state.frame_index == 0 or self.config.entry_frame == "given":
+            probs = _put(given, state.ids, probs)
+        return Segmented(
+            replace(state, frame_index=state.frame_index + 1, objects=objects),
+            ObjectMasks(state.ids, padding.crop(probs).contiguous()),
+            predicted_ids,
+            prediction,
+        )
+
+    def _given_masks(
+        self, state: AgameState, prompts: Prompts, padding: Padding
+    ) -> dict[int, Bool[Tensor, "padded_height padded_width"]]:
+        """Return the given masks by id in order, at the padded size."""
+        masks = {}
+        for object_id, prompt in sorted(prompts.items()):
+            if isinstance(prompt, Box):
+                raise PromptError(
+                    f"A-GAME begins objects from masks, object {object_id} has a box; build the "
+                    "method with maskcast.methods.catalogue.build, which turns boxes into masks"
+                )
+            if self.config.entry_frame == "predicted" and object_id in state.ids:
+                raise PromptError(
+                    f"object {object_id} is tracked already; corrections need entry_frame=given"
+                )
+            masks[object_id] = padding.pad(prompt.to(self.device))
+        return masks
+
+    def _begin(
+        self, state: AgameState, features: FrameFeatures, given: Mapping[int, Mask]
+    ) -> tuple[AgameState, TrackedObjects]:
+        """Begin new objects after the tracked ones; corrected ones begin anew in their slots."""
+        objects = state.objects
+        if given:
+            masks = indicator(torch.stack(list(given.values())))
+            fresh = self.network.begin(features, to_grid(masks))
+            joined = objects.joined(fresh) if objects else fresh
+            places = {object_id: len(state.ids) + i for i, object_id in enumerate(given)}
+            new_ids = tuple(object_id for object_id in given if object_id not in state.ids)
+            order = [places.get(key, slot) for slot, key in enumerate(state.ids)]
+            objects = joined.select([*order, *(places[object_id] for object_id in new_ids)])
+            state = replace(
+                state,
+                ids=state.ids + new_ids,
+                first_frames=state.first_frames + (state.frame_index,) * len(new_ids),
+            )
+        assert objects is not None
+        return state, objects
+
+    def _slots_to_predict(self, state: AgameState, given: Mapping[int, Mask]) -> list[int]:
+        """Return which objects the network segments in this frame (spec 7, 8)."""
+        if state.frame_index == 0:
+            predict_given = self.config.process_first_frame
+        else:
+            predict_given = self.config.entry_frame == "predicted"
+        return [slot for slot, key in enumerate(state.ids) if predict_given or key not in given]
+
+    def _predict(
+        self, features: FrameFeatures, objects: TrackedObjects, slots: Sequence[int]
+    ) -> Prediction:
+        """Segment objects, together if the device has the memory."""
+
+        def predict(some: Sequence[int]) -> list[Prediction]:
+            chosen = objects if len(some) == len(objects) else objects.select(some)
+            return self.network.predict(features, chosen).split()
+
+        return Prediction.joined(in_parts(predict, slots))
+
+    def _update_mask(
+        self, prediction: Prediction, merged: Float[Tensor, "objects height width"]
+    ) -> Float[Tensor, "objects 2 rows columns"]:
+        """Return the masks that the models learn from (spec 8)."""
+        if self.config.update_mask == "merged":
+            return to_grid(two_channels(merged))
+        if self.config.update_mask == "fine":
+            return to_grid(prediction.fine.softmax(dim=1))
+        return prediction.coarse.softmax(dim=1)
+
+    def _update(
+        self,
+        features: FrameFeatures,
+        objects: TrackedObjects,
+        slots: Sequence[int],
+        y: Float[Tensor, "slots 2 rows columns"],
+    ) -> TrackedObjects:
+        """Update the objects in these slots, and leave the others as they are."""
+        if len(slots) == len(objects):
+            return self.network.update(features, objects, y)
+        updated = self.network.update(features, objects.select(slots), y)
+        order = list(range(len(objects)))
+        for place, slot in enumerate(slots):
+            order[slot] = len(objects) + place
+        return objects.joined(updated).select(order)
+
+
+def _put(
+    masks: Mapping[int, Mask], ids: Sequence[int], probs: Float[Tensor, "objects height width"]
+) -> Float[Tensor, "objects height width"]:
+    """Let given masks own their pixels, whatever else was found there."""
+    if not masks:
+        return probs
+    taken: Bool[Tensor, "height width"] = torch.stack(list(masks.values())).any(dim=0)
+    probs = probs.masked_fill(taken, 0.0)
+    for object_id, mask in masks.items():
+        probs[ids.index(object_id)] = mask.to(probs.dtype)
+    return probs
+
+
+def _check_size(state: AgameState, padding: Padding) -> None:
+    if state.objects is None:
+        return
+    rows, columns = state.objects.first_mask.shape[-2:]
+    expected = -(-padding.height // STRIDE), -(-padding.width // STRIDE)
+    if (rows, columns) != expected:
+        raise FrameError(
+            f"the frame is {padding.height}×{padding.width}, but the objects were begun on frames "
+            f"of about {rows * STRIDE}×{columns * STRIDE}; give a video of one size"
+        )

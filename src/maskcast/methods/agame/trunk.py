@@ -1,0 +1,70 @@
+"""The trunk: a ResNet whose last stage stays at stride 16, frozen up to there.
+
+images     frames × 3 × height × width         normalised; sides are multiples of 16
+strideS    frames × channels × height/S × width/S
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from maskcast.methods.agame.config import TrunkName
+from maskcast.nn.resnet import ResNetTrunk
+
+
+class TrunkFeatures(NamedTuple):
+    """Stages 1, 2 and 4, after their last ReLU."""
+
+    stride4: Float[Tensor, "frames channels4 height4 width4"]
+    stride8: Float[Tensor, "frames channels8 height8 width8"]
+    stride16: Float[Tensor, "frames channels16 height16 width16"]
+
+
+class Trunk(nn.Module):
+    """ResNet with a stage 4 of stride 1 (spec 4): its first block undilated, the others dilated 2.
+
+    Everything below stage 4 is frozen, from construction on: no gradients, and batch normalisation
+    by running statistics in training too. Stage 4 in training uses the statistics of its batch, so
+    there call it once per frame, with the frames of all clips, in order of time.
+
+    Args:
+        depth: which ResNet.
+        classes: outputs of the classifier, which nothing evaluates; 0 for none.
+    """
+
+    def __init__(self, depth: TrunkName = "resnet101", classes: int = 1000) -> None:
+        super().__init__()
+        self.resnet = ResNetTrunk(depth)
+        channels = self.resnet.channels
+        self.channels = (channels.layer1, channels.layer2, channels.layer4)
+        self.classifier = nn.Linear(channels.layer4, classes) if classes else None
+        _stay_at_stride_16(self.resnet.layer4)
+        self.requires_grad_(False)
+        self.resnet.layer4.requires_grad_(True)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Trunk:
+        """Set the mode of stage 4; all other stages stay in evaluation mode."""
+        super().train(mode)
+        for name, stage in self.resnet.named_children():
+            if name != "layer4":
+                stage.eval()
+        return self
+
+    def forward(self, images: Float[Tensor, "frames 3 height width"]) -> TrunkFeatures:
+        """Return features at strides 4, 8 and 16."""
+        taps = self.resnet(images)
+        return TrunkFeatures(taps.layer1, taps.layer2, taps.layer4)
+
+
+def _stay_at_stride_16(stage: nn.Module) -> None:
+    """Take the stride out of a stage, and dilate its blocks after the first by 2."""
+    for index, block in enumerate(stage.children()):
+        for convolution in block.modules():
+            if isinstance(convolution, nn.Conv2d):
+                if convolution.kernel_size == (3, 3) and index > 0:
+                    convolution.dilation = convolution.padding = (2, 2)
+                convolution.stride = (1, 1)
