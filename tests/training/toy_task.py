@@ -100,7 +100,9 @@ class ToyTask:
         return torch.stack([x for x, _ in items]), torch.stack([y for _, y in items])
 
     def export(self) -> Export:
-        return Export("toy", {"width": self.config.width}, self.module.state_dict(), {"note": "toy"})
+        return Export(
+            "toy", {"width": self.config.width}, self.module.state_dict(), {"note": "toy"}
+        )
 
     def validate(self) -> Mapping[str, float]:
         assert not self.module.training

@@ -280,6 +280,7 @@ class KnowsItsData(Protocol):
         ...
 
 
+@runtime_checkable
 class RecipeConfig(Protocol):
     """A frozen dataclass (``core.config`` reads and writes it) with the loop's settings in it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import torchvision.io
+from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
@@ -82,8 +83,7 @@ class RunLogs:
             return
         folder = self._folder / "pictures" / f"step-{step:09d}"
         for name, picture in pictures.items():
-            encoded = torchvision.io.encode_png(picture.cpu())
-            write_bytes(path_inside(folder, name, ".png"), encoded.numpy().tobytes())
+            write_bytes(path_inside(folder, name, ".png"), _as_png(picture))
             if self._board is not None:
                 self._board.add_image(name, picture, step)
 
@@ -103,6 +103,12 @@ def forget_after(path: Path, step: int) -> None:
     kept = [line for line in lines if _step_of(line) is not None and (_step_of(line) or 0) <= step]
     if kept != lines:
         write_text(path, "".join(line + "\n" for line in kept))
+
+
+def _as_png(picture: Tensor) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture.permute(1, 2, 0).cpu().numpy()).save(file, format="PNG")
+    return file.getvalue()
 
 
 def _step_of(line: str) -> int | None:

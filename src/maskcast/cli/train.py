@@ -1,0 +1,150 @@
+"""``maskcast train``: train a method by one of its recipes, or go on with a run."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, make_dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from maskcast.core.config import config_from_dict
+from maskcast.core.errors import UsageError
+from maskcast.core.training import Recipe
+from maskcast.methods.catalogue import METHODS
+from maskcast.training.loop import Outcome
+from maskcast.training.loop import train as run_training
+from maskcast.training.run_folder import read_request
+
+USAGE = """\
+usage: maskcast train RECIPE [--run FOLDER] [OPTIONS] [SETTINGS]
+       maskcast train --config FOLDER/config.json [OPTIONS] [SETTINGS]
+       maskcast train --list
+
+maskcast train RECIPE --help lists every option and setting with its default.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Where and how a run takes place; nothing here changes what is learnt."""
+
+    run: Path | None = None
+    """The run folder; one that holds this run already is resumed. Default: runs/RECIPE."""
+    config: Path | None = None
+    """Take settings from the config.json of a run (or its folder); those given here win."""
+    start_from: str | None = None
+    """Name or file of weights to start a fresh schedule from."""
+    max_minutes: float | None = None
+    """Stop after so much time, with a checkpoint and exported weights."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    profile: bool = False
+    """Say at the end how the time divides between data and compute."""
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Train a method by one of its recipes, or go on with the run in the run folder.
+
+    Under torchrun every process calls this:
+    ``torchrun --nproc-per-node 2 -m maskcast.cli.main train RECIPE …``
+
+    Args:
+        arguments: the command line; which settings there are depends on the recipe, so it is
+            parsed here.
+    """
+    known = recipes()
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)
+    if not arguments or arguments[0] in ("-h", "--help", "--list"):
+        print(listing(known))
+        return
+    name, config, rest = choose(arguments, known)
+    options, config = parse(rest, config, prog=f"maskcast train {name}")
+    logging.getLogger("maskcast").setLevel(logging.INFO)
+    outcome = run_training(
+        name,
+        known[name],
+        options.run or Path("runs") / name,
+        config=config,
+        weights=options.start_from,
+        device=options.device,
+        max_minutes=options.max_minutes,
+        profile=options.profile,
+    )
+    if os.environ.get("RANK", "0") == "0":
+        report(outcome, profile=options.profile)
+    if outcome.reason == "interrupted":
+        raise KeyboardInterrupt(
+            f"interrupted after step {outcome.step}; the same command goes on from there"
+        )
+
+
+def recipes() -> dict[str, Recipe[Any]]:
+    """Return the recipes of all methods by name."""
+    return {name: recipe for method in METHODS.values() for name, recipe in method.recipes.items()}
+
+
+def listing(known: dict[str, Recipe[Any]]) -> str:
+    """Return one line for each recipe."""
+    if not known:
+        return "there are no recipes"
+    width = max(map(len, known))
+    return "\n".join(f"{name:<{width}}  {recipe.title}" for name, recipe in known.items())
+
+
+def choose(
+    arguments: Sequence[str], known: dict[str, Recipe[Any]]
+) -> tuple[str, Any, Sequence[str]]:
+    """Find out which recipe is meant, and its settings before those of the command line.
+
+    Raises:
+        UsageError: the recipe is unknown, or is not that of ``--config``.
+    """
+    name = None if arguments[0].startswith("-") else arguments[0]
+    rest = arguments if name is None else arguments[1:]
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--config", type=Path)
+    file = finder.parse_known_args(rest)[0].config
+    request = None if file is None else read_request(file)
+    if request is not None and name not in (None, request.recipe):
+        raise UsageError(f"{file} is for the recipe {request.recipe}, not {name}")
+    name = name if request is None else request.recipe
+    if name is None:
+        raise UsageError("which recipe? maskcast train RECIPE …; maskcast train --list shows them")
+    if name not in known:
+        raise UsageError(f"there is no recipe {name!r}; known: {', '.join(known) or 'none'}")
+    config = known[name].config
+    if request is not None:
+        config = config_from_dict(type(config), request.config)
+    return name, config, rest
+
+
+def parse(arguments: Sequence[str], config: Any, *, prog: str) -> tuple[RunOptions, Any]:
+    """Read options and settings; a setting that is not given keeps its value in ``config``."""
+
+    without_prefix = tyro.conf.arg(name="")
+    together = make_dataclass(
+        "Arguments",
+        [
+            ("options", Annotated[RunOptions, without_prefix]),
+            ("settings", Annotated[type(config), without_prefix], field(default=config)),
+        ],
+    )
+    given: Any = tyro.cli(
+        together, prog=prog, args=arguments, config=(tyro.conf.FlagCreatePairsOff,)
+    )
+    return given.options, given.settings
+
+
+def report(outcome: Outcome, *, profile: bool) -> None:
+    """Print how a run ended."""
+    best = "" if outcome.best is None else f", best {outcome.best:.4f}"
+    print(f"{outcome.reason}: step {outcome.step} of {outcome.total_steps}{best}")
+    print(f"weights: {outcome.weights}")
+    if profile:
+        print(outcome.times)

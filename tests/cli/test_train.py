@@ -1,0 +1,88 @@
+"""``maskcast train``: finding a recipe, settings from the command line and from a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from maskcast.cli import main as command_line
+from maskcast.cli import train as command
+from training.toy_task import TOY, ToyConfig
+
+
+@pytest.fixture(autouse=True)
+def only_the_toy(monkeypatch):
+    monkeypatch.setattr(command, "recipes", lambda: {"toy": TOY})
+
+
+def run(*arguments: object) -> int:
+    return command_line.main(["train", *map(str, arguments)])
+
+
+def test_a_setting_at_any_depth_is_changed_and_written_beside_the_run(tmp_path: Path, capsys):
+    arguments = ["--loop.epochs", 1, "--width", 5, "--loop.optimiser.rate", 0.5]
+    assert run("toy", "--run", tmp_path, *arguments) == 0
+    assert "finished: step 4 of 4" in capsys.readouterr().out
+    written = json.loads((tmp_path / "config.json").read_text())
+    assert written["recipe"] == "toy"
+    assert written["config"]["width"] == 5
+    assert written["config"]["loop"]["epochs"] == 1
+    assert written["config"]["loop"]["optimiser"]["rate"] == 0.5
+    assert written["config"]["items"] == ToyConfig().items  # the others are all there too
+
+
+def test_settings_are_read_back_from_a_run_and_those_given_win(tmp_path: Path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    run("toy", "--run", first, "--loop.epochs", 1, "--width", 5)
+    assert run("--config", first / "config.json", "--run", second, "--loop.seed", 3) == 0
+    expected = json.loads((first / "config.json").read_text())
+    expected["config"]["loop"]["seed"] = 3
+    assert json.loads((second / "config.json").read_text()) == expected
+
+
+def test_the_same_run_is_resumed_and_another_one_is_refused(tmp_path: Path, capsys):
+    run("toy", "--run", tmp_path, "--loop.epochs", 1)
+    weights = (tmp_path / "weights.safetensors").read_bytes()
+    assert run("toy", "--run", tmp_path, "--loop.epochs", 1, "--loop.log-every", 7) == 0
+    assert run("toy", "--run", tmp_path, "--loop.epochs", 1, "--width", 9) == 2
+    said = capsys.readouterr().err
+    assert "width was 4, now 9" in said and "choose another --run folder" in said
+    assert len((tmp_path / "weights.safetensors").read_bytes()) == len(weights)
+
+
+@pytest.mark.parametrize("arguments", [["--list"], []])
+def test_the_recipes_are_listed(arguments, capsys):
+    assert run(*arguments) == 0
+    assert "toy  a line fitted to points" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["tony"], "there is no recipe 'tony'; known: toy"),
+        (["--run", "x"], "which recipe?"),
+        (["toy", "--config", "nowhere.json"], "there is no config file nowhere.json"),
+        (["toy", "--device", "abacus"], "auto, cpu or cuda, got 'abacus'"),
+        (["toy", "--start-from", "nothing"], "nothing"),
+    ],
+)
+def test_a_mistake_is_one_sentence(arguments, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) in (2, 3)
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_config_of_another_recipe_is_refused(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "recipes", lambda: {"toy": TOY, "tin": replace(TOY, title="tin")})
+    run("toy", "--run", tmp_path, "--loop.epochs", 1)
+    assert run("tin", "--config", tmp_path) == 2
+    assert "is for the recipe toy, not tin" in capsys.readouterr().err
+
+
+def test_profile_says_where_the_time_went(tmp_path: Path, capsys):
+    assert run("toy", "--run", tmp_path, "--loop.epochs", 1, "--profile") == 0
+    said = capsys.readouterr().out
+    assert "waiting for data" in said and "backward" in said and "ms" in said
