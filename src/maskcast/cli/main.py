@@ -29,7 +29,7 @@ class Command(NamedTuple):
     name: str
     """A typed function, or a dictionary from the name of a further subcommand to its function."""
     summary: str
-    parses: bool = False
+    parses_itself: bool = False
     """The function takes the arguments as they are, because they depend on the first one."""
 
 
@@ -88,14 +88,9 @@ def _run(name: str, arguments: list[str]) -> None:
     logging.basicConfig(level=logging.WARNING, format="maskcast: %(message)s")
     command = COMMANDS[name]
     target: Any = getattr(importlib.import_module(command.module), command.name)
-    if command.parses_itself:
-        target(arguments)
-        return
     prog = f"maskcast {name}"
     config = (tyro.conf.FlagCreatePairsOff,)
-    if command.parses:
-        target(arguments)
-    elif isinstance(target, dict):
+    if isinstance(target, dict):
         tyro.extras.subcommand_cli_from_dict(target, prog=prog, args=arguments, config=config)
     else:
         tyro.cli(target, prog=prog, args=arguments, config=config)

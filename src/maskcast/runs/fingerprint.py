@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -34,7 +35,7 @@ def fingerprint(path: Path) -> str:
     return _of_file(path)
 
 
-def prompt_fingerprints(prompts: dict[int, Prompts]) -> dict[str, str]:
+def prompt_fingerprints(prompts: Mapping[int, Prompts]) -> dict[str, str]:
     """Return what was given, by ``FRAME:ID``: boxes as numbers, masks as a hash of their pixels."""
     return {
         f"{frame_index}:{object_id}": _of_prompt(prompt)

@@ -1,0 +1,144 @@
+"""``maskcast segment``: from a video and its first masks or boxes to masks for every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+import tyro
+from tyro.conf import Positional, UseAppendAction
+
+from maskcast.cli.progress import TerminalProgress
+from maskcast.cli.terminal import say
+from maskcast.core.config import options_from
+from maskcast.core.device import DeviceName, DtypeName, choose_device, dtype_named
+from maskcast.core.segmenter import VideoSegmenter
+from maskcast.core.types import Box, Prompts
+from maskcast.io.prompts import read_prompts
+from maskcast.io.video import open_frames
+from maskcast.io.weights import find_weights, sha256_of
+from maskcast.methods.box_start import BOX_WEIGHTS, BoxStart
+from maskcast.methods.catalogue import build, choose_weights
+from maskcast.runs.card import RunCard, RunRequest
+from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
+from maskcast.runs.folder import open_run
+from maskcast.runs.segmentation import SavePolicy, segment_into
+
+
+def segment(
+    video: Positional[Path],
+    *,
+    masks: UseAppendAction[tuple[Path, ...]] = (),
+    box: UseAppendAction[tuple[str, ...]] = (),
+    weights: str | None = None,
+    method: str | None = None,
+    option: UseAppendAction[tuple[str, ...]] = (),
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("masks"),
+    start: str | None = None,
+    end: str | None = None,
+    direction: Literal["forward", "both"] = "forward",
+    on_bad_frame: Literal["stop", "hold"] = "stop",
+    mask_threshold: int | None = None,
+    probabilities: bool = False,
+    overwrite: bool = False,
+    device: DeviceName = "auto",
+    dtype: DtypeName = "float32",
+    threads: int | None = None,
+    deterministic: bool = False,
+    save_frames: int = 50,
+    save_seconds: float = 5.0,
+    keep_every: int | None = None,
+) -> None:
+    """Follow the objects marked in the first frame, or in later ones, through a video.
+
+    Mark objects with --masks or --box; both may be repeated and combined. The output folder gets
+    one indexed PNG per frame, in which the value of a pixel is the id of its object, and the run
+    card run.json. When the command is interrupted, the same command again goes on from where it
+    was; with one more mask or box it goes on from the frame of that mask.
+
+    Args:
+        video: a video file, or a folder of frames (jpg, png) in name order.
+        masks: a mask file or a folder of them: pixel value = object id, 0 = background. A file
+            named like a frame, or by its index (00012.png), belongs to that frame; a single file
+            of another name to the first frame.
+        box: [[FRAME:]ID:]X,Y,WIDTH,HEIGHT in pixels; (X, Y) is the top left corner.
+        weights: name or file; they say which method to run. Default: lwl-small, the ones inside.
+        method: a method's name, to take its default weights.
+        option: NAME=VALUE, a setting of the method; maskcast info METHOD lists them.
+        output: the run folder.
+        start: the first frame, as a number or a time (12.5s, 1:02).
+        end: the frame or time before which to stop.
+        direction: both: from a mask in the middle go backward too; this fills the frames before an
+            object's first mask.
+        on_bad_frame: stop at a frame that cannot be read, or hold the one before it in its place.
+        mask_threshold: take grey masks apart at this value (1 to 255) into one object.
+        probabilities: write soft masks too, one 16-bit PNG per object and frame.
+        overwrite: delete what an earlier run left in the output folder.
+        device: where to compute; auto takes an accelerator if there is one.
+        dtype: of the network's computation.
+        threads: processor threads; the default is torch's.
+        deterministic: the same bits in every run on a GPU; slower.
+        save_frames: after at most so many frames the state is saved, to go on from.
+        save_seconds: or after at most so many seconds.
+        keep_every: keep the states after every so many frames, beside the first and the last two.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+    place = choose_device(device)
+    policy = SavePolicy(frames=save_frames, seconds=save_seconds, keep_every=keep_every)
+    frames = open_frames(video, start=start, end=end, on_bad_frame=on_bad_frame)
+    given = read_prompts(
+        masks,
+        box,
+        names=frames.names,
+        size=frames.size,
+        first=frames.first,
+        mask_threshold=mask_threshold,
+    )
+    for line in given.report:
+        say(line)
+    chosen, options = choose_weights(weights, method), options_from(option)
+    with TerminalProgress() as progress:
+        segmenter = build(
+            chosen, options=options, device=place, dtype=dtype_named(dtype), progress=progress
+        )
+        request = RunRequest(
+            method=chosen.method,
+            weights=chosen.name,
+            weights_sha256=chosen.sha256,
+            box_start=_box_start(segmenter, given.by_frame),
+            options=options,
+            settings={"start": start, "end": end, "direction": direction, "dtype": dtype}
+            | {"on_bad_frame": on_bad_frame, "deterministic": deterministic},
+            input=str(video),
+            input_sha256=fingerprint(video),
+            prompts=prompt_fingerprints(given.by_frame),
+        )
+        run = open_run(output, request, frame_name=frames.names.__getitem__, overwrite=overwrite)
+        card = segment_into(
+            run,
+            segmenter,
+            frames.frames,
+            given.by_frame,
+            device=place,
+            policy=policy,
+            probabilities=probabilities,
+            on_step=lambda step: progress("frames", step.frame_index + 1, frames.count),
+        )
+    print(_summary(output, card))
+
+
+def _box_start(segmenter: VideoSegmenter[Any], prompts: Mapping[int, Prompts]) -> str | None:
+    """Name what turns boxes into masks, where the method itself does not."""
+    marks = [mark for given in prompts.values() for mark in given.values()]
+    if not isinstance(segmenter, BoxStart) or not any(isinstance(mark, Box) for mark in marks):
+        return None
+    return f"{BOX_WEIGHTS} {sha256_of(find_weights(BOX_WEIGHTS))}"
+
+
+def _summary(output: Path, card: RunCard) -> str:
+    rate = card.steps / card.seconds.total if card.seconds.total else 0.0
+    return f"{output}: masks of {card.frames} frames, {rate:.1f} frames per second"
