@@ -88,6 +88,9 @@ def _run(name: str, arguments: list[str]) -> None:
     logging.basicConfig(level=logging.WARNING, format="maskcast: %(message)s")
     command = COMMANDS[name]
     target: Any = getattr(importlib.import_module(command.module), command.name)
+    if command.parses_itself:
+        target(arguments)
+        return
     prog = f"maskcast {name}"
     config = (tyro.conf.FlagCreatePairsOff,)
     if isinstance(target, dict):
