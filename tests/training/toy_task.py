@@ -59,7 +59,7 @@ class ToyItems:
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         if index in self.config.broken:
             raise OSError(f"picture {index} is cut short")
-        x = torch.rand(3) + random.random() + float(np.random.rand())
+        x = torch.rand(3) + random.random() + float(np.random.rand())  # noqa: NPY002
         if index in self.config.poison:
             x = x * torch.nan
         return x, x.sum()[None] + self.epoch
