@@ -1,7 +1,7 @@
 """What every data set looks like from outside: videos, frames, annotations, objects.
 
 One interface for evaluation, scoring and training. A reader (``data.davis`` and its neighbours)
-makes a ``Dataset``; it collects all it finds wrong in ``Faults`` and says everything in one message.
+makes a ``Dataset``; all it finds wrong it says in one message, by ``data.listing.Faults``.
 
     frame        height × width × 3   uint8 RGB
     annotation   height × width       int32 ids, 0 background, 255 void in sets that have void
@@ -14,16 +14,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from maskcast.core.errors import DataError, DatasetError, FrameError
+from maskcast.core.errors import DatasetError, FrameError
 from maskcast.io.label_maps import LabelArray, open_picture, read_label_map
 
 MaskArray: TypeAlias = Bool[np.ndarray, "height width"]
 FrameArray: TypeAlias = UInt8[np.ndarray, "height width 3"]
+
+Layout = Literal["label_maps", "one_object", "object_folders"]
+"""One label map a frame; one mask a frame, of object 1; one folder of masks for each object."""
 
 VOID = 255
 """The value of pixels that count for nothing, in the sets that have them."""
@@ -73,16 +76,25 @@ class Video:
     """By frame index; may be empty where only scoring is asked for."""
     annotation_files: Mapping[int, tuple[AnnotationFile, ...]] = field(repr=False)
     """By frame index; frames without annotation are absent."""
+    layout: Layout = "label_maps"
+    """Of the annotations, and so of predictions that are scored against them."""
     has_void: bool = False
     """Whether 255 in a label map is void rather than an object."""
     declared: tuple[VideoObject, ...] | None = None
     """The objects, where a list of the data set names them."""
     object_names: Mapping[int, str] = field(default_factory=dict)
     """Folder of each object, in layouts with one folder per object."""
+    label_frames: tuple[int, ...] | None = None
+    """Frames whose masks the benchmark wants; None: all."""
 
     @property
     def frame_count(self) -> int:
         return len(self.frame_names)
+
+    @property
+    def wanted_frames(self) -> tuple[int, ...]:
+        """Indices of the frames whose masks belong into a submission."""
+        return tuple(range(self.frame_count)) if self.label_frames is None else self.label_frames
 
     @cached_property
     def annotated_frames(self) -> tuple[int, ...]:
@@ -253,38 +265,11 @@ class Dataset:
         return Dataset(self.name, self.split, self.root, videos, self.notes)
 
 
-class Faults:
-    """Everything that is wrong with a data set, gathered to be said at once."""
-
-    SHOWN = 20
-    """Faults printed; the rest is counted."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-        self.found: list[str] = []
-
-    def add(self, fault: str) -> None:
-        self.found.append(fault)
-
-    def raise_if_any(self) -> None:
-        """Raise ``DatasetError`` with all faults, one a line."""
-        if not self.found:
-            return
-        shown = self.found[: self.SHOWN]
-        if len(self.found) > len(shown):
-            shown.append(f"and {len(self.found) - len(shown)} more")
-        count = "1 fault" if len(self.found) == 1 else f"{len(self.found)} faults"
-        raise DatasetError("\n  - ".join([f"{self.what} has {count}:", *shown]))
-
-
 def ids_in(label_map: LabelArray) -> list[int]:
     """Return the ids that occur in a label map, rising, without 0."""
-    largest = int(label_map.max(initial=0))
-    if int(label_map.min(initial=0)) < 0:
-        raise DataError("a label map holds negative ids")
-    present = np.zeros(largest + 1, np.bool_)
-    present[label_map] = True
-    return [int(object_id) for object_id in np.flatnonzero(present) if object_id]
+    flat = label_map.reshape(-1)
+    changes = np.flatnonzero(flat[1:] != flat[:-1])  # few pixels differ from the one before
+    return sorted({*flat[:1].tolist(), *flat[changes + 1].tolist()} - {0})
 
 
 def listed(names: Sequence[object], most: int = 8) -> str:

@@ -1,0 +1,84 @@
+"""DAVIS 2016 and 2017 (Perazzi et al., CVPR 2016; Pont-Tuset et al., 2017).
+
+    JPEGImages/<resolution>/<video>/00000.jpg    Annotations/<resolution>/<video>/00000.png
+    ImageSets/2017/<split>.txt                   names of videos
+    ImageSets/2016/<split>.txt                   names; or ImageSets/480p/<split>.txt, paths
+
+DAVIS 2016 has one object a video, whatever value its pixels hold (255 or ids); 2017 has ids from 1.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from maskcast.data.dataset import Dataset
+from maskcast.data.listing import Faults, Purpose, VideoFiles, check_given_masks, read_names
+
+RESOLUTIONS = ("480p", "Full-Resolution", "1080p")
+HIDDEN_TRUTH = ("test-dev", "test-challenge")
+"""Splits of which only the first masks are public."""
+
+
+def open_davis(
+    root: Path,
+    *,
+    year: Literal[2016, 2017],
+    split: str = "val",
+    resolution: str | None = None,
+    purpose: Purpose = "segment",
+) -> Dataset:
+    """Open one split.
+
+    Args:
+        root: the folder with ``ImageSets``.
+        year: 2016 is one object a video, 2017 several.
+        split: train, val, and for 2017 test-dev and test-challenge.
+        resolution: a folder name; by default 480p, or whichever there is.
+        purpose: decides what must be there.
+
+    Raises:
+        DatasetError: all that is wrong, in one message.
+    """
+    faults = Faults(f"DAVIS {year} {split} in {root}")
+    names = _video_names(root, year, split, faults)
+    resolution = resolution or _resolution_of(root)
+    videos = []
+    for name in names:
+        files = VideoFiles(
+            name=name,
+            images=root / "JPEGImages" / resolution / name,
+            annotations=root / "Annotations" / resolution / name,
+            layout="one_object" if year == 2016 else "label_maps",
+            has_void=year != 2016,
+            truth_everywhere=split not in HIDDEN_TRUTH,
+        )
+        video = files.build(purpose, faults)
+        if video is not None:
+            check_given_masks(video, faults)
+            videos.append(video)
+    faults.raise_if_any()
+    return Dataset(f"davis{year}", split, root, tuple(videos), {"resolution": resolution})
+
+
+def _video_names(root: Path, year: int, split: str, faults: Faults) -> list[str]:
+    lists = [root / "ImageSets" / str(year) / f"{split}.txt"]
+    if year == 2016:
+        lists += [root / "ImageSets" / folder / f"{split}.txt" for folder in ("480p", "1080p")]
+    for path in lists:
+        if path.is_file():
+            return list(dict.fromkeys(map(_video_of, read_names(path, faults))))
+    expected = " or ".join(str(path) for path in lists[:2])
+    faults.add(f"there is no list {expected}; --root is the folder that holds ImageSets")
+    return []
+
+
+def _video_of(line: str) -> str:
+    """A line is a video's name, or ``/JPEGImages/480p/<video>/00000.jpg /Annotations/…``."""
+    first = line.split(maxsplit=1)[0]
+    return PurePosixPath(first).parent.name if "/" in first else first
+
+
+def _resolution_of(root: Path) -> str:
+    there = [name for name in RESOLUTIONS if (root / "Annotations" / name).is_dir()]
+    return there[0] if there else RESOLUTIONS[0]

@@ -1,0 +1,81 @@
+"""A plain folder of videos, as people have them at home.
+
+    <root>/<video>/frames/…    <root>/<video>/masks/…      (or images, JPEGImages; annotations, gt)
+    <root>/<video>/…           <root>/<video>/masks/…      frames beside the folder of masks
+    <root>/JPEGImages/<video>  <root>/Annotations/<video>
+
+Masks are label maps (255 is void), masks of one object (0 and 255), or one folder of masks for each
+object.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from maskcast.core.errors import DataError
+from maskcast.data.dataset import Dataset, Layout
+from maskcast.data.listing import (
+    MASK_ENDINGS,
+    Faults,
+    Purpose,
+    VideoFiles,
+    check_given_masks,
+    list_folders,
+    list_pictures,
+    one_value_only,
+)
+
+IMAGE_FOLDERS = ("frames", "images", "JPEGImages", "imgs", "rgb")
+MASK_FOLDERS = ("masks", "annotations", "Annotations", "gt", "labels")
+
+
+def open_folder(root: Path, *, purpose: Purpose = "segment") -> Dataset:
+    """Open all videos in a folder.
+
+    Raises:
+        DatasetError: all that is wrong, in one message.
+    """
+    faults = Faults(f"the folder {root}")
+    videos = []
+    for name, images, masks in _places(root, faults):
+        layout = _layout(masks, faults)
+        if layout is None:
+            continue
+        files = VideoFiles(name=name, images=images, annotations=masks, layout=layout)
+        video = files.build(purpose, faults)
+        if video is not None:
+            check_given_masks(video, faults)
+            videos.append(video)
+    if not videos and not faults.found:
+        faults.add(f"it holds no video: expected VIDEO/{IMAGE_FOLDERS[0]} and VIDEO/masks")
+    faults.raise_if_any()
+    return Dataset("folder", "all", root, tuple(videos))
+
+
+def _places(root: Path, faults: Faults) -> list[tuple[str, Path, Path]]:
+    """Return name, folder of frames and folder of masks of each video."""
+    if (root / "Annotations").is_dir():
+        names = list_folders(root / "Annotations", faults)
+        return [(name, root / "JPEGImages" / name, root / "Annotations" / name) for name in names]
+    found = []
+    for name in list_folders(root, faults):
+        folder = root / name
+        masks = next((path for each in MASK_FOLDERS if (path := folder / each).is_dir()), None)
+        if masks is None:
+            faults.add(f"{folder} has no folder of masks ({', '.join(MASK_FOLDERS)})")
+            continue
+        frames = next((path for each in IMAGE_FOLDERS if (path := folder / each).is_dir()), folder)
+        found.append((name, frames, masks))
+    return found
+
+
+def _layout(annotations: Path, faults: Faults) -> Layout | None:
+    quiet = Faults("")
+    pictures = list(list_pictures(annotations, MASK_ENDINGS, quiet).values())
+    if not pictures and annotations.is_dir() and list_folders(annotations, quiet):
+        return "object_folders"
+    try:
+        return "one_object" if pictures and one_value_only(pictures[0]) else "label_maps"
+    except DataError as error:
+        faults.add(error)
+        return None

@@ -1,0 +1,114 @@
+"""LVOS v1 and v2, long videos (Hong et al., ICCV 2023; 2024).
+
+    <split>/JPEGImages/<video>/00000001.jpg    <split>/Annotations/<video>/00000001.png
+    <split>_meta.json    per video and object: "frame_range" {"start", "end", "frame_nums"}
+
+Names have eight digits and step by five. Each object counts on its own range; its mask is given on
+the range's first frame, though validation holds later masks too.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from maskcast.data.dataset import Dataset, VideoObject, listed
+from maskcast.data.listing import (
+    IMAGE_ENDINGS,
+    Faults,
+    Purpose,
+    VideoFiles,
+    check_given_masks,
+    list_pictures,
+    read_meta,
+)
+
+LABEL_STEP = 5
+
+
+def open_lvos(root: Path, *, split: str = "valid", purpose: Purpose = "segment") -> Dataset:
+    """Open one split.
+
+    Args:
+        root: the folder with ``train``, ``valid``, ``test``; or one of these itself.
+        split: train, valid or test.
+        purpose: decides what must be there.
+
+    Raises:
+        DatasetError: all that is wrong, in one message.
+    """
+    faults = Faults(f"LVOS {split} in {root}")
+    base = root / split if (root / split).is_dir() else root
+    videos = []
+    for name, entries in sorted(read_meta(_meta_file(root, base, split), faults).items()):
+        before = len(faults.found)
+        images, annotations = base / "JPEGImages" / name, base / "Annotations" / name
+        folder = images if images.is_dir() else annotations
+        names = list(list_pictures(folder, IMAGE_ENDINGS, faults))
+        annotated = names if folder == annotations else list(_png_names(annotations))
+        files = VideoFiles(
+            name=name,
+            images=images,
+            annotations=annotations,
+            declared=_objects(name, entries, names, faults),
+        )
+        video = files.build(purpose, faults) if len(faults.found) == before else None
+        if video is None:
+            continue
+        if purpose == "score":
+            _check_ranges(video.declared or (), names, set(annotated), annotations, faults)
+        if purpose != "train":
+            check_given_masks(video, faults)
+        videos.append(video)
+    faults.raise_if_any()
+    return Dataset("lvos", split, root, tuple(videos))
+
+
+def _meta_file(root: Path, base: Path, split: str) -> Path:
+    names = (f"{split}_meta.json", "meta.json")
+    candidates = [folder / name for folder in (base, root) for name in names]
+    return next((path for path in candidates if path.is_file()), candidates[0])
+
+
+def _png_names(folder: Path) -> set[str]:
+    return {path.stem for path in folder.glob("*.png")} if folder.is_dir() else set()
+
+
+def _objects(
+    video: str, entries: dict[str, Any], names: list[str], faults: Faults
+) -> tuple[VideoObject, ...]:
+    index_of = {int(name): index for index, name in enumerate(names) if name.isdecimal()}
+    found = []
+    for text, entry in entries.items():
+        try:
+            own = entry["frame_range"]
+            object_id, start, end = int(text), int(own["start"]), int(own["end"])
+        except (KeyError, TypeError, ValueError):
+            faults.add(f'the meta file, {video}, object {text!r}: needs an id and a "frame_range"')
+            continue
+        missing = [n for n in range(start, end, LABEL_STEP) if n not in index_of]
+        if missing or start >= end or object_id < 1:
+            faults.add(
+                f"the meta file gives object {text} of {video} the range {start}–{end}, "
+                f"but the video has no frame {listed(missing) if missing else 'in it'}"
+            )
+            continue
+        counted = tuple(index_of[n] for n in range(start, end, LABEL_STEP))
+        category = entry.get("category")
+        category = None if category is None else str(category)
+        found.append(VideoObject(object_id, index_of[start], category, counted))
+    return tuple(sorted(found, key=lambda each: each.object_id))
+
+
+def _check_ranges(
+    objects: tuple[VideoObject, ...],
+    names: list[str],
+    annotated: set[str],
+    folder: Path,
+    faults: Faults,
+) -> None:
+    """Every frame on which an object counts needs its truth."""
+    counted = {index for each in objects for index in each.counted_frames or ()}
+    missing = [names[index] for index in sorted(counted) if names[index] not in annotated]
+    if missing:
+        faults.add(f"{folder} has no truth for frame {listed(missing)}")

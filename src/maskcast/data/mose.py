@@ -1,0 +1,56 @@
+"""MOSE v1 and v2 (Ding et al., ICCV 2023; 2025).
+
+    <split>/JPEGImages/<video>/00000.jpg    <split>/Annotations/<video>/00000.png
+
+The validation split holds the first mask of each video only; its truth is on the server. Of v2
+the formulas of the measures are not known here, so it can be segmented and submitted, not scored.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from maskcast.data.dataset import Dataset
+from maskcast.data.listing import Faults, Purpose, VideoFiles, check_given_masks, list_folders
+
+
+def open_mose(
+    root: Path,
+    *,
+    version: Literal[1, 2] = 1,
+    split: str = "valid",
+    purpose: Purpose = "segment",
+) -> Dataset:
+    """Open one split.
+
+    Args:
+        root: the folder with ``train`` and ``valid``; or one of these itself.
+        version: both are laid out alike.
+        split: train or valid.
+        purpose: decides what must be there.
+
+    Raises:
+        DatasetError: all that is wrong, in one message.
+    """
+    faults = Faults(f"MOSE v{version} {split} in {root}")
+    if version == 2 and purpose == "score":
+        faults.add("its measures are not scored here: segment it, and send the masks to its server")
+    base = root / split if (root / split).is_dir() else root
+    videos = []
+    for name in list_folders(base / "Annotations", faults):
+        files = VideoFiles(
+            name=name,
+            images=base / "JPEGImages" / name,
+            annotations=base / "Annotations" / name,
+            truth_everywhere=True,
+        )
+        video = files.build(purpose, faults)
+        if video is not None:
+            if purpose != "train":
+                check_given_masks(video, faults)
+            videos.append(video)
+    if not videos and not faults.found:
+        faults.add(f"{base / 'Annotations'} holds no video")
+    faults.raise_if_any()
+    return Dataset("mose" if version == 1 else "mose-v2", split, root, tuple(videos))

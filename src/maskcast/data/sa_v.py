@@ -1,0 +1,61 @@
+"""SA-V (Ravi et al., 2024): one folder of masks for each object, which may overlap.
+
+    sav_<split>/JPEGImages_24fps/<video>/00000.jpg
+    sav_<split>/Annotations_6fps/<video>/<object>/00000.png    sav_<split>.txt
+
+The objects' folders count from 000; here the n-th folder is object n, from 1.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from maskcast.data.dataset import Dataset
+from maskcast.data.listing import (
+    Faults,
+    Purpose,
+    VideoFiles,
+    check_given_masks,
+    folder_of,
+    list_folders,
+    read_names,
+)
+
+
+def open_sa_v(root: Path, *, split: str = "val", purpose: Purpose = "segment") -> Dataset:
+    """Open one split.
+
+    Args:
+        root: the folder with ``sav_val`` and ``sav_test``; or one of these itself.
+        split: val or test.
+        purpose: decides what must be there.
+
+    Raises:
+        DatasetError: all that is wrong, in one message.
+    """
+    faults = Faults(f"SA-V {split} in {root}")
+    base = next((path for name in (f"sav_{split}", split) if (path := root / name).is_dir()), root)
+    images = folder_of(base, "JPEGImages_24fps", "JPEGImages")
+    annotations = folder_of(base, "Annotations_6fps", "Annotations")
+    name_list = base / f"sav_{split}.txt"
+    if name_list.is_file():
+        names = read_names(name_list, faults)
+    else:
+        names = list_folders(annotations, faults)
+    videos = []
+    for name in names:
+        files = VideoFiles(
+            name=name,
+            images=images / name,
+            annotations=annotations / name,
+            layout="object_folders",
+            has_void=False,
+        )
+        video = files.build(purpose, faults)
+        if video is not None:
+            check_given_masks(video, faults)
+            videos.append(video)
+    if not videos and not faults.found:
+        faults.add(f"{annotations} holds no video")
+    faults.raise_if_any()
+    return Dataset("sa-v", split, root, tuple(videos))

@@ -1,0 +1,118 @@
+"""YouTube-VOS 2018 and 2019 (Xu et al., 2018).
+
+    <split>/JPEGImages/<video>/00005.jpg   <split>/Annotations/<video>/00005.png   <split>/meta.json
+    <split>_all_frames/JPEGImages/…        every frame at 30 per second; labels are every fifth
+
+``meta.json`` names each object's category and frames; its mask is given on the first of them.
+Objects may begin on any frame, and ids may skip.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from maskcast.data.dataset import Dataset, VideoObject
+from maskcast.data.listing import (
+    IMAGE_ENDINGS,
+    Faults,
+    Purpose,
+    VideoFiles,
+    check_given_masks,
+    list_pictures,
+    read_meta,
+)
+
+LABEL_STEP = 5
+"""Frames from one label to the next in the videos with all frames."""
+
+
+def open_youtube_vos(
+    root: Path,
+    *,
+    year: Literal[2018, 2019],
+    split: str = "valid",
+    all_frames: bool = False,
+    purpose: Purpose = "segment",
+) -> Dataset:
+    """Open one split.
+
+    Args:
+        root: the folder with ``train``, ``valid``, ``test``; or one of these itself.
+        year: for the name only; both are laid out alike.
+        split: train, valid or test.
+        all_frames: take the images from ``<split>_all_frames``.
+        purpose: decides what must be there.
+
+    Raises:
+        DatasetError: all that is wrong, in one message.
+    """
+    faults = Faults(f"YouTube-VOS {year} {split} in {root}")
+    base = root / split if (root / split).is_dir() else root
+    every = base.parent / f"{base.name}_all_frames"
+    meta = read_meta(base / "meta.json", faults)
+    videos = []
+    for name, entries in sorted(meta.items()):
+        before = len(faults.found)
+        images = (every if all_frames else base) / "JPEGImages" / name
+        annotations = base / "Annotations" / name
+        names = _frame_names(images, annotations, faults)
+        files = VideoFiles(
+            name=name,
+            images=images,
+            annotations=annotations,
+            declared=_objects(name, entries, names, faults),
+            label_frames=_label_names(base / "JPEGImages" / name, names) if all_frames else None,
+        )
+        video = files.build(purpose, faults) if len(faults.found) == before else None
+        if video is not None:
+            if purpose != "train":
+                check_given_masks(video, faults)
+            videos.append(video)
+    faults.raise_if_any()
+    notes = {"frames": "all" if all_frames else "labelled"}
+    return Dataset(f"youtube-vos-{year}", split, root, tuple(videos), notes)
+
+
+def train_categories(root: Path) -> frozenset[str] | None:
+    """Return the categories of the training split, the seen ones; None if it is not there."""
+    path = root / "train" / "meta.json"
+    if not path.is_file():
+        return None
+    faults = Faults(f"YouTube-VOS train in {root}")
+    meta = read_meta(path, faults)
+    faults.raise_if_any()
+    entries = [entry for objects in meta.values() for entry in objects.values()]
+    return frozenset(str(entry["category"]) for entry in entries if "category" in entry)
+
+
+def _frame_names(images: Path, annotations: Path, faults: Faults) -> list[str]:
+    folder = images if images.is_dir() else annotations
+    return list(list_pictures(folder, IMAGE_ENDINGS, faults))
+
+
+def _label_names(labelled: Path, names: list[str]) -> list[str]:
+    """The labelled frames are those of the plain split; without it, every fifth by number."""
+    if labelled.is_dir():
+        there = {path.stem for path in labelled.iterdir()}
+        return [name for name in names if name in there]
+    return [name for name in names if name.isdecimal() and int(name) % LABEL_STEP == 0]
+
+
+def _objects(
+    video: str, entries: dict[str, Any], names: list[str], faults: Faults
+) -> tuple[VideoObject, ...]:
+    found = []
+    for text, entry in entries.items():
+        frames = entry.get("frames") if isinstance(entry, dict) else None
+        if not (text.isdecimal() and int(text) > 0 and isinstance(frames, list) and frames):
+            faults.add(f'meta.json, {video}, object {text!r}: needs an id from 1 and "frames"')
+            continue
+        first = str(frames[0])
+        if first not in names:
+            faults.add(f"meta.json begins object {text} of {video} on {first}, which is no frame")
+            continue
+        category = entry.get("category")
+        category = None if category is None else str(category)
+        found.append(VideoObject(int(text), names.index(first), category))
+    return tuple(sorted(found, key=lambda each: each.object_id))
