@@ -1,0 +1,493 @@
+"""The clip that ``maskcast demo`` shows: koi in a garden pond, seen from above, with exact masks.
+
+Two koi are objects; a third, which looks like the first, is not. They cross one another and pass
+under lily pads while light plays on the bottom. Seeds, shapes (``koi``, ``lily pad``) and textures
+(``koi skin``, ``pebbles``, ``pad``) are reserved: ``made_up.make_clip`` refuses the seeds and
+draws from other shapes and textures, so nothing is ever trained on what the demonstration shows.
+
+World coordinates are in units of the frame's shorter side, the origin in the middle, y down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import pi
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from maskcast.core.errors import UsageError
+from maskcast.data.made_up import FIRST_RESERVED_SEED, MadeUpClip
+from maskcast.data.made_up_textures import fractal_noise
+
+DEMO_SEED = FIRST_RESERVED_SEED
+DEMO_SHAPES = frozenset({"koi", "lily pad"})
+DEMO_TEXTURES = frozenset({"koi skin", "pebbles", "pad"})
+
+Array = NDArray[np.float32]
+Colour = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class _Koi:
+    """A fish and its course through the clip."""
+
+    object_id: int
+    """0 for one that is not an object."""
+    length: float
+    skin: Float[Tensor, "1 3 across along"]
+    course: Array
+    """Points it swims through, evenly spaced in time from before the clip to after it."""
+    phase: float
+    fins: Colour
+
+
+@dataclass(frozen=True)
+class _Pad:
+    """A lily pad that drifts slowly."""
+
+    x: float
+    y: float
+    radius: float
+    notch: float
+    drift: tuple[float, float]
+    tone: float
+
+
+@dataclass(frozen=True)
+class _View:
+    """World coordinates of the pixels of a frame, as the water bends them."""
+
+    x: Array
+    y: Array
+    unit: int
+    """Pixels in a unit of the world."""
+
+
+def make_demo_clip(
+    *, frames: int = 72, size: tuple[int, int] = (270, 480), seed: int = DEMO_SEED
+) -> MadeUpClip:
+    """Make the demonstration's clip; 24 frames a second.
+
+    Args:
+        frames: the course of the fish is spread over this many.
+        size: height and width.
+        seed: ``FIRST_RESERVED_SEED`` or above; others belong to training.
+
+    Raises:
+        UsageError: the seed belongs to training.
+    """
+    if seed < FIRST_RESERVED_SEED:
+        raise UsageError(
+            f"seed {seed} belongs to clips for training; the demonstration takes "
+            f"{FIRST_RESERVED_SEED} and above"
+        )
+    generator = np.random.default_rng(seed)
+    pond = _Pond(generator, size)
+    shots = [pond.at(frame / max(1, frames - 1), frame / 24) for frame in range(frames)]
+    return MadeUpClip(
+        np.stack([shot[0] for shot in shots]), np.stack([shot[1] for shot in shots]), (1, 2)
+    )
+
+
+class _Pond:
+    """Everything in the pond; drawn once, looked at frame by frame."""
+
+    def __init__(self, generator: np.random.Generator, size: tuple[int, int]) -> None:
+        self.size = size
+        unit = min(size)
+        y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
+        self.view = _View((x + 0.5 - size[1] / 2) / unit, (y + 0.5 - size[0] / 2) / unit, unit)
+        self.bottom = _pebbles(generator, size)
+        self.light = [fractal_noise(generator, (256, 256), cells=7, octaves=2) for _ in range(2)]
+        self.sky = fractal_noise(generator, (256, 256), cells=2, octaves=4)
+        self.grain = torch.from_numpy(generator.standard_normal((3, *size), dtype=np.float32))
+        wide = size[1] / unit / 2
+        self.fish = _draw_school(generator, wide)
+        self.pads = (
+            _Pad(0.30 * wide, 0.30, 0.17, 2.2, (-0.012, 0.004), 0.0),
+            _Pad(0.62 * wide, 0.44, 0.13, 0.4, (-0.010, 0.006), 0.08),
+            _Pad(-0.86 * wide, -0.42, 0.20, 5.0, (0.010, 0.004), 0.04),
+        )
+
+    def at(self, progress: float, seconds: float) -> tuple[np.ndarray, np.ndarray]:
+        """Draw one moment; ``progress`` runs from 0 to 1 over the clip."""
+        view = _rippled(self.view, seconds)
+        canvas = self._bottom_at(view, seconds)
+        label_map = np.zeros(self.size, dtype=np.uint8)
+        for koi in self.fish:
+            _draw_koi(canvas, label_map, koi, view, (progress, seconds))
+        glitter = self._sky_at(seconds)
+        canvas = canvas + (1 - canvas) * glitter
+        for pad in self.pads:
+            _draw_pad(canvas, label_map, pad, self.view, seconds)
+        shift = [int(seconds * 997) % self.size[0], int(seconds * 1709) % self.size[1]]
+        canvas = canvas + 0.008 * self.grain.roll(shift, dims=(1, 2))
+        pixels = canvas.mul(255).round_().clamp_(0, 255).to(torch.uint8)
+        return pixels.permute(1, 2, 0).numpy(), label_map
+
+    def _bottom_at(self, view: _View, seconds: float) -> Float[Tensor, "3 height width"]:
+        """The pebbles under a net of light."""
+        wide = self.size[1] / view.unit
+        high = self.size[0] / view.unit
+        grid = _grid(view.x / (wide / 2) / 1.05, view.y / (high / 2) / 1.05)
+        ground = _look_up(self.bottom, grid)
+        first = _look_up(self.light[0][None, None], _wrapped(view, 0.9, 0.035 * seconds, 0.01))
+        second = _look_up(self.light[1][None, None], _wrapped(view, 0.9, -0.03 * seconds, 0.02))
+        net = torch.exp(-22 * (first - second).abs())
+        lit = ground * (0.95 + 0.75 * net)
+        haze = torch.tensor([0.06, 0.27, 0.25]).view(3, 1, 1)
+        return torch.lerp(lit, haze.expand_as(lit), 0.30)
+
+    def _sky_at(self, seconds: float) -> Float[Tensor, "1 height width"]:
+        """Faint reflections of the sky."""
+        clouds = _look_up(self.sky[None, None], _wrapped(self.view, 0.5, 0.01 * seconds, 0.004))
+        return 0.16 * ((clouds - 0.5) * 3).clamp(0, 1)
+
+
+def _rippled(view: _View, seconds: float) -> _View:
+    """Bend what is under water a little, as small waves do."""
+    x = (
+        view.x
+        + 0.0035 * np.sin(19 * view.y + 2.1 * seconds)
+        + 0.002 * np.sin(31 * view.x - seconds)
+    )
+    y = view.y + 0.0035 * np.sin(17 * view.x - 1.7 * seconds)
+    return _View(x.astype(np.float32), y.astype(np.float32), view.unit)
+
+
+def _grid(x: Array, y: Array) -> Tensor:
+    return torch.from_numpy(np.stack([x, y], axis=-1).astype(np.float32)).unsqueeze(0)
+
+
+def _wrapped(view: _View, scale: float, shift_x: float, shift_y: float) -> Tensor:
+    """Coordinates into a texture that is mirrored beyond its border."""
+    return _grid(view.x * scale + shift_x, view.y * scale + shift_y)
+
+
+def _look_up(texture: Tensor, grid: Tensor) -> Tensor:
+    return functional.grid_sample(texture, grid, padding_mode="reflection", align_corners=False)[0]
+
+
+def _pebbles(generator: np.random.Generator, size: tuple[int, int]) -> Float[Tensor, "1 3 h w"]:
+    """Texture ``pebbles``: rounded stones of two sizes, on a jittered grid."""
+    ground = _stones(generator, size, cells=7)
+    small = _stones(generator, size, cells=16)
+    where = torch.sigmoid(24 * (fractal_noise(generator, size, cells=2, octaves=4) - 0.5))
+    light = 0.75 + 0.5 * fractal_noise(generator, size, cells=1, octaves=2)
+    return (torch.lerp(ground, small, where) * light).clamp_(0, 1).unsqueeze(0)
+
+
+def _stones(
+    generator: np.random.Generator, size: tuple[int, int], cells: int
+) -> Float[Tensor, "3 height width"]:
+    """Voronoi cells, domed, each with its own grey-brown."""
+    spacing = min(size) / cells
+    y, x = np.mgrid[: size[0], : size[1]] / spacing
+    rows, columns = int(size[0] / spacing) + 4, int(size[1] / spacing) + 4
+    jitter = generator.uniform(0.1, 0.9, (2, rows, columns))
+    row, column = np.floor(y).astype(int) + 1, np.floor(x).astype(int) + 1
+    nearest = np.full((2, *size), 9.0)
+    owner = np.zeros(size, dtype=int)
+    for step_y in (-1, 0, 1):
+        for step_x in (-1, 0, 1):
+            r, c = row + step_y, column + step_x
+            distance = np.hypot(y + 1 - r - jitter[0][r, c], x + 1 - c - jitter[1][r, c])
+            closer = distance < nearest[0]
+            nearest[1] = np.where(closer, nearest[0], np.minimum(nearest[1], distance))
+            nearest[0] = np.where(closer, distance, nearest[0])
+            owner = np.where(closer, r * columns + c, owner)
+    rounded = np.minimum((nearest[1] - nearest[0]) * 2.2, 1.25 - 1.1 * nearest[0])
+    dome = torch.from_numpy(rounded.clip(0, 1).astype(np.float32))
+    tone = generator.uniform(0.20, 0.62, rows * columns)[owner]
+    warmth = generator.normal(0, 0.035, rows * columns)[owner]
+    stone = np.stack([tone + warmth, tone, tone - warmth - 0.02]).astype(np.float32)
+    speckle = 0.85 + 0.3 * fractal_noise(generator, size, cells=cells * 2, octaves=3)
+    return torch.from_numpy(stone) * (0.25 + 0.75 * dome.sqrt()) * speckle
+
+
+def _koi_skin(
+    generator: np.random.Generator, base: Colour, patches: Sequence[tuple[Colour, float]]
+) -> Float[Tensor, "1 3 across along"]:
+    """Texture ``koi skin``: patches on a pale ground, scales, eyes; the head is at the left."""
+    size = (96, 288)
+    skin = torch.tensor(base).view(3, 1, 1).expand(3, *size).clone()
+    for colour, cover in patches:
+        noise = fractal_noise(generator, size, cells=1.6, octaves=4, roughness=0.4)
+        level = torch.quantile(noise, 1 - cover)
+        share = torch.sigmoid(60 * (noise - level))
+        skin = torch.lerp(skin, torch.tensor(colour).view(3, 1, 1).expand_as(skin), share)
+    along = torch.linspace(0, 1, size[1]).unsqueeze(0)
+    across = torch.linspace(-1, 1, size[0]).unsqueeze(1)
+    scales = torch.sin(along * 150) * torch.sin(across * 26 + along * 75)
+    body = torch.sigmoid(40 * (along - 0.2))
+    skin = skin * (1 - 0.10 * body * (scales > 0.2))
+    eyes = ((along - 0.075) / 0.012) ** 2 + ((across.abs() - 0.72) / 0.14) ** 2
+    skin = skin * (1 - 0.9 * torch.sigmoid(8 * (1 - eyes)))
+    cheeks = ((along - 0.16) / 0.02) ** 2 + (across.abs() * 0.6) ** 2
+    return (skin * (1 - 0.12 * torch.sigmoid(4 * (1 - cheeks)))).clamp_(0, 1).unsqueeze(0)
+
+
+def _draw_school(generator: np.random.Generator, wide: float) -> tuple[_Koi, ...]:
+    """The three fish, from the deepest up; ``wide`` is half the width of the world."""
+    red, black = (0.90, 0.24, 0.05), (0.09, 0.09, 0.11)
+    white, gold = (0.95, 0.92, 0.86), (0.96, 0.66, 0.16)
+
+    def course(*points: tuple[float, float]) -> Array:
+        return np.array(points, dtype=np.float32) * (wide, 1)
+
+    look_alike = course(
+        (1.55, 0.30),
+        (1.0, 0.24),
+        (0.60, 0.02),
+        (0.20, -0.18),
+        (-0.22, -0.30),
+        (-0.66, -0.26),
+        (-1, 0),
+    )
+    golden = course(
+        (0.98, -0.80),
+        (0.58, -0.10),
+        (0.40, 0.10),
+        (0.16, 0.30),
+        (-0.14, 0.40),
+        (-0.50, 0.34),
+        (-1, 0),
+    )
+    red_and_white = course(
+        (-1.2, 0.40),
+        (-0.28, 0.16),
+        (-0.06, 0.04),
+        (0.20, 0.02),
+        (0.44, 0.18),
+        (0.74, 0.14),
+        (1, -0.2),
+    )
+    return (
+        _Koi(
+            0, 0.42, _koi_skin(generator, white, [(red, 0.42)]), look_alike, 0.5, (0.93, 0.9, 0.86)
+        ),
+        _Koi(2, 0.46, _koi_skin(generator, gold, [(black, 0.34)]), golden, 2.1, (0.92, 0.74, 0.42)),
+        _Koi(
+            1,
+            0.50,
+            _koi_skin(generator, white, [(red, 0.46)]),
+            red_and_white,
+            0.0,
+            (0.95, 0.91, 0.88),
+        ),
+    )
+
+
+SPINE = 22
+"""Points along a fish, tail fin included."""
+FISH_END = 1.24
+"""Where the tail fin ends, in lengths of the body."""
+
+
+def _spine(koi: _Koi, progress: float, seconds: float) -> Array:
+    """Points from the head backwards: the fish follows its own course and beats its tail."""
+    knots = len(koi.course) - 1
+    times = np.linspace(0, knots, 600)
+    track = _catmull_rom(koi.course, times)
+    travelled = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(track, axis=0), axis=1))])
+    head = np.interp(1 + progress * (knots - 2), times, travelled)
+    back = np.linspace(0, FISH_END, SPINE)
+    places = head - back * koi.length
+    points = np.stack([np.interp(places, travelled, track[:, axis]) for axis in (0, 1)], axis=-1)
+    heading = np.gradient(points, axis=0)
+    heading /= np.linalg.norm(heading, axis=1, keepdims=True) + 1e-9
+    swing = koi.length * (0.015 + 0.085 * back**2)
+    beat = swing * np.sin(5.2 * back - 2 * pi * 1.15 * seconds + koi.phase)
+    aside = np.stack([-heading[:, 1], heading[:, 0]], axis=-1)
+    return np.asarray(points + beat[:, None] * aside, dtype=np.float32)
+
+
+def _catmull_rom(points: Array, times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A smooth curve through points that are one unit of time apart."""
+    place = times.clip(0, len(points) - 1 - 1e-6)
+    index = place.astype(int)
+    t = (place - index)[:, None]
+    last = len(points) - 1
+    p0, p1 = points[(index - 1).clip(0)], points[index]
+    p2, p3 = points[(index + 1).clip(0, last)], points[(index + 2).clip(0, last)]
+    return np.asarray(
+        0.5
+        * (
+            2 * p1
+            + (p2 - p0) * t
+            + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2
+            + (3 * p1 - 3 * p2 + p3 - p0) * t**3
+        )
+    )
+
+
+def _along_spine(spine: Array, x: Array, y: Array) -> tuple[Array, Array]:
+    """For each point, its place along the spine (0 head, 1 last point) and signed distance."""
+    segments = len(spine) - 1
+    nearest = np.full_like(x, np.inf)
+    along, aside = np.zeros_like(x), np.zeros_like(x)
+    for index, ((x0, y0), (x1, y1)) in enumerate(pairwise(spine.tolist())):
+        step_x, step_y = x1 - x0, y1 - y0
+        squared_length = step_x * step_x + step_y * step_y + 1e-12
+        dx, dy = x - x0, y - y0
+        place = ((dx * step_x + dy * step_y) / squared_length).clip(0, 1)
+        squared = (dx - place * step_x) ** 2 + (dy - place * step_y) ** 2
+        closer = squared < nearest
+        np.copyto(nearest, squared, where=closer)
+        np.copyto(along, (index + place) / segments, where=closer)
+        np.copyto(aside, step_x * dy - step_y * dx, where=closer)
+    return along, np.copysign(np.sqrt(nearest), aside)
+
+
+def _body_width(along: Array) -> Array:
+    """Half the width of shape ``koi``, by place along the body; 1 is the root of the tail."""
+    knots = [0, 0.03, 0.10, 0.22, 0.36, 0.55, 0.75, 0.92, 1.0, FISH_END]
+    width = [0.035, 0.052, 0.078, 0.105, 0.115, 0.098, 0.064, 0.034, 0.026, 0.0]
+    return np.interp(along, knots, width).astype(np.float32)
+
+
+def _draw_koi(
+    canvas: Float[Tensor, "3 height width"],
+    label_map: np.ndarray,
+    koi: _Koi,
+    view: _View,
+    moment: tuple[float, float],
+) -> None:
+    """Paint a fish and its shadow, in place; ``moment`` is progress and seconds."""
+    spine = _spine(koi, *moment)
+    window = _window(spine, 0.3 * koi.length, view)
+    if window is None:
+        return
+    x, y = view.x[window], view.y[window]
+    along, aside = _along_spine(spine, x, y)
+    along, aside = along * FISH_END, aside / koi.length
+    pixel = 1 / (view.unit * koi.length)
+    body = _edge(_body_width(along) - np.abs(aside), pixel) * (along < FISH_END - 0.01)
+    rowing = 0.16 * np.sin(2.6 * moment[1] + koi.phase)
+    fins = np.maximum(
+        _tail(along, aside, pixel), _paired_fins(spine, koi.length, (x, y), pixel, rowing)
+    )
+    coverage = np.maximum(body, 0.72 * fins)
+    _shade_below(canvas, coverage, window, view.unit)
+    region = canvas[(slice(None), *window)]
+    ray = 0.90 + 0.10 * np.sin(aside * 190 + along * 25)
+    membrane = torch.tensor(koi.fins).view(3, 1, 1) * torch.from_numpy(ray).unsqueeze(0)
+    region.lerp_(membrane, torch.from_numpy(0.72 * fins).unsqueeze(0))
+    region.lerp_(_painted_skin(koi, along, aside), torch.from_numpy(body).unsqueeze(0))
+    label_map[window][coverage >= 0.5] = koi.object_id
+
+
+def _painted_skin(koi: _Koi, along: Array, aside: Array) -> Float[Tensor, "3 height width"]:
+    """The skin wrapped around the body, darker at its sides, with a shine along its back."""
+    across = (aside / _body_width(along.clip(0, 1))).clip(-1, 1)
+    skin = _look_up(koi.skin, _grid(along.clip(0, 1) * 2 - 1, across))
+    dorsal = np.exp(-((across / 0.09) ** 2)) * ((along > 0.33) & (along < 0.72))
+    shine = 0.2 * np.exp(-(((across + 0.28) / 0.22) ** 2)) * (along < 0.9)
+    relief = 1.06 - 0.5 * across**2 - 0.15 * dorsal
+    painted = skin * torch.from_numpy(relief.astype(np.float32))
+    return (painted + torch.from_numpy(shine.astype(np.float32))).clamp_(0, 1)
+
+
+def _edge(inside: NDArray[np.floating], pixel: float) -> Array:
+    """Coverage from a signed distance, with an edge one pixel wide."""
+    return np.asarray((inside / pixel + 0.5).clip(0, 1), dtype=np.float32)
+
+
+def _tail(along: Array, aside: Array, pixel: float) -> Array:
+    """The forked tail fin, from its root on."""
+    reach = ((along - 0.93) / (FISH_END - 0.93)).clip(0, 1)
+    width = 0.024 + 0.10 * reach**1.3
+    fork = FISH_END - 0.015 - 0.11 * (1 - (np.abs(aside) / 0.10).clip(0, 1))
+    fin = np.minimum(_edge(width - np.abs(aside), pixel), _edge(fork - along, pixel))
+    return np.asarray(fin * (along > 0.93))
+
+
+def _paired_fins(
+    spine: Array, length: float, places: tuple[Array, Array], pixel: float, rowing: float
+) -> Array:
+    """Pectoral and pelvic fins: petals that point outwards and back, and row slowly."""
+    x, y = places
+    found = np.zeros_like(x)
+    for place, reach, wide in ((0.22, 0.20, 0.055), (0.56, 0.11, 0.035)):
+        node = int(place / FISH_END * (SPINE - 1))
+        back = spine[node + 1] - spine[node - 1]
+        back = back / (np.linalg.norm(back) + 1e-9)
+        for side in (-1.0, 1.0):
+            angle = side * (0.85 + rowing)
+            cosine, sine = np.cos(angle), np.sin(angle)
+            axis = (back[0] * cosine - back[1] * sine, back[0] * sine + back[1] * cosine)
+            root = spine[node] + 0.075 * length * side * np.array([-back[1], back[0]])
+            along = ((x - root[0]) * axis[0] + (y - root[1]) * axis[1]) / (length * reach)
+            off = ((y - root[1]) * axis[0] - (x - root[0]) * axis[1]) / length
+            width = wide * np.sqrt((along * (1.06 - along)).clip(0)) * (0.8 + along)
+            found = np.maximum(found, _edge(width - np.abs(off), pixel) * (width > 0))
+    return found.astype(np.float32)
+
+
+def _shade_below(
+    canvas: Float[Tensor, "3 height width"],
+    coverage: Array,
+    window: tuple[slice, slice],
+    unit: int,
+) -> None:
+    """Darken the bottom beside and below a fish, in place."""
+    radius = unit // 40
+    soft = functional.avg_pool2d(
+        torch.from_numpy(coverage)[None], 2 * radius + 1, stride=1, padding=radius
+    )[0]
+    top, left = window[0].start + unit // 18, window[1].start + unit // 28
+    region = canvas[:, top : top + soft.shape[0], left : left + soft.shape[1]]
+    region.mul_(1 - 0.45 * soft[: region.shape[1], : region.shape[2]])
+
+
+def _window(points: Array, margin: float, view: _View) -> tuple[slice, slice] | None:
+    """The part of the frame around some points; None if they are outside."""
+    height, width = view.x.shape
+    low = (points.min(axis=0) - margin) * view.unit + (width / 2, height / 2)
+    high = (points.max(axis=0) + margin) * view.unit + (width / 2, height / 2)
+    left, top = (int(max(0, value)) for value in low)
+    right, bottom = min(width, int(high[0]) + 1), min(height, int(high[1]) + 1)
+    if right - left < 2 or bottom - top < 2:
+        return None
+    return slice(top, bottom), slice(left, right)
+
+
+def _draw_pad(
+    canvas: Float[Tensor, "3 height width"],
+    label_map: np.ndarray,
+    pad: _Pad,
+    view: _View,
+    seconds: float,
+) -> None:
+    """Paint shape ``lily pad`` with texture ``pad`` over everything, in place."""
+    centre = np.array([[pad.x + pad.drift[0] * seconds, pad.y + pad.drift[1] * seconds]])
+    window = _window(centre, 1.2 * pad.radius, view)
+    if window is None:
+        return
+    x, y = view.x[window] - centre[0, 0], view.y[window] - centre[0, 1]
+    region = canvas[(slice(None), *window)]
+    radius, angle = np.hypot(x, y) / pad.radius, np.arctan2(y, x)
+    away = np.abs((angle - pad.notch - 0.04 * seconds + pi) % (2 * pi) - pi)
+    border = 1 + 0.02 * np.sin(7 * angle) + 0.012 * np.sin(13 * angle + 1)
+    pixel = 1 / (view.unit * pad.radius)
+    notch = _edge((away - 0.20) * radius, pixel)
+    cover = np.minimum(_edge(border - radius, pixel), notch)
+    shade_radius = np.hypot(x - 0.02, y - 0.03) / pad.radius
+    shade = 0.45 * ((1.06 - shade_radius) / 0.1 + 0.5).clip(0, 1)
+    region.mul_(1 - torch.from_numpy(shade.astype(np.float32)))
+    veins = np.exp(-((np.abs((angle * 16 / (2 * pi) + 0.5) % 1 - 0.5) / 0.05) ** 2)) * (
+        radius > 0.1
+    )
+    tone = 0.9 + 0.16 * np.sin(3 * angle + 1.3) * radius + 0.18 * (x - y) / pad.radius
+    tone = tone + 0.13 * veins - 0.12 * (radius > 0.95)
+    green = torch.tensor([0.26 + pad.tone, 0.50 + pad.tone, 0.17]).view(3, 1, 1)
+    painted = green * torch.from_numpy(tone.astype(np.float32))
+    region.lerp_(painted.clamp(0, 1), torch.from_numpy(cover).unsqueeze(0))
+    label_map[window][cover >= 0.5] = 0
