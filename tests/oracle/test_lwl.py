@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from maskcast.core.types import Box
+from maskcast.core.types import Box, ObjectMasks
 from maskcast.data.augmentation import training_crop
-from maskcast.methods.lwl.config import ytvos
+from maskcast.methods.lwl.config import CropConfig, boxinit, ytvos
+from maskcast.methods.lwl.crop import (
+    Sighting,
+    View,
+    cut_image,
+    cut_mask,
+    find,
+    first_patch,
+    first_view,
+    follow,
+    paste,
+    patch_at,
+)
 from maskcast.methods.lwl.few_shot_learner import Samples, descend, few_shot_loss
+from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.published import published_name
+from maskcast.nn.aggregation import aggregate_logits
 from maskcast.nn.lovasz import lovasz_loss
 from maskcast.nn.resnet import Taps, freeze
 from oracle.lwl_networks import frames_of, oracle_network, oracle_tensors
@@ -134,6 +149,101 @@ def test_training_crop(oracle: OracleFile) -> None:
         found = torch.tensor(dataclasses.astuple(crop.target))
         oracle.compare(f"out/box_{i}", found, relative=0, absolute=1e-4)
         oracle.compare(f"out/crop_coord_{i}", torch.tensor(crop.area), relative=0)
+
+
+@each_file("lwl", "patch*")
+def test_patch(oracle: OracleFile) -> None:
+    oracle.ignore("out/modern")
+    image = oracle.tensor("in/image").movedim(-1, 0).float()
+    mask = oracle.tensor("in/mask").float()
+    for i, case in enumerate(oracle.array("in/cases").tolist()):
+        row, column, height, width, crop_height, crop_width, inside = case
+        patch = patch_at(
+            (image.shape[1], image.shape[2]),
+            (row, column),
+            (height, width),
+            (int(crop_height), int(crop_width)),
+            inside=bool(inside),
+        )
+        oracle.compare(f"out/legacy_coord_{i}", np.array(patch.extent).flatten(), relative=0)
+        oracle.compare(f"out/legacy_image_{i}", cut_image(image, patch))
+        oracle.compare(f"out/legacy_mask_{i}", cut_mask(mask, patch), relative=0)
+
+
+@each_file("lwl", "first_crop*")
+def test_first_crop(oracle: OracleFile) -> None:
+    image = oracle.tensor("in/image").movedim(-1, 0).float()
+    height, width = oracle.array("in/crop_size").tolist()
+    config = CropConfig(size=(height, width))
+    for i, box in enumerate(oracle.array("in/boxes").tolist()):
+        view = first_view(Box(*box), config)
+        oracle.compare(f"out/scale_{i}", view.scale)
+        oracle.compare(f"out/pos_{i}", torch.tensor(view.position))
+        patch = first_patch(view, (image.shape[1], image.shape[2]), config)
+        oracle.compare(f"out/image_{i}", patch.image(image))
+        oracle.compare(f"out/mask_{i}", patch.mask(oracle.tensor("in/mask").float()), relative=0)
+
+
+@each_file("lwl", "memory*")
+def test_memory(oracle: OracleFile) -> None:
+    nothing = torch.zeros(1, 1, 1)
+    for key in oracle.keys("out/"):
+        if not key.endswith("_weights"):
+            continue
+        name = key.removeprefix("out/").removesuffix("_weights")
+        insertions, size = oracle.array(key).shape
+        settings = boxinit() if "box" in name else ytvos()
+        config = replace(settings.memory, size=size)
+        memory = Memory.of_first(Slot(nothing, nothing, nothing))
+        weights, slots = [], []
+        for _ in range(insertions):
+            memory = memory.insert(Slot(nothing, nothing, nothing), config)
+            weights.append(memory.gammas + (0.0,) * (size - len(memory.gammas)))
+            slots.append(memory.newest)
+        oracle.compare(key, np.array(weights))
+        oracle.compare(f"out/{name}_slots", np.array(slots), relative=0)
+
+
+@each_file("lwl", "paste_state_merge*")
+def test_paste_state_merge(oracle: OracleFile) -> None:
+    oracle.ignore("out/modern")
+    height, width = oracle.array("in/image_size").tolist()
+    crop_logits, coords = oracle.tensor("in/crop_logits"), oracle.array("in/coords").tolist()
+    pasted = []
+    for i, (logits, (top, left, bottom, right)) in enumerate(
+        zip(crop_logits[:, 0], coords, strict=True)
+    ):
+        extent = (top, left), (bottom, right)
+        pasted.append(paste(logits, extent, (height, width)))
+        oracle.compare(f"out/legacy_pasted_{i}", pasted[-1])
+        crop_size = (logits.shape[0], logits.shape[1])
+        sides = [(b - a) / o for a, b, o in zip(*extent, crop_size, strict=True)]
+        oracle.compare(f"out/legacy_scale_{i}", np.sqrt(np.prod(sides)))
+    given = torch.where(oracle.tensor("in/new_mask") > 0, 100.0, -100.0)
+    ids = tuple(oracle.array("in/ids").tolist())
+    kept = len(ids) - 1
+    merged = aggregate_logits(torch.stack([*pasted[:kept], given]))[1:]
+    oracle.compare("out/merged_prob", merged)
+    oracle.compare_labels(
+        "out/merged_label", ObjectMasks(ids, merged).label_map(), pixels=0.001 * height * width
+    )
+    single = aggregate_logits(pasted[0][None])[1]
+    oracle.compare("out/merged_single", single)
+    seen = find(merged, minimum_mass=ytvos().crop.minimum_mass)
+    oracle.compare("out/state", np.array([[*s.position, *s.size] for s in seen if s is not None]))
+    oracle.compare("out/merged_boxes", np.array([reported_box(s) for s in seen]))
+    row, column, tall, wide = oracle.array("in/state_prior").tolist()
+    prior = View((row, column), 1.0, (tall, wide))
+    (vanished,) = find(torch.zeros(1, height, width), minimum_mass=1.0)
+    resting = follow(prior, vanished, ytvos().crop)
+    oracle.compare("out/state_vanished", np.array([*resting.position, *resting.size]))
+
+
+def reported_box(seen: Sighting | None) -> list[float]:
+    """x, y, width and height as the published tracker reports them."""
+    assert seen is not None
+    (row, column), (height, width) = seen.position, seen.size
+    return [column - (width - 1) / 2, row - (height - 1) / 2, width, height]
 
 
 @each_file("lwl", "training*")

@@ -5,8 +5,9 @@
     e          sequences × samples × h × w × D    few-shot labels, what T_τ(x) should be
     v          sequences × samples × h × w × D    weight of each element of the residual
 
-Features lie channels last: then both halves of a step are plain matrix products of the memory,
-read row by row, with a K²·D-column matrix. ``docs/lwl-learner.md`` derives the step.
+Features lie channels last, as the fastest kernels of every device read them. One sequence takes
+convolutions; several take batched matrix products, because grouped convolutions are slow on GPUs.
+``docs/lwl-learner.md`` derives the step.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.grad import conv2d_weight
 
 SMALLEST_CURVATURE = 1e-8
 
@@ -101,24 +103,12 @@ def predict(
     tau: Float[Tensor, "sequences D C K K"],
     x: Float[Tensor, "sequences samples h w C"],
 ) -> Float[Tensor, "sequences samples h w D"]:
-    """Correlate each sequence with its filters: multiply first, then shift and add.
-
-    Every row of x is multiplied with all K² taps at once; tap (i, j) of the result belongs to the
-    output pixel that lies (i, j) up and left of it.
-    """
-    sequences, samples, height, width, channels = x.shape
-    filters, kernel_size = tau.shape[1], tau.shape[-1]
-    columns = tau.permute(0, 2, 3, 4, 1).reshape(sequences, channels, -1)
-    taps = torch.bmm(x.reshape(sequences, -1, channels), columns.to(x.dtype))
-    taps = taps.view(sequences, samples, height, width, kernel_size, kernel_size, filters).float()
-    margin = kernel_size // 2
-    padded = functional.pad(taps, (0, 0, 0, 0, 0, 0, margin, margin, margin, margin))
-    shifted = [
-        padded[:, :, i : i + height, j : j + width, i, j]
-        for i in range(kernel_size)
-        for j in range(kernel_size)
-    ]
-    return torch.stack(shifted).sum(dim=0)
+    """Correlate each sequence with its own filters: T_τ(x) = x * τ, in float32 sums."""
+    if len(tau) == 1:
+        filters = tau[0].to(x.dtype, memory_format=torch.channels_last)
+        scores = functional.conv2d(_images(x), filters, padding=tau.shape[-1] // 2)
+        return scores.permute(0, 2, 3, 1)[None].to(tau.dtype)
+    return _predict_batched(tau, x)
 
 
 def correlate_adjoint(
@@ -127,21 +117,57 @@ def correlate_adjoint(
     kernel_size: int,
 ) -> Float[Tensor, "sequences D C K K"]:
     """x *ᵀ r: the adjoint of τ → x * τ, which is the weight gradient of that correlation."""
+    if len(x) == 1:
+        size = (r.shape[-1], x.shape[-1], kernel_size, kernel_size)
+        margin = kernel_size // 2
+        g: Tensor = conv2d_weight(_images(x), size, _images(r.to(x.dtype)), padding=margin)  # type: ignore[no-untyped-call]
+        return g[None].to(r.dtype)
+    return _correlate_adjoint_batched(x, r, kernel_size)
+
+
+def _images(x: Tensor) -> Tensor:
+    """One sequence as a batch of images in channels-last format; nothing is copied."""
+    return x[0].permute(0, 3, 1, 2)
+
+
+def _predict_batched(tau: Tensor, x: Tensor) -> Tensor:
+    """Multiply first, then shift and add: a grouped convolution, as one matrix product.
+
+    Every row of x is multiplied with all K² taps at once; tap (i, j) of the result belongs to the
+    pixel that lies (i, j) up and left of it.
+    """
+    sequences, samples, height, width, channels = x.shape
+    filters, kernel_size = tau.shape[1], tau.shape[-1]
+    columns = tau.permute(0, 2, 3, 4, 1).reshape(sequences, channels, -1)
+    taps = torch.bmm(x.reshape(sequences, -1, channels), columns.to(x.dtype)).to(tau.dtype)
+    taps = taps.view(sequences, samples, height, width, kernel_size, kernel_size, filters)
+    margin = kernel_size // 2
+    padded = functional.pad(taps, (0, 0, 0, 0, 0, 0, margin, margin, margin, margin))
+    return torch.stack(
+        [
+            padded[:, :, i : i + height, j : j + width, i, j]
+            for i in range(kernel_size)
+            for j in range(kernel_size)
+        ]
+    ).sum(dim=0)
+
+
+def _correlate_adjoint_batched(x: Tensor, r: Tensor, kernel_size: int) -> Tensor:
+    """The adjoint of ``_predict_batched``: shift first, then multiply."""
     sequences, _, height, width, channels = x.shape
     margin = kernel_size // 2
     padded = functional.pad(r, (0, 0, margin, margin, margin, margin))
-    shifted = [
-        padded[
-            :,
-            :,
-            kernel_size - 1 - i : kernel_size - 1 - i + height,
-            kernel_size - 1 - j : kernel_size - 1 - j + width,
-        ]
-        for i in range(kernel_size)
-        for j in range(kernel_size)
-    ]
-    columns = torch.stack(shifted, dim=4).reshape(sequences, -1, kernel_size**2 * r.shape[-1])
-    g = torch.bmm(x.reshape(sequences, -1, channels).mT, columns.to(x.dtype)).float()
+    last = kernel_size - 1
+    shifted = torch.stack(
+        [
+            padded[:, :, last - i : last - i + height, last - j : last - j + width]
+            for i in range(kernel_size)
+            for j in range(kernel_size)
+        ],
+        dim=4,
+    )
+    columns = shifted.reshape(sequences, -1, kernel_size**2 * r.shape[-1])
+    g = torch.bmm(x.reshape(sequences, -1, channels).mT, columns.to(x.dtype)).to(r.dtype)
     return g.view(sequences, channels, kernel_size, kernel_size, -1).permute(0, 4, 1, 2, 3)
 
 
