@@ -1,0 +1,72 @@
+"""Boxes as typed on the command line: ``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT``, in pixels of the frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from maskcast.core.errors import PromptError, UsageError
+from maskcast.core.types import Box
+
+
+@dataclass(frozen=True)
+class TypedBox:
+    """A box as it was typed: frame and id may still be open."""
+
+    text: str
+    place: str | None
+    """Name or index of the frame; None is the first one."""
+    object_id: int | None
+    box: Box
+
+
+def parse_box(text: str, size: tuple[int, int]) -> TypedBox:
+    """Read ``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT`` for frames of ``size`` (height, width).
+
+    Raises:
+        UsageError: it does not have that form.
+        PromptError: a number is not finite, a side is not positive, the id is below 1, or the box
+            is not inside the frame.
+    """
+    front, _, numbers = text.strip().rpartition(":")
+    place, _, typed_id = front.rpartition(":")
+    try:
+        x, y, width, height = (float(number) for number in numbers.split(","))
+    except ValueError:
+        raise UsageError(
+            f"--box {text} does not have the form [[FRAME:]ID:]X,Y,WIDTH,HEIGHT, "
+            "for example 200,120,80,160 or 12:3:200,120,80,160"
+        ) from None
+    try:
+        box = Box(x, y, width, height)
+    except PromptError as error:
+        raise PromptError(f"--box {text}: {error}") from error
+    _refuse_outside(text, box, size)
+    return TypedBox(text, place or None, _read_id(text, typed_id) if front else None, box)
+
+
+def _read_id(text: str, typed_id: str) -> int:
+    try:
+        object_id = int(typed_id)
+    except ValueError:
+        raise UsageError(f"--box {text}: the id {typed_id!r} is not a whole number") from None
+    if object_id < 1:
+        raise PromptError(f"--box {text}: ids of objects are 1 or more, got {object_id}")
+    return object_id
+
+
+def _refuse_outside(text: str, box: Box, size: tuple[int, int]) -> None:
+    height, width = size
+    right, bottom = box.x + box.width, box.y + box.height
+    if box.x >= 0 and box.y >= 0 and right <= width and bottom <= height:
+        return
+    left, top = max(box.x, 0), max(box.y, 0)
+    inside_width, inside_height = min(right, width) - left, min(bottom, height) - top
+    hint = ""
+    if box.x < box.width <= width and box.y < box.height <= height and min(box.x, box.y) >= 0:
+        corners = f"{box.x:g},{box.y:g},{box.width - box.x:g},{box.height - box.y:g}"
+        hint = f"; if these are two corners, write {corners}"
+    elif inside_width > 0 and inside_height > 0:
+        hint = f"; the part inside is {left:g},{top:g},{inside_width:g},{inside_height:g}"
+    raise PromptError(
+        f"--box {text} reaches outside the frame, which is {width} wide and {height} high{hint}"
+    )

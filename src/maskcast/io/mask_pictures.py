@@ -1,0 +1,123 @@
+"""Masks painted in pictures: indexed, 8- or 16-bit grey, or flat colours.
+
+What a value means:
+
+    indexed, 16-bit grey        the id
+    8-bit grey                  the id; but {0, 1} and {0, 255} are one object with id 1
+    colours                     an object each; black, or what is transparent, is background
+    more than 32 grey values    refused: soft edges are no ids
+    or colours
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int, UInt8
+from PIL import Image
+
+from maskcast.core.errors import DataError, PromptError
+from maskcast.io.label_maps import open_picture
+from maskcast.io.marks import Label, MarkedFrame, MaskArray
+
+MOST_VALUES = 32
+"""Grey values or colours in a picture painted by hand; more come from soft edges."""
+
+ENDINGS = (".png", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".jpg", ".jpeg")
+
+
+def read_mask_picture(path: Path, mask_threshold: int | None = None) -> MarkedFrame:
+    """Read the masks painted in a picture.
+
+    Args:
+        path: the picture.
+        mask_threshold: for 8-bit pictures with soft edges, the grey value (1..255) from which on a
+            pixel belongs to the one object, id 1.
+
+    Raises:
+        MissingFileError: there is no such file.
+        PromptError: it is no picture, or has soft edges and no threshold was given.
+    """
+    try:
+        picture = open_picture(path)
+    except DataError as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise PromptError(str(error)) from error
+    if picture.mode.startswith("I"):
+        return _marked(path, "16-bit grey", _by_value(np.asarray(picture).astype(np.int64)))
+    if picture.mode == "P":
+        return _marked(path, "indexed", _by_value(np.asarray(picture).astype(np.int64)))
+    if picture.mode == "1":
+        return _marked(path, "black and white", _one_object(np.asarray(picture)))
+    if mask_threshold is not None:
+        return _cut_at(path, picture, mask_threshold)
+    if picture.mode == "L":
+        return _from_grey(path, "8-bit grey", np.asarray(picture))
+    return _from_colours(path, np.asarray(picture.convert("RGBA")))
+
+
+def _marked(
+    path: Path, kind: str, marks: dict[Label, MaskArray], note: str | None = None
+) -> MarkedFrame:
+    return MarkedFrame(path.stem, path, kind, dict(marks), [] if note is None else [note])
+
+
+def _by_value(values: Int[np.ndarray, "height width"]) -> dict[Label, MaskArray]:
+    return {int(value): values == value for value in np.unique(values) if value != 0}
+
+
+def _one_object(mask: MaskArray) -> dict[Label, MaskArray]:
+    return {1: mask} if mask.any() else {}
+
+
+def _cut_at(path: Path, picture: Image.Image, threshold: int) -> MarkedFrame:
+    if not 1 <= threshold <= 255:
+        raise PromptError(f"--mask-threshold is a grey value from 1 to 255, got {threshold}")
+    mask = np.asarray(picture.convert("L")) >= threshold
+    return _marked(
+        path, "grey", _one_object(mask), f"grey values from {threshold} on are one object, id 1"
+    )
+
+
+def _from_grey(path: Path, kind: str, grey: UInt8[np.ndarray, "height width"]) -> MarkedFrame:
+    values = {int(value) for value in np.unique(grey)}
+    if values <= {0, 1} or values <= {0, 255}:
+        return _marked(
+            path, kind, _one_object(grey > 0), f"its only value {max(values)} is one object, id 1"
+        )
+    if len(values) > MOST_VALUES:
+        raise PromptError(
+            f"{path} is grey with {len(values)} values, so its edges are soft and the values are "
+            "no ids; --mask-threshold 128 cuts it into one object"
+        )
+    return _marked(path, kind, _by_value(grey.astype(np.int64)), "its grey values are ids")
+
+
+def _from_colours(path: Path, rgba: UInt8[np.ndarray, "height width 4"]) -> MarkedFrame:
+    alpha = rgba[..., 3]
+    see_through = alpha == 0
+    red, green, blue = (rgba[..., channel].astype(np.int64) for channel in range(3))
+    if (
+        not see_through.any()
+        and (alpha == 255).all()
+        and (red == green).all()
+        and (green == blue).all()
+    ):
+        return _from_grey(path, "grey stored as colours", rgba[..., 0])
+    colours = red << 16 | green << 8 | blue
+    background = see_through if see_through.any() else colours == 0
+    found, first_pixel = np.unique(colours[~background], return_index=True)
+    half_seen = np.any((alpha != 0) & (alpha != 255))
+    if len(found) > MOST_VALUES or half_seen:
+        what = "half-transparent pixels" if half_seen else f"{len(found)} colours"
+        raise PromptError(
+            f"{path} has {what}, so it is a photograph or its edges are soft; paint each object in "
+            "one flat colour, or cut it into one object with --mask-threshold 128"
+        )
+    in_order = found[np.argsort(first_pixel)]  # as the eye meets them, row by row
+    marks: dict[Label, MaskArray] = {
+        f"#{colour:06x}": (colours == colour) & ~background for colour in in_order
+    }
+    return _marked(path, "flat colours", marks)
