@@ -14,13 +14,19 @@ from torch import Tensor
 from maskcast.core.types import Prompts
 from maskcast.io.checkpoints import read_foreign_checkpoint
 from maskcast.methods.agame.appearance import AppearanceModel, Mixture, score
+from maskcast.methods.agame.clip_loss import (
+    clip_losses,
+    coarse_log_probs,
+    follow,
+    given_log_probs,
+    target_iou,
+)
 from maskcast.methods.agame.config import AgameConfig, AppearanceConfig
-from maskcast.methods.agame.framing import Padding, indicator
+from maskcast.methods.agame.framing import Padding
 from maskcast.methods.agame.merging import merge, two_channels
 from maskcast.methods.agame.network import AgameNetwork
 from maskcast.methods.agame.published import from_published, our_name, to_published
 from maskcast.methods.agame.segmenter import AgameSegmenter, AgameState, Segmented
-from maskcast.nn.resize import resize_bilinear
 from oracle.plumbing import OracleFile, each_file, numbered, oracle_weights
 
 FRAME_0 = 0.2
@@ -197,11 +203,6 @@ def test_modules(oracle: OracleFile) -> None:
     close(oracle, "coarse_logseg", coarse_log_probs(coarse))
 
 
-def coarse_log_probs(coarse: Tensor) -> Tensor:
-    height, width = coarse.shape[-2:]
-    return resize_bilinear(coarse.log_softmax(dim=1), (16 * height, 16 * width))
-
-
 @each_file("agame", "aggregation*")
 def test_aggregation(oracle: OracleFile) -> None:
     for case in [key.removesuffix("/prob") for key in oracle.keys("") if key.endswith("/prob")]:
@@ -314,7 +315,7 @@ class EndToEnd:
                     close_values(self.oracle, what, self.log_probs(kind, found, object_id), wanted)
                 else:
                     given = self.given[first + place][batch] == object_id
-                    clamped = indicator(given[None])[0].clamp(1e-7, 1 - 1e-7).log()
+                    clamped = given_log_probs(given[None])[0]
                     self.oracle.compare_values(what, clamped, wanted, relative=0, absolute=FRAME_0)
 
     def log_probs(self, kind: str, found: Segmented, object_id: int) -> Tensor:
@@ -325,6 +326,69 @@ class EndToEnd:
         else:
             log_probs = found.prediction.fine.log_softmax(dim=1)
         return self.padding.crop(log_probs[slot])
+
+
+@each_file("agame", "train_step*")
+def test_training(oracle: OracleFile) -> None:
+    TrainingStep(oracle).compare()
+
+
+class TrainingStep:
+    """One batch of clips: losses and gradients of both stages."""
+
+    def __init__(self, oracle: OracleFile) -> None:
+        self.oracle = oracle
+        self.frames = oracle.tensor("images")
+        self.labels = oracle.tensor("labels")[:, :, 0].long()
+
+    def compare(self) -> None:
+        self.compare_forward()
+        for stage in ("stage1", "stage2"):
+            self.compare_losses_and_gradients(stage)
+
+    def compare_forward(self) -> None:
+        net = network().train()
+        with torch.no_grad():
+            steps = follow(net, self.frames, self.labels[:, 0] == 1, coarse=False)
+            found = torch.stack([step.fine for step in steps], dim=1)
+        wanted = self.oracle.tensor("stage1/logsegs")
+        self.oracle.compare_values(
+            "frame 0", found[:, 0], wanted[:, 0], relative=0, absolute=FRAME_0
+        )
+        close_values(self.oracle, "stage1/logsegs", found[:, 1:], wanted[:, 1:])
+        labels = found.argmax(dim=2)
+        iou = [target_iou(labels == value, self.labels == value) for value in (0, 1)]
+        close(self.oracle, "stage1/iou", torch.stack(iou, dim=-1))
+        _compare_statistics(self.oracle, net.trunk.resnet, prefix="bn/")
+
+    def compare_losses_and_gradients(self, stage: str) -> None:
+        net = network().train()
+        losses = clip_losses(net, self.frames, self.labels, auxiliary=stage == "stage1")
+        self.oracle.compare(f"{stage}/loss_main", losses.main, relative=1e-5)
+        total = losses.main
+        if losses.auxiliary is not None:
+            self.oracle.compare(f"{stage}/loss_aux", losses.auxiliary, relative=1e-5)
+            total = total + losses.auxiliary
+        self.oracle.compare(f"{stage}/loss_total", total, relative=1e-5)
+        total.backward()
+        gradients = {name: p.grad for name, p in net.named_parameters() if p.grad is not None}
+        self.compare_gradients(stage, to_published(gradients))
+
+    def compare_gradients(self, stage: str, gradients: dict[str, Tensor]) -> None:
+        count = f"{stage}/n_params_with_grad"
+        self.oracle.compare(count, len(gradients), relative=0)
+        norms = {name: float(gradient.double().norm()) for name, gradient in gradients.items()}
+        total = float(np.sqrt(sum(norm**2 for norm in norms.values())))
+        self.oracle.compare(f"{stage}/total_grad_norm", total, relative=1e-3)
+        expected = self.oracle.array(f"{stage}/grad_norm")
+        for name, norm in zip(self.oracle.array("names"), expected, strict=True):
+            self.oracle.compare_values(f"norm of {name}", norms[str(name)], norm, relative=1e-3)
+        for name in self.oracle.array("full_names"):
+            is_norm = "layer4" in name and (".bn" in name or "downsample.1" in name)
+            found, key = gradients[str(name)].double(), f"{stage}/grad/{name}"
+            wanted = self.oracle.tensor(key).double()
+            deviation = float((found - wanted).norm() / wanted.norm())
+            self.oracle.record(key, deviation / (2e-2 if is_norm else 1e-3))
 
 
 @each_file("agame", "container_*")

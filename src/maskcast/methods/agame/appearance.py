@@ -46,12 +46,14 @@ def score(
     """Return the log-density of every cell under every component, without constants (spec 5.2).
 
     s_pk = −½ Σ_c [ ln v_kc + (x_pc − μ_kc)² / v_kc ]. The square is multiplied out, so that three
-    matrix products do the work: x² · 1/v − 2 x · μ/v + μ²/v.
+    matrix products do the work: x² · 1/v − 2 x · μ/v + μ²/v. They cancel to many digits unless x
+    and μ are counted from the mean of the frame.
     """
-    precision = mixture.variances.reciprocal()
-    scaled_means = mixture.means * precision
-    constant = (mixture.variances.log() + mixture.means * scaled_means).sum(dim=-1, keepdim=True)
-    cells = _cells(x).mT
+    centre = x.mean(dim=1, keepdim=True)
+    means, precision = mixture.means - centre, mixture.variances.reciprocal()
+    scaled_means = means * precision
+    constant = (mixture.variances.log() + means * scaled_means).sum(dim=-1, keepdim=True)
+    cells = _cells(x - centre).mT
     return -0.5 * (constant + precision @ cells.square() - 2 * scaled_means @ cells)
 
 
