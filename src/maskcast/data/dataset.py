@@ -1,7 +1,7 @@
 """What every data set looks like from outside: videos, frames, annotations, objects.
 
 One interface for evaluation, scoring and training. A reader (``data.davis`` and its neighbours)
-makes a ``Dataset``; all it finds wrong it says in one message, by ``data.listing.Faults``.
+makes a ``Dataset``; all it finds wrong it says in one message, by ``Faults``.
 
     frame        height × width × 3   uint8 RGB
     annotation   height × width       int32 ids, 0 background, 255 void in sets that have void
@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from maskcast.core.errors import DatasetError, FrameError
+from maskcast.core.errors import DatasetError, FrameError, MaskcastError
 from maskcast.io.label_maps import LabelArray, open_picture, read_label_map
 
 MaskArray: TypeAlias = Bool[np.ndarray, "height width"]
@@ -263,6 +263,30 @@ class Dataset:
             raise DatasetError(f"{self.name} {self.split} has no video {listed(unknown)}")
         videos = tuple(by_name[name] for name in names)
         return Dataset(self.name, self.split, self.root, videos, self.notes)
+
+
+class Faults:
+    """Everything that is wrong with a data set, gathered to be said at once."""
+
+    SHOWN = 20
+    """Faults printed; the rest is counted."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.found: list[str] = []
+
+    def add(self, fault: str | MaskcastError) -> None:
+        self.found.append(str(fault))
+
+    def raise_if_any(self) -> None:
+        """Raise ``DatasetError`` with all faults, one a line."""
+        if not self.found:
+            return
+        shown = self.found[: self.SHOWN]
+        if len(self.found) > len(shown):
+            shown.append(f"and {len(self.found) - len(shown)} more")
+        count = "1 fault" if len(self.found) == 1 else f"{len(self.found)} faults"
+        raise DatasetError("\n  - ".join([f"{self.what} has {count}:", *shown]))
 
 
 def ids_in(label_map: LabelArray) -> list[int]:

@@ -12,8 +12,8 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from maskcast.data.dataset import Dataset
-from maskcast.data.listing import Faults, Purpose, VideoFiles, check_given_masks, read_names
+from maskcast.data.dataset import Dataset, Faults
+from maskcast.data.listing import Purpose, VideoFiles, check_given_masks, read_names
 
 RESOLUTIONS = ("480p", "Full-Resolution", "1080p")
 HIDDEN_TRUTH = ("test-dev", "test-challenge")

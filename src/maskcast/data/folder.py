@@ -13,10 +13,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from maskcast.core.errors import DataError
-from maskcast.data.dataset import Dataset, Layout
+from maskcast.data.dataset import Dataset, Faults, Layout
 from maskcast.data.listing import (
     MASK_ENDINGS,
-    Faults,
     Purpose,
     VideoFiles,
     check_given_masks,

@@ -11,8 +11,16 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from maskcast.core.errors import DataError, DatasetError, MaskcastError
-from maskcast.data.dataset import AnnotationFile, Layout, Video, VideoObject, ids_in, listed
+from maskcast.core.errors import DataError
+from maskcast.data.dataset import (
+    AnnotationFile,
+    Faults,
+    Layout,
+    Video,
+    VideoObject,
+    ids_in,
+    listed,
+)
 from maskcast.io.label_maps import read_label_map
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -20,30 +28,6 @@ MASK_ENDINGS = (".png",)
 
 Purpose = Literal["score", "segment", "train"]
 """Decides what must be there: truth for every frame; images and given masks; images and truth."""
-
-
-class Faults:
-    """Everything that is wrong with a data set, gathered to be said at once."""
-
-    SHOWN = 20
-    """Faults printed; the rest is counted."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-        self.found: list[str] = []
-
-    def add(self, fault: str | MaskcastError) -> None:
-        self.found.append(str(fault))
-
-    def raise_if_any(self) -> None:
-        """Raise ``DatasetError`` with all faults, one a line."""
-        if not self.found:
-            return
-        shown = self.found[: self.SHOWN]
-        if len(self.found) > len(shown):
-            shown.append(f"and {len(self.found) - len(shown)} more")
-        count = "1 fault" if len(self.found) == 1 else f"{len(self.found)} faults"
-        raise DatasetError("\n  - ".join([f"{self.what} has {count}:", *shown]))
 
 
 def folder_of(root: Path, *candidates: str) -> Path:

@@ -12,10 +12,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from maskcast.data.dataset import Dataset, VideoObject, listed
+from maskcast.data.dataset import Dataset, Faults, VideoObject, listed
 from maskcast.data.listing import (
     IMAGE_ENDINGS,
-    Faults,
     Purpose,
     VideoFiles,
     check_given_masks,

@@ -11,8 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from maskcast.data.dataset import Dataset
-from maskcast.data.listing import Faults, Purpose, VideoFiles, check_given_masks, list_folders
+from maskcast.data.dataset import Dataset, Faults
+from maskcast.data.listing import Purpose, VideoFiles, check_given_masks, list_folders
 
 
 def open_mose(

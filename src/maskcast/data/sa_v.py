@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from maskcast.data.dataset import Dataset
+from maskcast.data.dataset import Dataset, Faults
 from maskcast.data.listing import (
-    Faults,
     Purpose,
     VideoFiles,
     check_given_masks,

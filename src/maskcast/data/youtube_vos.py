@@ -12,10 +12,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from maskcast.data.dataset import Dataset, VideoObject
+from maskcast.data.dataset import Dataset, Faults, Video, VideoObject
 from maskcast.data.listing import (
     IMAGE_ENDINGS,
-    Faults,
     Purpose,
     VideoFiles,
     check_given_masks,
@@ -68,6 +67,8 @@ def open_youtube_vos(
         if video is not None:
             if purpose != "train":
                 check_given_masks(video, faults)
+            if purpose == "score":
+                _check_truth(video, entries, faults)
             videos.append(video)
     faults.raise_if_any()
     notes = {"frames": "all" if all_frames else "labelled"}
@@ -116,3 +117,14 @@ def _objects(
         category = None if category is None else str(category)
         found.append(VideoObject(int(text), names.index(first), category))
     return tuple(sorted(found, key=lambda each: each.object_id))
+
+
+def _check_truth(video: Video, entries: dict[str, Any], faults: Faults) -> None:
+    """The public validation split holds the given masks only: nothing to score against."""
+    last = video.annotated_frames[-1]
+    for each in video.objects:
+        if len(entries[str(each.object_id)]["frames"]) > 1 and last <= each.first_frame:
+            faults.add(
+                f"{video.name} has no truth for object {each.object_id} after its first frame; "
+                "the benchmark's server has it (maskcast submit)"
+            )

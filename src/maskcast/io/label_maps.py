@@ -34,21 +34,7 @@ def open_picture(path: Path) -> Image.Image:
     """
     if not path.is_file():
         raise MissingFileError(f"there is no file {path}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(path)
-            width, height = picture.size
-            if width * height > LARGEST_PICTURE:
-                raise Image.DecompressionBombError
-            picture.load()
-    except Image.DecompressionBombError as error:
-        raise DataError(
-            f"{path} unpacks to more than {LARGEST_PICTURE} pixels; refused as a decompression bomb"
-        ) from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise DataError(f"{path} is not a picture that can be read: {error}") from error
-    return picture
+    return _decoded(path, str(path))
 
 
 def read_label_map(path: Path) -> LabelArray:
@@ -58,10 +44,44 @@ def read_label_map(path: Path) -> LabelArray:
         MissingFileError: there is no such file.
         DataError: it is not a picture, or painted in colours rather than ids.
     """
-    picture = open_picture(path)
+    return _ids(open_picture(path), str(path))
+
+
+def decode_label_map(content: bytes, name: str) -> LabelArray:
+    """Read a label map that is no file of its own, a member of an archive.
+
+    Args:
+        content: the PNG.
+        name: how messages call it.
+
+    Raises:
+        DataError: as ``read_label_map``.
+    """
+    return _ids(_decoded(io.BytesIO(content), name), name)
+
+
+def _decoded(source: Path | io.BytesIO, name: str) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(source)
+            width, height = picture.size
+            if width * height > LARGEST_PICTURE:
+                raise Image.DecompressionBombError
+            picture.load()
+    except Image.DecompressionBombError as error:
+        raise DataError(
+            f"{name} unpacks to more than {LARGEST_PICTURE} pixels; refused as a decompression bomb"
+        ) from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise DataError(f"{name} is not a picture that can be read: {error}") from error
+    return picture
+
+
+def _ids(picture: Image.Image, name: str) -> LabelArray:
     if picture.mode not in ("P", "L", "1", "I", "I;16", "I;16B"):
         raise DataError(
-            f"{path} holds colours (mode {picture.mode}), not ids; "
+            f"{name} holds colours (mode {picture.mode}), not ids; "
             "a label map is an indexed or a grey PNG"
         )
     return np.asarray(picture).astype(np.int32)
