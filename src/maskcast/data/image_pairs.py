@@ -13,36 +13,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from maskcast.core.errors import DatasetError, MissingFileError
+from maskcast.core.errors import DataError, DatasetError
 from maskcast.core.types import Box
 from maskcast.data.clips import AnnotatedVideo, count_pixels, object_mask, tight_box
 from maskcast.data.dataset import AnnotationFile, Dataset, Faults, Video
+from maskcast.data.listing import (
+    IMAGE_ENDINGS,
+    MASK_ENDINGS,
+    list_pictures,
+    picture_size,
+)
 from maskcast.data.made_up_stage import Cutout
-
-PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-
-
-def pictures_in(folder: Path) -> dict[str, Path]:
-    """Return the pictures of a folder by name without ending, in order of their names.
-
-    Raises:
-        MissingFileError: there is no such folder.
-        DatasetError: two pictures differ in their endings only.
-    """
-    if not folder.is_dir():
-        raise MissingFileError(f"there is no folder {folder}")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in PICTURE_ENDINGS or path.name.startswith("."):
-            continue
-        if path.stem in found:
-            raise DatasetError(f"{folder} holds both {found[path.stem].name} and {path.name}")
-        found[path.stem] = path
-    return found
 
 
 def read_image_pairs(
@@ -55,40 +39,54 @@ def read_image_pairs(
         has_void: whether 255 in a mask is void rather than an object.
 
     Raises:
-        MissingFileError: a folder is not there.
-        DatasetError: a mask has no picture, a picture cannot be opened, or nothing was found.
+        DatasetError: with every fault found: a folder is not there, a mask has no picture, a
+            picture cannot be opened, no picture has a mask.
     """
-    pictures, labels = pictures_in(root / images), pictures_in(root / masks)
-    faults = Faults(f"the image and mask pairs in {root}")
-    for name in labels.keys() - pictures.keys():
+    faults = Faults(f"the pairs of image and mask in {root}")
+    pictures = list_pictures(root / images, IMAGE_ENDINGS, faults)
+    labels = list_pictures(root / masks, MASK_ENDINGS, faults)
+    for name in sorted(labels.keys() - pictures.keys()):
         faults.add(f"{labels[name]} has no picture of its name in {root / images}")
-    videos = []
-    for name in sorted(pictures.keys() & labels.keys()):
-        try:
-            size = picture_size(pictures[name])
-        except OSError as error:
-            faults.add(f"{pictures[name]} cannot be opened: {error}")
-            continue
-        videos.append(
-            Video(
-                name,
-                (name,),
-                size,
-                {0: pictures[name]},
-                {0: (AnnotationFile(labels[name]),)},
-                has_void,
-            )
-        )
-    if not videos:
+    names = [name for name in pictures if name in labels]
+    found = [_one_frame(name, pictures[name], labels[name], has_void, faults) for name in names]
+    if not found and not faults.found:
         faults.add("no picture has a mask of the same name")
     faults.raise_if_any()
-    return Dataset("image pairs", root.name, root, tuple(videos))
+    videos = tuple(video for video in found if video is not None)
+    return Dataset("image-pairs", "train", root, videos)
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """Height and width, from the head of the file."""
-    with Image.open(path) as picture:
-        return picture.height, picture.width
+def read_photographs(folder: Path) -> tuple[Video, ...]:
+    """List the pictures of a folder as videos of one frame without annotation.
+
+    Raises:
+        DatasetError: the folder is not there, or a picture cannot be opened.
+    """
+    faults = Faults(f"the photographs in {folder}")
+    pictures = list_pictures(folder, IMAGE_ENDINGS, faults)
+    found = [_one_frame(name, path, None, True, faults) for name, path in pictures.items()]
+    faults.raise_if_any()
+    return tuple(video for video in found if video is not None)
+
+
+def _one_frame(
+    name: str, picture: Path, label: Path | None, has_void: bool, faults: Faults
+) -> Video | None:
+    """A video of a single frame; None, with a fault noted, if its picture cannot be opened."""
+    try:
+        size = picture_size(picture)
+    except DataError as error:
+        faults.add(error)
+        return None
+    annotations = {} if label is None else {0: (AnnotationFile(label),)}
+    return Video(
+        name=name,
+        frame_names=(name,),
+        size=size,
+        image_files={0: picture},
+        annotation_files=annotations,
+        has_void=has_void,
+    )
 
 
 @dataclass(frozen=True)
@@ -226,11 +224,3 @@ class PhotoScenes:
             part = part[:, ::-1]
         picture = torch.from_numpy(np.array(part)).permute(2, 0, 1).float() / 255
         return _resized(picture, size)
-
-
-def read_photographs(folder: Path) -> tuple[Video, ...]:
-    """List the pictures of a folder as videos of one frame without annotation."""
-    return tuple(
-        Video(name, (name,), picture_size(path), {0: path}, {})
-        for name, path in pictures_in(folder).items()
-    )
