@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -44,6 +44,7 @@ class Timing:
         return (len(self.ticks) - 1) / duration if duration > 0 else Fraction(25)
 
 
+@runtime_checkable
 class PictureReader(Protocol):
     """A video that can be read from any frame on.
 
