@@ -28,9 +28,8 @@ logger = logging.getLogger(__name__)
 class CheckpointFolder:
     """The checkpoints of one run, named by the number of steps that are done."""
 
-    def __init__(self, folder: Path, *, keep_last: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._keep_last = keep_last
 
     def paths(self) -> list[Path]:
         """Return the numbered checkpoints, oldest first."""
@@ -41,8 +40,14 @@ class CheckpointFolder:
         """Where the best checkpoint is, if there is one."""
         return self._folder / BEST
 
-    def save(self, state: Mapping[str, Any], *, step: int, best: bool) -> Path:
-        """Write a checkpoint of tensors and plain values, then remove the oldest.
+    def save(self, state: Mapping[str, Any], *, step: int, best: bool, keep_last: int) -> Path:
+        """Write a checkpoint, then remove those before the last few.
+
+        Args:
+            state: tensors and plain values.
+            step: how many steps are done.
+            best: keep it as the best one, too.
+            keep_last: how many numbered ones to keep.
 
         Raises:
             OutputError: it cannot be written; those before it are still there.
@@ -53,7 +58,7 @@ class CheckpointFolder:
         if best:
             with replacing(self.best) as temporary:
                 _link_or_copy(path, temporary)
-        for old in self.paths()[: -self._keep_last]:
+        for old in self.paths()[:-keep_last]:
             old.unlink(missing_ok=True)
         return path
 

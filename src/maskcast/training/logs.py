@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,6 +21,24 @@ from maskcast.io.files import path_inside, write_bytes, write_text
 METRICS = "metrics.jsonl"
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass
+class LossWindow:
+    """Sums of losses since the last line of the metrics; a checkpoint keeps it."""
+
+    sums: dict[str, float] = field(default_factory=dict)
+    steps: int = 0
+
+    def add(self, losses: Mapping[str, float]) -> None:
+        """Take in the losses of one step."""
+        self.steps += 1
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def means(self) -> dict[str, float]:
+        """Return the mean over the steps; empty if there was none."""
+        return {name: total / self.steps for name, total in self.sums.items()}
 
 
 class RunLogs:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.distributed
@@ -15,9 +15,6 @@ from torch import Tensor
 from maskcast.core.errors import UsageError
 from maskcast.core.training import LoopConfig
 
-if TYPE_CHECKING:
-    from lightning.fabric import Fabric
-
 LONGEST_WAIT = timedelta(hours=12)
 """How long processes wait for the first one to validate."""
 
@@ -25,8 +22,8 @@ LONGEST_WAIT = timedelta(hours=12)
 _PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
 
 
-def start_processes(config: LoopConfig, device: str, scaler: torch.amp.GradScaler | None) -> Fabric:
-    """Return a launched Fabric; under torchrun this connects the processes.
+def start_processes(config: LoopConfig, device: str, scaler: torch.amp.GradScaler | None) -> Any:
+    """Return a launched ``lightning.fabric.Fabric``; under torchrun this connects the processes.
 
     Args:
         config: for the precision.

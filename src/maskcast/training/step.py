@@ -1,0 +1,210 @@
+"""One step of the optimiser: a batch, its loss, its gradients, over all processes.
+
+part    a batch is worked through in ``accumulate`` parts; of each, every process has its share
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from maskcast.core.errors import TrainingError
+from maskcast.core.training import ActsAfterSteps, LoopConfig, SetsModes, Task
+from maskcast.training.average import WeightsAverage
+from maskcast.training.items import LoadedBatch, Place
+from maskcast.training.optimisation import (
+    clip_gradients,
+    freeze_the_rest,
+    make_optimiser,
+    set_rates,
+)
+from maskcast.training.processes import summed, to_device
+from maskcast.training.timing import Stopwatch
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step came to, the same in every process except ``batches``."""
+
+    losses: dict[str, float]
+    """Means over parts and processes, and the norm of the gradient."""
+    taken: bool
+    """False: loss or gradient was not finite, so that nothing was changed."""
+    batches: list[LoadedBatch]
+    """What this process worked on."""
+    faults: int
+    """Broken items met, in all processes."""
+    stop: bool
+    """Some process wants to stop."""
+    save: bool
+    """Some process wants a checkpoint."""
+
+    @property
+    def places(self) -> list[Place]:
+        """Where the items of this process came from."""
+        return [place for batch in self.batches for place in batch.places]
+
+
+class Stepper:
+    """The task, its optimiser, and what else changes from step to step."""
+
+    def __init__(
+        self,
+        fabric: Any,
+        task: Task,
+        config: LoopConfig,
+        *,
+        scaler: torch.amp.GradScaler | None,
+        watch: Stopwatch,
+    ) -> None:
+        """Prepare a task for training: what is in none of its groups is frozen.
+
+        Args:
+            fabric: a launched ``lightning.fabric.Fabric``.
+            task: its module is moved to the device, and made the same in every process.
+            config: of the loop.
+            scaler: the gradient scaler that Fabric was given, for fp16.
+            watch: told about the phases of a step.
+        """
+        self._fabric, self._task, self._config = fabric, task, config
+        self._scaler, self._watch = scaler, watch
+        freeze_the_rest(task)
+        self.optimiser = make_optimiser(task, config.optimiser)
+        self._parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        loss: Any = _LossModule(task)
+        loss = torch.compile(loss) if config.compile else loss
+        self._loss, self._wrapped_optimiser = fabric.setup(loss, self.optimiser)
+        decay = config.average_decay
+        self.average = None if decay is None else WeightsAverage(task.module, decay)
+
+    def training_mode(self) -> None:
+        """Put the module into the mode the task is trained in."""
+        self._loss.train()
+        if isinstance(self._task, SetsModes):
+            self._task.training_mode()
+
+    def step(
+        self, batches: Iterator[LoadedBatch], rate_factor: float, *, stop: bool, save: bool
+    ) -> StepReport:
+        """Take the parts of the next batch and do one step.
+
+        Args:
+            batches: of this process.
+            rate_factor: what the full rates are multiplied by.
+            stop, save: what this process wants; the report says what any process wants.
+
+        Raises:
+            TrainingError: the loss has no "total", or other names than before.
+        """
+        set_rates(self.optimiser, rate_factor)
+        parts = [self._part(part, batches) for part in range(self._config.accumulate)]
+        names = list(parts[0][1])
+        losses = torch.stack([_row(names, found) for _, found in parts]).mean(0)
+        faults = sum(len(batch.faults) for batch, _ in parts)
+        bad = (~losses[names.index("total")].isfinite()).float()
+        told = summed(torch.cat([losses, bad[None], losses.new_tensor([stop, save, faults])]))
+        *sums, all_bad, stops, saves, all_faults = told.tolist()  # the one wait for the device
+        with self._watch.phase("optimiser"):
+            norm = math.nan if all_bad else self._apply()
+            self._wrapped_optimiser.zero_grad()
+        means = [value / self._fabric.world_size for value in sums]
+        values = {**dict(zip(names, means, strict=True)), "gradient_norm": norm}
+        scaled = self._scaler is not None and not all_bad  # the scaler deals with its overflows
+        return StepReport(
+            values,
+            taken=scaled or math.isfinite(norm),
+            batches=[batch for batch, _ in parts],
+            faults=int(all_faults),
+            stop=bool(stops),
+            save=bool(saves),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {
+            "module": self._task.module.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": None if self._scaler is None else self._scaler.state_dict(),
+            "average": None if self.average is None else self.average.state(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what ``state`` gave."""
+        self._task.module.load_state_dict(state["module"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self._scaler is not None:
+            self._scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.load_state(state["average"])
+
+    def _part(
+        self, part: int, batches: Iterator[LoadedBatch]
+    ) -> tuple[LoadedBatch, dict[str, Tensor]]:
+        """Add the gradients of one part of the batch; returns its losses, detached.
+
+        A loss that is not finite goes through the backward pass like any other, because the other
+        processes wait there; ``step`` then drops the gradients of all.
+        """
+        with self._watch.phase("waiting for data"):
+            batch = next(batches)
+        with self._watch.phase("copying to the device"):
+            value = to_device(batch.value, self._fabric.device)
+        last = part == self._config.accumulate - 1
+        with self._fabric.no_backward_sync(self._loss, enabled=not last):
+            with self._watch.phase("forward"):
+                losses = self._loss(_Held(value))
+            with self._watch.phase("backward"):
+                self._fabric.backward(losses["total"] / self._config.accumulate)
+        return batch, {name: loss.detach() for name, loss in losses.items()}
+
+    def _apply(self) -> float:
+        """Let the optimiser step, unless gradients are not finite; returns their norm."""
+        if self._scaler is not None:
+            self._scaler.unscale_(self.optimiser)
+        config = self._config
+        clipped = clip_gradients(self._parameters, norm=config.clip_norm, value=config.clip_value)
+        norm = float(clipped)
+        if self._scaler is None and not math.isfinite(norm):
+            return norm
+        self._wrapped_optimiser.step()
+        if isinstance(self._task, ActsAfterSteps):
+            self._task.after_step()
+        if self.average is not None:
+            self.average.update()
+        return norm
+
+
+class _LossModule(nn.Module):
+    """The task's loss as the forward pass of its module, as DDP wants it."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.module = task.module
+        self._loss = task.loss
+
+    def forward(self, held: _Held) -> dict[str, Tensor]:
+        losses = dict(self._loss(held.batch))
+        if "total" not in losses:
+            raise TrainingError(f'a loss needs the name "total"; this task gives {list(losses)}')
+        return losses
+
+
+class _Held:
+    """Keeps wrappers from looking into a batch: autocast must not touch its boxes and labels."""
+
+    def __init__(self, batch: Any) -> None:
+        self.batch = batch
+
+
+def _row(names: Sequence[str], losses: Mapping[str, Tensor]) -> Tensor:
+    if set(losses) != set(names):
+        raise TrainingError(
+            f"the loss of every part must have the same names; {', '.join(names)} came before, "
+            f"now {', '.join(losses)}"
+        )
+    return torch.stack([losses[name].float().reshape(()) for name in names])
