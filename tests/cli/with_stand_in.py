@@ -13,7 +13,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from contract import stand_in
-
 from maskcast.cli.main import main
 from maskcast.methods.catalogue import METHODS
 

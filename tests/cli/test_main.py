@@ -1,0 +1,74 @@
+"""The frame around all commands: the overview, exit codes, and faults of ours."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from maskcast.cli import main as module
+from maskcast.cli.main import COMMANDS, Command
+
+
+def test_the_overview_lists_every_command_without_importing_any(capsys):
+    assert module.main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {name} " in text for name in COMMANDS)
+    code = (
+        "import sys; from maskcast.cli.main import main; main(['--help']); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+
+def test_without_a_command_the_overview_is_shown_and_it_counts_as_misuse(capsys):
+    assert module.main([]) == 2
+    assert "usage: maskcast COMMAND" in capsys.readouterr().out
+
+
+def test_the_version_is_told(capsys):
+    assert module.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("maskcast 0.")
+
+
+def test_an_unknown_command_is_answered_with_the_known_ones(maskcast):
+    maskcast("sgment").assert_one_sentence(2, "no command 'sgment'; known: segment, demo")
+
+
+def test_an_unknown_flag_is_misuse(segment):
+    outcome = segment("--maks", "first.png")
+    assert outcome.exit_code == 2
+    assert "Traceback" not in outcome.error
+
+
+def broken() -> None:
+    """Fail as only a fault of ours does."""
+    raise ZeroDivisionError("our fault")
+
+
+def reading_nothing() -> None:
+    """Fail with an error that looks like a person's, but is not one of ours."""
+    raise FileNotFoundError("our fault too")
+
+
+@pytest.mark.parametrize("fault", [broken, reading_nothing])
+def test_a_fault_of_ours_is_1_and_leaves_a_log(fault, maskcast, tmp_path, monkeypatch):
+    monkeypatch.setenv("MASKCAST_CACHE", str(tmp_path))
+    monkeypatch.setitem(COMMANDS, "info", Command(__name__, fault.__name__, ""))
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[fault.__module__])
+    outcome = maskcast("info")
+    (log,) = (tmp_path / "logs").iterdir()
+    outcome.assert_one_sentence(1, str(log))
+    assert "our fault" in log.read_text()
+
+
+def interrupting() -> None:
+    """Be stopped by Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_is_130(maskcast, monkeypatch):
+    monkeypatch.setitem(COMMANDS, "info", Command(__name__, "interrupting", ""))
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[interrupting.__module__])
+    maskcast("info").assert_one_sentence(130, "interrupted")

@@ -1,0 +1,134 @@
+"""``maskcast segment`` as a person meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cli.conftest import FRAMES, write_mask
+from contract.coloured_video import true_mask
+from maskcast.io.label_maps import read_label_map, write_label_map
+
+PROGRAM = Path(__file__).parent / "with_stand_in.py"
+
+
+def masks_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.png"))}
+
+
+def card_in(folder: Path) -> dict:
+    return json.loads((folder / "run.json").read_text())
+
+
+def test_masks_of_every_frame_and_a_run_card(segment, clip):
+    outcome = segment("--option", "update_rate=0.5")
+    assert outcome.exit_code == 0
+    assert f"masks of {FRAMES} frames" in outcome.output
+    assert "ids 1 (49 pixels), 2 (49 pixels)" in outcome.error
+    found = read_label_map(clip / "out" / "00011.png")
+    assert (found == 2).tolist() == true_mask(2, 11).tolist()
+    card = card_in(clip / "out")
+    assert card["method"] == card["weights"] == "colours"
+    assert card["options"] == {"update_rate": "0.5"}
+    assert len(card["weights_sha256"]) == len(card["input_sha256"]) == 64
+    assert card["resumed_from"] == 0
+    assert set(card["seconds"]) == {"decode", "model", "write", "total"}
+
+
+def test_options_change_the_result_and_make_it_another_run(segment, clip):
+    segment()
+    segment("--option", "sharpness=0.0", "-o", "other")
+    assert masks_in(clip / "out") != masks_in(clip / "other")
+    outcome = segment("--option", "sharpness=0.0")
+    assert outcome.exit_code == 2
+    assert "the option sharpness was not given, now 0.0" in outcome.error
+    assert segment("--option", "sharpness=0.0", "--overwrite").exit_code == 0
+    assert masks_in(clip / "out") == masks_in(clip / "other")
+
+
+def test_a_part_of_the_video_keeps_its_names(segment, clip):
+    write_mask(clip / "third.png", 3, (1, 2))
+    assert segment("--start", "3", "--end", "7", masks="third.png").exit_code == 0
+    assert list(masks_in(clip / "out")) == [f"{i:05d}.png" for i in range(3, 7)]
+    assert (read_label_map(clip / "out" / "00006.png") == 1).tolist() == true_mask(1, 6).tolist()
+
+
+def test_ids_above_255_are_kept(segment, clip):
+    label_map = np.where(true_mask(1, 0).numpy(), 40000, 0)
+    write_label_map(clip / "high.png", label_map)
+    assert segment(masks="high.png").exit_code == 0
+    assert np.unique(read_label_map(clip / "out" / "00011.png")).tolist() == [0, 40000]
+
+
+def test_a_mask_on_a_later_frame_is_a_correction_and_continues_the_run(segment, clip):
+    segment("--save-frames", "3")
+    before = masks_in(clip / "out")
+    write_mask(clip / "00008.png", 8, (1,))
+    outcome = segment("--masks", "00008.png", "--save-frames", "3")
+    assert outcome.exit_code == 0
+    assert card_in(clip / "out")["resumed_from"] == 7
+    assert list(masks_in(clip / "out").values())[:8] == list(before.values())[:8]
+    segment("--masks", "00008.png", "-o", "at once")
+    assert masks_in(clip / "out") == masks_in(clip / "at once")
+
+
+def start(folder: Path, *, pause_at: int) -> subprocess.Popen:
+    """Start a real process, which waits for ever before it segments frame ``pause_at``."""
+    environment = os.environ | {"MASKCAST_TEST_PAUSE_AT": str(pause_at)}
+    command = [
+        sys.executable,
+        str(PROGRAM),
+        "segment",
+        "video",
+        "--masks",
+        "first.png",
+        "-o",
+        "out",
+    ]
+    command += ["--weights", "./colours.safetensors", "--save-frames", "3"]
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE)
+
+
+def wait_for(path: Path, process: subprocess.Popen) -> None:
+    for _ in range(600):
+        if path.exists():
+            return
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    pytest.fail(f"{path.name} never came")
+
+
+def test_a_run_killed_after_a_known_frame_goes_on_and_ends_alike(segment, clip):
+    process = start(clip, pause_at=9)
+    wait_for(clip / "out" / "00008.png", process)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert card_in(clip / "out")["status"] == "running"
+    assert segment().exit_code == 0
+    card = card_in(clip / "out")
+    assert card["resumed_from"] == 7  # states were saved after frames 0, 3 and 6
+    assert card["status"] == "finished"
+    segment("-o", "unbroken")
+    assert masks_in(clip / "out") == masks_in(clip / "unbroken")
+
+
+def test_ctrl_c_is_130_and_loses_nothing(segment, clip):
+    process = start(clip, pause_at=8)
+    wait_for(clip / "out" / "00007.png", process)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"stopped after 8 frames; the same command again goes on from there" in error
+    assert b"Traceback" not in error
+    assert segment().exit_code == 0
+    assert card_in(clip / "out")["resumed_from"] == 8
+    segment("-o", "unbroken")
+    assert masks_in(clip / "out") == masks_in(clip / "unbroken")
