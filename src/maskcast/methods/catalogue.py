@@ -18,6 +18,7 @@ from maskcast.core.segmenter import VideoSegmenter
 from maskcast.io.weights import PublishedFile, Weights, read_weights
 from maskcast.methods.agame.method import METHOD as AGAME
 from maskcast.methods.box_start import BOX_WEIGHTS, BoxStart
+from maskcast.methods.eosvos.method import METHOD as EOSVOS
 from maskcast.methods.method import Method, Progress
 
 __all__ = ["DEFAULT_WEIGHTS", "METHODS", "Method", "Progress", "build", "choose_weights", "published_files"]
@@ -25,7 +26,7 @@ __all__ = ["DEFAULT_WEIGHTS", "METHODS", "Method", "Progress", "build", "choose_
 DEFAULT_WEIGHTS = "lwl-small"
 """The weights inside the package."""
 
-METHODS: dict[str, Method] = {"agame": AGAME}
+METHODS: dict[str, Method] = {"agame": AGAME, "eosvos": EOSVOS}
 
 
 def build(

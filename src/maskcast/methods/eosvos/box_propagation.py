@@ -18,7 +18,7 @@ def jittered_boxes(
     copies: int,
     padded_size: tuple[int, int],
     generator: torch.Generator,
-) -> Float[Tensor, "copies*boxes 4"]:
+) -> Float[Tensor, "all 4"]:
     """Return enlarged copies of each box, box by box.
 
     The paper speaks of random spatial transformations; the published system moves every side

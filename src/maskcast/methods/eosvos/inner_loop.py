@@ -1,8 +1,8 @@
 """What is learned, θ⁰ and λ, and the gradient steps that use it (paper, section 3.2).
 
-    θ⁰      the start of every fine-tuning, one tensor per parameter of the network
-    λ       learning rates: per output neuron, tensor, parameter, or one for all
-    step    θ ← θ − λ ⊙ ∇L(θ)
+θ⁰      the start of every fine-tuning, one tensor per parameter of the network
+λ       learning rates: per output neuron, tensor, parameter, or one for all
+step    θ ← θ − λ ⊙ ∇L(θ)
 """
 
 from __future__ import annotations

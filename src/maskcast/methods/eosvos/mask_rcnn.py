@@ -110,6 +110,15 @@ class AnchorSample:
     deltas: Tensor
     """Of the positive ones, from anchor to object."""
 
+    @classmethod
+    def joined(cls, samples: Sequence[AnchorSample]) -> AnchorSample:
+        """Several draws from one frame, one after another."""
+        return cls(
+            torch.cat([s.positive for s in samples]),
+            torch.cat([s.negative for s in samples]),
+            torch.cat([s.deltas for s in samples]),
+        )
+
 
 class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
     """Region proposals with the losses and the order of 2019."""
@@ -209,6 +218,16 @@ class RegionSample:
     """Index of the ground truth each belongs to."""
     deltas: Tensor
 
+    @classmethod
+    def joined(cls, samples: Sequence[RegionSample]) -> RegionSample:
+        """Several draws from one frame, one after another."""
+        return cls(
+            torch.cat([s.boxes for s in samples]),
+            torch.cat([s.labels for s in samples]),
+            torch.cat([s.matched for s in samples]),
+            torch.cat([s.deltas for s in samples]),
+        )
+
 
 class RegionHeads(RoIHeads):  # type: ignore[misc]
     """Box and mask heads with the losses of 2019."""
@@ -230,7 +249,10 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]
         samples = self.sample(proposals, targets)
         regions = sum(len(s.labels) for s in samples)
         positives = sum(int((s.labels > 0).sum()) for s in samples)
-        return [], self.losses(features, samples, image_shapes, targets, regions, positives)
+        losses = self.losses(
+            features, samples, image_shapes, targets, regions=regions, positives=positives
+        )
+        return [], losses
 
     def sample(self, proposals: list[Tensor], targets: Sequence[Target]) -> list[RegionSample]:
         """Draw regions for the losses, from torch's global generator."""
@@ -244,6 +266,7 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]
         samples: Sequence[RegionSample],
         image_shapes: list[tuple[int, int]],
         targets: Sequence[Target],
+        *,
         regions: int,
         positives: int,
     ) -> dict[str, Tensor]:
@@ -285,6 +308,8 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]
             ]
         )
         if len(labels) == 0:
-            return logits.sum() * 0
+            nothing: Tensor = logits.sum() * 0
+            return nothing
         own_class = logits[torch.arange(len(labels), device=labels.device), labels]
-        return self.mask_loss(own_class, truth).sum()
+        found: Tensor = self.mask_loss(own_class, truth).sum()
+        return found

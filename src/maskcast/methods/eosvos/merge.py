@@ -1,7 +1,7 @@
 """Merge the maps of objects that were followed independently of each other.
 
-    maps    objects × height × width   raw: 0 where nothing was found, 2 on a given mask
-    probs   objects × height × width   0..1, at most 1 in sum; the background is the rest
+maps    objects × height × width   raw: 0 where nothing was found, 2 on a given mask
+probs   objects × height × width   0..1, at most 1 in sum; the background is the rest
 """
 
 from __future__ import annotations

@@ -14,9 +14,6 @@ from maskcast.methods.method import Method, Progress
 if TYPE_CHECKING:
     from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
 
-SEED = 0
-"""Of the random network that is built without weights."""
-
 
 def build(
     config: EOSVOSConfig,
@@ -36,25 +33,10 @@ def build(
     Raises:
         WeightsError: the tensors do not fit the config.
     """
-    from maskcast.methods.eosvos.inner_loop import learned_start_of
-    from maskcast.methods.eosvos.network import build_network
-    from maskcast.methods.eosvos.object_model import ObjectModel
-    from maskcast.methods.eosvos.randomness import generator_of, seeded
-    from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
+    # here, not above: torchvision takes a second to import, which `maskcast --help` need not wait
+    from maskcast.methods.eosvos.segmenter import build_segmenter  # noqa: PLC0415
 
-    device = torch.device(device)
-    with seeded(SEED):
-        network = build_network(config.network)
-        learned = learned_start_of(
-            network,
-            level=config.rate_level,
-            log_rates=config.log_rates,
-            generator=generator_of(SEED),
-        )
-        if tensors is not None:
-            learned.load_tensors({name: value.float() for name, value in tensors.items()})
-        model = ObjectModel(config, learned, device=device, dtype=dtype, progress=progress)
-    return EOSVOSSegmenter(config, model, device)
+    return build_segmenter(config, tensors, torch.device(device), dtype, progress)
 
 
 METHOD = Method(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Integer
@@ -39,10 +40,12 @@ from maskcast.methods.eosvos.mask_rcnn import (
 from maskcast.methods.eosvos.names import published_name, with_published_names
 from maskcast.methods.eosvos.targets import Target, make_target
 
+Item = TypeVar("Item")
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CLASSES = 2
-BLOCKS: dict[TrunkName, tuple[type[nn.Module], tuple[int, int, int, int]]] = {
+BLOCKS: dict[TrunkName, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int]]] = {
     "resnet10": (BasicBlock, (1, 1, 1, 1)),
     "resnet18": (BasicBlock, (2, 2, 2, 2)),
     "resnet34": (BasicBlock, (3, 4, 6, 3)),
@@ -53,16 +56,18 @@ BLOCKS: dict[TrunkName, tuple[type[nn.Module], tuple[int, int, int, int]]] = {
 
 @dataclass(frozen=True)
 class Batch:
-    """Frames and targets, normalised, resized and padded once."""
+    """Different frames and their targets, normalised, resized and padded once."""
 
     frames: Float[Tensor, "images 3 height width"]
     sizes: tuple[tuple[int, int], ...]
     """Height and width of each frame without its padding."""
     targets: tuple[Target, ...]
+    copies: tuple[int, ...]
+    """How often each frame counts. Draws differ between copies; features are made once."""
 
     def __getitem__(self, image: int) -> Batch:
         one = slice(image, image + 1)
-        return Batch(self.frames[one], self.sizes[one], self.targets[one])
+        return Batch(self.frames[one], self.sizes[one], self.targets[one], self.copies[one])
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -74,6 +79,7 @@ class Samples:
 
     anchors: tuple[AnchorSample, ...]
     regions: tuple[RegionSample, ...]
+    """By frame, all copies of it together."""
     anchor_count: int
     region_count: int
     positive_count: int
@@ -138,16 +144,23 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
             value.copy_(tensors[name])
 
     def prepare(
-        self, frames: Sequence[Frame], label_maps: Sequence[Integer[Tensor, "height width"]]
+        self,
+        frames: Sequence[Frame],
+        label_maps: Sequence[Integer[Tensor, "height width"]],
+        copies: Sequence[int] | None = None,
     ) -> Batch:
         """Normalise, resize and pad annotated frames for training.
+
+        Args:
+            copies: how often each frame counts; once by default.
 
         Raises:
             PromptError: a label map shows no object.
         """
         targets = [make_target(label_map) for label_map in label_maps]
         images, resized = self.transform(list(frames), targets)
-        return Batch(images.tensors, tuple(images.image_sizes), tuple(resized))
+        counts = tuple(copies or (1,) * len(targets))
+        return Batch(images.tensors, tuple(images.image_sizes), tuple(resized), counts)
 
     def losses(
         self, batch: Batch, samples: Samples | None = None, *, recompute: bool = False
@@ -163,15 +176,15 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
         features = self._features(batch.frames, recompute=recompute)
         outlook = self.rpn.propose(images, features)
         if samples is None:
-            samples = self._draw(outlook.anchors, outlook.proposals, batch.targets)
+            samples = self._draw(outlook.anchors, outlook.proposals, batch)
         proposal_losses = self.rpn.losses(outlook, samples.anchors, samples.anchor_count)
         head_losses = self.roi_heads.losses(
             features,
             samples.regions,
             list(batch.sizes),
             batch.targets,
-            samples.region_count,
-            samples.positive_count,
+            regions=samples.region_count,
+            positives=samples.positive_count,
         )
         losses = {**head_losses, **proposal_losses}
         return {**losses, "total": torch.stack(list(losses.values())).sum()}
@@ -186,16 +199,16 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
             outlook = self.rpn.propose(images, self._features(one.frames))
             anchors += outlook.anchors
             proposals += outlook.proposals
-        return self._draw(anchors, proposals, batch.targets)
+        return self._draw(anchors, proposals, batch)
 
-    def _draw(
-        self, anchors: list[Tensor], proposals: list[Tensor], targets: Sequence[Target]
-    ) -> Samples:
-        own = tuple(self.rpn.sample(anchors, targets))
-        regions = tuple(self.roi_heads.sample(proposals, targets))
+    def _draw(self, anchors: list[Tensor], proposals: list[Tensor], batch: Batch) -> Samples:
+        of_copy = [image for image, count in enumerate(batch.copies) for _ in range(count)]
+        targets = [batch.targets[image] for image in of_copy]
+        own = self.rpn.sample([anchors[image] for image in of_copy], targets)
+        regions = self.roi_heads.sample([proposals[image] for image in of_copy], targets)
         return Samples(
-            anchors=own,
-            regions=regions,
+            anchors=tuple(AnchorSample.joined(of) for of in _grouped(own, batch.copies)),
+            regions=tuple(RegionSample.joined(of) for of in _grouped(regions, batch.copies)),
             anchor_count=sum(s.positive.numel() + s.negative.numel() for s in own),
             region_count=sum(len(s.labels) for s in regions),
             positive_count=sum(int((s.labels > 0).sum()) for s in regions),
@@ -230,7 +243,12 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
             images, _ = self.transform([frame])
             features = self.backbone(images.tensors)
             proposals = self.proposals(
-                images, features, (height, width), previous_box, propagation, generator
+                images,
+                features,
+                (height, width),
+                previous_box,
+                propagation=propagation,
+                generator=generator,
             )
             found, _ = self.roi_heads(features, [proposals], images.image_sizes)
             found = self.transform.postprocess(found, images.image_sizes, [(height, width)])[0]
@@ -244,6 +262,7 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
         features: Features,
         frame_size: tuple[int, int],
         previous_box: Tensor | None,
+        *,
         propagation: Propagation,
         generator: torch.Generator | None,
     ) -> Float[Tensor, "proposals 4"]:
@@ -261,6 +280,14 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
             padded_size=tuple(images.tensors.shape[-2:]),
             generator=generator,
         )
+
+
+def _grouped(items: Sequence[Item], counts: Sequence[int]) -> Iterator[Sequence[Item]]:
+    """Cut a sequence into runs of these lengths."""
+    start = 0
+    for count in counts:
+        yield items[start : start + count]
+        start += count
 
 
 @contextmanager
@@ -297,7 +324,8 @@ def build_network(config: MaskRCNNConfig) -> ObjectNetwork:
     )
     network.config = config
     network.backbone.requires_grad_(config.train_trunk)
-    return network.train()
+    network.train()
+    return network
 
 
 def _proposal_network(config: MaskRCNNConfig, anchors: RealStrideAnchors) -> ProposalNetwork:
@@ -353,7 +381,7 @@ def _trunk(config: MaskRCNNConfig) -> ResNet:
 
 
 def _rescale(
-    trunk: ResNet, block: type[nn.Module], layers: Sequence[int], width: int
+    trunk: ResNet, block: type[BasicBlock | Bottleneck], layers: Sequence[int], width: int
 ) -> None:
     """Give stem and stages another number of channels; torchvision has only 64, 128, …"""
     trunk.inplanes = width

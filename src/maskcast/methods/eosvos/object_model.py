@@ -7,6 +7,7 @@ for the learned start itself.
 from __future__ import annotations
 
 import weakref
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -33,6 +34,8 @@ class _Loaded:
     """A network, and whose weights it has."""
 
     network: ObjectNetwork
+    prepared: bool = False
+    """Whether it has the fixed statistics of the learned start."""
     weights: weakref.ref[Tensor] | None = None
     is_start: bool = False
     last_used: int = 0
@@ -129,10 +132,15 @@ class ObjectModel:
     def _batch(
         self, network: ObjectNetwork, frames: Sequence[AnnotatedFrame], *, augment: bool
     ) -> Batch:
-        pairs = [(item.frame, item.mask.to(torch.uint8)) for item in frames]
         if augment:
-            pairs = [augment_spatially(frame, label_map) for frame, label_map in pairs]
-        return network.prepare([frame for frame, _ in pairs], [label for _, label in pairs])
+            pairs = [augment_spatially(i.frame, i.mask.to(torch.uint8)) for i in frames]
+            return network.prepare([frame for frame, _ in pairs], [label for _, label in pairs])
+        counts = Counter(frames)
+        return network.prepare(
+            [item.frame for item in counts],
+            [item.mask.to(torch.uint8) for item in counts],
+            list(counts.values()),
+        )
 
     def _autocast(self, enabled: bool) -> torch.autocast:
         dtype = self.dtype if self.dtype != torch.float32 else torch.bfloat16
@@ -162,12 +170,14 @@ class ObjectModel:
 
     @torch.no_grad()
     def _load(self, loaded: _Loaded, weights: ObjectWeights) -> None:
-        self.learned.load_into(loaded.network)
+        if weights is None or not loaded.prepared:
+            self.learned.load_into(loaded.network)
+            loaded.prepared = True
         loaded.is_start = weights is None
         loaded.weights = None if weights is None else weakref.ref(weights)
         if weights is not None:
             parameters = _trained(loaded.network)
-            parts = weights.split([p.numel() for p in parameters])
+            parts = torch.split(weights, [p.numel() for p in parameters])
             torch._foreach_copy_(
                 parameters, [part.view(p.shape) for part, p in zip(parts, parameters, strict=True)]
             )
@@ -179,5 +189,5 @@ def _trained(network: ObjectNetwork) -> list[Tensor]:
 
 def _views_of_one_buffer(tensors: Sequence[Tensor]) -> list[Tensor]:
     buffer = torch.cat([tensor.flatten() for tensor in tensors])
-    parts = buffer.split([tensor.numel() for tensor in tensors])
+    parts = torch.split(buffer, [tensor.numel() for tensor in tensors])
     return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]

@@ -165,20 +165,16 @@ def through_autograd(
             loss = _loss_at(network, dict(zip(names, theta, strict=True)), memory)
         inner_losses.append(float(loss.detach()))
         gradients = _inner_gradients(loss, theta, names, second_order=config.second_order)
-        theta = [
-            p - rate * g for p, rate, g in zip(theta, rates, gradients, strict=True)
-        ]
+        theta = [p - rate * g for p, rate, g in zip(theta, rates, gradients, strict=True)]
         weight = config.weight_after(step)
         if weight:
             with seeded(seed + config.inner_steps + step, device):
                 loss = _loss_at(network, dict(zip(names, theta, strict=True)), query)
             outer_loss += weight * float(loss.detach())
-            found = torch.autograd.grad(
-                weight * loss, wanted, allow_unused=True, retain_graph=True
-            )
+            found = torch.autograd.grad(weight * loss, wanted, allow_unused=True, retain_graph=True)
             for own, g in zip(total, found, strict=True):
                 if g is not None:
-                    own += g
+                    own.add_(g)
         if config.cut_after(step):
             theta = [p.detach().requires_grad_() for p in theta]
             rates = learned.rates()

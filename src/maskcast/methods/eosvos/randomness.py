@@ -16,7 +16,7 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """
     on_cuda = device is not None and device.type == "cuda"
     with torch.random.fork_rng(devices=[device] if on_cuda else []):
-        torch.random.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         if on_cuda:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,8 +14,9 @@ from torch import Tensor
 from maskcast.core.errors import PromptError
 from maskcast.core.types import NO_PROMPTS, Box, Frame, ObjectMasks, Prompts
 from maskcast.methods.eosvos.config import EOSVOSConfig
+from maskcast.methods.eosvos.inner_loop import learned_start_of
 from maskcast.methods.eosvos.merge import given_map, normalised
-from maskcast.methods.eosvos.network import Detection
+from maskcast.methods.eosvos.network import Detection, build_network
 from maskcast.methods.eosvos.object_model import ObjectBox, ObjectModel, ObjectWeights
 from maskcast.methods.eosvos.online_adaptation import (
     AnnotatedFrame,
@@ -24,7 +25,12 @@ from maskcast.methods.eosvos.online_adaptation import (
     opens_round,
     round_frames,
 )
+from maskcast.methods.eosvos.randomness import generator_of, seeded
 from maskcast.methods.eosvos.targets import tight_box
+from maskcast.methods.method import Progress
+
+SEED = 0
+"""Of the random network that is built without weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +64,7 @@ class EOSVOSState:
     objects: Mapping[int, TrackedObject]
 
 
+@runtime_checkable
 class FinetunesAndDetects(Protocol):
     """What the segmenter needs of a model; ``ObjectModel`` is one."""
 
@@ -201,11 +208,11 @@ class EOSVOSSegmenter:
     def _open_round(
         self, known: TrackedObject, frames: tuple[AnnotatedFrame, ...]
     ) -> TrackedObject:
-        base = {
-            "first_step": lambda: known.base,
-            "full": lambda: None,
-            "keep": lambda: self._weights(known),
-        }[self.config.adaptation_reset]()
+        base = known.base
+        if self.config.adaptation_reset == "full":
+            base = None
+        elif self.config.adaptation_reset == "keep":
+            base = self._weights(known)
         rounds = known.rounds + 1
         opened = replace(known, base=base, round=Round(rounds, frames), rounds=rounds)
         self._weights(opened)
@@ -247,4 +254,25 @@ def _box_of(mask: Bool[Tensor, "height width"]) -> ObjectBox | None:
 
 def _corners(box: Float[Tensor, "4"]) -> ObjectBox:
     x1, y1, x2, y2 = box.tolist()
-    return x1, y1, x2, y2
+    return float(x1), float(y1), float(x2), float(y2)
+
+
+def build_segmenter(
+    config: EOSVOSConfig,
+    tensors: Mapping[str, Tensor] | None,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+    progress: Progress | None = None,
+) -> EOSVOSSegmenter:
+    """Build the segmenter from θ⁰ and λ in the published keys; see ``method.build``."""
+    with seeded(SEED):
+        learned = learned_start_of(
+            build_network(config.network),
+            level=config.rate_level,
+            log_rates=config.log_rates,
+            generator=generator_of(SEED),
+        )
+        if tensors is not None:
+            learned.load_tensors({name: value.float() for name, value in tensors.items()})
+        model = ObjectModel(config, learned, device=device, dtype=dtype, progress=progress)
+    return EOSVOSSegmenter(config, model, device)
