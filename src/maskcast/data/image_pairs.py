@@ -48,7 +48,9 @@ def read_image_pairs(
     for name in sorted(labels.keys() - pictures.keys()):
         faults.add(f"{labels[name]} has no picture of its name in {root / images}")
     names = [name for name in pictures if name in labels]
-    found = [_one_frame(name, pictures[name], labels[name], has_void, faults) for name in names]
+    found = [
+        one_frame_video(name, pictures[name], labels[name], has_void, faults) for name in names
+    ]
     if not found and not faults.found:
         faults.add("no picture has a mask of the same name")
     faults.raise_if_any()
@@ -64,15 +66,15 @@ def read_photographs(folder: Path) -> tuple[Video, ...]:
     """
     faults = Faults(f"the photographs in {folder}")
     pictures = list_pictures(folder, IMAGE_ENDINGS, faults)
-    found = [_one_frame(name, path, None, True, faults) for name, path in pictures.items()]
+    found = [one_frame_video(name, path, None, True, faults) for name, path in pictures.items()]
     faults.raise_if_any()
     return tuple(video for video in found if video is not None)
 
 
-def _one_frame(
+def one_frame_video(
     name: str, picture: Path, label: Path | None, has_void: bool, faults: Faults
 ) -> Video | None:
-    """A video of a single frame; None, with a fault noted, if its picture cannot be opened."""
+    """Return a picture as a video; None, with a fault noted, if it cannot be opened."""
     try:
         size = picture_size(picture)
     except DataError as error:

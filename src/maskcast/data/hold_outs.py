@@ -1,0 +1,104 @@
+"""Videos kept out of training for validation: drawn from a seed, or read from a list file.
+
+A draw orders the names by a hash of seed and name, so it is the same on every machine and with
+every version of every library, and hardly changes when a data set gains or loses a video.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from maskcast.core.errors import ConfigError, DatasetError
+from maskcast.data.dataset import Dataset, Faults, listed
+from maskcast.data.listing import read_names
+
+YOUTUBE_VOS_HOLD_OUT = 300
+"""Of LWL and A-GAME: 300 of the 3,471 videos of the training split."""
+BALANCED_HOLD_OUTS = (100, 100)
+"""Of e-OSVOS: two hold-outs, the categories as even as they can be."""
+
+
+def draw_hold_out(
+    names: Collection[str], *, count: int = YOUTUBE_VOS_HOLD_OUT, seed: int = 0
+) -> tuple[str, ...]:
+    """Draw names without replacement; in alphabetic order.
+
+    Raises:
+        ConfigError: there are not more names than are to be held out.
+    """
+    if not 0 <= count < len(names):
+        raise ConfigError(f"{count} of {len(names)} videos cannot be held out of training")
+    return tuple(sorted(sorted(names, key=lambda name: _rank(seed, name))[:count]))
+
+
+def draw_balanced_hold_outs(
+    categories: Mapping[str, Collection[str]],
+    *,
+    counts: Sequence[int] = BALANCED_HOLD_OUTS,
+    seed: int = 123,
+) -> tuple[tuple[str, ...], ...]:
+    """Draw disjoint hold-outs in which all categories are as frequent as possible.
+
+    Each next video is one of a category that the hold-out has least of so far.
+
+    Args:
+        categories: of the objects of each video, by the video's name.
+        counts: videos of each hold-out.
+
+    Raises:
+        ConfigError: there are not more videos than are to be held out.
+    """
+    if sum(counts) >= len(categories):
+        raise ConfigError(f"{sum(counts)} of {len(categories)} videos cannot be held out")
+    left = sorted(categories, key=lambda name: _rank(seed, name))
+    hold_outs = []
+    for count in counts:
+        seen: Counter[str] = Counter({one: 0 for of in categories.values() for one in of})
+        drawn: list[str] = []
+        for _ in range(count):
+            name = min(
+                left, key=lambda name: min((seen[one] for one in categories[name]), default=count)
+            )
+            left.remove(name)
+            drawn.append(name)
+            seen.update(set(categories[name]))
+        hold_outs.append(tuple(sorted(drawn)))
+    return tuple(hold_outs)
+
+
+def read_hold_out(path: Path) -> tuple[str, ...]:
+    """Read a list file: one name a line.
+
+    Raises:
+        DatasetError: the file cannot be read, is empty, or repeats a name.
+    """
+    faults = Faults("the hold-out")
+    names = read_names(path, faults)
+    faults.raise_if_any()
+    return tuple(names)
+
+
+def without(dataset: Dataset, held_out: Collection[str]) -> tuple[Dataset, Dataset]:
+    """Split a data set into what may be trained on and what is held out.
+
+    Raises:
+        DatasetError: a name of the hold-out is not in the data set, or nothing is left.
+    """
+    names = [video.name for video in dataset]
+    unknown = sorted(set(held_out) - set(names))
+    if unknown:
+        raise DatasetError(
+            f"{dataset.name} {dataset.split} has no video {listed(unknown)}, which should be held "
+            "out; is the list one of another data set?"
+        )
+    kept = [name for name in names if name not in held_out]
+    if not kept:
+        raise DatasetError(f"all videos of {dataset.name} {dataset.split} are held out")
+    return dataset.only(kept), dataset.only([name for name in names if name in held_out])
+
+
+def _rank(seed: int, name: str) -> str:
+    return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()
