@@ -1,14 +1,21 @@
-"""Training recipes of LWL: the paper's, and that of the small model inside the package."""
+"""Training recipes of LWL: the paper's stages, its further rows and ladder, and the small model.
+
+The published stages need YouTube-VOS, DAVIS 2017 and COCO on disk, and each stage starts from the
+weights of the one before it: ``maskcast train lwl-stage2 --start-from runs/lwl-stage1/…``.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, ScheduleConfig
 from maskcast.data.augmentation import ClipProcessing
 from maskcast.methods.lwl import config as configs
+from maskcast.methods.lwl.config import NetworkConfig
 from maskcast.methods.lwl.training import LossConfig, LWLTask, LWLTrainingConfig, Rates
 from maskcast.methods.lwl.training_data import DataConfig
 
-HELD_OUT = (
+SMALL_HELD_OUT = (
     "breakdance-flare",
     "car-turn",
     "hockey",
@@ -17,6 +24,77 @@ HELD_OUT = (
     "scooter-gray",
 )
 """Of DAVIS-2016 train: what the small model is tuned on, chosen before the first run."""
+
+
+def _published_loop(epochs: int, milestones: tuple[int, ...], batch_size: int = 20) -> LoopConfig:
+    return LoopConfig(
+        epochs=epochs,
+        iterations=1000,
+        batch_size=batch_size,
+        schedule=ScheduleConfig(kind="milestones", milestones=milestones, factor=0.2),
+        validate_every=5,
+        workers=8,
+    )
+
+
+def stage1() -> LWLTrainingConfig:
+    """Everything but the trunk."""
+    return LWLTrainingConfig(validation_clips=2000, loop=_published_loop(70, (40,)))
+
+
+def stage2() -> LWLTrainingConfig:
+    """Everything, layer2 to layer4 of the trunk included."""
+    rates = Rates(kappa=2e-5, features=2e-5, decoder=2e-5, label_encoder=2e-5, trunk=2e-5)
+    return replace(stage1(), rates=rates, loop=_published_loop(80, (25, 75)))
+
+
+def box() -> LWLTrainingConfig:
+    """The box encoder alone, on a finished mask network."""
+    return LWLTrainingConfig(
+        model=configs.boxinit(),
+        data=DataConfig(youtube_vos_weight=1.0, davis_weight=0.0, coco_weight=1.0),
+        processing=ClipProcessing(rotation=0.0, log_scale=0.0),
+        rates=Rates(
+            kappa=0.0, features=0.0, decoder=0.0, label_encoder=0.0, trunk=0.0, box_encoder=1e-3
+        ),
+        loss=LossConfig(mask_weight=0.0, box_weight=10.0),
+        query_frames=1,
+        validation_clips=800,
+        loop=_published_loop(50, (20, 40), batch_size=8),
+    )
+
+
+def davis_fine_tuning() -> LWLTrainingConfig:
+    """From stage 2 on DAVIS alone. Length and rates are unpublished; these are our choice."""
+    rates = Rates(kappa=1e-5, features=1e-5, decoder=1e-5, label_encoder=1e-5, trunk=1e-5)
+    return replace(
+        stage2(),
+        data=DataConfig(youtube_vos_weight=0.0),
+        rates=rates,
+        loop=_published_loop(10, (5,)),
+    )
+
+
+def _from_imagenet(config: LWLTrainingConfig) -> LWLTrainingConfig:
+    network = replace(config.model.network, trunk_layout="imagenet")
+    return replace(config, model=replace(config.model, network=network))
+
+
+def _only(config: LWLTrainingConfig, data: DataConfig) -> LWLTrainingConfig:
+    return replace(_from_imagenet(config), data=data)
+
+
+def ladder(network: NetworkConfig, rates: Rates) -> LWLTrainingConfig:
+    """A rung of Table 1: stage 1 with a frozen trunk, evaluated on the YouTube-VOS hold-out."""
+    first = stage1()
+    return replace(first, model=replace(first.model, network=network), rates=rates)
+
+
+MASK_AS_LABEL = NetworkConfig(filters=1, label="mask", weight="uniform", end_to_end=False)
+BASELINE = ladder(MASK_AS_LABEL, Rates(kappa=0.0, features=0.0, label_encoder=0.0))
+END_TO_END = ladder(replace(MASK_AS_LABEL, end_to_end=True), Rates(label_encoder=0.0))
+LABEL_GENERATOR = ladder(NetworkConfig(weight="uniform"), Rates())
+WEIGHT_PREDICTOR = ladder(NetworkConfig(), Rates())
 
 
 def small() -> LWLTrainingConfig:
@@ -29,7 +107,7 @@ def small() -> LWLTrainingConfig:
             videos_weight=5.0,
             pictures_weight=4.0,
             made_up_weight=1.0,
-            held_out=HELD_OUT,
+            held_out=SMALL_HELD_OUT,
             all_objects_as_one=True,
         ),
         processing=ClipProcessing(size=(192, 320)),
@@ -60,6 +138,37 @@ def small() -> LWLTrainingConfig:
     )
 
 
+YOUTUBE_ONLY = DataConfig(davis_weight=0.0)
+DAVIS_ONLY = DataConfig(youtube_vos_weight=0.0)
+
 RECIPES = {
     "lwl-small": Recipe("the small model inside the package", small(), LWLTask),
+    "lwl-stage1": Recipe("published stage 1: all but the trunk", stage1(), LWLTask),
+    "lwl-stage2": Recipe("published stage 2: layer2 to layer4 of the trunk too", stage2(), LWLTask),
+    "lwl-box": Recipe("published box encoder, on a finished mask network", box(), LWLTask),
+    "lwl-davis-finetune": Recipe("stage 2 weights on DAVIS alone", davis_fine_tuning(), LWLTask),
+    "lwl-imagenet-stage1": Recipe(
+        "stage 1 from an ImageNet trunk, beside lwl-stage1", _from_imagenet(stage1()), LWLTask
+    ),
+    "lwl-imagenet-stage2": Recipe(
+        "stage 2 after lwl-imagenet-stage1", _from_imagenet(stage2()), LWLTask
+    ),
+    "lwl-youtube-stage1": Recipe(
+        "stage 1 on YouTube-VOS alone, ImageNet trunk", _only(stage1(), YOUTUBE_ONLY), LWLTask
+    ),
+    "lwl-youtube-stage2": Recipe(
+        "stage 2 after lwl-youtube-stage1", _only(stage2(), YOUTUBE_ONLY), LWLTask
+    ),
+    "lwl-davis-stage1": Recipe(
+        "stage 1 on DAVIS alone, ImageNet trunk", _only(stage1(), DAVIS_ONLY), LWLTask
+    ),
+    "lwl-davis-stage2": Recipe(
+        "stage 2 after lwl-davis-stage1", _only(stage2(), DAVIS_ONLY), LWLTask
+    ),
+    "lwl-ladder-baseline": Recipe("Table 1: mask as label, decoder only", BASELINE, LWLTask),
+    "lwl-ladder-end-to-end": Recipe("Table 1: learner's features and κ too", END_TO_END, LWLTask),
+    "lwl-ladder-label": Recipe("Table 1: learned label", LABEL_GENERATOR, LWLTask),
+    "lwl-ladder-weight": Recipe(
+        "Table 1: learned weight, the full model", WEIGHT_PREDICTOR, LWLTask
+    ),
 }

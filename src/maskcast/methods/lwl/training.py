@@ -30,6 +30,7 @@ from maskcast.methods.lwl.training_data import DataConfig, TrainingSources
 from maskcast.nn.lovasz import lovasz_loss
 from maskcast.nn.resnet import load_trunk
 from maskcast.training.gather import gather_for_loss
+from maskcast.viz.overlay import draw_overlay
 
 ENDLESS = 2**31
 
@@ -62,7 +63,7 @@ class LossConfig:
     box_weight: float = 0.0
     """Of the Lovász loss on the reference frame, segmented from its box."""
     over: Literal["batch", "frame"] = "batch"
-    """One Jaccard over the batch, as published; or the mean of one per frame, the paper's Eq. (5)."""
+    """One Jaccard over the batch, as published; or the mean of one per frame, the paper's Eq. 5."""
     cross_entropy: float = 0.0
     """Share of binary cross-entropy added to each Lovász loss; helps a network that starts from
     nothing, for which Lovász alone is slow. Not in the paper."""
@@ -246,6 +247,28 @@ class LWLTask:
             batch = self.collate([clips[index] for index in range(start, start + size)])
             batches.append(ClipBatch(*(part.to(device) for part in batch)))
         return batches
+
+    def pictures(self) -> dict[str, UInt8[Tensor, "3 height width"]]:
+        """Return the frames of some held-out clips with what was found drawn over them."""
+        batches = self._validation_batches()[:1]
+        return {
+            f"clip-{sequence}": self._picture(batch, sequence)
+            for batch in batches
+            for sequence in range(min(4, batch.images.shape[1]))
+        }
+
+    def _picture(self, batch: ClipBatch, sequence: int) -> UInt8[Tensor, "3 height width"]:
+        images = batch.images[:, sequence : sequence + 1]
+        masks = (batch.masks[:, sequence : sequence + 1] == 1).float()
+        logits = self._segment(self.network.prepare(images.float() / 255), masks)
+        labels = torch.cat([masks[:1], (logits > 0).float()])[:, 0].long()
+        frames = [
+            torch.from_numpy(
+                draw_overlay(image.permute(1, 2, 0).cpu().numpy(), label.cpu().numpy())
+            ).permute(2, 0, 1)
+            for image, label in zip(images[:, 0], labels, strict=True)
+        ]
+        return torch.cat(frames, dim=2)
 
     def export(self) -> Export:
         return Export(

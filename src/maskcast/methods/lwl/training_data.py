@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from maskcast.core.errors import ConfigError
 from maskcast.data.clip_folder import read_clip_folder
 from maskcast.data.clips import AnnotatedVideo, ClipSource, VideoClips
+from maskcast.data.coco import CocoClips, read_coco
+from maskcast.data.dataset import Dataset
+from maskcast.data.davis import open_davis
 from maskcast.data.decoded import decode_videos
+from maskcast.data.hold_outs import (
+    YOUTUBE_VOS_HOLD_OUT,
+    draw_hold_out,
+    read_hold_out,
+    without,
+)
 from maskcast.data.image_pairs import PairCutouts, PhotoScenes, read_image_pairs, read_photographs
 from maskcast.data.made_up import MadeUpClips
 from maskcast.data.mixture import Share
 from maskcast.data.static_clips import StaticClips
+from maskcast.data.youtube_vos import open_youtube_vos
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +32,19 @@ class DataConfig:
     """Folders with data and how often each kind is drawn from; a kind with weight 0 is not used."""
 
     youtube_vos: Path | None = None
-    """YouTube-VOS with its ``train`` folder; 300 of its videos are held out."""
+    """YouTube-VOS with its ``train`` folder."""
     youtube_vos_weight: float = 6.0
+    youtube_vos_hold_out: Path | None = None
+    """List of the videos that are held out; if not given, drawn from a fixed seed."""
+    youtube_vos_hold_out_size: int = YOUTUBE_VOS_HOLD_OUT
+    """How many are drawn."""
     davis: Path | None = None
     """DAVIS 2017 with its ``train`` list."""
     davis_weight: float = 1.0
     coco: Path | None = None
-    """COCO with ``annotations/instances_*.json``; each instance is a clip of one frame, repeated."""
+    """COCO with ``annotations/instances_<coco_split>.json``; a clip is one instance, its frame
+    repeated."""
+    coco_split: str = "train2014"
     coco_weight: float = 0.0
     videos: tuple[Path, ...] = ()
     """Folders that hold a folder for each video, with ``frames`` and ``masks``."""
@@ -72,6 +88,12 @@ class TrainingSources:
             DatasetError, MissingFileError: data are faulty, or not where they were said to be.
         """
         opened = _Opened(config, query_frames)
+        if config.youtube_vos_weight:
+            opened.add_youtube_vos()
+        if config.davis_weight:
+            opened.add_davis()
+        if config.coco_weight:
+            opened.add_coco()
         if config.videos_weight:
             opened.add_videos()
         if config.pictures_weight:
@@ -90,6 +112,39 @@ class _Opened:
         self.training: list[Share] = []
         self.held_out: list[Share] = []
         self.digest = hashlib.sha256()
+
+    def add_youtube_vos(self) -> None:
+        config = self.config
+        root = _given(config.youtube_vos, "youtube_vos")
+        dataset = open_youtube_vos(root, year=2019, split="train", purpose="train")
+        held_out = (
+            draw_hold_out([video.name for video in dataset], count=config.youtube_vos_hold_out_size)
+            if config.youtube_vos_hold_out is None
+            else read_hold_out(config.youtube_vos_hold_out)
+        )
+        kept, apart = without(dataset, held_out)
+        self._add("YouTube-VOS", kept, config.youtube_vos_weight)
+        if held_out:
+            clips = self._clips("YouTube-VOS hold-out", apart.videos)
+            self.held_out.append(Share(clips, 1.0))
+
+    def add_davis(self) -> None:
+        root = _given(self.config.davis, "davis")
+        dataset = open_davis(root, year=2017, split="train", purpose="train")
+        self._add("DAVIS", dataset, self.config.davis_weight)
+
+    def add_coco(self) -> None:
+        config = self.config
+        root = _given(config.coco, "coco")
+        pictures = read_coco(
+            root / "annotations" / f"instances_{config.coco_split}.json", root / config.coco_split
+        )
+        self._note(pictures, "COCO")
+        self.training.append(Share(CocoClips("COCO", pictures), config.coco_weight))
+
+    def _add(self, name: str, dataset: Dataset, weight: float) -> None:
+        clips = self._clips(name, self._decoded(dataset.videos, name))
+        self.training.append(Share(clips, weight))
 
     def add_videos(self) -> None:
         config = self.config
@@ -134,16 +189,26 @@ class _Opened:
         )
 
     def _decoded(self, videos: Sequence[AnnotatedVideo], name: str) -> Sequence[AnnotatedVideo]:
-        for video in videos:
-            self.digest.update(f"{name}/{video.name}/{len(video.frame_names)};".encode())
+        self._note(videos, name)
         if self.config.decoded is None:
             return videos
         return decode_videos(videos, self.config.decoded, name=name)
 
+    def _note(self, videos: Iterable[AnnotatedVideo], name: str) -> None:
+        for video in videos:
+            self.digest.update(f"{name}/{video.name}/{len(video.frame_names)};".encode())
+
+
+def _given(path: Path | None, name: str) -> Path:
+    _require((path,) if path else (), name)
+    assert path is not None
+    return path
+
 
 def _require(given: Sequence[Path], name: str) -> None:
     if not given:
+        option = name.replace("_", "-")
         raise ConfigError(
-            f"this recipe draws from {name}: give --data.{name} FOLDER, or leave them out with "
-            f"--data.{name}-weight 0"
+            f"this recipe draws from {option}: give --data.{option} FOLDER, or leave it out with "
+            f"--data.{option}-weight 0"
         )
