@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,7 +64,7 @@ class ToyItems:
         x = torch.rand(3) + random.random() + float(np.random.rand())  # noqa: NPY002
         if index in self.config.poison:
             x = x * torch.nan
-        return x, x.sum()[None] + self.epoch
+        return x, x.sum()[None] + self.epoch / 10
 
 
 class ToyTask:
@@ -115,3 +117,42 @@ class ToyTask:
 
 
 TOY = Recipe("a line fitted to points", ToyConfig(), ToyTask)
+
+
+class Crash(Exception):  # noqa: N818
+    """Stands for a power cut: nothing of ours may catch it."""
+
+
+class CrashingToy(ToyTask):
+    """Stops dead in the loss of a given part, counted from the start of the process."""
+
+    def __init__(self, config: ToyConfig, parts: int) -> None:
+        super().__init__(config)
+        self.parts_left = parts
+
+    def loss(self, batch: tuple[Tensor, Tensor]) -> Mapping[str, Tensor]:
+        self.parts_left -= 1
+        if self.parts_left < 0:
+            raise Crash
+        return super().loss(batch)
+
+
+def crashing(parts: int) -> Recipe[ToyConfig]:
+    """Return the toy's recipe with a crash after so many parts."""
+    return Recipe(TOY.title, TOY.config, lambda config: CrashingToy(config, parts))
+
+
+def with_loop(config: ToyConfig = TOY.config, /, **changes: Any) -> ToyConfig:
+    """Return a config with other settings of the loop."""
+    return replace(config, loop=replace(config.loop, **changes))
+
+
+def losses_of(folder: Path) -> list[dict[str, Any]]:
+    """Return what was logged of each step and validation, apart from the time it took."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+
+
+def train_losses(folder: Path, name: str = "total") -> list[float]:
+    """Return one logged value of every step."""
+    return [line[name] for line in losses_of(folder) if line["kind"] == "train"]

@@ -186,8 +186,8 @@ class _Run:
                 report = self.stepper.step(
                     batches,
                     self._rate_factor(),
-                    stop=stopper.reason is not None,
-                    save=self._time_to_save(),
+                    stop=lambda: stopper.reason is not None,
+                    save=self._time_to_save,
                 )
                 self.step += 1
                 self.trouble.look_at(report, step=self.step, items=items, logs=logs)

@@ -6,7 +6,7 @@ part    a batch is worked through in ``accumulate`` parts; of each, every proces
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,14 +89,19 @@ class Stepper:
             self._task.training_mode()
 
     def step(
-        self, batches: Iterator[LoadedBatch], rate_factor: float, *, stop: bool, save: bool
+        self,
+        batches: Iterator[LoadedBatch],
+        rate_factor: float,
+        *,
+        stop: Callable[[], bool],
+        save: Callable[[], bool],
     ) -> StepReport:
         """Take the parts of the next batch and do one step.
 
         Args:
             batches: of this process.
             rate_factor: what the full rates are multiplied by.
-            stop, save: what this process wants; the report says what any process wants.
+            stop, save: say what this process wants; the report says what any process wants.
 
         Raises:
             TrainingError: the loss has no "total", or other names than before.
@@ -107,7 +112,7 @@ class Stepper:
         losses = torch.stack([_row(names, found) for _, found in parts]).mean(0)
         faults = sum(len(batch.faults) for batch, _ in parts)
         bad = (~losses[names.index("total")].isfinite()).float()
-        told = summed(torch.cat([losses, bad[None], losses.new_tensor([stop, save, faults])]))
+        told = summed(torch.cat([losses, bad[None], losses.new_tensor([stop(), save(), faults])]))
         *sums, all_bad, stops, saves, all_faults = told.tolist()  # the one wait for the device
         with self._watch.phase("optimiser"):
             norm = math.nan if all_bad else self._apply()

@@ -1,0 +1,260 @@
+"""The course of a run: resuming, stopping, averaging, what is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from maskcast.core.errors import RunConflictError, TrainingError, UsageError
+from maskcast.core.training import OptimiserConfig, Recipe, ScheduleConfig
+from maskcast.io.weights import read_weights, write_weights
+from maskcast.training.loop import train
+from training.toy_task import (
+    TOY,
+    Crash,
+    ToyConfig,
+    ToyTask,
+    crashing,
+    losses_of,
+    train_losses,
+    with_loop,
+)
+
+
+def toy_train(folder: Path, config: ToyConfig = TOY.config, recipe=TOY, **options):
+    return train("toy", recipe, folder, config=config, device="cpu", **options)
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    one, two = (read_weights(folder / "weights.safetensors").tensors for folder in (first, second))
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(replace(TOY.config, dropout=0.5), id="dropout"),
+        pytest.param(
+            with_loop(accumulate=2, average_decay=0.9, schedule=ScheduleConfig(kind="cosine")),
+            id="parts-average-cosine",
+        ),
+        pytest.param(with_loop(replace(TOY.config, dropout=0.5), workers=2), id="workers"),
+        pytest.param(with_loop(iterations=None, batch_size=6), id="whole-data-set"),
+        pytest.param(with_loop(precision="fp16", log_every=3), id="fp16-window"),
+        pytest.param(with_loop(optimiser=OptimiserConfig(kind="radam")), id="radam"),
+    ],
+)
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(config: ToyConfig, tmp_path: Path):
+    config = with_loop(config, checkpoint_every=100, checkpoint_minutes=0.0)  # after every step
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    toy_train(unbroken, config)
+    with pytest.raises(Crash):
+        toy_train(broken, config, crashing(5 * config.loop.accumulate))
+    toy_train(broken, config)
+    assert losses_of(broken) == losses_of(unbroken)
+    assert same_weights(broken, unbroken)
+
+
+def test_steps_lost_after_the_last_checkpoint_are_done_again(tmp_path: Path):
+    config = replace(TOY.config, dropout=0.5)  # checkpoints after each epoch of 4 steps
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    toy_train(unbroken, config)
+    with pytest.raises(Crash):
+        toy_train(broken, config, crashing(7))
+    assert len(train_losses(broken)) == 7
+    toy_train(broken, config)
+    assert losses_of(broken) == losses_of(unbroken)
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, caplog):
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    toy_train(unbroken)
+    with pytest.raises(Crash):
+        toy_train(broken, TOY.config, crashing(10))
+    newest = broken / "checkpoints" / "step-000000008.pt"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    toy_train(broken)
+    assert "step-000000008.pt is damaged" in caplog.text
+    assert losses_of(broken) == losses_of(unbroken)
+
+
+def test_parts_add_up_to_the_batch(tmp_path: Path):
+    toy_train(tmp_path / "whole")
+    toy_train(tmp_path / "parts", with_loop(accumulate=4))
+    whole, parts = (train_losses(tmp_path / name) for name in ("whole", "parts"))
+    torch.testing.assert_close(torch.tensor(parts), torch.tensor(whole))
+
+
+def test_the_number_of_workers_changes_nothing(tmp_path: Path):
+    for workers in (0, 2):
+        toy_train(tmp_path / str(workers), with_loop(workers=workers))
+    assert losses_of(tmp_path / "0") == losses_of(tmp_path / "2")
+
+
+def test_the_loss_falls_and_the_best_is_kept(tmp_path: Path):
+    config = with_loop(epochs=12, optimiser=OptimiserConfig(rate=0.1), keep_last=3)
+    outcome = toy_train(tmp_path, config)
+    losses = train_losses(tmp_path)
+    assert sum(losses[:8]) > 2 * sum(losses[-8:])
+    scores = [line["score"] for line in losses_of(tmp_path) if line["kind"] == "validation"]
+    assert outcome.best == max(scores)
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["best.pt", *(f"step-{step:09d}.pt" for step in (40, 44, 48))]
+    best_step = 4 * (1 + scores.index(max(scores)))
+    best = torch.load(tmp_path / "checkpoints" / "best.pt", weights_only=True)
+    assert best["step"] == best_step
+    card = read_weights(tmp_path / "best.safetensors").card
+    assert card["training"]["step"] == best_step and card["note"] == "toy"
+
+
+def test_the_lowest_value_can_be_the_best(tmp_path: Path):
+    config = with_loop(best_is="lowest", best_metric="score")
+    outcome = toy_train(tmp_path, config)
+    scores = [line["score"] for line in losses_of(tmp_path) if line["kind"] == "validation"]
+    assert outcome.best == min(scores) < max(scores)
+
+
+def test_an_unknown_metric_is_refused(tmp_path: Path):
+    with pytest.raises(UsageError, match="gives score, not best_metric=iou"):
+        toy_train(tmp_path, with_loop(best_metric="iou"))
+
+
+def test_a_finished_run_is_left_as_it_is(tmp_path: Path):
+    toy_train(tmp_path)
+    before = losses_of(tmp_path)
+    outcome = toy_train(tmp_path)
+    assert outcome.reason == "finished" and outcome.step == 12
+    assert losses_of(tmp_path) == before
+
+
+def test_another_run_in_the_folder_is_refused(tmp_path: Path):
+    toy_train(tmp_path)
+    other = with_loop(replace(TOY.config, width=7), epochs=4, workers=1)
+    with pytest.raises(RunConflictError, match=r"loop.epochs was 3, now 4; width was 4, now 7"):
+        toy_train(tmp_path, other)
+
+
+class AsksToStop(ToyTask):
+    """Gets Ctrl-C in its sixth step."""
+
+    def loss(self, batch):
+        self.validations += 1
+        if self.validations == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().loss(batch)
+
+
+def test_ctrl_c_saves_and_the_run_goes_on_later(tmp_path: Path):
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    toy_train(unbroken)
+    outcome = toy_train(broken, TOY.config, Recipe(TOY.title, TOY.config, AsksToStop))
+    assert (outcome.reason, outcome.step) == ("interrupted", 6)
+    assert outcome.checkpoint == broken / "checkpoints" / "step-000000006.pt"
+    assert outcome.weights.is_file()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    toy_train(broken)
+    assert losses_of(broken) == losses_of(unbroken)
+
+
+def test_time_is_up_after_a_whole_step_with_everything_saved(tmp_path: Path):
+    outcome = toy_train(tmp_path, max_minutes=0.0)
+    assert (outcome.reason, outcome.step, outcome.total_steps) == ("time", 1, 12)
+    assert outcome.checkpoint is not None and outcome.checkpoint.is_file()
+    assert outcome.weights.is_file()
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert (card["status"], card["step"], card["recipe"]) == ("time", 1, "toy")
+
+
+def test_the_average_of_the_weights_is_exported(tmp_path: Path):
+    """Recomputed from the checkpoints of every step, in double precision."""
+    config = with_loop(average_decay=0.6, checkpoint_minutes=0.0, keep_last=100)
+    toy_train(tmp_path, config)
+    steps = [
+        torch.load(path, weights_only=True)["module"]["0.weight"].double()
+        for path in sorted((tmp_path / "checkpoints").glob("step-*.pt"))
+    ]
+    average = first_weights(config, tmp_path / "other").double()
+    for update, weight in enumerate(steps):
+        decay = min(0.6, (1 + update) / (10 + update))
+        average = decay * average + (1 - decay) * weight
+    exported = read_weights(tmp_path / "weights.safetensors").tensors["0.weight"]
+    torch.testing.assert_close(exported.double(), average, rtol=0, atol=2e-3)  # half precision
+    assert not torch.allclose(exported.double(), steps[-1], rtol=0, atol=4e-3)
+
+
+def first_weights(config: ToyConfig, folder: Path) -> torch.Tensor:
+    """Return the weights before the first step."""
+    seen: list[torch.Tensor] = []
+
+    class Looks(ToyTask):
+        def loss(self, batch):
+            seen.append(self.module[0].weight.detach().clone())
+            raise Crash
+
+    with pytest.raises(Crash):
+        toy_train(folder, config, Recipe("", config, Looks))
+    return seen[0]
+
+
+def test_start_from_takes_weights_but_a_fresh_schedule(tmp_path: Path):
+    toy_train(tmp_path / "first")
+    weights = tmp_path / "first" / "weights.safetensors"
+    seen: list[torch.Tensor] = []
+
+    class Looks(ToyTask):
+        def loss(self, batch):
+            seen.append(self.module[0].weight.detach().clone())
+            return super().loss(batch)
+
+    recipe = Recipe(TOY.title, TOY.config, Looks)
+    outcome = toy_train(tmp_path / "second", TOY.config, recipe, weights=str(weights))
+    expected = read_weights(weights).tensors["0.weight"]
+    assert expected.dtype == torch.float16
+    torch.testing.assert_close(seen[0], expected.float(), rtol=0, atol=0)
+    assert outcome.step == 12
+    again = toy_train(tmp_path / "second", weights=str(weights))  # resumes, does not start over
+    assert again.step == 12
+    with pytest.raises(RunConflictError, match="started from other weights"):
+        toy_train(tmp_path / "second", weights=str(tmp_path / "second" / "weights.safetensors"))
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path):
+    path = tmp_path / "other.safetensors"
+    write_weights(path, method="toy", config={}, tensors={"9.weight": torch.ones(1)}, card={})
+    with pytest.raises(Exception, match=r"no place in this network, the first one being 9\.weight"):
+        toy_train(tmp_path / "run", weights=str(path))
+
+
+def test_pictures_of_a_validation_are_kept(tmp_path: Path):
+    class Shows(ToyTask):
+        def pictures(self):
+            return {"grey": torch.full((3, 4, 5), 128, dtype=torch.uint8)}
+
+    toy_train(tmp_path, with_loop(epochs=1), Recipe(TOY.title, TOY.config, Shows))
+    assert (tmp_path / "pictures" / "step-000000004" / "grey.png").is_file()
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_the_card_says_what_ran_on_what(tmp_path: Path):
+    class Knows(ToyTask):
+        def data_fingerprint(self) -> str:
+            return "abc"
+
+    toy_train(tmp_path, with_loop(epochs=1), Recipe(TOY.title, TOY.config, Knows))
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card["data_fingerprint"] == "abc"
+    assert card["packages"]["torch"] == torch.__version__.split("+")[0]
+    assert card["processes"] == 1 and card["device"].startswith("cpu")
+    assert card["status"] == "finished"
+
+
+def test_a_data_set_smaller_than_a_batch_is_refused(tmp_path: Path):
+    config = with_loop(replace(TOY.config, items=3), iterations=None)
+    with pytest.raises(TrainingError, match="3 items, fewer than one batch of 4"):
+        toy_train(tmp_path, config)
