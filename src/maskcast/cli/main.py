@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
 import os
 import sys
@@ -91,12 +92,28 @@ def _run(name: str, arguments: list[str]) -> None:
     if command.parses_itself:
         target(arguments)
         return
+    functions = target.values() if isinstance(target, dict) else [target]
+    for function in functions:
+        function.__doc__ = unwrapped(function.__doc__ or "")
     prog = f"maskcast {name}"
-    config = (tyro.conf.FlagCreatePairsOff,)
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.PositionalMetavarFromFieldName)
     if isinstance(target, dict):
         tyro.extras.subcommand_cli_from_dict(target, prog=prog, args=arguments, config=config)
     else:
         tyro.cli(target, prog=prog, args=arguments, config=config)
+
+
+def unwrapped(docstring: str) -> str:
+    """Join the lines of each paragraph and argument, so that help fits a terminal of any width."""
+    lines: list[str] = []
+    for line in inspect.cleandoc(docstring).splitlines():
+        before = lines[-1] if lines else ""
+        indent = len(line) - len(line.lstrip())
+        if line.strip() and before.strip() and indent in (0, 8) and not before.endswith("Args:"):
+            lines[-1] = f"{before} {line.strip()}"
+        else:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def _guarded(work: Callable[[], None]) -> int:

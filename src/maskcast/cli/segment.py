@@ -22,9 +22,12 @@ from maskcast.io.weights import find_weights, sha256_of
 from maskcast.methods.box_start import BOX_WEIGHTS, BoxStart
 from maskcast.methods.catalogue import build, choose_weights
 from maskcast.runs.card import RunCard, RunRequest
+from maskcast.runs.exports import Exports, export
 from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
 from maskcast.runs.folder import open_run
 from maskcast.runs.segmentation import SavePolicy, segment_into
+
+NO_EXPORTS = Exports()
 
 
 def segment(
@@ -42,6 +45,7 @@ def segment(
     on_bad_frame: Literal["stop", "hold"] = "stop",
     mask_threshold: int | None = None,
     probabilities: bool = False,
+    exports: Annotated[Exports, tyro.conf.arg(name=""), UseAppendAction] = NO_EXPORTS,
     overwrite: bool = False,
     device: DeviceName = "auto",
     dtype: DtypeName = "float32",
@@ -75,6 +79,7 @@ def segment(
         on_bad_frame: stop at a frame that cannot be read, or hold the one before it in its place.
         mask_threshold: take grey masks apart at this value (1 to 255) into one object.
         probabilities: write soft masks too, one 16-bit PNG per object and frame.
+        exports: what else is made, from the finished masks.
         overwrite: delete what an earlier run left in the output folder.
         device: where to compute; auto takes an accelerator if there is one.
         dtype: of the network's computation.
@@ -128,7 +133,12 @@ def segment(
             probabilities=probabilities,
             on_step=lambda step: progress("frames", step.frame_index + 1, frames.count),
         )
+        made = export(
+            run, frames, exports, on_frame=lambda i: progress("exports", i + 1, frames.count)
+        )
     print(_summary(output, card))
+    for path in made:
+        print(path)
 
 
 def _box_start(segmenter: VideoSegmenter[Any], prompts: Mapping[int, Prompts]) -> str | None:

@@ -5,6 +5,7 @@
     probs/<id>/<frame>.png   soft masks, 16 bits, on request
     frames.jsonl          per finished frame: area and mean confidence of every object
     .states/<frame>.safetensors   the state after that frame
+    exports/              what was made from the finished masks
 
 Every file is whole or absent. A state is written after the masks of all frames up to it, so a
 process that is killed at any moment leaves a folder to continue from.
@@ -45,6 +46,7 @@ State = TypeVar("State")
 STATES = ".states"
 FRAME_LOG = "frames.jsonl"
 PROBABILITIES = "probs"
+EXPORTS = "exports"
 
 logger = logging.getLogger(__name__)
 
@@ -169,6 +171,7 @@ class RunFolder:
                 self._state_path(saved).unlink(missing_ok=True)
         frames = self.card.frames
         self.update(request=request, status="interrupted", frames=min(frames, frame_index))
+        shutil.rmtree(self.path / EXPORTS, ignore_errors=True)
         for outdated in range(frame_index, frames):
             self.mask_path(outdated).unlink(missing_ok=True)
 
@@ -179,7 +182,8 @@ class RunFolder:
         (self.path / CARD).unlink(missing_ok=True)
         for name in painted:
             (self.path / name).unlink(missing_ok=True)
-        shutil.rmtree(self.path / PROBABILITIES, ignore_errors=True)
+        for made in (PROBABILITIES, EXPORTS):
+            shutil.rmtree(self.path / made, ignore_errors=True)
         (self.path / FRAME_LOG).unlink(missing_ok=True)
 
     def _painted(self) -> int:

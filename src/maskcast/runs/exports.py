@@ -1,0 +1,251 @@
+"""What is made from finished masks: videos, cut-outs, run-length masks, tracks, a contact sheet.
+
+All of it goes to ``exports/`` in the run folder, in one pass over frames and masks. A file that is
+there is whole and is not made again, so a pass that was interrupted goes on with what is missing.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TextIO, TypeAlias
+
+import numpy as np
+from jaxtyping import Bool
+from PIL import Image
+
+from maskcast.core.errors import ConfigError
+from maskcast.core.overlap import read_ahead
+from maskcast.io.files import path_inside, replacing
+from maskcast.io.label_maps import LabelArray, read_label_map
+from maskcast.io.pictures import Picture, Timing
+from maskcast.io.rle import encode_mask
+from maskcast.io.video import FrameSource
+from maskcast.io.video_writer import SUFFIXES, VideoKind, open_video_writer
+from maskcast.runs.folder import EXPORTS, FoundObject, RunFolder
+from maskcast.viz.contact_sheet import choose_frames, draw_contact_sheet
+from maskcast.viz.overlay import cut_out, draw_overlay
+
+AddFrame: TypeAlias = Callable[[int, Picture, LabelArray], None]
+"""Takes the index of a frame, its picture, and its label map."""
+Maker: TypeAlias = Callable[[Path], AbstractContextManager[AddFrame]]
+
+COLUMNS = "frame,name,object_id,area,x,y,width,height,confidence,event"
+"""Of tracks.csv; an event is first, lost or returned."""
+LARGEST_TILE = 640
+"""Width in pixels of the pictures kept for the contact sheet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exports:
+    """Which files are made from the finished masks."""
+
+    overlay: bool = False
+    """Write exports/overlay.mp4: the objects painted over the video (H.264, its own times)."""
+    cutout: tuple[Literal["png", "prores", "vp9"], ...] = ()
+    """Cut the objects out with alpha: png (a sequence), prores (4444 mov), vp9 (webm)."""
+    rle: bool = False
+    """Write exports/masks.json: COCO run-length masks per object and frame."""
+    tracks: bool = False
+    """Write exports/tracks.csv: area, box, confidence of every object in every frame."""
+    contact_sheet: bool = False
+    """Write exports/contact_sheet.png: the video at a glance."""
+    rate: float = 24.0
+    """Frames per second of videos made from a folder of frames."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate <= 1000:
+            raise ConfigError(f"rate is 1 to 1000 frames per second, got {self.rate}")
+
+
+def export(
+    run: RunFolder,
+    frames: FrameSource,
+    wanted: Exports,
+    *,
+    on_frame: Callable[[int], None] | None = None,
+) -> list[Path]:
+    """Make what is wanted and not yet there; returns where all of it is.
+
+    Args:
+        run: a finished run over ``frames``.
+        frames: the video the masks belong to.
+        wanted: which files.
+        on_frame: told the index of every frame that is done.
+
+    Raises:
+        OutputError: a file cannot be written.
+        FrameError, DataError: a frame or a mask cannot be read any more.
+    """
+    makers = _makers(run, frames, wanted)
+    missing = {path: maker for path, maker in makers.items() if not _is_made(path, frames)}
+    if missing:
+        with ExitStack() as stack:
+            adders = [stack.enter_context(maker(path)) for path, maker in missing.items()]
+            for frame_index, (picture, _) in enumerate(read_ahead(frames.pictures())):
+                label_map = read_label_map(run.mask_path(frame_index))
+                for add in adders:
+                    add(frame_index, picture, label_map)
+                if on_frame:
+                    on_frame(frame_index)
+    return list(makers)
+
+
+def _makers(run: RunFolder, frames: FrameSource, wanted: Exports) -> dict[Path, Maker]:
+    folder = run.path / EXPORTS
+    timing = frames.timing or _steady(frames.count, wanted.rate)
+    makers: dict[Path, Maker] = {}
+    if wanted.overlay:
+        makers[folder / "overlay.mp4"] = partial(
+            _video, kind="overlay", draw=draw_overlay, size=frames.size, timing=timing
+        )
+    for form in wanted.cutout:
+        if form == "png":
+            makers[folder / "cutout"] = partial(_pictures, names=frames.names)
+        else:
+            makers[folder / f"cutout{SUFFIXES[form]}"] = partial(
+                _video, kind=form, draw=cut_out, size=frames.size, timing=timing
+            )
+    if wanted.rle:
+        objects = run.found_objects()
+        makers[folder / "masks.json"] = partial(_rle, video_id=frames.path.stem, objects=objects)
+    if wanted.tracks:
+        makers[folder / "tracks.csv"] = partial(
+            _tracks, names=frames.names, objects=run.found_objects()
+        )
+    if wanted.contact_sheet:
+        makers[folder / "contact_sheet.png"] = partial(_contact_sheet, names=frames.names)
+    return makers
+
+
+def _is_made(path: Path, frames: FrameSource) -> bool:
+    if path.suffix:
+        return path.is_file()
+    return all((path / f"{name}.png").is_file() for name in frames.names)
+
+
+def _steady(count: int, rate: float) -> Timing:
+    return Timing(1 / Fraction(rate).limit_denominator(1001), range(count))
+
+
+@contextmanager
+def _video(
+    path: Path,
+    *,
+    kind: VideoKind,
+    draw: Callable[[Picture, LabelArray], Any],
+    size: tuple[int, int],
+    timing: Timing,
+) -> Iterator[AddFrame]:
+    with open_video_writer(path, kind, size=size, timing=timing) as write:
+        yield lambda _, picture, label_map: write(draw(picture, label_map))
+
+
+@contextmanager
+def _pictures(path: Path, *, names: list[str]) -> Iterator[AddFrame]:
+    def add(frame_index: int, picture: Picture, label_map: LabelArray) -> None:
+        target = path_inside(path, names[frame_index], ".png")
+        if not target.is_file():
+            with replacing(target) as temporary:
+                Image.fromarray(cut_out(picture, label_map)).save(temporary, compress_level=4)
+
+    yield add
+
+
+@contextmanager
+def _text_file(path: Path) -> Iterator[TextIO]:
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        yield file
+
+
+@contextmanager
+def _rle(
+    path: Path, *, video_id: str, objects: dict[int, dict[int, FoundObject]]
+) -> Iterator[AddFrame]:
+    """A list of entries, one per line; ``score`` is the mean confidence inside the mask."""
+    with _text_file(path) as file:
+        separator = "[\n"
+
+        def add(frame_index: int, picture: Picture, label_map: LabelArray) -> None:
+            nonlocal separator
+            for object_id in _ids_in(label_map):
+                found = objects.get(frame_index, {}).get(object_id)
+                entry = {
+                    "video_id": video_id,
+                    "frame": frame_index,
+                    "object_id": object_id,
+                    "segmentation": encode_mask(label_map == object_id),
+                    "score": None if found is None else found.confidence,
+                }
+                file.write(separator + json.dumps(entry))
+                separator = ",\n"
+
+        yield add
+        file.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+@contextmanager
+def _tracks(
+    path: Path, *, names: list[str], objects: dict[int, dict[int, FoundObject]]
+) -> Iterator[AddFrame]:
+    """One row per object and frame from its first one on; without a pixel there is no box."""
+    with _text_file(path) as file:
+        file.write(COLUMNS + "\r\n")
+        writer = csv.writer(file)
+        visible: dict[int, bool] = {}
+
+        def add(frame_index: int, picture: Picture, label_map: LabelArray) -> None:
+            found = objects.get(frame_index, {})
+            present = set(_ids_in(label_map))
+            for object_id in sorted({*visible, *found, *present}):
+                box = _tight_box(label_map == object_id) if object_id in present else ("",) * 4
+                area = int((label_map == object_id).sum())
+                confidence = found[object_id].confidence if object_id in found else None
+                event = _event(visible.get(object_id), object_id in present)
+                visible[object_id] = object_id in present
+                shown = "" if confidence is None else confidence
+                row = [frame_index, names[frame_index], object_id, area, *box, shown, event]
+                writer.writerow(row)
+
+        yield add
+
+
+@contextmanager
+def _contact_sheet(path: Path, *, names: list[str]) -> Iterator[AddFrame]:
+    chosen = set(choose_frames(len(names)))
+    tiles: list[tuple[str, Picture]] = []
+
+    def add(frame_index: int, picture: Picture, label_map: LabelArray) -> None:
+        if frame_index in chosen:
+            tile = Image.fromarray(draw_overlay(picture, label_map))
+            tile.thumbnail((LARGEST_TILE, LARGEST_TILE * 4))
+            tiles.append((names[frame_index], np.asarray(tile)))
+
+    yield add
+    with replacing(path) as temporary:
+        Image.fromarray(draw_contact_sheet(tiles)).save(temporary)
+
+
+def _ids_in(label_map: LabelArray) -> list[int]:
+    return [int(object_id) for object_id in np.unique(label_map) if object_id]
+
+
+def _tight_box(mask: Bool[np.ndarray, "height width"]) -> tuple[int, int, int, int]:
+    """Return x, y, width, height of the pixels of a mask that has some."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    top, left = int(rows[0]), int(columns[0])
+    return left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1
+
+
+def _event(was_visible: bool | None, is_visible: bool) -> str:
+    if was_visible is None:
+        return "first"
+    if was_visible == is_visible:
+        return ""
+    return "returned" if is_visible else "lost"

@@ -1,0 +1,175 @@
+"""Everything made from finished masks holds what the masks hold."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from contract.coloured_video import SIZE, frames, true_mask
+from maskcast.core.errors import ConfigError
+from maskcast.core.types import ObjectMasks
+from maskcast.io.rle import decode_mask
+from maskcast.io.video import FrameSource, open_frames
+from maskcast.runs.card import RunRequest
+from maskcast.runs.exports import COLUMNS, Exports, export
+from maskcast.runs.folder import RunFolder, open_run
+
+COUNT = 6
+GONE = (2, 3)
+"""Frames without object 2."""
+EVERYTHING = Exports(
+    overlay=True, cutout=("png", "prores", "vp9"), rle=True, tracks=True, contact_sheet=True
+)
+
+
+@pytest.fixture
+def source(tmp_path) -> FrameSource:
+    (tmp_path / "ride").mkdir()
+    for frame_index, frame in enumerate(frames(COUNT)):
+        pixels = (frame.permute(1, 2, 0) * 255).round().byte().numpy()
+        Image.fromarray(pixels).save(tmp_path / "ride" / f"{frame_index:05d}.png")
+    return open_frames(tmp_path / "ride")
+
+
+@pytest.fixture
+def run(tmp_path, source) -> RunFolder:
+    request = RunRequest(
+        method="none", weights="none", weights_sha256="", input="ride", input_sha256=""
+    )
+    folder = open_run(tmp_path / "run", request, frame_name=source.names.__getitem__)
+    for frame_index in range(COUNT):
+        probs = torch.zeros(2, *SIZE)
+        probs[0, true_mask(1, frame_index)] = 0.75
+        if frame_index not in GONE:
+            probs[1, true_mask(2, frame_index)] = 1.0
+        folder.write_frame(frame_index, ObjectMasks((1, 2), probs))
+    folder.update(status="finished", frames=COUNT)
+    return folder
+
+
+def test_everything_is_made_in_one_pass(run, source):
+    made = export(run, source, EVERYTHING)
+    assert sorted(path.name for path in made) == sorted(
+        [
+            "overlay.mp4",
+            "cutout",
+            "cutout.mov",
+            "cutout.webm",
+            "masks.json",
+            "tracks.csv",
+            "contact_sheet.png",
+        ]
+    )
+    assert all(path.exists() for path in made)
+    assert not list((run.path / "exports").glob(".*"))
+
+
+def test_the_overlay_has_every_frame_with_the_objects_in_their_colours(run, source):
+    (path,) = export(run, source, Exports(overlay=True, rate=12.5))
+    video = open_frames(path)
+    assert (video.count, video.size) == (COUNT, SIZE)
+    assert float(video.timing.seconds(5)) == pytest.approx(0.4)
+    plain, painted = source.picture(3).astype(int), video.picture(3).astype(int)
+    inside = true_mask(1, 3).numpy()
+    changed = np.abs(plain - painted).mean(axis=2)
+    assert changed[inside].mean() > 20
+    assert changed[20:, :].mean() < 10  # below the objects
+
+
+def test_cut_outs_show_the_objects_only(run, source):
+    (folder,) = export(run, source, Exports(cutout=("png",)))
+    picture = np.asarray(Image.open(folder / "00003.png"))
+    inside = true_mask(1, 3).numpy()
+    assert (picture[..., 3] == np.where(inside, 255, 0)).all()
+    assert (picture[inside][:, :3] == source.picture(3)[inside]).all()
+
+
+def test_run_length_masks_are_the_masks(run, source):
+    (path,) = export(run, source, Exports(rle=True))
+    entries = json.loads(path.read_text())
+    assert len(entries) == COUNT + COUNT - len(GONE)
+    entry = next(e for e in entries if (e["frame"], e["object_id"]) == (4, 2))
+    assert entry["video_id"] == "ride"
+    assert entry["score"] == 1.0
+    assert decode_mask(entry["segmentation"]).tolist() == true_mask(2, 4).tolist()
+
+
+def test_without_objects_the_list_is_empty(run, source):
+    for frame_index in range(COUNT):
+        run.write_frame(frame_index, ObjectMasks((), torch.zeros(0, *SIZE)))
+    (path,) = export(run, source, Exports(rle=True))
+    assert json.loads(path.read_text()) == []
+
+
+def test_tracks_tell_when_an_object_is_lost_and_returns(run, source):
+    (path,) = export(run, source, Exports(tracks=True))
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert ",".join(rows[0]) == COLUMNS
+    of_2 = [row for row in rows if row["object_id"] == "2"]
+    assert [row["event"] for row in of_2] == ["first", "", "lost", "", "returned", ""]
+    assert [row["area"] for row in of_2] == ["49", "49", "0", "0", "49", "49"]
+    assert (of_2[2]["x"], of_2[2]["confidence"]) == ("", "")
+    of_1 = next(row for row in rows if (row["object_id"], row["frame"]) == ("1", "3"))
+    # frame 3: column 2 + 3, row 1, side 7
+    assert [of_1[name] for name in ("x", "y", "width", "height")] == ["5", "1", "7", "7"]
+    assert of_1["confidence"] == "0.75"
+
+
+def test_an_interrupted_pass_leaves_nothing_half_made_and_goes_on(run, source):
+    def interrupt(frame_index: int) -> None:
+        if frame_index == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(run, source, EVERYTHING, on_frame=interrupt)
+    folder = run.path / "exports"
+    assert sorted(path.name for path in folder.rglob("*")) == [
+        "00000.png",
+        "00001.png",
+        "00002.png",
+        "cutout",
+    ]
+    first = (folder / "cutout" / "00000.png").stat().st_ino
+    export(run, source, EVERYTHING)
+    assert (folder / "cutout" / "00000.png").stat().st_ino == first
+    assert open_frames(folder / "overlay.mp4").count == COUNT
+
+
+def test_what_is_there_is_not_made_again(run, source, monkeypatch):
+    export(run, source, Exports(tracks=True))
+    monkeypatch.setattr(FrameSource, "pictures", None)
+    export(run, source, Exports(tracks=True))
+
+
+def test_new_prompts_outdate_every_export(run, source, tmp_path: Path):
+    export(run, source, Exports(tracks=True))
+    request = run.card.request
+    more = RunRequest(
+        method="none",
+        weights="none",
+        weights_sha256="",
+        input="ride",
+        input_sha256="",
+        prompts={**request.prompts, "3:1": "mask abc"},
+    )
+    again = open_run(run.path, more, frame_name=source.names.__getitem__)
+    assert not (run.path / "exports").exists()
+    assert again.card.frames == 3
+    assert sorted(path.name for path in run.path.glob("*.png")) == [
+        "00000.png",
+        "00001.png",
+        "00002.png",
+    ]
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), 1e9])
+def test_nonsense_rates_are_refused(rate):
+    with pytest.raises(ConfigError, match="frames per second"):
+        Exports(rate=rate)
