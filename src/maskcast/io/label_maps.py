@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Int, Int32
+from jaxtyping import Int32, Integer
 from PIL import Image
 
 from maskcast.core.errors import DataError, MissingFileError
@@ -88,7 +88,7 @@ def _ids(picture: Image.Image, name: str) -> LabelArray:
 
 
 def write_label_map(
-    path: Path, label_map: Int[np.ndarray, "height width"], *, sync: bool = False
+    path: Path, label_map: Integer[np.ndarray, "height width"], *, sync: bool = False
 ) -> None:
     """Write ids as indexed PNG (DAVIS colours), or as 16-bit grey where an id exceeds 255.
 
@@ -99,7 +99,7 @@ def write_label_map(
     write_bytes(path, encode_label_map(label_map), sync=sync)
 
 
-def encode_label_map(label_map: Int[np.ndarray, "height width"]) -> bytes:
+def encode_label_map(label_map: Integer[np.ndarray, "height width"]) -> bytes:
     """Return the PNG file that ``write_label_map`` writes."""
     smallest, largest = int(label_map.min(initial=0)), int(label_map.max(initial=0))
     if smallest < 0 or largest > LARGEST_ID:
@@ -116,10 +116,11 @@ def encode_label_map(label_map: Int[np.ndarray, "height width"]) -> bytes:
 
 
 def resize_label_map(
-    label_map: Int[np.ndarray, "height width"], size: tuple[int, int]
-) -> LabelArray:
+    label_map: Integer[np.ndarray, "height width"], size: tuple[int, int]
+) -> Int32[np.ndarray, "new_height new_width"]:
     """Resize to ``size`` (height, width) by the nearest pixel centre; ids are never mixed."""
     height, width = size
     rows = (np.arange(height) + 0.5) * label_map.shape[0] / height
     columns = (np.arange(width) + 0.5) * label_map.shape[1] / width
-    return label_map[np.ix_(rows.astype(np.intp), columns.astype(np.intp))].astype(np.int32)
+    resized = label_map[np.ix_(rows.astype(np.intp), columns.astype(np.intp))]
+    return np.asarray(resized, dtype=np.int32)

@@ -128,15 +128,16 @@ def open_frames(
         raise MissingFileError(f"there is no video {path}")
     reader = _open_reader(path)
     first = 0 if start is None else _place(start, reader, "start")
-    last = reader.count if end is None else min(_place(end, reader, "end"), reader.count)
+    last = reader.count if end is None else _place(end, reader, "end")
     if first >= reader.count:
         raise UsageError(
             f"--start {start} lies behind the last frame, {reader.count - 1}, of {path}"
         )
     if first >= last:
         raise UsageError(f"no frames lie between --start {start} and --end {end}")
-    if last == reader.count and reader.cut_short:
+    if reader.cut_short and (end is None or last > reader.count):
         _report_cut(path, reader, on_bad_frame)
+    last = min(last, reader.count)
     return FrameSource(reader, path, first=first, last=last, on_bad_frame=on_bad_frame)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left, bisect_right
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,6 +27,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
+from jaxtyping import UInt8
 
 from maskcast.core.errors import FrameError, VideoError
 from maskcast.io.label_maps import LARGEST_PICTURE
@@ -43,8 +44,8 @@ CONTAINERS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,gif,ivf,m4v,h264
 """Other demuxers are off: playlists could make FFmpeg open files and addresses of their choice."""
 _OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
 _UNSPECIFIED = 2
-_CUT_TOLERANCE = Fraction(1, 2)
-"""Seconds by which the last frame may end before the duration that the file declares."""
+_CUT_TOLERANCE = Fraction(1, 10)
+"""Seconds by which the last frame may always end before the duration that the file declares."""
 
 
 @dataclass(frozen=True)
@@ -234,8 +235,8 @@ def _why_not_opened(path: Path) -> str:
     head = path.open("rb").read(12)
     if not head:
         return f"{path} is empty"
-    if head[4:8] == b"ftyp":
-        return f"{path} is cut off: it has the beginning of an mp4 but no index of its frames"
+    if head[4:8] == b"ftyp" or head[8:12] == b"AVI " or head[:4] == b"\x1a\x45\xdf\xa3":
+        return f"{path} is cut off or damaged: it begins like a video, but its header is not whole"
     return f"{path} is not a video that can be read (mp4, mov, mkv, webm or avi)"
 
 
@@ -252,6 +253,8 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
 def _frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
     """Decode in presentation order; packets that cannot be decoded are left out."""
     for packet in _packets(container, stream):
+        if packet.is_corrupt:
+            continue
         try:
             yield from packet.decode()
         except av.error.InvalidDataError as error:
@@ -268,30 +271,42 @@ def _read_index(path: Path) -> _Index:
         shown: list[int] = []
         keys: list[int] = []
         untimed = False
-        packets = 0
-        last: Packet[VideoStream] | None = None
+        end = decoded_until = 0
+        partial_packet = False  # the last one of a file that was cut
         for packet in _packets(container, stream):
-            packets += 1
-            last = packet
+            if packet.is_corrupt:
+                partial_packet = True
+                continue
             if packet.pts is None:
                 untimed = True
             elif packet.is_keyframe:
                 keys.append(packet.pts)
-            whole = not packet.is_corrupt  # the last packet of a file that was cut
-            if packet.pts is not None and keys and whole and not _is_hidden(packet, stream):
+            if packet.pts is not None and keys and not _is_hidden(packet, stream):
                 shown.append(packet.pts)
+                end = max(end, packet.pts + (packet.duration or 0))
+                decoded_until = packet.pts if packet.dts is None else packet.dts
         declared = _declared_end(container, stream)
-        partial_packet = last is not None and last.is_corrupt
-    if packets == 0:
-        raise VideoError(f"{path} holds no frames")
     if untimed or len(set(shown)) != len(shown):
         return _index_by_decoding(path)
-    ticks = sorted(tick for tick in shown if tick >= min(keys))
+    ticks = sorted(tick for tick in shown if tick >= keys[0])
     if not ticks:
-        raise VideoError(f"{path} holds no frames that can be shown")
-    end = (ticks[-1] + (last.duration or 0 if last is not None else 0)) * time_base
-    cut_short = partial_packet or (declared is not None and end + _CUT_TOLERANCE < declared)
+        why = "is cut off before its first frame" if partial_packet else "holds no frames"
+        raise VideoError(f"{path} {why}")
+    cut_short = partial_packet or _ends_early(ticks, end, time_base, declared)
+    if cut_short:  # frames shown after the last decoded one may lack others between them
+        ticks = [tick for tick in ticks if tick <= decoded_until] or ticks[:1]
     return _Index(Timing(time_base, tuple(ticks)), tuple(sorted(keys)), True, cut_short)
+
+
+def _ends_early(
+    ticks: Sequence[int], end: int, time_base: Fraction, declared: Fraction | None
+) -> bool:
+    """Whether the frames end well before the file says that they do."""
+    if declared is None:
+        return False
+    longest_step = max((after - before for before, after in pairwise(ticks)), default=0)
+    tolerance = max(2 * longest_step * time_base, _CUT_TOLERANCE)
+    return end * time_base + tolerance < declared
 
 
 def _is_hidden(packet: Packet[VideoStream], stream: VideoStream) -> bool:
@@ -332,7 +347,7 @@ def _upright_rgb(frame: VideoFrame) -> Picture:
     return picture if side_data is None else _turn(picture, bytes(cast(SideData, side_data)))
 
 
-def _turn(picture: Picture, matrix: bytes) -> Picture:
+def _turn(picture: Picture, matrix: bytes) -> UInt8[np.ndarray, "shown_height shown_width 3"]:
     """Apply a display matrix: (x, y) is shown at (a·x + c·y, b·x + d·y), up to a shift."""
     a, b, _, c, d, _, _, _, _ = struct.unpack("<9i", matrix[:36])
     if abs(b) > abs(a):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Integer, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from maskcast.core.palette import colour_of
@@ -22,7 +22,7 @@ SMALLEST_LABELLED = 0.0004
 
 def draw_overlay(
     picture: UInt8[np.ndarray, "height width 3"],
-    label_map: Int[np.ndarray, "height width"],
+    label_map: Integer[np.ndarray, "height width"],
     *,
     tint: float = TINT,
     contours: bool = True,
@@ -53,7 +53,7 @@ def draw_overlay(
 
 
 def cut_out(
-    picture: UInt8[np.ndarray, "height width 3"], label_map: Int[np.ndarray, "height width"]
+    picture: UInt8[np.ndarray, "height width 3"], label_map: Integer[np.ndarray, "height width"]
 ) -> UInt8[np.ndarray, "height width 4"]:
     """Return RGBA in which only the objects can be seen; the rest is transparent black."""
     inside = label_map != 0
@@ -62,7 +62,7 @@ def cut_out(
 
 
 def contour_of(
-    label_map: Int[np.ndarray, "height width"], thickness: int = 1
+    label_map: Integer[np.ndarray, "height width"], thickness: int = 1
 ) -> Bool[np.ndarray, "height width"]:
     """Return the pixels of objects which lie within ``thickness`` of another label."""
     edge: np.ndarray = np.zeros(label_map.shape, dtype=bool)
@@ -79,7 +79,7 @@ def contour_of(
 
 def _draw_contours(
     painted: UInt8[np.ndarray, "height width 3"],
-    label_map: Int[np.ndarray, "height width"],
+    label_map: Integer[np.ndarray, "height width"],
     colours: UInt8[np.ndarray, "height width 3"],
 ) -> None:
     thickness = max(1, round(min(label_map.shape) / 360))
@@ -96,7 +96,7 @@ def _bright(object_id: int) -> tuple[int, ...]:
 
 def _write_ids(
     painted: UInt8[np.ndarray, "height width 3"],
-    label_map: Int[np.ndarray, "height width"],
+    label_map: Integer[np.ndarray, "height width"],
     found: Sequence[int],
 ) -> None:
     font_size = max(11, round(min(label_map.shape) / 18))

@@ -1,0 +1,110 @@
+"""Files are whole or absent; names stay in their folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maskcast.core.errors import DataError, OutputError
+from maskcast.io.files import path_inside, replacing, write_bytes, write_text
+
+
+def test_a_file_is_written_with_its_folder(tmp_path):
+    write_text(tmp_path / "a" / "b.txt", "grün")
+    assert (tmp_path / "a" / "b.txt").read_text("utf-8") == "grün"
+    write_bytes(tmp_path / "a" / "b.txt", b"new", sync=True)
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["b.txt"]
+
+
+def test_an_interruption_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+
+    def write_half() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EACCES, "not writable"),
+        (errno.EROFS, "read-only"),
+    ],
+)
+def test_what_the_disk_says_is_passed_on(tmp_path, monkeypatch, number, message):
+    def fail(_self: Path, _content: bytes) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OutputError, match=f"cannot write .*a.txt: .*{message}"):
+        write_bytes(tmp_path / "a.txt", b"x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_place_of_a_folder(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(OutputError, match="is a file, not a folder"):
+        write_text(tmp_path / "taken" / "a.txt", "x")
+
+
+def test_other_faults_are_not_dressed_up(tmp_path):
+    def fail() -> None:
+        with replacing(tmp_path / "a.txt"):
+            raise FileNotFoundError(errno.ENOENT, "something else is missing")
+
+    with pytest.raises(FileNotFoundError, match="something else"):
+        fail()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "is empty or starts with a dot"),
+        ("..", "starts with a dot"),
+        (".hidden", "starts with a dot"),
+        ("../../etc/passwd", "starts with a dot"),
+        ("a/../../b", "leads out of its folder"),
+        ("/etc/passwd", "leads out of its folder"),
+        ("C:\\windows", "leads out of its folder"),
+        ("a\nb", "line break"),
+        ("a\0b", "control character"),
+        ("x" * 300, "304 bytes long"),
+        ("ü" * 140, "284 bytes long"),
+    ],
+)
+def test_names_that_lead_elsewhere_are_refused(tmp_path, name, message):
+    with pytest.raises(DataError, match=message) as caught:
+        path_inside(tmp_path, name, ".png")
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize("name", ["00000", "a..b", "кадр 7", "猫", "naïve café", "x" * 251])
+def test_ordinary_names_are_taken_as_they_are(tmp_path, name):
+    path = path_inside(tmp_path, name, ".png")
+    path.write_text("")
+    assert [found.name for found in tmp_path.iterdir()] == [name + ".png"]
+
+
+@settings(max_examples=50)
+@given(name=st.text(max_size=20))
+def test_no_name_leaves_the_folder(name):
+    folder = Path("/srv/out")
+    try:
+        path = path_inside(folder, name, ".png")
+    except DataError:
+        return
+    assert path.resolve().parent == folder
+    assert path.name == name + ".png"

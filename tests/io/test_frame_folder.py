@@ -1,0 +1,147 @@
+"""Folders of pictures: their order, their faults, and what is done about a damaged frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fixtures.video_files import number_of, numbered_picture
+from maskcast.core.errors import FrameError, MissingFileError, UsageError, VideoError
+from maskcast.io.video import describe_video, open_frames
+
+
+def write_frames(folder: Path, names: list[str], size: tuple[int, int] = (48, 64)) -> Path:
+    folder.mkdir(exist_ok=True)
+    for number, name in enumerate(names):
+        Image.fromarray(numbered_picture(number, size)).save(folder / name, quality=100)
+    return folder
+
+
+def numbers(folder: Path, **options) -> list[int]:
+    return [number_of(picture) for picture in open_frames(folder, **options).pictures()]
+
+
+def test_frames_come_in_name_order_with_gaps_and_endings_of_any_case(tmp_path):
+    folder = write_frames(tmp_path / "f", ["00001.jpg", "00005.JPG", "00006.png", "00100.JPEG"])
+    (folder / "notes.txt").write_text("not a frame")
+    (folder / "._00002.jpg").write_bytes(b"left by another system")
+    source = open_frames(folder)
+    assert source.names == ["00001", "00005", "00006", "00100"]
+    assert (source.size, source.count, source.timing) == ((48, 64), 4, None)
+    assert numbers(folder) == [0, 1, 2, 3]
+    backward = [
+        number_of(frame.permute(1, 2, 0).numpy() * 255) for frame in source.frames_backward()
+    ]
+    assert backward == [3, 2, 1, 0]
+
+
+def test_frames_are_rgb_from_0_to_1(tmp_path):
+    picture = np.array([[[255, 0, 51], [0, 102, 0]]], dtype=np.uint8)
+    (tmp_path / "f").mkdir()
+    Image.fromarray(picture).save(tmp_path / "f" / "0.png")
+    (frame,) = open_frames(tmp_path / "f")
+    expected = torch.tensor([[[1.0, 0.0]], [[0.0, 0.4]], [[0.2, 0.0]]])
+    torch.testing.assert_close(frame, expected, rtol=0, atol=1e-7)
+    assert frame.is_contiguous()
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1", "I;16", "LA"])
+def test_pictures_of_every_mode_become_rgb(tmp_path, mode):
+    (tmp_path / "f").mkdir()
+    grey = np.array([[0, 255], [255, 0]], dtype=np.uint8)
+    if mode == "I;16":
+        picture = Image.fromarray(grey.astype(np.uint16) * 257)
+    else:
+        picture = Image.fromarray(grey).convert("RGB").convert(mode)
+    picture.save(tmp_path / "f" / "0.png")
+    found = open_frames(tmp_path / "f").picture(0)
+    np.testing.assert_array_equal(found, np.repeat(grey[:, :, None], 3, axis=2))
+
+
+def test_the_orientation_that_a_camera_noted_is_undone(tmp_path):
+    (tmp_path / "f").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn clockwise to show
+    picture = Image.fromarray(numbered_picture(3, (48, 64)))
+    picture.save(tmp_path / "f" / "0.jpg", exif=exif, quality=100)
+    source = open_frames(tmp_path / "f")
+    assert source.size == (64, 48)
+    assert source.picture(0)[3, -4].mean() > 200  # the white square moves to the top right
+
+
+@pytest.mark.parametrize(
+    ("names", "first", "second"),
+    [
+        (["frame1.png", "frame2.png", "frame10.png"], "frame10.png", "frame2.png"),
+        (["9.jpg", "10.jpg"], "10.jpg", "9.jpg"),
+    ],
+)
+def test_an_order_that_depends_on_the_reader_is_refused(tmp_path, names, first, second):
+    folder = write_frames(tmp_path / "f", names)
+    with pytest.raises(VideoError, match=f"another by number: {first} or {second}"):
+        open_frames(folder)
+
+
+def test_the_same_frame_twice_is_refused(tmp_path):
+    folder = write_frames(tmp_path / "f", ["00000.jpg", "00000.png"])
+    with pytest.raises(VideoError, match="same frame twice"):
+        open_frames(folder)
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(MissingFileError, match="no video"):
+        open_frames(tmp_path / "absent")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(VideoError, match=r"has no frames.*it is empty"):
+        open_frames(tmp_path / "empty")
+    (tmp_path / "empty" / "a.txt").write_text("")
+    with pytest.raises(VideoError, match=r"it holds \.txt"):
+        open_frames(tmp_path / "empty")
+
+
+def test_a_corrupt_frame_is_named_or_held(tmp_path):
+    folder = write_frames(tmp_path / "f", [f"{i:03d}.png" for i in range(5)])
+    whole = (folder / "002.png").read_bytes()
+    (folder / "002.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(FrameError, match=r"frame 2 cannot be read.*002\.png.*--on-bad-frame hold"):
+        numbers(folder)
+    assert numbers(folder, on_bad_frame="hold") == [0, 1, 1, 3, 4]
+    assert numbers(folder, on_bad_frame="hold", start=2) == [1, 3, 4]
+    (folder / "000.png").write_bytes(b"")
+    with pytest.raises(FrameError, match="frame 0 cannot be read"):
+        open_frames(folder, on_bad_frame="hold")
+
+
+def test_a_frame_of_another_size(tmp_path):
+    folder = write_frames(tmp_path / "f", ["000.png", "001.png"])
+    Image.fromarray(numbered_picture(2, (50, 64))).save(folder / "002.png")
+    with pytest.raises(FrameError, match=r"002\.png is 64×50, but the frames before it are 64×48"):
+        numbers(folder, on_bad_frame="hold")
+
+
+def test_a_decompression_bomb(tmp_path, monkeypatch):
+    folder = write_frames(tmp_path / "f", ["000.png"])
+    monkeypatch.setattr("maskcast.io.label_maps.LARGEST_PICTURE", 1000)
+    with pytest.raises(FrameError, match="decompression bomb"):
+        open_frames(folder)
+
+
+def test_a_folder_has_no_times(tmp_path):
+    folder = write_frames(tmp_path / "f", ["000.png", "001.png"])
+    with pytest.raises(UsageError, match="a folder of frames has none"):
+        open_frames(folder, start="1.5s")
+    assert numbers(folder, start=1) == [1]
+
+
+def test_names_may_be_of_any_language(tmp_path):
+    folder = write_frames(tmp_path / "f", ["кадр 01.png", "кадр 02.png"])
+    assert open_frames(folder).names == ["кадр 01", "кадр 02"]
+
+
+def test_a_description(tmp_path):
+    lines = describe_video(write_frames(tmp_path / "f", ["000.png", "001.png"]))
+    assert lines == ["frames    2 pictures, 000.png to 001.png", "size      64×48"]
