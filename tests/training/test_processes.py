@@ -1,0 +1,117 @@
+"""Two CPU processes under torchrun, against one process and against a run without a break."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from maskcast.core.errors import TrainingError
+from maskcast.training.gather import gather_for_loss
+from maskcast.training.processes import to_device
+from training.toy_task import losses_of, train_losses, with_loop
+from training.two_processes import DROPOUT, OVER_BATCH, TROUBLED, batch_loss, toy_train
+
+
+def under_torchrun(job: str, folder: Path) -> int:
+    script = Path(__file__).with_name("two_processes.py")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", str(script), job, str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    print(done.stdout, done.stderr)
+    return done.returncode
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("two")
+    assert under_torchrun("quick", folder) == 0
+    return folder
+
+
+def test_a_loss_over_the_batch_is_gathered_with_its_gradient(two: Path):
+    weight = torch.tensor([0.5, -2.0], dtype=torch.float64, requires_grad=True)
+    items = torch.tensor([[1, 2], [3, -1], [0, 1], [-2, 2], [4, 1]], dtype=torch.float64)
+    loss = batch_loss(gather_for_loss(items @ weight))  # one process: nothing to gather
+    loss.backward()
+    found = json.loads((two / "gather.json").read_text())
+    assert found["gathered"] == (items @ weight).tolist()
+    assert found["loss"] == float(loss)
+    torch.testing.assert_close(torch.tensor(found["gradient"], dtype=torch.float64), weight.grad)
+
+
+def test_a_broken_run_of_two_goes_on_as_if_nothing_had_happened(two: Path):
+    """With dropout, so that the generators of both processes matter."""
+    assert losses_of(two / "broken") == losses_of(two / "unbroken")
+
+
+@pytest.mark.parametrize(
+    ("name", "config"), [("batch", OVER_BATCH), ("parts", with_loop(accumulate=2))]
+)
+def test_two_processes_learn_what_one_learns(two: Path, tmp_path: Path, name: str, config):
+    toy_train(tmp_path, config)
+    for value in ("total", "gradient_norm"):
+        one, other = (
+            torch.tensor(train_losses(folder, value)) for folder in (tmp_path, two / name)
+        )
+        torch.testing.assert_close(other, one, rtol=1e-5, atol=1e-6)
+
+
+def test_trouble_in_one_process_is_seen_by_both(two: Path, tmp_path: Path):
+    toy_train(tmp_path, TROUBLED)
+    kinds = ("bad_step", "broken_item")
+    one, other = (
+        [line for line in losses_of(folder) if line["kind"] in kinds]
+        for folder in (tmp_path, two / "trouble")
+    )
+    assert [line["kind"] for line in other] == ["bad_step", "broken_item"] * 3
+    for mine, theirs in zip(one, other, strict=True):
+        assert {**mine, "losses": None} == {**theirs, "losses": None}
+
+
+def test_the_card_counts_the_processes(two: Path):
+    assert json.loads((two / "unbroken" / "card.json").read_text())["processes"] == 2
+
+
+def test_a_run_of_two_can_go_on_with_one(two: Path, caplog):
+    (two / "unbroken" / "checkpoints" / "step-000000012.pt").unlink()
+    toy_train(two / "unbroken", DROPOUT)
+    assert "the run had 2 processes, now 1" in caplog.text
+    assert len(train_losses(two / "unbroken")) == 12
+
+
+@pytest.mark.slow
+def test_two_processes_of_which_one_was_killed_go_on(two: Path, tmp_path: Path):
+    assert under_torchrun("die", tmp_path) != 0
+    assert len(train_losses(tmp_path / "broken")) == 5
+    assert under_torchrun("go_on", tmp_path) == 0
+    assert losses_of(tmp_path / "broken") == losses_of(two / "broken")
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path):
+    from maskcast.training.items import make_plan  # noqa: PLC0415
+
+    with pytest.raises(TrainingError, match="batch of 4 cannot be shared by 3 processes in 2"):
+        make_plan(with_loop(accumulate=2).loop, None, rank=0, processes=3)
+
+
+class Boxes(NamedTuple):
+    corners: torch.Tensor
+    names: list[str]
+
+
+def test_a_batch_of_any_build_is_moved():
+    batch = {"a": [torch.ones(2), (torch.zeros(1), "text")], "b": Boxes(torch.ones(1), ["x"])}
+    moved = to_device(batch, torch.device("meta"))
+    assert moved["a"][0].is_meta and moved["a"][1][0].is_meta and moved["b"].corners.is_meta
+    assert moved["a"][1][1] == "text" and moved["b"].names == ["x"]
+    assert not batch["a"][0].is_meta
