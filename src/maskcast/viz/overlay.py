@@ -39,7 +39,9 @@ def draw_overlay(
     """
     inside = label_map != 0
     found, places = np.unique(label_map[inside], return_inverse=True)
-    colours = np.array([_bright(int(object_id)) for object_id in found], dtype=np.uint16)
+    colours = np.array([_bright(int(object_id)) for object_id in found], dtype=np.uint16).reshape(
+        -1, 3
+    )
     share = round(tint * 256)
     painted = picture.copy()
     painted[inside] = (picture[inside] * np.uint16(256 - share) + colours[places] * share) >> 8

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fixtures.imitations import imitate_coco, imitate_davis2017, imitate_youtube_vos
+from maskcast.core.config import config_to_dict
+from maskcast.core.errors import ConfigError, WeightsError
+from maskcast.io.weights import read_weights
+from maskcast.methods.lwl import config as configs
+from maskcast.methods.lwl.recipes import RECIPES
+from maskcast.methods.lwl.training import (
+    LossConfig,
+    LWLTask,
+    LWLTrainingConfig,
+    Rates,
+    mean_region_similarity,
+)
+from maskcast.methods.lwl.training_data import DataConfig
+from maskcast.training.loop import train
+from maskcast.training.optimisation import freeze_the_rest
+
+LADDER = [name for name in RECIPES if name.startswith("lwl-ladder")]
+
+
+@pytest.fixture(scope="session")
+def data_sets(tmp_path_factory: pytest.TempPathFactory) -> DataConfig:
+    root = tmp_path_factory.mktemp("data")
+    return DataConfig(
+        youtube_vos=imitate_youtube_vos(root / "youtube-vos"),
+        youtube_vos_hold_out_size=1,
+        davis=imitate_davis2017(root / "davis"),
+        coco=imitate_coco(root / "coco"),
+    )
+
+
+def in_miniature(config: LWLTrainingConfig, data: DataConfig) -> LWLTrainingConfig:
+    """The same recipe on small pictures with a small trunk; its switches and weights stay."""
+    network = replace(
+        config.model.network,
+        trunk="resnet18",
+        trunk_layout="imagenet",
+        feature_channels=16,
+        label_widths=(4, 4, 8),
+        decoder_widths=(8, 8, 8, 8),
+        upsampler_width=4,
+        box_width=8,
+    )
+    weights = {
+        name: getattr(config.data, name)
+        for name in DataConfig.__dataclass_fields__
+        if name.endswith("_weight")
+    }
+    return replace(
+        config,
+        model=replace(config.model, network=network),
+        data=replace(data, **weights),
+        processing=replace(config.processing, size=(64, 96)),
+        validation_clips=2,
+        loop=replace(config.loop, iterations=2, epochs=1, batch_size=2, workers=0),
+    )
+
+
+def gradients(task: LWLTask, items: range) -> dict[str, float]:
+    """Largest gradient of each part of the network."""
+    clips = task.dataset(0)
+    batch = task.collate([clips[index] for index in items])
+    task.module.zero_grad()
+    task.loss(batch)["total"].backward()
+
+    def largest(module: nn.Module) -> float:
+        found = [p.grad.abs().max() for p in module.parameters() if p.grad is not None]
+        return max(map(float, found), default=0.0)
+
+    return {name: largest(child) for name, child in task.network.named_children()}
+
+
+def trains_label_encoder_by_learner(task: LWLTask) -> None:
+    """Give the weight head, which starts at a constant, something to say."""
+    torch.manual_seed(0)
+    for parameter in task.network.label_encoder.parameters():
+        nn.init.normal_(parameter, std=0.3)
+
+
+@pytest.mark.parametrize("name", LADDER)
+def test_each_rung_of_the_ladder_trains_what_it_says(name: str, data_sets: DataConfig) -> None:
+    torch.manual_seed(0)
+    task = LWLTask(in_miniature(RECIPES[name].config, data_sets))
+    trains_label_encoder_by_learner(task)
+    through_the_learner = name != "lwl-ladder-baseline"
+    learned_label = name in {"lwl-ladder-label", "lwl-ladder-weight"}
+    everything = gradients(task, range(2))
+    # κ acts inside the learner only, and so do the labels
+    assert (everything["learner"] > 0) == through_the_learner
+    assert (everything["label_encoder"] > 0) == learned_label
+    freeze_the_rest(task)
+    found = gradients(task, range(2))
+    assert found["decoder"] > 0
+    assert (found["features"] > 0) == through_the_learner
+    trained = {group["name"] for group in task.parameter_groups()}
+    expected = {"decoder"}
+    expected |= {"features", "kappa"} if through_the_learner else set()
+    expected |= {"label_encoder"} if learned_label else set()
+    assert trained == expected
+    has_weight_head = any("weight" in n for n, _ in task.network.label_encoder.named_children())
+    assert has_weight_head == (name == "lwl-ladder-weight")
+
+
+def test_rungs_have_as_many_encoding_channels_as_the_specification_says() -> None:
+    filters = {name: RECIPES[name].config.model.network.filters for name in LADDER}
+    assert filters == {
+        "lwl-ladder-baseline": 1,
+        "lwl-ladder-end-to-end": 1,
+        "lwl-ladder-label": 16,
+        "lwl-ladder-weight": 16,
+    }
+
+
+def test_the_box_stage_trains_the_box_encoder_alone(data_sets: DataConfig) -> None:
+    torch.manual_seed(0)
+    task = LWLTask(in_miniature(RECIPES["lwl-box"].config, data_sets))
+    assert [group["name"] for group in task.parameter_groups()] == ["box_encoder"]
+    found = gradients(task, range(2))
+    assert found["box_encoder"] > 0
+    assert found["trunk"] == found["features"] == found["label_encoder"] == 0
+
+
+def test_total_is_the_weighted_sum_of_its_parts(data_sets: DataConfig) -> None:
+    base = in_miniature(RECIPES["lwl-stage1"].config, data_sets)
+    network = replace(base.model.network, box_encoder=True)
+    loss = LossConfig(mask_weight=100.0, box_weight=10.0, cross_entropy=0.5, over="frame")
+    config = replace(base, model=replace(base.model, network=network), loss=loss)
+    torch.manual_seed(0)
+    task = LWLTask(config)
+    clips = task.dataset(0)
+    batch = task.collate([clips[0], clips[1]])
+    found = task.loss(batch)
+    only_boxes = LWLTask(replace(config, loss=replace(loss, mask_weight=0.0)))
+    only_boxes.network.load_state_dict(task.network.state_dict())
+    boxes = only_boxes.loss(batch)["total"]
+    masks = 100 * (found["lovasz"] + 0.5 * found["cross_entropy"])
+    torch.testing.assert_close(found["total"], masks + boxes)
+
+
+def test_updates_change_what_later_frames_are_segmented_with(data_sets: DataConfig) -> None:
+    config = in_miniature(RECIPES["lwl-stage1"].config, data_sets)
+    losses = {}
+    for apply_updates in (False, True):
+        torch.manual_seed(0)
+        task = LWLTask(replace(config, apply_updates=apply_updates))
+        clips = task.dataset(0)
+        losses[apply_updates] = task.loss(task.collate([clips[0]]))["lovasz"]
+    assert losses[False] != losses[True]
+
+
+def test_region_similarity_by_hand() -> None:
+    logits = torch.tensor([[[[1.0, 1.0, -1.0, -1.0]]], [[[-1.0, -1.0, -1.0, -1.0]]]])
+    masks = torch.tensor([[[[1.0, 0.0, 1.0, 0.0]]], [[[0.0, 0.0, 0.0, 0.0]]]])
+    # one pixel shared of three claimed; both empty counts 1
+    torch.testing.assert_close(mean_region_similarity(logits, masks), torch.tensor((1 / 3 + 1) / 2))
+
+
+def test_the_hold_out_is_never_trained_on(data_sets: DataConfig) -> None:
+    task = LWLTask(in_miniature(RECIPES["lwl-stage1"].config, data_sets))
+    trained_on = {
+        video.name
+        for share in task.sources.training
+        for video in getattr(share.source, "videos", ())
+    }
+    held_out = {video.name for share in task.sources.held_out for video in share.source.videos}
+    assert len(held_out) == 1
+    assert not trained_on & held_out
+
+
+def test_data_that_were_not_given_are_asked_for() -> None:
+    task = LWLTask(in_miniature(RECIPES["lwl-stage1"].config, DataConfig()))
+    with pytest.raises(ConfigError, match=r"--data\.youtube-vos FOLDER"):
+        task.dataset(0)
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in {*LADDER, "lwl-small"}])
+def test_every_recipe_builds_at_full_size(name: str) -> None:
+    config = RECIPES[name].config
+    assert config_to_dict(config)["loop"]["iterations"] == 1000
+    with torch.device("meta"):
+        groups = LWLTask(config).parameter_groups()
+    assert groups
+
+
+def test_a_run_trains_validates_and_exports(data_sets: DataConfig, tmp_path: Path) -> None:
+    recipe = RECIPES["lwl-stage2"]
+    config = in_miniature(recipe.config, data_sets)
+    config = replace(config, loop=replace(config.loop, validate_every=1))
+    outcome = train("lwl-stage2", recipe, tmp_path / "run", config=config, device="cpu")
+    assert outcome.step == 2
+    assert outcome.weights.is_file()
+    again = LWLTask(config)
+    weights = read_weights(str(outcome.weights))
+    assert weights.method == "lwl"
+    again.start_from(weights.tensors)
+
+
+def test_weights_that_do_not_fit_are_refused(data_sets: DataConfig) -> None:
+    task = LWLTask(in_miniature(RECIPES["lwl-stage1"].config, data_sets))
+    tensors: dict[str, Tensor] = dict(task.network.state_dict())
+    tensors.pop("learner.kappa")
+    with pytest.raises(WeightsError, match="1 tensors are missing"):
+        task.start_from(tensors)
+
+
+def test_weights_without_a_box_encoder_start_a_box_stage(data_sets: DataConfig) -> None:
+    mask_network = LWLTask(in_miniature(RECIPES["lwl-stage1"].config, data_sets)).network
+    box_task = LWLTask(in_miniature(RECIPES["lwl-box"].config, data_sets))
+    box_task.start_from(mask_network.state_dict())
+    torch.testing.assert_close(
+        box_task.network.decoder.state_dict(), mask_network.decoder.state_dict()
+    )
+
+
+def test_nonsense_is_refused() -> None:
+    with pytest.raises(ConfigError):
+        Rates(decoder=-1.0)
+    with pytest.raises(ConfigError):
+        LossConfig(mask_weight=0.0)
+    with pytest.raises(ConfigError):
+        LWLTrainingConfig(loss=LossConfig(box_weight=1.0))
+    assert configs.small().network.box_encoder
