@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from maskcast.core.types import Box, ObjectMasks
+from maskcast.core.types import Box, ObjectMasks, Prompts
 from maskcast.data.augmentation import training_crop
 from maskcast.methods.lwl.config import CropConfig, boxinit, ytvos
 from maskcast.methods.lwl.crop import (
     Sighting,
     View,
+    box_of_mask,
     cut_image,
     cut_mask,
     find,
@@ -25,9 +28,11 @@ from maskcast.methods.lwl.crop import (
     patch_at,
 )
 from maskcast.methods.lwl.few_shot_learner import Samples, descend, few_shot_loss
-from maskcast.methods.lwl.memory import Memory, Slot
+from maskcast.methods.lwl.memory import Memory, SampleBuffers, Slot
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.published import published_name
+from maskcast.methods.lwl.segmenter import LWLSegmenter
+from maskcast.methods.lwl.target_model import apply_target_model
 from maskcast.nn.aggregation import aggregate_logits
 from maskcast.nn.lovasz import lovasz_loss
 from maskcast.nn.resnet import Taps, freeze
@@ -244,6 +249,155 @@ def reported_box(seen: Sighting | None) -> list[float]:
     assert seen is not None
     (row, column), (height, width) = seen.position, seen.size
     return [column - (width - 1) / 2, row - (height - 1) / 2, width, height]
+
+
+@each_file("lwl", "net_e2e*")
+def test_network_end_to_end(oracle: OracleFile) -> None:
+    """The frame is the crop; one memory per object; the merged maps are the pseudo-masks."""
+    config, network = ytvos(), oracle_network("mask")
+    images = network.prepare(frames_of(oracle.tensor("in/frames")))
+    first_mask = oracle.tensor("in/first_mask")
+    ids = [object_id for object_id in first_mask.unique().tolist() if object_id]
+    probs = torch.stack([first_mask == object_id for object_id in ids]).float()
+    size = (images.shape[-2], images.shape[-1])
+    capacity = oracle.array("out/sample_weights").shape[-1]
+    memories: list[Memory] = []
+    taus = [network.no_filters(1, images) for _ in ids]
+    results: dict[str, list[Tensor]] = {"logits": [], "prob": [], "label": [], "filter_norm": []}
+    weights = []
+    buffers = SampleBuffers(config.memory.size)
+    features = network.extract(images[:1])
+    for frame in range(len(images)):
+        if frame != 1:  # what frame 1 showed is remembered before frame 2 is segmented
+            slots = [slot_of(network, features.x, mask) for mask in probs]
+            if frame == 0:
+                memories = [Memory.of_first(slot) for slot in slots]
+            else:
+                memories = [
+                    memory.insert(slot, config.memory)
+                    for memory, slot in zip(memories, slots, strict=True)
+                ]
+            steps = config.learner.update_steps if frame else config.learner.initial_steps
+            taus = [
+                network.learner(tau, buffers.samples(i, memory), steps)
+                for i, (tau, memory) in enumerate(zip(taus, memories, strict=True))
+            ]
+        if frame == 0:
+            continue
+        features = network.extract(images[frame : frame + 1])
+        scores = apply_target_model(torch.cat(taus), features.x.expand(len(ids), -1, -1, -1)[None])
+        logits = network.decoder(scores[0], features.taps, size)
+        probs = aggregate_logits(logits)[1:]
+        results["logits"].append(logits)
+        results["prob"].append(probs)
+        results["label"].append(ObjectMasks(tuple(ids), probs).label_map())
+        results["filter_norm"].append(torch.stack([tau.norm() for tau in taus]))
+        weights.append([padded(memory.gammas, capacity) for memory in memories])
+    for name in ("logits", "prob", "filter_norm"):
+        oracle.compare(f"out/{name}", torch.stack(results[name]))
+    labels = torch.stack(results["label"])
+    oracle.compare_labels("out/label", labels, pixels=0.001 * labels.numel())
+    expected = oracle.array("out/sample_weights")
+    if (expected == expected[-1]).all():  # the file holds the last weights in every row
+        weights = [weights[-1]] * len(weights)
+    oracle.compare("out/sample_weights", np.array(weights))
+
+
+def slot_of(network: LWLNetwork, x: Tensor, mask: Tensor) -> Slot:
+    label, weight = network.label_encoder(mask[None])
+    return Slot(*(part[0].movedim(0, -1).contiguous() for part in (x, label, weight)))
+
+
+def padded(gammas: tuple[float, ...], length: int) -> list[float]:
+    return [*gammas, *[0.0] * (length - len(gammas))]
+
+
+@each_file("lwl", "tracker_*")
+def test_tracker_from_masks(oracle: OracleFile) -> None:
+    oracle.ignore("out/modern")
+    config = ytvos()
+    if "full" not in oracle.name:
+        slots = oracle.array("out/legacy_sample_weights").shape[-1]
+        config = replace(
+            config,
+            crop=replace(config.crop, size=(128, 224)),
+            memory=replace(config.memory, size=slots),
+        )
+    prompts: dict[int, dict[int, Tensor | Box]] = {}
+    boxes = [Box(*box) for box in oracle.array("in/boxes").tolist()]
+    for frame in numbered(oracle.keys(), "in/mask_frame"):
+        label_map = oracle.tensor(f"in/mask_frame{frame}")
+        ids = [object_id for object_id in label_map.unique().tolist() if object_id]
+        prompts[frame] = {object_id: label_map == object_id for object_id in ids}
+        for object_id, mask in prompts[frame].items():
+            assert isinstance(mask, Tensor)
+            assert box_of_mask(mask) == boxes[object_id - 1]
+    compare_tracker(oracle, LWLSegmenter(own_network("mask"), config), prompts, pixels=0)
+
+
+@each_file("lwl", "tracker_boxinit*")
+def test_tracker_from_boxes(oracle: OracleFile) -> None:
+    oracle.ignore("out/modern")
+    config = boxinit()
+    slots = oracle.array("out/legacy_sample_weights").shape[-1]
+    config = replace(
+        config,
+        crop=replace(config.crop, size=(96, 160)),
+        memory=replace(config.memory, size=slots),
+        learner=replace(config.learner, update_every=2),
+    )
+    boxes = oracle.array("in/boxes").tolist()
+    prompts = {0: {object_id: Box(*box) for object_id, box in enumerate(boxes, 1)}}
+    compare_tracker(oracle, LWLSegmenter(own_network("boxinit"), config), prompts, pixels=30)
+
+
+def own_network(kind: str) -> LWLNetwork:
+    """A network that a segmenter may change."""
+    return copy.deepcopy(oracle_network(kind))
+
+
+def compare_tracker(
+    oracle: OracleFile,
+    segmenter: LWLSegmenter,
+    prompts: Mapping[int, Prompts],
+    *,
+    pixels: float,
+) -> None:
+    """Run a video and compare everything that is known after each frame."""
+    objects, height, width = oracle.array("out/legacy_prob_u16").shape[1:]
+    weights = oracle.array("out/legacy_sample_weights").shape[-1]
+    frames = frames_of(oracle.tensor("in/frames"))
+    found: dict[str, list[Tensor]] = {
+        name.removeprefix("out/legacy_"): [] for name in oracle.keys("out/legacy_")
+    }
+    state = segmenter.start()
+    for t, frame in enumerate(frames):
+        state, masks = segmenter.step(state, frame, prompts.get(t, {}))
+        rows = {
+            "prob_u16": torch.zeros(objects, height, width),
+            "pos": torch.full((objects, 2), torch.nan),
+            "scale": torch.full((objects,), torch.nan),
+            "sample_weights": torch.full((objects, weights), torch.nan),
+            "filter_norm": torch.full((objects,), torch.nan),
+            "bbox": torch.full((objects, 4), torch.nan),
+        }
+        for target, probs in zip(state.targets, masks.probs, strict=True):
+            slot = target.object_id - 1
+            seen = target.seen or Sighting(target.view.position, target.view.size)
+            rows["prob_u16"][slot] = (probs * 65535).round()
+            rows["pos"][slot] = torch.tensor(target.view.position)
+            rows["scale"][slot] = target.view.scale
+            rows["sample_weights"][slot] = torch.tensor(padded(target.memory.gammas, weights))
+            rows["filter_norm"][slot] = target.tau.norm()
+            rows["bbox"][slot] = torch.tensor(reported_box(seen))
+        rows["label"] = masks.label_map()
+        for name, values in rows.items():
+            found[name].append(values)
+    for name, values in found.items():
+        if name != "label":
+            oracle.compare(f"out/legacy_{name}", torch.stack(values))
+    labels = torch.stack(found["label"])
+    oracle.compare_labels("out/legacy_label", labels, pixels=0.001 * labels.numel() + pixels)
 
 
 @each_file("lwl", "training*")

@@ -19,6 +19,7 @@ from maskcast.io.weights import PublishedFile, Weights, read_weights
 from maskcast.methods.agame.method import METHOD as AGAME
 from maskcast.methods.box_start import BOX_WEIGHTS, BoxStart
 from maskcast.methods.eosvos.method import METHOD as EOSVOS
+from maskcast.methods.lwl.method import METHOD as LWL
 from maskcast.methods.method import Method, Progress
 
 __all__ = ["DEFAULT_WEIGHTS", "METHODS", "Method", "Progress", "build", "choose_weights", "published_files"]
@@ -26,7 +27,7 @@ __all__ = ["DEFAULT_WEIGHTS", "METHODS", "Method", "Progress", "build", "choose_
 DEFAULT_WEIGHTS = "lwl-small"
 """The weights inside the package."""
 
-METHODS: dict[str, Method] = {"agame": AGAME, "eosvos": EOSVOS}
+METHODS: dict[str, Method] = {"lwl": LWL, "agame": AGAME, "eosvos": EOSVOS}
 
 
 def build(

@@ -147,10 +147,11 @@ class SpeedConfig:
     share_crop: bool = False
     """One crop and one trunk pass for all objects of a frame; changes the result."""
     channels_last: bool = True
+    """Store images with the channels of a pixel side by side, as most kernels like them best."""
+    fold_batch_norm: bool = True
+    """Fold every BatchNorm into the convolution before it."""
     compile: bool = False
     """Compile trunk and decoder; pays off after some hundred frames."""
-    autocast: Literal["off", "bfloat16", "float16"] = "off"
-    """Lower precision in the network and in the learner's products; its sums stay float32."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,8 @@ last bit of a float, and would come out one pixel smaller on some machines."""
 
 Pair: TypeAlias = tuple[float, float]
 Size: TypeAlias = tuple[int, int]
+Extent: TypeAlias = tuple[Pair, Pair]
+"""Upper left and lower right corner."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,11 @@ class Patch:
     stop: Size
 
     @property
-    def extent(self) -> tuple[Size, Size]:
+    def extent(self) -> Extent:
         """Upper left and lower right corner in pixels of the frame, as ``paste`` takes them."""
-        a, b = self.start, self.stop
-        return (self.step * a[0], self.step * a[1]), (self.step * b[0], self.step * b[1])
+        top, left = (float(self.step * place) for place in self.start)
+        bottom, right = (float(self.step * place) for place in self.stop)
+        return (top, left), (bottom, right)
 
 
 def box_of_mask(mask: Tensor) -> Box:
@@ -192,6 +195,18 @@ def view_patch(view: View, frame_size: Size, crop: CropConfig, centre_shift: Pai
     return patch_at(frame_size, centre, size, crop.size, inside=True)
 
 
+def shared_view(views: Sequence[View], crop: CropConfig) -> View:
+    """Return the smallest view that shows all that several views show."""
+    half = [(view.scale * crop.size[0] / 2, view.scale * crop.size[1] / 2) for view in views]
+    centre, sides = [], []
+    for axis in (0, 1):
+        first = min(v.position[axis] - h[axis] for v, h in zip(views, half, strict=True))
+        last = max(v.position[axis] + h[axis] for v, h in zip(views, half, strict=True))
+        centre.append((first + last) / 2)
+        sides.append((last - first) / crop.size[axis])
+    return View((centre[0], centre[1]), max(sides), views[0].base_size)
+
+
 def half_stride(crop_size: Size, feature_size: Size, kernel_size: int) -> Pair:
     """Return how far the crop is moved so that a filter's centre meets the object's, per axis."""
     rows, columns = (
@@ -284,7 +299,7 @@ def first_patch(view: View, frame_size: Size, crop: CropConfig) -> FirstPatch:
 
 def paste(
     logits: Float[Tensor, "crop_height crop_width"],
-    extent: tuple[Sequence[float], Sequence[float]],
+    extent: Extent,
     frame_size: Size,
 ) -> Float[Tensor, "height width"]:
     """Paint the logits of a crop back into the frame they were cut from.
@@ -303,9 +318,7 @@ def paste(
     return whole
 
 
-def pasted_area(
-    crop_size: Size, extent: tuple[Sequence[float], Sequence[float]]
-) -> tuple[Size, Size]:
+def pasted_area(crop_size: Size, extent: Extent) -> tuple[Size, Size]:
     """Return size and upper left corner, in the frame, of what a crop is painted on."""
     start, stop = (np.array(corner, np.float32) for corner in extent)
     factors = (stop - start) / np.array(crop_size, np.float32)

@@ -51,8 +51,8 @@ class EncodingFusion(nn.Module):
         )
 
     def forward(self, tap: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the joined map and the reduced tap."""
-        reduced = self.reduce(tap)
+        """Return the joined map and the reduced tap; one image may serve several encodings."""
+        reduced = self.reduce(tap).expand(len(scores), -1, -1, -1)
         scores = resize_bilinear(scores, (tap.shape[-2], tap.shape[-1])).to(reduced.dtype)
         return self.transform(torch.cat([reduced, scores], dim=1)), reduced
 
@@ -133,6 +133,8 @@ class Upsampler(nn.Module):
 class Decoder(nn.Module):
     """D_θ of the paper (section 3.4).
 
+    The taps of one image may serve the encodings of several objects.
+
     Args:
         tap_channels: of layer1..layer4.
         filters: D.
@@ -160,13 +162,13 @@ class Decoder(nn.Module):
         self.upsampler = Upsampler(widths[0], upsampler_width, upsampling)
 
     def forward(
-        self, scores: Float[Tensor, "images D h w"], taps: Taps, size: tuple[int, int]
-    ) -> Float[Tensor, "images height width"]:
+        self, scores: Float[Tensor, "objects D h w"], taps: Taps, size: tuple[int, int]
+    ) -> Float[Tensor, "objects height width"]:
         """Return logits of ``size``; not limited to multiples of the stride."""
         logits: Tensor = self.upsampler(self.states(scores, taps)[-1], size)
         return logits
 
-    def states(self, scores: Float[Tensor, "images D h w"], taps: Taps) -> list[Tensor]:
+    def states(self, scores: Float[Tensor, "objects D h w"], taps: Taps) -> list[Tensor]:
         """Return the state after each level, layer4 first."""
         z4 = self.layer4(taps.layer4, scores, None)
         z3 = self.layer3(taps.layer3, scores, z4)

@@ -1,29 +1,32 @@
 """The frames a target model is fitted to, and how much each of them counts.
 
-    x         C × h × w   target-model features
-    label     D × h × w   e = E(y)
-    weight    D × h × w   w = W(y)
+    x         h × w × C   target-model features
+    label     h × w × D   e = E(y)
+    weight    h × w × D   w = W(y)
 
 A memory is a value: inserting returns a new one that shares all other slots with it.
 """
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from jaxtyping import Float
 from torch import Tensor
 
 from maskcast.methods.lwl.config import MemoryConfig
+from maskcast.methods.lwl.few_shot_learner import Samples
 
 
 @dataclass(frozen=True)
 class Slot:
     """One remembered frame; the mask is kept as what the label encoder made of it."""
 
-    x: Float[Tensor, "C h w"]
-    label: Float[Tensor, "D h w"]
-    weight: Float[Tensor, "D h w"]
+    x: Float[Tensor, "h w C"]
+    label: Float[Tensor, "h w D"]
+    weight: Float[Tensor, "h w D"]
     annotated: bool = False
     """A person gave or corrected the mask on this frame."""
 
@@ -86,3 +89,59 @@ class Memory:
 def _normalised(gammas: list[float]) -> tuple[float, ...]:
     total = sum(gammas)
     return tuple(gamma / total for gamma in gammas)
+
+
+@dataclass
+class _Buffer:
+    """The slots of one object side by side, as the learner reads them."""
+
+    x: Tensor
+    label: Tensor
+    weight: Tensor
+    held: list[weakref.ref[Slot] | None]
+
+    @classmethod
+    def for_slots_like(cls, slot: Slot, size: int) -> _Buffer:
+        x, label, weight = (
+            part.new_empty(size, *part.shape) for part in (slot.x, slot.label, slot.weight)
+        )
+        return cls(x, label, weight, [None] * size)
+
+    def fits(self, slot: Slot) -> bool:
+        return self.x.shape[1:] == slot.x.shape and self.x.device == slot.x.device
+
+    def put(self, place: int, slot: Slot) -> None:
+        held = self.held[place]
+        if held is None or held() is not slot:
+            self.x[place], self.label[place], self.weight[place] = slot.x, slot.label, slot.weight
+            self.held[place] = weakref.ref(slot)
+
+
+class SampleBuffers:
+    """Lays memories out for the learner, copying only the slots that changed since last time.
+
+    A cache beside the state: what it returns depends on the memory that is asked for alone. A
+    result is valid until the next one for the same object.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._buffers: dict[int, _Buffer] = {}
+
+    def samples(self, object_id: int, memory: Memory) -> Samples:
+        """Return the memory of an object as samples of one sequence, v = γ·w."""
+        buffer = self._buffers.get(object_id)
+        if buffer is None or not buffer.fits(memory.slots[0]):
+            buffer = _Buffer.for_slots_like(memory.slots[0], self._size)
+            self._buffers[object_id] = buffer
+        for place, slot in enumerate(memory.slots):
+            buffer.put(place, slot)
+        frames = len(memory.slots)
+        gammas = buffer.weight.new_tensor(memory.gammas).view(-1, 1, 1, 1)
+        v = buffer.weight[:frames] * gammas
+        return Samples(buffer.x[None, :frames], buffer.label[None, :frames], v[None])
+
+    def keep_only(self, object_ids: Collection[int]) -> None:
+        """Give back the memory of all other objects."""
+        for object_id in self._buffers.keys() - set(object_ids):
+            del self._buffers[object_id]

@@ -1,0 +1,62 @@
+"""What the catalogue knows of LWL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from maskcast.core.errors import WeightsError
+from maskcast.methods.lwl.config import LWLConfig, tiny
+from maskcast.methods.lwl.network import LWLNetwork
+from maskcast.methods.lwl.published import PUBLISHED
+from maskcast.methods.lwl.segmenter import LWLSegmenter
+from maskcast.methods.method import Method, Progress
+
+SEED = 0
+"""Of a network without weights."""
+
+
+def build(
+    config: LWLConfig,
+    tensors: Mapping[str, Tensor] | None,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    progress: Progress | None = None,
+) -> LWLSegmenter:
+    """Return a segmenter with these weights, or with a seeded network.
+
+    Raises:
+        WeightsError: the weights do not fit the config.
+    """
+    return LWLSegmenter(network_of(config, tensors), config, device=device, dtype=dtype)
+
+
+def network_of(config: LWLConfig, tensors: Mapping[str, Tensor] | None) -> LWLNetwork:
+    """Return the network with these weights, widened to float32, or seeded.
+
+    Raises:
+        WeightsError: the weights do not fit the config.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        network = LWLNetwork(config.network)
+    if tensors is not None:
+        try:
+            network.load_state_dict(dict(tensors))
+        except RuntimeError as error:
+            raise WeightsError(f"the weights do not fit the settings of LWL: {error}") from error
+    return network
+
+
+METHOD = Method(
+    title="LWL: learning what to learn (ECCV 2020)",
+    config=LWLConfig,
+    build=build,
+    tiny=tiny,
+    takes_boxes=True,
+    default_weights="lwl-small",
+    published=PUBLISHED,
+)

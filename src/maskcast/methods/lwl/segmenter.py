@@ -1,0 +1,341 @@
+"""LWL at test time: follow every object with its own crop, target model and memory, then merge.
+
+frame    3 × height × width              RGB, 0..1
+logits   objects × height × width        of each object on its own
+merged   objects × height × width        probabilities after soft aggregation
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from maskcast.core.device_memory import in_parts
+from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts
+from maskcast.methods.lwl.config import LWLConfig
+from maskcast.methods.lwl.crop import (
+    OUTSIDE_LOGIT,
+    Pair,
+    Patch,
+    Sighting,
+    Size,
+    View,
+    box_of_mask,
+    cut_image,
+    cut_mask,
+    find,
+    first_patch,
+    first_view,
+    follow,
+    half_stride,
+    paste,
+    shared_view,
+    view_patch,
+)
+from maskcast.methods.lwl.label_encoder import STRIDE
+from maskcast.methods.lwl.memory import Memory, SampleBuffers, Slot
+from maskcast.methods.lwl.network import Features, LWLNetwork
+from maskcast.methods.lwl.target_model import apply_target_model
+from maskcast.nn.aggregation import aggregate_logits
+from maskcast.nn.resnet import fold_batch_norm
+
+Watch: TypeAlias = Callable[[str], AbstractContextManager[None]]
+"""Called with the name of a stage; what it returns encloses that stage."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One object that is followed."""
+
+    object_id: int
+    frames: int
+    """Frames since it was given, that one included."""
+    view: View
+    """Where it was looked for on the last frame."""
+    seen: Sighting | None
+    """Where it was found there; None if it was out of sight."""
+    tau: Float[Tensor, "1 D C K K"]
+    memory: Memory
+    latest: Slot | None
+    """The last frame with its own prediction, to be remembered before the next one; None after a
+    frame on which a person gave the mask, which is remembered at once."""
+
+
+@dataclass(frozen=True)
+class LWLState:
+    """The objects followed, in the order in which they appeared."""
+
+    targets: tuple[Target, ...] = ()
+
+
+class Given(NamedTuple):
+    """What a person says about an object on a frame."""
+
+    soft_mask: Float[Tensor, "height width"]
+    box: Box
+    logits: Float[Tensor, "height width"]
+
+
+class _Sample(NamedTuple):
+    """What will be remembered of a prediction, once there is a merged mask to go with it."""
+
+    patch: Patch
+    x: Float[Tensor, "C h w"]
+
+
+class _Found(NamedTuple):
+    """An object on a frame, before the objects are merged."""
+
+    target: Target
+    logits: Float[Tensor, "height width"]
+    sample: _Sample | None = None
+    """None where the mask was given."""
+
+
+class LWLSegmenter:
+    """Segments videos with one LWL network (section 3.5 of the paper).
+
+    Args:
+        network: its weights; taken over, and changed.
+        config: what decides the result.
+        device: where it computes.
+        dtype: of trunk and decoder; the learner computes in float32.
+        watch: encloses each stage, for measuring.
+    """
+
+    def __init__(
+        self,
+        network: LWLNetwork,
+        config: LWLConfig,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        watch: Watch | None = None,
+    ) -> None:
+        self.config = config
+        self.device = torch.device(device)
+        self.dtype = dtype
+        self.network = network.eval().requires_grad_(False).to(self.device)
+        if config.speed.fold_batch_norm:
+            fold_batch_norm(self.network)
+        for part in (self.network.trunk, self.network.features, self.network.decoder):
+            part.to(dtype)
+        if config.speed.channels_last:
+            self.network.to(memory_format=torch.channels_last)
+        compiled = torch.compile if config.speed.compile else _as_it_is
+        self._trunk = compiled(self.network.trunk)
+        self._decode = compiled(self.network.decoder)
+        stride16 = -(-config.crop.size[0] // STRIDE), -(-config.crop.size[1] // STRIDE)
+        self._half_stride = half_stride(config.crop.size, stride16, config.network.kernel_size)
+        self._buffers = SampleBuffers(config.memory.size)
+        self._watch: Watch = watch or (lambda stage: nullcontext())
+
+    @property
+    def takes_boxes(self) -> bool:
+        """Whether this network can make a first mask from a box."""
+        return self.network.box_encoder is not None
+
+    def start(self) -> LWLState:
+        """Return the state before any frame, without objects."""
+        return LWLState()
+
+    @torch.no_grad()
+    def step(
+        self, state: LWLState, frame: Frame, prompts: Prompts = NO_PROMPTS
+    ) -> tuple[LWLState, ObjectMasks]:
+        """Segment the next frame; see ``VideoSegmenter``."""
+        frame = frame.to(self.device)
+        targets = [self._adapt(target) for target in state.targets]
+        given = {object_id: self._given(frame, prompt) for object_id, prompt in prompts.items()}
+        followed = [target for target in targets if target.object_id not in given]
+        predicted = {found.target.object_id: found for found in self._predict(followed, frame)}
+        found = [
+            self._correct(target, frame, given[target.object_id])
+            if target.object_id in given
+            else predicted[target.object_id]
+            for target in targets
+        ]
+        known = {target.object_id for target in targets}
+        found += [
+            self._begin(object_id, frame, prompt)
+            for object_id, prompt in given.items()
+            if object_id not in known
+        ]
+        return self._merge(found, frame)
+
+    def remove_objects(self, state: LWLState, ids: Collection[int]) -> LWLState:
+        """Forget these objects; ids that are not tracked are passed over."""
+        return LWLState(tuple(t for t in state.targets if t.object_id not in ids))
+
+    def _adapt(self, target: Target) -> Target:
+        """Remember the last frame and fit the target model to the memory, where that is due."""
+        target = replace(target, frames=target.frames + 1)
+        if target.latest is None:
+            return target
+        memory = target.memory.insert(target.latest, self.config.memory)
+        target = replace(target, memory=memory, latest=None)
+        due = (target.frames - 1) % self.config.learner.update_every == 0
+        return self._learn(target, self.config.learner.update_steps) if due else target
+
+    def _learn(self, target: Target, steps: int) -> Target:
+        """Run steepest-descent steps from the current target model on all that is remembered."""
+        if steps == 0:
+            return target
+        with self._watch("learner"):
+            samples = self._buffers.samples(target.object_id, target.memory)
+            return replace(target, tau=self.network.learner(target.tau, samples, steps))
+
+    def _predict(self, targets: Sequence[Target], frame: Frame) -> list[_Found]:
+        """Segment the objects that nobody marked on this frame."""
+        size = (frame.shape[-2], frame.shape[-1])
+        crop = self.config.crop
+        views = [follow(target.view, target.seen, crop) for target in targets]
+        share = self.config.speed.share_crop and views
+        shown = [shared_view(views, crop)] * len(views) if share else views
+        placed = [
+            (replace(target, view=view), view_patch(area, size, crop, self._half_stride))
+            for target, view, area in zip(targets, views, shown, strict=True)
+        ]
+        if not placed:
+            return []
+        if self.config.speed.batch_objects:
+            return in_parts(lambda part: self._predict_together(part, frame), placed)
+        return [self._predict_together([one], frame)[0] for one in placed]
+
+    def _predict_together(
+        self, placed: Sequence[tuple[Target, Patch]], frame: Frame
+    ) -> list[_Found]:
+        patches = [patch for _, patch in placed]
+        features = self._look(frame, patches[:1] if self.config.speed.share_crop else patches)
+        x = features.x.expand(len(placed), -1, -1, -1)
+        with self._watch("target model"):
+            tau = torch.cat([target.tau for target, _ in placed])
+            scores = apply_target_model(tau, x[None])[0]
+        with self._watch("decoder"):
+            crop_logits = self._decode(scores.to(self.dtype), features.taps, self.config.crop.size)
+        with self._watch("paste"):
+            size = (frame.shape[-2], frame.shape[-1])
+            return [
+                _Found(target, paste(logits.float(), patch.extent, size), _Sample(patch, x_object))
+                for (target, patch), logits, x_object in zip(placed, crop_logits, x, strict=True)
+            ]
+
+    def _look(self, frame: Frame, patches: Sequence[Patch]) -> Features:
+        """Cut patches out of the frame and see what the network sees in them."""
+        with self._watch("crop"):
+            images = self._prepared(torch.stack([cut_image(frame, patch) for patch in patches]))
+        return self._features(images)
+
+    def _prepared(self, crops: Tensor) -> Tensor:
+        layout = torch.channels_last if self.config.speed.channels_last else torch.preserve_format
+        return self.network.prepare(crops).to(self.dtype, memory_format=layout)
+
+    def _features(self, images: Tensor) -> Features:
+        """Run the trunk; target-model features are kept in float32 for the learner."""
+        with self._watch("trunk"):
+            taps = self._trunk(images)
+        with self._watch("target features"):
+            return Features(taps, self.network.features(taps.layer3).float())
+
+    def _given(self, frame: Frame, prompt: Mask | Box) -> Given:
+        """Turn a mask or a box into what an object is begun, or corrected, with."""
+        if isinstance(prompt, Box):
+            return self._given_by_box(frame, prompt)
+        mask = prompt.to(self.device)
+        return Given(mask.float(), box_of_mask(mask), (2 * mask.float() - 1) * -OUTSIDE_LOGIT)
+
+    def _given_by_box(self, frame: Frame, box: Box) -> Given:
+        """Segment what lies in a box, on the whole frame (section 3.7)."""
+        features = self._features(self._prepared(frame[None]))
+        size = (frame.shape[-2], frame.shape[-1])
+        box = _clipped(box, size)
+        corners = frame.new_tensor([[box.x, box.y, box.width, box.height]])
+        assert self.network.box_encoder is not None, "boxes are turned into masks elsewhere"
+        scores = self.network.box_encoder(corners, features.x, size)
+        logits = self._decode(scores.to(self.dtype), features.taps, size)[0].float()
+        return Given(logits.sigmoid(), box, logits)
+
+    def _begin(self, object_id: int, frame: Frame, given: Given) -> _Found:
+        """Fit a new target model to the frame on which its object was given."""
+        size = (frame.shape[-2], frame.shape[-1])
+        view = first_view(given.box, self.config.crop)
+        patch = first_patch(view, size, self.config.crop)
+        x = self._features(self._prepared(patch.image(frame)[None])).x
+        memory = Memory.of_first(self._slots(x, [patch.mask(given.soft_mask)])[0])
+        tau = self.network.no_filters(1, x)
+        target = Target(object_id, 1, view, None, tau, memory, None)
+        target = self._learn(target, self.config.learner.initial_steps)
+        return _Found(target, given.logits)
+
+    def _correct(self, target: Target, frame: Frame, given: Given) -> _Found:
+        """Take what a person says as the truth, and remember it for good."""
+        size = (frame.shape[-2], frame.shape[-1])
+        view = first_view(given.box, self.config.crop)
+        patch = view_patch(view, size, self.config.crop, self._half_stride)
+        x = self._look(frame, [patch]).x
+        slot = self._slots(x, [cut_mask(given.soft_mask, patch)])[0]
+        memory = target.memory.insert(replace(slot, annotated=True), self.config.memory)
+        target = self._learn(
+            replace(target, view=view, memory=memory), self.config.learner.update_steps
+        )
+        return _Found(target, given.logits)
+
+    def _slots(self, x: Tensor, masks: Sequence[Tensor]) -> list[Slot]:
+        """Encode masks and put them beside the features of the same crops."""
+        with self._watch("label encoder"):
+            labels = self.network.label_encoder(torch.stack(list(masks)))
+            parts = (_channels_last_copies(part) for part in (x, *labels))
+            return [Slot(*tensors) for tensors in zip(*parts, strict=True)]
+
+    def _merge(self, found: Sequence[_Found], frame: Frame) -> tuple[LWLState, ObjectMasks]:
+        """Let the objects share out the pixels; the result is what each of them learns from."""
+        self._buffers.keep_only([one.target.object_id for one in found])
+        if not found:
+            return LWLState(), ObjectMasks((), frame.new_zeros(0, *frame.shape[-2:]).float())
+        with self._watch("merge"):
+            merged = aggregate_logits(torch.stack([one.logits for one in found]))[1:]
+            seen = find(merged, minimum_mass=self.config.crop.minimum_mass)
+        targets = tuple(
+            replace(one.target, seen=sighting, latest=slot)
+            for one, sighting, slot in zip(found, seen, self._latest(found, merged), strict=True)
+        )
+        ids = tuple(target.object_id for target in targets)
+        return LWLState(targets), ObjectMasks(ids, merged)
+
+    def _latest(self, found: Sequence[_Found], merged: Tensor) -> list[Slot | None]:
+        """Make of every prediction a frame to be remembered, the merged map as its mask."""
+        samples = {i: one.sample for i, one in enumerate(found) if one.sample is not None}
+        if not samples:
+            return [None] * len(found)
+        x = torch.stack([sample.x for sample in samples.values()])
+        masks = [cut_mask(merged[i], sample.patch) for i, sample in samples.items()]
+        slots = dict(zip(samples, self._slots(x, masks), strict=True))
+        return [slots.get(i) for i in range(len(found))]
+
+
+def _as_it_is(module: nn.Module) -> nn.Module:
+    return module
+
+
+def _channels_last_copies(images: Tensor) -> list[Tensor]:
+    """Return images × C × h × w one by one as h × w × C, each in memory of its own."""
+    moved = images.movedim(1, -1)
+    return [image.clone(memory_format=torch.contiguous_format) for image in moved]
+
+
+def _clipped(box: Box, size: Size) -> Box:
+    """Return the part of a box inside a frame; at least one pixel wide and high."""
+    x, width = _clipped_interval(box.x, box.width, size[1])
+    y, height = _clipped_interval(box.y, box.height, size[0])
+    return Box(x, y, width, height)
+
+
+def _clipped_interval(start: float, length: float, limit: int) -> Pair:
+    first = min(max(start, 0.0), limit - 1.0)
+    return first, max(min(start + length, float(limit)) - first, 1.0)
