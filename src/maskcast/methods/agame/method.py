@@ -12,6 +12,7 @@ from maskcast.methods.agame.config import AgameConfig, tiny
 from maskcast.methods.agame.network import AgameNetwork
 from maskcast.methods.agame.published import PUBLISHED
 from maskcast.methods.agame.segmenter import AgameSegmenter
+from maskcast.methods.agame.training import RECIPES
 from maskcast.methods.method import Method, Progress
 
 SEED = 0
@@ -51,5 +52,6 @@ METHOD = Method(
     tiny=tiny,
     takes_boxes=False,
     default_weights="agame",
+    recipes=RECIPES,
     published=PUBLISHED,
 )

@@ -6,13 +6,14 @@ strideS    frames × channels × height/S × width/S
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from maskcast.methods.agame.config import TrunkName
-from maskcast.nn.resnet import ResNetTrunk
+from maskcast.nn.resnet import ResNetTrunk, load_trunk
 
 
 class TrunkFeatures(NamedTuple):
@@ -37,20 +38,45 @@ class Trunk(nn.Module):
 
     def __init__(self, depth: TrunkName = "resnet101", classes: int = 1000) -> None:
         super().__init__()
+        self._learns_statistics: list[str] = []
         self.resnet = ResNetTrunk(depth)
         channels = self.resnet.channels
         self.channels = (channels.layer1, channels.layer2, channels.layer4)
         self.classifier = nn.Linear(channels.layer4, classes) if classes else None
         _stay_at_stride_16(self.resnet.layer4)
+        self.set_trained(1, batch_statistics=True)
+
+    def set_trained(self, stages: int, *, batch_statistics: bool) -> None:
+        """Choose what is trained.
+
+        Args:
+            stages: how many, from stage 4 down; published: 1. Stem and classifier never are.
+            batch_statistics: whether these use the statistics of their batch in training.
+        """
+        trained = [f"layer{stage}" for stage in range(5 - stages, 5)]
         self.requires_grad_(False)
-        self.resnet.layer4.requires_grad_(True)
+        for name in trained:
+            self.resnet.get_submodule(name).requires_grad_(True)
+        self._learns_statistics = trained if batch_statistics else []
         self.train(self.training)
 
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over ImageNet weights in torchvision's names; a classifier only if it fits.
+
+        Raises:
+            WeightsError: they are not those of this ResNet.
+        """
+        load_trunk(self.resnet, tensors)
+        if self.classifier is not None and "fc.weight" in tensors:
+            theirs = {name: tensors[f"fc.{name}"] for name in ("weight", "bias")}
+            if theirs["weight"].shape == self.classifier.weight.shape:
+                self.classifier.load_state_dict(theirs)
+
     def train(self, mode: bool = True) -> Trunk:
-        """Set the mode of stage 4; all other stages stay in evaluation mode."""
+        """Set the mode of the stages that learn statistics; all others stay in evaluation mode."""
         super().train(mode)
         for name, stage in self.resnet.named_children():
-            if name != "layer4":
+            if name not in self._learns_statistics:
                 stage.eval()
         return self
 

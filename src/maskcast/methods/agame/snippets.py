@@ -1,0 +1,264 @@
+"""Training snippets: a few frames in a row, of one size, with one object (spec 11).
+
+    frames    time × height × width × 3   uint8 RGB
+    labels    time × height × width       uint8: 1 object, 0 background, 255 void
+
+A source holds targets (videos, mostly). A snippet depends on its target and on the generator alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from maskcast.core.errors import ConfigError, DatasetError
+from maskcast.data.clips import AnnotatedVideo, ClipSource, count_pixels
+from maskcast.data.dataset import VOID
+
+
+class Snippet(NamedTuple):
+    """A snippet as a training step takes it."""
+
+    frames: UInt8[Tensor, "time 3 height width"]
+    labels: UInt8[Tensor, "time height width"]
+    name: str
+    """What it is made of, for messages."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnippetConfig:
+    """Shape of snippets, and how they are changed; the defaults are those of stage 1."""
+
+    size: tuple[int, int] = (240, 432)
+    """(height, width), multiples of 16. Frames are resized to it, whatever their aspect."""
+    length: int = 8
+    """Frames."""
+    longest_step: int = 1
+    """Every snippet takes each first, second, … frame, drawn up to this one. Published: 1."""
+    visible_pixels: int = 100
+    """A snippet begins where some object has more pixels than this, before resizing."""
+    flip: float = 0.5
+    """Probability that a snippet is mirrored."""
+    zoom: bool = False
+    """Zoom progressively into half of the snippets."""
+
+    def __post_init__(self) -> None:
+        if min(self.size) < 16 or self.size[0] % 16 or self.size[1] % 16:
+            raise ConfigError(f"the size of snippets has multiples of 16, got {self.size}")
+        if self.length < 2 or self.longest_step < 1 or self.visible_pixels < 0:
+            raise ConfigError(f"snippets have at least 2 frames and a step of 1, got {self}")
+        if not 0 <= self.flip <= 1:
+            raise ConfigError(f"flip is a probability, got {self.flip}")
+
+
+class SnippetSource(Protocol):
+    """Where snippets come from; picklable, since loader processes each have a copy."""
+
+    @property
+    def name(self) -> str: ...
+    def __len__(self) -> int:
+        """Return the number of targets."""
+        ...
+
+    def draw(self, target: int, generator: np.random.Generator) -> Snippet:
+        """Draw a snippet of a target, not augmented."""
+        ...
+
+
+class VideoSnippets:
+    """Snippets of annotated videos; a target is a video that is long enough.
+
+    A video is viable if ``length`` frames lie between the first frame with a visible object and
+    the last annotated frame. A snippet starts on a frame with a visible object and takes the frames
+    after it; its object is drawn from those that are visible there.
+
+    Args:
+        name: for messages.
+        videos: every annotation is read once, to see where objects are visible.
+        config: shape of the snippets.
+        candidate_pixels: an object can be drawn if it has more pixels than this on the resized
+            first frame. Published: 25 on DAVIS, 10 on YouTube-VOS.
+        single_object: all ids form one object.
+
+    Raises:
+        DatasetError: no video is viable.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        videos: Sequence[AnnotatedVideo],
+        config: SnippetConfig,
+        *,
+        candidate_pixels: int = 25,
+        single_object: bool = False,
+    ) -> None:
+        self.name, self.config = name, config
+        self.candidate_pixels, self.single_object = candidate_pixels, single_object
+        with ThreadPoolExecutor() as threads:
+            found = threads.map(lambda video: _timeline(video, config), videos)
+            pairs = [(video, line) for video, line in zip(videos, found, strict=True)]
+        self.videos = [video for video, line in pairs if line.starts(config.length)]
+        self.timelines = [line for _, line in pairs if line.starts(config.length)]
+        if not self.videos:
+            raise DatasetError(
+                f"{name} holds no video with {config.length} frames after an object becomes visible"
+            )
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def draw(self, target: int, generator: np.random.Generator) -> Snippet:
+        timeline = self.timelines[target]
+        starts = timeline.starts(self.config.length)
+        for _ in range(20):
+            start = starts[generator.integers(len(starts))]
+            snippet = self._read(target, timeline.frames[start:], generator)
+            if snippet is not None:
+                return snippet
+        raise DatasetError(f"no object of {self.videos[target].name} is large enough to train on")
+
+    def first(self, target: int) -> Snippet | None:
+        """Return the snippet from the first visible frame on, of the lowest candidate id."""
+        timeline = self.timelines[target]
+        return self._read(target, timeline.frames[timeline.starts(self.config.length)[0] :], None)
+
+    def _read(
+        self, target: int, frames: NDArray[np.int64], generator: np.random.Generator | None
+    ) -> Snippet | None:
+        """Read a snippet from the first of these frames on; None without a candidate there."""
+        video, length = self.videos[target], self.config.length
+        step = 1
+        if generator is not None and self.config.longest_step > 1:
+            longest = min(self.config.longest_step, (len(frames) - 1) // (length - 1))
+            step = int(generator.integers(1, longest + 1))
+        chosen = [int(index) for index in frames[::step][:length]]
+        label_maps = [self._label_map(video, index) for index in chosen]
+        counts = count_pixels(label_maps[0])
+        candidates = np.flatnonzero(counts[1:] > self.candidate_pixels) + 1
+        if not len(candidates):
+            return None
+        place = 0 if generator is None else int(generator.integers(len(candidates)))
+        object_id = int(candidates[place])
+        labels = [np.where(ids == VOID, VOID, ids == object_id) for ids in label_maps]
+        images = [_resized(video.read_frame(i), self.config.size, smooth=True) for i in chosen]
+        name = f"{self.name}/{video.name}, object {object_id}, frames {chosen}"
+        return _as_snippet(images, labels, name)
+
+    def _label_map(self, video: AnnotatedVideo, index: int) -> UInt8[np.ndarray, "height width"]:
+        """Return a resized label map; without an annotation all of it is void.
+
+        Void pixels of an annotation become background, as in the published training.
+        """
+        label_map = video.read_annotation(index)
+        if label_map is None:
+            return np.full(self.config.size, VOID, np.uint8)
+        ids = np.where(label_map == VOID, 0, label_map).astype(np.uint8)
+        return _resized(np.minimum(ids, 1) if self.single_object else ids, self.config.size)
+
+
+class ClipSnippets:
+    """Snippets of any source of clips: made-up ones, or single pictures set in motion.
+
+    Args:
+        source: its clips are resized as they are.
+        config: shape of the snippets.
+    """
+
+    def __init__(self, source: ClipSource, config: SnippetConfig) -> None:
+        self.name, self.source, self.config = source.name, source, config
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def draw(self, target: int, generator: np.random.Generator) -> Snippet:
+        """Draw any clip: these sources choose their targets themselves."""
+        clip = self.source.draw(generator, self.config.length - 1)
+        size = self.config.size
+        labels = [_resized(np.where(mask == VOID, 0, mask), size) for mask in clip.masks]
+        images = [_resized(frame, size, smooth=True) for frame in clip.frames]
+        return _as_snippet(images, labels, clip.name)
+
+
+@dataclass(frozen=True)
+class _Timeline:
+    """The frames of a video from its first to its last annotation."""
+
+    frames: NDArray[np.int64]
+    visible: NDArray[np.bool_]
+    """Whether some object is visible, by place in ``frames``."""
+
+    def starts(self, length: int) -> list[int]:
+        """Return the places where a snippet can begin."""
+        last = len(self.frames) - length
+        return [int(place) for place in np.flatnonzero(self.visible) if place <= last]
+
+
+def augmented(snippet: Snippet, config: SnippetConfig, generator: np.random.Generator) -> Snippet:
+    """Mirror, and zoom into the whole snippet, with the probabilities of the config."""
+    frames, labels, name = snippet
+    if generator.uniform() < config.flip:
+        frames, labels = frames.flip(-1), labels.flip(-1)
+    if config.zoom and generator.uniform() < 0.5:
+        scale = 1 + 0.1 * float(generator.uniform())
+        frames, labels = zoomed(frames, labels, scale)
+    return Snippet(frames, labels, name)
+
+
+def zoomed(
+    frames: UInt8[Tensor, "time 3 height width"],
+    labels: UInt8[Tensor, "time height width"],
+    scale: float,
+) -> tuple[UInt8[Tensor, "time 3 height width"], UInt8[Tensor, "time height width"]]:
+    """Enlarge frame l (from 0) by ``scale`` to the power of l + 1, and keep its middle."""
+    height, width = frames.shape[-2:]
+    new_frames, new_labels = [], []
+    for place, (frame, label) in enumerate(zip(frames, labels, strict=True)):
+        factor = scale ** (place + 1)
+        size = (round(height * factor), round(width * factor))
+        top, left = (size[0] - height) // 2, (size[1] - width) // 2
+        image = functional.interpolate(frame[None].float(), size=size, mode="bilinear")
+        ids = functional.interpolate(label[None, None], size=size, mode="nearest-exact")
+        middle = (..., slice(top, top + height), slice(left, left + width))
+        new_frames.append(image[0][middle].round().to(torch.uint8))
+        new_labels.append(ids[0, 0][middle])
+    return torch.stack(new_frames), torch.stack(new_labels)
+
+
+def _timeline(video: AnnotatedVideo, config: SnippetConfig) -> _Timeline:
+    """Read every annotation of a video, to see where an object is visible."""
+    visible: dict[int, bool] = {}
+    for index in range(len(video.frame_names)):
+        label_map = video.read_annotation(index)
+        if label_map is not None:
+            pixels = count_pixels(label_map)[1:]
+            visible[index] = bool((pixels > config.visible_pixels).any())
+    frames = range(min(visible), max(visible) + 1) if visible else range(0)
+    return _Timeline(
+        np.array(frames, dtype=np.int64), np.array([visible.get(i, False) for i in frames], bool)
+    )
+
+
+def _resized(
+    picture: UInt8[np.ndarray, "..."], size: tuple[int, int], *, smooth: bool = False
+) -> UInt8[np.ndarray, "..."]:
+    """Resize a picture: antialiased bilinear if smooth, else nearest."""
+    method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
+    return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), method))
+
+
+def _as_snippet(
+    images: Sequence[NDArray[np.uint8]], labels: Sequence[NDArray[np.uint8]], name: str
+) -> Snippet:
+    frames = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    return Snippet(frames, torch.from_numpy(np.stack(labels).astype(np.uint8)), name)

@@ -1,0 +1,269 @@
+"""How A-GAME is learnt: whole snippets, end to end (spec 9, 11).
+
+    frames    snippets × time × 3 × height × width   uint8 RGB
+    labels    snippets × time × height × width       uint8: 1 object, 0 background, 255 void
+
+With several processes the batch statistics of the trunk's last stage are those of each process's
+own part of the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import UInt8
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from maskcast.core.config import config_to_dict
+from maskcast.core.errors import ConfigError, WeightsError
+from maskcast.core.training import (
+    Export,
+    LoopConfig,
+    OptimiserConfig,
+    Recipe,
+    ScheduleConfig,
+)
+from maskcast.io.checkpoints import read_foreign_checkpoint
+from maskcast.methods.agame.clip_loss import clip_losses, follow, target_iou
+from maskcast.methods.agame.config import AgameConfig, small
+from maskcast.methods.agame.framing import normalise
+from maskcast.methods.agame.network import AgameNetwork
+from maskcast.methods.agame.snippets import Snippet, SnippetConfig
+from maskcast.methods.agame.training_data import DataConfig, SnippetEpoch, TrainingSources
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgameTrainingConfig:
+    """A recipe; the defaults are stage 1 of the published training."""
+
+    model: AgameConfig = field(default_factory=AgameConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    snippets: SnippetConfig = field(default_factory=SnippetConfig)
+    auxiliary: float = 1.0
+    """Weight of the loss on coarse predictions; 0 leaves it out."""
+    recompute: bool = False
+    """Compute the heads again in the backward pass: less memory, more time, same gradients."""
+    trunk_weights: Path | None = None
+    """A torchvision state dict (safetensors, or a torch file) to start the trunk from."""
+    trained_stages: int = 1
+    """How many of the trunk's stages are trained, from the last one down."""
+    batch_statistics: bool = True
+    """Batch normalisation of trained stages by the statistics of the batch; else the trunk keeps
+    those it came with."""
+    validation_length: int = 32
+    """Frames of a held-out snippet."""
+    validation_snippets: int = 300
+    """The most held-out snippets that are looked at."""
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+    def __post_init__(self) -> None:
+        if self.auxiliary < 0:
+            raise ConfigError(f"the weight of a loss is not negative, got {self.auxiliary}")
+        if not 0 <= self.trained_stages <= 4:
+            raise ConfigError(f"a trunk has 4 stages, trained_stages is {self.trained_stages}")
+        if self.validation_length < 2 or self.validation_snippets < 0:
+            raise ConfigError("held-out snippets have at least 2 frames")
+
+
+class SnippetBatch(NamedTuple):
+    """Snippets of one length and size."""
+
+    frames: UInt8[Tensor, "snippets time 3 height width"]
+    labels: UInt8[Tensor, "snippets time height width"]
+
+
+class AgameTask:
+    """Learns everything but the frozen stages of the trunk."""
+
+    def __init__(self, config: AgameTrainingConfig) -> None:
+        self.config = config
+        self.network = AgameNetwork(config.model).to(memory_format=torch.channels_last)
+        trunk = self.network.trunk
+        trunk.set_trained(config.trained_stages, batch_statistics=config.batch_statistics)
+        if config.trunk_weights is not None:
+            trunk.load(read_trunk_weights(config.trunk_weights))
+        self._sources: TrainingSources | None = None
+
+    @property
+    def module(self) -> nn.Module:
+        return self.network
+
+    @property
+    def sources(self) -> TrainingSources:
+        """Where snippets come from; opened when first needed, since it reads all annotations."""
+        if self._sources is None:
+            config = self.config
+            self._sources = TrainingSources.open(
+                config.data, config.snippets, validation_length=config.validation_length
+            )
+        return self._sources
+
+    def parameter_groups(self) -> Sequence[Mapping[str, Any]]:
+        trained = [p for p in self.network.parameters() if p.requires_grad]
+        return [{"name": "network", "params": trained}]
+
+    def loss(self, batch: SnippetBatch) -> dict[str, Tensor]:
+        config = self.config
+        losses = clip_losses(
+            self.network,
+            normalise(batch.frames.float() / 255),
+            batch.labels.long(),
+            auxiliary=config.auxiliary > 0,
+            recompute=config.recompute,
+        )
+        if losses.auxiliary is None:
+            return {"total": losses.main, "main": losses.main}
+        total = losses.main + config.auxiliary * losses.auxiliary
+        return {"total": total, "main": losses.main, "auxiliary": losses.auxiliary}
+
+    def dataset(self, epoch: int) -> SnippetEpoch:
+        config = self.config
+        return SnippetEpoch(
+            self.sources.training, config.data, config.snippets, seed=config.loop.seed, epoch=epoch
+        )
+
+    def collate(self, items: Sequence[Snippet]) -> SnippetBatch:
+        return SnippetBatch(
+            torch.stack([item.frames for item in items]),
+            torch.stack([item.labels for item in items]),
+        )
+
+    def validate(self) -> dict[str, float]:
+        """Return the mean IoU of held-out snippets, over frames (first included) and snippets."""
+        found: list[float] = []
+        device = next(self.network.parameters()).device
+        for snippet in self._held_out():
+            labels = snippet.labels[None].to(device)
+            frames = normalise(snippet.frames[None].to(device).float() / 255)
+            steps = follow(self.network, frames, labels[:, 0] == 1, coarse=False)
+            masks = torch.stack([step.fine[:, 1] > step.fine[:, 0] for step in steps], dim=1)
+            found.append(float(target_iou(masks, labels == 1).mean()))
+        return {"iou": sum(found) / len(found)} if found else {}
+
+    def _held_out(self) -> Iterator[Snippet]:
+        left = self.config.validation_snippets
+        for source in self.sources.held_out:
+            for target in range(min(left, len(source))):
+                snippet = source.first(target)
+                if snippet is not None:
+                    yield snippet
+            left -= min(left, len(source))
+
+    def export(self) -> Export:
+        card = {"training data": "see the recipe", "size": list(self.config.snippets.size)}
+        return Export("agame", config_to_dict(self.config.model), self.network.state_dict(), card)
+
+    def data_fingerprint(self) -> str:
+        return self.sources.fingerprint
+
+
+def read_trunk_weights(path: Path) -> Mapping[str, Tensor]:
+    """Read a trunk's state dict from safetensors or a torch file, in which nothing is executed.
+
+    Raises:
+        MissingFileError, WeightsError: it is not there, or holds no tensors.
+    """
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    tensors = {k: v for k, v in read_foreign_checkpoint(path).items() if isinstance(v, Tensor)}
+    if not tensors:
+        raise WeightsError(f"{path} holds no state dict; give a file of trunk weights")
+    return tensors
+
+
+def stage1() -> AgameTrainingConfig:
+    """Small frames, both losses, on DAVIS 2017 and YouTube-VOS."""
+    return AgameTrainingConfig(loop=_loop(epochs=160, batch_size=4, factor=0.975))
+
+
+def stage2() -> AgameTrainingConfig:
+    """Full frames and longer snippets, the fine loss alone; starts from the end of stage 1."""
+    return AgameTrainingConfig(
+        data=DataConfig(epoch="balanced"),
+        snippets=SnippetConfig(size=(480, 864), length=14),
+        auxiliary=0.0,
+        recompute=True,
+        loop=_loop(epochs=100, batch_size=2, factor=0.985, rate=1e-5, weight_decay=1e-6),
+    )
+
+
+def davis_stage1() -> AgameTrainingConfig:
+    """Stage 1 on DAVIS 2017 alone, with progressive zoom."""
+    return replace(
+        stage1(),
+        data=DataConfig(epoch="draws", draws=2600),
+        snippets=SnippetConfig(zoom=True),
+        loop=_loop(epochs=80, batch_size=4, factor=0.95),
+    )
+
+
+def davis_stage2() -> AgameTrainingConfig:
+    """Stage 2 on DAVIS 2017 alone."""
+    return replace(stage2(), data=DataConfig(epoch="draws", draws=118))
+
+
+HELD_OUT = (
+    "breakdance-flare",
+    "car-turn",
+    "hockey",
+    "horsejump-low",
+    "lucia",
+    "scooter-gray",
+)
+"""Of DAVIS-2016 train: what the small model is tuned on."""
+
+
+def small_recipe() -> AgameTrainingConfig:
+    """The small network on videos and single pictures, from a small trunk."""
+    return AgameTrainingConfig(
+        model=small(),
+        data=DataConfig(epoch="draws", held_out=HELD_OUT, all_objects_as_one=True),
+        snippets=SnippetConfig(size=(192, 320), length=5, longest_step=4, visible_pixels=50),
+        trained_stages=2,
+        batch_statistics=False,
+        validation_length=12,
+        loop=LoopConfig(
+            epochs=18,
+            iterations=150,
+            batch_size=4,
+            optimiser=OptimiserConfig(kind="adamw", rate=5e-4, weight_decay=1e-4),
+            schedule=ScheduleConfig(kind="cosine", final=0.01, warm_up=100),
+            precision="bf16",
+            clip_norm=1.0,
+            average_decay=0.995,
+            validate_every=3,
+            workers=1,
+            best_metric="iou",
+        ),
+    )
+
+
+def _loop(
+    *, epochs: int, batch_size: int, factor: float, rate: float = 1e-4, weight_decay: float = 1e-5
+) -> LoopConfig:
+    return LoopConfig(
+        epochs=epochs,
+        batch_size=batch_size,
+        optimiser=OptimiserConfig(kind="adam", rate=rate, weight_decay=weight_decay),
+        schedule=ScheduleConfig(kind="exponential", factor=factor),
+        checkpoint_every=10,
+        best_metric="iou",
+    )
+
+
+RECIPES: dict[str, Recipe[AgameTrainingConfig]] = {
+    "agame-stage1": Recipe(
+        "stage 1 of the paper: DAVIS 2017 and YouTube-VOS at 240×432", stage1(), AgameTask
+    ),
+    "agame-stage2": Recipe("stage 2, at 480×864; --start-from stage 1", stage2(), AgameTask),
+    "agame-davis-stage1": Recipe("stage 1 on DAVIS 2017 alone", davis_stage1(), AgameTask),
+    "agame-davis-stage2": Recipe(
+        "stage 2 on DAVIS 2017 alone; --start-from its stage 1", davis_stage2(), AgameTask
+    ),
+    "agame-small": Recipe("a small network, from a small trunk", small_recipe(), AgameTask),
+}

@@ -1,0 +1,261 @@
+"""Which snippets an epoch of A-GAME's training has, and where they come from (spec 11)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from maskcast.core.errors import ConfigError, MaskcastError
+from maskcast.data.clip_folder import read_clip_folder
+from maskcast.data.clips import AnnotatedVideo
+from maskcast.data.davis import open_davis
+from maskcast.data.decoded import decode_videos
+from maskcast.data.image_pairs import PairCutouts, PhotoScenes, read_image_pairs, read_photographs
+from maskcast.data.made_up import MadeUpClips
+from maskcast.data.static_clips import StaticClips
+from maskcast.data.youtube_vos import open_youtube_vos
+from maskcast.methods.agame.snippets import (
+    ClipSnippets,
+    Snippet,
+    SnippetConfig,
+    SnippetSource,
+    VideoSnippets,
+    augmented,
+)
+
+YOUTUBE_VOS_SIZE = (720, 1280)
+"""Videos of another size are not trained on, as published."""
+SOURCES = ("davis", "youtube_vos", "synthetic", "videos", "pictures")
+"""In the order in which an epoch takes them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Folders with data, and how an epoch is drawn from them."""
+
+    davis: Path | None = None
+    """DAVIS 2017, its train split."""
+    youtube_vos: Path | None = None
+    """YouTube-VOS 2018, its train split; some videos are held out for validation."""
+    youtube_vos_held_out: int = 300
+    synthetic: tuple[Path, ...] = ()
+    """Folders with ``images`` and ``masks``: their objects, moved over ``backgrounds``."""
+    backgrounds: tuple[Path, ...] = ()
+    """Folders of photographs; without them backgrounds are made up."""
+    videos: tuple[Path, ...] = ()
+    """Folders that hold a folder for each video, with ``frames`` and ``masks``."""
+    pictures: tuple[Path, ...] = ()
+    """Folders with ``images`` and ``masks``: object and scene of a picture move apart."""
+    held_out: tuple[str, ...] = ()
+    """Names of videos in ``videos`` that are never trained on, but validated with."""
+    all_objects_as_one: bool = False
+    """Treat all objects of a video in ``videos`` as one."""
+    decoded: Path | None = None
+    """Folder for decoded pictures, several times faster to read; it may become large."""
+    epoch: Literal["pass", "balanced", "draws"] = "pass"
+    """pass: every video once; balanced: twice as many snippets as the first source has videos,
+    without replacement, each source about equally often; draws: with replacement, by weight."""
+    draws: int = 2600
+    """Snippets of an epoch of draws; synthetic ones of an epoch that is a pass."""
+    davis_weight: float = 1.0
+    """How often each source is drawn from, in an epoch of draws."""
+    youtube_vos_weight: float = 1.0
+    synthetic_weight: float = 1.0
+    videos_weight: float = 1.0
+    pictures_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.draws < 1 or self.youtube_vos_held_out < 0:
+            raise ConfigError(f"an epoch has at least one snippet, got {self.draws}")
+        weights = [getattr(self, f"{name}_weight") for name in SOURCES]
+        if min(weights) < 0 or max(weights) == 0:
+            raise ConfigError(f"weights are not negative, nor all 0, got {weights}")
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The sources that are given, in a fixed order."""
+        return tuple(name for name in SOURCES if getattr(self, name))
+
+
+@dataclass(frozen=True)
+class TrainingSources:
+    """Opened data."""
+
+    training: tuple[SnippetSource, ...]
+    held_out: tuple[VideoSnippets, ...]
+    fingerprint: str
+    """Changes with the names of videos and pictures, and how many frames each has."""
+
+    @classmethod
+    def open(
+        cls, config: DataConfig, snippets: SnippetConfig, *, validation_length: int
+    ) -> TrainingSources:
+        """Open everything that is given.
+
+        Raises:
+            ConfigError: nothing is given.
+            DatasetError, MissingFileError: data are faulty, or not where they were said to be.
+        """
+        if not config.given:
+            raise ConfigError("there is nothing to train on: give --data.davis FOLDER or others")
+        opened = _Opened(config, snippets, replace(snippets, length=validation_length))
+        for name in config.given:
+            getattr(opened, f"add_{name}")()
+        return cls(tuple(opened.training), tuple(opened.held_out), opened.digest.hexdigest()[:16])
+
+
+class _Opened:
+    """Collects sources while they are opened."""
+
+    def __init__(
+        self, config: DataConfig, snippets: SnippetConfig, validation: SnippetConfig
+    ) -> None:
+        self.config, self.snippets, self.validation = config, snippets, validation
+        self.training: list[SnippetSource] = []
+        self.held_out: list[VideoSnippets] = []
+        self.digest = hashlib.sha256()
+
+    def add_davis(self) -> None:
+        root = self.config.davis
+        assert root is not None
+        videos = self._noted(
+            open_davis(root, year=2017, split="train", purpose="train").videos, "DAVIS"
+        )
+        self.training.append(VideoSnippets("DAVIS", videos, self.snippets))
+
+    def add_youtube_vos(self) -> None:
+        root = self.config.youtube_vos
+        assert root is not None
+        dataset = open_youtube_vos(root, year=2018, split="train", purpose="train")
+        large = [video for video in dataset if video.size == YOUTUBE_VOS_SIZE]
+        kept, apart = partition(large, self.config.youtube_vos_held_out)
+        name = "YouTube-VOS"
+        for videos, sources, config in (
+            (kept, self.training, self.snippets),
+            (apart, self.held_out, self.validation),
+        ):
+            if videos:
+                noted = self._noted(videos, name)
+                sources.append(VideoSnippets(name, noted, config, candidate_pixels=10))
+
+    def add_synthetic(self) -> None:
+        config = self.config
+        scenes = [scene for folder in config.backgrounds for scene in read_photographs(folder)]
+        clips = MadeUpClips(
+            objects=(1, 5),
+            cutouts=PairCutouts(self._pairs(config.synthetic, "synthetic")),
+            scenes=PhotoScenes(self._noted(scenes, "backgrounds")) if scenes else None,
+        )
+        self.training.append(ClipSnippets(clips, self.snippets))
+
+    def add_videos(self) -> None:
+        config = self.config
+        videos = self._noted(read_clip_folder(*config.videos).videos, "videos")
+        missing = set(config.held_out) - {video.name for video in videos}
+        if missing:
+            raise ConfigError(f"held-out videos are not there: {', '.join(sorted(missing))}")
+        kept = [video for video in videos if video.name not in config.held_out]
+        apart = [video for video in videos if video.name in config.held_out]
+        self.training.append(self._snippets_of("videos", kept, self.snippets))
+        if apart:
+            self.held_out.append(self._snippets_of("held-out videos", apart, self.validation))
+
+    def add_pictures(self) -> None:
+        clips = StaticClips("pictures", self._pairs(self.config.pictures, "pictures"))
+        self.training.append(ClipSnippets(clips, self.snippets))
+
+    def _snippets_of(
+        self, name: str, videos: Sequence[AnnotatedVideo], config: SnippetConfig
+    ) -> VideoSnippets:
+        as_one = self.config.all_objects_as_one
+        return VideoSnippets(name, videos, config, single_object=as_one)
+
+    def _pairs(self, folders: Sequence[Path], name: str) -> Sequence[AnnotatedVideo]:
+        pictures = [picture for folder in folders for picture in read_image_pairs(folder)]
+        return self._noted(pictures, name)
+
+    def _noted(self, videos: Sequence[AnnotatedVideo], name: str) -> Sequence[AnnotatedVideo]:
+        """Put videos into the fingerprint, and decode them if that is wanted."""
+        for video in videos:
+            self.digest.update(f"{name}/{video.name}/{len(video.frame_names)};".encode())
+        if self.config.decoded is None:
+            return videos
+        return decode_videos(videos, self.config.decoded, name=name.lower())
+
+
+def partition(
+    videos: Sequence[AnnotatedVideo], held_out: int
+) -> tuple[list[AnnotatedVideo], list[AnnotatedVideo]]:
+    """Split videos by the SHA-256 of their names, so that the parts never change."""
+
+    def key(video: AnnotatedVideo) -> str:
+        return hashlib.sha256(video.name.encode()).hexdigest()
+
+    apart = {video.name for video in sorted(videos, key=key)[:held_out]}
+    return (
+        [video for video in videos if video.name not in apart],
+        [video for video in videos if video.name in apart],
+    )
+
+
+class SnippetEpoch:
+    """The snippets of one epoch: which ones depends on (seed, epoch), each one on its index too."""
+
+    def __init__(
+        self,
+        sources: Sequence[SnippetSource],
+        data: DataConfig,
+        snippets: SnippetConfig,
+        *,
+        seed: int,
+        epoch: int,
+    ) -> None:
+        self.sources, self.snippets = tuple(sources), snippets
+        self.seed, self.epoch = seed, epoch
+        self.order = draw_order(self.sources, data, np.random.default_rng([seed, epoch]))
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int) -> Snippet:
+        generator = np.random.default_rng([self.seed, self.epoch, index])
+        return augmented(self._draw(index, generator), self.snippets, generator)
+
+    def identity(self, index: int) -> str:
+        """Return what an item is made of, for messages about it."""
+        source, _ = self.order[index % len(self.order)]
+        try:
+            return self._draw(index, np.random.default_rng([self.seed, self.epoch, index])).name
+        except (MaskcastError, OSError) as error:
+            return f"an unreadable snippet of {self.sources[source].name} ({error})"
+
+    def _draw(self, index: int, generator: np.random.Generator) -> Snippet:
+        source, target = self.order[index % len(self.order)]
+        return self.sources[source].draw(target, generator)
+
+
+def draw_order(
+    sources: Sequence[SnippetSource], data: DataConfig, generator: np.random.Generator
+) -> list[tuple[int, int]]:
+    """Return the (source, target) of every snippet of an epoch (spec 11, "epoch definition")."""
+    sizes = [len(source) for source in sources]
+    if data.epoch == "draws":
+        weights = np.array([getattr(data, f"{name}_weight") for name in data.given])
+        chosen = generator.choice(len(sources), size=data.draws, p=weights / weights.sum())
+        return [(int(place), int(generator.integers(sizes[place]))) for place in chosen]
+    lengths = [
+        data.draws if isinstance(source, ClipSnippets) else size
+        for source, size in zip(sources, sizes, strict=True)
+    ]
+    targets = [(place, target) for place, n in enumerate(lengths) for target in range(n)]
+    if data.epoch == "pass":
+        return [targets[i] for i in generator.permutation(len(targets))]
+    chances = np.array([1 / lengths[place] for place, _ in targets])
+    count = min(2 * lengths[0], len(targets))
+    order = generator.choice(len(targets), size=count, replace=False, p=chances / chances.sum())
+    return [targets[i] for i in order]
