@@ -33,9 +33,9 @@ from maskcast.methods.eosvos.network import (
     ObjectNetwork,
     build_network,
 )
-from maskcast.methods.eosvos.outer_gradient import InnerLoopConfig
 from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
 from maskcast.methods.eosvos.targets import make_target
+from maskcast.methods.eosvos.training_config import InnerLoopConfig
 from oracle.eosvos_networks import RecordingModel, StandIn, numbered_frame, weights
 from oracle.plumbing import OracleFile, as_float64, each_file
 

@@ -14,6 +14,9 @@ Propagation = Literal["extend", "replace", "off"]
 PropagatedBox = Literal["mask", "detection"]
 Reset = Literal["first_step", "full", "keep"]
 
+INITIAL_RATE = 0.001
+"""What learning rates start around, before they are learned."""
+
 
 def _at_least(least: int, **settings: int) -> None:
     for name, value in settings.items():

@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from maskcast.core.errors import WeightsError
-from maskcast.methods.eosvos.config import RateLevel
+from maskcast.methods.eosvos.config import INITIAL_RATE, RateLevel
 from maskcast.methods.eosvos.network import Batch, ObjectNetwork
 from maskcast.methods.eosvos.randomness import seeded
 
-INITIAL_RATE = 0.001
 LEAST_LOG_RATE = -33.0
 RATE_PREFIX = "log_init_lr"
 START_PREFIX = "model_init_"

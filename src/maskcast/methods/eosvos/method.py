@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from maskcast.io.weights import PublishedFile
 from maskcast.methods.eosvos.config import EOSVOSConfig, tiny
+from maskcast.methods.eosvos.recipes import RECIPES
 from maskcast.methods.method import Method, Progress
 
 if TYPE_CHECKING:
@@ -39,10 +41,36 @@ def build(
     return build_segmenter(config, tensors, torch.device(device), dtype, progress)
 
 
+ARCHIVE = "https://vision.in.tum.de/webshare/u/meinhard/e-osvos_models.zip"
+PAGE = "https://github.com/dvl-tum/e-osvos"
+PUBLISHED = {
+    file.name: file
+    for file in (
+        PublishedFile(
+            name="eosvos-youtube-davis17",
+            method="eosvos",
+            file_name="YouTube-VOS+DAVIS-2017_train_dev_random_123/best_val_davis17_meta_iter.model",
+            source=ARCHIVE,
+            page=PAGE,
+            licence="not stated",
+        ),
+        PublishedFile(
+            name="eosvos-davis17",
+            method="eosvos",
+            file_name="DAVIS-2017_train_seqs/best_val_meta_iter.model",
+            source=ARCHIVE,
+            page=PAGE,
+            licence="not stated",
+        ),
+    )
+}
+
 METHOD = Method(
     title="e-OSVOS: a Mask R-CNN fine-tuned per object from a meta-learned start (NeurIPS 2020)",
     config=EOSVOSConfig,
     build=build,
     tiny=tiny,
     takes_boxes=False,
+    recipes=RECIPES,
+    published=PUBLISHED,
 )

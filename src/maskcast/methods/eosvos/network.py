@@ -157,9 +157,17 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
         Raises:
             PromptError: a label map shows no object.
         """
-        targets = [make_target(label_map) for label_map in label_maps]
-        images, resized = self.transform(list(frames), targets)
-        counts = tuple(copies or (1,) * len(targets))
+        return self.prepare_targets(frames, [make_target(own) for own in label_maps], copies)
+
+    def prepare_targets(
+        self,
+        frames: Sequence[Frame],
+        targets: Sequence[Target],
+        copies: Sequence[int] | None = None,
+    ) -> Batch:
+        """Like ``prepare``, with targets made already."""
+        images, resized = self.transform(list(frames), list(targets))
+        counts = tuple(copies or (1,) * len(resized))
         return Batch(images.tensors, tuple(images.image_sizes), tuple(resized), counts)
 
     def losses(

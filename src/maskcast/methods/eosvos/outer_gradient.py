@@ -22,43 +22,9 @@ from maskcast.core.errors import ConfigError
 from maskcast.methods.eosvos.inner_loop import LearnedStart, gradients_of, inner_step
 from maskcast.methods.eosvos.network import Batch, ObjectNetwork
 from maskcast.methods.eosvos.randomness import seeded
+from maskcast.methods.eosvos.training_config import InnerLoopConfig
 
 SECOND_ORDER_PART = "roi_heads."
-
-
-@dataclass(frozen=True, kw_only=True)
-class InnerLoopConfig:
-    """The inner loop while it is being learned."""
-
-    inner_steps: int = 5
-    segment: int = 5
-    """The trajectory is cut and the test loss taken after every so many steps (bptt_epochs)."""
-    step_weights: tuple[float, ...] = ()
-    """c_t of the multi-step loss Σ c_t L_test(θ_t), one per step; empty: the last step only."""
-    second_order: bool = False
-    """Follow the inner gradients of the heads too; the rest stays first order."""
-
-    def __post_init__(self) -> None:
-        if self.inner_steps < 1 or self.segment < 1:
-            raise ConfigError(
-                f"inner_steps and segment must be at least 1, "
-                f"got {self.inner_steps} and {self.segment}"
-            )
-        if self.step_weights and len(self.step_weights) != self.inner_steps:
-            raise ConfigError(
-                f"step_weights needs one weight per inner step, got {len(self.step_weights)} "
-                f"for {self.inner_steps} steps"
-            )
-
-    def weight_after(self, step: int) -> float:
-        """Weight of the test loss after step t, counted from 1; 0: not taken."""
-        if self.step_weights:
-            return self.step_weights[step - 1]
-        return float(step % self.segment == 0 or step == self.inner_steps)
-
-    def cut_after(self, step: int) -> bool:
-        """Whether the trajectory forgets how it came here after step t."""
-        return step % self.segment == 0 and step < self.inner_steps
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ VOID = 255
 class Target(TypedDict):
     """What torchvision's detectors expect of one frame."""
 
-    boxes: Float[Tensor, "1 4"]
-    labels: Integer[Tensor, "1"]
-    masks: Integer[Tensor, "1 height width"]
+    boxes: Float[Tensor, "objects 4"]
+    labels: Integer[Tensor, "objects"]
+    masks: Integer[Tensor, "objects height width"]
 
 
 def tight_box(region: Tensor) -> Float[Tensor, "4"] | None:
@@ -51,4 +51,21 @@ def make_target(label_map: Integer[Tensor, "height width"]) -> Target:
         boxes=box[None],
         labels=torch.full((1,), OBJECT, dtype=torch.int64, device=label_map.device),
         masks=mask[None],
+    )
+
+
+def make_instance_target(label_map: Integer[Tensor, "height width"]) -> Target:
+    """Every id of a label map as an object of its own, without the void (255): parent training.
+
+    Raises:
+        PromptError: the label map shows no object.
+    """
+    ids = [value for value in torch.unique(label_map).tolist() if value not in (0, VOID)]
+    targets = [make_target((label_map == value).to(torch.uint8)) for value in ids]
+    if not targets:
+        raise PromptError("the label map is empty; a frame to learn from must show an object")
+    return Target(
+        boxes=torch.cat([target["boxes"] for target in targets]),
+        labels=torch.cat([target["labels"] for target in targets]),
+        masks=torch.cat([target["masks"] for target in targets]),
     )

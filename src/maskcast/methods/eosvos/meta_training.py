@@ -1,0 +1,187 @@
+"""Learn θ⁰ and λ: the outer loop (paper, section 3.2.2) as a task of the training engine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from maskcast.core.config import config_to_dict
+from maskcast.core.training import Export
+from maskcast.methods.eosvos.inner_loop import (
+    FIXED_PREFIX,
+    RATE_PREFIX,
+    START_PREFIX,
+    LearnedStart,
+    learned_start_of,
+)
+from maskcast.methods.eosvos.network import ObjectNetwork, build_network
+from maskcast.methods.eosvos.outer_gradient import (
+    OuterGradient,
+    first_order,
+    through_autograd,
+)
+from maskcast.methods.eosvos.published import take_start_weights
+from maskcast.methods.eosvos.randomness import generator_of
+from maskcast.methods.eosvos.tasks import (
+    MetaTask,
+    MetaTaskItems,
+    OpenedTasks,
+    open_tasks,
+)
+from maskcast.methods.eosvos.training_config import MetaTrainingConfig
+from maskcast.methods.eosvos.validation import mean_region_similarity
+
+
+class MetaTraining:
+    """The outer optimisation of Eq. (2); the module holds θ_g, the network is only worked with."""
+
+    def __init__(self, config: MetaTrainingConfig) -> None:
+        self.config = config
+        self._network: ObjectNetwork = build_network(config.method.network)
+        if config.start_weights is not None:
+            take_start_weights(self._network, config.start_weights)
+        self.learned: LearnedStart = learned_start_of(
+            self._network,
+            level=config.method.rate_level,
+            log_rates=config.method.log_rates,
+            initial_rate=config.initial_rate,
+            generator=generator_of(config.loop.seed),
+        )
+        self._opened: OpenedTasks | None = None
+
+    @property
+    def module(self) -> nn.Module:
+        return self.learned
+
+    @property
+    def opened(self) -> OpenedTasks:
+        """The data, opened when first needed."""
+        if self._opened is None:
+            self._opened = open_tasks(self.config.data)
+        return self._opened
+
+    def parameter_groups(self) -> Sequence[Mapping[str, Any]]:
+        config, learned = self.config, self.learned
+        groups: list[Mapping[str, Any]] = []
+        if config.start_rate:
+            groups.append(
+                {
+                    "name": "start",
+                    "params": learned.start,
+                    "lr": config.start_rate,
+                    "weight_decay": config.start_decay,
+                }
+            )
+        if config.rate_rate:
+            groups.append(
+                {
+                    "name": "rates",
+                    "params": learned.stored_rates,
+                    "lr": config.rate_rate,
+                    "weight_decay": 0.0,
+                }
+            )
+        return groups
+
+    def dataset(self, epoch: int) -> MetaTaskItems:
+        config = self.config
+        return MetaTaskItems(self.opened.training, config.tasks, seed=config.loop.seed, epoch=epoch)
+
+    def collate(self, items: Sequence[MetaTask]) -> list[MetaTask]:
+        return list(items)
+
+    def loss(self, batch: Sequence[MetaTask]) -> dict[str, Tensor]:
+        """The mean test loss of the tasks, with the first-order gradient for θ_g.
+
+        A task whose loss or gradient is not finite counts zero; the divisor stays.
+        """
+        learned = self.learned
+        parameters = [*learned.start, *learned.stored_rates]
+        gradients = [torch.zeros_like(p) for p in parameters]
+        outer, inner_first, inner_last, skipped = 0.0, 0.0, 0.0, 0
+        for task in batch:
+            found = self._outer_gradient(task)
+            own = [*found.start, *found.rates]
+            if not (math.isfinite(found.loss) and all(bool(g.isfinite().all()) for g in own)):
+                skipped += 1
+                continue
+            torch._foreach_add_(gradients, own, alpha=1 / len(batch))
+            outer += found.loss / len(batch)
+            inner_first += found.inner_losses[0] / len(batch)
+            inner_last += found.inner_losses[-1] / len(batch)
+        counted = [p for p in parameters if p.requires_grad]
+        prescribed = [g for p, g in zip(parameters, gradients, strict=True) if p.requires_grad]
+        like = parameters[0]
+        total: Tensor = _Prescribed.apply(like.new_tensor(outer), prescribed, *counted)
+        return {
+            "total": total,
+            "inner_first": like.new_tensor(inner_first),
+            "inner_last": like.new_tensor(inner_last),
+            "skipped": like.new_tensor(float(skipped)),
+        }
+
+    def _outer_gradient(self, task: MetaTask) -> OuterGradient:
+        network = self._network_on(task.memory_frame.device)
+        memory = network.prepare([task.memory_frame], [task.memory_label])
+        query = network.prepare([task.query_frame], [task.query_label])
+        way = through_autograd if self.config.inner.second_order else first_order
+        with torch.enable_grad():
+            return way(self.learned, network, memory, query, self.config.inner, seed=int(task.seed))
+
+    def _network_on(self, device: torch.device) -> ObjectNetwork:
+        self._network.to(device, memory_format=torch.channels_last)
+        return self._network
+
+    def after_step(self) -> None:
+        """λ ← max(λ, 0)."""
+        self.learned.clamp_rates(self.config.max_rate)
+
+    def validate(self) -> dict[str, float]:
+        """Mean J on the held-out videos after fine-tuning on their first frames."""
+        config = self.config
+        return mean_region_similarity(
+            config.method, self.learned, self.opened.held_out, config.validation
+        )
+
+    def export(self) -> Export:
+        tensors = self.learned.state_dict()
+        return Export(
+            "eosvos", config_to_dict(self.config.method), tensors, {"recipe": "meta-training"}
+        )
+
+    def start_from(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over θ⁰, and λ where it is stored at the same level.
+
+        Raises:
+            WeightsError: θ⁰ does not fit the network.
+        """
+        own = self.learned.state_dict()
+        rates = {k: v for k, v in tensors.items() if k.startswith(RATE_PREFIX)}
+        same_level = {k: v.shape for k, v in rates.items()} == {
+            k: v.shape for k, v in own.items() if k.startswith(RATE_PREFIX)
+        }
+        kept = {k: v for k, v in own.items() if k.startswith((RATE_PREFIX, FIXED_PREFIX))}
+        taken = {k: v for k, v in tensors.items() if k.startswith((START_PREFIX, FIXED_PREFIX))}
+        if same_level:
+            taken |= rates
+        self.learned.load_tensors({**kept, **taken})
+
+    def data_fingerprint(self) -> str:
+        return self.opened.fingerprint
+
+
+class _Prescribed(torch.autograd.Function):
+    """A value whose gradient with respect to some parameters is given."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, gradients: list[Tensor], *_parameters: Tensor) -> Tensor:
+        ctx.gradients = gradients
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        return (None, None, *(upstream * gradient for gradient in ctx.gradients))

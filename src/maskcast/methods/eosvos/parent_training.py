@@ -1,0 +1,213 @@
+"""The handcrafted baseline of Table 1: a parent network, and one learning rate by grid search.
+
+The parent is trained on single frames, all objects of a frame merged to one foreground. Also the
+way to a start for meta-training where COCO weights cannot be had: then every object of a picture
+is a target of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from maskcast.core.config import config_to_dict
+from maskcast.core.errors import ConfigError
+from maskcast.core.training import Export
+from maskcast.methods.eosvos.augmentation import draw_visible_warp, flip, warp_frame, warp_label_map
+from maskcast.methods.eosvos.config import EOSVOSConfig
+from maskcast.methods.eosvos.inner_loop import LearnedStart, learned_start_of
+from maskcast.methods.eosvos.network import build_network
+from maskcast.methods.eosvos.published import take_start_weights
+from maskcast.methods.eosvos.randomness import generator_of, seeded
+from maskcast.methods.eosvos.targets import VOID, Target, make_instance_target, make_target
+from maskcast.methods.eosvos.tasks import OpenedTasks, TaskVideo, open_tasks
+from maskcast.methods.eosvos.training_config import ParentTrainingConfig, ValidationConfig
+from maskcast.methods.eosvos.validation import mean_region_similarity
+
+GRID = tuple(m * 10**e for e in range(-6, -2) for m in (1.0, 10**0.5)) + (1e-2,)
+"""Rates that are tried: 1e-6 to 1e-2 in half decades; the paper's grid is not published."""
+MOST_TRIES = 100
+
+
+class ParentFrame(NamedTuple):
+    """One frame with all its objects, and the seed for the network's samplers."""
+
+    frame: Float[Tensor, "3 height width"]
+    label_map: UInt8[Tensor, "height width"]
+    seed: int
+
+
+class ParentFrames:
+    """An epoch of single frames in random order; those without an object are passed over."""
+
+    def __init__(
+        self, videos: Sequence[TaskVideo], config: ParentTrainingConfig, *, seed: int, epoch: int
+    ) -> None:
+        self.videos = [entry.video for entry in videos]
+        self.config = config
+        self.seed = seed
+        self.epoch = epoch
+        self._starts = np.cumsum([0, *(len(video.frame_names) for video in self.videos)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, index: int) -> ParentFrame:
+        generator = generator_of(self.seed, self.epoch, index)
+        turn, position = divmod(index, len(self))
+        order = torch.randperm(len(self), generator=generator_of(self.seed, self.epoch, turn, 0))
+        place = int(order[position])
+        for _ in range(MOST_TRIES):
+            found = self._read(place, generator)
+            if found is not None:
+                return ParentFrame(*found, int(torch.randint(2**31, (), generator=generator)))
+            place = int(torch.randint(len(self), (), generator=generator))
+        raise ConfigError(f"{MOST_TRIES} frames in a row show no object")
+
+    def _read(self, place: int, generator: torch.Generator) -> tuple[Tensor, Tensor] | None:
+        number = int(np.searchsorted(self._starts, place, side="right")) - 1
+        video, index = self.videos[number], place - int(self._starts[number])
+        annotation = video.read_annotation(index)
+        if annotation is None:
+            return None
+        label_map = torch.from_numpy(annotation.astype(np.uint8))
+        if not _objects(label_map).any():
+            return None
+        pixels = torch.from_numpy(np.array(video.read_frame(index))).permute(2, 0, 1)
+        frame = pixels.to(torch.float32) / 255
+        if float(torch.rand((), generator=generator)) < 0.5:
+            frame, label_map = flip(frame, label_map)
+        warp = draw_visible_warp(_objects(label_map).to(torch.uint8), generator)
+        frame, label_map = warp_frame(frame, warp), warp_label_map(label_map, warp)
+        if self.config.crop is not None:
+            frame, label_map = random_crop(frame, label_map, self.config.crop, generator)
+        shows = bool(_objects(label_map).any())
+        return (frame.contiguous(), label_map.contiguous()) if shows else None
+
+
+def _objects(label_map: Tensor) -> Tensor:
+    return (label_map != 0) & (label_map != VOID)
+
+
+def random_crop(
+    frame: Tensor, label_map: Tensor, size: tuple[int, int], generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Cut a random window; below or right of a smaller frame it is black and background."""
+    height, width = size
+    missing = [max(0, width - frame.shape[-1]), max(0, height - frame.shape[-2])]
+    frame = F.pad(frame, (0, missing[0], 0, missing[1]))
+    label_map = F.pad(label_map, (0, missing[0], 0, missing[1]))
+    top = int(torch.randint(frame.shape[-2] - height + 1, (), generator=generator))
+    left = int(torch.randint(frame.shape[-1] - width + 1, (), generator=generator))
+    window = (..., slice(top, top + height), slice(left, left + width))
+    return frame[window], label_map[window]
+
+
+class ParentTraining:
+    """Ordinary training of the network on single frames, as a task of the training engine."""
+
+    def __init__(self, config: ParentTrainingConfig) -> None:
+        self.config = config
+        self.network = build_network(config.method.network)
+        if config.start_weights is not None:
+            take_start_weights(self.network, config.start_weights)
+        self.network.to(memory_format=torch.channels_last)
+        self._opened: OpenedTasks | None = None
+
+    @property
+    def module(self) -> nn.Module:
+        return self.network
+
+    @property
+    def opened(self) -> OpenedTasks:
+        """The data, opened when first needed."""
+        if self._opened is None:
+            self._opened = open_tasks(replace(self.config.data, all_objects_as_one=True))
+        return self._opened
+
+    def parameter_groups(self) -> Sequence[Mapping[str, Any]]:
+        return [{"params": list(self.network.published_parameters().values())}]
+
+    def dataset(self, epoch: int) -> ParentFrames:
+        config = self.config
+        return ParentFrames(self.opened.training, config, seed=config.loop.seed, epoch=epoch)
+
+    def collate(self, items: Sequence[ParentFrame]) -> list[ParentFrame]:
+        return list(items)
+
+    def loss(self, batch: Sequence[ParentFrame]) -> dict[str, Tensor]:
+        """The five losses of Mask R-CNN; draws depend on the items alone."""
+        targets = [self._target(item.label_map) for item in batch]
+        prepared = self.network.prepare_targets([item.frame for item in batch], targets)
+        with seeded(int(batch[0].seed), prepared.frames.device):
+            return self.network.losses(prepared)
+
+    def _target(self, label_map: Tensor) -> Target:
+        if self.config.objects == "each":
+            return make_instance_target(label_map)
+        return make_target(_objects(label_map).to(torch.uint8))
+
+    def _learned(self) -> LearnedStart:
+        return learned_start_of(
+            self.network, level="single", initial_rate=self.config.single_rate
+        ).to(next(self.network.parameters()).device)
+
+    def validate(self) -> dict[str, float]:
+        """Mean J on the held-out videos after fine-tuning with the single rate."""
+        config = self.config
+        return mean_region_similarity(
+            config.method, self._learned(), self.opened.held_out, config.validation
+        )
+
+    def export(self) -> Export:
+        tensors = self._learned().state_dict()
+        method = config_to_dict(self.config.method)
+        return Export("eosvos", method, tensors, {"recipe": "parent training"})
+
+    def start_from(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over θ⁰ of exported weights.
+
+        Raises:
+            WeightsError: it does not fit the network.
+        """
+        learned = self._learned()
+        learned.load_tensors(tensors)
+        learned.load_into(self.network)
+
+    def data_fingerprint(self) -> str:
+        return self.opened.fingerprint
+
+
+def search_rate(
+    method: EOSVOSConfig,
+    learned: LearnedStart,
+    videos: Sequence[TaskVideo],
+    config: ValidationConfig,
+    grid: Sequence[float] = GRID,
+) -> dict[float, float]:
+    """Return the mean J of a parent network after fine-tuning at each single rate.
+
+    Args:
+        learned: of level "single"; its rate is put back afterwards.
+        videos: a hold-out of the training set, never the data to be reported on.
+
+    Raises:
+        ConfigError: the rates are not single.
+    """
+    if learned.level != "single" or learned.log_rates:
+        raise ConfigError("the grid search is for one plain learning rate (rate_level=single)")
+    (rate,) = learned.stored_rates
+    before = rate.detach().clone()
+    found = {}
+    for value in grid:
+        rate.data.fill_(value)
+        found[value] = mean_region_similarity(method, learned, videos, config)["J"]
+    rate.data.copy_(before)
+    return found

@@ -1,0 +1,169 @@
+"""Files of the authors: θ_g in a ``.model`` container, and COCO weights to start from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from maskcast.core.config import config_to_dict
+from maskcast.core.errors import WeightsError
+from maskcast.io.checkpoints import read_foreign_checkpoint
+from maskcast.io.files import replacing
+from maskcast.io.weights import Weights
+from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig, RateLevel
+from maskcast.methods.eosvos.inner_loop import FIXED_PREFIX, RATE_PREFIX, START_PREFIX, LearnedStart
+from maskcast.methods.eosvos.names import with_published_names
+from maskcast.methods.eosvos.network import ObjectNetwork, build_network
+
+log = logging.getLogger(__name__)
+
+CONTENT = "meta_optim_state_dict"
+FIRST_NORM = f"{START_PREFIX}backbone-body-bn1-weight"
+
+
+def read_published(path: Path) -> tuple[EOSVOSConfig, dict[str, Tensor]]:
+    """Read a ``.model`` file: the config it needs, and θ_g by published keys.
+
+    Level and normalisation are told by the keys. Files for frozen BatchNorm lack its statistics;
+    ``with_coco_statistics`` adds them. Nothing in the file is executed.
+
+    Raises:
+        WeightsError: it is no such file, or its keys or shapes are not those of the method.
+    """
+    tree = read_foreign_checkpoint(path)
+    content = tree.get(CONTENT)
+    if not isinstance(content, Mapping):
+        raise WeightsError(
+            f"{path.name} has no entry {CONTENT!r}; it is not an e-OSVOS .model file "
+            f"(found: {', '.join(list(map(str, tree))[:5]) or 'nothing'})"
+        )
+    foreign = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    if foreign:
+        raise WeightsError(f"{path.name}: {foreign[0]} is not a tensor")
+    tensors = {str(key): value.to(torch.float32) for key, value in content.items()}
+    network = MaskRCNNConfig(norm="group" if FIRST_NORM in tensors else "frozen_bn")
+    config = EOSVOSConfig(network=network, rate_level=level_of(tensors))
+    _check(path.name, config, tensors)
+    return config, tensors
+
+
+def level_of(tensors: Mapping[str, Tensor]) -> RateLevel:
+    """Which level learning rates are stored at, from their keys and shapes.
+
+    Raises:
+        WeightsError: there are none.
+    """
+    if RATE_PREFIX in tensors:
+        return "single" if tensors[RATE_PREFIX].numel() == 1 else "tensor"
+    for key, value in tensors.items():
+        if key.startswith(f"{RATE_PREFIX}_") and value.dim() > 1:
+            start = tensors.get(START_PREFIX + key.removeprefix(f"{RATE_PREFIX}_"))
+            same = start is not None and start.shape == value.shape
+            return "param" if same else "neuron"
+    raise WeightsError("the file holds no learning rates (log_init_lr…)")
+
+
+def _check(name: str, config: EOSVOSConfig, tensors: Mapping[str, Tensor]) -> None:
+    with torch.device("meta"):
+        network = build_network(config.network)
+        learned = LearnedStart(network.published_parameters(), level=config.rate_level)
+    expected = {
+        key: value.shape
+        for key, value in learned.state_dict().items()
+        if not key.startswith(FIXED_PREFIX)
+    }
+    missing = sorted(expected.keys() - tensors.keys())
+    unknown = sorted(tensors.keys() - expected.keys())
+    if missing or unknown:
+        raise WeightsError(
+            f"{name} does not fit: {len(missing)} entries are missing ({', '.join(missing[:3])}), "
+            f"{len(unknown)} are unknown ({', '.join(unknown[:3])})"
+        )
+    for key, shape in expected.items():
+        if tensors[key].shape != shape:
+            raise WeightsError(
+                f"{name}: {key} is {tuple(tensors[key].shape)}, expected {tuple(shape)}"
+            )
+        if not bool(tensors[key].isfinite().all()):
+            raise WeightsError(f"{name}: {key} holds values that are not finite")
+        if key.startswith(RATE_PREFIX) and bool((tensors[key] < 0).any()):
+            raise WeightsError(
+                f"{name}: {key} holds negative learning rates; a file of logarithms cannot be "
+                "told apart and is not supported"
+            )
+
+
+def write_published(path: Path, tensors: Mapping[str, Tensor], *, iteration: int = 0) -> None:
+    """Write θ_g as the authors' tools read it; our additions are left out.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    content = {
+        key: value.detach().to("cpu", torch.float32).clone()
+        for key, value in tensors.items()
+        if not key.startswith(FIXED_PREFIX)
+    }
+    tree = {CONTENT: content, "vis_win_names": {}, "meta_iter": iteration, "meta_epoch": 0}
+    with replacing(path) as temporary:
+        torch.save(tree, temporary, _use_new_zipfile_serialization=False)
+
+
+def take_start_weights(network: ObjectNetwork, path: Path) -> list[str]:
+    """Copy what agrees in name and shape: COCO weights of Mask R-CNN, or a trunk alone.
+
+    A norm's weight and bias are taken verbatim; its statistics have no place in GroupNorm and are
+    dropped. The three last layers differ in shape and keep their random start.
+
+    Returns:
+        The published names of what was copied.
+
+    Raises:
+        WeightsError: nothing agrees.
+    """
+    given = with_published_names(_state_dict(path))
+    if not any(name.startswith("backbone.") for name in given):
+        given = {f"backbone.body.{name}": value for name, value in given.items()}
+    own = with_published_names(network.state_dict())
+    taken = [name for name in own if name in given and given[name].shape == own[name].shape]
+    if not taken:
+        raise WeightsError(f"{path.name} has nothing in common with this network")
+    with torch.no_grad():
+        for name in taken:
+            own[name].copy_(given[name])
+    log.info("took %d of %d tensors from %s", len(taken), len(own), path.name)
+    return taken
+
+
+def _state_dict(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    tree: Mapping[str, Any] = read_foreign_checkpoint(path)
+    tree = tree.get("model", tree)
+    return {name: value for name, value in tree.items() if isinstance(value, Tensor)}
+
+
+def with_coco_statistics(
+    config: EOSVOSConfig, tensors: Mapping[str, Tensor], coco: Path
+) -> dict[str, Tensor]:
+    """Complete a file for frozen BatchNorm with weights, biases and statistics from COCO."""
+    network = build_network(config.network)
+    take_start_weights(network, coco)
+    fixed = {
+        FIXED_PREFIX + name.replace(".", "-"): value
+        for name, value in network.fixed_values().items()
+    }
+    return {**tensors, **fixed}
+
+
+def import_published(path: Path, name: str) -> Weights:
+    """Read a ``.model`` file as weights of this method."""
+    config, tensors = read_published(path)
+    card = {"file": path.name}
+    return Weights(name, "eosvos", config_to_dict(config), tensors, card, "")

@@ -1,0 +1,135 @@
+"""Ways to train e-OSVOS: both published stages, every row of Table 1, and a reduced model.
+
+Box propagation and online adaptation are settings at test time: the last rows of the ladder use
+the weights of ``eosvos-lovasz``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, Task
+from maskcast.methods.eosvos.config import EOSVOSConfig, MaskLoss, MaskRCNNConfig, RateLevel
+from maskcast.methods.eosvos.training_config import (
+    MetaTrainingConfig,
+    ParentTrainingConfig,
+    TaskDataConfig,
+    ValidationConfig,
+)
+
+SMALL_HELD_OUT = ("bus", "dance-jump", "elephant", "lucia", "mallard-water", "scooter-gray")
+"""DAVIS train videos on which the reduced model is judged."""
+
+SMALL = EOSVOSConfig(
+    network=MaskRCNNConfig(
+        trunk="resnet18",
+        pyramid_channels=64,
+        anchor_sizes=(16, 32, 64, 128, 256),
+        box_features=256,
+        mask_channels=64,
+        mask_pool=14,
+        min_side=144,
+        max_side=256,
+        pre_nms_train=300,
+        pre_nms_test=150,
+        post_nms_train=200,
+        post_nms_test=100,
+        sampled_anchors=128,
+        sampled_regions=64,
+    )
+)
+"""The whole method on a network and frames that two CPU cores can train."""
+
+
+def ladder_row(
+    level: RateLevel, norm: Literal["frozen_bn", "group"], mask_loss: MaskLoss
+) -> EOSVOSConfig:
+    """A model of Table 1, tested as there: batch 1, no augmentation, no box propagation."""
+    return EOSVOSConfig(
+        network=MaskRCNNConfig(norm=norm, mask_loss=mask_loss),
+        rate_level=level,
+        inner_batch=1,
+        spatial_augmentation=False,
+        propagation="off",
+    )
+
+
+def _meta_training(config: MetaTrainingConfig) -> Task:
+    from maskcast.methods.eosvos.meta_training import MetaTraining  # noqa: PLC0415 - torchvision
+
+    return MetaTraining(config)
+
+
+def _parent_training(config: ParentTrainingConfig) -> Task:
+    from maskcast.methods.eosvos.parent_training import ParentTraining  # noqa: PLC0415 - torchvision
+
+    return ParentTraining(config)
+
+
+def _meta(title: str, **changes: Any) -> Recipe[MetaTrainingConfig]:
+    return Recipe(title, replace(MetaTrainingConfig(), **changes), _meta_training)
+
+
+_PARENT = ladder_row("single", "frozen_bn", "bce")
+
+RECIPES: dict[str, Recipe[Any]] = {
+    "eosvos": _meta("e-OSVOS stage 1: YouTube-VOS and DAVIS 2017, from COCO weights"),
+    "eosvos-davis17": _meta(
+        "e-OSVOS stage 2 on DAVIS 2017, from stage 1, learning rates frozen", rate_rate=0.0
+    ),
+    "eosvos-davis16": _meta(
+        "e-OSVOS stage 2 on DAVIS 2016, from stage 1, learning rates frozen",
+        rate_rate=0.0,
+        data=TaskDataConfig(davis_year=2016, all_objects_as_one=True),
+    ),
+    "eosvos-parent": Recipe(
+        "Table 1, handcrafted: parent network; one rate by grid search afterwards",
+        ParentTrainingConfig(method=_PARENT),
+        _parent_training,
+    ),
+    "eosvos-single": _meta("Table 1: learned start and one learned rate", method=_PARENT),
+    "eosvos-neuron": _meta(
+        "Table 1: and a rate per neuron", method=ladder_row("neuron", "frozen_bn", "bce")
+    ),
+    "eosvos-groupnorm": _meta(
+        "Table 1: and group normalisation", method=ladder_row("neuron", "group", "bce")
+    ),
+    "eosvos-lovasz": _meta(
+        "Table 1: and the Lovász loss; with propagation and adaptation at test time also the rest",
+        method=ladder_row("neuron", "group", "lovasz_hinge"),
+    ),
+    "eosvos-small-parent": Recipe(
+        "a reduced network, trained on pictures and video frames: start of eosvos-small",
+        ParentTrainingConfig(
+            method=replace(SMALL, rate_level="single"),
+            objects="each",
+            crop=None,
+            data=TaskDataConfig(held_out=SMALL_HELD_OUT),
+            validation=ValidationConfig(every=8),
+            loop=LoopConfig(
+                batch_size=8,
+                epochs=10,
+                iterations=100,
+                validate_every=0,
+                optimiser=OptimiserConfig(kind="adam", rate=3e-4),
+            ),
+        ),
+        _parent_training,
+    ),
+    "eosvos-small": _meta(
+        "the reduced model, meta-learned on DAVIS 2016 train",
+        method=SMALL,
+        data=TaskDataConfig(held_out=SMALL_HELD_OUT, all_objects_as_one=True),
+        start_rate=3e-5,
+        rate_rate=3e-5,
+        validation=ValidationConfig(every=8),
+        loop=LoopConfig(
+            batch_size=4,
+            epochs=10,
+            iterations=30,
+            optimiser=OptimiserConfig(kind="radam"),
+        ),
+    ),
+}
+"""By name, for ``maskcast train``."""

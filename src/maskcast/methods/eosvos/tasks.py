@@ -1,0 +1,232 @@
+"""Meta tasks: one object of one video, a frame to adapt to and a frame to be judged on.
+
+The task set T of section 3.2.1 holds every (video, object) pair once; videos with many objects are
+seen more often. An item depends on (seed, epoch, index) alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torchvision.transforms.v2 import functional as colour
+
+from maskcast.core.errors import ConfigError, DataError
+from maskcast.data.clip_folder import read_clip_folder
+from maskcast.data.clips import AnnotatedVideo, object_mask
+from maskcast.data.dataset import Dataset
+from maskcast.data.davis import open_davis
+from maskcast.data.hold_outs import read_hold_out, without
+from maskcast.data.image_pairs import read_image_pairs
+from maskcast.data.youtube_vos import open_youtube_vos
+from maskcast.methods.eosvos.augmentation import draw_visible_warp, flip, warp_frame, warp_label_map
+from maskcast.methods.eosvos.randomness import generator_of
+from maskcast.methods.eosvos.training_config import TaskConfig, TaskDataConfig
+
+MOST_TRIES = 1000
+
+
+class MetaTask(NamedTuple):
+    """D_train and D_test of one task, and the seed of everything drawn while it is worked on."""
+
+    memory_frame: Float[Tensor, "3 height width"]
+    memory_label: UInt8[Tensor, "height width"]
+    query_frame: Float[Tensor, "3 height width"]
+    query_label: UInt8[Tensor, "height width"]
+    seed: int
+
+
+@dataclass(frozen=True)
+class TaskVideo:
+    """A video and the objects in it that make tasks."""
+
+    video: AnnotatedVideo
+    objects: tuple[int | None, ...]
+    """None: all of them as one."""
+
+
+@dataclass(frozen=True)
+class OpenedTasks:
+    """Training and held-out videos."""
+
+    training: tuple[TaskVideo, ...]
+    held_out: tuple[TaskVideo, ...]
+    fingerprint: str
+
+
+def open_tasks(config: TaskDataConfig) -> OpenedTasks:
+    """Open all data sets; they are joined without weights.
+
+    Raises:
+        ConfigError: nothing was given.
+        DatasetError, MissingFileError: data are faulty, or not where they were said to be.
+    """
+    kept: list[AnnotatedVideo] = []
+    apart: list[AnnotatedVideo] = []
+    if config.youtube_vos is not None:
+        dataset = open_youtube_vos(config.youtube_vos, year=2019, split="train")
+        if config.youtube_vos_held_out is not None:
+            dataset, _ = without(dataset, read_hold_out(config.youtube_vos_held_out))
+        kept += dataset.videos
+    named: list[Dataset] = []
+    if config.davis is not None:
+        named.append(open_davis(config.davis, year=config.davis_year, split="train"))
+    if config.videos:
+        named.append(read_clip_folder(*config.videos))
+    for dataset in named:
+        kept += [video for video in dataset if video.name not in config.held_out]
+        apart += [video for video in dataset if video.name in config.held_out]
+    for folder in config.pictures:
+        kept += read_image_pairs(folder).videos
+    missing = set(config.held_out) - {video.name for video in apart}
+    if missing:
+        raise ConfigError(f"held-out videos are not there: {', '.join(sorted(missing))}")
+    if not kept:
+        raise ConfigError(
+            "no data to train on: give data.youtube_vos, data.davis, data.videos or data.pictures"
+        )
+    digest = hashlib.sha256()
+    for video in (*kept, *apart):
+        digest.update(f"{video.name}/{len(video.frame_names)};".encode())
+    return OpenedTasks(
+        _with_objects(kept, config), _with_objects(apart, config), digest.hexdigest()[:16]
+    )
+
+
+def _with_objects(
+    videos: Sequence[AnnotatedVideo], config: TaskDataConfig
+) -> tuple[TaskVideo, ...]:
+    if config.all_objects_as_one:
+        return tuple(TaskVideo(video, (None,)) for video in videos)
+    found = [TaskVideo(video, tuple(getattr(video, "object_ids", (1,)))) for video in videos]
+    return tuple(entry for entry in found if entry.objects)
+
+
+class MetaTaskItems:
+    """An epoch of tasks: shuffled passes over all (video, object) pairs."""
+
+    def __init__(
+        self, videos: Sequence[TaskVideo], config: TaskConfig, *, seed: int, epoch: int
+    ) -> None:
+        self.videos = videos
+        self.config = config
+        self.seed = seed
+        self.epoch = epoch
+        self._pairs = [
+            (place, object_id) for place, entry in enumerate(videos) for object_id in entry.objects
+        ]
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, index: int) -> MetaTask:
+        place, object_id = self._pair(index)
+        video = self.videos[place].video
+        generator = generator_of(self.seed, self.epoch, index)
+        memory = _draw_visible(video, object_id, generator)
+        query = memory
+        if self.config.frames == "independent":
+            query = _draw_visible(
+                video, object_id, generator, near=memory.place, reach=self.config.reach
+            )
+        frames = _augment([memory, query], self.config, generator)
+        seed = int(torch.randint(2**31, (), generator=generator))
+        return MetaTask(*frames[0], *frames[1], seed)
+
+    def identity(self, index: int) -> str:
+        """What item ``index`` is made of."""
+        place, object_id = self._pair(index)
+        return f"{self.videos[place].video.name}, object {object_id or 'all'}"
+
+    def _pair(self, index: int) -> tuple[int, int | None]:
+        turn, position = divmod(index, len(self._pairs))
+        generator = generator_of(self.seed, self.epoch, turn, 0)
+        order = torch.randperm(len(self._pairs), generator=generator)
+        return self._pairs[int(order[position])]
+
+
+class _DrawnFrame(NamedTuple):
+    place: int
+    frame: UInt8[np.ndarray, "height width 3"]
+    label: UInt8[np.ndarray, "height width"]
+
+
+def _draw_visible(
+    video: AnnotatedVideo,
+    object_id: int | None,
+    generator: torch.Generator,
+    *,
+    near: int = 0,
+    reach: int | None = None,
+) -> _DrawnFrame:
+    """Draw frames uniformly until one shows the object."""
+    count = len(video.frame_names)
+    low = 0 if reach is None else max(0, near - reach)
+    high = count if reach is None else min(count, near + reach + 1)
+    for _ in range(MOST_TRIES):
+        index = int(torch.randint(low, high, (), generator=generator))
+        label_map = video.read_annotation(index)
+        if label_map is None:
+            continue
+        label = object_mask(label_map, object_id, has_void=video.has_void)
+        if (label == 1).any():
+            return _DrawnFrame(index, video.read_frame(index), label)
+    raise DataError(
+        f"object {object_id} of {video.name} was not visible in {MOST_TRIES} random frames"
+    )
+
+
+def _augment(
+    drawn: Sequence[_DrawnFrame], config: TaskConfig, generator: torch.Generator
+) -> list[tuple[Tensor, Tensor]]:
+    """Colours and flip are shared by the frames of a task; every frame has its own warp."""
+    change = _draw_colours(generator) if config.colour else None
+    flipped = config.flip and float(torch.rand((), generator=generator)) < 0.5
+    found = []
+    for item in drawn:
+        pixels = torch.from_numpy(np.array(item.frame)).permute(2, 0, 1).contiguous()
+        label = torch.from_numpy(np.array(item.label))
+        frame = (pixels if change is None else change.apply(pixels)).to(torch.float32) / 255
+        if flipped:
+            frame, label = flip(frame, label)
+        if config.warp:
+            warp = draw_visible_warp(label, generator)
+            frame, label = warp_frame(frame, warp), warp_label_map(label, warp)
+        found.append((frame.contiguous(), label.contiguous()))
+    return found
+
+
+@dataclass(frozen=True)
+class _ColourChange:
+    """Factors and the order in which they act on the 8-bit picture."""
+
+    order: tuple[int, ...]
+    brightness: float
+    contrast: float
+    saturation: float
+    hue: float
+
+    def apply(self, pixels: UInt8[Tensor, "3 height width"]) -> UInt8[Tensor, "3 height width"]:
+        for operation in self.order:
+            if operation == 0:
+                pixels = colour.adjust_brightness(pixels, self.brightness)
+            elif operation == 1:
+                pixels = colour.adjust_contrast(pixels, self.contrast)
+            elif operation == 2:
+                pixels = colour.adjust_saturation(pixels, self.saturation)
+            else:
+                pixels = colour.adjust_hue(pixels, self.hue)
+        return pixels
+
+
+def _draw_colours(generator: torch.Generator) -> _ColourChange:
+    order = tuple(torch.randperm(4, generator=generator).tolist())
+    u = torch.rand(4, generator=generator).tolist()
+    factors = [0.8 + 0.4 * value for value in u[:3]]
+    return _ColourChange(order, factors[0], factors[1], factors[2], 0.2 * u[3] - 0.1)

@@ -1,0 +1,158 @@
+"""Settings of both kinds of training; nothing here needs torchvision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from maskcast.core.errors import ConfigError
+from maskcast.core.training import LoopConfig, OptimiserConfig
+from maskcast.methods.eosvos.config import INITIAL_RATE, EOSVOSConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class InnerLoopConfig:
+    """The inner loop while it is being learned."""
+
+    inner_steps: int = 5
+    segment: int = 5
+    """The trajectory is cut and the test loss taken after every so many steps (bptt_epochs)."""
+    step_weights: tuple[float, ...] = ()
+    """c_t of the multi-step loss Σ c_t L_test(θ_t), one per step; empty: the last step only."""
+    second_order: bool = False
+    """Follow the inner gradients of the heads too; the rest stays first order."""
+
+    def __post_init__(self) -> None:
+        if self.inner_steps < 1 or self.segment < 1:
+            raise ConfigError(
+                f"inner_steps and segment must be at least 1, "
+                f"got {self.inner_steps} and {self.segment}"
+            )
+        if self.step_weights and len(self.step_weights) != self.inner_steps:
+            raise ConfigError(
+                f"step_weights needs one weight per inner step, got {len(self.step_weights)} "
+                f"for {self.inner_steps} steps"
+            )
+
+    def weight_after(self, step: int) -> float:
+        """Weight of the test loss after step t, counted from 1; 0: not taken."""
+        if self.step_weights:
+            return self.step_weights[step - 1]
+        return float(step % self.segment == 0 or step == self.inner_steps)
+
+    def cut_after(self, step: int) -> bool:
+        """Whether the trajectory forgets how it came here after step t."""
+        return step % self.segment == 0 and step < self.inner_steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskDataConfig:
+    """Where tasks come from. What is not given is not used."""
+
+    youtube_vos: Path | None = None
+    """Folder with YouTube-VOS's ``train``."""
+    youtube_vos_held_out: Path | None = None
+    """List of its videos to leave out, one name a line (published: 200 of 3471)."""
+    davis: Path | None = None
+    """Folder of DAVIS with its ``train`` list."""
+    davis_year: Literal[2016, 2017] = 2017
+    videos: tuple[Path, ...] = ()
+    """Folders that hold a folder per video, with ``frames`` and ``masks``."""
+    pictures: tuple[Path, ...] = ()
+    """Folders with ``images`` and ``masks``; a picture counts as a video of one frame."""
+    held_out: tuple[str, ...] = ()
+    """Videos of ``videos`` or ``davis`` to validate with instead."""
+    all_objects_as_one: bool = False
+    """All labels of a video form one object, as in DAVIS 2016."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskConfig:
+    """How the two frames of a task are drawn and changed."""
+
+    frames: Literal["independent", "same"] = "independent"
+    """Two frames drawn independently; or one, augmented separately (the paper's wording)."""
+    reach: int | None = None
+    """Largest distance of the query frame from the memory frame, in frames; none: the video."""
+    colour: bool = True
+    """Brightness, contrast and saturation by up to 0.2, hue by up to 0.1."""
+    flip: bool = True
+    warp: bool = True
+    """Turn and scale each frame."""
+
+    def __post_init__(self) -> None:
+        if self.reach is not None and self.reach < 0:
+            raise ConfigError(f"reach must not be negative, got {self.reach}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationConfig:
+    """Which frames of the held-out videos are scored, and after how much fine-tuning."""
+
+    inner_steps: int = 10
+    batch: int = 1
+    spatial_augmentation: bool = False
+    every: int = 1
+    """Segment every so many frames; the first frame is given, the last one not scored."""
+    most_frames: int | None = None
+    """Frames per object at most, from the first on; none: all."""
+
+    def __post_init__(self) -> None:
+        if self.inner_steps < 0 or self.batch < 1 or self.every < 1:
+            raise ConfigError(f"validation needs inner_steps >= 0, batch, every >= 1, got {self}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetaTrainingConfig:
+    """A recipe; the defaults are stage 1 of the published training."""
+
+    method: EOSVOSConfig = field(default_factory=EOSVOSConfig)
+    inner: InnerLoopConfig = field(default_factory=InnerLoopConfig)
+    data: TaskDataConfig = field(default_factory=TaskDataConfig)
+    tasks: TaskConfig = field(default_factory=TaskConfig)
+    start_weights: Path | None = None
+    """COCO weights of torchvision's Mask R-CNN, or any state dict of a trunk or network in
+    torchvision's names; what agrees in name and shape is taken."""
+    initial_rate: float = INITIAL_RATE
+    max_rate: float | None = None
+    """Rates are kept at or below it; none: only at or above 0."""
+    start_rate: float = 1e-5
+    """Outer learning rate of θ⁰; 0 leaves it as it starts (learn_model_init=false)."""
+    start_decay: float = 1e-3
+    rate_rate: float = 1e-5
+    """Outer learning rate of λ; 0 freezes the rates, as in the stage per data set."""
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            batch_size=4, epochs=100, optimiser=OptimiserConfig(kind="radam")
+        )
+    )
+
+    def __post_init__(self) -> None:
+        if min(self.start_rate, self.rate_rate, self.start_decay) < 0 or self.initial_rate <= 0:
+            raise ConfigError("rates of meta-training must not be negative, the initial one not 0")
+        if self.start_rate == self.rate_rate == 0:
+            raise ConfigError("one of start_rate and rate_rate must be positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParentTrainingConfig:
+    """A recipe; the defaults are the published parent training (Adam, rate 1e-4, batch 4)."""
+
+    method: EOSVOSConfig = field(default_factory=EOSVOSConfig)
+    data: TaskDataConfig = field(default_factory=TaskDataConfig)
+    objects: Literal["merged", "each"] = "merged"
+    crop: tuple[int, int] | None = (480, 854)
+    """Height and width of random crops, black where the frame is smaller; none: whole frames."""
+    start_weights: Path | None = None
+    single_rate: float = 1e-3
+    """The one rate that is exported with the network; ``search_rate`` finds a good one."""
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(batch_size=4, epochs=500))
+
+    def __post_init__(self) -> None:
+        if self.method.rate_level != "single":
+            raise ConfigError("a parent network has one learning rate: method.rate_level=single")
+        if self.crop is not None and min(self.crop) < 1:
+            raise ConfigError(f"crop needs a positive height and width, got {self.crop}")

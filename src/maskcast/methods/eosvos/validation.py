@@ -1,0 +1,92 @@
+"""How good a learned start is: fine-tune on first frames, score the frames after them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from maskcast.data.clips import AnnotatedVideo, object_mask
+from maskcast.methods.eosvos.config import EOSVOSConfig
+from maskcast.methods.eosvos.inner_loop import LearnedStart
+from maskcast.methods.eosvos.object_model import ObjectModel
+from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
+from maskcast.methods.eosvos.tasks import TaskVideo
+from maskcast.methods.eosvos.training_config import ValidationConfig
+from maskcast.metrics.region import region_similarity
+
+log = logging.getLogger(__name__)
+
+
+def mean_region_similarity(
+    method: EOSVOSConfig,
+    learned: LearnedStart,
+    videos: Sequence[TaskVideo],
+    config: ValidationConfig,
+) -> dict[str, float]:
+    """Return the mean J over objects, each the mean over its frames; empty without videos."""
+    tested = replace(
+        method,
+        inner_steps=config.inner_steps,
+        inner_batch=config.batch,
+        spatial_augmentation=config.spatial_augmentation,
+        online_adaptation=False,
+    )
+    device = next(learned.parameters()).device
+    trained = [p.requires_grad for p in learned.parameters()]
+    segmenter = EOSVOSSegmenter(tested, ObjectModel(tested, learned, device=device), device)
+    for parameter, required in zip(learned.parameters(), trained, strict=True):
+        parameter.requires_grad_(required)
+    scores = []
+    for entry in videos:
+        for object_id in entry.objects:
+            score = object_similarity(segmenter, entry.video, object_id, config)
+            log.info("%s, object %s: J %.3f", entry.video.name, object_id or "all", score)
+            scores.append(score)
+    return {"J": float(np.mean(scores))} if scores else {}
+
+
+def object_similarity(
+    segmenter: EOSVOSSegmenter,
+    video: AnnotatedVideo,
+    object_id: int | None,
+    config: ValidationConfig,
+) -> float:
+    """Follow one object from its first frame; mean J without the first and the last frame."""
+    masks = {
+        index: mask
+        for index in range(len(video.frame_names))
+        if (mask := read_mask(video, object_id, index)) is not None
+    }
+    first = next(index for index, mask in masks.items() if bool(mask.any()))
+    indices = [index for index in masks if index >= first][:: config.every]
+    indices = indices[: (config.most_frames or len(indices)) + 1]
+    state, scores = segmenter.start(), []
+    for index in indices:
+        prompts = {1: masks[index]} if index == first else {}
+        state, found = segmenter.step(state, read_frame(video, index), prompts)
+        if index != first:
+            predicted = (found.label_map() == 1).cpu().numpy()
+            scores.append(region_similarity(predicted, masks[index].numpy()))
+    return float(np.mean(scores[:-1] or scores))
+
+
+def read_frame(video: AnnotatedVideo, index: int) -> Tensor:
+    """A frame of a video as RGB in 0..1."""
+    pixels = torch.from_numpy(np.array(video.read_frame(index)))
+    return pixels.permute(2, 0, 1).to(torch.float32) / 255
+
+
+def read_mask(
+    video: AnnotatedVideo, object_id: int | None, index: int
+) -> Bool[Tensor, "height width"] | None:
+    """The mask of an object on a frame; None where the frame has no annotation."""
+    label_map = video.read_annotation(index)
+    if label_map is None:
+        return None
+    return torch.from_numpy(object_mask(label_map, object_id, has_void=video.has_void) == 1)
