@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -61,6 +61,7 @@ class SnippetConfig:
             raise ConfigError(f"flip is a probability, got {self.flip}")
 
 
+@runtime_checkable
 class SnippetSource(Protocol):
     """Where snippets come from; picklable, since loader processes each have a copy."""
 
