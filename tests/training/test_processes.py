@@ -14,6 +14,7 @@ import torch
 
 from maskcast.core.errors import TrainingError
 from maskcast.training.gather import gather_for_loss
+from maskcast.training.items import make_plan
 from maskcast.training.processes import to_device
 from training.toy_task import losses_of, train_losses, with_loop
 from training.two_processes import DROPOUT, OVER_BATCH, TROUBLED, batch_loss, toy_train
@@ -45,7 +46,7 @@ def test_a_loss_over_the_batch_is_gathered_with_its_gradient(two: Path):
     loss.backward()
     found = json.loads((two / "gather.json").read_text())
     assert found["gathered"] == (items @ weight).tolist()
-    assert found["loss"] == float(loss)
+    assert found["loss"] == loss.item()
     torch.testing.assert_close(torch.tensor(found["gradient"], dtype=torch.float64), weight.grad)
 
 
@@ -98,8 +99,6 @@ def test_two_processes_of_which_one_was_killed_go_on(two: Path, tmp_path: Path):
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path):
-    from maskcast.training.items import make_plan  # noqa: PLC0415
-
     with pytest.raises(TrainingError, match="batch of 4 cannot be shared by 3 processes in 2"):
         make_plan(with_loop(accumulate=2).loop, None, rank=0, processes=3)
 

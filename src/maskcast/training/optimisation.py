@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import cos, pi
 from typing import Any
 
@@ -15,16 +15,26 @@ from maskcast.core.training import OptimiserConfig, ScheduleConfig, Task
 _FULL_RATE = "full_rate"
 
 
-def freeze_the_rest(task: Task) -> None:
-    """Let parameters in a group of the task take gradients, and no others.
+Group = dict[str, Any]
+"""Parameters that share their settings: ``params``, ``lr``, and whatever the task added."""
+
+
+def groups_of(task: Task, config: OptimiserConfig) -> list[Group]:
+    """Return the task's groups with their full rates; groups without parameters are left out."""
+    groups = [_with_rate(group, config) for group in task.parameter_groups()]
+    return [group for group in groups if group["params"]]
+
+
+def freeze_the_rest(module: nn.Module, groups: Sequence[Group]) -> None:
+    """Let the parameters in the groups take gradients, and no others of the module.
 
     Raises:
-        ConfigError: a group holds a parameter that is not in ``task.module``, or nothing at all.
+        ConfigError: a group holds a parameter that is not in the module, or they are empty.
     """
-    trained = {id(parameter) for parameter in _parameters(task.parameter_groups())}
+    trained = {id(parameter) for group in groups for parameter in group["params"]}
     if not trained:
         raise ConfigError("the task trains nothing: its parameter groups are empty")
-    for parameter in task.module.parameters():
+    for parameter in module.parameters():
         parameter.requires_grad_(id(parameter) in trained)
         trained.discard(id(parameter))
     if trained:
@@ -34,29 +44,22 @@ def freeze_the_rest(task: Task) -> None:
         )
 
 
-def make_optimiser(task: Task, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """Return the optimiser of the task's groups; ``set_rates`` is to be called before each step."""
-    given = [_group(group, config) for group in task.parameter_groups()]
-    groups = [group for group in given if group["params"]]
+def make_optimiser(groups: Sequence[Group], config: OptimiserConfig) -> torch.optim.Optimizer:
+    """Return the optimiser of the groups; ``set_rates`` is to be called before each step."""
     decay = config.weight_decay
     if config.kind == "sgd":
-        return torch.optim.SGD(groups, momentum=config.momentum, weight_decay=decay)
+        return torch.optim.SGD(list(groups), momentum=config.momentum, weight_decay=decay)
     options: dict[str, Any] = {"betas": config.betas, "eps": config.eps, "weight_decay": decay}
     if config.kind == "radam":
-        return torch.optim.RAdam(groups, decoupled_weight_decay=True, **options)
+        return torch.optim.RAdam(list(groups), decoupled_weight_decay=True, **options)
     if config.kind == "adamw":
-        return torch.optim.AdamW(groups, **options)
-    return torch.optim.Adam(groups, **options)
+        return torch.optim.AdamW(list(groups), **options)
+    return torch.optim.Adam(list(groups), **options)
 
 
-def _group(group: Mapping[str, Any], config: OptimiserConfig) -> dict[str, Any]:
+def _with_rate(group: Mapping[str, Any], config: OptimiserConfig) -> Group:
     rate = group.get("lr", config.rate) * config.rate_scale
     return {**group, "params": list(group["params"]), "lr": rate, _FULL_RATE: rate}
-
-
-def _parameters(groups: Sequence[Mapping[str, Any]]) -> Iterator[nn.Parameter]:
-    for group in groups:
-        yield from group["params"]
 
 
 def set_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:

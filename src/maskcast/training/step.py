@@ -20,6 +20,7 @@ from maskcast.training.items import LoadedBatch, Place
 from maskcast.training.optimisation import (
     clip_gradients,
     freeze_the_rest,
+    groups_of,
     make_optimiser,
     set_rates,
 )
@@ -73,9 +74,10 @@ class Stepper:
         """
         self._fabric, self._task, self._config = fabric, task, config
         self._scaler, self._watch = scaler, watch
-        freeze_the_rest(task)
-        self.optimiser = make_optimiser(task, config.optimiser)
-        self._parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        groups = groups_of(task, config.optimiser)
+        freeze_the_rest(task.module, groups)
+        self.optimiser = make_optimiser(groups, config.optimiser)
+        self._parameters = [p for group in groups for p in group["params"]]
         loss: Any = _LossModule(task)
         loss = torch.compile(loss) if config.compile else loss
         self._loss, self._wrapped_optimiser = fabric.setup(loss, self.optimiser)

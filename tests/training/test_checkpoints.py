@@ -1,0 +1,60 @@
+"""Checkpoints: which are kept, and what a reader accepts."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from maskcast.core.errors import TrainingError
+from maskcast.training.checkpoints import CheckpointFolder, read_checkpoint
+
+
+def test_the_last_ones_and_the_best_are_kept(tmp_path: Path):
+    folder = CheckpointFolder(tmp_path)
+    for step in (5, 10, 100, 2000):
+        folder.save({"step": step}, step=step, best=step == 10, keep_last=2)
+    assert [path.name for path in folder.paths()] == ["step-000000100.pt", "step-000002000.pt"]
+    assert read_checkpoint(folder.best)["step"] == 10
+    path, state = folder.latest()
+    assert (path.name, state["step"]) == ("step-000002000.pt", 2000)
+    assert len(list(tmp_path.iterdir())) == 3  # nothing half-written is left
+
+
+def test_the_newest_whole_one_is_read(tmp_path: Path, caplog):
+    folder = CheckpointFolder(tmp_path)
+    for step in (1, 2, 3):
+        folder.save({"step": step}, step=step, best=False, keep_last=9)
+    (tmp_path / "step-000000003.pt").write_bytes(b"")
+    (tmp_path / "step-000000002.pt").write_bytes(b"PK no zip at all")
+    assert folder.latest()[1]["step"] == 1
+    assert caplog.text.count("is damaged") == 2
+
+
+def test_no_readable_one_is_an_error_and_none_at_all_is_not(tmp_path: Path):
+    folder = CheckpointFolder(tmp_path)
+    assert folder.latest() is None
+    (tmp_path / "step-000000003.pt").write_bytes(b"")
+    with pytest.raises(TrainingError, match=r"no checkpoint .* can be read"):
+        folder.latest()
+
+
+class Hostile:
+    def __reduce__(self):
+        return (Path.touch, (Path("/tmp/maskcast-was-here"),))
+
+
+def test_nothing_in_a_checkpoint_is_executed(tmp_path: Path):
+    path = tmp_path / "step-000000001.pt"
+    torch.save({"format": 1, "x": Hostile()}, path, pickle_module=pickle)
+    with pytest.raises(TrainingError, match="damaged"):
+        read_checkpoint(path)
+    assert not Path("/tmp/maskcast-was-here").exists()
+
+
+def test_another_format_is_refused(tmp_path: Path):
+    torch.save({"format": 99}, tmp_path / "x.pt")
+    with pytest.raises(TrainingError, match="has format 99, this reads 1"):
+        read_checkpoint(tmp_path / "x.pt")
