@@ -22,7 +22,15 @@ from maskcast.methods.eosvos.method import METHOD as EOSVOS
 from maskcast.methods.lwl.method import METHOD as LWL
 from maskcast.methods.method import Method, Progress
 
-__all__ = ["DEFAULT_WEIGHTS", "METHODS", "Method", "Progress", "build", "choose_weights", "published_files"]
+__all__ = [
+    "DEFAULT_WEIGHTS",
+    "METHODS",
+    "Method",
+    "Progress",
+    "build",
+    "choose_weights",
+    "published_files",
+]
 
 DEFAULT_WEIGHTS = "lwl-small"
 """The weights inside the package."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
+
+from torch import Tensor
 
 from maskcast.core.segmenter import VideoSegmenter
 
@@ -33,3 +36,7 @@ class Method:
     """Training recipes by name (``maskcast.core.training.Recipe``)."""
     published: Mapping[str, Any] = field(default_factory=dict)
     """The authors' files by the name they get here (``maskcast.io.weights.PublishedFile``)."""
+    read_published: Callable[[Path], tuple[Any, dict[str, Tensor]]] | None = None
+    """Config and tensors of an authors' file, nothing in it executed; raises ``WeightsError``."""
+    write_published: Callable[[Path, Any, Mapping[str, Tensor]], None] | None = None
+    """``write_published(path, config, tensors)`` writes a file that the authors' code can read."""

@@ -1,0 +1,103 @@
+"""``maskcast info``: what a video, mask, run, weights or method is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image
+from tyro.conf import Positional
+
+from maskcast.core.config import config_to_dict, settings_of
+from maskcast.core.errors import WeightsError
+from maskcast.io.prompts import ENDINGS as MASK_ENDINGS
+from maskcast.io.prompts import describe_masks
+from maskcast.io.video import describe_video
+from maskcast.io.weights import describe_weights, installed_weights
+from maskcast.methods.catalogue import METHODS, published_files
+from maskcast.runs.card import read_card
+
+
+def info(what: Positional[str]) -> None:
+    """Say what something is, its licence where it has one, and its options.
+
+    Args:
+        what: a video or a folder of frames, a mask file or folder, a run folder, weights (name or
+            file), or a method.
+    """
+    for line in describe(what):
+        print(line)
+
+
+def describe(what: str) -> Iterator[str]:
+    """Yield lines about a method, a path, or weights by name.
+
+    Raises:
+        DataError: it is none of these, or cannot be read.
+    """
+    path = Path(what).expanduser()
+    if what in METHODS:
+        yield from _describe_method(what)
+    elif path.exists() and path.suffix != ".safetensors":
+        yield from _describe_path(path)
+    else:
+        yield from _describe_weights(what)
+
+
+def _describe_path(path: Path) -> list[str]:
+    card = read_card(path) if path.is_dir() else None
+    if card is not None:
+        entries = config_to_dict(card)
+        flat = {**entries.pop("request"), **entries}
+        return [f"{name:<15} {value}" for name, value in flat.items()]
+    return describe_masks(path) if _holds_masks(path) else describe_video(path)
+
+
+def _holds_masks(path: Path) -> bool:
+    """Tell masks from frames: JSON, or pictures that are not in full colour."""
+    if path.is_file():
+        return path.suffix.lower() in MASK_ENDINGS
+    files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in MASK_ENDINGS]
+    if not files:  # one folder per object
+        return any(child.is_dir() for child in path.iterdir())
+    if files[0].suffix.lower() == ".json":
+        return True
+    try:
+        with Image.open(files[0]) as picture:
+            return picture.mode not in ("RGB", "CMYK", "YCbCr")
+    except OSError:
+        return False
+
+
+def _describe_method(name: str) -> Iterator[str]:
+    method = METHODS[name]
+    yield method.title
+    here = [weights.name for weights in installed_weights() if weights.method == name]
+    yield f"weights   {', '.join(here) or 'none installed'}"
+    for file in method.published.values():
+        yield f"published {file.name}: {file.file_name} from {file.page}; licence: {file.licence}"
+    if method.recipes:
+        yield f"recipes   {', '.join(method.recipes)}"
+    yield "boxes     " + ("its own" if method.takes_boxes else "through lwl-small")
+    yield "options   --option NAME=VALUE, with the defaults of the method; weights bring their own"
+    settings = list(settings_of(method.config()))
+    width = max(len(setting.name) for setting in settings)
+    for setting in settings:
+        about = f"  {setting.description}" if setting.description else ""
+        yield f"  {setting.name:<{width}}  {setting.value}  ({setting.type_name}){about}"
+
+
+def _describe_weights(what: str) -> list[str]:
+    try:
+        return describe_weights(what)
+    except WeightsError as error:
+        file = published_files().get(what)
+        if file is None:
+            known = f"methods are {', '.join(METHODS)}"
+            raise WeightsError(f"{error}; there is no file {what} either; {known}") from error
+        return [
+            f"weights   {file.name}, not installed",
+            f"method    {file.method}",
+            f"file      {file.file_name} from {file.page}",
+            f"licence   {file.licence}",
+        ]

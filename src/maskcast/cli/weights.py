@@ -1,0 +1,83 @@
+"""``maskcast weights``: list, import, verify and export weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from maskcast.cli.progress import TerminalProgress
+from maskcast.io.weights import installed_weights, verify_weights
+from maskcast.methods.catalogue import published_files
+from maskcast.methods.published_weights import export_weights, import_weights
+
+
+def list_weights() -> None:
+    """Show which weights are here, and which published ones could be had and where."""
+    here = list(installed_weights())
+    print("installed" if here else "installed: none")
+    for weights in here:
+        megabytes = weights.path.stat().st_size / 1e6
+        place = "in the package" if weights.shipped else str(weights.path)
+        print(f"  {weights.name}  {weights.method}, {megabytes:.1f} MB, {place}")
+        print(f"    licence of the weights: {weights.card.get('licence', 'not stated')}")
+    print("published by the authors, to be installed by: maskcast weights import FILE")
+    installed = {weights.name for weights in here}
+    for name, file in published_files().items():
+        if name not in installed:
+            print(f"  {name}  {file.method}, {file.file_name}")
+            print(f"    from {file.page}")
+            print(f"    licence of the weights: {file.licence}")
+
+
+def import_(
+    source: Positional[str],
+    *,
+    name: str | None = None,
+    method: str | None = None,
+    sha256: str | None = None,
+) -> None:
+    """Install an authors' checkpoint; nothing in it is executed.
+
+    Args:
+        source: a path, an http(s) address, a Google Drive id, or a name from maskcast weights list.
+        name: what the weights are called from then on; known files have theirs.
+        method: whose checkpoint it is; found out by default.
+        sha256: refuse a file that does not hash to this.
+    """
+    with TerminalProgress() as progress:
+        path = import_weights(
+            source,
+            name=name,
+            method=method,
+            sha256=sha256,
+            progress=lambda done, total: progress("bytes", done, total),
+        )
+    print(f"{path.stem} installed as {path}\nsha256 {verify_weights(path)}")
+
+
+def verify(weights: Positional[str]) -> None:
+    """Read weights in full and compare their hash with the one noted when they were installed.
+
+    Args:
+        weights: name or file.
+    """
+    print(f"{weights} is whole, sha256 {verify_weights(weights)}")
+
+
+def export(
+    weights: Positional[str], *, output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+) -> None:
+    """Write weights as a checkpoint that the authors' code can read.
+
+    Args:
+        weights: name or file.
+        output: the checkpoint.
+    """
+    export_weights(weights, output)
+    print(output)
+
+
+COMMANDS = {"list": list_weights, "import": import_, "verify": verify, "export": export}

@@ -1,0 +1,111 @@
+"""Turn the authors' files into weights that have a name here, and back."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from torch import Tensor
+
+from maskcast.core.config import config_from_dict, config_to_dict
+from maskcast.core.errors import UsageError, WeightsError
+from maskcast.io.downloads import download
+from maskcast.io.weights import PublishedFile, install_weights, read_weights, sha256_of
+from maskcast.methods.catalogue import METHODS, Method, published_files
+
+DownloadProgress = Callable[[int, int | None], None]
+
+
+def import_weights(
+    source: str,
+    *,
+    name: str | None = None,
+    method: str | None = None,
+    sha256: str | None = None,
+    progress: DownloadProgress | None = None,
+) -> Path:
+    """Install an authors' file in the user's cache; from then on its weights have a name.
+
+    Nothing in the file is executed; keys and shapes are checked strictly.
+
+    Args:
+        source: a path, an http(s) address, a Google Drive id, or the name of published weights.
+        name: what the weights are called; by default known from the file's name.
+        method: whose file it is; by default the method that can read it.
+        sha256: what the file must hash to.
+        progress: told how far a download is.
+
+    Raises:
+        UsageError: the method is unknown, or a name has to be given.
+        MissingFileError, WeightsError: it cannot be fetched, or no method can read it.
+        OutputError: the cache cannot be written to.
+    """
+    known = published_files().get(source)
+    if known and ".zip" in known.source:
+        raise WeightsError(
+            f"{source} comes inside an archive: get {known.source}, unpack it, and import "
+            f"{known.file_name}"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(source).expanduser()
+        if known or not path.is_file():
+            path = Path(folder) / PurePosixPath(known.file_name if known else source).name
+            expected = sha256 or (known.sha256 if known else None)
+            download(known.source if known else source, path, sha256=expected, progress=progress)
+        elif sha256 and sha256_of(path) != sha256.lower():
+            raise WeightsError(f"the SHA-256 of {path} is {sha256_of(path)}, not {sha256}")
+        return _install(path, known, name, method)
+
+
+def export_weights(name_or_path: str, target: Path) -> None:
+    """Write weights as a file that their authors' code can read.
+
+    Raises:
+        MissingFileError, WeightsError: the weights are not there, or have no such form.
+        OutputError: the file cannot be written.
+    """
+    weights = read_weights(name_or_path, published_files())
+    method = METHODS.get(weights.method)
+    if method is None or method.write_published is None:
+        raise WeightsError(f"weights of {weights.method} have no published form to be written in")
+    method.write_published(target, config_from_dict(method.config, weights.config), weights.tensors)
+
+
+def _install(path: Path, known: PublishedFile | None, name: str | None, method: str | None) -> Path:
+    method = method or (known.method if known else None)
+    if method is not None and method not in METHODS:
+        raise UsageError(f"there is no method {method!r}; known: {', '.join(METHODS)}")
+    candidates = METHODS if method is None else {method: METHODS[method]}
+    found, config, tensors = _read(path, candidates)
+    file = known or _published_as(path, METHODS[found])
+    if name is None and file is None:
+        raise UsageError(f"{path.name} is a file of {found}, but of no known name; give --name")
+    card = {"imported from": path.name, "its sha256": sha256_of(path)}
+    if file is not None:
+        card |= {"page": file.page, "licence": file.licence}
+    return install_weights(
+        name or (file.name if file else ""),
+        method=found,
+        config=config_to_dict(config),
+        tensors=tensors,
+        card=card,
+    )
+
+
+def _read(path: Path, candidates: Mapping[str, Method]) -> tuple[str, Any, dict[str, Tensor]]:
+    refusals = []
+    for name, method in candidates.items():
+        if method.read_published is None:
+            continue
+        try:
+            return (name, *method.read_published(path))
+        except WeightsError as error:
+            refusals.append(str(error))
+    raise WeightsError("; ".join(dict.fromkeys(refusals)) or f"no method can read {path.name}")
+
+
+def _published_as(path: Path, method: Method) -> PublishedFile | None:
+    files: Iterable[PublishedFile] = method.published.values()
+    return next((f for f in files if PurePosixPath(f.file_name).name == path.name), None)
