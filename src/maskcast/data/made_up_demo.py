@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import pi
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ DEMO_SEED = FIRST_RESERVED_SEED
 DEMO_SHAPES = frozenset({"koi", "lily pad"})
 DEMO_TEXTURES = frozenset({"koi skin", "pebbles", "pad"})
 
-Array = NDArray[np.float32]
+Array: TypeAlias = NDArray[np.floating]
 Colour = tuple[float, float, float]
 
 
@@ -240,7 +241,7 @@ def _draw_school(generator: np.random.Generator, wide: float) -> tuple[_Koi, ...
     white, gold = (0.95, 0.92, 0.86), (0.96, 0.66, 0.16)
 
     def course(*points: tuple[float, float]) -> Array:
-        return np.array(points, dtype=np.float32) * (wide, 1)
+        return np.array(points) * (wide, 1)
 
     look_alike = course(
         (1.55, 0.30),
@@ -395,7 +396,7 @@ def _painted_skin(koi: _Koi, along: Array, aside: Array) -> Float[Tensor, "3 hei
     return (painted + torch.from_numpy(shine.astype(np.float32))).clamp_(0, 1)
 
 
-def _edge(inside: NDArray[np.floating], pixel: float) -> Array:
+def _edge(inside: Array, pixel: float) -> Array:
     """Coverage from a signed distance, with an edge one pixel wide."""
     return np.asarray((inside / pixel + 0.5).clip(0, 1), dtype=np.float32)
 
