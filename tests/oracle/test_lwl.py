@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
+from maskcast.core.errors import WeightsError
 from maskcast.core.types import Box, ObjectMasks, Prompts
 from maskcast.data.augmentation import training_crop
+from maskcast.io.checkpoints import read_foreign_checkpoint
 from maskcast.methods.lwl.config import CropConfig, boxinit, ytvos
 from maskcast.methods.lwl.crop import (
     Sighting,
@@ -30,7 +35,7 @@ from maskcast.methods.lwl.crop import (
 from maskcast.methods.lwl.few_shot_learner import Samples, descend, few_shot_loss
 from maskcast.methods.lwl.memory import Memory, SampleBuffers, Slot
 from maskcast.methods.lwl.network import LWLNetwork
-from maskcast.methods.lwl.published import published_name
+from maskcast.methods.lwl.published import from_published, published_name
 from maskcast.methods.lwl.segmenter import LWLSegmenter
 from maskcast.methods.lwl.target_model import apply_target_model
 from maskcast.nn.aggregation import aggregate_logits
@@ -430,3 +435,38 @@ def compare_gradients(oracle: OracleFile, prefix: str, network: LWLNetwork, valu
     for key in oracle.keys(f"{prefix}grad/"):
         gradient = gradients[names.index(key.removeprefix(f"{prefix}grad/"))]
         oracle.compare(key, gradient, relative=0.01)
+
+
+FOREIGN_CODE_RAN = "LWL_FOREIGN_CODE_EXECUTED"
+
+
+@each_file("lwl", "container_*")
+def test_container(oracle: OracleFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(FOREIGN_CODE_RAN, raising=False)
+    if oracle.path.suffix == ".npz":  # what the readable containers hold
+        for path in oracle.path.parent.glob("container_*.pth"):
+            if "hostile" not in path.name:
+                compare_container(oracle, read_foreign_checkpoint(path), oracle)
+        return
+    try:
+        checkpoint = read_foreign_checkpoint(oracle.path)
+    except WeightsError:
+        assert "hostile" in oracle.name
+        oracle.record("refused", 0.0)
+    else:
+        expected = OracleFile(oracle.path.parent / "container_expected.npz")
+        compare_container(oracle, checkpoint, expected)
+    assert FOREIGN_CODE_RAN not in os.environ
+
+
+def compare_container(
+    oracle: OracleFile, checkpoint: Mapping[str, Any], expected: OracleFile
+) -> None:
+    """The tensors are there, and a network is not filled with so few of them."""
+    assert set(checkpoint["net"]) == set(expected.keys())
+    for name, tensor in checkpoint["net"].items():
+        array = expected.array(name)
+        assert str(tensor.dtype) == f"torch.{array.dtype}"
+        oracle.compare_values(name, tensor, array, relative=0)
+    with pytest.raises(WeightsError, match="missing"):
+        from_published(checkpoint)
