@@ -8,11 +8,13 @@ rest of the house needs.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from maskcast.core.config import config_from_dict, with_options
+from maskcast.core.device import DeviceName, choose_device
 from maskcast.core.errors import ConfigError, UsageError, WeightsError
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.io.weights import PublishedFile, Weights, read_weights
@@ -29,6 +31,7 @@ __all__ = [
     "Progress",
     "build",
     "choose_weights",
+    "load_segmenter",
     "published_files",
 ]
 
@@ -82,6 +85,27 @@ def build(
         return build(read_weights(BOX_WEIGHTS), device=device, dtype=dtype)
 
     return BoxStart(segmenter, build_boxer)
+
+
+def load_segmenter(
+    weights: str | Path | None = None,
+    *,
+    device: DeviceName = "auto",
+    options: Mapping[str, str] | None = None,
+) -> VideoSegmenter[Any]:
+    """Build a segmenter from weights by name or file; by default the small ones in the package.
+
+    Args:
+        weights: such as ``"lwl-small"``, ``"lwl-ytvos"`` once imported, or a safetensors file.
+        device: where it computes; ``auto`` takes an accelerator if there is one.
+        options: settings of the method by name, as text: ``{"update_steps": "5"}``.
+
+    Raises:
+        UsageError: an option is unknown or out of range, or the device is not there.
+        MissingFileError, WeightsError: the weights cannot be had.
+    """
+    chosen = choose_weights(None if weights is None else str(weights), None)
+    return build(chosen, options=options, device=choose_device(device))
 
 
 def choose_weights(name: str | None, method: str | None) -> Weights:

@@ -271,9 +271,10 @@ class LWLTask:
         return torch.cat(frames, dim=2)
 
     def export(self) -> Export:
-        return Export(
-            "lwl", config_to_dict(self.config.model), self.network.state_dict(), {"recipe": "LWL"}
-        )
+        """Weights and what they were made for; what only trades speed is left to the user."""
+        settings = config_to_dict(self.config.model)
+        del settings["speed"]
+        return Export("lwl", settings, self.network.state_dict())
 
     def start_from(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over weights; a box encoder may be missing in them, all else must fit.
