@@ -1,0 +1,86 @@
+"""``maskcast demo``: a made-up clip, whose true masks are known, segmented and scored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated
+
+import tyro
+from PIL import Image
+from tyro.conf import UseAppendAction
+
+from maskcast.cli.segment import segment
+from maskcast.core.device import DeviceName
+from maskcast.core.errors import UsageError
+from maskcast.data.made_up import MadeUpClip
+from maskcast.data.made_up_demo import make_demo_clip
+from maskcast.io.files import replacing
+from maskcast.io.label_maps import read_label_map, write_label_map
+from maskcast.metrics.frame import score_object
+from maskcast.runs.card import read_card
+from maskcast.runs.exports import Exports
+
+
+def demo(
+    *,
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("maskcast-demo"),
+    frames: int = 72,
+    weights: str | None = None,
+    method: str | None = None,
+    option: UseAppendAction[tuple[str, ...]] = (),
+    device: DeviceName = "auto",
+) -> None:
+    """Render a made-up clip with two objects, segment it from its first masks, score the result.
+
+    OUTPUT/clip holds the frames, OUTPUT/truth the true masks, OUTPUT/masks the masks found, and
+    OUTPUT/masks/exports an overlay video and a contact sheet. Printed are J&F, the mean of region
+    similarity and contour accuracy over objects and frames as DAVIS counts it, and the speed.
+
+    Args:
+        output: where everything is written.
+        frames: length of the clip, at least 3; 24 frames are a second.
+        weights: name or file; the default are those inside the package.
+        method: a method's name, to take its default weights.
+        option: NAME=VALUE, a setting of the method.
+        device: where to compute.
+    """
+    if frames < 3:
+        raise UsageError(f"the clip needs at least 3 frames to be scored, got {frames}")
+    clip = make_demo_clip(frames=frames)
+    _write(clip, output)
+    segment(
+        output / "clip",
+        masks=(output / "truth" / "00000.png",),
+        weights=weights,
+        method=method,
+        option=option,
+        output=output / "masks",
+        exports=Exports(overlay=True, contact_sheet=True),
+        device=device,
+    )
+    region, contour = score(clip, output / "masks")
+    print(f"J&F {50 * (region + contour):.1f}  (J {100 * region:.1f}, F {100 * contour:.1f})")
+    card = read_card(output / "masks")
+    assert card is not None
+    print(f"{card.steps / card.seconds.total:.1f} frames per second on {card.device}")
+
+
+def score(clip: MadeUpClip, masks: Path) -> tuple[float, float]:
+    """Return the means of J and F, 0..1, over objects and frames but the first and the last."""
+    found = [read_label_map(path) for path in sorted(masks.glob("*.png"))[1:-1]]
+    pairs = [
+        (label_map == object_id, truth == object_id)
+        for label_map, truth in zip(found, clip.label_maps[1:-1], strict=True)
+        for object_id in clip.ids
+    ]
+    scores = [score_object(*pair) for pair in pairs]
+    return fmean(one.J for one in scores), fmean(one.F for one in scores)
+
+
+def _write(clip: MadeUpClip, folder: Path) -> None:
+    for frame_index, (pixels, truth) in enumerate(zip(clip.frames, clip.label_maps, strict=True)):
+        name = f"{frame_index:05d}.png"
+        with replacing(folder / "clip" / name) as temporary:
+            Image.fromarray(pixels).save(temporary, compress_level=1)
+        write_label_map(folder / "truth" / name, truth)
