@@ -10,7 +10,7 @@ from torch import Tensor
 from maskcast.core.errors import WeightsError
 from maskcast.methods.lwl.config import LWLConfig, tiny
 from maskcast.methods.lwl.network import LWLNetwork
-from maskcast.methods.lwl.published import PUBLISHED
+from maskcast.methods.lwl.published import PUBLISHED, read_published, write_published
 from maskcast.methods.lwl.segmenter import LWLSegmenter
 from maskcast.methods.method import Method, Progress
 
@@ -59,4 +59,6 @@ METHOD = Method(
     takes_boxes=True,
     default_weights="lwl-small",
     published=PUBLISHED,
+    read_published=read_published,
+    write_published=write_published,
 )

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from maskcast.core.errors import WeightsError
+from maskcast.io.checkpoints import read_foreign_checkpoint
+from maskcast.io.files import replacing
 from maskcast.io.weights import PublishedFile
 from maskcast.methods.lwl.config import LWLConfig, NetworkConfig, boxinit, ytvos
 from maskcast.methods.lwl.network import LWLNetwork
@@ -59,6 +63,7 @@ _RENAMED: tuple[tuple[str, str], ...] = (
     (r"^box_encoder\.label\.", "box_label_encoder.label_pred.0."),
     (r"\.shortcut\.", ".downsample."),
 )
+_CLASSIFIER = "feature_extractor.fc."
 _NET_TYPES = {"LWTLNet": ytvos, "LWTLBoxNet": boxinit}
 
 
@@ -69,23 +74,32 @@ def published_name(name: str) -> str:
     return name
 
 
-def config_of(checkpoint: Mapping[str, Any]) -> LWLConfig:
-    """Return the settings that belong to a checkpoint of the authors, by its ``net_type``.
+def read_published(path: Path) -> tuple[LWLConfig, dict[str, Tensor]]:
+    """Read an authors' file, in which nothing is executed; see ``from_published``.
 
     Raises:
-        WeightsError: the checkpoint is of another network.
+        MissingFileError, WeightsError: it is not there, or not what it should be.
     """
-    net_type = checkpoint.get("net_type")
-    if net_type not in _NET_TYPES:
-        raise WeightsError(
-            f"the checkpoint holds a network {net_type!r}, not one of LWL "
-            f"({', '.join(_NET_TYPES)}); give lwl_stage2.pth or lwl_boxinit.pth"
-        )
-    return _NET_TYPES[net_type]()
+    return from_published(read_foreign_checkpoint(path))
+
+
+def write_published(path: Path, config: LWLConfig, tensors: Mapping[str, Tensor]) -> None:
+    """Write weights as the authors' code reads them.
+
+    Raises:
+        WeightsError: the network is not of the published size, or the tensors do not fit it.
+        OutputError: the file cannot be written.
+    """
+    checkpoint = to_published(config.network, tensors)
+    with replacing(path) as temporary:
+        torch.save(checkpoint, temporary)
 
 
 def from_published(checkpoint: Mapping[str, Any]) -> tuple[LWLConfig, dict[str, Tensor]]:
     """Return settings and parameters, under our names, of a checkpoint read inertly.
+
+    The ``net_type`` says which parameter set belongs to it; a classifier in the trunk, that the
+    trunk has the ImageNet layout.
 
     Args:
         checkpoint: the plain tree of ``io.checkpoints.read_foreign_checkpoint``.
@@ -93,10 +107,18 @@ def from_published(checkpoint: Mapping[str, Any]) -> tuple[LWLConfig, dict[str, 
     Raises:
         WeightsError: it is not a checkpoint of LWL, or a tensor is missing, left over or misshapen.
     """
-    config = config_of(checkpoint)
+    net_type = checkpoint.get("net_type")
+    if net_type not in _NET_TYPES:
+        raise WeightsError(
+            f"the checkpoint holds a network {net_type!r}, not one of LWL "
+            f"({', '.join(_NET_TYPES)}); give lwl_stage2.pth or lwl_boxinit.pth"
+        )
     tensors = checkpoint.get("net")
     if not isinstance(tensors, Mapping):
         raise WeightsError("the checkpoint has no entry 'net' that holds the parameters by name")
+    config = _NET_TYPES[net_type]()
+    if any(name.startswith(_CLASSIFIER) for name in tensors):
+        config = replace(config, network=replace(config.network, trunk_layout="imagenet"))
     return config, rename_from_published(config.network, tensors)
 
 
@@ -108,7 +130,7 @@ def rename_from_published(
     given = {
         name: tensor
         for name, tensor in tensors.items()
-        if not (config.trunk_layout == "imagenet" and name.startswith("feature_extractor.fc."))
+        if not (config.trunk_layout == "imagenet" and name.startswith(_CLASSIFIER))
     }
     theirs = {published_name(name): name for name in expected}
     missing, unknown = sorted(theirs.keys() - given.keys()), sorted(given.keys() - theirs.keys())
@@ -128,9 +150,18 @@ def rename_from_published(
 def to_published(config: NetworkConfig, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return a checkpoint as the authors' code reads it: ``net`` and ``net_type``.
 
+    A trunk of the ImageNet layout gets a classifier of zeros, which that code wants though it
+    never evaluates it.
+
     Raises:
-        WeightsError: a tensor is missing, left over or misshapen.
+        WeightsError: the network is not of the published size, or the tensors do not fit it.
     """
+    published = NetworkConfig(trunk_layout=config.trunk_layout, box_encoder=config.box_encoder)
+    if config != published:
+        raise WeightsError(
+            f"the authors' code has a {published.trunk} with {published.feature_channels} feature "
+            f"channels; these weights are for a {config.trunk} with {config.feature_channels}"
+        )
     expected = _expected(config)
     missing, unknown = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected)
     if missing or unknown:
@@ -138,9 +169,11 @@ def to_published(config: NetworkConfig, tensors: Mapping[str, Tensor]) -> dict[s
             f"these are not the weights of this network: {_listed(missing)} missing, "
             f"{_listed(unknown)} not expected"
         )
-    net_type = "LWTLBoxNet" if config.box_encoder else "LWTLNet"
     net = {published_name(name): tensors[name].to(expected[name].dtype) for name in expected}
-    return {"net": net, "net_type": net_type}
+    if config.trunk_layout == "imagenet":
+        net[f"{_CLASSIFIER}weight"] = torch.zeros(1000, 2048)
+        net[f"{_CLASSIFIER}bias"] = torch.zeros(1000)
+    return {"net_type": "LWTLBoxNet" if config.box_encoder else "LWTLNet", "net": net}
 
 
 def _expected(config: NetworkConfig) -> dict[str, Tensor]:
