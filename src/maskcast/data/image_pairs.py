@@ -193,7 +193,7 @@ def _resized(
 def _softened(alpha: Float[Tensor, "height width"]) -> Float[Tensor, "height width"]:
     """Soften the edge inwards, so that no rim of the old background is carried along."""
     mean = functional.avg_pool2d(alpha[None, None], 3, stride=1, padding=1, count_include_pad=False)
-    soft = ((mean[0, 0] - 0.4) / 0.5).clamp_(0, 1)
+    soft = torch.minimum(((mean[0, 0] - 0.4) / 0.5).clamp_(0, 1), alpha)
     soft[0], soft[-1], soft[:, 0], soft[:, -1] = 0, 0, 0, 0
     return soft
 

@@ -1,0 +1,77 @@
+"""The readers and sources on real training data, where it lies beside the checkout."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from maskcast.data.augmentation import ClipProcessing
+from maskcast.data.clip_folder import read_clip_folder
+from maskcast.data.clips import VideoClips
+from maskcast.data.image_pairs import PairCutouts, PhotoScenes, read_image_pairs, read_photographs
+from maskcast.data.made_up import MadeUpClips
+from maskcast.data.mixture import MixedClips, Share
+from maskcast.data.static_clips import StaticClips
+
+CHECKOUT = Path(__file__).parents[2]
+ARCHIVES = Path(os.environ.get("MASKCAST_DATA", CHECKOUT.parent / "shared/data")) / "train"
+
+
+def unpack(archive: str, folder: Path, *beginnings: str) -> Path:
+    """Unpack what begins with one of these from an archive."""
+    path = ARCHIVES / archive
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    with tarfile.open(path) as files:
+        for member in files:
+            name = member.name.removeprefix("./")
+            if member.isfile() and name.startswith(beginnings):
+                files.extract(member, folder, filter="data")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    return read_clip_folder(unpack("davis16-train-1.tar", folder, "bear/", "boat/")).videos
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mixed")
+    unpack("mixed.tar", folder, "static/pets/", "backgrounds/img_00")
+    return read_image_pairs(folder / "static/pets").videos, read_photographs(folder / "backgrounds")
+
+
+def test_a_sequence_is_read_whole(videos):
+    assert [video.name for video in videos] == ["bear", "boat"]
+    for video in videos:
+        assert video.size == (270, 480)
+        assert video.annotated_frames == tuple(range(len(video.frame_names)))
+        assert np.unique(video.read_annotation(0)).tolist() == [0, 1]
+        assert video.read_frame(0).shape == (270, 480, 3)
+
+
+def test_every_kind_of_source_makes_samples_of_the_real_data(videos, pictures):
+    pets, photographs = pictures
+    shares = [
+        Share(VideoClips("davis", videos), 1.0),
+        Share(StaticClips("pets", pets), 1.0),
+        Share(MadeUpClips(cutouts=PairCutouts(pets), scenes=PhotoScenes(photographs)), 1.0),
+    ]
+    processing = ClipProcessing(size=(120, 208))
+    clips = MixedClips(shares, length=24, epoch=0, seed=0, processing=processing)
+    kinds = set()
+    for index in range(len(clips)):
+        sample = clips[index]
+        kinds.add(sample.name.split("/")[0].split()[0])
+        assert sample.images.shape == (4, 3, 120, 208)
+        assert sample.masks.shape == (4, 120, 208)
+        assert set(sample.masks.unique().tolist()) <= {0, 1}
+        assert torch.equal(sample.images, clips[index].images)
+    assert kinds == {"davis", "pets", "made-up"}

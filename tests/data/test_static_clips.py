@@ -1,0 +1,96 @@
+"""One picture becomes a clip: object and background move apart, masks stay exact."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fixtures.imitations import write_frame, write_labels
+from maskcast.core.errors import ConfigError, DatasetError
+from maskcast.data.image_pairs import read_image_pairs
+from maskcast.data.made_up_stage import FilmConfig
+from maskcast.data.static_clips import StaticClips, StaticConfig, fill_hole
+
+ALONE = StaticConfig(
+    look_alike=0,
+    stranger=0,
+    other_background=0,
+    film=FilmConfig(blur=0, noise=0, jpeg=0, light_change=0),
+)
+
+
+def red_disc_on_green(size=(80, 120)) -> tuple[np.ndarray, np.ndarray]:
+    y, x = np.mgrid[: size[0], : size[1]]
+    label_map = (np.hypot(x - 50, y - 40) < 20).astype(np.uint8)
+    frame = np.zeros((*size, 3), dtype=np.uint8)
+    frame[..., 1] = 200
+    frame[label_map == 1] = (220, 10, 10)
+    return frame, label_map
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    frame, label_map = red_disc_on_green()
+    write_frame(tmp_path / "images/a.png", frame)
+    write_labels(tmp_path / "masks/a.png", label_map)
+    return read_image_pairs(tmp_path).videos
+
+
+def red(frame: np.ndarray) -> np.ndarray:
+    return frame[..., 0].astype(int) > frame[..., 1].astype(int)
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    return float((one & other).sum() / (one | other).sum())
+
+
+def test_the_object_begins_where_it_was_and_its_masks_follow_it(pictures):
+    clips = StaticClips("static", pictures, config=ALONE)
+    assert len(clips) == 1
+    for seed in range(5):
+        clip = clips.draw(np.random.default_rng(seed), 3)
+        assert overlap(clip.masks[0] == 1, red_disc_on_green()[1] == 1) > 0.85
+        for frame, mask in zip(clip.frames, clip.masks, strict=True):
+            assert overlap(mask == 1, red(frame)) > 0.85
+        assert min(overlap(mask == 1, clip.masks[0] == 1) for mask in clip.masks[1:]) < 0.9
+
+
+def test_a_look_alike_is_background(pictures):
+    everywhere = StaticConfig(look_alike=1, stranger=0, other_background=0, film=ALONE.film)
+    clips = StaticClips("static", pictures, config=everywhere)
+    seen = []
+    for seed in range(6):
+        clip = clips.draw(np.random.default_rng(seed), 1)
+        seen.append(int((red(clip.frames[0]) & (clip.masks[0] == 0)).sum()))
+    assert max(seen) > 300
+
+
+def test_a_hole_is_filled_from_around_it():
+    frame, label_map = red_disc_on_green()
+    filled = fill_hole(torch.from_numpy(frame).permute(2, 0, 1) / 255, label_map == 1)
+    assert filled[0].max() < 0.02 and filled[2].max() < 0.02
+    torch.testing.assert_close(filled[1], torch.full((80, 120), 200 / 255), atol=1e-4, rtol=0)
+    # what is not hidden stays as it is
+    picture = torch.rand(3, 80, 120)
+    kept = fill_hole(picture, label_map == 1)
+    torch.testing.assert_close(kept[:, :, :20], picture[:, :, :20])
+
+
+def test_large_pictures_are_made_smaller(pictures):
+    config = StaticConfig(longest_side=60, film=ALONE.film)
+    clip = StaticClips("static", pictures, config=config).draw(np.random.default_rng(0), 1)
+    assert clip.frames[0].shape == (40, 60, 3) and clip.masks[0].shape == (40, 60)
+
+
+def test_the_same_generator_makes_the_same_clip(pictures):
+    clips = StaticClips("static", pictures)
+    one, other = (clips.draw(np.random.default_rng(4), 2) for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(one.frames, other.frames, strict=True))
+
+
+def test_nonsense_is_refused(pictures):
+    with pytest.raises(DatasetError, match="no object"):
+        StaticClips("static", pictures, share=(0.9, 1.0))
+    with pytest.raises(ConfigError, match="probability"):
+        StaticConfig(stranger=-0.1)
