@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,7 +52,7 @@ def test_the_same_run_is_resumed_and_another_one_is_refused(tmp_path: Path, caps
     assert run("toy", "--run", tmp_path, "--loop.epochs", 1, "--width", 9) == 2
     said = capsys.readouterr().err
     assert "width was 4, now 9" in said and "choose another --run folder" in said
-    assert len((tmp_path / "weights.safetensors").read_bytes()) == len(weights)
+    assert (tmp_path / "weights.safetensors").read_bytes() == weights
 
 
 @pytest.mark.parametrize("arguments", [["--list"], []])
@@ -86,3 +88,18 @@ def test_profile_says_where_the_time_went(tmp_path: Path, capsys):
     assert run("toy", "--run", tmp_path, "--loop.epochs", 1, "--profile") == 0
     said = capsys.readouterr().out
     assert "waiting for data" in said and "backward" in said and "ms" in said
+
+
+def test_recipes_are_listed_without_the_extra_and_without_pyav():
+    """Also in the commands, which import every method."""
+    program = (
+        "import sys\n"
+        "for name in ('av', 'lightning', 'tensorboard'): sys.modules[name] = None\n"
+        "from maskcast.cli.main import main\n"
+        "sys.exit(main(['train', '--list']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "eosvos-small  " in done.stdout

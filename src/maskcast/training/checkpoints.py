@@ -53,8 +53,8 @@ class CheckpointFolder:
             OutputError: it cannot be written; those before it are still there.
         """
         path = self._folder / f"step-{step:09d}.pt"
-        with replacing(path, sync=True) as temporary:
-            torch.save({"format": FORMAT, **state}, temporary)
+        with replacing(path, sync=True) as temporary, temporary.open("wb") as file:
+            torch.save({"format": FORMAT, **state}, file)
         if best:
             with replacing(self.best) as temporary:
                 _link_or_copy(path, temporary)

@@ -83,7 +83,8 @@ class SteadyItems(Dataset[LoadedItem]):
         if not isinstance(items, NamesItems):
             return where
         try:
-            return f"{items.identity(place.item)} ({where})"
+            with seeded_cpu(mixed_seed(self._seed, *place)):
+                return f"{items.identity(place.item)} ({where})"
         except UNREADABLE:
             return where
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from maskcast.core.errors import OutputError
 from maskcast.io.files import path_inside, write_bytes, write_text
 
 METRICS = "metrics.jsonl"
@@ -88,8 +89,7 @@ class RunLogs:
         if not self._active:
             return
         line = json.dumps({"kind": kind, "step": step, **values})
-        with (self._folder / METRICS).open("a") as file:
-            file.write(line + "\n")
+        self._append(line + "\n")
         numbers = {name: value for name, value in values.items() if isinstance(value, float)}
         for name, value in numbers.items():
             if self._board is not None:
@@ -105,6 +105,14 @@ class RunLogs:
             write_bytes(path_inside(folder, name, ".png"), _as_png(picture))
             if self._board is not None:
                 self._board.add_image(name, picture, step)
+
+    def _append(self, line: str) -> None:
+        path = self._folder / METRICS
+        try:
+            with path.open("a") as file:
+                file.write(line)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
     def _tell(self, kind: str, step: int, numbers: Mapping[str, float]) -> None:
         said = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())

@@ -98,29 +98,33 @@ def train(
         RunConflictError: the folder holds another run.
         TrainingError: too many broken items, or no finite loss; the message says what to do.
     """
+    stopper = Stopper(max_minutes)
     config = recipe.config if config is None else config
     scaler = make_scaler(config.loop, device)
     fabric = start_processes(config.loop, device, scaler)
     source = None if weights is None else sha256_of(find_weights(weights))
     request = run_folder.request_for(name, config, source)
-    run_folder.refuse_another_run(folder, request)
+    before = CheckpointFolder(folder / CHECKPOINTS).latest()
+    if before is not None:
+        run_folder.refuse_another_run(folder, request)
     fabric.barrier()  # every process has looked before one writes
     # the same settings whether they came from python or from a file
     config = config_from_dict(type(config), request.config)
     seed_everything(mixed_seed(config.loop.seed))
     task = recipe.build(config)
-    before = CheckpointFolder(folder / CHECKPOINTS).latest()
     if weights is not None and before is None:
         start_from(task, weights)
     if fabric.is_global_zero and before is None:
         run_folder.write_request(folder, request)
     watch = Stopwatch(fabric.device, exact=profile)
     stepper = Stepper(fabric, task, config.loop, scaler=scaler, watch=watch)
-    card = run_folder.circumstances(task, device=fabric.device, processes=fabric.world_size)
-    run = _Run(fabric, stepper, task, config.loop, folder=folder, card={"recipe": name, **card})
+    now = run_folder.circumstances(task, device=fabric.device, processes=fabric.world_size)
+    card = {"recipe": name, **now, "earlier": run_folder.earlier_sessions(folder, now)}
+    fabric.barrier()  # every process has read the card before it is written anew
+    run = _Run(fabric, stepper, task, config.loop, folder=folder, card=card)
     if before is not None:
         run.resume(*before)
-    with Stopper(max_minutes) as stopper:
+    with stopper:
         return run.go(stopper, watch)
 
 
@@ -198,7 +202,8 @@ class _Run:
                 if self.step == first + 1:
                     watch.restart()
         reason: Ending = "finished" if self.step == total else stopper.reason or "interrupted"
-        self._export(WEIGHTS, reason)
+        if self.step > first or not (self.folder / WEIGHTS).is_file():
+            self._export(WEIGHTS, reason)
         steps = max(0, self.step - first - 1)
         times = time_table(watch.seconds(), steps)
         weights = self.folder / WEIGHTS

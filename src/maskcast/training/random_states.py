@@ -39,8 +39,12 @@ def capture() -> dict[str, Any]:
         "python": [version, list(internal), gauss],
         "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": [torch.cuda.get_rng_state()] if _uses_cuda() else [],
     }
+
+
+def _uses_cuda() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 
 def _numpy_state() -> tuple[Any, ...]:
@@ -57,8 +61,8 @@ def restore(states: dict[str, Any]) -> None:
     keys = keys.numpy().astype(np.uint32)
     np.random.set_state((name, keys, position, has_gauss, cached))  # noqa: NPY002
     torch.set_rng_state(states["torch"])
-    if states["cuda"] and len(states["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(states["cuda"])
+    if states["cuda"] and _uses_cuda():
+        torch.cuda.set_rng_state(states["cuda"][0])
 
 
 @contextmanager

@@ -7,6 +7,7 @@ reads; ``card.json`` says when, where and on what the run took place.
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from maskcast.core.config import config_to_dict
 from maskcast.core.errors import ConfigError, MissingFileError, RunConflictError
 from maskcast.core.training import KnowsItsData, RecipeConfig, Task
 from maskcast.io.files import write_text
+
+logger = logging.getLogger(__name__)
 
 REQUEST, CARD = "config.json", "card.json"
 PACKAGES = ("maskcast", "torch", "torchvision", "lightning", "numpy", "pillow", "safetensors")
@@ -126,6 +129,24 @@ def circumstances(task: Task, *, device: torch.device, processes: int) -> dict[s
         "processes": processes,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
+
+
+_OF_A_SESSION = ("started", "commit", "device", "processes", "step")
+
+
+def earlier_sessions(folder: Path, now: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what the card says of the sessions before this one; warns if the data has changed."""
+    try:
+        card = json.loads((folder / CARD).read_text("utf-8"))
+        before, used = card["earlier"], card["data_fingerprint"]
+        session = {
+            name: card[name] for name in ("started", "commit", "device", "processes", "step")
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    if used != now["data_fingerprint"]:
+        logger.warning("the data has changed since this run began: other losses than unbroken")
+    return [*before, session]
 
 
 def write_card(folder: Path, content: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from maskcast.core.errors import TrainingError
+from maskcast.core.errors import DeviceMemoryError, TrainingError
 from maskcast.core.training import ActsAfterSteps, LoopConfig, SetsModes, Task
 from maskcast.training.average import WeightsAverage
 from maskcast.training.items import LoadedBatch, Place
@@ -158,16 +158,35 @@ class Stepper:
         processes wait there; ``step`` then drops the gradients of all.
         """
         with self._watch.phase("waiting for data"):
-            batch = next(batches)
+            batch = self._next(batches)
         with self._watch.phase("copying to the device"):
             value = to_device(batch.value, self._fabric.device)
-        last = part == self._config.accumulate - 1
+        try:
+            return batch, self._gradients(value, last=part == self._config.accumulate - 1)
+        except torch.OutOfMemoryError as error:
+            raise DeviceMemoryError(
+                f"the device has no memory for {len(batch.places)} items at once; give "
+                "--loop.accumulate more parts, or choose a smaller --loop.batch-size"
+            ) from error
+
+    def _next(self, batches: Iterator[LoadedBatch]) -> LoadedBatch:
+        try:
+            return next(batches)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise TrainingError(
+                f"a process that loads data has died ({error}), usually for want of memory; go on "
+                "with the same command and fewer --loop.workers"
+            ) from error
+
+    def _gradients(self, batch: Any, *, last: bool) -> dict[str, Tensor]:
         with self._fabric.no_backward_sync(self._loss, enabled=not last):
             with self._watch.phase("forward"):
-                losses = self._loss(_Held(value))
+                losses = self._loss(_Held(batch))
             with self._watch.phase("backward"):
                 self._fabric.backward(losses["total"] / self._config.accumulate)
-        return batch, {name: loss.detach() for name, loss in losses.items()}
+        return {name: loss.detach() for name, loss in losses.items()}
 
     def _apply(self) -> float:
         """Let the optimiser step, unless gradients are not finite; returns their norm."""

@@ -1,0 +1,82 @@
+"""What a run folder says about its run."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from maskcast.core.config import config_from_dict
+from maskcast.core.errors import ConfigError, MissingFileError, RunConflictError, UsageError
+from maskcast.training import run_folder
+from maskcast.training.processes import pick_device, start_processes
+from training.toy_task import TOY, with_loop
+
+
+def request(**changes):
+    return run_folder.request_for("toy", with_loop(replace(TOY.config, **changes)), None)
+
+
+def test_a_request_is_read_back_from_file_or_folder(tmp_path: Path):
+    asked = request(width=6, broken=(1, 2))
+    run_folder.write_request(tmp_path, asked)
+    for path in (tmp_path, tmp_path / "config.json"):
+        found = run_folder.read_request(path)
+        assert found == asked
+        assert config_from_dict(type(TOY.config), found.config) == replace(
+            TOY.config, width=6, broken=(1, 2)
+        )
+
+
+def test_what_changes_no_result_may_change(tmp_path: Path):
+    run_folder.write_request(tmp_path, request())
+    free = with_loop(workers=7, keep_last=9, log_every=2, validate_every=3)
+    run_folder.refuse_another_run(tmp_path, run_folder.request_for("toy", free, None))
+    seeded = run_folder.request_for("toy", with_loop(seed=1), None)
+    with pytest.raises(RunConflictError, match=r"loop\.seed was 0, now 1"):
+        run_folder.refuse_another_run(tmp_path, seeded)
+    with pytest.raises(RunConflictError, match="the recipe was toy, now tin"):
+        run_folder.refuse_another_run(tmp_path, replace(request(), recipe="tin"))
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"recipe": "toy"}', '{"x": 1}'])
+def test_a_file_that_is_no_request_is_refused(tmp_path: Path, content: str):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(ConfigError, match="is not the config of a training run"):
+        run_folder.read_request(tmp_path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(MissingFileError, match="there is no config file"):
+        run_folder.read_request(tmp_path / "none.json")
+
+
+def test_earlier_sessions_are_kept_and_changed_data_is_noticed(tmp_path: Path, caplog):
+    def card(started: str, data: str):
+        about = {"started": started, "commit": "c", "device": "cpu", "processes": 1, "step": 3}
+        return {**about, "data_fingerprint": data}
+
+    assert run_folder.earlier_sessions(tmp_path, card("mon", "a")) == []
+    run_folder.write_card(tmp_path, {**card("mon", "a"), "earlier": []})
+    first = run_folder.earlier_sessions(tmp_path, card("tue", "a"))
+    assert [session["started"] for session in first] == ["mon"]
+    assert not caplog.text
+    run_folder.write_card(tmp_path, {**card("tue", "a"), "earlier": first})
+    both = run_folder.earlier_sessions(tmp_path, card("wed", "b"))
+    assert [session["started"] for session in both] == ["mon", "tue"]
+    assert "the data has changed" in caplog.text
+
+
+def test_without_the_extra_the_message_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightning.fabric", None)
+    with pytest.raises(UsageError, match=r"pip install 'maskcast\[train\]'"):
+        start_processes(TOY.config.loop, "cpu", None)
+
+
+def test_a_device_must_be_there(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert pick_device("auto") == "cpu"
+    with pytest.raises(UsageError, match="no CUDA device"):
+        pick_device("cuda")

@@ -1,0 +1,79 @@
+"""A run in a process of its own is paused, and then killed without warning."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from maskcast.training.loop import train
+from maskcast.training.stopping import Stopper
+from training.steady_run import STEADY
+from training.toy_task import TOY, losses_of, train_losses
+
+
+def steps_done(folder: Path) -> int:
+    return len(train_losses(folder)) if (folder / "metrics.jsonl").is_file() else 0
+
+
+def wait_for_steps(folder: Path, steps: int, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        if steps_done(folder) >= steps:
+            return
+        assert process.poll() is None, "the run ended by itself"
+        time.sleep(0.1)
+    raise AssertionError(f"no {steps} steps in a minute")
+
+
+def test_a_run_can_be_paused_and_after_kill_9_it_goes_on_as_if_unbroken(tmp_path: Path):
+    broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
+    script = Path(__file__).with_name("steady_run.py")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(broken)], env=environment, start_new_session=True
+    )
+    try:
+        wait_for_steps(broken, 2, process)
+        os.killpg(process.pid, signal.SIGSTOP)  # the loop and its workers
+        time.sleep(0.1)
+        paused_at = steps_done(broken)
+        time.sleep(0.6)
+        assert steps_done(broken) == paused_at
+        os.killpg(process.pid, signal.SIGCONT)
+        wait_for_steps(broken, paused_at + 2, process)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert steps_done(broken) < 12
+    for folder in (broken, unbroken):
+        train("toy", TOY, folder, config=STEADY, device="cpu")
+    assert losses_of(broken) == losses_of(unbroken)
+
+
+def test_a_second_ctrl_c_interrupts_at_once():
+    with Stopper() as stopper:
+        assert stopper.reason is None
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stopper.reason == "interrupted"
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+        except KeyboardInterrupt:
+            return
+    raise AssertionError("the second one was ignored")
+
+
+def test_a_polite_kill_asks_to_stop_and_handlers_are_put_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with Stopper(max_minutes=1000.0) as stopper:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stopper.reason == "interrupted"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_time_runs_from_the_start():
+    assert Stopper(max_minutes=0.0).reason == "time"
+    assert Stopper(max_minutes=5.0).reason is None
