@@ -18,11 +18,12 @@ import pickle
 import pickletools
 import struct
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -52,6 +53,8 @@ DTYPES = {
     "BoolStorage": torch.bool,
 }
 
+_File: TypeAlias = io.BufferedReader | io.BytesIO
+
 # fmt: off
 _CODE_RUNNING_MODULES = frozenset((
     "os", "posix", "nt", "subprocess", "sys", "shutil", "socket", "runpy", "importlib", "pty",
@@ -59,8 +62,8 @@ _CODE_RUNNING_MODULES = frozenset((
     "types", "operator", "asyncio", "_posixsubprocess", "urllib", "commands",
 ))
 _CODE_RUNNING_BUILTINS = frozenset((
-    "eval", "exec", "compile", "execfile", "open", "file", "input", "breakpoint", "getattr",
-    "setattr", "delattr", "globals", "apply", "__import__", "map",
+    "eval", "exec", "compile", "execfile", "open", "file", "input", "breakpoint", "apply",
+    "__import__",
 ))
 # fmt: on
 _ODD_OPCODES = frozenset(("EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER"))
@@ -82,24 +85,10 @@ def read_foreign_checkpoint(path: Path) -> dict[str, Any]:
         raise MissingFileError(f"there is no checkpoint {path}")
     try:
         with path.open("rb") as file:
-            tree = _read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file)
+            is_zip = file.read(4) == b"PK\x03\x04"
+            tree = _read_zip(file) if is_zip else _read_legacy(file)
     except WeightsError as error:
         raise WeightsError(f"{path.name}: {error}") from error
-    except (pickle.UnpicklingError, zipfile.BadZipFile, EOFError, struct.error) as error:
-        raise WeightsError(f"{path.name} is damaged or truncated: {error}") from error
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        OverflowError,
-        MemoryError,
-        RecursionError,
-        NotImplementedError,
-        UnicodeError,
-    ) as error:  # what a malformed pickle can make the unpickler raise
-        raise WeightsError(f"{path.name} is not a checkpoint that can be read: {error}") from error
     if not isinstance(tree, dict):
         raise WeightsError(
             f"{path.name} holds a {type(tree).__name__}, but a checkpoint is a dictionary"
@@ -150,6 +139,17 @@ class _Inert:
         return id(self)
 
 
+class _InertAttribute:
+    """``getattr``, by which older pickles name nested classes and methods: gives a stub class."""
+
+    __slots__ = ()
+
+    def __call__(self, *_args: object) -> type[_Inert]:
+        return _Inert
+
+    def __setstate__(self, _state: object) -> None: ...
+
+
 class _PlanTensor:
     """``torch._utils._rebuild_tensor`` and its later form; an instance, so that no state sticks."""
 
@@ -157,15 +157,19 @@ class _PlanTensor:
 
     def __call__(
         self,
-        storage: _Storage,
-        offset: int,
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
+        storage: Any,
+        offset: Any,
+        shape: Any,
+        strides: Any,
         *_rest: object,
     ) -> _TensorPlan:
         if not isinstance(storage, _Storage):
             raise WeightsError("a tensor in it has no storage")
-        return _TensorPlan(storage, int(offset), _integers(shape), _integers(strides))
+        (first,) = _integers([offset])
+        plan = _TensorPlan(storage, first, _integers(shape), _integers(strides))
+        if len(plan.shape) != len(plan.strides):
+            raise WeightsError("a tensor in it has a shape and strides of different lengths")
+        return plan
 
     def __setstate__(self, _state: object) -> None: ...
 
@@ -197,7 +201,7 @@ class _Size:
 
     __slots__ = ()
 
-    def __call__(self, numbers: tuple[int, ...] = ()) -> tuple[int, ...]:
+    def __call__(self, numbers: Any = ()) -> tuple[int, ...]:
         return _integers(numbers)
 
     def __setstate__(self, _state: object) -> None: ...
@@ -206,7 +210,7 @@ class _Size:
 class _RestrictedUnpickler(pickle.Unpickler):
     """Resolves only what tensors are made of; remembers the foreign names it passed over."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: _File) -> None:
         super().__init__(file, encoding="latin1")
         self.foreign: set[str] = set()
         self.storages: dict[str, _Storage] = {}
@@ -229,15 +233,22 @@ class _RestrictedUnpickler(pickle.Unpickler):
         return self.storages.setdefault(storage.key, storage)
 
 
+_KNOWN: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): lambda: OrderedDict,
+    ("torch", "Size"): _Size,
+    ("torch._utils", "_rebuild_tensor"): _PlanTensor,
+    ("torch._utils", "_rebuild_tensor_v2"): _PlanTensor,
+    ("torch._utils", "_rebuild_parameter"): _FirstArgument,
+    ("torch._utils", "_rebuild_parameter_with_state"): _FirstArgument,
+    ("builtins", "getattr"): _InertAttribute,
+    ("__builtin__", "getattr"): _InertAttribute,
+}
+"""What makes the stand-in for a name; anew each time, so that nothing a file does to it stays."""
+
+
 def _resolve(module: str, name: str) -> Any:
-    if (module, name) == ("collections", "OrderedDict"):
-        return OrderedDict
-    if module == "torch._utils" and name in ("_rebuild_tensor", "_rebuild_tensor_v2"):
-        return _PlanTensor()
-    if module == "torch._utils" and name.startswith("_rebuild_parameter"):
-        return _FirstArgument()
-    if (module, name) == ("torch", "Size"):
-        return _Size()
+    if (module, name) in _KNOWN:
+        return _KNOWN[module, name]()
     if module in ("torch", "torch.storage") and name in DTYPES:
         return _StorageType(DTYPES[name])
     _refuse_code(module, name)
@@ -257,42 +268,75 @@ def _refuse_code(module: str, name: str) -> None:
         )
 
 
-def _load_pickle(file: BinaryIO) -> tuple[Any, dict[str, _Storage]]:
+def _load_pickle(file: _File) -> tuple[Any, dict[str, _Storage]]:
     """Check the opcodes of one pickle, then run it restricted; return content and storages."""
     start = file.tell()
-    for operations, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-        if opcode.name in _ODD_OPCODES:
-            raise WeightsError(f"its pickle uses {opcode.name}, which no checkpoint needs")
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > operations:
-            raise WeightsError("its pickle claims more objects than it has")
-        if file.tell() - start > LARGEST_PICKLE:
-            raise WeightsError(f"its pickle is longer than {LARGEST_PICKLE} bytes")
+    try:
+        for operations, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+            _refuse_opcode(operations, opcode.name, argument)
+            if file.tell() - start > LARGEST_PICKLE:
+                raise WeightsError(f"its pickle is longer than {LARGEST_PICKLE} bytes")
+    except (ValueError, OverflowError, MemoryError) as error:
+        raise WeightsError(f"it is damaged or truncated: {error}") from error
     length = file.tell() - start
     file.seek(start)
     unpickler = _RestrictedUnpickler(io.BytesIO(file.read(length)))
-    content = unpickler.load()
+    try:
+        content = unpickler.load()
+    except WeightsError:
+        raise
+    except Exception as error:  # a malformed pickle can make the unpickler raise nearly anything
+        raise WeightsError(f"its pickle is damaged: {error}") from error
     if unpickler.foreign:
         log.info("left out objects of foreign classes: %s", ", ".join(sorted(unpickler.foreign)))
     return content, unpickler.storages
 
 
-def _read_zip(file: BinaryIO) -> Any:
-    with zipfile.ZipFile(file) as archive:
+def _refuse_opcode(operations: int, name: str, argument: Any) -> None:
+    if name in _ODD_OPCODES:
+        raise WeightsError(f"its pickle uses {name}, which no checkpoint needs")
+    if name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > operations:
+        raise WeightsError("its pickle claims more objects than it has")
+
+
+def _read_zip(file: _File) -> Any:
+    size = _size(file)
+    with _open_zip(file) as archive:
         names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if len(names) != 1:
             raise WeightsError(_not_a_torch_archive(archive))
         root = names[0].removesuffix("data.pkl")
         if f"{root}constants.pkl" in archive.namelist():
             raise WeightsError("it is a TorchScript program, not a checkpoint")
-        size = _size(file)
         _refuse_bomb(archive, size)
-        content, _ = _load_pickle(io.BytesIO(archive.read(names[0])))
-        big_endian = _member(archive, f"{root}byteorder", b"little") == b"big"
+        content, _ = _load_pickle(io.BytesIO(_member(archive, names[0])))
+        byte_order = f"{root}byteorder"
+        listed = byte_order in archive.namelist()
+        big_endian = listed and _member(archive, byte_order).strip() == b"big"
 
         def read(storage: _Storage) -> Tensor:
-            return _numbers(archive.read(f"{root}data/{storage.key}"), storage, big_endian)
+            return _numbers(_member(archive, f"{root}data/{storage.key}"), storage, big_endian)
 
         return _TreeBuilder(read, largest=8 * size + 2**20).build(content)
+
+
+def _open_zip(file: _File) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError) as error:
+        raise WeightsError(f"it is damaged or truncated: {error}") from error
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        return archive.read(name)
+    except KeyError:
+        raise WeightsError(f"it is damaged: the part {name} is missing") from None
+    except (
+        zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError, OSError,
+        NotImplementedError, RuntimeError,
+    ) as error:  # fmt: skip
+        raise WeightsError(f"it is damaged: the part {name} cannot be read ({error})") from error
 
 
 def _refuse_bomb(archive: zipfile.ZipFile, size: int) -> None:
@@ -310,11 +354,7 @@ def _not_a_torch_archive(archive: zipfile.ZipFile) -> str:
     )
 
 
-def _member(archive: zipfile.ZipFile, name: str, default: bytes) -> bytes:
-    return archive.read(name).strip() if name in archive.namelist() else default
-
-
-def _read_legacy(file: BinaryIO) -> Any:
+def _read_legacy(file: _File) -> Any:
     size = _size(file)
     file.seek(0)
     _refuse_other_formats(file.read(512))
@@ -326,6 +366,8 @@ def _read_legacy(file: BinaryIO) -> Any:
     big_endian = isinstance(system, dict) and not system.get("little_endian", True)
     content, storages = _load_pickle(file)
     keys, _ = _load_pickle(file)
+    if not isinstance(keys, list) or {str(key) for key in keys} != set(storages):
+        raise WeightsError("it is damaged: its list of storages and its tensors do not agree")
     places = _storage_places(file, size, [storages[str(key)] for key in keys], big_endian)
 
     def read(storage: _Storage) -> Tensor:
@@ -348,14 +390,14 @@ def _refuse_other_formats(head: bytes) -> None:
 
 
 def _storage_places(
-    file: BinaryIO, size: int, storages: list[_Storage], big_endian: bool
+    file: _File, size: int, storages: list[_Storage], big_endian: bool
 ) -> dict[str, tuple[int, int]]:
     """Where each storage lies in a legacy file: an int64 count, then the numbers, one by one."""
     position = file.tell()
     places = {}
     for storage in storages:
         file.seek(position)
-        (count,) = struct.unpack(">q" if big_endian else "<q", file.read(8))
+        count = int.from_bytes(file.read(8), "big" if big_endian else "little", signed=True)
         length = storage.count * storage.dtype.itemsize
         if count != storage.count or position + 8 + length > size:
             raise WeightsError(
@@ -448,5 +490,5 @@ def _integers(numbers: Any) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _size(file: BinaryIO) -> int:
+def _size(file: _File) -> int:
     return file.seek(0, io.SEEK_END)

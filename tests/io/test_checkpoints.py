@@ -1,0 +1,360 @@
+"""Foreign checkpoints give their numbers and nothing else: no file can make anything run."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import struct
+import tarfile
+import types
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maskcast.core.errors import MissingFileError, WeightsError
+from maskcast.io.checkpoints import MAGIC_NUMBER, read_foreign_checkpoint
+
+SERIALISATIONS = {"zip": True, "legacy": False}
+
+
+@pytest.fixture(params=SERIALISATIONS)
+def save(request: pytest.FixtureRequest, tmp_path: Path):
+    def write(content: object) -> Path:
+        path = tmp_path / "file.pth"
+        torch.save(content, path, _use_new_zipfile_serialization=SERIALISATIONS[request.param])
+        return path
+
+    return write
+
+
+@pytest.fixture
+def foreign(monkeypatch: pytest.MonkeyPatch):
+    """A class of a module that exists while the file is written and not when it is read."""
+    import sys  # noqa: PLC0415
+
+    module = types.ModuleType("ltr_like.admin")
+
+    class Settings:
+        def __init__(self) -> None:
+            self.lr = 0.1
+            self.tensor = torch.ones(2)
+
+    Settings.__module__, Settings.__qualname__ = module.__name__, "Settings"
+    module.Settings = Settings  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ltr_like", types.ModuleType("ltr_like"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return Settings
+
+
+DTYPES = [
+    torch.float32, torch.float64, torch.float16, torch.bfloat16,
+    torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_tensors_of_every_dtype_come_back(save, dtype):
+    tensor = (torch.arange(12).reshape(3, 4) % 3).to(dtype)
+    found = read_foreign_checkpoint(save({"net": {"w": tensor}}))["net"]["w"]
+    assert found.dtype == dtype
+    assert torch.equal(found, tensor)
+
+
+def test_the_tree_comes_back_as_plain_values(save):
+    shared = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    content = {
+        "epoch": 80,
+        "name": "LWL",
+        "net": OrderedDict(a=shared, b=shared[1:3, ::2], c=shared.t(), d=torch.empty(0, 5)),
+        "scalar": torch.tensor(2.5),
+        "parameter": torch.nn.Parameter(torch.ones(2)),
+        "optimizer": {"state": {0: {"step": 3}}, "groups": [{"betas": (0.9, 0.999), "on": True}]},
+        "nothing": None,
+        "size": torch.Size([2, 3]),
+    }
+    found = read_foreign_checkpoint(save(content))
+    assert list(found["net"]) == ["a", "b", "c", "d"]
+    for name, tensor in content["net"].items():
+        assert torch.equal(found["net"][name], tensor)
+        assert found["net"][name].is_contiguous()
+    assert torch.equal(found["scalar"], torch.tensor(2.5))
+    assert torch.equal(found["parameter"], torch.ones(2))
+    assert found["optimizer"] == {
+        "state": {0: {"step": 3}},
+        "groups": [{"betas": [0.9, 0.999], "on": True}],
+    }
+    assert (found["epoch"], found["name"], found["nothing"]) == (80, "LWL", None)
+    assert found["size"] == [2, 3]
+
+
+def test_foreign_objects_are_dropped_and_named_in_the_log(save, foreign, monkeypatch, caplog):
+    path = save({"net": {"w": torch.ones(2)}, "settings": foreign(), "list": [1, foreign()]})
+    monkeypatch.undo()  # the module is gone
+    with caplog.at_level("INFO"):
+        found = read_foreign_checkpoint(path)
+    assert set(found) == {"net", "list"}
+    assert found["list"] == [1, None]
+    assert "ltr_like.admin.Settings" in caplog.text
+
+
+def test_big_endian_legacy_files_are_turned_round(tmp_path):
+    path = tmp_path / "big.pth"
+    torch.save({"w": torch.tensor([1.5, -2.0])}, path, _use_new_zipfile_serialization=False)
+    content = path.read_bytes()
+    head, _, _ = content.partition(struct.pack("<q", 2) + struct.pack("<2f", 1.5, -2.0))
+    before, key, after = head.partition(b"little_endian")
+    path.write_bytes(
+        before + key + after.replace(b"\x88", b"\x89", 1)  # True becomes False
+        + struct.pack(">q", 2)
+        + struct.pack(">2f", 1.5, -2.0)
+    )  # fmt: skip
+    assert read_foreign_checkpoint(path)["w"].tolist() == [1.5, -2.0]
+
+
+class Runs:
+    """Pickles as a call of ``function(*arguments)``."""
+
+    def __init__(self, function: object, *arguments: object) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return self.call
+
+
+class SetsState:
+    """Pickles as an object whose state is set by a call."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (types.SimpleNamespace, (), {"a": 1}, None, None, exec)
+
+
+MARK = "MASKCAST_FOREIGN_CODE"
+CODE = f"import os; os.environ[{MARK!r}] = '1'"
+
+HOSTILE = {
+    "os.system": lambda: Runs(os.system, f"touch {MARK}"),
+    "eval": lambda: Runs(eval, f"__import__('os').putenv({MARK!r}, '1')"),
+    "exec": lambda: Runs(exec, CODE),
+    "nested in a list": lambda: [1, [2, {"deep": (Runs(exec, CODE),)}]],
+    "state setter": SetsState,
+}
+
+
+@pytest.mark.parametrize("payload", HOSTILE.values(), ids=HOSTILE)
+def test_a_file_that_asks_for_code_is_refused(save, payload, monkeypatch, tmp_path):
+    path = save({"net": {"w": torch.ones(2)}, "extra": payload()})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(MARK, raising=False)
+    with pytest.raises(WeightsError, match="runs code on this machine; nothing was executed"):
+        read_foreign_checkpoint(path)
+    assert MARK not in os.environ
+    assert not (tmp_path / MARK).exists()
+
+
+def test_unknown_callables_stay_inert(save, tmp_path, monkeypatch):
+    # nothing in the list of names that are refused at once: only the stub keeps it from running
+    target = tmp_path / "made"
+    path = save({"w": torch.ones(2), "extra": Runs(Path.mkdir, target), "p": Runs(print, "hello")})
+    found = read_foreign_checkpoint(path)
+    assert set(found) == {"w"}
+    assert not target.exists()
+
+
+def build(state: bytes) -> bytes:
+    """A pickle of {"w": 1} to whose dictionary class the state is applied."""
+    return b"\x80\x02ccollections\nOrderedDict\n" + state + b"b."
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        build(b"}X\x01\x00\x00\x00aK\x01s"),  # sets an attribute of OrderedDict itself
+        b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}X\x08\x00\x00\x00__call__K\x01sb.",
+        b"\x80\x02ctorch\nFloatStorage\n)R.",
+        b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(K\x01K\x02K\x03K\x04tR.",
+        b"\x80\x02X\x03\x00\x00\x00abcQ.",  # a persistent id that is not a storage
+        b"\x80\x02\x82\x01.",  # the extension registry
+        b"\x80\x02]r\xff\xff\xff\x7f.",  # a memo of two thousand million entries
+        b"\x80\x02" + b"]" * 200 + b"a" * 199 + b".",  # nested too deep
+        b"\x80\x02}X\x01\x00\x00\x00a",  # no end
+        b"\x80\x02.",  # nothing on the stack
+        b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f.",  # a frame longer than any file
+    ],
+)
+@pytest.mark.parametrize("kind", SERIALISATIONS)
+def test_malformed_pickles_are_refused(tmp_path, program, kind):
+    path = tmp_path / "file.pth"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("file/data.pkl", program)
+    else:
+        head = [pickle.dumps(part, protocol=2) for part in (MAGIC_NUMBER, 1001, {})]
+        path.write_bytes(b"".join([*head, program, pickle.dumps([], protocol=2)]))
+    with pytest.raises(WeightsError):
+        read_foreign_checkpoint(path)
+    assert not hasattr(OrderedDict, "a")
+
+
+def write_tensor(path: Path, *, count: int, offset: int, shape: tuple, strides: tuple) -> Path:
+    """A zip file whose only tensor lies where it is told to in a storage of four numbers."""
+
+    class Tensor:
+        def __reduce__(self) -> tuple[object, ...]:
+            arguments = (Storage(), offset, shape, strides, False, OrderedDict())
+            return torch._utils._rebuild_tensor_v2, arguments
+
+    class Storage:
+        pass
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, thing: object) -> object:
+            if isinstance(thing, Storage):
+                return "storage", torch.FloatStorage, "0", "cpu", count
+            return None
+
+    buffer = io.BytesIO()
+    Pickler(buffer, protocol=2).dump({"w": Tensor()})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("file/data.pkl", buffer.getvalue())
+        archive.writestr("file/data/0", np.arange(4, dtype=np.float32).tobytes())
+    return path
+
+
+def test_a_tensor_is_a_window_of_its_storage(tmp_path):
+    path = write_tensor(tmp_path / "f.pth", count=4, offset=1, shape=(3,), strides=(1,))
+    assert read_foreign_checkpoint(path)["w"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"offset": 2, "shape": (3,)}, "does not lie inside"),
+        ({"offset": -1, "shape": (3,)}, "does not lie inside"),
+        ({"shape": (2, 2), "strides": (4, 1)}, "does not lie inside"),
+        ({"shape": (10**6, 10**6), "strides": (0, 0)}, "does not lie inside"),
+        ({"shape": (-2,)}, "does not lie inside"),
+        ({"shape": (2,), "strides": (-1,), "offset": 3}, "does not lie inside"),
+        ({"count": 5, "shape": (5,)}, "has 16 bytes and should have 20"),
+        ({"count": 2**60, "shape": (2,)}, "should have"),
+        ({"shape": (2.5,)}, "not a list of integers"),
+        ({"shape": (2, 2), "strides": (1,)}, "shape and strides of different lengths"),
+    ],
+)
+def test_a_tensor_outside_its_storage_is_refused(tmp_path, wrong, message):
+    place = {"count": 4, "offset": 0, "shape": (4,), "strides": (1,)}
+    path = write_tensor(tmp_path / "f.pth", **{**place, **wrong})
+    with pytest.raises(WeightsError, match=message):
+        read_foreign_checkpoint(path)
+
+
+def test_a_zip_bomb_is_refused(tmp_path):
+    path = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("file/data.pkl", pickle.dumps({}, protocol=2))
+        archive.writestr("file/data/0", bytes(2**25))
+    with pytest.raises(WeightsError, match="claims to unpack"):
+        read_foreign_checkpoint(path)
+
+
+def test_a_tree_that_doubles_at_every_level_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("maskcast.io.checkpoints.LARGEST_TREE", 10_000)
+    tree: object = 1
+    for _ in range(40):
+        tree = [tree, tree]
+    torch.save({"a": tree}, tmp_path / "f.pth")
+    with pytest.raises(WeightsError, match="more entries than any checkpoint"):
+        read_foreign_checkpoint(tmp_path / "f.pth")
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(MissingFileError, match=r"no checkpoint .*absent\.pth"):
+        read_foreign_checkpoint(tmp_path / "absent.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "neither a zip archive nor a pickle"),
+        (b"<!DOCTYPE html><html>quota exceeded</html>", "a web page, not a checkpoint"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "neither a zip archive nor a pickle"),
+        (pickle.dumps({"a": 1}, protocol=2), "not one that torch.save wrote"),
+    ],
+)
+def test_files_that_are_no_checkpoints(tmp_path, content, message):
+    (tmp_path / "f.pth").write_bytes(content)
+    with pytest.raises(WeightsError, match=message):
+        read_foreign_checkpoint(tmp_path / "f.pth")
+
+
+def test_an_old_tar_file_is_refused_unread(tmp_path, monkeypatch):
+    # torch before 0.2 wrote tar archives of pickles; a hostile one must not get to run
+    path = tmp_path / "old.pth.tar"
+    payload = pickle.dumps(Runs(exec, CODE), protocol=2)
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for name in ("sys_info", "pickle", "storages", "tensors"):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(payload)
+            archive.addfile(entry, io.BytesIO(payload))
+    monkeypatch.delenv(MARK, raising=False)
+    with pytest.raises(WeightsError, match="tar archive"):
+        read_foreign_checkpoint(path)
+    assert MARK not in os.environ
+
+
+def test_an_archive_of_checkpoints_lists_its_members(tmp_path):
+    path = tmp_path / "models.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("DAVIS/best.model", b"x")
+    with pytest.raises(
+        WeightsError, match=r"unpack it and name one of its files: DAVIS/best\.model"
+    ):
+        read_foreign_checkpoint(path)
+
+
+def test_a_torchscript_program_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "f.pth", "w") as archive:
+        archive.writestr("f/data.pkl", pickle.dumps({}, protocol=2))
+        archive.writestr("f/constants.pkl", pickle.dumps((), protocol=2))
+    with pytest.raises(WeightsError, match="TorchScript"):
+        read_foreign_checkpoint(tmp_path / "f.pth")
+
+
+def test_something_other_than_a_dictionary(save):
+    with pytest.raises(WeightsError, match="holds a Tensor, but a checkpoint is a dictionary"):
+        read_foreign_checkpoint(save(torch.ones(2)))
+
+
+@pytest.mark.parametrize("kind", SERIALISATIONS)
+@settings(max_examples=25, deadline=None)
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_a_truncated_file_is_refused(tmp_path_factory, kind, share):
+    folder = tmp_path_factory.mktemp("cut")
+    content = {"net": {"w": torch.arange(300.0)}, "epoch": 3}
+    torch.save(content, folder / "f.pth", _use_new_zipfile_serialization=SERIALISATIONS[kind])
+    whole = (folder / "f.pth").read_bytes()
+    (folder / "f.pth").write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(WeightsError):
+        read_foreign_checkpoint(folder / "f.pth")
+
+
+@settings(max_examples=60, deadline=None)
+@given(place=st.integers(0, 10**6), value=st.integers(0, 255), kind=st.sampled_from([True, False]))
+def test_a_changed_byte_never_escapes(tmp_path_factory, place, value, kind):
+    folder = tmp_path_factory.mktemp("flip")
+    content = {"net": OrderedDict(w=torch.ones(2)), "epoch": 3}
+    torch.save(content, folder / "f.pth", _use_new_zipfile_serialization=kind)
+    changed = bytearray((folder / "f.pth").read_bytes())
+    changed[place % len(changed)] = value
+    (folder / "f.pth").write_bytes(changed)
+    try:
+        found = read_foreign_checkpoint(folder / "f.pth")
+    except WeightsError:
+        return
+    assert isinstance(found, dict)
