@@ -31,7 +31,7 @@ from maskcast.methods.eosvos.tasks import OpenedTasks, TaskVideo, open_tasks
 from maskcast.methods.eosvos.training_config import ParentTrainingConfig, ValidationConfig
 from maskcast.methods.eosvos.validation import mean_region_similarity
 
-GRID = tuple(m * 10**e for e in range(-6, -2) for m in (1.0, 10**0.5)) + (1e-2,)
+GRID = tuple(10 ** (half / 2) for half in range(-12, -3))
 """Rates that are tried: 1e-6 to 1e-2 in half decades; the paper's grid is not published."""
 MOST_TRIES = 100
 

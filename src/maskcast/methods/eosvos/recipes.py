@@ -25,18 +25,18 @@ SMALL = EOSVOSConfig(
     network=MaskRCNNConfig(
         trunk="resnet18",
         pyramid_channels=64,
-        anchor_sizes=(16, 32, 64, 128, 256),
+        anchor_sizes=(8, 16, 32, 64, 128),
         box_features=256,
         mask_channels=64,
         mask_pool=14,
-        min_side=144,
-        max_side=256,
-        pre_nms_train=300,
-        pre_nms_test=150,
-        post_nms_train=200,
+        min_side=96,
+        max_side=176,
+        pre_nms_train=200,
+        pre_nms_test=100,
+        post_nms_train=100,
         post_nms_test=100,
-        sampled_anchors=128,
-        sampled_regions=64,
+        sampled_anchors=64,
+        sampled_regions=32,
     )
 )
 """The whole method on a network and frames that two CPU cores can train."""

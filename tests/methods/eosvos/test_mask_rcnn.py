@@ -1,0 +1,119 @@
+"""The 2019 behaviours, and what is relied upon in whichever torchvision is installed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torchvision.models.detection.image_list import ImageList
+
+from maskcast.methods.eosvos.mask_rcnn import FixedLevels, RealStrideAnchors, region_pooling
+
+from . import small
+
+
+def test_anchor_distance_on_the_coarsest_level_is_a_real_number():
+    anchors = RealStrideAnchors(((512,),), ((1.0,),))
+    images = ImageList(torch.zeros(1, 3, 736, 64), [(736, 64)])
+    boxes = anchors(images, [torch.zeros(1, 1, 12, 1)])[0]
+    # 736 / 12 = 61.33; integer division would say 61
+    assert boxes[1, 1] - boxes[0, 1] == pytest.approx(736 / 12, abs=1e-4)
+
+
+def test_kept_anchors_are_those_of_the_present_size():
+    anchors = RealStrideAnchors(((32,),), ((1.0,),))
+
+    def of_height(rows: int) -> torch.Tensor:
+        images = ImageList(torch.zeros(1, 3, 32 * rows, 32), [(32 * rows, 32)])
+        return anchors(images, [torch.zeros(1, 1, rows, 1)])[0]
+
+    first = of_height(2)
+    assert len(of_height(3)) == 3
+    assert torch.equal(of_height(2), first)
+
+
+def test_regions_go_to_levels_by_their_size():
+    sides = torch.tensor([10.0, 111.0, 112.0, 224.0, 448.0, 2000.0])
+    boxes = torch.stack([torch.zeros(6), torch.zeros(6), sides, sides], dim=1)
+    assert FixedLevels()([boxes]).tolist() == [0, 0, 1, 2, 3, 3]
+
+
+def test_pooling_does_not_depend_on_the_first_image_seen():
+    maps = {str(level): torch.arange(64.0).view(1, 1, 8, 8) for level in range(4)}
+    boxes = [torch.tensor([[0.0, 0.0, 20.0, 20.0]])]
+    fresh, used = region_pooling(2), region_pooling(2)
+    used(maps, boxes, [(17, 17)])  # torchvision infers the scales from this once and keeps them
+    assert torch.equal(fresh(maps, boxes, [(32, 32)]), used(maps, boxes, [(32, 32)]))
+    assert used.scales == [1 / 4, 1 / 8, 1 / 16, 1 / 32]
+
+
+def test_suppression_orders_by_raw_logits():
+    """Logits of 30 and 40 both have sigmoid 1 in single precision; the larger must win."""
+    network = small.network().eval()
+    rpn = network.rpn
+    anchor = torch.tensor([[0.0, 0.0, 16.0, 16.0], [1.0, 0.0, 17.0, 16.0]])
+    found = rpn._proposals(
+        torch.tensor([[30.0, 40.0]]), torch.zeros(1, 2, 4), [anchor], [(64, 64)], [2]
+    )
+    assert found[0].tolist() == [[1.0, 0.0, 17.0, 16.0]]
+
+
+def test_box_losses_are_those_of_2019():
+    old, new = small.network(), small.network(legacy_losses=False)
+    mine, theirs = (net.losses(small.batch(net, 0)) for net in (old, new))
+    assert mine["loss_classifier"] == theirs["loss_classifier"]
+    assert mine["loss_mask"] == theirs["loss_mask"]
+    for name in ("loss_rpn_box_reg", "loss_box_reg"):
+        assert mine[name] != theirs[name]
+
+
+def test_box_loss_of_proposals_is_the_plain_distance():
+    network = small.network()
+    batch = small.batch(network, 0)
+    images = ImageList(batch.frames, list(batch.sizes))
+    with torch.no_grad():
+        outlook = network.rpn.propose(images, network.backbone(batch.frames))
+        (sample,) = network.rpn.sample(outlook.anchors, batch.targets)
+        found = network.rpn.losses(outlook, [sample], 10)["loss_rpn_box_reg"]
+    rows = outlook.deltas[0, sample.positive].tolist()
+    truth = sample.deltas.tolist()
+    expected = sum(
+        abs(a - b) for x, y in zip(rows, truth, strict=True) for a, b in zip(x, y, strict=True)
+    )
+    assert float(found) == pytest.approx(expected / 10, rel=1e-5)
+
+
+def test_the_ordinary_call_of_torchvision_gives_the_same_losses():
+    network = small.network()
+    label = small.mask().to(torch.uint8)
+    target = {
+        "boxes": torch.tensor([[10.0, 8.0, 34.0, 28.0]]),
+        "labels": torch.ones(1, dtype=torch.int64),
+        "masks": label[None],
+    }
+    ordinary = network([small.frame()], [target])
+    ours = network.losses(small.batch(network, 0))
+    for name, loss in ordinary.items():
+        torch.testing.assert_close(loss, ours[name])
+
+
+def test_every_loss_has_its_effect():
+    found = []
+    for loss in ("lovasz_hinge", "lovasz_softmax", "bce"):
+        network = small.network(mask_loss=loss)
+        found.append(network.losses(small.batch(network, 0))["loss_mask"].item())
+    assert len(set(found)) == 3
+
+
+def test_group_and_frozen_normalisation_differ_in_what_is_trained():
+    grouped, frozen = small.network(), small.network(norm="frozen_bn")
+    norms = [name for name in grouped.published_parameters() if ".bn" in name]
+    assert norms
+    assert not set(norms) & set(frozen.published_parameters())
+    assert replace(grouped.config, norm="frozen_bn") == frozen.config
+
+
+def test_a_frozen_trunk_stays_out_of_the_parameters():
+    names = small.network(train_trunk=False).published_parameters()
+    assert names and not any(name.startswith("backbone") for name in names)

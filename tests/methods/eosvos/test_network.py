@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from maskcast.core.errors import WeightsError
+from maskcast.methods.eosvos.inner_loop import gradients_of
+from maskcast.methods.eosvos.names import published_name
+from maskcast.methods.eosvos.randomness import seeded
+
+from . import small
+
+
+def test_published_names():
+    assert (
+        published_name("backbone.fpn.inner_blocks.2.0.bias") == "backbone.fpn.inner_blocks.2.bias"
+    )
+    assert published_name("rpn.head.conv.0.0.weight") == "rpn.head.conv.weight"
+    assert (
+        published_name("roi_heads.mask_head.0.0.weight") == "roi_heads.mask_head.mask_fcn1.weight"
+    )
+    assert published_name("backbone.body.layer1.0.conv1.weight") == (
+        "backbone.body.layer1.0.conv1.weight"
+    )
+
+
+def test_copies_of_a_frame_count_like_the_frame_given_several_times():
+    network = small.network().double()
+    once = gradients_of(network, small.batch(network, 0, 1, copies=(2, 1)))
+    apart = gradients_of(network, small.batch(network, 0, 0, 1))
+    assert once[0] == pytest.approx(apart[0])
+    for mine, theirs in zip(once[1], apart[1], strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize("sampled", [8, small.EVERYTHING])
+def test_image_by_image_gives_the_gradient_of_the_whole_batch(sampled):
+    network = small.network(sampled_anchors=sampled, sampled_regions=sampled).double()
+    batch = small.batch(network, 0, 1, 2, copies=(1, 2, 1))
+    with seeded(5):
+        whole = gradients_of(network, batch)
+    with seeded(5):
+        parts = gradients_of(network, batch, micro_batches=True)
+    assert parts[0] == pytest.approx(whole[0])
+    for mine, theirs in zip(parts[1], whole[1], strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_recomputed_activations_give_the_same_gradient():
+    network = small.network()
+    batch = small.batch(network, 0)
+    kept, again = gradients_of(network, batch), gradients_of(network, batch, recompute=True)
+    assert kept[0] == again[0]
+    for mine, theirs in zip(kept[1], again[1], strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_detection_finds_nothing_above_an_impossible_score():
+    network = small.network(score_threshold=1.0)
+    found = network.detect(small.frame(), torch.tensor([10.0, 8.0, 34.0, 28.0]))
+    assert not found.probs.any() and not found.box.any() and found.score == 0
+
+
+def test_detection_leaves_the_network_in_its_mode():
+    network = small.network()
+    network.detect(small.frame())
+    assert network.training
+
+
+def test_propagated_boxes_change_what_is_looked_at():
+    network = small.network()
+    box = torch.tensor([10.0, 8.0, 34.0, 28.0])
+    found = {
+        mode: network.detect(
+            small.frame(), box, propagation=mode, generator=torch.Generator().manual_seed(0)
+        ).box
+        for mode in ("off", "extend", "replace")
+    }
+    assert not torch.equal(found["off"], found["replace"])
+    inside = found["replace"] - torch.tensor([10.0, 8.0, 34.0, 28.0])
+    assert inside.abs().max() < 12  # looked at around the box alone
+
+
+def test_weights_that_do_not_fit_are_refused():
+    network = small.network()
+    tensors = {published_name(name): value for name, value in network.state_dict().items()}
+    missing = dict(list(tensors.items())[1:])
+    with pytest.raises(WeightsError, match="1 entries are missing"):
+        network.load_published(missing)
+    tensors["backbone.body.conv1.weight"] = torch.zeros(1)
+    with pytest.raises(WeightsError, match=r"conv1.weight is \(1,\)"):
+        network.load_published(tensors)
