@@ -75,7 +75,7 @@ class ColourTracker:
         probs = self._probabilities(frame, [background, *(kept[i].colour for i in ids)])
         for object_id, mask in prompts.items():
             probs[:, mask] = 0.0
-            probs[ids.index(object_id), mask] = 1.0
+            probs[ids.index(object_id)] = mask.float()
         masks = ObjectMasks(ids, probs)
         generator = torch.Generator()
         generator.set_state(state.random)

@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 import tempfile
+import textwrap
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -49,6 +50,8 @@ COMMANDS: dict[str, Command] = {
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
+LONGEST_SENTENCE = 1200
+"""Characters."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -121,7 +124,7 @@ def _guarded(work: Callable[[], None]) -> int:
     try:
         work()
     except MaskcastError as error:
-        say(str(error))
+        say(textwrap.shorten(str(error), LONGEST_SENTENCE, placeholder=" …"))
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         say(str(interrupt) or "interrupted")

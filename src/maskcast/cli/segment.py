@@ -14,6 +14,7 @@ from maskcast.cli.progress import TerminalProgress
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
 from maskcast.core.device import DeviceName, DtypeName, choose_device, dtype_named
+from maskcast.core.errors import UsageError
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.core.types import Box, Prompts
 from maskcast.io.prompts import read_prompts
@@ -89,8 +90,13 @@ def segment(
         save_seconds: or after at most so many seconds.
         keep_every: keep the states after every so many frames, beside the first and the last two.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads is at least 1, got {threads}")
+    if output.resolve() == video.resolve():
+        raise UsageError(
+            f"the frames in {video} would be written over; choose another folder by -o"
+        )
+    torch.set_num_threads(threads or torch.get_num_threads())
     torch.use_deterministic_algorithms(deterministic)
     place = choose_device(device)
     policy = SavePolicy(frames=save_frames, seconds=save_seconds, keep_every=keep_every)

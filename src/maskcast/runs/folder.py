@@ -26,11 +26,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from maskcast.core.errors import OutputError, RunConflictError, StateError
+from maskcast.core.errors import OutputError, PromptError, RunConflictError, StateError
 from maskcast.core.state import load_state, save_state
 from maskcast.core.types import ObjectMasks
 from maskcast.io.files import path_inside, replacing
-from maskcast.io.label_maps import write_label_map
+from maskcast.io.label_maps import LARGEST_ID, write_label_map
 from maskcast.runs.card import (
     CARD,
     RunCard,
@@ -239,9 +239,13 @@ def open_run(
         overwrite: delete what an earlier run left, and begin anew.
 
     Raises:
+        PromptError: an id is too large to be painted.
         RunConflictError: the folder holds a different run, or files of something else.
         OutputError: it cannot be written to.
     """
+    ids = [int(place.split(":")[1]) for place in request.prompts]
+    if max(ids, default=0) > LARGEST_ID:
+        raise PromptError(f"masks are written with ids up to {LARGEST_ID}, got {max(ids)}")
     old = None if overwrite else read_card(path)
     run = RunFolder(path, old or _fresh_card(request), frame_name)
     if overwrite and (path / CARD).is_file():

@@ -1,0 +1,350 @@
+"""Whatever a person gives, ``segment`` answers with one clear sentence and the right exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cli.conftest import FRAMES, write_mask
+from contract.coloured_video import SIZE, frames
+from fixtures.video_files import VideoRecipe, cut_file, write_pictures, write_sound
+from maskcast.core.config import config_to_dict
+from maskcast.core.errors import OutputError
+from maskcast.io.label_maps import read_label_map, write_label_map
+from maskcast.io.weights import read_weights, write_weights
+from maskcast.methods.lwl.config import tiny
+from maskcast.methods.lwl.method import network_of
+
+
+def pictures(count: int = FRAMES) -> list[np.ndarray]:
+    return [(f.permute(1, 2, 0) * 255).round().byte().numpy() for f in frames(count)]
+
+
+def write_video(path: Path, count: int = FRAMES) -> Path:
+    recipe = VideoRecipe(size=SIZE, options={"g": "4", "crf": "1"})
+    return write_pictures(path, pictures(count), recipe)
+
+
+def test_a_real_video_file_is_segmented(segment, clip):
+    write_video(clip / "ride.mp4")
+    outcome = segment(video="ride.mp4")
+    assert outcome.exit_code == 0
+    assert len(list((clip / "out").glob("*.png"))) == FRAMES
+
+
+def empty_video(folder: Path) -> str:
+    (folder / "empty.mp4").write_bytes(b"")
+    return "empty.mp4"
+
+
+def text_as_video(folder: Path) -> str:
+    (folder / "notes.mp4").write_text("no video at all\n" * 50)
+    return "notes.mp4"
+
+
+def sound_only(folder: Path) -> str:
+    write_sound(folder / "sound.mp4")
+    return "sound.mp4"
+
+
+def empty_folder(folder: Path) -> str:
+    (folder / "nothing").mkdir()
+    return "nothing"
+
+
+def truncated_video(folder: Path) -> str:
+    # the index of an mkv comes last, so that what is left can be read
+    cut_file(write_video(folder / "cut.mkv", 40), 0.6)
+    return "cut.mkv"
+
+
+def ambiguous_order(folder: Path) -> str:
+    (folder / "video" / "00002.png").rename(folder / "video" / "2.png")
+    (folder / "video" / "00003.png").rename(folder / "video" / "10.png")
+    return "video"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda folder: "none.mp4", "there is no video none.mp4"),
+        (empty_video, "empty.mp4"),
+        (text_as_video, "notes.mp4"),
+        (sound_only, "sound.mp4"),
+        (empty_folder, "nothing has no frames"),
+        (truncated_video, "cut.mkv is cut off"),
+        (ambiguous_order, "one order by name and another by number"),
+    ],
+)
+def test_what_is_no_video(make, words, segment, clip):
+    segment(video=make(clip)).assert_one_sentence(3, words)
+    assert not (clip / "out").exists()
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:40])
+
+
+def test_a_corrupt_frame_stops_the_run_by_name_and_keeps_what_was_done(segment, clip):
+    spoil(clip / "video" / "00005.png")
+    outcome = segment()
+    assert outcome.exit_code == 3
+    assert "00005.png" in outcome.error
+    assert "Traceback" not in outcome.error
+    assert len(list((clip / "out").glob("*.png"))) == 5
+    card = json.loads((clip / "out" / "run.json").read_text())
+    assert (card["status"], card["frames"]) == ("stopped", 5)
+    held = segment("--on-bad-frame", "hold", "-o", "held")
+    assert held.exit_code == 0
+    assert len(list((clip / "held").glob("*.png"))) == FRAMES
+
+
+def test_a_frame_of_another_size_is_named(segment, clip):
+    Image.new("RGB", (40, 24)).save(clip / "video" / "00004.png")
+    outcome = segment()
+    assert outcome.exit_code == 3
+    assert "00004.png" in outcome.error
+
+
+def mask_of_another_size(folder: Path) -> None:
+    write_label_map(folder / "first.png", np.ones((24, 31), dtype=np.int32))
+
+
+def empty_mask(folder: Path) -> None:
+    write_label_map(folder / "first.png", np.zeros(SIZE, dtype=np.int32))
+
+
+def broken_mask(folder: Path) -> None:
+    spoil(folder / "first.png")
+
+
+def soft_mask(folder: Path) -> None:
+    soft = np.linspace(0, 255, SIZE[0] * SIZE[1]).reshape(SIZE).astype(np.uint8)
+    Image.fromarray(soft).save(folder / "first.png")
+
+
+def bomb(folder: Path) -> None:
+    """A small file that says it is 1.6 billion pixels."""
+    content = bytearray((folder / "first.png").read_bytes())
+    content[16:24] = struct.pack(">II", 40_000, 40_000)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    (folder / "first.png").write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda folder: (folder / "first.png").unlink(), "first.png"),
+        (mask_of_another_size, "first.png"),
+        (empty_mask, "first.png"),
+        (broken_mask, "first.png"),
+        (soft_mask, "--mask-threshold"),
+        (bomb, "decompression bomb"),
+    ],
+)
+def test_masks_that_cannot_be_used(make, words, segment, clip):
+    make(clip)
+    segment().assert_one_sentence(3, words)
+    assert not (clip / "out").exists()
+
+
+def test_mask_names_that_fit_no_frame_are_listed(segment, clip):
+    (clip / "given").mkdir()
+    write_mask(clip / "given" / "99999.png", 0, (1,))
+    write_mask(clip / "given" / "00000.png", 0, (1,))
+    segment(masks="given").assert_one_sentence(3, "99999")
+
+
+def test_nothing_marked_is_misuse(segment):
+    segment(masks="").assert_one_sentence(2, "--masks")
+
+
+@pytest.mark.parametrize(
+    ("label_map", "object_id"),
+    [(np.ones(SIZE), 1), (np.eye(*SIZE, dtype=int) * (np.arange(SIZE[1]) == 3) * 5, 5)],
+)
+def test_objects_of_one_pixel_or_of_all_are_followed(label_map, object_id, segment, clip):
+    write_label_map(clip / "first.png", label_map.astype(np.int32))
+    assert segment().exit_code == 0
+    found = read_label_map(clip / "out" / "00000.png")
+    assert ((found == object_id) == (label_map == object_id)).all()
+
+
+@pytest.mark.parametrize(
+    ("box", "exit_codes"),
+    [
+        ("40,3,5,5", (3,)),  # outside
+        ("-20,-20,5,5", (3,)),
+        ("10,10,-5,5", (2, 3)),  # swapped corners
+        ("10,10,0,5", (2, 3)),
+        ("nan,1,5,5", (2, 3)),
+        ("1,2,inf,5", (2, 3)),
+        ("1,2,3", (2,)),
+        ("here", (2,)),
+        ("0:1,2,5,5", (2, 3)),  # id 0
+        ("-4:1,2,5,5", (2, 3)),
+        ("77:1:1,2,5,5", (2, 3)),  # frame 77 of 12
+        ("70000:1,2,5,5", (2, 3)),
+    ],
+)
+def test_boxes_that_cannot_be_used(box, exit_codes, segment, clip):
+    outcome = segment(f"--box={box}", masks="")
+    assert outcome.exit_code in exit_codes, outcome.error
+    assert "Traceback" not in outcome.error
+    assert not (clip / "out").exists()
+
+
+def test_an_output_that_cannot_be_written_is_named(segment, clip):
+    (clip / "file").write_text("")
+    outcome = segment("-o", "file/run")
+    assert outcome.exit_code in (2, 3)
+    assert "file/run" in outcome.error
+    assert "Traceback" not in outcome.error
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_named(segment, clip):
+    (clip / "locked").mkdir(mode=0o500)
+    segment("-o", "locked/run").assert_one_sentence(3, "locked")
+
+
+def test_a_full_disk_is_told_and_the_run_goes_on_later(segment, clip, monkeypatch):
+    def full_after_three(path: Path, label_map: np.ndarray) -> None:
+        if path.stem == "00003":
+            raise OutputError(f"cannot write {path}: the disk is full")
+        write_label_map(path, label_map)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("maskcast.runs.folder.write_label_map", full_after_three)
+        outcome = segment("--save-frames", "1")
+    assert outcome.exit_code == 3
+    assert "the disk is full" in outcome.error
+    assert "Traceback" not in outcome.error
+    assert segment("--save-frames", "1").exit_code == 0
+    assert json.loads((clip / "out" / "run.json").read_text())["resumed_from"] == 3
+
+
+def test_the_folder_of_another_run_is_refused(segment, clip):
+    segment()
+    write_mask(clip / "first.png", 0, (1,))
+    outcome = segment()
+    assert outcome.exit_code == 2
+    assert "the prompt of object 2 on frame 0 was removed" in outcome.error
+    assert "--overwrite" in outcome.error
+
+
+def test_the_folder_of_the_video_cannot_be_the_output(segment):
+    for more in ((), ("--overwrite",)):
+        segment("-o", "video", *more).assert_one_sentence(2, "would be written over")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "words"),
+    [
+        (("--weights", "lwl-smal"), 3, "lwl-smal"),
+        (("--weights", "./none.safetensors"), 3, "none.safetensors"),
+        (("--method", "lvl"), 2, "no method 'lvl'; known: lwl"),
+        (("--method", "colours"), 2, "no weights for colours"),
+        (("--method", "agame"), 2, "maskcast weights import"),
+        (("--option", "speed=1"), 2, "no option 'speed'; known: sharpness, update_rate"),
+        (("--option", "update_rate"), 2, "NAME=VALUE"),
+        (("--option", "update_rate=fast"), 2, "update_rate takes a number, got 'fast'"),
+        (("--option", "update_rate=7"), 2, "must lie in 0..1"),
+        (("--device", "cuda"), 2, "this machine has no cuda"),
+        (("--start", "900"), 2, "--start 900"),
+        (("--start", "5", "--end", "5"), 2, "no frames"),
+        (("--start", "soon"), 2, "soon"),
+        (("--save-frames", "0"), 2, "states are saved"),
+        (("--threads", "0"), 2, "threads"),
+    ],
+)
+def test_calls_that_make_no_sense(arguments, exit_code, words, segment, clip):
+    if "cuda" in arguments and torch.cuda.is_available():
+        pytest.skip("this machine has one")
+    outcome = segment(*arguments)
+    assert outcome.exit_code == exit_code, outcome.error
+    assert words in outcome.error
+    assert "Traceback" not in outcome.error
+    assert not (clip / "out").exists()
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-2])
+
+
+def hostile(path: Path) -> None:
+    path.write_bytes(b"\x80\x04cos\nsystem\n(S'touch pwned'\ntR.")
+
+
+def huge_header(path: Path) -> None:
+    path.write_bytes((2**62).to_bytes(8, "little") + b"{}")
+
+
+def wrong_method(path: Path) -> None:
+    write_weights(path, method="telepathy", config={}, tensors={}, card={})
+
+
+def wrong_settings(path: Path) -> None:
+    write_weights(path, method="colours", config={"telepathy": 1}, tensors={}, card={})
+
+
+@pytest.mark.parametrize("spoiled", [truncated, hostile, huge_header, wrong_method, wrong_settings])
+def test_weights_that_cannot_be_used(spoiled, segment, clip):
+    spoiled(clip / "colours.safetensors")
+    outcome = segment()
+    assert outcome.exit_code == 3, outcome.error
+    assert "weights" in outcome.error
+    assert "Traceback" not in outcome.error
+    assert not (clip / "pwned").exists()
+    assert not (clip / "out").exists()
+
+
+def test_weights_of_another_method_are_refused(segment, clip):
+    outcome = segment("--method", "lwl", "--weights", "./colours.safetensors")
+    assert outcome.exit_code == 2
+    assert "the weights colours are for colours, not for lwl" in outcome.error
+
+
+NAMES = ["Straße № 5", "夜 の 花火", "a.b.c", "x" * 250]
+
+
+def test_odd_frame_names_are_kept(segment, clip):
+    shutil.rmtree(clip / "video")
+    (clip / "video").mkdir()
+    for name, picture in zip(sorted(NAMES), pictures(len(NAMES)), strict=True):
+        Image.fromarray(picture).save(clip / "video" / f"{name}.png")
+    assert segment().exit_code == 0
+    assert sorted(path.stem for path in (clip / "out").glob("*.png")) == sorted(NAMES)
+
+
+def test_a_frame_name_with_a_line_break_is_refused(segment, clip):
+    (clip / "video" / "00011.png").rename(clip / "video" / "00011\n.png")
+    outcome = segment()
+    assert outcome.exit_code == 3
+    assert "line break" in outcome.error
+
+
+def test_a_method_without_boxes_asks_another_one_and_the_card_says_so(segment, clip, monkeypatch):
+    config = tiny()
+    write_weights(
+        clip / "cache" / "lwl-tiny.safetensors",
+        method="lwl",
+        config=config_to_dict(config),
+        tensors=network_of(config, None).state_dict(),
+        card={},
+    )
+    monkeypatch.setattr("maskcast.methods.catalogue.BOX_WEIGHTS", "lwl-tiny")
+    monkeypatch.setattr("maskcast.cli.segment.BOX_WEIGHTS", "lwl-tiny")
+    assert segment("--box", "300:2,1,7,7", masks="").exit_code == 0
+    card = json.loads((clip / "out" / "run.json").read_text())
+    assert card["box_start"] == f"lwl-tiny {read_weights('lwl-tiny').sha256}"
+    assert card["prompts"] == {"0:300": "box 2.0,1.0,7.0,7.0"}
