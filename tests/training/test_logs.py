@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -40,9 +41,11 @@ def test_only_the_first_process_writes(tmp_path: Path):
     (tmp_path / "b").mkdir()
     for name, active in (("a", True), ("b", False)):
         with RunLogs(tmp_path / name, first_step=0, total_steps=2, active=active) as logs:
-            logs.write("train", 1, {"total": 0.5, "epoch": 0})
+            logs.write("train", 1, {"total": 0.5, "epoch": 0, "norm": math.inf})
             logs.show(1, {"x": torch.zeros(3, 2, 2, dtype=torch.uint8)})
-    assert lines(tmp_path / "a") == [{"kind": "train", "step": 1, "total": 0.5, "epoch": 0}]
+    assert lines(tmp_path / "a") == [
+        {"kind": "train", "step": 1, "total": 0.5, "epoch": 0, "norm": None}
+    ]
     assert list((tmp_path / "b").iterdir()) == []
 
 

@@ -258,3 +258,64 @@ def test_a_data_set_smaller_than_a_batch_is_refused(tmp_path: Path):
     config = with_loop(replace(TOY.config, items=3), iterations=None)
     with pytest.raises(TrainingError, match="3 items, fewer than one batch of 4"):
         toy_train(tmp_path, config)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_computes_in_it_and_learns_the_same(precision: str, tmp_path: Path):
+    seen: set[torch.dtype] = set()
+
+    class Looks(ToyTask):
+        def loss(self, batch):
+            assert batch[0].dtype == torch.float32  # the data is left as it is
+            seen.add(self.module(batch[0]).dtype)
+            return super().loss(batch)
+
+    config = with_loop(precision=precision)
+    toy_train(tmp_path / "half", config, Recipe(TOY.title, config, Looks))
+    toy_train(tmp_path / "single")
+    assert seen == {{"bf16": torch.bfloat16, "fp16": torch.float16}[precision]}
+    half, single = (torch.tensor(train_losses(tmp_path / name)) for name in ("half", "single"))
+    torch.testing.assert_close(half[0], single[0], rtol=0.01, atol=0.0)
+    # fp16 gives its first steps away to find the scale of the gradients
+    torch.testing.assert_close(half[-1], single[-1], rtol=0.1, atol=0.0)
+    assert not torch.equal(half, single)
+    state = torch.load(tmp_path / "half" / "checkpoints" / "best.pt", weights_only=True)
+    assert state["module"]["0.weight"].dtype == torch.float32
+
+
+@pytest.mark.slow
+def test_a_compiled_loss_learns_the_same(tmp_path: Path):
+    toy_train(tmp_path / "compiled", with_loop(compile=True))
+    toy_train(tmp_path / "plain")
+    compiled, plain = (torch.tensor(train_losses(tmp_path / n)) for n in ("compiled", "plain"))
+    torch.testing.assert_close(compiled, plain)
+
+
+def test_after_each_step_the_task_may_act_and_sets_its_own_modes(tmp_path: Path):
+    class Clamps(ToyTask):
+        def training_mode(self) -> None:
+            self.module.eval()
+
+        def after_step(self) -> None:
+            with torch.no_grad():
+                self.module[3].bias.clamp_(max=0.0)
+
+        def loss(self, batch):
+            assert not self.module.training
+            assert self.module[3].bias.item() <= 0 or self.validations == 0
+            self.validations += 1
+            return super().loss(batch)
+
+    outcome = toy_train(tmp_path, TOY.config, Recipe(TOY.title, TOY.config, Clamps))
+    assert read_weights(outcome.weights).tensors["3.bias"].item() == 0
+    free = toy_train(tmp_path / "free")
+    assert read_weights(free.weights).tensors["3.bias"].item() > 0
+
+
+def test_a_loss_without_a_total_is_refused(tmp_path: Path):
+    class Nameless(ToyTask):
+        def loss(self, batch):
+            return {"sum": super().loss(batch)["total"]}
+
+    with pytest.raises(TrainingError, match='needs the name "total"'):
+        toy_train(tmp_path, TOY.config, Recipe(TOY.title, TOY.config, Nameless))

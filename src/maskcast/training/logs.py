@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,9 +89,9 @@ class RunLogs:
         """
         if not self._active:
             return
-        line = json.dumps({"kind": kind, "step": step, **values})
-        self._append(line + "\n")
-        numbers = {name: value for name, value in values.items() if isinstance(value, float)}
+        told = {name: _none_if_not_finite(value) for name, value in values.items()}
+        self._append(json.dumps({"kind": kind, "step": step, **told}) + "\n")
+        numbers = {name: value for name, value in told.items() if isinstance(value, float)}
         for name, value in numbers.items():
             if self._board is not None:
                 self._board.add_scalar(f"{kind}/{name}", value, step)
@@ -130,6 +131,11 @@ def forget_after(path: Path, step: int) -> None:
     kept = [line for line in lines if _step_of(line) is not None and (_step_of(line) or 0) <= step]
     if kept != lines:
         write_text(path, "".join(line + "\n" for line in kept))
+
+
+def _none_if_not_finite(value: Any) -> Any:
+    """JSON has neither NaN nor infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _as_png(picture: Tensor) -> bytes:
