@@ -115,8 +115,11 @@ def average(figures: Sequence[Figures]) -> Figures:
     """Return the mean of every figure, each entry weighing the same."""
 
     def mean_of(summaries: Sequence[Summary]) -> Summary:
-        columns = [[s.mean, s.recall, s.decay] for s in summaries]
-        return Summary(*(float(value) for value in np.mean(columns, axis=0)))
+        return Summary(
+            float(np.mean([each.mean for each in summaries])),
+            float(np.mean([each.recall for each in summaries])),
+            float(np.mean([each.decay for each in summaries])),
+        )
 
     varied = [each.V for each in figures if each.V is not None]
     return Figures(

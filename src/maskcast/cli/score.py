@@ -1,0 +1,116 @@
+"""``maskcast score``: score the masks of any method."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from maskcast.cli.progress import TerminalProgress
+from maskcast.cli.tables import print_scores
+from maskcast.core.errors import OutputError, PartialResultError, UsageError
+from maskcast.data.catalogue import open_dataset
+from maskcast.data.dataset import Dataset
+from maskcast.evaluation.groups import groups_of
+from maskcast.evaluation.predictions import open_predictions
+from maskcast.evaluation.score import score_dataset
+from maskcast.evaluation.scores import Scores, make_scores
+from maskcast.evaluation.verdict import shortcomings
+from maskcast.metrics.protocols import PROTOCOLS, ScoringProtocol, without_skipping
+
+
+def score(
+    dataset: Positional[str],
+    *,
+    root: Path,
+    results: Path,
+    split: str | None = None,
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
+    resolution: str | None = None,
+    unseen: Path | None = None,
+    count_extra_objects: bool = False,
+    skip_first: bool | None = None,
+    skip_last: bool | None = None,
+    jobs: int | None = None,
+) -> None:
+    """Score predicted masks by the rules of a benchmark.
+
+    Predictions that are missing or cannot be used are worth 0 and are listed, with exit code 4.
+
+    Args:
+        dataset: davis2016, davis2017, youtube-vos-2018, youtube-vos-2019, mose, lvos, sa-v, folder.
+        root: the folder with the data set.
+        results: a folder or a ZIP with VIDEO/FRAME.png; any folders may lie above the videos.
+        split: by default the validation split.
+        output: where scores.json and scores.csv go; without it only the table is printed.
+        resolution: of DAVIS: 480p, 1080p or Full-Resolution.
+        unseen: a list of the unseen categories (YouTube-VOS) or videos (LVOS), one a line; by
+            default the training split's meta.json, or unseen_videos.txt.
+        count_extra_objects: let predicted ids that the truth does not have count as objects.
+        skip_first: leave out the frame on which an object's mask was given; true or false.
+        skip_last: leave out the last annotated frame; true or false.
+        jobs: processes; by default one for each processor.
+    """
+    protocol = protocol_of(dataset)
+    protocol = without_skipping(protocol, skip_first=skip_first, skip_last=skip_last)
+    if count_extra_objects and protocol.grouped:
+        raise UsageError(f"{protocol.name} averages over groups, to which extra ids do not belong")
+    protocol = replace(protocol, count_extra_objects=count_extra_objects)
+    if output is not None:
+        refuse_unwritable(output)
+    opened = open_dataset(dataset, root, split=split, purpose="score", resolution=resolution)
+    scores = score_and_sum_up(opened, results, protocol, unseen=unseen, jobs=jobs)
+    if output is not None:
+        scores.write(output)
+    print_scores(scores)
+    refuse_shortcomings(scores)
+
+
+def score_and_sum_up(
+    dataset: Dataset,
+    results: Path,
+    protocol: ScoringProtocol,
+    *,
+    unseen: Path | None = None,
+    jobs: int | None = None,
+) -> Scores:
+    """Score a folder or a ZIP with progress on the terminal."""
+    groups = groups_of(dataset, protocol, unseen)
+    predictions = open_predictions(results, [video.name for video in dataset])
+    with TerminalProgress() as progress:
+        scored = score_dataset(
+            dataset,
+            predictions,
+            protocol,
+            jobs=jobs or len(os.sched_getaffinity(0)),
+            on_video=lambda _, done, total: progress("scoring", done, total),
+        )
+    return make_scores(dataset, scored, protocol, results=str(results), groups=groups)
+
+
+def protocol_of(dataset: str) -> ScoringProtocol:
+    """Return the rules of a data set. Raises ``UsageError`` for one that has none."""
+    if dataset not in PROTOCOLS:
+        known = ", ".join(PROTOCOLS)
+        raise UsageError(f"there are no scoring rules for {dataset!r}; known: {known}")
+    return PROTOCOLS[dataset]
+
+
+def refuse_shortcomings(scores: Scores) -> None:
+    """Raise ``PartialResultError`` if something was missing or faulty."""
+    message = shortcomings(scores)
+    if message is not None:
+        raise PartialResultError(message)
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Raise ``OutputError`` before hours of work whose result could not be written."""
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not existing.is_dir():
+        raise OutputError(f"cannot write into {folder}: {existing} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write into {folder}: {existing} is not writable")

@@ -1,0 +1,244 @@
+"""Score predictions against the truth: frame by frame, one video at a time, videos in parallel.
+
+Only the frame at hand is in memory, so a video may be of any length.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from maskcast.core.errors import DataError, DatasetError
+from maskcast.data.dataset import Annotation, Dataset, MaskArray, Video
+from maskcast.evaluation.predictions import Prediction, Predictions, reopened
+from maskcast.metrics.frame import MISSED, FrameScore, score_object
+from maskcast.metrics.protocols import ObjectScores, ScoringProtocol
+
+VideoDone = Callable[[str, int, int], None]
+"""Told the name of a finished video, how many are done, and of how many."""
+
+FRAMES_PER_PROCESS = 150
+"""Below this a further process takes longer to start than it saves."""
+
+
+@dataclass(frozen=True)
+class VideoScores:
+    """The scores of one video, and all that was wrong with its predictions."""
+
+    name: str
+    objects: dict[int, ObjectScores]
+    """By object id, rising."""
+    missing: tuple[str, ...] = ()
+    """Predictions that are not there, as ``video/frame``; each is worth 0."""
+    faults: tuple[str, ...] = ()
+    """Predictions that cannot be used, as sentences; each is worth 0."""
+    extra_objects: dict[int, str] = field(default_factory=dict)
+    """Predicted ids that the truth does not know, each with the first frame that shows it."""
+    frames_read: int = 0
+    """Predictions that were found and could be used."""
+
+
+def score_video(video: Video, predictions: Predictions, protocol: ScoringProtocol) -> VideoScores:
+    """Score one video.
+
+    Raises:
+        DataError: the truth cannot be read. Faults of predictions are noted in the result instead.
+    """
+    scoring = _VideoScoring(video, predictions, protocol)
+    for frame_index in video.annotated_frames:
+        scoring.take(frame_index)
+    return scoring.result()
+
+
+def score_dataset(
+    dataset: Dataset,
+    predictions: Predictions,
+    protocol: ScoringProtocol,
+    *,
+    jobs: int = 1,
+    on_video: VideoDone | None = None,
+) -> list[VideoScores]:
+    """Score all videos, in the data set's order.
+
+    Args:
+        dataset: opened for scoring.
+        predictions: of its videos.
+        protocol: of the benchmark.
+        jobs: processes at most; a script that asks for more than one needs the usual
+            ``if __name__ == "__main__"``.
+        on_video: told about every finished video.
+
+    Raises:
+        DatasetError: the truth cannot be read, or leaves no frame to score.
+        DataError: not one prediction could be used.
+    """
+    frames = sum(len(video.annotation_files) for video in dataset)
+    jobs = max(1, min(jobs, len(dataset), frames // FRAMES_PER_PROCESS))
+    found: dict[str, VideoScores] = {}
+    results = (
+        _in_processes(dataset, predictions, protocol, jobs)
+        if jobs > 1
+        else (score_video(video, predictions, protocol) for video in dataset)
+    )
+    for scores in results:
+        found[scores.name] = scores
+        if on_video is not None:
+            on_video(scores.name, len(found), len(dataset))
+    scored = [found[video.name] for video in dataset]
+    _refuse_nothing(dataset, scored)
+    return scored
+
+
+def _in_processes(
+    dataset: Dataset, predictions: Predictions, protocol: ScoringProtocol, jobs: int
+) -> Iterator[VideoScores]:
+    """Longest videos first, so that no process is left alone with one at the end."""
+    longest_first = sorted(dataset, key=lambda video: -len(video.annotation_files))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        path, prefix = predictions.files.path, predictions.prefix
+        waiting = [
+            pool.submit(_score_reopened, video, path, prefix, protocol) for video in longest_first
+        ]
+        try:
+            for done in as_completed(waiting):
+                yield done.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _score_reopened(
+    video: Video, path: Path, prefix: str, protocol: ScoringProtocol
+) -> VideoScores:
+    return score_video(video, reopened(path, prefix), protocol)
+
+
+def _refuse_nothing(dataset: Dataset, scored: list[VideoScores]) -> None:
+    if not any(curve.frame_names for scores in scored for curve in scores.objects.values()):
+        raise DatasetError(
+            f"{dataset.name} {dataset.split} in {dataset.root} has no frame to score: "
+            "there is truth for the given masks only"
+        )
+    if any(scores.frames_read for scores in scored):
+        return
+    faults = [fault for scores in scored for fault in scores.faults]
+    missing = [name for scores in scored for name in scores.missing]
+    if faults:
+        raise DataError(f"no prediction can be used; the first fault: {faults[0]}")
+    raise DataError(f"no frame that counts has a prediction; the first missing one: {missing[0]}")
+
+
+class _VideoScoring:
+    """Goes through a video once; knows of each object only what it has seen so far."""
+
+    def __init__(self, video: Video, predictions: Predictions, protocol: ScoringProtocol) -> None:
+        self._video = video
+        self._predictions = predictions
+        self._protocol = protocol
+        self._counted: dict[int, frozenset[int]] = {}
+        self._scores: dict[int, list[tuple[int, FrameScore]]] = {}
+        self._missing: list[str] = []
+        self._faults: list[str] = []
+        self._extra: dict[int, int] = {}
+        self._read = 0
+        self._nothing: MaskArray = np.zeros(video.size, np.bool_)
+        for each in video.declared or ():
+            self._expect(each.object_id, each.first_frame, each.counted_frames)
+
+    def take(self, frame_index: int) -> None:
+        """Score the objects that count on one annotated frame."""
+        undeclared = self._video.declared is None
+        if not undeclared and not self._due(frame_index):
+            return
+        truth = self._video.read_masks(frame_index)
+        if undeclared:
+            for object_id in truth.masks:
+                if object_id not in self._counted:
+                    self._expect(object_id, frame_index)
+        due = self._due(frame_index)
+        if not due:
+            return
+        prediction = self._read_prediction(frame_index, due)
+        for object_id in due:
+            score = self._score(object_id, truth, prediction)
+            self._scores[object_id].append((frame_index, score))
+        if prediction is not None:
+            self._note_extra(frame_index, truth, prediction)
+
+    def result(self) -> VideoScores:
+        extra = {each: index for each, index in self._extra.items() if each not in self._counted}
+        kept = {*self._counted, *(extra if self._protocol.count_extra_objects else ())}
+        names = self._video.frame_names
+        return VideoScores(
+            self._video.name,
+            {object_id: self._curve(object_id) for object_id in sorted(kept)},
+            tuple(self._missing),
+            tuple(self._faults),
+            {object_id: names[extra[object_id]] for object_id in sorted(extra)},
+            self._read,
+        )
+
+    def _expect(
+        self, object_id: int, first_frame: int, own_range: tuple[int, ...] | None = None
+    ) -> None:
+        counted = self._protocol.counted(
+            self._video.annotated_frames, first_frame=first_frame, own_range=own_range
+        )
+        self._counted[object_id] = frozenset(counted)
+        self._scores[object_id] = []
+
+    def _due(self, frame_index: int) -> list[int]:
+        return [each for each, counted in self._counted.items() if frame_index in counted]
+
+    def _read_prediction(self, frame_index: int, due: list[int]) -> Prediction | None:
+        where = f"{self._video.name}/{self._video.frame_names[frame_index]}"
+        try:
+            prediction = self._predictions.read(self._video, frame_index)
+        except DataError as error:
+            self._faults.append(str(error))
+            return None
+        if prediction is None:
+            self._missing.append(where)
+            return None
+        self._read += 1
+        for object_id in due:
+            if not prediction.has(object_id):
+                self._missing.append(f"{where} of object {self._name(object_id)}")
+        return prediction
+
+    def _score(
+        self, object_id: int, truth: Annotation, prediction: Prediction | None
+    ) -> FrameScore:
+        if prediction is None or not prediction.has(object_id):
+            return MISSED
+        void = truth.void if self._protocol.void == "ignored" else None
+        true = truth.masks.get(object_id, self._nothing)
+        return score_object(prediction.mask_of(object_id), true, void)
+
+    def _note_extra(self, frame_index: int, truth: Annotation, prediction: Prediction) -> None:
+        """An id that the truth shows only later is taken back in ``result``."""
+        for object_id in prediction.ids:
+            if object_id not in self._counted:
+                self._extra.setdefault(object_id, frame_index)
+                self._scores.setdefault(object_id, [])
+        if not self._protocol.count_extra_objects:
+            return
+        for object_id in self._extra:
+            if object_id not in self._counted:
+                score = self._score(object_id, truth, prediction)
+                self._scores[object_id].append((frame_index, score))
+
+    def _curve(self, object_id: int) -> ObjectScores:
+        scores = self._scores[object_id]
+        values = np.array([score for _, score in scores], np.float64).reshape(-1, 2)
+        names = tuple(self._video.frame_names[frame_index] for frame_index, _ in scores)
+        return ObjectScores(names, values[:, 0], values[:, 1])
+
+    def _name(self, object_id: int) -> str:
+        return self._video.object_names.get(object_id, str(object_id))

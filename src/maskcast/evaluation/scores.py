@@ -1,0 +1,221 @@
+"""``scores.json`` and ``scores.csv``: what was scored, by which rules, and every figure.
+
+``docs/scores.md`` describes the schema. Figures are fractions in full precision.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from maskcast.core.errors import DataError, MissingFileError
+from maskcast.data.dataset import Dataset, Video
+from maskcast.evaluation.score import VideoScores
+from maskcast.io.files import write_text
+from maskcast.metrics.protocols import (
+    Figures,
+    Group,
+    ObjectScores,
+    ScoringProtocol,
+    average,
+    dataset_figures,
+)
+from maskcast.metrics.statistics import Summary
+
+SCHEMA = "maskcast-scores-1"
+"""Changes when an entry changes its meaning or goes; new entries may come without."""
+SCORES_JSON = "scores.json"
+SCORES_CSV = "scores.csv"
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All of ``scores.json``, as plain values."""
+
+    tree: Tree
+
+    @property
+    def dataset(self) -> Tree:
+        entry: Tree = self.tree["dataset"]
+        return entry
+
+    @property
+    def videos(self) -> Mapping[str, Tree]:
+        entries: Mapping[str, Tree] = self.tree["videos"]
+        return entries
+
+    @property
+    def objects(self) -> Mapping[str, Tree]:
+        entries: Mapping[str, Tree] = self.tree["objects"]
+        return entries
+
+    @property
+    def complete(self) -> bool:
+        return not (self.tree["missing"] or self.tree["faults"] or self.tree["extra_objects"])
+
+    def write(self, folder: Path, *, more: Mapping[str, Any] | None = None) -> None:
+        """Write both files, each whole or not at all. Raises ``OutputError``.
+
+        Args:
+            folder: made if need be.
+            more: further entries for ``scores.json``, such as how long it took.
+        """
+        text = json.dumps({**self.tree, **(more or {})}, indent=1, ensure_ascii=False)
+        write_text(folder / SCORES_JSON, text + "\n")
+        write_text(folder / SCORES_CSV, self._csv())
+
+    def _csv(self) -> str:
+        buffer = io.StringIO()
+        rows = csv.writer(buffer, lineterminator="\n")
+        measures = [(m, s) for m in ("J", "F") for s in ("mean", "recall", "decay")]
+        rows.writerow(["level", "name", *(f"{m} {s}" for m, s in measures), "J&F", "V", "frames"])
+        for level, name, entry in self._levels():
+            figures = [entry[m][s] for m, s in measures]
+            rows.writerow(
+                [level, name, *figures, entry["J&F"], entry.get("V"), entry.get("frames")]
+            )
+        return buffer.getvalue()
+
+    def _levels(self) -> Iterator[tuple[str, str, Tree]]:
+        yield "data set", self.tree["protocol"]["dataset"], self.dataset
+        for group, entry in self.dataset.get("groups", {}).items():
+            yield "group", group, entry
+        for name, entry in self.videos.items():
+            yield "video", name, entry
+        for name, entry in self.objects.items():
+            yield "object", name, entry
+
+
+def read_scores(path: Path) -> Scores:
+    """Read ``scores.json``.
+
+    Args:
+        path: the file, or a folder that holds it.
+
+    Raises:
+        MissingFileError: it is not there.
+        DataError: it is damaged, or of another schema.
+    """
+    file = path / SCORES_JSON if path.is_dir() else path
+    if not file.is_file():
+        raise MissingFileError(f"there is no {file}; maskcast score or evaluate writes it with -o")
+    try:
+        tree = json.loads(file.read_text("utf-8"))
+        schema = tree["schema"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{file} is not a scores.json of this project: {error}") from error
+    if schema != SCHEMA:
+        raise DataError(f"{file} has the schema {schema}, this version reads {SCHEMA}; score again")
+    return Scores(tree)
+
+
+def make_scores(
+    dataset: Dataset,
+    scored: list[VideoScores],
+    protocol: ScoringProtocol,
+    *,
+    results: str,
+    groups: Mapping[str, Group] | None = None,
+) -> Scores:
+    """Sum up the scores of all videos.
+
+    Args:
+        dataset: what was scored.
+        scored: from ``score_dataset``.
+        protocol: by which it was scored.
+        results: what was scored, as a person named it.
+        groups: seen or unseen by ``video_id`` (``evaluation.groups``); None where it is not known.
+    """
+    videos_by_name = {video.name: video for video in dataset}
+    figures: dict[str, Figures] = {}
+    objects: dict[str, Tree] = {}
+    videos: dict[str, Tree] = {}
+    unscored: list[str] = []
+    for scores in scored:
+        video = videos_by_name[scores.name]
+        names = {each: object_name(video, each) for each in scores.objects}
+        own = {
+            each: curve.figures(varies=protocol.varies) for each, curve in scores.objects.items()
+        }
+        counted = [each for each, curve in scores.objects.items() if curve.frame_names]
+        unscored += [names[each] for each in own if each not in counted]
+        for each in counted:
+            figures[names[each]] = own[each]
+            objects[names[each]] = _object_entry(video, each, own[each], scores.objects[each])
+        if counted:
+            average_of_video = average([own[each] for each in counted])
+            videos[scores.name] = _entry(average_of_video) | {
+                "objects": [names[each] for each in counted],
+                "frames": max(len(scores.objects[each].frame_names) for each in counted),
+            }
+    known = None if groups is None else {name: groups[name] for name in figures}
+    total = dataset_figures(figures, known)
+    of_groups = {group: _entry(entry) for group, entry in total.groups.items()}
+    for name, entry in objects.items():
+        entry.update({"group": known[name]} if known else {})
+    return Scores(
+        {
+            "schema": SCHEMA,
+            "maskcast": version("maskcast"),
+            "results": results,
+            "dataset": _entry(total.total) | ({"groups": of_groups} if of_groups else {}),
+            "videos": videos,
+            "objects": objects,
+            "missing": [name for scores in scored for name in scores.missing],
+            "faults": [fault for scores in scored for fault in scores.faults],
+            "extra_objects": {
+                object_name(videos_by_name[scores.name], object_id): f"{scores.name}/{frame}"
+                for scores in scored
+                for object_id, frame in scores.extra_objects.items()
+            },
+            "unscored": unscored,
+            "protocol": _protocol_entry(dataset, protocol, known is not None),
+        }
+    )
+
+
+def object_name(video: Video, object_id: int) -> str:
+    """Return ``video_id``, which names an object in a whole data set."""
+    return f"{video.name}_{video.object_names.get(object_id, object_id)}"
+
+
+def _protocol_entry(dataset: Dataset, protocol: ScoringProtocol, has_groups: bool) -> Tree:
+    return {
+        "dataset": dataset.name,
+        "split": dataset.split,
+        **dataset.notes,
+        "videos": len(dataset),
+        **asdict(protocol),
+        "groups": "seen and unseen" if has_groups else None,
+    }
+
+
+def _object_entry(video: Video, object_id: int, figures: Figures, curve: ObjectScores) -> Tree:
+    category = video.categories.get(object_id) if video.declared is not None else None
+    return _entry(figures) | {
+        "video": video.name,
+        "id": object_id,
+        **({"category": category} if category is not None else {}),
+        "frames": len(curve.frame_names),
+        "per_frame": {
+            "names": list(curve.frame_names),
+            "J": curve.J.tolist(),
+            "F": curve.F.tolist(),
+        },
+    }
+
+
+def _entry(figures: Figures) -> Tree:
+    entry: Tree = {"J": _summary(figures.J), "F": _summary(figures.F), "J&F": figures.overall}
+    return entry | ({} if figures.V is None else {"V": figures.V})
+
+
+def _summary(summary: Summary) -> Tree:
+    return {"mean": summary.mean, "recall": summary.recall, "decay": summary.decay}
