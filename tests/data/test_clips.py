@@ -14,12 +14,12 @@ from maskcast.core.types import Box
 from maskcast.data.clips import (
     ClipSampling,
     VideoClips,
-    count_pixels,
     draw_clip_frames,
     object_mask,
     tight_box,
 )
 from maskcast.data.dataset import AnnotationFile, Video
+from maskcast.data.visibility import count_pixels
 
 RULES = ClipSampling(max_gap=6)
 

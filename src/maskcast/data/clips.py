@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -21,28 +22,17 @@ from numpy.typing import NDArray
 from maskcast.core.errors import ConfigError, DatasetError
 from maskcast.core.types import Box
 from maskcast.data.dataset import VOID
+from maskcast.data.visibility import LabelledVideo, count_videos
 
 Picture = UInt8[np.ndarray, "height width 3"]
 BinaryMask = UInt8[np.ndarray, "height width"]
 
 
 @runtime_checkable
-class AnnotatedVideo(Protocol):
+class AnnotatedVideo(LabelledVideo, Protocol):
     """What sampling needs to know of a video (``maskcast.data.dataset.Video`` is one)."""
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def frame_names(self) -> Sequence[str]: ...
-    @property
-    def has_void(self) -> bool:
-        """Whether 255 is void rather than an object."""
-        ...
-
     def read_frame(self, frame_index: int, /) -> Picture: ...
-    def read_annotation(self, frame_index: int, /) -> Integer[np.ndarray, "height width"] | None:
-        """Return the label map of a frame, None where there is none."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -153,6 +143,7 @@ class VideoClips:
         videos: annotated videos; every annotation is read once to see where objects are visible.
         test_frames: the most a clip will be asked to have.
         single_object: all non-zero labels form one object, as in DAVIS 2016.
+        keep_in: a folder in which the counts of pixels are kept for the next time.
 
     Raises:
         DatasetError: no object is visible often enough.
@@ -166,21 +157,24 @@ class VideoClips:
         test_frames: int = 3,
         sampling: ClipSampling | None = None,
         single_object: bool = False,
+        keep_in: Path | None = None,
     ) -> None:
         self.name = name
         self.videos = videos
         self.sampling = sampling or ClipSampling()
         self.single_object = single_object
-        self.targets = [
-            target
-            for place, video in enumerate(videos)
-            for target in _targets_of(place, video, self.sampling.smallest_object, single_object)
-            if target.visible.sum() > 2 * (1 + test_frames)
+        counted = count_videos(videos, merged=single_object, keep_in=keep_in)
+        candidates = [
+            _Target(place, object_id, np.array(found.frames), row > self.sampling.smallest_object)
+            for place, found in enumerate(counted)
+            for object_id, row in found.by_object.items()
         ]
+        enough = 2 * (1 + test_frames)
+        self.targets = [target for target in candidates if target.visible.sum() > enough]
         if not self.targets:
             raise DatasetError(
-                f"{name} holds no object that is visible in more than {2 * (1 + test_frames)} "
-                "annotated frames; training clips need at least that many"
+                f"{name} holds no object that is visible in more than {enough} annotated frames; "
+                "training clips need at least that many"
             )
 
     def __len__(self) -> int:
@@ -211,42 +205,6 @@ class VideoClips:
                 if label_map is not None
             ),
         )
-
-
-def _targets_of(
-    place: int, video: AnnotatedVideo, smallest_object: int, single_object: bool
-) -> list[_Target]:
-    """Read every annotation of a video and list its objects."""
-    frames: list[int] = []
-    counts: list[NDArray[np.int64]] = []
-    for index in range(len(video.frame_names)):
-        label_map = video.read_annotation(index)
-        if label_map is None:
-            continue
-        frames.append(index)
-        counts.append(count_pixels(label_map, has_void=video.has_void, merged=single_object))
-    if not counts:
-        return []
-    table = np.zeros((len(counts), max(map(len, counts))), dtype=np.int64)
-    for row, count in zip(table, counts, strict=True):
-        row[: len(count)] = count
-    return [
-        _Target(place, object_id, np.array(frames), table[:, object_id] > smallest_object)
-        for object_id in range(1, table.shape[1])
-        if table[:, object_id].any()
-    ]
-
-
-def count_pixels(
-    label_map: Integer[np.ndarray, "height width"], *, has_void: bool = True, merged: bool = False
-) -> NDArray[np.int64]:
-    """Return the pixels of each id, none for void; ``merged`` counts all objects as id 1."""
-    counts: NDArray[np.int64] = np.bincount(label_map.ravel())
-    if has_void and len(counts) > VOID:
-        counts[VOID] = 0
-    if merged:
-        return np.array([counts[0], counts[1:].sum()], dtype=np.int64)
-    return counts
 
 
 def object_mask(

@@ -6,7 +6,6 @@ mapped into memory, so that the system keeps one copy of it for all processes, a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from jaxtyping import UInt8
 
 from maskcast.core.errors import DatasetError
 from maskcast.data.clips import AnnotatedVideo
+from maskcast.data.visibility import fingerprint_of
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,7 @@ def decode_videos(
         DatasetError: an id is above 255.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    described = [[video.name, list(video.frame_names), video.has_void] for video in videos]
-    fingerprint = hashlib.sha256(json.dumps(described).encode()).hexdigest()[:16]
+    fingerprint = fingerprint_of(videos)
     file, index = folder / f"{name}-{fingerprint}.raw", folder / f"{name}-{fingerprint}.json"
     if not (file.is_file() and index.is_file()):
         _write(videos, file, index)

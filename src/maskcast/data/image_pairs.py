@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from maskcast.core.errors import DataError, DatasetError
 from maskcast.core.types import Box
-from maskcast.data.clips import AnnotatedVideo, count_pixels, object_mask, tight_box
+from maskcast.data.clips import AnnotatedVideo, object_mask, tight_box
 from maskcast.data.dataset import AnnotationFile, Dataset, Faults, Video
 from maskcast.data.listing import (
     IMAGE_ENDINGS,
@@ -27,6 +27,7 @@ from maskcast.data.listing import (
     picture_size,
 )
 from maskcast.data.made_up_stage import Cutout
+from maskcast.data.visibility import count_pixels
 
 
 def read_image_pairs(

@@ -20,8 +20,9 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
 from maskcast.core.errors import ConfigError, DatasetError
-from maskcast.data.clips import BinaryMask, DrawnClip, count_pixels, object_mask
+from maskcast.data.clips import BinaryMask, DrawnClip, object_mask
 from maskcast.data.dataset import Video
+from maskcast.data.visibility import count_pixels
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ A source holds targets (videos, mostly). A snippet depends on its target and on 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -22,8 +22,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from maskcast.core.errors import ConfigError, DatasetError
-from maskcast.data.clips import AnnotatedVideo, ClipSource, count_pixels
+from maskcast.data.clips import AnnotatedVideo, ClipSource
 from maskcast.data.dataset import VOID
+from maskcast.data.visibility import count_pixels
 
 
 class Snippet(NamedTuple):
@@ -90,6 +91,7 @@ class VideoSnippets:
         candidate_pixels: an object can be drawn if it has more pixels than this on the resized
             first frame. Published: 25 on DAVIS, 10 on YouTube-VOS.
         single_object: all ids form one object.
+        keep_in: a folder in which the counts of pixels are kept for the next time.
 
     Raises:
         DatasetError: no video is viable.
@@ -103,14 +105,15 @@ class VideoSnippets:
         *,
         candidate_pixels: int = 25,
         single_object: bool = False,
+        keep_in: Path | None = None,
     ) -> None:
         self.name, self.config = name, config
         self.candidate_pixels, self.single_object = candidate_pixels, single_object
-        with ThreadPoolExecutor() as threads:
-            found = threads.map(lambda video: _timeline(video, config), videos)
-            pairs = [(video, line) for video, line in zip(videos, found, strict=True)]
-        self.videos = [video for video, line in pairs if line.starts(config.length)]
-        self.timelines = [line for _, line in pairs if line.starts(config.length)]
+        counted = count_videos(videos, merged=single_object, keep_in=keep_in)
+        lines = [_timeline(found, config.visible_pixels) for found in counted]
+        pairs = [p for p in zip(videos, lines, strict=True) if p[1].starts(config.length)]
+        self.videos = [video for video, _ in pairs]
+        self.timelines = [line for _, line in pairs]
         if not self.videos:
             raise DatasetError(
                 f"{name} holds no video with {config.length} frames after an object becomes visible"
@@ -151,7 +154,7 @@ class VideoSnippets:
             return None
         place = 0 if generator is None else int(generator.integers(len(candidates)))
         object_id = int(candidates[place])
-        labels = [np.where(ids == VOID, VOID, ids == object_id) for ids in label_maps]
+        labels = [np.where(ids == VOID, ids, ids == object_id) for ids in label_maps]
         images = [_resized(video.read_frame(i), self.config.size, smooth=True) for i in chosen]
         name = f"{self.name}/{video.name}, object {object_id}, frames {chosen}"
         return _as_snippet(images, labels, name)
@@ -236,18 +239,14 @@ def zoomed(
     return torch.stack(new_frames), torch.stack(new_labels)
 
 
-def _timeline(video: AnnotatedVideo, config: SnippetConfig) -> _Timeline:
-    """Read every annotation of a video, to see where an object is visible."""
-    visible: dict[int, bool] = {}
-    for index in range(len(video.frame_names)):
-        label_map = video.read_annotation(index)
-        if label_map is not None:
-            pixels = count_pixels(label_map)[1:]
-            visible[index] = bool((pixels > config.visible_pixels).any())
-    frames = range(min(visible), max(visible) + 1) if visible else range(0)
-    return _Timeline(
-        np.array(frames, dtype=np.int64), np.array([visible.get(i, False) for i in frames], bool)
-    )
+def _timeline(counts: PixelCounts, visible_pixels: int) -> _Timeline:
+    if not counts.frames:
+        return _Timeline(np.zeros(0, np.int64), np.zeros(0, np.bool_))
+    frames = np.arange(counts.frames[0], counts.frames[-1] + 1)
+    visible = np.zeros(len(frames), np.bool_)
+    for pixels in counts.by_object.values():
+        visible[np.array(counts.frames) - frames[0]] |= pixels > visible_pixels
+    return _Timeline(frames, visible)
 
 
 def _resized(
