@@ -186,6 +186,7 @@ class _Opened:
             videos,
             test_frames=self.query_frames,
             single_object=self.config.all_objects_as_one,
+            keep_in=self.config.decoded,
         )
 
     def _decoded(self, videos: Sequence[AnnotatedVideo], name: str) -> Sequence[AnnotatedVideo]:
