@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import io
 import re
 import urllib.error
 import urllib.parse
@@ -12,7 +13,6 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from http.cookiejar import CookieJar
 from pathlib import Path
-from typing import BinaryIO
 
 from maskcast.core.errors import MissingFileError, WeightsError
 from maskcast.io.files import replacing
@@ -75,14 +75,16 @@ def _drive_id(text: str) -> str | None:
     return bare if _DRIVE_ID.fullmatch(bare) else None
 
 
-def _copy_file(path: Path, file: BinaryIO, progress: Progress | None) -> str:
+def _copy_file(path: Path, file: io.BufferedIOBase, progress: Progress | None) -> str:
     if not path.is_file():
         raise MissingFileError(f"there is no file {path}")
     with path.open("rb") as source:
         return _copy(source, file, path.stat().st_size, progress)
 
 
-def _copy(source: BinaryIO, file: BinaryIO, size: int | None, progress: Progress | None) -> str:
+def _copy(
+    source: io.BufferedIOBase, file: io.BufferedIOBase, size: int | None, progress: Progress | None
+) -> str:
     digest = hashlib.sha256()
     done = 0
     while chunk := source.read(_CHUNK):
@@ -97,7 +99,10 @@ def _copy(source: BinaryIO, file: BinaryIO, size: int | None, progress: Progress
 
 
 def _fetch(
-    address: str, file: BinaryIO, progress: Progress | None, opener: urllib.request.OpenerDirector
+    address: str,
+    file: io.BufferedIOBase,
+    progress: Progress | None,
+    opener: urllib.request.OpenerDirector,
 ) -> str:
     """Write what an address serves to ``file``; a web page is an error."""
     try:
@@ -117,7 +122,9 @@ def _fetch(
         raise WeightsError(f"{address} cannot be reached: {error}") from error
 
 
-def _fetch_from_drive(drive: str, drive_id: str, file: BinaryIO, progress: Progress | None) -> str:
+def _fetch_from_drive(
+    drive: str, drive_id: str, file: io.BufferedIOBase, progress: Progress | None
+) -> str:
     """Google Drive asks for a confirmation before large files; its form says how to give it."""
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
     query = urllib.parse.urlencode({"id": drive_id, "export": "download"})

@@ -1,0 +1,53 @@
+"""Boxes as people type them, right and wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from maskcast.core.errors import PromptError, UsageError
+from maskcast.core.types import Box
+from maskcast.io.boxes import parse_box
+
+SIZE = (480, 854)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "object_id", "box"),
+    [
+        ("10,20,30,40", None, None, Box(10, 20, 30, 40)),
+        ("7:10,20,30,40", None, 7, Box(10, 20, 30, 40)),
+        ("12:300:10,20,30,40", "12", 300, Box(10, 20, 30, 40)),
+        ("a:b:1:0.5, 0.25, 3, 4e1", "a:b", 1, Box(0.5, 0.25, 3, 40)),
+        ("0,0,854,480", None, None, Box(0, 0, 854, 480)),
+    ],
+)
+def test_forms(text, place, object_id, box):
+    found = parse_box(text, SIZE)
+    assert (found.place, found.object_id, found.box) == (place, object_id, box)
+
+
+@pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,4,5", "a,b,c,d", "1 2 3 4", "x:1,1,5,5"])
+def test_other_forms_are_usage_errors(text):
+    with pytest.raises(UsageError, match=r"--box.*(does not have the form|not a whole number)"):
+        parse_box(text, SIZE)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("-1,2,10,10", "which is 854 wide and 480 high; the part inside is 0,2,9,10"),
+        ("900,1,5,5", "reaches outside the frame, which is 854 wide and 480 high$"),
+        ("850,1,5,5", "the part inside is 850,1,4,5"),
+        ("100,100,800,460", "if these are two corners, write 100,100,700,360"),
+        ("10,10,0,5", "positive width and height, got 0×5"),
+        ("10,10,5,-3", "positive width and height, got 5×-3"),
+        ("300,200,-100,-50", "positive width and height"),
+        ("nan,1,5,5", "four finite numbers"),
+        ("1,1,inf,5", "four finite numbers"),
+        ("0:1,1,5,5", "1 or more, got 0"),
+        ("-2:1,1,5,5", "1 or more, got -2"),
+    ],
+)  # fmt: skip
+def test_impossible_boxes_are_refused(text, message):
+    with pytest.raises(PromptError, match=message):
+        parse_box(text, SIZE)

@@ -1,0 +1,139 @@
+"""Downloads from a server on this machine: whole, broken, and lying."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import threading
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from maskcast.core.errors import MissingFileError, WeightsError
+from maskcast.io.downloads import download
+
+CONTENT = bytes(range(256)) * 3000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+PAGE = b"<!DOCTYPE html><html><body>Quota exceeded</body></html>"
+DRIVE_ID = "1Xnm4A2BRBliDBKO4EEFHAQfGyfOMsVyY"
+FORM = """<!DOCTYPE html><html><body><form id="download-form" action="{action}" method="get">
+<input type="submit" value="Download anyway"/><input type="hidden" name="id" value="{id}">
+<input type="hidden" name="export" value="download"><input type="hidden" name="confirm" value="t">
+<input type="hidden" name="uuid" value="abc"></form></body></html>"""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_arguments: object) -> None: ...
+
+    def answer(self, content: bytes, kind: str, declared: int | None = None) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content) if declared is None else declared))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        fields = dict(urllib.parse.parse_qsl(query))
+        if path == "/good":
+            self.answer(CONTENT, "application/octet-stream")
+        elif path == "/broken":
+            self.answer(CONTENT[:1000], "application/octet-stream", declared=len(CONTENT))
+            self.close_connection = True
+        elif path == "/page":
+            self.answer(PAGE, "text/html; charset=utf-8")
+        elif path == "/lying":
+            self.answer(b"\n " + PAGE, "application/octet-stream")
+        elif path == "/empty":
+            self.answer(b"", "application/octet-stream")
+        elif path == "/drive":
+            self.drive(fields)
+        else:
+            self.send_error(404)
+
+    def drive(self, fields: dict[str, str]) -> None:
+        if fields.get("id") != DRIVE_ID:
+            self.answer(PAGE, "text/html")
+        elif fields.get("confirm") == "t" and fields.get("uuid") == "abc":
+            self.answer(CONTENT, "application/octet-stream")
+        else:
+            form = FORM.format(action="/drive", id=DRIVE_ID)
+            self.answer(form.encode(), "text/html")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+def test_a_good_file(server, tmp_path):
+    told: list[tuple[int, int | None]] = []
+    target = tmp_path / "new" / "file.pth"
+    found = download(
+        f"{server}/good",
+        target,
+        sha256=SHA256.upper(),
+        progress=lambda done, size: told.append((done, size)),
+    )
+    assert found == SHA256
+    assert target.read_bytes() == CONTENT
+    assert told[-1] == (len(CONTENT), len(CONTENT))
+    assert [path.name for path in target.parent.iterdir()] == ["file.pth"]
+
+
+@pytest.mark.parametrize(
+    ("address", "options", "message"),
+    [
+        ("/broken", {}, "broke off; try again"),
+        ("/page", {}, "sent a web page, not a file"),
+        ("/lying", {}, "sent a web page, not a file"),
+        ("/good", {"sha256": "0" * 64}, f"its SHA-256 is {SHA256}, but it should be 000"),
+        ("/absent", {}, "cannot be had: 404"),
+    ],
+)
+def test_a_failure_is_explained_and_leaves_nothing(server, tmp_path, address, options, message):
+    with pytest.raises(WeightsError, match=message):
+        download(f"{server}{address}", tmp_path / "file.pth", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_keeps_the_file_that_was_there(server, tmp_path):
+    (tmp_path / "file.pth").write_bytes(b"old")
+    with pytest.raises(WeightsError):
+        download(f"{server}/broken", tmp_path / "file.pth")
+    assert (tmp_path / "file.pth").read_bytes() == b"old"
+
+
+def test_a_server_that_is_not_there(tmp_path):
+    with pytest.raises(WeightsError, match="cannot be reached"):
+        download("http://127.0.0.1:9/file", tmp_path / "file.pth")
+
+
+def test_a_path(tmp_path):
+    (tmp_path / "source.pth").write_bytes(CONTENT)
+    for source in (tmp_path / "source.pth", str(tmp_path / "source.pth")):
+        assert download(source, tmp_path / "copy.pth", sha256=SHA256) == SHA256
+    with pytest.raises(MissingFileError, match="no file"):
+        download(tmp_path / "absent.pth", tmp_path / "copy.pth")
+    with pytest.raises(MissingFileError, match="neither an http"):
+        download("absent.pth", tmp_path / "copy.pth")
+
+
+@pytest.mark.parametrize("source", [DRIVE_ID, f"drive:{DRIVE_ID}"])
+def test_google_drive_asks_for_a_confirmation(server, tmp_path, source):
+    found = download(source, tmp_path / "file.pth", drive=f"{server}/drive")
+    assert found == SHA256
+    assert Path(tmp_path / "file.pth").read_bytes() == CONTENT
+
+
+def test_google_drive_refuses(server, tmp_path):
+    with pytest.raises(WeightsError, match="missing, private, or was asked for too often"):
+        download("drive:" + "x" * 33, tmp_path / "file.pth", drive=f"{server}/drive")
+    assert list(tmp_path.iterdir()) == []

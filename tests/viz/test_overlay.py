@@ -1,0 +1,70 @@
+"""What an overlay changes, and what it leaves alone."""
+
+import numpy as np
+
+from maskcast.core.palette import colour_of
+from maskcast.viz.overlay import contour_of, cut_out, draw_overlay
+
+
+def label_map() -> np.ndarray:
+    values = np.zeros((60, 80), dtype=np.int32)
+    values[10:50, 10:40], values[10:50, 40:70] = 2, 300
+    return values
+
+
+def test_inside_is_a_mix_of_frame_and_colour():
+    picture = np.full((60, 80, 3), 100, dtype=np.uint8)
+    painted = draw_overlay(picture, label_map(), tint=0.5, contours=False, ids=False)
+    red, green, blue = colour_of(2)
+    lighter = np.minimum([red * 3 // 2 + 48, green * 3 // 2 + 48, blue * 3 // 2 + 48], 255)
+    np.testing.assert_allclose(painted[20, 20], (100 + lighter) / 2, atol=1)
+    assert not np.array_equal(painted[20, 20], painted[20, 60])
+    np.testing.assert_array_equal(painted[0], picture[0])
+    np.testing.assert_array_equal(picture, np.full((60, 80, 3), 100))
+
+
+def test_an_empty_label_map_changes_nothing():
+    picture = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(
+        draw_overlay(picture, np.zeros((30, 40), dtype=np.int32)), picture
+    )
+
+
+def test_ids_are_written_on_their_objects():
+    labels = label_map().repeat(4, axis=0).repeat(4, axis=1)
+    picture = np.zeros((240, 320, 3), dtype=np.uint8)
+    plain = draw_overlay(picture, labels, contours=False, ids=False)
+    written = draw_overlay(picture, labels, contours=False, ids=True)
+    changed = (plain != written).any(axis=2)
+    for left in (40, 160):
+        inside = changed[40:200, left : left + 120]
+        ink = written[40:200, left : left + 120][inside]
+        assert (ink > 230).all(axis=1).any()
+        assert (ink < 25).all(axis=1).any()  # its dark rim
+    assert not changed[labels == 0].any()
+
+
+def test_a_contour_is_the_rim_of_an_object():
+    values = np.zeros((6, 7), dtype=np.int32)
+    values[1:5, 1:6] = 4
+    expected = values.astype(bool)
+    expected[2:4, 2:5] = False
+    np.testing.assert_array_equal(contour_of(values), expected)
+    np.testing.assert_array_equal(contour_of(values, 2), values.astype(bool))
+
+
+def test_two_objects_that_touch_have_a_line_between_them():
+    values = np.ones((4, 6), dtype=np.int32)
+    values[:, 3:] = 2
+    expected = np.zeros((4, 6), dtype=bool)
+    expected[:, 2:4] = True
+    np.testing.assert_array_equal(contour_of(values), expected)
+
+
+def test_a_cut_out_shows_objects_only():
+    picture = np.full((60, 80, 3), 77, dtype=np.uint8)
+    rgba = cut_out(picture, label_map())
+    inside = label_map() != 0
+    np.testing.assert_array_equal(rgba[..., 3], np.where(inside, 255, 0))
+    np.testing.assert_array_equal(rgba[inside][:, :3], 77)
+    np.testing.assert_array_equal(rgba[~inside], 0)
