@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from maskcast.core.errors import WeightsError
+from maskcast.methods.eosvos import published
+from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig
+from maskcast.methods.eosvos.inner_loop import LearnedStart, learned_start_of
+from maskcast.methods.eosvos.published import (
+    level_of,
+    read_published,
+    take_start_weights,
+    with_coco_statistics,
+    write_published,
+)
+
+from . import small
+
+
+@pytest.fixture
+def tiny_files(monkeypatch):
+    """Files of the tiny network: the reader expects the published sizes otherwise."""
+
+    def tiny_config(**named):
+        return small.config(**{"norm": named["norm"]})
+
+    monkeypatch.setattr(published, "MaskRCNNConfig", tiny_config)
+
+
+def tensors_of(level="neuron", norm="group"):
+    return learned_start_of(small.network(norm=norm), level=level).state_dict()
+
+
+@pytest.mark.parametrize("level", ["neuron", "tensor", "single", "param"])
+def test_what_is_written_is_read_again(tmp_path, tiny_files, level):
+    tensors = tensors_of(level)
+    write_published(tmp_path / "best.model", tensors, iteration=7)
+    config, found = read_published(tmp_path / "best.model")
+    assert config.rate_level == level_of(tensors) == level
+    assert list(found) == list(tensors)
+    for key, value in tensors.items():
+        assert torch.equal(found[key], value)
+
+
+def test_the_container_is_what_the_authors_tools_read(tmp_path):
+    write_published(tmp_path / "best.model", tensors_of(norm="frozen_bn"), iteration=7)
+    tree = torch.load(tmp_path / "best.model", weights_only=True, map_location="cpu")
+    assert set(tree) == {"meta_optim_state_dict", "vis_win_names", "meta_iter", "meta_epoch"}
+    assert tree["meta_iter"] == 7
+    assert not any(key.startswith("fixed_") for key in tree["meta_optim_state_dict"])
+    assert (tmp_path / "best.model").read_bytes()[:2] == b"\x80\x02"  # no zip: the format of 2019
+
+
+def test_statistics_of_frozen_normalisation_come_from_coco(tmp_path, tiny_files):
+    tensors = tensors_of(norm="frozen_bn")
+    write_published(tmp_path / "frozen.model", tensors)
+    coco = small.network(seed=9, norm="frozen_bn")
+    torch.save(coco.state_dict(), tmp_path / "coco.pth")
+    config, found = read_published(tmp_path / "frozen.model")
+    complete = with_coco_statistics(config, found, tmp_path / "coco.pth")
+    learned = learned_start_of(small.network(norm="frozen_bn"))
+    learned.load_tensors(complete)
+    assert set(learned.fixed) == set(small.network(norm="frozen_bn").fixed_values())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda t: t.pop("model_init_rpn-head-conv-bias"), "1 entries are missing"),
+        (lambda t: t.update({"more": torch.zeros(1)}), "1 are unknown"),
+        (lambda t: t.update({"model_init_rpn-head-conv-bias": torch.zeros(3)}), "expected"),
+        (lambda t: t["log_init_lr_rpn-head-conv-bias"].fill_(-1), "negative"),
+        (lambda t: t["model_init_rpn-head-conv-bias"].fill_(torch.nan), "not finite"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(tmp_path, tiny_files, spoil, message):
+    tensors = {key: value.clone() for key, value in tensors_of().items()}
+    spoil(tensors)
+    write_published(tmp_path / "bad.model", tensors)
+    with pytest.raises(WeightsError, match=message):
+        read_published(tmp_path / "bad.model")
+
+
+def test_other_files_are_refused(tmp_path):
+    torch.save({"net": {}}, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match=r"not an e-OSVOS \.model file"):
+        read_published(tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match="no learning rates"):
+        level_of({"model_init_a": torch.zeros(1)})
+
+
+def test_start_weights_are_taken_where_name_and_shape_agree(tmp_path):
+    given = small.network(seed=3)
+    state = given.state_dict()
+    state["roi_heads.box_predictor.cls_score.weight"] = torch.zeros(91, 16)  # COCO's classes
+    torch.save(state, tmp_path / "coco.pth")
+    own = small.network(seed=4)
+    before = own.roi_heads.box_predictor.cls_score.weight.clone()
+    taken = take_start_weights(own, tmp_path / "coco.pth")
+    assert len(taken) == len(state) - 1
+    assert torch.equal(own.backbone.body.conv1.weight, given.backbone.body.conv1.weight)
+    assert torch.equal(own.roi_heads.box_predictor.cls_score.weight, before)
+
+
+def test_norms_keep_weight_and_bias_and_lose_their_statistics(tmp_path):
+    given = small.network(seed=3, norm="frozen_bn")
+    given.backbone.body.bn1.weight.fill_(2.0)
+    given.backbone.body.bn1.running_var.fill_(9.0)
+    torch.save(given.state_dict(), tmp_path / "coco.pth")
+    own = small.network(seed=4)
+    take_start_weights(own, tmp_path / "coco.pth")
+    assert (own.backbone.body.bn1.weight == 2).all()
+
+
+def test_a_trunk_alone_is_enough(tmp_path):
+    trunk = small.network(seed=3).backbone.body.state_dict()
+    torch.save(dict(trunk), tmp_path / "trunk.pth")
+    own = small.network(seed=4)
+    assert len(take_start_weights(own, tmp_path / "trunk.pth")) == len(trunk)
+    torch.save({"nothing": torch.zeros(1)}, tmp_path / "none.pth")
+    with pytest.raises(WeightsError, match="nothing in common"):
+        take_start_weights(own, tmp_path / "none.pth")
+
+
+def test_published_sizes():
+    with torch.device("meta"):
+        learned = LearnedStart(
+            published.build_network(MaskRCNNConfig()).published_parameters(),
+            level=EOSVOSConfig().rate_level,
+        )
+    assert len(learned.state_dict()) == 402
+    assert sum(r.numel() for r in learned.stored_rates) == 90_998
+    assert sum(p.numel() for p in learned.start) == 43_975_515
