@@ -72,3 +72,25 @@ def test_ctrl_c_is_130(maskcast, monkeypatch):
     monkeypatch.setitem(COMMANDS, "info", Command(__name__, "interrupting", ""))
     monkeypatch.setitem(sys.modules, __name__, sys.modules[interrupting.__module__])
     maskcast("info").assert_one_sentence(130, "interrupted")
+
+
+def test_help_joins_the_lines_of_a_paragraph_and_of_an_argument():
+    docstring = """One line.
+
+    Two lines
+    joined.
+
+    Args:
+        first: goes
+            on.
+        second: is short.
+    """
+    assert module.unwrapped(docstring).splitlines() == [
+        "One line.",
+        "",
+        "Two lines joined.",
+        "",
+        "Args:",
+        "    first: goes on.",
+        "    second: is short.",
+    ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -41,6 +43,42 @@ def build(
     return build_segmenter(config, tensors, torch.device(device), dtype, progress)
 
 
+def read_published(path: Path) -> tuple[EOSVOSConfig, dict[str, Tensor]]:
+    """Read a ``.model`` file of the authors; raises ``WeightsError``."""
+    from maskcast.methods.eosvos import published  # noqa: PLC0415
+
+    return published.read_published(path)
+
+
+def write_published(path: Path, config: EOSVOSConfig, tensors: Mapping[str, Tensor]) -> None:
+    """Write θ⁰ and λ as a ``.model`` file, which tells its config by its keys."""
+    from maskcast.methods.eosvos import published  # noqa: PLC0415
+
+    published.write_published(path, tensors)
+
+
+def read_published(path: Path) -> tuple[EOSVOSConfig, dict[str, Tensor]]:
+    """Read an authors' ``.model`` file, in which nothing is executed.
+
+    Raises:
+        MissingFileError, WeightsError: it is not there, or not what it should be.
+    """
+    from maskcast.methods.eosvos import published  # noqa: PLC0415 - as in build
+
+    return published.read_published(path)
+
+
+def write_published(path: Path, config: EOSVOSConfig, tensors: Mapping[str, Tensor]) -> None:
+    """Write weights as the authors' tools read them.
+
+    Raises:
+        OutputError, WeightsError: it cannot be written, or the tensors do not fit the config.
+    """
+    from maskcast.methods.eosvos import published  # noqa: PLC0415 - as in build
+
+    published.write_published(path, config, tensors)
+
+
 ARCHIVE = "https://vision.in.tum.de/webshare/u/meinhard/e-osvos_models.zip"
 PAGE = "https://github.com/dvl-tum/e-osvos"
 PUBLISHED = {
@@ -73,4 +111,8 @@ METHOD = Method(
     takes_boxes=False,
     recipes=RECIPES,
     published=PUBLISHED,
+    read_published=read_published,
+    write_published=write_published,
+    read_published=read_published,
+    write_published=write_published,
 )

@@ -1,0 +1,82 @@
+"""``maskcast weights`` and ``maskcast info`` on things that are there and things that are not."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from cli.conftest import write_mask
+
+
+@pytest.fixture
+def installed(clip):
+    """The clip's weights, in the cache."""
+    (clip / "cache").mkdir()
+    shutil.copy(clip / "colours.safetensors", clip / "cache" / "mine.safetensors")
+    return clip
+
+
+def test_the_list_names_what_is_here_and_what_could_be_had(installed, maskcast):
+    outcome = maskcast("weights", "list")
+    assert outcome.exit_code == 0
+    assert "mine  colours, 0.0 MB" in outcome.output
+    assert "lwl-ytvos  lwl, lwl_stage2.pth" in outcome.output
+    assert "from https://github.com/visionml/pytracking" in outcome.output
+
+
+def test_verify_reads_weights_in_full(installed, maskcast):
+    outcome = maskcast("weights", "verify", "mine")
+    assert outcome.output.startswith("mine is whole, sha256 ")
+    path = installed / "cache" / "mine.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    maskcast("weights", "verify", "mine").assert_one_sentence(3, "damaged")
+    maskcast("weights", "verify", "yours").assert_one_sentence(3, "no weights named 'yours'")
+
+
+def test_import_refuses_what_is_no_checkpoint(clip, maskcast):
+    outcome = maskcast("weights", "import", "first.png")
+    assert outcome.exit_code == 3
+    assert "first.png" in outcome.error
+    assert "Traceback" not in outcome.error
+    maskcast("weights", "import", "none.pth").assert_one_sentence(3, "there is no file none.pth")
+
+
+def test_export_refuses_what_authors_could_not_read(installed, maskcast):
+    outcome = maskcast("weights", "export", "mine", "-o", "mine.pth")
+    outcome.assert_one_sentence(3, "colours have no published form")
+    assert not (installed / "mine.pth").exists()
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("video", ["12 pictures", "32×24"]),
+        ("first.png", ["indexed", "ids 1 (49 pixels), 2 (49 pixels)"]),
+        ("masks", ["00003.png", "id 1 (49 pixels)"]),
+        ("./colours.safetensors", ["method    colours", "licence   none needed"]),
+        ("mine", ["method    colours", "sha256"]),
+        ("colours", ["a stand-in", "sharpness", "40.0", "How strictly colours are kept apart."]),
+        ("lwl", ["ECCV 2020", "published lwl-ytvos", "learner.update_steps"]),
+        ("lwl-ytvos", ["not installed", "lwl_stage2.pth", "licence"]),
+    ],
+)
+def test_info_says_what_it_is(what, words, installed, maskcast):
+    (installed / "masks").mkdir()
+    write_mask(installed / "masks" / "00003.png", 3, (1,))
+    outcome = maskcast("info", what)
+    assert outcome.exit_code == 0, outcome.error
+    for word in words:
+        assert word in outcome.output
+
+
+def test_info_on_a_run_shows_its_card(segment, maskcast):
+    segment()
+    output = maskcast("info", "out").output
+    assert "resumed_from    0" in output
+    assert "status          finished" in output
+
+
+def test_info_on_nothing_known_says_what_there_is(clip, maskcast):
+    maskcast("info", "lwll").assert_one_sentence(3, "methods are lwl")
+    maskcast("info", "none/here").assert_one_sentence(3, "none/here")
