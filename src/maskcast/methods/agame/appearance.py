@@ -169,7 +169,9 @@ class AppearanceModel(nn.Module):
     ) -> Float[Tensor, "objects components cells"]:
         """Return what the fusion sees: the raw scores, or their soft-max as an ablation."""
         scores = self.score(x, mixture)
-        return scores if self.config.output == "scores" else scores.softmax(dim=1)
+        if self.config.output == "posterior":
+            return scores.softmax(dim=1)
+        return scores if self.config.score_scale == 1 else scores * self.config.score_scale
 
     def _moments(self, x: Tensor, weights: Tensor, raw_floor: Tensor) -> Mixture:
         return moments(x, weights, raw_floor, estimate_variance=self.config.estimate_variance)

@@ -34,6 +34,9 @@ class AppearanceConfig:
     """The learned variance floor before training, before its softplus."""
     score_offsets: tuple[float, ...] = ()
     """Constants added to the scores of the four components; empty adds nothing."""
+    score_scale: float = 1.0
+    """Multiplies the scores that the fusion sees. Published: 1. A log-density grows with the channels
+    it is summed over; a network trained for a short time learns faster from smaller numbers."""
     learned_offsets: bool = False
     """Learn a further offset for each component."""
     initial_learned_offset: float = 0.0
@@ -45,6 +48,8 @@ class AppearanceConfig:
             raise ConfigError(f"appearance.channels must be at least 1, got {self.channels}")
         if not 0 <= self.update_rate <= 1:
             raise ConfigError(f"update_rate must lie in 0..1, got {self.update_rate}")
+        if self.score_scale <= 0:
+            raise ConfigError(f"score_scale must be positive, got {self.score_scale}")
         if len(self.score_offsets) not in (0, COMPONENTS):
             raise ConfigError(
                 f"score_offsets are {COMPONENTS} numbers or none, got {self.score_offsets}"
@@ -93,8 +98,6 @@ class FusionConfig:
     def __post_init__(self) -> None:
         if min(self.hidden_channels, self.channels) < 1:
             raise ConfigError("the fusion needs at least 1 channel in each layer")
-        if self.coarse_kernel not in (1, 3):
-            raise ConfigError(f"coarse_kernel must be 1 or 3, got {self.coarse_kernel}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +133,7 @@ def small() -> AgameConfig:
     return AgameConfig(
         trunk="resnet18",
         trunk_classes=0,
-        appearance=AppearanceConfig(channels=128),
+        appearance=AppearanceConfig(channels=128, score_scale=0.05),
         propagation=PropagationConfig(channels=128),
         fusion=FusionConfig(hidden_channels=128, channels=64),
         decoder_channels=64,

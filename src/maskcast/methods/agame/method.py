@@ -10,7 +10,7 @@ from torch import Tensor
 from maskcast.core.errors import WeightsError
 from maskcast.methods.agame.config import AgameConfig, tiny
 from maskcast.methods.agame.network import AgameNetwork
-from maskcast.methods.agame.published import PUBLISHED
+from maskcast.methods.agame.published import PUBLISHED, read_published, write_published
 from maskcast.methods.agame.segmenter import AgameSegmenter
 from maskcast.methods.agame.training import RECIPES
 from maskcast.methods.method import Method, Progress
@@ -54,4 +54,6 @@ METHOD = Method(
     default_weights="agame",
     recipes=RECIPES,
     published=PUBLISHED,
+    read_published=read_published,
+    write_published=write_published,
 )

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from maskcast.core.errors import WeightsError
+from maskcast.io.checkpoints import read_foreign_checkpoint
+from maskcast.io.files import replacing
 from maskcast.io.weights import PublishedFile
 from maskcast.methods.agame.config import (
     COMPONENTS,
@@ -54,6 +57,37 @@ NAMES = (
     ("trackseg.segmod.predictor.conv.", "decoder.fine."),
 )
 """(their prefix, ours); the first that fits counts."""
+
+
+def read_published(path: Path) -> tuple[AgameConfig, dict[str, Tensor]]:
+    """Read an authors' file, in which nothing is executed; see ``from_published``.
+
+    Raises:
+        MissingFileError, WeightsError: it is not there, or not what it should be.
+    """
+    return from_published(read_foreign_checkpoint(path))
+
+
+def write_published(path: Path, config: AgameConfig, tensors: Mapping[str, Tensor]) -> None:
+    """Write weights as the authors' code reads them: ``{"net_type": "AGAME", "net": …}``.
+
+    A trunk without the classifier, which that code wants though it never evaluates it, gets zeros.
+
+    Raises:
+        WeightsError: the trunk is not the published ResNet-101.
+        OutputError: the file cannot be written.
+    """
+    if config.trunk != "resnet101":
+        raise WeightsError(
+            f"the authors' code has a resnet101, these weights are for {config.trunk}"
+        )
+    widened = {k: t.float() if t.is_floating_point() else t for k, t in tensors.items()}
+    net = to_published(widened)
+    if not config.trunk_classes:
+        net["trackseg.backbone.fc.weight"] = torch.zeros(1000, 2048)
+        net["trackseg.backbone.fc.bias"] = torch.zeros(1000)
+    with replacing(path) as temporary:
+        torch.save({"epoch": 0, "net_type": "AGAME", "net": net}, temporary)
 
 
 def from_published(checkpoint: Mapping[str, Any]) -> tuple[AgameConfig, dict[str, Tensor]]:

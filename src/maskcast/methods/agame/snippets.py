@@ -24,7 +24,7 @@ from torch.nn import functional
 from maskcast.core.errors import ConfigError, DatasetError
 from maskcast.data.clips import AnnotatedVideo, ClipSource
 from maskcast.data.dataset import VOID
-from maskcast.data.visibility import count_pixels
+from maskcast.data.visibility import PixelCounts, count_pixels, count_videos
 
 
 class Snippet(NamedTuple):

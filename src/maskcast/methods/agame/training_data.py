@@ -56,7 +56,8 @@ class DataConfig:
     all_objects_as_one: bool = False
     """Treat all objects of a video in ``videos`` as one."""
     decoded: Path | None = None
-    """Folder for decoded pictures, several times faster to read; it may become large."""
+    """Folder for decoded pictures, several times faster to read, and for what was counted in them;
+    it may become large."""
     epoch: Literal["pass", "balanced", "draws"] = "pass"
     """pass: every video once; balanced: twice as many snippets as the first source has videos,
     without replacement, each source about equally often; draws: with replacement, by weight."""
@@ -126,7 +127,9 @@ class _Opened:
         videos = self._noted(
             open_davis(root, year=2017, split="train", purpose="train").videos, "DAVIS"
         )
-        self.training.append(VideoSnippets("DAVIS", videos, self.snippets))
+        self.training.append(
+            VideoSnippets("DAVIS", videos, self.snippets, keep_in=self.config.decoded)
+        )
 
     def add_youtube_vos(self) -> None:
         root = self.config.youtube_vos
@@ -141,7 +144,10 @@ class _Opened:
         ):
             if videos:
                 noted = self._noted(videos, name)
-                sources.append(VideoSnippets(name, noted, config, candidate_pixels=10))
+                keep = self.config.decoded
+                sources.append(
+                    VideoSnippets(name, noted, config, candidate_pixels=10, keep_in=keep)
+                )
 
     def add_synthetic(self) -> None:
         config = self.config
@@ -172,8 +178,8 @@ class _Opened:
     def _snippets_of(
         self, name: str, videos: Sequence[AnnotatedVideo], config: SnippetConfig
     ) -> VideoSnippets:
-        as_one = self.config.all_objects_as_one
-        return VideoSnippets(name, videos, config, single_object=as_one)
+        as_one, keep_in = self.config.all_objects_as_one, self.config.decoded
+        return VideoSnippets(name, videos, config, single_object=as_one, keep_in=keep_in)
 
     def _pairs(self, folders: Sequence[Path], name: str) -> Sequence[AnnotatedVideo]:
         pictures = [picture for folder in folders for picture in read_image_pairs(folder)]
