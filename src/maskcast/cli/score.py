@@ -20,7 +20,7 @@ from maskcast.evaluation.predictions import open_predictions
 from maskcast.evaluation.score import score_dataset
 from maskcast.evaluation.scores import Scores, make_scores
 from maskcast.evaluation.verdict import shortcomings
-from maskcast.metrics.protocols import PROTOCOLS, ScoringProtocol, without_skipping
+from maskcast.metrics.protocols import PROTOCOLS, ScoringProtocol, with_choices
 
 
 def score(
@@ -33,8 +33,10 @@ def score(
     resolution: str | None = None,
     unseen: Path | None = None,
     count_extra_objects: bool = False,
-    skip_first: bool | None = None,
-    skip_last: bool | None = None,
+    skip_first: bool = False,
+    skip_last: bool = False,
+    keep_first: bool = False,
+    keep_last: bool = False,
     jobs: int | None = None,
 ) -> None:
     """Score predicted masks by the rules of a benchmark.
@@ -51,12 +53,18 @@ def score(
         unseen: a list of the unseen categories (YouTube-VOS) or videos (LVOS), one a line; by
             default the training split's meta.json, or unseen_videos.txt.
         count_extra_objects: let predicted ids that the truth does not have count as objects.
-        skip_first: leave out the frame on which an object's mask was given; true or false.
-        skip_last: leave out the last annotated frame; true or false.
+        skip_first: leave out the frame on which an object's mask was given; a folder counts it.
+        skip_last: leave out the last annotated frame; a folder and YouTube-VOS count it.
+        keep_first: count the frame on which an object's mask was given; benchmarks leave it out.
+        keep_last: count the last annotated frame; DAVIS, MOSE, LVOS and SA-V leave it out.
         jobs: processes; by default one for each processor.
     """
     protocol = protocol_of(dataset)
-    protocol = without_skipping(protocol, skip_first=skip_first, skip_last=skip_last)
+    protocol = with_choices(
+        protocol,
+        skip_first=_choice("first", skip_first, keep_first),
+        skip_last=_choice("last", skip_last, keep_last),
+    )
     if count_extra_objects and protocol.grouped:
         raise UsageError(f"{protocol.name} averages over groups, to which extra ids do not belong")
     protocol = replace(protocol, count_extra_objects=count_extra_objects)
@@ -98,6 +106,12 @@ def protocol_of(dataset: str) -> ScoringProtocol:
         known = ", ".join(PROTOCOLS)
         raise UsageError(f"there are no scoring rules for {dataset!r}; known: {known}")
     return PROTOCOLS[dataset]
+
+
+def _choice(which: str, skip: bool, keep: bool) -> bool | None:
+    if skip and keep:
+        raise UsageError(f"--skip-{which} and --keep-{which} exclude each other")
+    return skip if skip or keep else None
 
 
 def refuse_shortcomings(scores: Scores) -> None:

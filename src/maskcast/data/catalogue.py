@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maskcast.core.errors import MissingFileError, UsageError
 from maskcast.data.dataset import Dataset
-from maskcast.data.davis import open_davis
+from maskcast.data.davis import HIDDEN_TRUTH, open_davis
 from maskcast.data.folder import open_folder
 from maskcast.data.listing import Purpose
 from maskcast.data.lvos import open_lvos
@@ -29,6 +29,8 @@ class DatasetKind:
     """The default first; empty: it has none."""
     choices: tuple[str, ...] = ()
     """Which further choices ``open`` takes: ``resolution``, ``all_frames``."""
+    hidden: tuple[str, ...] = ()
+    """Splits whose truth is on a server; what is public are the given masks."""
 
 
 _VOS_SPLITS = ("valid", "train", "test")
@@ -39,17 +41,31 @@ DATASETS: Mapping[str, DatasetKind] = {
         "DAVIS 2016", partial(open_davis, year=2016), ("val", "train"), ("resolution",)
     ),
     "davis2017": DatasetKind(
-        "DAVIS 2017", partial(open_davis, year=2017), _DAVIS_2017_SPLITS, ("resolution",)
+        "DAVIS 2017",
+        partial(open_davis, year=2017),
+        _DAVIS_2017_SPLITS,
+        ("resolution",),
+        HIDDEN_TRUTH,
     ),
     "youtube-vos-2018": DatasetKind(
-        "YouTube-VOS 2018", partial(open_youtube_vos, year=2018), _VOS_SPLITS, ("all_frames",)
+        "YouTube-VOS 2018",
+        partial(open_youtube_vos, year=2018),
+        _VOS_SPLITS,
+        ("all_frames",),
+        ("valid", "test"),
     ),
     "youtube-vos-2019": DatasetKind(
-        "YouTube-VOS 2019", partial(open_youtube_vos, year=2019), _VOS_SPLITS, ("all_frames",)
+        "YouTube-VOS 2019",
+        partial(open_youtube_vos, year=2019),
+        _VOS_SPLITS,
+        ("all_frames",),
+        ("valid", "test"),
     ),
-    "mose": DatasetKind("MOSE v1", open_mose, ("valid", "train")),
-    "mose-v2": DatasetKind("MOSE v2", partial(open_mose, version=2), ("valid", "train")),
-    "lvos": DatasetKind("LVOS v1, v2", open_lvos, _VOS_SPLITS),
+    "mose": DatasetKind("MOSE v1", open_mose, ("valid", "train"), hidden=("valid",)),
+    "mose-v2": DatasetKind(
+        "MOSE v2", partial(open_mose, version=2), ("valid", "train"), hidden=("valid", "train")
+    ),
+    "lvos": DatasetKind("LVOS v1, v2", open_lvos, _VOS_SPLITS, hidden=("test",)),
     "sa-v": DatasetKind("SA-V", open_sa_v, ("val", "test")),
     "folder": DatasetKind("a folder of videos with masks", open_folder, ()),
 }

@@ -156,7 +156,7 @@ def dataset_figures(
     return DatasetFigures(average(list(by_group.values())), by_group)
 
 
-def without_skipping(
+def with_choices(
     protocol: ScoringProtocol, *, skip_first: bool | None, skip_last: bool | None
 ) -> ScoringProtocol:
     """Return the protocol with the choices that a person made; None leaves a rule as it is."""

@@ -1,0 +1,186 @@
+"""``maskcast evaluate``: run a segmenter over a data set and score what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+from tyro.conf import Positional, UseAppendAction
+
+from maskcast.cli.progress import TerminalProgress
+from maskcast.cli.score import (
+    protocol_of,
+    refuse_shortcomings,
+    refuse_unwritable,
+    score_and_sum_up,
+)
+from maskcast.cli.tables import print_scores
+from maskcast.cli.terminal import say
+from maskcast.core.config import options_from
+from maskcast.core.device import DeviceName, DtypeName, choose_device, dtype_named
+from maskcast.core.errors import DatasetError, UsageError
+from maskcast.core.segmenter import VideoSegmenter
+from maskcast.data.catalogue import DATASETS, open_dataset
+from maskcast.data.dataset import Dataset
+from maskcast.evaluation.baselines import BASELINES
+from maskcast.evaluation.run import Init, Timing, masks_folder, segment_dataset, speed
+from maskcast.methods.catalogue import METHODS, build, choose_weights
+
+
+def evaluate(
+    dataset: Positional[str],
+    *,
+    root: Path,
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
+    split: str | None = None,
+    weights: str | None = None,
+    method: str | None = None,
+    option: UseAppendAction[tuple[str, ...]] = (),
+    init: Init = "mask",
+    videos: UseAppendAction[tuple[str, ...]] = (),
+    resolution: str | None = None,
+    all_frames: bool = False,
+    unseen: Path | None = None,
+    jobs: int = 1,
+    device: DeviceName = "auto",
+    dtype: DtypeName = "float32",
+) -> None:
+    """Segment every video of a data set and score the masks.
+
+    The same command again goes on with the videos that are not finished. Where the truth is on a
+    server, the masks are left for maskcast submit.
+
+    Args:
+        dataset: davis2016, davis2017, youtube-vos-2018, youtube-vos-2019, mose, mose-v2, lvos,
+            sa-v, folder.
+        root: the folder with the data set.
+        output: the run: masks, scores.json, scores.csv, and how long each video took.
+        split: by default the validation split.
+        weights: name or file; they say which method to run. Default: lwl-small, the ones inside.
+        method: a method's name, to take its default weights; or one of the baselines copy-first
+            and shift-first, which copy or move the first mask.
+        option: NAME=VALUE, a setting of the method; maskcast info METHOD lists them.
+        init: start from the given masks, or from tight boxes around them.
+        videos: only this video; may be repeated.
+        resolution: of DAVIS: 480p, 1080p or Full-Resolution.
+        all_frames: of YouTube-VOS: the images at 30 frames per second.
+        unseen: a list of the unseen categories (YouTube-VOS) or videos (LVOS), one a line.
+        jobs: processes, each with its own copy of the model; also for the scoring.
+        device: auto takes an accelerator if there is one.
+        dtype: of the network's computation.
+    """
+    place = str(choose_device(device))
+    chosen = _choose(weights, method, options_from(option), device=place, dtype=dtype)
+    refuse_unwritable(output)
+    open_for = partial(
+        open_dataset, dataset, root, split=split, resolution=resolution, all_frames=all_frames
+    )
+    opened = open_for(purpose="segment")
+    truth = _truth(open_for, is_hidden=opened.split in DATASETS[dataset].hidden)
+    if videos:
+        opened, truth = opened.only(videos), truth.only(videos) if truth is not None else None
+    timing = _segment(chosen, opened, output, init, jobs)
+    masks = masks_folder(output, opened)
+    if truth is None:
+        say(f"the truth is not public; the masks are in {masks}, see maskcast submit {dataset}")
+        _print_speed(timing)
+        return
+    protocol = replace(protocol_of(dataset), skip_first=True)
+    scores = score_and_sum_up(truth, masks, protocol, unseen=unseen, jobs=jobs)
+    scores.write(output, more={"run": chosen.request() | {"init": init}, "speed": speed(timing)})
+    print_scores(scores)
+    _print_speed(timing)
+    refuse_shortcomings(scores)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which segmenter was asked for; can be sent to other processes, which build it."""
+
+    method: str
+    weights: str | None
+    """Name or file; None for a baseline."""
+    sha256: str | None
+    device: str
+    dtype: DtypeName
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def build(self) -> VideoSegmenter[Any]:
+        """Build it."""
+        if self.weights is None:
+            return BASELINES[self.method]()
+        return build(
+            choose_weights(self.weights, self.method),
+            options=self.options,
+            device=torch.device(self.device),
+            dtype=dtype_named(self.dtype),
+        )
+
+    def request(self) -> dict[str, Any]:
+        """Return what decides the masks, for the run."""
+        return {
+            "method": self.method,
+            "weights": self.weights,
+            "weights_sha256": self.sha256,
+            "options": dict(self.options),
+            "dtype": self.dtype,
+        }
+
+
+def _choose(
+    weights: str | None,
+    method: str | None,
+    options: Mapping[str, str],
+    *,
+    device: str,
+    dtype: DtypeName,
+) -> Chosen:
+    if method is not None and method in BASELINES:
+        if weights is not None or options:
+            raise UsageError(f"the baseline {method} takes neither weights nor options")
+        return Chosen(method, None, None, "cpu", "float32")
+    if method is not None and method not in METHODS:
+        known = ", ".join([*METHODS, *BASELINES])
+        raise UsageError(f"there is no method {method!r}; known: {known}")
+    found = choose_weights(weights, method)
+    named = weights if weights is not None else found.name
+    return Chosen(found.method, named, found.sha256, device, dtype, options)
+
+
+def _truth(open_for: Callable[..., Dataset], *, is_hidden: bool) -> Dataset | None:
+    """Open the data set for scoring before the work begins; None where its truth is hidden."""
+    try:
+        return open_for(purpose="score")
+    except DatasetError:
+        if is_hidden:
+            return None
+        raise
+
+
+def _segment(chosen: Chosen, dataset: Dataset, output: Path, init: Init, jobs: int) -> Timing:
+    with TerminalProgress() as progress:
+        return segment_dataset(
+            chosen.build,
+            dataset,
+            output,
+            request=chosen.request(),
+            init=init,
+            jobs=jobs,
+            on_video=lambda _, done, total: progress("videos", done, total),
+        )
+
+
+def _print_speed(timing: Timing) -> None:
+    figures = speed(timing)
+    model = figures["model_frames_per_second"]
+    whole = figures["end_to_end_frames_per_second"]
+    each = figures["model_seconds_per_object_frame"]
+    print(
+        f"speed: {model or 0:.2f} frames/s model only, {whole or 0:.2f} frames/s with reading and "
+        f"writing, {1000 * (each or 0):.1f} ms for one object on a frame"
+    )

@@ -1,0 +1,163 @@
+"""What every method has to beat: the first mask, copied or moved.
+
+Both are segmenters like any other, without weights. They tell how much of a score a data set gives
+away for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from maskcast.core.segmenter import VideoSegmenter
+from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts
+
+SEARCH_SHARE = 0.1
+"""How far an object may move from one frame to the next, of the longer side."""
+LEAST_VISIBLE = 0.5
+"""Share of an object's pixels that has to stay in the frame wherever it is looked for."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """One object as it was marked."""
+
+    object_id: int
+    mask: Mask
+    pixels: Float[Tensor, "3 height width"]
+    """The frame, 0 outside the mask."""
+    offset: tuple[int, int] = (0, 0)
+    """(rows, columns) by which the mask has moved since."""
+
+
+@dataclass(frozen=True)
+class Templates:
+    """State of both baselines."""
+
+    objects: tuple[Template, ...] = ()
+
+
+class FirstMask:
+    """Repeats each object's given mask on every frame, in its place or where it fits best.
+
+    With ``moves`` the mask follows the object as a whole: among all shifts within a tenth of the
+    longer side of where it was, the one at which the object's first pixels differ least from the
+    frame, in mean squared difference over the pixels in view.
+    """
+
+    takes_boxes = True
+
+    def __init__(self, *, moves: bool) -> None:
+        self.moves = moves
+
+    def start(self) -> Templates:
+        """Return the state without objects."""
+        return Templates()
+
+    def step(
+        self, state: Templates, frame: Frame, prompts: Prompts = NO_PROMPTS
+    ) -> tuple[Templates, ObjectMasks]:
+        """Place the known masks, then take up the given ones; a box is filled."""
+        objects = {
+            each.object_id: _placed(each, frame) if self.moves else each
+            for each in state.objects
+            if each.object_id not in prompts
+        }
+        for object_id, prompt in prompts.items():
+            mask = _filled(prompt, frame) if isinstance(prompt, Box) else prompt.to(frame.device)
+            objects[object_id] = Template(object_id, mask, frame * mask)
+        after = Templates(tuple(objects[object_id] for object_id in sorted(objects)))
+        return after, _painted(after, frame, prompts)
+
+    def remove_objects(self, state: Templates, ids: Collection[int]) -> Templates:
+        """Forget these objects."""
+        return Templates(tuple(each for each in state.objects if each.object_id not in ids))
+
+
+def copy_first() -> VideoSegmenter[Templates]:
+    """Return the baseline that copies the first mask."""
+    return FirstMask(moves=False)
+
+
+def shift_first() -> VideoSegmenter[Templates]:
+    """Return the baseline that moves the first mask to where it fits best."""
+    return FirstMask(moves=True)
+
+
+BASELINES: Mapping[str, Callable[[], VideoSegmenter[Templates]]] = {
+    "copy-first": copy_first,
+    "shift-first": shift_first,
+}
+"""By the name that ``maskcast evaluate --method`` takes."""
+
+
+def _painted(state: Templates, frame: Frame, prompts: Prompts) -> ObjectMasks:
+    """Given masks own their pixels; among the others the lower id does."""
+    height, width = frame.shape[-2:]
+    ids = tuple(each.object_id for each in state.objects)
+    probs = frame.new_zeros((len(ids), height, width))
+    free = torch.ones((height, width), dtype=torch.bool, device=frame.device)
+    order = sorted(range(len(ids)), key=lambda slot: (ids[slot] not in prompts, ids[slot]))
+    for slot in order:
+        each = state.objects[slot]
+        own = _shifted(each.mask, each.offset) & free
+        probs[slot] = own.to(frame.dtype)
+        free &= ~own
+    return ObjectMasks(ids, probs)
+
+
+def _placed(template: Template, frame: Frame) -> Template:
+    """Return the template at the shift that fits the frame best.
+
+    Σ m (I − T)² = Σ m I² − 2 Σ m T I + Σ m T², each sum a correlation over all shifts at once.
+    """
+    if not template.mask.any():
+        return template
+    height, width = frame.shape[-2:]
+    size = (2 * height, 2 * width)  # room for shifts to both sides
+
+    def spectrum(picture: Tensor) -> Tensor:
+        found: Tensor = torch.fft.rfft2(picture.float(), s=size)
+        return found
+
+    mask, inside = spectrum(template.mask), spectrum(torch.ones_like(template.mask))
+    squared = spectrum(frame.square().sum(0)) * mask.conj()
+    squared -= 2 * (spectrum(frame) * spectrum(template.pixels).conj()).sum(0)
+    squared += inside * spectrum(template.pixels.square().sum(0)).conj()
+    squares: Tensor = torch.fft.irfft2(squared, s=size)
+    visible: Tensor = torch.fft.irfft2(inside * mask.conj(), s=size)
+    difference = squares / visible.clamp(min=1)
+    difference[visible < LEAST_VISIBLE * float(template.mask.sum())] = torch.inf
+    reach = int(SEARCH_SHARE * max(height, width))
+    row, column = template.offset
+    rows = torch.arange(max(row - reach, 1 - height), min(row + reach, height - 1) + 1)
+    columns = torch.arange(max(column - reach, 1 - width), min(column + reach, width - 1) + 1)
+    window = difference[rows[:, None] % size[0], columns[None, :] % size[1]]
+    best = int(window.argmin())
+    if not torch.isfinite(window.flatten()[best]):
+        return template
+    offset = (int(rows[best // len(columns)]), int(columns[best % len(columns)]))
+    return replace(template, offset=offset)
+
+
+def _shifted(mask: Mask, offset: tuple[int, int]) -> Mask:
+    """Move a mask; what enters the frame is empty."""
+    rows, columns = offset
+    height, width = mask.shape
+    moved = torch.zeros_like(mask)
+    moved[max(rows, 0) : height + min(rows, 0), max(columns, 0) : width + min(columns, 0)] = mask[
+        max(-rows, 0) : height - max(rows, 0), max(-columns, 0) : width - max(columns, 0)
+    ]
+    return moved
+
+
+def _filled(box: Box, frame: Frame) -> Mask:
+    height, width = frame.shape[-2:]
+    mask = torch.zeros((height, width), dtype=torch.bool, device=frame.device)
+    left, top = max(int(box.x), 0), max(int(box.y), 0)
+    mask[top : int(box.y + box.height) + 1, left : int(box.x + box.width) + 1] = True
+    return mask

@@ -1,0 +1,273 @@
+"""Run any segmenter over a data set: masks in the benchmark's own layout, and how long it took.
+
+masks/<video>/<frame>.png               or masks/Annotations/… where the benchmark has it so
+masks/<video>/<object>/<frame>.png      in sets with a folder for each object
+timing/<video>.json                     written last: a video with this file is finished
+evaluation.json                         what was asked; another question needs another folder
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from maskcast.core.errors import DataError, RunConflictError
+from maskcast.core.overlap import InBackground
+from maskcast.core.segmenter import VideoSegmenter, segment_steps
+from maskcast.core.types import Box, Frame, ObjectMasks, Prompts
+from maskcast.data.dataset import Dataset, MaskArray, Video
+from maskcast.io.files import path_inside, write_text
+from maskcast.io.label_maps import write_label_map
+
+Init = Literal["mask", "box"]
+"""What a method is told: the given masks, or tight boxes around them."""
+Build = Callable[[], VideoSegmenter[Any]]
+"""Makes the segmenter; must be picklable for more than one process."""
+VideoDone = Callable[[str, int, int], None]
+
+MASKS = "masks"
+TIMING = "timing"
+REQUEST = "evaluation.json"
+WITH_ANNOTATIONS = ("youtube-vos-2018", "youtube-vos-2019", "lvos")
+"""Data sets whose server wants a folder ``Annotations`` around the videos."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one video, or several together, cost."""
+
+    frames: int = 0
+    object_frames: int = 0
+    """Objects summed over the frames."""
+    model_seconds: float = 0.0
+    total_seconds: float = 0.0
+    """From the first file read to the last one written."""
+
+    def plus(self, other: Timing) -> Timing:
+        """Return the sums."""
+        return Timing(
+            self.frames + other.frames,
+            self.object_frames + other.object_frames,
+            self.model_seconds + other.model_seconds,
+            self.total_seconds + other.total_seconds,
+        )
+
+
+def masks_folder(run: Path, dataset: Dataset) -> Path:
+    """Return the folder in a run that holds one folder for each video."""
+    inside = run / MASKS
+    return inside / "Annotations" if dataset.name in WITH_ANNOTATIONS else inside
+
+
+def segment_dataset(
+    build: Build,
+    dataset: Dataset,
+    run: Path,
+    *,
+    request: Mapping[str, Any],
+    init: Init = "mask",
+    jobs: int = 1,
+    on_video: VideoDone | None = None,
+) -> Timing:
+    """Segment every video that the run does not have yet; return what all of them cost.
+
+    Args:
+        build: makes the segmenter, once in every process.
+        dataset: opened for segmenting.
+        run: the folder; made if need be.
+        request: what else decides the masks (method, weights, options), plain values.
+        init: start from masks, or from boxes around them.
+        jobs: processes; each has its own copy of the model.
+        on_video: told about every finished video.
+
+    Raises:
+        RunConflictError: the folder holds another run, or something else.
+        MaskcastError: from the data set or the segmenter; finished videos stay.
+    """
+    _claim(run, {**request, "dataset": dataset.name, "split": dataset.split, "init": init})
+    done = {video.name: timing for video in dataset if (timing := _finished(run, video))}
+    waiting = [video for video in dataset if video.name not in done]
+    masks = masks_folder(run, dataset)
+    jobs = max(1, min(jobs, len(waiting)))
+    make = _in_processes if jobs > 1 else _one_by_one
+    for name, timing in make(build, waiting, masks, init, jobs):
+        write_text(path_inside(run / TIMING, name, ".json"), json.dumps(asdict(timing)) + "\n")
+        done[name] = timing
+        if on_video is not None:
+            on_video(name, len(done), len(dataset))
+    total = Timing()
+    for timing in done.values():
+        total = total.plus(timing)
+    return total
+
+
+def segment_one(
+    segmenter: VideoSegmenter[Any], video: Video, masks: Path, init: Init = "mask"
+) -> Timing:
+    """Segment one video into ``masks/<video>``.
+
+    Raises:
+        MaskcastError: from the video, the segmenter or the disk.
+    """
+    began = time.perf_counter()
+    folder = path_inside(masks, video.name)
+    prompts = given_prompts(video, init)
+    wanted = set(video.wanted_frames)
+    model_seconds, object_frames = 0.0, 0
+    with InBackground() as background:
+        for step in segment_steps(segmenter, _frames(video), prompts):
+            model_seconds += step.model_seconds
+            object_frames += len(step.masks.ids)
+            if step.frame_index in wanted:
+                background.do(partial(_write, folder, video, step.frame_index, step.masks))
+        background.finish()
+    return Timing(video.frame_count, object_frames, model_seconds, time.perf_counter() - began)
+
+
+def given_prompts(video: Video, init: Init) -> dict[int, Prompts]:
+    """Return what a method is told about a video, by frame index.
+
+    Where given masks overlap (SA-V), the object with the lower id has the pixel.
+    """
+    prompts: dict[int, Prompts] = {}
+    for frame_index, masks in video.given_masks().items():
+        taken = np.zeros(video.size, np.bool_)
+        told: dict[int, Any] = {}
+        for object_id, mask in masks.items():
+            if init == "box":
+                told[object_id] = tight_box(mask)
+            elif (own := mask & ~taken).any():
+                told[object_id] = torch.from_numpy(own)
+                taken |= own
+        prompts[frame_index] = told
+    return prompts
+
+
+def tight_box(mask: MaskArray) -> Box:
+    """Return the box of a mask as LWL's evaluation takes it.
+
+    Width and height are x_max − x_min and y_max − y_min, without the pixel more that would cover
+    the mask; here they are at least 1.
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    top, bottom, left, right = (int(v) for v in (rows[0], rows[-1], columns[0], columns[-1]))
+    return Box(x=left, y=top, width=max(right - left, 1), height=max(bottom - top, 1))
+
+
+def speed(timing: Timing) -> dict[str, float | None]:
+    """Return the speed in three ways: of the model, end to end, and for one object on a frame."""
+    return {
+        "model_frames_per_second": _ratio(timing.frames, timing.model_seconds),
+        "end_to_end_frames_per_second": _ratio(timing.frames, timing.total_seconds),
+        "model_seconds_per_object_frame": _ratio(timing.model_seconds, timing.object_frames),
+    }
+
+
+def _frames(video: Video) -> Iterator[Frame]:
+    for frame_index in range(video.frame_count):
+        pixels = torch.from_numpy(np.array(video.read_frame(frame_index)))
+        yield pixels.permute(2, 0, 1).float() / 255
+
+
+def _write(folder: Path, video: Video, frame_index: int, masks: ObjectMasks) -> None:
+    label_map = masks.label_map().cpu().numpy()
+    name = video.frame_names[frame_index]
+    if video.layout != "object_folders":
+        write_label_map(path_inside(folder, name, ".png"), label_map)
+        return
+    for object_id, object_folder in video.object_names.items():
+        own = (label_map == object_id).astype(np.int32)
+        write_label_map(path_inside(folder / object_folder, name, ".png"), own)
+
+
+def _one_by_one(
+    build: Build, videos: list[Video], masks: Path, init: Init, jobs: int
+) -> Iterator[tuple[str, Timing]]:
+    if not videos:
+        return
+    segmenter = build()
+    for video in videos:
+        yield video.name, segment_one(segmenter, video, masks, init)
+
+
+def _in_processes(
+    build: Build, videos: list[Video], masks: Path, init: Init, jobs: int
+) -> Iterator[tuple[str, Timing]]:
+    longest_first = sorted(videos, key=lambda video: -video.frame_count)
+    threads = max(1, torch.get_num_threads() // jobs)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=_Worker.begin, initargs=(build, threads)
+    ) as pool:
+        waiting = {
+            pool.submit(_Worker.segment, video, masks, init): video for video in longest_first
+        }
+        try:
+            for done in as_completed(waiting):
+                yield waiting[done].name, done.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+class _Worker:
+    """What one process keeps from video to video."""
+
+    build: Build
+    segmenter: VideoSegmenter[Any] | None = None
+
+    @classmethod
+    def begin(cls, build: Build, threads: int) -> None:
+        torch.set_num_threads(threads)
+        cls.build = staticmethod(build)
+
+    @classmethod
+    def segment(cls, video: Video, masks: Path, init: Init) -> Timing:
+        if cls.segmenter is None:  # here, not in the initializer, whose errors would be lost
+            cls.segmenter = cls.build()
+        return segment_one(cls.segmenter, video, masks, init)
+
+
+def _claim(run: Path, request: Mapping[str, Any]) -> None:
+    """Note what is asked; refuse a folder in which something else was asked."""
+    path = run / REQUEST
+    if path.is_file():
+        try:
+            before = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunConflictError(f"{path} is damaged; choose another folder with -o") from error
+        changed = [name for name in {**before, **request} if before.get(name) != request.get(name)]
+        if changed:
+            name = changed[0]
+            raise RunConflictError(
+                f"{run} holds another evaluation: its {name} was {before.get(name)!r}, "
+                f"now {request.get(name)!r}; choose another folder with -o"
+            )
+        return
+    if run.is_dir() and any(not entry.name.startswith(".") for entry in run.iterdir()):
+        raise RunConflictError(f"{run} holds files but no evaluation; choose another folder")
+    write_text(path, json.dumps(dict(request), indent=1, ensure_ascii=False) + "\n")
+
+
+def _finished(run: Path, video: Video) -> Timing | None:
+    path = path_inside(run / TIMING, video.name, ".json")
+    if not path.is_file():
+        return None
+    try:
+        return Timing(**json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path} is damaged; delete it and the video is segmented again") from error
+
+
+def _ratio(amount: float, seconds: float) -> float | None:
+    return amount / seconds if seconds else None
