@@ -138,11 +138,33 @@ def small() -> LWLTrainingConfig:
     )
 
 
+def small_at_full_crop() -> LWLTrainingConfig:
+    """The small model again, on crops as large as those it segments, at half the rates."""
+    first = small()
+    rates = replace(
+        first.rates,
+        kappa=5e-4,
+        features=1.5e-4,
+        decoder=5e-4,
+        label_encoder=5e-4,
+        trunk=5e-5,
+        box_encoder=5e-4,
+    )
+    return replace(
+        first,
+        data=replace(first.data, videos_weight=6.0, pictures_weight=3.0),
+        processing=ClipProcessing(size=first.model.crop.size),
+        rates=rates,
+        loop=replace(first.loop, epochs=12, seed=1),
+    )
+
+
 YOUTUBE_ONLY = DataConfig(davis_weight=0.0)
 DAVIS_ONLY = DataConfig(youtube_vos_weight=0.0)
 
 RECIPES = {
     "lwl-small": Recipe("the small model inside the package", small(), LWLTask),
+    "lwl-small-crop": Recipe("lwl-small at the size it segments", small_at_full_crop(), LWLTask),
     "lwl-stage1": Recipe("published stage 1: all but the trunk", stage1(), LWLTask),
     "lwl-stage2": Recipe("published stage 2: layer2 to layer4 of the trunk too", stage2(), LWLTask),
     "lwl-box": Recipe("published box encoder, on a finished mask network", box(), LWLTask),
