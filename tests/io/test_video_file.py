@@ -219,6 +219,17 @@ def test_a_playlist_cannot_open_other_files(tmp_path):
         open_frames(playlist)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["кино 猫.mp4", "a:b.mp4", "http:x.mp4", "concat:a|b.mp4", "line\nbreak.mp4", "%03d.mp4"],
+)
+def test_names_are_only_names(tmp_path, name, monkeypatch):
+    write_numbered_video(tmp_path / "plain.mp4", VideoRecipe(count=2))
+    (tmp_path / "plain.mp4").rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert open_frames(Path(name)).count == 2
+
+
 def test_a_video_without_frames(tmp_path):
     path = tmp_path / "none.mp4"
     with av.open(path, "w") as container:

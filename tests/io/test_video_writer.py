@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import resource
 from fractions import Fraction
 from pathlib import Path
 
@@ -84,6 +85,26 @@ def test_a_failure_leaves_no_file(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         begin_and_fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_file_system_without_room(tmp_path, kind):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 96, 4), dtype=np.uint8)
+    timing = Timing(Fraction(1, 25), tuple(range(30)))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def write_much() -> None:
+        with open_video_writer(tmp_path / "v", kind, size=(64, 96), timing=timing) as write_frame:
+            for _ in timing.ticks:
+                write_frame(noise[..., : FORMATS[kind].channels])
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"cannot write .*: the file would be too large"):
+            write_much()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -21,7 +21,7 @@ from maskcast.io.files import write_bytes
 LabelArray: TypeAlias = Int32[np.ndarray, "height width"]
 
 LARGEST_ID = 65535
-LARGEST_PICTURE = 2**28
+LARGEST_PICTURE = 2**27
 """Pixels; a file that unpacks to more is taken for a decompression bomb."""
 
 

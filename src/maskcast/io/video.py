@@ -32,7 +32,7 @@ class FrameSource:
         path: the file or folder.
         first: number, in the whole video, of the frame that is number 0 here.
         names: a name per frame, by which masks belong to frames: file names without their ending,
-            or five-digit numbers counted in the whole video.
+            or numbers (``00000``, ``00001``, ...) counted in the whole video.
         size: height and width in pixels.
         timing: presentation times, from 0 on if the beginning was left out; None for a folder.
     """

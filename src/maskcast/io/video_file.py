@@ -66,7 +66,7 @@ class VideoFile:
 
     Attributes:
         path: the file.
-        names: five-digit frame numbers.
+        names: frame numbers of five digits, or as many as the last one needs.
         size: height and width in pixels, upright.
         timing: presentation times.
 
@@ -78,7 +78,8 @@ class VideoFile:
         self.path = path
         self._index = _read_index(path)
         self.timing = self._index.timing
-        self.names = [f"{frame_index:05d}" for frame_index in range(self.count)]
+        digits = max(5, len(str(self.count - 1)))
+        self.names = [f"{frame_index:0{digits}d}" for frame_index in range(self.count)]
         with closing(self._decoded(0)) as decoded:
             first = next(decoded, None)
         if first is None:
@@ -208,7 +209,8 @@ class VideoFile:
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
-        container = av.open(path, options=dict(_OPTIONS), metadata_errors="replace")
+        # absolute, so that no part of a name is taken for a protocol
+        container = av.open(path.absolute(), options=dict(_OPTIONS), metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(_why_not_opened(path)) from error
     with container:

@@ -35,6 +35,7 @@ WriteFrame: TypeAlias = Callable[[UInt8[np.ndarray, "height width channels"]], N
 
 @dataclass(frozen=True)
 class _Format:
+    container: str
     codec: str
     pixel_format: str
     channels: int
@@ -44,11 +45,12 @@ class _Format:
 
 
 FORMATS: dict[VideoKind, _Format] = {
-    "overlay": _Format("libx264", "yuv420p", 3, True, {"crf": "18", "preset": "veryfast"}),
+    "overlay": _Format("mp4", "libx264", "yuv420p", 3, True, {"crf": "18", "preset": "veryfast"}),
     "prores": _Format(
-        "prores_ks", "yuva444p10le", 4, False, {"profile": "4444", "alpha_bits": "8"}
+        "mov", "prores_ks", "yuva444p10le", 4, False, {"profile": "4444", "alpha_bits": "8"}
     ),
     "vp9": _Format(
+        "webm",
         "libvpx-vp9",
         "yuva420p",
         4,
@@ -79,7 +81,8 @@ def open_video_writer(
     format_ = FORMATS[kind]
     with replacing(path) as temporary:
         try:
-            with av.open(temporary, "w", options=_container_options(kind, timing)) as container:
+            options = _container_options(kind, timing)
+            with av.open(temporary, "w", format=format_.container, options=options) as container:
                 stream = _add_stream(container, format_, size, timing)
                 ticks = iter(timing.ticks)
 
