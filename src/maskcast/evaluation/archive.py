@@ -84,12 +84,7 @@ class PredictionFiles:
 
     @cached_property
     def _zip(self) -> zipfile.ZipFile:
-        try:
-            return zipfile.ZipFile(self.path)
-        except (OSError, zipfile.BadZipFile, ValueError) as error:
-            raise DataError(
-                f"{self.path} is not a ZIP that can be read: {_reason(error)}"
-            ) from error
+        return open_zip(self.path)
 
     def _walk(self) -> Iterator[str]:
         def refuse(error: OSError) -> None:
@@ -102,6 +97,21 @@ class PredictionFiles:
             relative = Path(folder).relative_to(self.path)
             for name in files:
                 yield (relative / name).as_posix()
+
+
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """Open an archive; its content is not to be trusted before ``zip_faults`` has seen it.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: it is not a ZIP.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"there is no archive {path}")
+    try:
+        return zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile, ValueError) as error:
+        raise DataError(f"{path} is not a ZIP that can be read: {_reason(error)}") from error
 
 
 def zip_faults(archive: zipfile.ZipFile) -> list[str]:

@@ -1,0 +1,68 @@
+"""``maskcast submit``: build or check the archive for a benchmark's server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from maskcast.cli.terminal import say
+from maskcast.core.errors import DataError, UsageError
+from maskcast.data.catalogue import open_dataset
+from maskcast.data.dataset import Dataset
+from maskcast.evaluation.submission import build_submission, check_submission
+
+
+def submit(
+    dataset: Positional[str | None] = None,
+    *,
+    root: Path | None = None,
+    split: str | None = None,
+    results: Path | None = None,
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
+    check: Path | None = None,
+    resolution: str | None = None,
+    all_frames: bool = False,
+) -> None:
+    """Build the archive that a benchmark's server expects, or check one.
+
+    Args:
+        dataset: davis2016, davis2017, youtube-vos-2018, youtube-vos-2019, mose, mose-v2, lvos,
+            sa-v.
+        root: the folder with the data set, which says what the archive has to hold.
+        split: by default the validation split; DAVIS has test-dev and test-challenge.
+        results: a folder or ZIP with the masks, such as RUN/masks.
+        output: the archive to write.
+        check: an archive to check instead; without DATASET and --root only its form is.
+        resolution: of DAVIS: 480p, 1080p or Full-Resolution.
+        all_frames: of YouTube-VOS: the images at 30 frames per second.
+    """
+    opened: Dataset | None = None
+    if dataset is not None and root is not None:
+        opened = open_dataset(
+            dataset, root, split=split, resolution=resolution, all_frames=all_frames
+        )
+    if check is not None:
+        if results is not None or output is not None:
+            raise UsageError("--check looks at an archive; --results and -o build one")
+        _check(check, opened, dataset)
+        return
+    if opened is None or results is None or output is None:
+        raise UsageError("to build an archive, give DATASET, --root, --results and -o FILE.zip")
+    count = build_submission(opened, results, output)
+    faults = check_submission(output, opened)
+    if faults:
+        raise AssertionError(f"the archive just built has faults: {faults}")
+    print(f"{output}: {count} masks of {len(opened)} videos")
+
+
+def _check(path: Path, dataset: Dataset | None, name: str | None) -> None:
+    faults = check_submission(path, dataset, name)
+    if dataset is None:
+        say("without DATASET and --root, missing and extra videos, frames and ids are not checked")
+    if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise DataError("\n  - ".join([f"{path} has {count}:", *faults]))
+    print(f"{path}: no fault found")

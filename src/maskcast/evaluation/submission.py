@@ -1,0 +1,262 @@
+"""Archives as the benchmarks' servers expect them: built, and checked for every fault at once.
+
+| server                       | archive                                                           |
+|------------------------------|-------------------------------------------------------------------|
+| DAVIS, MOSE                  | ``<video>/<frame>.png`` for every frame, no folder around         |
+| YouTube-VOS, LVOS            | ``Annotations/<video>/<frame>.png``, labelled frames only         |
+| SA-V                         | ``<video>/<object>/<frame>.png``                                  |
+
+All PNGs are indexed, with the DAVIS palette, of the images' size; pixels hold the given ids.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from maskcast.core.errors import DataError, UsageError
+from maskcast.data.dataset import Dataset, Video, ids_in, listed
+from maskcast.evaluation.archive import open_zip, zip_faults
+from maskcast.evaluation.predictions import Prediction, Predictions, open_predictions
+from maskcast.io.files import replacing
+from maskcast.io.label_maps import LabelArray, decode_label_map, encode_label_map
+
+AROUND = {
+    "davis2016": "",
+    "davis2017": "",
+    "mose": "",
+    "mose-v2": "",
+    "sa-v": "",
+    "youtube-vos-2018": "Annotations/",
+    "youtube-vos-2019": "Annotations/",
+    "lvos": "Annotations/",
+}
+"""The folder around the videos, by data set."""
+EARLIEST = (1980, 1, 1, 0, 0, 0)
+"""Time stamp of every member, so that the same masks make the same archive."""
+
+
+def build_submission(dataset: Dataset, results: Path, output: Path) -> int:
+    """Write the archive, and return how many masks it holds.
+
+    Masks are written anew with the right palette; frames the server does not want are left out.
+
+    Args:
+        dataset: opened for segmenting.
+        results: a folder or ZIP of predictions, ``RUN/masks`` of an evaluation.
+        output: the ZIP; whole or not there.
+
+    Raises:
+        DataError: all that is missing or wrong in the predictions, in one message.
+        UsageError: the data set has no server.
+        OutputError: the archive cannot be written.
+    """
+    around = around_videos(dataset.name)
+    predictions = open_predictions(results, [video.name for video in dataset])
+    faults: list[str] = []
+    count = 0
+    with replacing(output) as temporary:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            for video in dataset:
+                for name, content in _members(video, predictions, faults):
+                    archive.writestr(zipfile.ZipInfo(around + name, EARLIEST), content)
+                    count += 1
+        _raise_all(f"{results} cannot be submitted", faults)
+    return count
+
+
+def check_submission(path: Path, dataset: Dataset | None, name: str | None = None) -> list[str]:
+    """Return every fault of an archive.
+
+    Args:
+        path: the ZIP.
+        dataset: opened for segmenting; without it, what the archive should hold is not known, and
+            only its form is checked.
+        name: of the data set, where only that is known.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: it is no ZIP at all.
+        UsageError: the data set has no server.
+    """
+    name = dataset.name if dataset is not None else name
+    around = None if name is None else around_videos(name)
+    with closing(open_zip(path)) as archive:
+        faults = zip_faults(archive)
+        if faults:  # nothing in it can be trusted
+            return faults
+        files = [member.filename for member in archive.infolist() if not member.is_dir()]
+        pngs, faults = _sorted_out(files)
+        if around is None:
+            around = "Annotations/" if any(n.startswith("Annotations/") for n in pngs) else ""
+        inside = [png for png in pngs if png.startswith(around)]
+        relative = {png.removeprefix(around): png for png in inside}
+        faults += _place_faults(pngs, relative, around, dataset)
+        if dataset is None:
+            return faults + _form_faults(archive, relative)
+        for video in dataset:
+            faults += _video_faults(archive, relative, video)
+    return faults
+
+
+def around_videos(dataset: str) -> str:
+    """Return the folder around the videos. Raises ``UsageError`` for a set without a server."""
+    if dataset not in AROUND:
+        raise UsageError(f"{dataset!r} has no server; known: {', '.join(AROUND)}")
+    return AROUND[dataset]
+
+
+def wanted_names(video: Video) -> dict[str, int]:
+    """Return the names of the masks that a server wants, each with its frame index."""
+    names: dict[str, int] = {}
+    for frame_index in video.wanted_frames:
+        frame = video.frame_names[frame_index]
+        if video.layout == "object_folders":
+            for folder in video.object_names.values():
+                names[f"{video.name}/{folder}/{frame}.png"] = frame_index
+        else:
+            names[f"{video.name}/{frame}.png"] = frame_index
+    return names
+
+
+def _members(
+    video: Video, predictions: Predictions, faults: list[str]
+) -> Iterator[tuple[str, bytes]]:
+    missing: list[str] = []
+    unknown: dict[int, str] = {}
+    allowed = set(video.object_ids)
+    for frame_index in video.wanted_frames:
+        frame = video.frame_names[frame_index]
+        try:
+            found = predictions.read(video, frame_index)
+        except DataError as error:
+            faults.append(str(error))
+            continue
+        if found is None or (video.layout == "object_folders" and set(found.masks) < allowed):
+            missing.append(frame)
+            continue
+        for object_id in set(found.ids) - allowed:
+            unknown.setdefault(object_id, frame)
+        yield from _encoded(video, frame, found)
+    if missing:
+        faults.append(f"{video.name} lacks frame {listed(missing)}")
+    for object_id, frame in unknown.items():
+        faults.append(
+            f"{video.name} has the id {object_id} (first on {frame}), which was not given"
+        )
+
+
+def _encoded(video: Video, frame: str, found: Prediction) -> Iterator[tuple[str, bytes]]:
+    if video.layout == "object_folders":
+        for object_id, folder in video.object_names.items():
+            own = found.masks[object_id].astype(np.int32)
+            yield f"{video.name}/{folder}/{frame}.png", encode_label_map(own)
+        return
+    label_map = found.label_map
+    if label_map is None:
+        label_map = found.masks[1].astype(np.int32)
+    yield f"{video.name}/{frame}.png", encode_label_map(label_map)
+
+
+def _sorted_out(files: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the PNGs, and as faults what else there is."""
+    pngs: list[str] = []
+    other: list[str] = []
+    for name in files:
+        hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
+        (other if hidden or not name.endswith(".png") else pngs).append(name)
+    faults = [] if pngs else ["it holds no PNG"]
+    if other:
+        faults.append(f"it holds files that do not belong there: {listed(other)}")
+    return pngs, faults
+
+
+def _place_faults(
+    pngs: list[str], relative: dict[str, str], around: str, dataset: Dataset | None
+) -> list[str]:
+    faults: list[str] = []
+    outside = [png for png in pngs if not png.startswith(around)]
+    tops = {png.split("/")[0] for png in pngs}
+    videos = {video.name for video in dataset} if dataset is not None else set()
+    wrapped = len(tops) == 1 and not tops & videos and bool(pngs)
+    deep = all(png.count("/") >= around.count("/") + 2 for png in pngs)
+    nested = dataset is None or not any(v.layout == "object_folders" for v in dataset)
+    if outside:
+        faults.append(f"these should lie in {around.rstrip('/')}: {listed(outside)}")
+    elif wrapped and deep and nested and not around:
+        faults.append(f"the folder {tops.pop()} is wrapped around the videos; zip its content")
+    elif dataset is not None:
+        extra = sorted({name.split("/")[0] for name in relative} - videos)
+        if extra:
+            faults.append(f"it holds videos that the data set does not have: {listed(extra)}")
+    return faults
+
+
+def _video_faults(archive: zipfile.ZipFile, relative: dict[str, str], video: Video) -> list[str]:
+    start = f"{video.name}/"
+    there = {name for name in relative if name.startswith(start)}
+    if not there:
+        return [f"the video {video.name} is missing"]
+    wanted = wanted_names(video)
+    faults: list[str] = []
+    missing = [name.removeprefix(start) for name in wanted if name not in there]
+    if missing:
+        faults.append(f"{video.name} lacks {listed(missing)}")
+    extra = sorted(name.removeprefix(start) for name in there - set(wanted))
+    if extra:
+        faults.append(f"{video.name} has frames that are not wanted: {listed(extra)}")
+    allowed = {1} if video.layout != "label_maps" else set(video.object_ids)
+    for name in sorted(there & set(wanted)):
+        found = _read_png(archive, relative[name], video.size)
+        if isinstance(found, str):
+            faults.append(found)
+            continue
+        unknown = sorted(set(ids_in(found)) - allowed)
+        if unknown:
+            faults.append(
+                f"{name} has the id {listed(unknown)}; given were {listed(sorted(allowed))}"
+            )
+    return faults
+
+
+def _form_faults(archive: zipfile.ZipFile, relative: dict[str, str]) -> list[str]:
+    """Without the data set: every mask of a video has to be of one size, and indexed."""
+    faults: list[str] = []
+    sizes: dict[str, tuple[int, int]] = {}
+    for name in sorted(relative):
+        found = _read_png(archive, relative[name], sizes.get(name.split("/")[0]))
+        if isinstance(found, str):
+            faults.append(found)
+        else:
+            sizes.setdefault(name.split("/")[0], (found.shape[0], found.shape[1]))
+    return faults
+
+
+def _read_png(
+    archive: zipfile.ZipFile, name: str, size: tuple[int, int] | None
+) -> LabelArray | str:
+    """Return the ids of a mask, or what is wrong with it."""
+    try:
+        content = archive.read(name)
+        with Image.open(io.BytesIO(content)) as picture:
+            mode, (width, height) = picture.mode, picture.size
+        if size is not None and (height, width) != size:
+            return f"{name} is {height}×{width}, expected {size[0]}×{size[1]}"
+        if mode != "P":
+            return f"{name} has the mode {mode}; the server wants indexed PNGs (P)"
+        return decode_label_map(content, name)
+    except DataError as error:
+        return str(error)
+    except (OSError, zipfile.BadZipFile, SyntaxError, ValueError, RuntimeError) as error:
+        return f"{name} cannot be read: {error}"
+
+
+def _raise_all(what: str, faults: list[str]) -> None:
+    if faults:
+        raise DataError("\n  - ".join([f"{what}, {len(faults)} faults:", *faults]))
