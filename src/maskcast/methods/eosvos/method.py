@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -41,20 +40,6 @@ def build(
     from maskcast.methods.eosvos.segmenter import build_segmenter  # noqa: PLC0415
 
     return build_segmenter(config, tensors, torch.device(device), dtype, progress)
-
-
-def read_published(path: Path) -> tuple[EOSVOSConfig, dict[str, Tensor]]:
-    """Read a ``.model`` file of the authors; raises ``WeightsError``."""
-    from maskcast.methods.eosvos import published  # noqa: PLC0415
-
-    return published.read_published(path)
-
-
-def write_published(path: Path, config: EOSVOSConfig, tensors: Mapping[str, Tensor]) -> None:
-    """Write θ⁰ and λ as a ``.model`` file, which tells its config by its keys."""
-    from maskcast.methods.eosvos import published  # noqa: PLC0415
-
-    published.write_published(path, tensors)
 
 
 def read_published(path: Path) -> tuple[EOSVOSConfig, dict[str, Tensor]]:
@@ -111,8 +96,6 @@ METHOD = Method(
     takes_boxes=False,
     recipes=RECIPES,
     published=PUBLISHED,
-    read_published=read_published,
-    write_published=write_published,
     read_published=read_published,
     write_published=write_published,
 )
