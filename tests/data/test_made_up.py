@@ -38,6 +38,7 @@ def test_a_moment_does_not_depend_on_the_others():
     every = make_clip(3, frames=9, size=SMALL, times=tuple(range(9)))
     some = make_clip(3, size=SMALL, times=(0, 4, 8))
     assert np.array_equal(every.label_maps[[0, 4, 8]], some.label_maps)
+    assert np.array_equal(every.frames[[0, 4, 8]], some.frames)
 
 
 @pytest.mark.parametrize("seed", range(12))

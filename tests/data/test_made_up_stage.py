@@ -69,7 +69,7 @@ def test_a_film_without_effects_keeps_the_order_of_brightness():
     generator = np.random.default_rng(3)
     film = Film.draw(generator, (4, 64), PLAIN)
     ramp = torch.linspace(0, 1, 64).expand(3, 4, 64)
-    frame = film.expose(generator, ramp, 0.0)
+    frame = film.expose(ramp, 0.0)
     assert frame.shape == (4, 64, 3) and frame.dtype == np.uint8
     assert (np.diff(frame.astype(int), axis=1) >= 0).all() and frame[0, -1, 0] > frame[
         0, 0, 0
@@ -81,6 +81,6 @@ def test_effects_change_a_frame_but_not_its_size():
     film = Film.draw(generator, SIZE, FilmConfig(blur=1, noise=1, jpeg=1))
     assert film.blur in (3, 5) and film.grain is not None and film.quality is not None
     picture = torch.rand(3, *SIZE)
-    frame = film.expose(generator, picture, 0.0)
+    frame = film.expose(picture, 0.0)
     assert frame.shape == (*SIZE, 3)
     assert frame.std() < 255 * picture.numpy().std()

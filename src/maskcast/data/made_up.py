@@ -211,9 +211,7 @@ def make_clip(
     ids = tuple(sorted({layer.object_id for layer in stage.layers} - {0}))
     film = Film.draw(generator, size, settings.film)
     return MadeUpClip(
-        np.stack(
-            [film.expose(generator, shot[0], t) for shot, t in zip(shots, moments, strict=True)]
-        ),
+        np.stack([film.expose(shot[0], t) for shot, t in zip(shots, moments, strict=True)]),
         np.stack([shot[1].numpy() for shot in shots]),
         ids,
     )

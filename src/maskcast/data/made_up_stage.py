@@ -15,7 +15,6 @@ from math import exp
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
@@ -141,19 +140,24 @@ class FilmConfig:
     """Amplitude of the brightness over time."""
 
 
+GRAIN_MARGIN = 32
+"""How much larger the picture of the grain is than a frame, in pixels."""
+
+
 @dataclass(frozen=True)
 class Film:
     """How the clip was recorded."""
 
     contrast: float
     gamma: float
-    tint: Float[Tensor, "3 1 1"]
+    tint: tuple[float, float, float]
+    """Factors on red, green and blue."""
     flicker: Wave
     blur: int
     """Length of the blur in pixels; 1 for none."""
     blur_is_vertical: bool
     grain: Float[Tensor, "3 height width"] | None
-    """One picture of the sensor's noise; every frame shows it from another corner."""
+    """One picture of the sensor's noise; every frame shows another part of it."""
     quality: int | None
     """Of the JPEG compression; None for none."""
 
@@ -163,12 +167,14 @@ class Film:
     ) -> Film:
         grain = None
         if generator.uniform() < config.noise:
-            noise = generator.standard_normal((3, *size), dtype=np.float32)
+            larger = (3, size[0] + GRAIN_MARGIN, size[1] + GRAIN_MARGIN)
+            noise = generator.standard_normal(larger, dtype=np.float32)
             grain = torch.from_numpy(noise * np.float32(generator.uniform(0, 0.03)))
+        red, green, blue = generator.normal(1, 0.05, 3).tolist()
         return cls(
             contrast=float(generator.uniform(0.8, 1.15)),
             gamma=float(exp(generator.normal(0, 0.15))),
-            tint=torch.from_numpy(generator.normal(1, 0.05, (3, 1, 1)).astype(np.float32)),
+            tint=(red, green, blue),
             flicker=draw_wave(generator, config.light_change),
             blur=int(generator.choice([3, 3, 5])) if generator.uniform() < config.blur else 1,
             blur_is_vertical=bool(generator.uniform() < 0.3),
@@ -177,11 +183,9 @@ class Film:
         )
 
     def expose(
-        self, generator: np.random.Generator, image: Float[Tensor, "3 height width"], time: float
+        self, image: Float[Tensor, "3 height width"], time: float
     ) -> UInt8[np.ndarray, "height width 3"]:
-        """Turn a drawn moment into a frame."""
-        gain = self.tint * self.contrast * (1 + self.flicker.at(time))
-        image = (image.clamp(0, 1).pow(self.gamma) - 0.5) * gain + 0.5
+        """Turn a drawn moment into a frame: blur, grain, 8 bits, tone, compression."""
         if self.blur > 1:
             kernel = (self.blur, 1) if self.blur_is_vertical else (1, self.blur)
             padding = (kernel[0] // 2, kernel[1] // 2)
@@ -189,14 +193,24 @@ class Film:
                 image, kernel, stride=1, padding=padding, count_include_pad=False
             )
         if self.grain is not None:
-            corner = [int(generator.integers(side)) for side in image.shape[1:]]
-            image += self.grain.roll(corner, dims=(1, 2))
-        pixels = image.mul(255).round_().clamp_(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
-        return pixels if self.quality is None else _compressed(pixels, self.quality)
+            top, left = (int(time * rate) % GRAIN_MARGIN for rate in (997, 1709))
+            height, width = image.shape[1:]
+            image = image + self.grain[:, top : top + height, left : left + width]
+        levels = image.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
+        picture = Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
+        picture = picture.point(self._tone_curves(time))
+        return np.asarray(picture if self.quality is None else _compressed(picture, self.quality))
+
+    def _tone_curves(self, time: float) -> list[int]:
+        """The level that each level of red, then of green and of blue becomes."""
+        light = np.linspace(0, 1, 256) ** self.gamma - 0.5
+        gain = np.array(self.tint) * self.contrast * (1 + self.flicker.at(time))
+        curves = (gain[:, None] * light + 0.5) * 255
+        return [int(level) for level in curves.round().clip(0, 255).ravel()]
 
 
-def _compressed(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+def _compressed(picture: Image.Image, quality: int) -> Image.Image:
     """Write and read as JPEG."""
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))
+    picture.save(file, "JPEG", quality=quality)
+    return Image.open(file)

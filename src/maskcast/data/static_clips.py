@@ -98,9 +98,7 @@ class StaticClips:
         film = Film.draw(generator, size, self.config.film)
         shots = [render(stage, size, time) for time in times]
         clip = MadeUpClip(
-            np.stack(
-                [film.expose(generator, shot[0], t) for shot, t in zip(shots, times, strict=True)]
-            ),
+            np.stack([film.expose(shot[0], t) for shot, t in zip(shots, times, strict=True)]),
             np.stack([shot[1].numpy() for shot in shots]),
             (1,),
         )
