@@ -11,6 +11,7 @@ from maskcast.core.errors import WeightsError
 from maskcast.methods.lwl.config import LWLConfig, tiny
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.published import PUBLISHED, read_published, write_published
+from maskcast.methods.lwl.recipes import RECIPES
 from maskcast.methods.lwl.segmenter import LWLSegmenter
 from maskcast.methods.method import Method, Progress
 
@@ -58,6 +59,7 @@ METHOD = Method(
     tiny=tiny,
     takes_boxes=True,
     default_weights="lwl-small",
+    recipes=RECIPES,
     published=PUBLISHED,
     read_published=read_published,
     write_published=write_published,
