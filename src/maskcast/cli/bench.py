@@ -1,0 +1,153 @@
+"""``maskcast bench``: what a frame costs, beside a yardstick taken in the same run.
+
+The yardstick Y is one forward pass of torchvision's plain ResNet-50 trunk at 480×832, in float32
+and channels_last, on the same device and threads.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json as json_format
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal, TypeAlias
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+from torchvision.models import resnet50
+from tyro.conf import Positional
+
+from maskcast import methods
+from maskcast.core.device import DeviceName, choose_device
+from maskcast.core.errors import UsageError
+from maskcast.io.files import write_text
+from maskcast.io.label_maps import encode_label_map
+from maskcast.methods.catalogue import METHODS
+
+Cases: TypeAlias = Mapping[str, Mapping[str, float]]
+"""Figures by name, by case."""
+
+TRUNK_SIZE = (480, 832)
+FRAME_SIZE = (480, 854)
+WARM_UP, REPEATS = 2, 7
+
+
+def bench(
+    what: Positional[Literal["methods", "metrics"]] = "methods",
+    *,
+    method: str | None = None,
+    json: Path | None = None,
+    device: DeviceName = "auto",
+    threads: int | None = None,
+) -> None:
+    """Measure speed and memory of the methods at full size, or of the metrics, on this device.
+
+    Times are in milliseconds and in Y, one forward pass of torchvision's ResNet-50 trunk at 480×832
+    in float32 on the same device and threads. Quiet machines give figures that can be compared.
+
+    Args:
+        what: the methods, or the metrics beside a plain transcription of their definition.
+        method: only this one.
+        json: write the figures to this file too.
+        device: where to compute.
+        threads: processor threads; the default is torch's.
+    """
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads is at least 1, got {threads}")
+    torch.set_num_threads(threads or torch.get_num_threads())
+    place = choose_device(device)
+    figures: dict[str, Any] = {"threads": torch.get_num_threads(), "device": _name_of(place)}
+    if what == "metrics":
+        figures["metrics"] = _bench_of_metrics()()
+        _show("metrics", figures["metrics"])
+    else:
+        benches = _benches(method)
+        figures["Y_ms"] = yardstick_ms(place)
+        print(f"Y = {figures['Y_ms']:.1f} ms on {figures['device']}, {figures['threads']} threads")
+        write_ms = median_ms(_write_one_label_map)
+        for name, measure in benches.items():
+            cases = measure(place, figures["Y_ms"])
+            figures[name] = {case: {**found, "write": write_ms} for case, found in cases.items()}
+            _show(name, figures[name])
+    if json is not None:
+        write_text(json, json_format.dumps(figures, indent=2) + "\n")
+
+
+def yardstick_ms(device: torch.device) -> float:
+    """Return Y: the median time of one forward pass of the plain ResNet-50 trunk."""
+    with torch.random.fork_rng(devices=[]):
+        network = resnet50(weights=None)
+    trunk = nn.Sequential(*list(network.children())[:-2]).eval().to(device)
+    trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    frame = torch.zeros(1, 3, *TRUNK_SIZE, device=device).to(memory_format=torch.channels_last)
+
+    def forward() -> None:
+        with torch.inference_mode():
+            trunk(frame)
+        if device.type != "cpu":
+            torch.accelerator.synchronize(device)
+
+    return median_ms(forward)
+
+
+def median_ms(work: Callable[[], object]) -> float:
+    """Return the median of several times, in milliseconds, after a warm-up."""
+    times = []
+    for _ in range(WARM_UP + REPEATS):
+        began = time.perf_counter()
+        work()
+        times.append(1000 * (time.perf_counter() - began))
+    return median(times[WARM_UP:])
+
+
+def _write_one_label_map() -> bytes:
+    label_map = torch.zeros(FRAME_SIZE, dtype=torch.int64)
+    label_map[100:300, 200:400] = 1
+    return encode_label_map(label_map.numpy())
+
+
+def _benches(method: str | None) -> dict[str, Callable[[torch.device, float], Cases]]:
+    """Find ``methods/<name>/bench.py`` of one method, or of all that have it."""
+    if method is not None and method not in METHODS:
+        raise UsageError(f"there is no method {method!r}; known: {', '.join(METHODS)}")
+    found: dict[str, Callable[[torch.device, float], Cases]] = {}
+    for name in METHODS if method is None else [method]:
+        if (Path(methods.__file__).parent / name / "bench.py").is_file():
+            found[name] = importlib.import_module(f"maskcast.methods.{name}.bench").bench
+    if not found:
+        raise UsageError(f"the method {method} has no benchmark yet")
+    return found
+
+
+def _bench_of_metrics() -> Callable[[], Cases]:
+    """Load ``benchmarks/metrics/bench.py`` of the checkout, which is not installed."""
+    path = Path(methods.__file__).parents[3] / "benchmarks" / "metrics" / "bench.py"
+    if not path.is_file():
+        raise UsageError(
+            "maskcast bench metrics needs a checkout of maskcast installed with pip install -e: "
+            "the plain metrics it compares with are in its folder benchmarks"
+        )
+    spec = importlib.util.spec_from_file_location("maskcast_bench_of_metrics", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    measure: Callable[[], Cases] = module.bench
+    return measure
+
+
+def _show(title: str, cases: Cases) -> None:
+    columns = list(dict.fromkeys(name for found in cases.values() for name in found))
+    table = Table("case", *columns, title=title)
+    for case, found in cases.items():
+        table.add_row(case, *(f"{found[name]:.2f}" if name in found else "" for name in columns))
+    Console(width=max(80, 12 * (len(columns) + 2))).print(table)
+
+
+def _name_of(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)

@@ -1,0 +1,65 @@
+"""``maskcast bench`` hands the yardstick to the methods and writes what they find."""
+
+from __future__ import annotations
+
+import json
+import sys
+from types import ModuleType
+
+import pytest
+import torch
+
+from maskcast.cli import bench as module
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A method whose figures are known, and a yardstick of 50 ms."""
+    asked = []
+
+    def measure(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, float]]:
+        asked.append((device, yardstick_ms))
+        return {"full_float32": {"ms": 100.0, "total_Y": 100.0 / yardstick_ms}}
+
+    fake = ModuleType("maskcast.methods.lwl.bench")
+    fake.bench = measure
+    monkeypatch.setitem(sys.modules, "maskcast.methods.lwl.bench", fake)
+    monkeypatch.setattr(module, "yardstick_ms", lambda device: 50.0)
+    return asked
+
+
+def test_figures_are_shown_and_written(quick, maskcast, tmp_path):
+    outcome = maskcast("bench", "--method", "lwl", "--json", tmp_path / "b.json", "--device", "cpu")
+    assert outcome.exit_code == 0, outcome.error
+    assert quick == [(torch.device("cpu"), 50.0)]
+    figures = json.loads((tmp_path / "b.json").read_text())
+    assert figures["Y_ms"] == 50.0
+    assert figures["device"] == "cpu"
+    assert figures["threads"] == torch.get_num_threads()
+    assert figures["lwl"]["full_float32"]["total_Y"] == 2.0
+    assert figures["lwl"]["full_float32"]["write"] > 0
+    assert "full_float32" in outcome.output
+
+
+def test_the_yardstick_is_the_trunk_without_pooling_and_classifier(monkeypatch):
+    monkeypatch.setattr(module, "TRUNK_SIZE", (64, 96))
+    shapes = []
+    real = torch.nn.Sequential.forward
+
+    def spy(self, frame):
+        found = real(self, frame)
+        shapes.append(tuple(found.shape))
+        return found
+
+    monkeypatch.setattr(torch.nn.Sequential, "forward", spy)
+    state = torch.get_rng_state()
+    assert module.yardstick_ms(torch.device("cpu")) > 0
+    assert shapes[-1] == (1, 2048, 2, 3)
+    assert torch.get_rng_state().equal(state)
+
+
+def test_what_has_no_benchmark_is_told(maskcast):
+    maskcast("bench", "--method", "lvl").assert_one_sentence(2, "no method 'lvl'")
+    outcome = maskcast("bench", "--method", "colours")
+    outcome.assert_one_sentence(2, "colours has no benchmark")
+    maskcast("bench", "--threads", "0").assert_one_sentence(2, "--threads")
