@@ -32,10 +32,14 @@ def tensors_of(level="neuron", norm="group"):
     return learned_start_of(small.network(norm=norm), level=level).state_dict()
 
 
+def config_of(level, norm="group"):
+    return small.method(rate_level=level, network=small.config(norm=norm))
+
+
 @pytest.mark.parametrize("level", ["neuron", "tensor", "single", "param"])
 def test_what_is_written_is_read_again(tmp_path, tiny_files, level):
     tensors = tensors_of(level)
-    write_published(tmp_path / "best.model", tensors, iteration=7)
+    write_published(tmp_path / "best.model", config_of(level), tensors, iteration=7)
     config, found = read_published(tmp_path / "best.model")
     assert config.rate_level == level_of(tensors) == level
     assert list(found) == list(tensors)
@@ -44,7 +48,8 @@ def test_what_is_written_is_read_again(tmp_path, tiny_files, level):
 
 
 def test_the_container_is_what_the_authors_tools_read(tmp_path):
-    write_published(tmp_path / "best.model", tensors_of(norm="frozen_bn"), iteration=7)
+    config = config_of("neuron", "frozen_bn")
+    write_published(tmp_path / "best.model", config, tensors_of(norm="frozen_bn"), iteration=7)
     tree = torch.load(tmp_path / "best.model", weights_only=True, map_location="cpu")
     assert set(tree) == {"meta_optim_state_dict", "vis_win_names", "meta_iter", "meta_epoch"}
     assert tree["meta_iter"] == 7
@@ -54,12 +59,14 @@ def test_the_container_is_what_the_authors_tools_read(tmp_path):
 
 def test_statistics_of_frozen_normalisation_come_from_coco(tmp_path, tiny_files):
     tensors = tensors_of(norm="frozen_bn")
-    write_published(tmp_path / "frozen.model", tensors)
+    write_published(tmp_path / "frozen.model", config_of("neuron", "frozen_bn"), tensors)
     coco = small.network(seed=9, norm="frozen_bn")
     torch.save(coco.state_dict(), tmp_path / "coco.pth")
     config, found = read_published(tmp_path / "frozen.model")
     complete = with_coco_statistics(config, found, tmp_path / "coco.pth")
     learned = learned_start_of(small.network(norm="frozen_bn"))
+    with pytest.raises(WeightsError, match="come from COCO"):
+        learned.load_tensors(found)
     learned.load_tensors(complete)
     assert set(learned.fixed) == set(small.network(norm="frozen_bn").fixed_values())
 
@@ -77,7 +84,11 @@ def test_statistics_of_frozen_normalisation_come_from_coco(tmp_path, tiny_files)
 def test_files_that_do_not_fit_are_refused(tmp_path, tiny_files, spoil, message):
     tensors = {key: value.clone() for key, value in tensors_of().items()}
     spoil(tensors)
-    write_published(tmp_path / "bad.model", tensors)
+    content = {"meta_optim_state_dict": tensors, "meta_iter": 1, "meta_epoch": 1}
+    torch.save(content, tmp_path / "bad.model")
+    with pytest.raises(WeightsError):
+        write_published(tmp_path / "worse.model", config_of("neuron"), tensors)
+    assert not (tmp_path / "worse.model").exists()
     with pytest.raises(WeightsError, match=message):
         read_published(tmp_path / "bad.model")
 

@@ -191,6 +191,20 @@ def test_progress_tells_of_every_step():
     assert told == [("fine-tuning on object 5", n, 3) for n in (1, 2, 3)]
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_it_fine_tunes_whatever_gradient_mode_the_caller_is_in(mode):
+    config = small.method()
+    _, plain = run(EOSVOSSegmenter(config, model_of(config), CPU), {0: {1: small.mask()}}, 5)
+    segmenter = EOSVOSSegmenter(config, model_of(config), CPU)
+    with mode():
+        frames = [frame.clone() for frame in FRAMES]
+        state = segmenter.start()
+        for index in range(5):
+            prompts = {1: small.mask().clone()} if index == 0 else {}
+            state, found = segmenter.step(state, frames[index], prompts)
+    assert torch.equal(found.probs, plain[-1].probs)
+
+
 def test_removed_objects_are_forgotten():
     segmenter = EOSVOSSegmenter(small.method(), Recorder(), CPU)
     states, _ = run(segmenter, {0: {1: small.mask()}}, 1)

@@ -134,6 +134,11 @@ class LearnedStart(nn.Module):
         Raises:
             WeightsError: keys or shapes differ, or a rate is negative.
         """
+        if any(key not in tensors for key, _ in self.named_buffers()):
+            raise WeightsError(
+                "these weights lack the statistics of frozen normalisation, which come from COCO; "
+                "add them with maskcast.methods.eosvos.published.with_coco_statistics"
+            )
         try:
             self.load_state_dict(dict(tensors))
         except RuntimeError as error:

@@ -94,6 +94,19 @@ class ObjectModel:
         """
         if steps == 0:
             return weights
+        with torch.inference_mode(False), torch.enable_grad():  # whatever the caller is in
+            return self._fine_tune(weights, frames, steps, seed, augment=augment, what=what)
+
+    def _fine_tune(
+        self,
+        weights: ObjectWeights,
+        frames: Sequence[AnnotatedFrame],
+        steps: int,
+        seed: int,
+        *,
+        augment: bool,
+        what: str,
+    ) -> ObjectWeights:
         loaded = self._ready(weights)
         network = loaded.network
         fixed = None if augment else self._batch(network, frames, augment=False)
@@ -161,7 +174,8 @@ class ObjectModel:
         if unused is not None:
             return unused
         if len(self._networks) < self.config.objects_at_once:
-            network = build_network(self.config.network)
+            with torch.inference_mode(False):
+                network = build_network(self.config.network)
             self._networks.append(
                 _Loaded(network.to(self.device, memory_format=torch.channels_last))
             )

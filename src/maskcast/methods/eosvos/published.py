@@ -11,11 +11,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from maskcast.core.config import config_to_dict
 from maskcast.core.errors import WeightsError
 from maskcast.io.checkpoints import read_foreign_checkpoint
 from maskcast.io.files import replacing
-from maskcast.io.weights import Weights
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig, RateLevel
 from maskcast.methods.eosvos.inner_loop import FIXED_PREFIX, RATE_PREFIX, START_PREFIX, LearnedStart
 from maskcast.methods.eosvos.names import with_published_names
@@ -99,12 +97,16 @@ def _check(name: str, config: EOSVOSConfig, tensors: Mapping[str, Tensor]) -> No
             )
 
 
-def write_published(path: Path, tensors: Mapping[str, Tensor], *, iteration: int = 0) -> None:
+def write_published(
+    path: Path, config: EOSVOSConfig, tensors: Mapping[str, Tensor], *, iteration: int = 0
+) -> None:
     """Write θ_g as the authors' tools read it; our additions are left out.
 
     Raises:
         OutputError: it cannot be written.
+        WeightsError: the tensors are not those of the config.
     """
+    _check(path.name, config, {k: v for k, v in tensors.items() if not k.startswith(FIXED_PREFIX)})
     content = {
         key: value.detach().to("cpu", torch.float32).clone()
         for key, value in tensors.items()
@@ -160,10 +162,3 @@ def with_coco_statistics(
         for name, value in network.fixed_values().items()
     }
     return {**tensors, **fixed}
-
-
-def import_published(path: Path, name: str) -> Weights:
-    """Read a ``.model`` file as weights of this method."""
-    config, tensors = read_published(path)
-    card = {"file": path.name}
-    return Weights(name, "eosvos", config_to_dict(config), tensors, card, "")

@@ -265,7 +265,7 @@ def build_segmenter(
     progress: Progress | None = None,
 ) -> EOSVOSSegmenter:
     """Build the segmenter from θ⁰ and λ in the published keys; see ``method.build``."""
-    with seeded(SEED):
+    with torch.inference_mode(False), seeded(SEED):
         learned = learned_start_of(
             build_network(config.network),
             level=config.rate_level,

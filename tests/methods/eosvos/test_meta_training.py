@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe
+from maskcast.methods.eosvos.inner_loop import learned_start_of
+from maskcast.methods.eosvos.meta_training import MetaTraining
+from maskcast.methods.eosvos.training_config import (
+    InnerLoopConfig,
+    MetaTrainingConfig,
+    TaskDataConfig,
+    ValidationConfig,
+)
+
+from . import small
+from .videos import write_video
+
+
+@pytest.fixture
+def config(tmp_path):
+    root = tmp_path / "videos"
+    write_video(root / "one", objects=2, seed=1)
+    write_video(root / "apart", frames=4, seed=3)
+    return MetaTrainingConfig(
+        method=small.method(network=small.config(sampled_anchors=16, sampled_regions=8)),
+        inner=InnerLoopConfig(inner_steps=2),
+        data=TaskDataConfig(videos=(root,), held_out=("apart",)),
+        start_rate=1e-3,
+        rate_rate=1e-3,
+        initial_rate=0.01,
+        validation=ValidationConfig(inner_steps=1),
+        loop=LoopConfig(
+            batch_size=2,
+            epochs=1,
+            iterations=2,
+            workers=0,
+            log_every=1,
+            optimiser=OptimiserConfig(kind="radam"),
+        ),
+    )
+
+
+def gradients(task, batch):
+    task.module.zero_grad()
+    losses = task.loss(batch)
+    losses["total"].backward()
+    return losses, [p.grad.clone() for p in task.module.parameters()]
+
+
+def test_the_gradient_of_a_batch_is_the_mean_over_its_tasks(config):
+    """So it does not matter how many processes share the batch and average."""
+    task = MetaTraining(config)
+    items = task.dataset(0)
+    batch = [items[0], items[1]]
+    losses, together = gradients(task, task.collate(batch))
+    apart = [gradients(task, [item]) for item in batch]
+    assert losses["total"].item() == pytest.approx(
+        sum(found["total"].item() for found, _ in apart) / 2
+    )
+    for both, one, other in zip(together, apart[0][1], apart[1][1], strict=True):
+        torch.testing.assert_close(both, (one + other) / 2, rtol=1e-4, atol=1e-7)
+
+
+def test_a_task_without_a_finite_loss_counts_zero_and_the_divisor_stays(config):
+    task = MetaTraining(config)
+    items = task.dataset(0)
+    _, alone = gradients(task, [items[0]])
+    spoilt = items[1]._replace(query_frame=torch.full_like(items[1].query_frame, torch.nan))
+    losses, found = gradients(task, [items[0], spoilt])
+    assert losses["skipped"] == 1
+    for one, both in zip(alone, found, strict=True):
+        torch.testing.assert_close(both, one / 2)
+
+
+def test_groups_have_the_published_rates():
+    task = MetaTraining(MetaTrainingConfig(method=small.method()))
+    start, rates = task.parameter_groups()
+    assert (start["lr"], start["weight_decay"], rates["lr"], rates["weight_decay"]) == (
+        1e-5,
+        1e-3,
+        1e-5,
+        0,
+    )
+    assert len(start["params"]) == len(rates["params"])
+
+
+def test_frozen_rates_get_no_gradient_and_no_group(config):
+    task = MetaTraining(replace(config, rate_rate=0.0))
+    (group,) = task.parameter_groups()
+    assert group["name"] == "start"
+
+
+def test_rates_never_become_negative(config):
+    task = MetaTraining(config)
+    task.learned.stored_rates[0].data.fill_(-1)
+    task.after_step()
+    assert (task.learned.stored_rates[0] == 0).all()
+
+
+def test_stage_two_goes_on_from_both_and_the_parent_gives_its_start_only(config):
+    task = MetaTraining(config)
+    parent = learned_start_of(small.network(seed=8), level="single", initial_rate=0.5)
+    own_rates = [r.clone() for r in task.learned.stored_rates]
+    task.start_from(parent.state_dict())
+    assert torch.equal(task.learned.start[0], parent.start[0])
+    assert torch.equal(task.learned.stored_rates[0], own_rates[0])
+    stage_one = learned_start_of(small.network(seed=9), initial_rate=0.2)
+    task.start_from(stage_one.state_dict())
+    assert torch.equal(task.learned.stored_rates[0], stage_one.stored_rates[0])
+
+
+def test_second_order_is_learned_too(config):
+    first, second = (
+        MetaTraining(replace(config, inner=InnerLoopConfig(inner_steps=2, second_order=second)))
+        for second in (False, True)
+    )
+    second.start_from(first.learned.state_dict())
+    items = first.dataset(0)
+    _, plain = gradients(first, [items[0]])
+    _, followed = gradients(second, [items[0]])
+    assert any(not torch.allclose(a, b) for a, b in zip(plain, followed, strict=True))
+
+
+def test_the_engine_trains_resumes_and_exports(config, tmp_path):
+    from maskcast.training.loop import train  # noqa: PLC0415 - needs the train extra
+
+    recipe = Recipe("test", config, MetaTraining)
+    before = MetaTraining(config).learned.state_dict()
+    run = tmp_path / "run"
+    stopped = train("test", recipe, run, config=config, device="cpu", max_minutes=1e-6)
+    assert stopped.step == 1
+    outcome = train("test", recipe, run, config=config, device="cpu")
+    assert outcome.step == 2
+    weights = list((tmp_path / "run").rglob("*.safetensors"))
+    assert weights
+    exported = load_file(weights[0])
+    assert set(exported) == set(before)
+    assert any(not torch.equal(value.float(), before[key]) for key, value in exported.items())

@@ -1,0 +1,29 @@
+"""Folders of small made-up videos, laid out as the training data are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIZE = (48, 64)
+
+
+def write_video(folder: Path, *, frames: int = 6, objects: int = 1, seed: int = 0) -> None:
+    """Bright squares, one per object, moving right over dark noise; frame 2 shows nothing."""
+    generator = np.random.default_rng(seed)
+    for name in ("frames", "masks"):
+        (folder / name).mkdir(parents=True)
+    for index in range(frames):
+        picture = generator.integers(0, 60, (*SIZE, 3), dtype=np.uint8)
+        labels = np.zeros(SIZE, np.uint8)
+        for object_id in range(1, objects + 1) if index != 2 else ():
+            rows = slice(20 * (object_id - 1) + 4, 20 * (object_id - 1) + 18)
+            columns = slice(10 + 3 * index, 28 + 3 * index)
+            picture[rows, columns] = 100 + 70 * object_id
+            labels[rows, columns] = object_id
+        Image.fromarray(picture).save(folder / "frames" / f"{index:05}.png")
+        image = Image.fromarray(labels)
+        image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+        image.save(folder / "masks" / f"{index:05}.png")
