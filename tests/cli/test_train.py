@@ -26,7 +26,7 @@ def run(*arguments: object) -> int:
 
 def test_a_setting_at_any_depth_is_changed_and_written_beside_the_run(tmp_path: Path, capsys):
     arguments = ["--loop.epochs", 1, "--width", 5, "--loop.optimiser.rate", 0.5]
-    arguments += ["--validates", "False", "--broken", 1, 2, "--loop.precision", "bf16"]
+    arguments += ["--over-batch", "True", "--broken", 1, 2, "--loop.precision", "bf16"]
     assert run("toy", "--run", tmp_path, *arguments) == 0
     assert "finished: step 4 of 4" in capsys.readouterr().out
     written = json.loads((tmp_path / "config.json").read_text())
@@ -35,7 +35,7 @@ def test_a_setting_at_any_depth_is_changed_and_written_beside_the_run(tmp_path: 
     assert written["config"]["loop"]["epochs"] == 1
     assert written["config"]["loop"]["optimiser"]["rate"] == 0.5
     assert written["config"]["loop"]["precision"] == "bf16"
-    assert (written["config"]["validates"], written["config"]["broken"]) == (False, [1, 2])
+    assert (written["config"]["over_batch"], written["config"]["broken"]) == (True, [1, 2])
     assert written["config"]["items"] == ToyConfig().items  # the others are all there too
 
 

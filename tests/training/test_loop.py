@@ -213,15 +213,15 @@ def test_start_from_takes_weights_but_a_fresh_schedule(tmp_path: Path):
             return super().loss(batch)
 
     recipe = Recipe(TOY.title, TOY.config, Looks)
-    outcome = toy_train(tmp_path / "second", TOY.config, recipe, weights=str(weights))
+    outcome = toy_train(tmp_path / "second", TOY.config, recipe, start_from=str(weights))
     expected = read_weights(weights).tensors["0.weight"]
     assert expected.dtype == torch.float16
     torch.testing.assert_close(seen[0], expected.float(), rtol=0, atol=0)
     assert outcome.step == 12
-    again = toy_train(tmp_path / "second", weights=str(weights))  # resumes, does not start over
+    again = toy_train(tmp_path / "second", start_from=str(weights))  # resumes, does not start over
     assert again.step == 12
     with pytest.raises(RunConflictError, match="started from other weights"):
-        toy_train(tmp_path / "second", weights=str(tmp_path / "second" / "weights.safetensors"))
+        toy_train(tmp_path / "second", start_from=str(tmp_path / "second" / "weights.safetensors"))
 
 
 def test_pictures_of_a_validation_are_kept(tmp_path: Path):

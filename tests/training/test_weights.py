@@ -9,7 +9,7 @@ import torch
 
 from maskcast.core.errors import WeightsError
 from maskcast.io.weights import read_weights, write_weights
-from maskcast.training.weights import export, in_half, start_from
+from maskcast.training.weights import export, in_half, load_weights
 from training.toy_task import TOY, ToyTask
 
 
@@ -20,7 +20,7 @@ def test_what_is_exported_can_be_started_from(tmp_path: Path):
     weights = read_weights(path)
     assert weights.method == "toy" and weights.config == {"width": 4}
     assert weights.card == {"note": "toy", "training": {"step": 3}}
-    assert start_from(second, str(path)) == weights.sha256
+    assert load_weights(second, str(path)) == weights.sha256
     for name, tensor in second.module.state_dict().items():
         assert torch.equal(tensor, first.module.state_dict()[name].half().float())
 
@@ -39,7 +39,7 @@ def test_a_task_may_read_weights_itself(tmp_path: Path):
     path = tmp_path / "other.safetensors"
     write_weights(path, method="x", config={}, tensors={"a": torch.ones(1).half()}, card={})
     task = Reads(TOY.config)
-    start_from(task, str(path))
+    load_weights(task, str(path))
     assert task.read["a"].dtype == torch.float32
 
 
@@ -54,11 +54,11 @@ def test_weights_of_another_network_are_refused(tensors, sentence: str, tmp_path
     path = tmp_path / "other.safetensors"
     write_weights(path, method="toy", config={}, tensors=tensors, card={})
     with pytest.raises(WeightsError, match=sentence):
-        start_from(ToyTask(TOY.config), str(path))
+        load_weights(ToyTask(TOY.config), str(path))
 
 
 def test_what_the_weights_lack_is_named(tmp_path: Path, caplog):
     path = tmp_path / "part.safetensors"
     write_weights(path, method="toy", config={}, tensors={"0.bias": torch.ones(4)}, card={})
-    start_from(ToyTask(TOY.config), str(path))
+    load_weights(ToyTask(TOY.config), str(path))
     assert "part lacks 3 tensors, which start afresh: 0.weight, 3.weight, 3.bias" in caplog.text

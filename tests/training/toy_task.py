@@ -32,7 +32,6 @@ class ToyConfig:
     """Items of every epoch that hold NaN."""
     over_batch: bool = False
     """A loss that is no mean over items."""
-    validates: bool = True
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
             epochs=3,

@@ -71,7 +71,7 @@ def train(arguments: Sequence[str]) -> None:
         known[name],
         options.run or Path("runs") / name,
         config=config,
-        weights=options.start_from,
+        start_from=options.start_from,
         device=options.device,
         max_minutes=options.max_minutes,
         profile=options.profile,
@@ -125,14 +125,17 @@ def choose(
 
 
 def parse(arguments: Sequence[str], config: Any, *, prog: str) -> tuple[RunOptions, Any]:
-    """Read options and settings; a setting that is not given keeps its value in ``config``."""
+    """Read options and settings; a setting that is not given keeps its value in ``config``.
 
+    Settings that are true or false take the word, whatever they were: ``--loop.compile False``.
+    """
     without_prefix = tyro.conf.arg(name="")
+    settings: Any = Annotated[type(config), without_prefix, tyro.conf.FlagConversionOff]
     together = make_dataclass(
         "Arguments",
         [
             ("options", Annotated[RunOptions, without_prefix]),
-            ("settings", Annotated[type(config), without_prefix], field(default=config)),
+            ("settings", settings, field(default=config)),
         ],
     )
     given: Any = tyro.cli(

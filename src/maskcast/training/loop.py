@@ -45,7 +45,7 @@ from maskcast.training.step import Stepper
 from maskcast.training.stopping import Stopper
 from maskcast.training.timing import Stopwatch, time_table
 from maskcast.training.trouble import Trouble
-from maskcast.training.weights import export, start_from
+from maskcast.training.weights import export, load_weights
 
 Config = TypeVar("Config", bound=RecipeConfig)
 Ending = Literal["finished", "interrupted", "time"]
@@ -77,7 +77,7 @@ def train(
     folder: Path,
     *,
     config: Config | None = None,
-    weights: str | None = None,
+    start_from: str | None = None,
     device: str = "auto",
     max_minutes: float | None = None,
     profile: bool = False,
@@ -89,7 +89,7 @@ def train(
         recipe: builds the task.
         folder: the run folder; if it holds this run already, the run is resumed.
         config: the recipe's own, if not given.
-        weights: name or file of weights to start a fresh schedule from.
+        start_from: name or file of weights to begin a fresh schedule with.
         device: "auto", "cpu" or "cuda".
         max_minutes: stop after so much time, with a checkpoint and exported weights.
         profile: measure times exactly, which takes a little time itself.
@@ -102,7 +102,7 @@ def train(
     config = recipe.config if config is None else config
     scaler = make_scaler(config.loop, device)
     fabric = start_processes(config.loop, device, scaler)
-    source = None if weights is None else sha256_of(find_weights(weights))
+    source = None if start_from is None else sha256_of(find_weights(start_from))
     request = run_folder.request_for(name, config, source)
     before = CheckpointFolder(folder / CHECKPOINTS).latest()
     if before is not None:
@@ -112,8 +112,8 @@ def train(
     config = config_from_dict(type(config), request.config)
     seed_everything(mixed_seed(config.loop.seed))
     task = recipe.build(config)
-    if weights is not None and before is None:
-        start_from(task, weights)
+    if start_from is not None and before is None:
+        load_weights(task, start_from)
     if fabric.is_global_zero and before is None:
         run_folder.write_request(folder, request)
     watch = Stopwatch(fabric.device, exact=profile)

@@ -17,7 +17,7 @@ from maskcast.io.weights import read_weights, write_weights
 logger = logging.getLogger(__name__)
 
 
-def start_from(task: Task, name_or_path: str) -> str:
+def load_weights(task: Task, name_or_path: str) -> str:
     """Give a task the weights of a file; returns its SHA-256.
 
     Raises:
