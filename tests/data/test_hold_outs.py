@@ -9,6 +9,7 @@ import pytest
 from fixtures.imitations import imitate_youtube_vos
 from maskcast.core.errors import ConfigError, DatasetError
 from maskcast.data.hold_outs import (
+    DAVIS_VALIDATION,
     draw_balanced_hold_outs,
     draw_hold_out,
     read_hold_out,
@@ -69,3 +70,8 @@ def test_not_everything_can_be_held_out():
         draw_hold_out(NAMES[:300])
     with pytest.raises(ConfigError):
         draw_balanced_hold_outs({name: {"person"} for name in NAMES[:200]})
+
+
+def test_the_validation_videos_of_davis_are_listed():
+    assert len(DAVIS_VALIDATION) == len(set(DAVIS_VALIDATION)) == 30
+    assert list(DAVIS_VALIDATION) == sorted(DAVIS_VALIDATION)

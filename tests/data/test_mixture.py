@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from maskcast.core.errors import ConfigError, DataError
 from maskcast.data.augmentation import ClipProcessing
@@ -62,6 +64,13 @@ def test_an_item_is_the_same_whenever_it_is_read():
         assert torch.equal(one.images, other.images)
         assert torch.equal(one.masks, other.masks)
         assert torch.equal(one.boxes, other.boxes)
+
+
+def test_the_number_of_loader_processes_changes_nothing():
+    batches = [list(islice(DataLoader(mixture(), 2, num_workers=count), 3)) for count in (0, 2)]
+    for alone, shared in zip(*batches, strict=True):
+        assert alone.images.shape == (2, 3, 3, 12, 20)
+        assert torch.equal(alone.images, shared.images) and alone.name == shared.name
 
 
 def test_another_seed_or_epoch_has_other_items():

@@ -13,6 +13,7 @@ import torch
 from maskcast.data.augmentation import ClipProcessing
 from maskcast.data.clip_folder import read_clip_folder
 from maskcast.data.clips import VideoClips
+from maskcast.data.hold_outs import DAVIS_VALIDATION
 from maskcast.data.image_pairs import PairCutouts, PhotoScenes, read_image_pairs, read_photographs
 from maskcast.data.made_up import MadeUpClips
 from maskcast.data.mixture import MixedClips, Share
@@ -55,6 +56,13 @@ def test_a_sequence_is_read_whole(videos):
         assert video.annotated_frames == tuple(range(len(video.frame_names)))
         assert np.unique(video.read_annotation(0)).tolist() == [0, 1]
         assert video.read_frame(0).shape == (270, 480, 3)
+
+
+@pytest.mark.parametrize("path", sorted(ARCHIVES.glob("*.tar")), ids=lambda path: path.stem)
+def test_no_archive_holds_a_validation_video(path):
+    with tarfile.open(path) as files:
+        folders = {part for name in files.getnames() for part in Path(name).parts}
+    assert not folders & set(DAVIS_VALIDATION)
 
 
 def test_every_kind_of_source_makes_samples_of_the_real_data(videos, pictures):

@@ -20,6 +20,16 @@ YOUTUBE_VOS_HOLD_OUT = 300
 BALANCED_HOLD_OUTS = (100, 100)
 """Of e-OSVOS: two hold-outs, the categories as even as they can be."""
 
+DAVIS_VALIDATION = (
+    *("bike-packing", "blackswan", "bmx-trees", "breakdance", "camel", "car-roundabout"),
+    *("car-shadow", "cows", "dance-twirl", "dog", "dogs-jump", "drift-chicane", "drift-straight"),
+    *("goat", "gold-fish", "horsejump-high", "india", "judo", "kite-surf", "lab-coat", "libby"),
+    *("loading", "mbike-trick", "motocross-jump", "paragliding-launch", "parkour", "pigs"),
+    *("scooter-black", "shooting", "soapbox"),
+)
+"""Of DAVIS 2017, which contains that of 2016; never to be trained on, whatever they are read from:
+``read_clip_folder(root, never=DAVIS_VALIDATION)``."""
+
 
 def draw_hold_out(
     names: Collection[str], *, count: int = YOUTUBE_VOS_HOLD_OUT, seed: int = 0
