@@ -55,7 +55,7 @@ def propagate(
     padded_size: tuple[int, int],
     generator: torch.Generator,
 ) -> Float[Tensor, "all 4"]:
-    """Join the proposals of a frame with copies of the previous box (paper, section 3.4).
+    """Join the proposals of a frame with copies of the previous box (paper, section 3.3).
 
     Args:
         proposals: of the proposal network, best first, in pixels of the resized frame.

@@ -1,0 +1,32 @@
+"""The map from the paper's symbols to names cannot go stale."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from maskcast.methods import eosvos
+
+FOLDER = Path(eosvos.__file__).parent
+
+
+def rows() -> list[list[str]]:
+    text = (FOLDER / "README.md").read_text("utf-8").split("Paper and published system differ")[0]
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row[0])
+def test_every_name_of_the_map_exists_and_carries_its_tag(row: list[str]) -> None:
+    _, code, file, tag = row
+    module = importlib.import_module(f"maskcast.methods.eosvos.{Path(file.strip('`')).stem}")
+    documentation = getattr(module, code.strip("`")).__doc__ or ""
+    assert tag in documentation or tag in (module.__doc__ or ""), f"{code} lacks {tag!r}"
+
+
+def test_every_equation_is_on_the_map() -> None:
+    symbols = " ".join(row[0] for row in rows())
+    for number in range(1, 6):
+        assert f"Eq. ({number})" in symbols
