@@ -31,7 +31,7 @@ def lovasz_loss(
         logits: of the foreground.
         labels: 1 where the object is, else 0.
         over: ``batch``: one Jaccard over all pixels of all frames and sequences; ``frame``: the
-            mean of one Jaccard per frame and sequence.
+            mean of one Jaccard per frame and sequence, Eq. (5) of LWL (ECCV 2020).
         gather: brings together the pixels of all processes; used by ``batch`` only, since the
             mean over frames is that of the processes' means.
     """

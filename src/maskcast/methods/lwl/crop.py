@@ -178,7 +178,7 @@ def _interval(
 
 
 def view_patch(view: View, frame_size: Size, crop: CropConfig, centre_shift: Pair) -> Patch:
-    """Return the patch that shows a view on every frame but the first.
+    """Return the patch that shows a view on every frame but the first (section 3.5).
 
     Args:
         view: where to look.

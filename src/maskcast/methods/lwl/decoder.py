@@ -130,6 +130,37 @@ class Upsampler(nn.Module):
         return logits
 
 
+class TapwiseUpsampler(nn.Module):
+    """An ``Upsampler`` for inference: the same function, up to rounding, at half the cost.
+
+    Resizing and the last convolution are both linear: applied tap by tap before the resizing, it
+    leaves nine maps to be resized rather than all channels.
+    """
+
+    def __init__(self, upsampler: Upsampler) -> None:
+        super().__init__()
+        self.resize = upsampler.resize
+        self.conv1 = upsampler.conv1
+        width = upsampler.conv2.in_channels
+        self.taps = nn.Conv2d(width, 9, 1, bias=False)
+        self.taps.weight = nn.Parameter(
+            upsampler.conv2.weight.detach()[0].permute(1, 2, 0).reshape(9, width, 1, 1).clone()
+        )
+        self.bias = upsampler.conv2.bias
+
+    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        x = self.resize(x, (2 * x.shape[-2], 2 * x.shape[-1]))
+        maps = self.taps(functional.relu(self.conv1(x), inplace=True)).contiguous()
+        shifted = functional.pad(self.resize(maps, size), (1, 1, 1, 1))
+        precision = torch.promote_types(maps.dtype, torch.float32)
+        assert self.bias is not None
+        logits = self.bias.to(precision).expand(len(x), *size).clone()
+        for tap in range(9):
+            row, column = divmod(tap, 3)
+            logits += shifted[:, tap, row : row + size[0], column : column + size[1]]
+        return logits
+
+
 class Decoder(nn.Module):
     """D_θ of the paper (section 3.4).
 
@@ -159,7 +190,14 @@ class Decoder(nn.Module):
                 tap_channels, widths, deeper_widths, strict=True
             )
         )
-        self.upsampler = Upsampler(widths[0], upsampler_width, upsampling)
+        self.upsampler: Upsampler | TapwiseUpsampler = Upsampler(
+            widths[0], upsampler_width, upsampling
+        )
+
+    def speed_up_inference(self) -> None:
+        """Compute the same with fewer operations from here on; not for training."""
+        if isinstance(self.upsampler, Upsampler):
+            self.upsampler = TapwiseUpsampler(self.upsampler)
 
     def forward(
         self, scores: Float[Tensor, "objects D h w"], taps: Taps, size: tuple[int, int]

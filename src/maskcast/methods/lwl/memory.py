@@ -33,7 +33,10 @@ class Slot:
 
 @dataclass(frozen=True)
 class Memory:
-    """Remembered frames with their temporal weights γ, which multiply the residual."""
+    """Remembered frames with their temporal weights γ (section 3.5 of the paper, fading by η).
+
+    The published code multiplies the residual by γ, so a frame counts with γ² in the loss.
+    """
 
     slots: tuple[Slot, ...]
     gammas: tuple[float, ...]

@@ -34,7 +34,7 @@ class Features(NamedTuple):
 
 
 class LWLNetwork(nn.Module):
-    """All that is learnt. Its BatchNorms always use their running statistics."""
+    """S_θ of the paper: all that is learnt. BatchNorms always use their running statistics."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()

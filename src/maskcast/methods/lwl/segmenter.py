@@ -124,6 +124,7 @@ class LWLSegmenter:
         self.network = network.eval().requires_grad_(False).to(self.device)
         if config.speed.fold_batch_norm:
             fold_batch_norm(self.network)
+        self.network.decoder.speed_up_inference()
         for part in (self.network.trunk, self.network.features, self.network.decoder):
             part.to(dtype)
         if config.speed.channels_last:

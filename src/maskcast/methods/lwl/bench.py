@@ -1,0 +1,221 @@
+"""What a frame costs: a fixed workload at the full published size, split into stages.
+
+One object in a 480×854 video. ``full``: the memory holds 32 frames and every frame runs three
+learner steps; ``empty``: two frames. Costs are also given in units of the yardstick Y, one pass of
+torchvision's ResNet-50 trunk at 480×832 in float32, measured by the caller in the same run.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from maskcast.core.types import Frame, LabelMap
+from maskcast.methods.lwl.config import LWLConfig, MemoryConfig, small, ytvos
+from maskcast.methods.lwl.memory import Memory, Slot
+from maskcast.methods.lwl.method import network_of
+from maskcast.methods.lwl.segmenter import LWLSegmenter, LWLState, Target
+
+FRAME_SIZE = (480, 854)
+WARM_UP, REPEATS = 2, 7
+STAGES: Mapping[str, tuple[str, ...]] = {
+    "crop": ("crop",),
+    "trunk": ("trunk",),
+    "target_features": ("target features", "target model"),
+    "decoder": ("decoder",),
+    "learner": ("learner", "label encoder"),
+    "merge": ("paste", "merge"),
+}
+"""Columns of the table, and the stages of the segmenter that each of them adds up."""
+
+
+class Stopwatch:
+    """Adds up the time spent in each stage of a segmenter."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        self._wait()
+        began = time.perf_counter()
+        yield
+        self._wait()
+        self.seconds[stage] += time.perf_counter() - began
+
+    def _wait(self) -> None:
+        if self.device.type != "cpu":
+            torch.accelerator.synchronize(self.device)
+
+
+def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, float]]:
+    """Measure every case on a device.
+
+    Args:
+        device: where to compute.
+        yardstick_ms: Y on the same device, in milliseconds.
+
+    Returns:
+        by case: ``ms`` per object-frame, split into the columns of ``STAGES``; ``total_Y`` and
+        ``learner_Y``; ``peak_mib``; and for lower precision ``labels_differing``, the share of
+        labels that differ from those of float32.
+    """
+    full = ytvos()
+    cases = {
+        "full_float32": measure(full, device, frames=full.memory.size),
+        "empty_float32": measure(full, device, frames=2),
+        "small_float32": measure(small(), device, frames=small().memory.size),
+    }
+    if has_bfloat16(device):
+        case = measure(full, device, frames=full.memory.size, dtype=torch.bfloat16)
+        cases["full_bfloat16"] = case | {"labels_differing": labels_differing(full, device)}
+    if device.type == "cuda":
+        cases |= {
+            f"{objects}_objects_{name}": measure(config, device, objects=objects, dtype=dtype)
+            for objects in (1, 3)
+            for name, config, dtype in (
+                ("float32", full, torch.float32),
+                ("bfloat16", full, torch.bfloat16),
+                ("bfloat16_compiled", compiled(full), torch.bfloat16),
+            )
+        }
+    return {
+        name: case
+        | {"total_Y": case["ms"] / yardstick_ms, "learner_Y": case["learner"] / yardstick_ms}
+        for name, case in cases.items()
+    }
+
+
+def compiled(config: LWLConfig) -> LWLConfig:
+    """Return the settings with trunk and decoder compiled."""
+    return replace(config, speed=replace(config.speed, compile=True))
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 faster than in float32."""
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported()
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def measure(
+    config: LWLConfig,
+    device: torch.device,
+    *,
+    frames: int = 32,
+    objects: int = 1,
+    dtype: torch.dtype = torch.float32,
+) -> dict[str, float]:
+    """Return milliseconds per object-frame, and peak memory, with ``frames`` frames remembered."""
+    watch = Stopwatch(device)
+    segmenter = LWLSegmenter(
+        network_of(config, None), config, device=device, dtype=dtype, watch=watch
+    )
+    reset_peak(device)
+    state = with_memory_of(started(segmenter, objects), frames - 1, config.memory)
+    totals, stages = [], []
+    for frame_index in range(WARM_UP + REPEATS):
+        frame = made_up_frame(frame_index).to(device)
+        watch.seconds.clear()
+        with watch("total"):
+            segmenter.step(state, frame)
+        totals.append(watch.seconds.pop("total"))
+        stages.append(dict(watch.seconds))
+    per_object = 1000 / objects
+    result = {"ms": median(totals[WARM_UP:]) * per_object, "peak_mib": peak_mib(device)}
+    for column, parts in STAGES.items():
+        sums = [sum(stage.get(part, 0.0) for part in parts) for stage in stages[WARM_UP:]]
+        result[column] = median(sums) * per_object
+    result["frames_per_second"] = 1 / median(totals[WARM_UP:])
+    return result
+
+
+def labels_differing(config: LWLConfig, device: torch.device, *, frames: int = 4) -> float:
+    """Return the share of labels that bfloat16 changes, of a seeded network on made-up frames."""
+    exact, rounded = (
+        _labels(config, device, dtype, frames) for dtype in (torch.float32, torch.bfloat16)
+    )
+    differing = [(a != b).float().mean() for a, b in zip(exact, rounded, strict=True)]
+    return float(torch.stack(differing).mean())
+
+
+def _labels(
+    config: LWLConfig, device: torch.device, dtype: torch.dtype, frames: int
+) -> list[LabelMap]:
+    segmenter = LWLSegmenter(network_of(config, None), config, device=device, dtype=dtype)
+    state, labels = started(segmenter, 1), []
+    for frame_index in range(1, frames + 1):
+        state, masks = segmenter.step(state, made_up_frame(frame_index))
+        labels.append(masks.label_map())
+    return labels
+
+
+def started(segmenter: LWLSegmenter, objects: int) -> LWLState:
+    """Return the state after two frames; the second one is still to be remembered."""
+    prompts = {object_id: made_up_mask(object_id) for object_id in range(1, objects + 1)}
+    state, _ = segmenter.step(segmenter.start(), made_up_frame(0), prompts)
+    return segmenter.step(state, made_up_frame(1))[0]
+
+
+def with_memory_of(state: LWLState, frames: int, config: MemoryConfig) -> LWLState:
+    """Return the state with so many frames remembered, copies of the first one."""
+    return LWLState(tuple(_with_memory_of(target, frames, config) for target in state.targets))
+
+
+def _with_memory_of(target: Target, frames: int, config: MemoryConfig) -> Target:
+    memory: Memory = target.memory
+    first = memory.slots[0]
+    for _ in range(frames - len(memory.slots)):
+        copy = Slot(first.x.clone(), first.label.clone(), first.weight.clone())
+        memory = memory.insert(copy, config)
+    return replace(target, memory=memory)
+
+
+def made_up_frame(frame_index: int) -> Frame:
+    """Return smooth noise with a bright square that moves."""
+    height, width = FRAME_SIZE
+    generator = torch.Generator().manual_seed(7)
+    coarse = torch.rand(1, 3, height // 16, width // 16, generator=generator)
+    frame = torch.nn.functional.interpolate(coarse, FRAME_SIZE, mode="bilinear")[0]
+    for object_id in (1, 2, 3):
+        frame[:, made_up_mask(object_id, frame_index)] += 0.1 * object_id
+    return frame.clamp(0, 1)
+
+
+def made_up_mask(object_id: int, frame_index: int = 0) -> Tensor:
+    """Return the square of one object."""
+    mask = torch.zeros(FRAME_SIZE, dtype=torch.bool)
+    left = 260 * (object_id - 1) + 20 + 4 * frame_index
+    mask[180:300, left : left + 120] = True
+    return mask
+
+
+def reset_peak(device: torch.device) -> None:
+    """Begin to measure peak memory anew, where the system allows it."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    reset = Path("/proc/self/clear_refs")
+    if reset.exists():
+        reset.write_text("5")
+
+
+def peak_mib(device: torch.device) -> float:
+    """Return the peak memory in MiB: of the device, or on a CPU of the whole process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    status = Path("/proc/self/status")
+    if status.exists():
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(peak.split()[1]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
