@@ -99,7 +99,10 @@ def _as_rgb(picture: Image.Image) -> Picture:
 
 
 def _frame_files(folder: Path) -> list[Path]:
-    visible = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
+    try:
+        visible = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
+    except OSError as error:
+        raise VideoError(f"the folder {folder} cannot be read: {error.strerror}") from error
     found = sorted(
         (path for path in visible if path.suffix.lower() in ENDINGS), key=lambda path: path.stem
     )

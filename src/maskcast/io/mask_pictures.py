@@ -45,6 +45,8 @@ def read_mask_picture(path: Path, mask_threshold: int | None = None) -> MarkedFr
         if isinstance(error, FileNotFoundError):
             raise
         raise PromptError(str(error)) from error
+    if picture.mode == "F":
+        raise PromptError(f"{path} holds fractions, not ids; save it as an indexed or a grey PNG")
     if picture.mode.startswith("I"):
         return _marked(path, "16-bit grey", _by_value(np.asarray(picture).astype(np.int64)))
     if picture.mode == "P":

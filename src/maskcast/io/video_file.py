@@ -7,10 +7,11 @@ by a jump to the key frame before it.
 
 from __future__ import annotations
 
+import re
 import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -173,37 +174,39 @@ class VideoFile:
 
     def _decoded(self, first: int) -> Generator[tuple[int, Picture], None, None]:
         """Yield frames that can be decoded, with their numbers, beginning at or after ``first``."""
-        ticks = self.timing.ticks
-        with _open(self.path) as (container, stream):
-            if not self._index.by_time:
-                frames = enumerate(_frames(container, stream))
-                yield from ((i, _upright_rgb(frame)) for i, frame in frames if i >= first)
-                return
-            for frame in self._frames_from(container, stream, first):
-                if frame.pts is None or frame.is_corrupt:
-                    continue
-                frame_index = bisect_left(ticks, frame.pts)
-                known = frame_index < len(ticks) and ticks[frame_index] == frame.pts
-                if known and frame_index >= first:
+        if not self._index.by_time:
+            for frame_index, frame in enumerate(self._frames_from_the_beginning()):
+                if frame_index >= first:
                     yield frame_index, _upright_rgb(frame)
+            return
+        ticks = self.timing.ticks
+        for frame in self._frames_from(first):
+            if frame.pts is None or frame.is_corrupt:
+                continue
+            frame_index = bisect_left(ticks, frame.pts)
+            known = frame_index < len(ticks) and ticks[frame_index] == frame.pts
+            if known and frame_index >= first:
+                yield frame_index, _upright_rgb(frame)
 
-    def _frames_from(
-        self, container: InputContainer, stream: VideoStream, first: int
-    ) -> Iterator[VideoFrame]:
+    def _frames_from(self, first: int) -> Iterator[VideoFrame]:
         """Decode from the key frame before ``first`` on, or from the beginning if a jump fails."""
         wanted = self.timing.ticks[first]
         keys = self._index.key_ticks
         place = bisect_right(keys, wanted) - 1
         if place > 0:
-            container.seek(keys[place], stream=stream, backward=True)
-            frames = _frames(container, stream)
-            landed = next(frames, None)
-            if landed is not None and landed.pts is not None and landed.pts <= wanted:
-                yield landed
-                yield from frames
-                return
-            container.seek(0 if not keys else min(keys[0], 0), stream=stream, backward=True)
-        yield from _frames(container, stream)
+            with _open(self.path) as (container, stream), suppress(av.error.FFmpegError):
+                container.seek(keys[place], stream=stream, backward=True)
+                frames = _frames(container, stream)
+                landed = next(frames, None)
+                if landed is not None and landed.pts is not None and landed.pts <= wanted:
+                    yield landed
+                    yield from frames
+                    return
+        yield from self._frames_from_the_beginning()
+
+    def _frames_from_the_beginning(self) -> Iterator[VideoFrame]:
+        with _open(self.path) as (container, stream):
+            yield from _frames(container, stream)
 
 
 @contextmanager
@@ -223,6 +226,8 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             sound = " it holds only sound" if container.streams.audio else " it holds no pictures"
             raise VideoError(f"{path} is not a video:{sound}")
         stream = streams[0]
+        if stream.codec_context is None:
+            raise VideoError(f"{path} is encoded in a way that this build of FFmpeg cannot decode")
         if stream.width * stream.height > LARGEST_PICTURE:
             raise VideoError(
                 f"{path} declares frames of {stream.width}×{stream.height} pixels; "
@@ -234,7 +239,11 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def _why_not_opened(path: Path) -> str:
-    head = path.open("rb").read(12)
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        return f"{path} cannot be opened: {error.strerror}"
     if not head:
         return f"{path} is empty"
     if head[4:8] == b"ftyp" or head[8:12] == b"AVI " or head[:4] == b"\x1a\x45\xdf\xa3":
@@ -322,8 +331,9 @@ def _declared_end(container: InputContainer, stream: VideoStream) -> Fraction | 
     """When the last frame should end, in seconds, as the file's header has it."""
     if stream.duration is not None and stream.time_base is not None:
         return ((stream.start_time or 0) + stream.duration) * stream.time_base
-    if "DURATION" in stream.metadata:  # Matroska, one per track
-        hours, minutes, seconds = stream.metadata["DURATION"].split(":")
+    tag = stream.metadata.get("DURATION", "")  # Matroska, one per track
+    if match := re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", tag, re.ASCII):
+        hours, minutes, seconds = match.groups()
         return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
     return None
 
