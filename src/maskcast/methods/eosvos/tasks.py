@@ -22,7 +22,7 @@ from maskcast.data.clip_folder import read_clip_folder
 from maskcast.data.clips import AnnotatedVideo, object_mask
 from maskcast.data.dataset import Dataset
 from maskcast.data.davis import open_davis
-from maskcast.data.hold_outs import read_hold_out, without
+from maskcast.data.hold_outs import draw_balanced_hold_outs, read_hold_out, without
 from maskcast.data.image_pairs import read_image_pairs
 from maskcast.data.youtube_vos import open_youtube_vos
 from maskcast.methods.eosvos.augmentation import draw_visible_warp, flip, warp_frame, warp_label_map
@@ -70,10 +70,8 @@ def open_tasks(config: TaskDataConfig) -> OpenedTasks:
     kept: list[AnnotatedVideo] = []
     apart: list[AnnotatedVideo] = []
     if config.youtube_vos is not None:
-        dataset = open_youtube_vos(config.youtube_vos, year=2019, split="train")
-        if config.youtube_vos_held_out is not None:
-            dataset, _ = without(dataset, read_hold_out(config.youtube_vos_held_out))
-        kept += dataset.videos
+        dataset = open_youtube_vos(config.youtube_vos, year=2019, split="train", purpose="train")
+        kept += without(dataset, _held_out_of(dataset, config))[0].videos
     named: list[Dataset] = []
     if config.davis is not None:
         named.append(open_davis(config.davis, year=config.davis_year, split="train"))
@@ -97,6 +95,15 @@ def open_tasks(config: TaskDataConfig) -> OpenedTasks:
     return OpenedTasks(
         _with_objects(kept, config), _with_objects(apart, config), digest.hexdigest()[:16]
     )
+
+
+def _held_out_of(youtube_vos: Dataset, config: TaskDataConfig) -> tuple[str, ...]:
+    """Read the names that are left out, or draw them."""
+    if config.youtube_vos_held_out is not None:
+        return read_hold_out(config.youtube_vos_held_out)
+    categories = {video.name: set(video.categories.values()) for video in youtube_vos}
+    first, second = draw_balanced_hold_outs(categories, counts=config.youtube_vos_hold_outs)
+    return first + second
 
 
 def _with_objects(

@@ -53,7 +53,9 @@ class TaskDataConfig:
     youtube_vos: Path | None = None
     """Folder with YouTube-VOS's ``train``."""
     youtube_vos_held_out: Path | None = None
-    """List of its videos to leave out, one name a line (published: 200 of 3471)."""
+    """List of its videos to leave out, one name a line; without it they are drawn."""
+    youtube_vos_hold_outs: tuple[int, int] = (100, 100)
+    """Sizes of the two hold-outs that are drawn, categories as even as they can be."""
     davis: Path | None = None
     """Folder of DAVIS with its ``train`` list."""
     davis_year: Literal[2016, 2017] = 2017
