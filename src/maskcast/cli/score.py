@@ -97,7 +97,7 @@ def score_and_sum_up(
             jobs=jobs or len(os.sched_getaffinity(0)),
             on_video=lambda _, done, total: progress("scoring", done, total),
         )
-    return make_scores(dataset, scored, protocol, results=str(results), groups=groups)
+    return make_scores(dataset, scored, protocol, results=str(results.absolute()), groups=groups)
 
 
 def protocol_of(dataset: str) -> ScoringProtocol:

@@ -190,6 +190,7 @@ def _protocol_entry(dataset: Dataset, protocol: ScoringProtocol, has_groups: boo
     return {
         "dataset": dataset.name,
         "split": dataset.split,
+        "root": str(dataset.root.absolute()),
         **dataset.notes,
         "videos": len(dataset),
         **asdict(protocol),

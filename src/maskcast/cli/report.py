@@ -1,0 +1,35 @@
+"""``maskcast report``: compare scored runs on one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from maskcast.cli.score import refuse_unwritable
+from maskcast.cli.terminal import say
+from maskcast.evaluation.report import read_runs, write_report
+
+
+def report(
+    runs: Positional[tuple[Path, ...]],
+    *,
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("report.html"),
+    root: Path | None = None,
+) -> None:
+    """Compare runs side by side, with published figures, in one HTML file.
+
+    It shows J and F of every object over time, the differences between the first run and the
+    others with bootstrap intervals, and the worst objects with image, truth and prediction.
+
+    Args:
+        runs: folders that maskcast evaluate or maskcast score has written, of one data set.
+        output: the HTML file; it needs no other file and no network.
+        root: the folder with the data set, if it has moved since the scoring.
+    """
+    refuse_unwritable(output.parent)
+    for sentence in write_report(read_runs(runs), output, root=root):
+        say(sentence)
+    print(output)
