@@ -81,7 +81,7 @@ def test_a_cutout_has_the_wanted_size(pairs):
     source = PairCutouts(read_image_pairs(pairs).videos)
     cutout = source.draw_cutout(np.random.default_rng(0), 50)
     assert max(cutout.alpha.shape) == 50 and cutout.image.shape[1:] == cutout.alpha.shape
-    with pytest.raises(DatasetError, match="large enough"):
+    with pytest.raises(DatasetError, match="no object to cut out"):
         PairCutouts(read_image_pairs(pairs).videos, share=(0.9, 1.0))
 
 

@@ -124,22 +124,28 @@ class PairCutouts:
     Args:
         pictures: videos of one frame (``read_image_pairs``).
         share: least and most of its picture's area that an object covers.
+        smallest: an object has more pixels than this.
 
     Raises:
         DatasetError: no object is of that size.
     """
 
     def __init__(
-        self, pictures: Sequence[AnnotatedVideo], share: tuple[float, float] = (0.01, 0.6)
+        self,
+        pictures: Sequence[AnnotatedVideo],
+        *,
+        share: tuple[float, float] = (0.01, 0.6),
+        smallest: int = 300,
     ) -> None:
         self.pictures = pictures
         self.objects = [
-            found
-            for found in objects_of(pictures, smallest=300)
-            if share[0] <= found.share <= share[1]
+            found for found in objects_of(pictures, smallest) if share[0] <= found.share <= share[1]
         ]
         if not self.objects:
-            raise DatasetError("the pictures hold no object that is large enough to be cut out")
+            raise DatasetError(
+                f"the pictures hold no object to cut out: none has more than {smallest} pixels "
+                f"and covers {share[0]:g} to {share[1]:g} of its picture"
+            )
 
     def draw_cutout(self, generator: np.random.Generator, resolution: int) -> Cutout:
         chosen = self.objects[generator.integers(len(self.objects))]

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from maskcast.core.errors import ConfigError, DatasetError
 from maskcast.data.clips import AnnotatedVideo, DrawnClip, object_mask, tight_box
-from maskcast.data.image_pairs import PairCutouts, PictureObject, cut_out, objects_of
+from maskcast.data.image_pairs import PairCutouts, PictureObject, cut_out
 from maskcast.data.made_up import MadeUpClip, look_alike, visible_clip
 from maskcast.data.made_up_motion import Motion, draw_camera, draw_motion
 from maskcast.data.made_up_stage import Film, FilmConfig, Layer, Stage, as_layer, render
@@ -76,20 +76,14 @@ class StaticClips:
         self.name = name
         self.pictures = pictures
         self.config = config or StaticConfig()
-        self.objects = [
-            found
-            for found in objects_of(pictures, smallest=100)
-            if share[0] <= found.share <= share[1]
-        ]
-        if not self.objects:
-            raise DatasetError(f"{name} holds no object that covers {share} of its picture")
-        self.strangers = PairCutouts(pictures)
+        self.cutouts = PairCutouts(pictures, share=share, smallest=100)
 
     def __len__(self) -> int:
-        return len(self.objects)
+        return len(self.cutouts.objects)
 
     def draw(self, generator: np.random.Generator, test_frames: int) -> DrawnClip:
-        chosen = self.objects[generator.integers(len(self.objects))]
+        objects = self.cutouts.objects
+        chosen = objects[int(generator.integers(len(objects)))]
         frame, mask = self._read(chosen)
         size = (mask.shape[0], mask.shape[1])
         horizon = generator.uniform(8, self.config.reach)
@@ -142,7 +136,7 @@ class StaticClips:
         self, generator: np.random.Generator, size: tuple[int, ...], pace: float
     ) -> Layer:
         side = float(generator.uniform(0.08, 0.3))
-        cutout = self.strangers.draw_cutout(generator, int(2.2 * side * min(size)))
+        cutout = self.cutouts.draw_cutout(generator, int(2.2 * side * min(size)))
         height, width = cutout.alpha.shape
         motion = draw_motion(
             generator,
