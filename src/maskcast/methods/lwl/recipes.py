@@ -25,6 +25,13 @@ SMALL_HELD_OUT = (
 )
 """Of DAVIS-2016 train: what the small model is tuned on, chosen before the first run."""
 
+SMALL_LICENCE = (
+    "research and evaluation only, whatever the licence of the code: trained on DAVIS 2016 "
+    "(CC BY-NC 4.0), PASCAL VOC 2012 and SBD (Flickr terms, research), COCO 2017 (CC BY 4.0), "
+    "Oxford-IIIT Pet (CC BY-SA 4.0) and research collections, from a trunk trained on Tiny "
+    "ImageNet (ImageNet: non-commercial research)"
+)
+
 
 def _published_loop(epochs: int, milestones: tuple[int, ...], batch_size: int = 20) -> LoopConfig:
     return LoopConfig(
@@ -122,6 +129,7 @@ def small() -> LWLTrainingConfig:
         loss=LossConfig(mask_weight=1.0, box_weight=0.2, over="frame", cross_entropy=1.0),
         apply_updates=True,
         validation_clips=48,
+        licence=SMALL_LICENCE,
         loop=LoopConfig(
             epochs=18,
             iterations=100,

@@ -93,6 +93,8 @@ class LWLTrainingConfig:
     trunk_weights: Path | None = None
     """A torchvision state dict, or a maskrcnn-benchmark checkpoint, to start the trunk from."""
     validation_clips: int = 200
+    licence: str = ""
+    """What the data allow the weights to be used for; goes on their card."""
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
@@ -274,7 +276,8 @@ class LWLTask:
         """Weights and what they were made for; what only trades speed is left to the user."""
         settings = config_to_dict(self.config.model)
         del settings["speed"]
-        return Export("lwl", settings, self.network.state_dict())
+        card = {"licence": self.config.licence} if self.config.licence else {}
+        return Export("lwl", settings, self.network.state_dict(), card)
 
     def start_from(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over weights; a box encoder may be missing in them, all else must fit.
