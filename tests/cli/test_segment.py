@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -80,8 +82,27 @@ def test_a_mask_on_a_later_frame_is_a_correction_and_continues_the_run(segment, 
     assert masks_in(clip / "out") == masks_in(clip / "at once")
 
 
-def start(folder: Path, *, pause_at: int) -> subprocess.Popen:
-    """Start a real process, which waits for ever before it segments frame ``pause_at``."""
+def test_from_a_mask_in_the_middle_both_ways(segment, clip):
+    write_mask(clip / "00006.png", 6, (1,))
+    assert segment("--direction", "both", masks="00006.png").exit_code == 0
+    for frame_index in (0, 6, 11):
+        found = read_label_map(clip / "out" / f"{frame_index:05d}.png")
+        assert (found == 1).tolist() == true_mask(1, frame_index).tolist()
+
+
+def test_exports_are_made_and_named(segment, clip):
+    outcome = segment("--tracks", "--cutout", "png", "--cutout", "vp9", "--rate", "12")
+    assert outcome.exit_code == 0
+    made = ["exports/tracks.csv", "exports/cutout", "exports/cutout.webm"]
+    for name in made:
+        assert f"out/{name}" in outcome.output
+        assert (clip / "out" / name).exists()
+    assert segment("--rate", "0").exit_code == 2
+
+
+@contextmanager
+def started(folder: Path, *, pause_at: int) -> Iterator[subprocess.Popen]:
+    """Give a real process which has segmented all frames before ``pause_at``, and waits there."""
     environment = os.environ | {"MASKCAST_TEST_PAUSE_AT": str(pause_at)}
     command = [
         sys.executable,
@@ -94,23 +115,24 @@ def start(folder: Path, *, pause_at: int) -> subprocess.Popen:
         "out",
     ]
     command += ["--weights", "./colours.safetensors", "--save-frames", "3"]
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE)
+    last = folder / "out" / f"{pause_at - 1:05d}.png"
+    try:
+        while not last.exists():
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
 
 
-def wait_for(path: Path, process: subprocess.Popen) -> None:
-    for _ in range(600):
-        if path.exists():
-            return
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.05)
-    pytest.fail(f"{path.name} never came")
-
-
+@pytest.mark.timeout(300)
 def test_a_run_killed_after_a_known_frame_goes_on_and_ends_alike(segment, clip):
-    process = start(clip, pause_at=9)
-    wait_for(clip / "out" / "00008.png", process)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
+    with started(clip, pause_at=9) as process:
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
     assert card_in(clip / "out")["status"] == "running"
     assert segment().exit_code == 0
     card = card_in(clip / "out")
@@ -120,12 +142,12 @@ def test_a_run_killed_after_a_known_frame_goes_on_and_ends_alike(segment, clip):
     assert masks_in(clip / "out") == masks_in(clip / "unbroken")
 
 
+@pytest.mark.timeout(300)
 def test_ctrl_c_is_130_and_loses_nothing(segment, clip):
-    process = start(clip, pause_at=8)
-    wait_for(clip / "out" / "00007.png", process)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
+    with started(clip, pause_at=8) as process:
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate()
+        assert process.returncode == 130
     assert b"stopped after 8 frames; the same command again goes on from there" in error
     assert b"Traceback" not in error
     assert segment().exit_code == 0

@@ -13,8 +13,9 @@ import torch
 from contract.coloured_video import frames, true_mask
 from contract.stand_in import ColourConfig, ColourTracker
 from maskcast.core.errors import ConfigError, FrameError, OutputError, RunConflictError
+from maskcast.core.state import save_state
 from maskcast.core.types import ObjectMasks
-from maskcast.io.label_maps import read_label_map
+from maskcast.io.label_maps import read_label_map, write_label_map
 from maskcast.runs.card import RunRequest, read_card
 from maskcast.runs.fingerprint import prompt_fingerprints
 from maskcast.runs.folder import FoundObject, open_run
@@ -102,7 +103,7 @@ def test_a_killed_run_goes_on_from_its_last_state(tmp_path, unbroken):
         raise SystemExit  # neither our error nor Ctrl-C, and nothing may be saved at the end
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr("maskcast.runs.segmentation._Session._save_last", killed)
+        patch.setattr("maskcast.runs.segmentation._Keeper.save_last", killed)
         run_into(tmp_path, video=stopping_at(8, SystemExit()))
     assert states_in(tmp_path) == [0, 3, 6]
     assert len(masks_in(tmp_path)) == 8
@@ -136,9 +137,7 @@ def test_a_damaged_state_or_a_lost_mask_means_going_further_back(tmp_path, unbro
     assert masks_in(tmp_path) == masks_in(unbroken)
 
     (tmp_path / "00004.png").unlink()
-    run = open_run(tmp_path, request(), frame_name=lambda i: f"{i:05d}")
-    point = run.resume_point(type(ColourTracker(ColourConfig(), torch.zeros(())).start()), "cpu")
-    assert point.frame_index == 1
+    assert open_run(tmp_path, request(), frame_name=lambda i: f"{i:05d}").painted() == 4
 
 
 def test_one_more_prompt_keeps_the_frames_before_it(tmp_path, unbroken):
@@ -210,19 +209,24 @@ def test_an_output_below_a_file_is_refused(tmp_path):
         open_run(tmp_path / "file" / "run", request(), frame_name=str)
 
 
-@pytest.mark.parametrize("writer", ["write_label_map", "save_state"])
-def test_a_full_disk_is_one_sentence_and_can_be_resumed(writer, tmp_path, unbroken):
-    real = getattr(__import__("maskcast.runs.folder", fromlist=[writer]), writer)
+@pytest.mark.parametrize(
+    ("place", "writer"),
+    [
+        ("maskcast.runs.folder.write_label_map", write_label_map),
+        ("maskcast.runs.states.save_state", save_state),
+    ],
+)
+def test_a_full_disk_is_one_sentence_and_can_be_resumed(place, writer, tmp_path, unbroken):
     calls = []
 
     def full(*arguments, **keywords):
         calls.append(1)
         if len(calls) > 2:
             raise OutputError("cannot write it: the disk is full")
-        return real(*arguments, **keywords)
+        return writer(*arguments, **keywords)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(OutputError, match="disk is full"):
-        patch.setattr(f"maskcast.runs.folder.{writer}", full)
+        patch.setattr(place, full)
         run_into(tmp_path)
     assert read_card(tmp_path).status == "stopped"
     run_into(tmp_path)
@@ -251,3 +255,72 @@ def test_nonsense_policies_are_refused():
     for wrong in ({"frames": 0}, {"seconds": 0.0}, {"keep_every": 0}, {"seconds": float("nan")}):
         with pytest.raises(ConfigError, match="states are saved"):
             SavePolicy(**wrong)
+
+
+LATE = {5: {1: true_mask(1, 5)}, 8: {2: true_mask(2, 8)}}
+
+
+def run_both_ways(folder: Path, *, backward=None, prompts=LATE, **arguments):
+    def frames_backward(start):
+        return iter(VIDEO[start::-1])
+
+    return run_into(
+        folder, prompts=prompts, frames_backward=backward or frames_backward, **arguments
+    )
+
+
+def test_the_backward_pass_fills_only_frames_before_first_prompts(tmp_path):
+    run_into(tmp_path / "forward", prompts=LATE)
+    card = run_both_ways(tmp_path / "both")
+    assert (card.status, card.frames, card.frames_backward) == ("finished", 12, 9)
+    for frame_index in range(12):
+        name = f"{frame_index:05d}.png"
+        forward = read_label_map(tmp_path / "forward" / name)
+        both = read_label_map(tmp_path / "both" / name)
+        assert (both[forward != 0] == forward[forward != 0]).all()
+        for object_id, given in ((1, 5), (2, 8)):
+            if frame_index < given:
+                expected = true_mask(object_id, frame_index).numpy()
+                assert ((both == object_id) == expected).all()
+        if frame_index >= 8:
+            assert (both == forward).all()
+
+
+def test_the_frame_log_tells_of_both_passes(tmp_path):
+    run_both_ways(tmp_path)
+    run = open_run(tmp_path, request(LATE), frame_name=lambda i: f"{i:05d}")
+    found = run.found_objects()
+    assert {i: set(objects) for i, objects in found.items()} == {i: {1, 2} for i in range(12)}
+    assert found[2][1].area == found[6][2].area == found[6][1].area == 49
+
+
+@pytest.mark.parametrize("stop", [2, 6])
+def test_an_interrupted_backward_pass_goes_on_where_it_stopped(stop, tmp_path):
+    def interrupted(start):
+        for count, frame in enumerate(VIDEO[start::-1]):
+            if count == stop:
+                raise KeyboardInterrupt
+            yield frame
+
+    run_both_ways(tmp_path / "unbroken")
+    with pytest.raises(KeyboardInterrupt):
+        run_both_ways(tmp_path / "run", backward=interrupted)
+    card = run_both_ways(tmp_path / "run", video=stopping_at(0, AssertionError()))
+    assert card.resumed_from == 8 - stop
+    assert masks_in(tmp_path / "run") == masks_in(tmp_path / "unbroken")
+
+
+def test_one_more_prompt_does_the_backward_pass_anew(tmp_path):
+    more = {3: {2: true_mask(2, 3)}, **LATE, 9: {300: true_mask(300, 9)}}
+    run_both_ways(tmp_path / "run")
+    run_both_ways(tmp_path / "run", prompts=more)
+    run_both_ways(tmp_path / "at once", prompts=more)
+    assert masks_in(tmp_path / "run") == masks_in(tmp_path / "at once")
+
+
+def test_without_late_objects_there_is_nothing_to_go_back_for(tmp_path):
+    def never(start):
+        raise AssertionError
+
+    card = run_both_ways(tmp_path, prompts={0: PROMPTS[0]}, backward=never)
+    assert (card.status, card.frames_backward) == ("finished", 0)

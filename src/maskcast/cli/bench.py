@@ -83,7 +83,7 @@ def yardstick_ms(device: torch.device) -> float:
     with torch.random.fork_rng(devices=[]):
         network = resnet50(weights=None)
     trunk = nn.Sequential(*list(network.children())[:-2]).eval().to(device)
-    trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trunk.to(memory_format=torch.channels_last)
     frame = torch.zeros(1, 3, *TRUNK_SIZE, device=device).to(memory_format=torch.channels_last)
 
     def forward() -> None:

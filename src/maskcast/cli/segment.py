@@ -134,10 +134,12 @@ def segment(
             segmenter,
             frames.frames,
             given.by_frame,
+            frames_backward=frames.frames_backward if direction == "both" else None,
+            count=frames.count,
             device=place,
             policy=policy,
             probabilities=probabilities,
-            on_step=lambda step: progress("frames", step.frame_index + 1, frames.count),
+            progress=progress,
         )
         made = export(
             run, frames, exports, on_frame=lambda i: progress("exports", i + 1, frames.count)

@@ -66,6 +66,10 @@ class RunCard:
     threads: int = 1
     frames: int = 0
     """Finished, from the first on."""
+    forward_finished: bool = False
+    """Every frame is segmented; with ``direction`` both, the backward pass may be under way."""
+    frames_backward: int = 0
+    """Finished by the backward pass, from its last frame on."""
     resumed_from: int = 0
     """The frame this run continued from; 0 for a fresh one."""
     steps: int = 0

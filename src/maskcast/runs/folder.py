@@ -4,7 +4,7 @@
     <frame>.png           one label map per frame
     probs/<id>/<frame>.png   soft masks, 16 bits, on request
     frames.jsonl          per finished frame: area and mean confidence of every object
-    .states/<frame>.safetensors   the state after that frame
+    .states/<frame>.safetensors   the state after that frame; of the backward pass in backward/
     exports/              what was made from the finished masks
 
 Every file is whole or absent. A state is written after the masks of all frames up to it, so a
@@ -16,21 +16,21 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from PIL import Image
 
-from maskcast.core.errors import OutputError, PromptError, RunConflictError, StateError
-from maskcast.core.state import load_state, save_state
+from maskcast.core.errors import OutputError, PromptError, RunConflictError
 from maskcast.core.types import ObjectMasks
 from maskcast.io.files import path_inside, replacing
-from maskcast.io.label_maps import LARGEST_ID, write_label_map
+from maskcast.io.label_maps import LARGEST_ID, read_label_map, write_label_map
 from maskcast.runs.card import (
     CARD,
     RunCard,
@@ -40,8 +40,7 @@ from maskcast.runs.card import (
     read_card,
     write_card,
 )
-
-State = TypeVar("State")
+from maskcast.runs.states import SavedStates
 
 STATES = ".states"
 FRAME_LOG = "frames.jsonl"
@@ -49,14 +48,6 @@ PROBABILITIES = "probs"
 EXPORTS = "exports"
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ResumePoint(Generic[State]):
-    """Where to go on: the first frame to segment, and the state before it (None: a fresh one)."""
-
-    frame_index: int = 0
-    state: State | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +66,8 @@ class RunFolder:
     def __init__(self, path: Path, card: RunCard, frame_name: Callable[[int], str]) -> None:
         self.path = path
         self.card = card
+        self.states = SavedStates(path / STATES)
+        self.states_backward = SavedStates(path / STATES / "backward")
         self._frame_name = frame_name
 
     def mask_path(self, frame_index: int) -> Path:
@@ -85,19 +78,41 @@ class RunFolder:
         self, frame_index: int, masks: ObjectMasks, *, probabilities: bool = False
     ) -> None:
         """Paint the label map of a frame, and note its objects. Raises ``OutputError``."""
-        label_map = masks.label_map().cpu().numpy()
-        probs = masks.probs.float().cpu().numpy()
-        path = self.mask_path(frame_index)
-        objects: dict[str, tuple[int, float | None]] = {}
-        for object_id, soft in zip(masks.ids, probs, strict=True):
-            inside = label_map == object_id
-            area = int(inside.sum())
-            confidence = round(float(soft[inside].mean(dtype=np.float64)), 5) if area else None
-            objects[str(object_id)] = (area, confidence)
-            if probabilities:
-                self._write_probability(frame_index, object_id, soft)
-        self._log({"frame": frame_index, "mask": path.name, "objects": objects})
-        write_label_map(path, label_map)
+        self._write(frame_index, masks.label_map().cpu().numpy(), masks, {}, probabilities)
+
+    def fill_frame(
+        self,
+        frame_index: int,
+        masks: ObjectMasks,
+        ids: Collection[int],
+        others: Mapping[int, FoundObject],
+        *,
+        probabilities: bool = False,
+    ) -> None:
+        """Paint objects into a frame before their first prompt, where it shows nothing else.
+
+        Doing it again changes nothing.
+
+        Args:
+            frame_index: a frame whose label map is there.
+            masks: what the backward pass found.
+            ids: the objects whose first prompt comes later.
+            others: what the forward pass noted of all other objects.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        wanted = torch.tensor([object_id in ids for object_id in masks.ids], dtype=torch.bool)
+        filling = ObjectMasks(
+            tuple(object_id for object_id in masks.ids if object_id in ids),
+            masks.probs[wanted.to(masks.probs.device)],
+        )
+        there = read_label_map(self.mask_path(frame_index))
+        there[np.isin(there, list(ids))] = 0
+        found = masks.label_map().cpu().numpy()
+        free = (there == 0) & np.isin(found, filling.ids)
+        label_map = np.where(free, found, there)
+        self._write(frame_index, label_map, filling, others, probabilities)
 
     def found_objects(self) -> dict[int, dict[int, FoundObject]]:
         """Read the log of finished frames: by frame and object id; a later line replaces."""
@@ -109,52 +124,12 @@ class RunFolder:
             }
         return found
 
-    def state_frames(self) -> list[int]:
-        """Return after which frames a state is saved, in order."""
-        paths = (self.path / STATES).glob("*.safetensors")
-        return sorted(int(path.stem) for path in paths if path.stem.isdecimal())
-
-    def save_state(self, frame_index: int, state: Any, *, keep_every: int | None = None) -> None:
-        """Save the state after a frame; of those before, the first and the last two stay.
-
-        Args:
-            frame_index: every frame up to this one must be written.
-            state: after that frame.
-            keep_every: states after every so many frames stay too.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        path = self._state_path(frame_index)
-        try:
-            path.parent.mkdir(exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {path.parent}: {error.strerror}") from error
-        save_state(state, path)
-        saved = self.state_frames()
-        for old in saved[1:-2]:
-            if not keep_every or old % keep_every:
-                self._state_path(old).unlink(missing_ok=True)
-
-    def resume_point(self, expected: type[State], device: torch.device | str) -> ResumePoint[State]:
-        """Return where to go on: after the newest state that loads and has its frames painted.
-
-        Args:
-            expected: class of the state, ``type(segmenter.start())``.
-            device: where the state is to be.
-        """
-        painted = self._painted()
-        for frame_index in reversed(self.state_frames()):
-            if frame_index >= painted:
-                continue
-            path = self._state_path(frame_index)
-            try:
-                state = load_state(path, expected, device=device)
-            except StateError as error:
-                logger.warning("passing over a saved state: %s", error)
-                continue
-            return ResumePoint(frame_index + 1, state)
-        return ResumePoint()
+    def painted(self) -> int:
+        """Return how many frames from the first on have their label map."""
+        count, most = 0, max(self.card.frames, *self.states.numbers(), -1) + 1
+        while count < most and self.mask_path(count).is_file():
+            count += 1
+        return count
 
     def update(self, **changes: Any) -> None:
         """Change entries of the run card and write it. Raises ``OutputError``."""
@@ -166,11 +141,16 @@ class RunFolder:
 
         States go first and masks last, so that an interruption in between does no harm.
         """
-        for saved in self.state_frames():
-            if saved >= frame_index:
-                self._state_path(saved).unlink(missing_ok=True)
+        self.states_backward.forget_from(0)
+        self.states.forget_from(frame_index)
         frames = self.card.frames
-        self.update(request=request, status="interrupted", frames=min(frames, frame_index))
+        self.update(
+            request=request,
+            status="interrupted",
+            frames=min(frames, frame_index),
+            forward_finished=False,
+            frames_backward=0,
+        )
         shutil.rmtree(self.path / EXPORTS, ignore_errors=True)
         for outdated in range(frame_index, frames):
             self.mask_path(outdated).unlink(missing_ok=True)
@@ -186,17 +166,25 @@ class RunFolder:
             shutil.rmtree(self.path / made, ignore_errors=True)
         (self.path / FRAME_LOG).unlink(missing_ok=True)
 
-    def _painted(self) -> int:
-        """Return how many frames from the first on have their label map."""
-        count = 0
-        while count < self.card.frames or count <= max(self.state_frames(), default=-1):
-            if not self.mask_path(count).is_file():
-                break
-            count += 1
-        return count
-
-    def _state_path(self, frame_index: int) -> Path:
-        return self.path / STATES / f"{frame_index:08d}.safetensors"
+    def _write(
+        self,
+        frame_index: int,
+        label_map: Int[np.ndarray, "height width"],
+        masks: ObjectMasks,
+        others: Mapping[int, FoundObject],
+        probabilities: bool,
+    ) -> None:
+        path = self.mask_path(frame_index)
+        objects = {str(i): (found.area, found.confidence) for i, found in others.items()}
+        for object_id, soft in zip(masks.ids, masks.probs.float().cpu().numpy(), strict=True):
+            inside = label_map == object_id
+            area = int(inside.sum())
+            confidence = round(float(soft[inside].mean(dtype=np.float64)), 5) if area else None
+            objects[str(object_id)] = (area, confidence)
+            if probabilities:
+                self._write_probability(frame_index, object_id, soft)
+        self._log({"frame": frame_index, "mask": path.name, "objects": objects})
+        write_label_map(path, label_map)
 
     def _write_probability(self, frame_index: int, object_id: int, soft: Any) -> None:
         folder = self.path / PROBABILITIES / str(object_id)

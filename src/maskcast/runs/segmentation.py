@@ -1,12 +1,16 @@
-"""Segment a video into a run folder: read, compute and write at the same time; stop and go on."""
+"""Segment a video into a run folder: read, compute and write at the same time; stop and go on.
+
+The forward pass goes over all frames. A backward pass may follow: it goes from the last of the
+objects' first prompts down to frame 0, and fills only the frames before an object's first prompt.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import torch
 
@@ -16,8 +20,14 @@ from maskcast.core.segmenter import Step, VideoSegmenter, segment_steps
 from maskcast.core.types import Frame, Prompts
 from maskcast.runs.card import RunCard, Status, TimeSplit
 from maskcast.runs.folder import RunFolder
+from maskcast.runs.states import SavedStates
 
-StepDone = Callable[[Step[Any]], None]
+State = TypeVar("State")
+
+FramesFrom: TypeAlias = Callable[[int], Iterable[Frame]]
+"""Gives frames from an index on."""
+Progress: TypeAlias = Callable[[str, int, int | None], None]
+"""Told which pass is how far, and of how many frames if that is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,17 +47,38 @@ class SavePolicy:
             raise ConfigError(f"states are saved every 1 or more frames or seconds, got {self}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Pass(Generic[State]):
+    """One way over a video, in steps numbered from 0."""
+
+    name: Literal["frames", "backward"]
+    frames_from: FramesFrom
+    """By step number."""
+    prompts: Mapping[int, Prompts]
+    """By step number."""
+    count: int | None
+    states: SavedStates
+    write: Callable[[Step[State]], None]
+    written: Callable[[], int]
+    """How many steps, from the first on, are written."""
+    frame_of: Callable[[int], int]
+    """Frame index of a step."""
+    counter: Literal["frames", "frames_backward"]
+    """Entry of the run card that counts finished steps."""
+
+
 def segment_into(
     run: RunFolder,
     segmenter: VideoSegmenter[Any],
-    frames_from: Callable[[int], Iterable[Frame]],
+    frames_from: FramesFrom,
     prompts: Mapping[int, Prompts],
     *,
+    frames_backward: FramesFrom | None = None,
+    count: int | None = None,
     device: torch.device | str = "cpu",
     policy: SavePolicy | None = None,
     probabilities: bool = False,
-    on_start: Callable[[int], None] | None = None,
-    on_step: StepDone | None = None,
+    progress: Progress | None = None,
 ) -> RunCard:
     """Segment what the folder does not have yet, and return its run card.
 
@@ -57,13 +88,15 @@ def segment_into(
     Args:
         run: from ``open_run``.
         segmenter: built from what the run's request names.
-        frames_from: gives the frames from an index on; ``FrameSource.frames`` does.
+        frames_from: ``FrameSource.frames``, or any other source that can begin at an index.
         prompts: by frame index.
+        frames_backward: ``FrameSource.frames_backward``: from an index down to 0. If given, a
+            backward pass fills the frames before objects' first prompts.
+        count: number of frames, if known, for ``progress``.
         device: where saved states are put.
         policy: how often the state is saved.
         probabilities: write soft masks too.
-        on_start: told the index of the first frame to be segmented.
-        on_step: told about every segmented frame.
+        progress: told about every segmented frame.
 
     Raises:
         MaskcastError: a frame, a prompt, or the disk; what was finished stays and can be resumed.
@@ -71,116 +104,212 @@ def segment_into(
     """
     if run.card.status == "finished":
         return run.card
-    resume = run.resume_point(type(segmenter.start()), device)
-    run.update(
-        status="running",
-        note="",
-        frames=resume.frame_index,
-        resumed_from=resume.frame_index,
-        device=str(device),
-        threads=torch.get_num_threads(),
-    )
-    if on_start:
-        on_start(resume.frame_index)
-    steps = segment_steps(
-        segmenter,
-        frames_from(resume.frame_index),
-        prompts,
-        state=resume.state,
-        first_frame=resume.frame_index,
-    )
-    _Session(run, policy or SavePolicy(), probabilities).work_through(steps, on_step)
+    session = _Session(run, segmenter, policy or SavePolicy(), device, progress)
+    with session:
+        if not run.card.forward_finished:
+            session.work_through(_forward(run, frames_from, prompts, count, probabilities))
+            run.update(forward_finished=True)
+        backward = _backward(run, frames_backward, prompts, probabilities)
+        if backward is not None:
+            session.work_through(backward)
     return run.card
 
 
-class _Session:
-    """From one start to one end of the process: what it wrote and how long it took."""
+def _forward(
+    run: RunFolder,
+    frames_from: FramesFrom,
+    prompts: Mapping[int, Prompts],
+    count: int | None,
+    probabilities: bool,
+) -> _Pass[Any]:
+    def write(step: Step[Any]) -> None:
+        run.write_frame(step.frame_index, step.masks, probabilities=probabilities)
 
-    def __init__(self, run: RunFolder, policy: SavePolicy, probabilities: bool) -> None:
+    return _Pass(
+        name="frames",
+        frames_from=frames_from,
+        prompts=prompts,
+        count=count,
+        states=run.states,
+        write=write,
+        written=run.painted,
+        frame_of=lambda step: step,
+        counter="frames",
+    )
+
+
+def _backward(
+    run: RunFolder,
+    frames_backward: FramesFrom | None,
+    prompts: Mapping[int, Prompts],
+    probabilities: bool,
+) -> _Pass[Any] | None:
+    """Begin each object on the frame of its first prompt, in falling order of frames."""
+    first: dict[int, int] = {}
+    for frame_index in sorted(prompts, reverse=True):
+        first.update(dict.fromkeys(prompts[frame_index], frame_index))
+    last = max(first.values(), default=0)
+    if frames_backward is None or last == 0:
+        return None
+
+    found = run.found_objects()
+
+    def write(step: Step[Any]) -> None:
+        frame_index = last - step.frame_index
+        later = {object_id for object_id, given in first.items() if given > frame_index}
+        others = {i: known for i, known in found[frame_index].items() if i not in later}
+        if later:
+            run.fill_frame(frame_index, step.masks, later, others, probabilities=probabilities)
+
+    begun = {
+        last - frame_index: {
+            i: p for i, p in prompts[frame_index].items() if first[i] == frame_index
+        }
+        for frame_index in sorted(set(first.values()), reverse=True)
+        if frame_index > 0
+    }
+    return _Pass(
+        name="backward",
+        frames_from=lambda step: frames_backward(last - step),
+        prompts=begun,
+        count=last + 1,
+        states=run.states_backward,
+        write=write,
+        written=lambda: last + 1,
+        frame_of=lambda step: last - step,
+        counter="frames_backward",
+    )
+
+
+class _Session:
+    """From one start to one end of the process: keeps the run card true whatever happens."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        segmenter: VideoSegmenter[Any],
+        policy: SavePolicy,
+        device: torch.device | str,
+        progress: Progress | None,
+    ) -> None:
         self._run = run
+        self._segmenter = segmenter
         self._policy = policy
-        self._probabilities = probabilities
+        self._device = device
+        self._progress = progress
         self._began = time.perf_counter()
         self._before = run.card
-        self._last: Step[Any] | None = None
-        self._saved = run.card.frames - 1
-        self._saved_at = self._began
         self._steps = 0
-        self._decode = 0.0
-        self._model = 0.0
+        self._spent = TimeSplit()
 
-    def work_through(self, steps: Iterable[Step[Any]], on_step: StepDone | None) -> None:
+    def __enter__(self) -> None:
+        self._run.update(
+            status="running",
+            note="",
+            device=str(self._device),
+            threads=torch.get_num_threads(),
+        )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: Any
+    ) -> None:
+        if error is None:
+            self._end("finished")
+        elif isinstance(error, KeyboardInterrupt):
+            self._end("interrupted")
+            raise KeyboardInterrupt(
+                f"stopped after {self._run.card.frames} frames; "
+                "the same command again goes on from there"
+            ) from error
+        elif isinstance(error, MaskcastError):
+            self._end("stopped", note=str(error))
+
+    def work_through(self, way: _Pass[Any]) -> None:
+        """Take every step of a pass that is not yet done."""
+        newest = way.states.newest(
+            type(self._segmenter.start()), before=way.written(), device=self._device
+        )
+        first, state = (newest[0] + 1, newest[1]) if newest else (0, None)
+        self._run.update(**{way.counter: first})
+        if way.name == "frames" or self._before.forward_finished:
+            self._run.update(resumed_from=way.frame_of(first))
+        steps = segment_steps(
+            self._segmenter, way.frames_from(first), way.prompts, state=state, first_frame=first
+        )
         background = InBackground()
+        keeper = _Keeper(self._run, way, self._policy, background, saved=first - 1)
         try:
             with background:
                 try:
                     for step in steps:
-                        self._take(step, background)
-                        if on_step:
-                            on_step(step)
+                        keeper.take(step)
+                        self._count(step)
+                        if self._progress:
+                            self._progress(way.name, step.frame_index + 1, way.count)
                 except BaseException:
-                    self._save_last(background)
+                    keeper.save_last()
                     raise
-        except KeyboardInterrupt as interrupt:
-            self._end("interrupted", background)
-            raise KeyboardInterrupt(
-                f"stopped after {self._run.card.frames} frames; "
-                "the same command again goes on from there"
-            ) from interrupt
-        except MaskcastError as error:
-            self._end("stopped", background, note=str(error))
-            raise
-        self._end("finished", background)
+        finally:
+            self._spent = self._spent.plus(TimeSplit(write=background.busy_seconds))
+        if keeper.last is not None:
+            self._run.update(**{way.counter: keeper.last.frame_index + 1})
 
-    def _take(self, step: Step[Any], background: InBackground) -> None:
-        self._last = step
+    def _count(self, step: Step[Any]) -> None:
         self._steps += 1
-        self._decode += step.decode_seconds
-        self._model += step.model_seconds
-        self._write(step, background)
-        first_objects = bool(step.masks.ids) and self._saved < 0 and not self._run.state_frames()
-        since = time.perf_counter() - self._saved_at
-        due = step.frame_index - self._saved >= self._policy.frames or since >= self._policy.seconds
-        if first_objects or due:
-            self._save(step, background)
-
-    def _write(self, step: Step[Any], background: InBackground) -> None:
-        background.do(
-            partial(
-                self._run.write_frame,
-                step.frame_index,
-                step.masks,
-                probabilities=self._probabilities,
-            )
+        self._spent = replace(
+            self._spent,
+            decode=self._spent.decode + step.decode_seconds,
+            model=self._spent.model + step.model_seconds,
         )
 
-    def _save(self, step: Step[Any], background: InBackground) -> None:
-        save = self._run.save_state
-        keep = self._policy.keep_every
-        background.do(partial(save, step.frame_index, step.state, keep_every=keep))
-        background.do(partial(self._run.update, frames=step.frame_index + 1))
-        self._saved, self._saved_at = step.frame_index, time.perf_counter()
-
-    def _save_last(self, background: InBackground) -> None:
-        """Make the last frame whole, whatever the interruption cut off, and keep its state."""
-        if self._last is not None and self._saved < self._last.frame_index:
-            self._write(self._last, background)
-            self._save(self._last, background)
-
-    def _end(self, status: Status, background: InBackground, note: str = "") -> None:
-        frames = self._run.card.frames
-        if self._last is not None and status == "finished":
-            frames = self._last.frame_index + 1
-        spent = TimeSplit(
-            decode=self._decode,
-            model=self._model,
-            write=background.busy_seconds,
-            total=time.perf_counter() - self._began,
-        )
+    def _end(self, status: Status, note: str = "") -> None:
+        spent = replace(self._spent, total=time.perf_counter() - self._began)
         self._run.update(
             status=status,
             note=note,
-            frames=frames,
             steps=self._before.steps + self._steps,
             seconds=self._before.seconds.plus(spent),
         )
+
+
+class _Keeper:
+    """Hands what a pass finds to the writer, and the state whenever it is due."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        way: _Pass[Any],
+        policy: SavePolicy,
+        background: InBackground,
+        *,
+        saved: int,
+    ) -> None:
+        self.last: Step[Any] | None = None
+        self._run = run
+        self._way = way
+        self._policy = policy
+        self._background = background
+        self._saved = saved
+        self._saved_at = time.perf_counter()
+
+    def take(self, step: Step[Any]) -> None:
+        """Write a step; save the state at the first objects, and when time or frames are up."""
+        self.last = step
+        self._background.do(partial(self._way.write, step))
+        begun = bool(step.masks.ids) and self._saved < 0 and not self._way.states.numbers()
+        late = time.perf_counter() - self._saved_at >= self._policy.seconds
+        if begun or late or step.frame_index - self._saved >= self._policy.frames:
+            self._save(step)
+
+    def save_last(self) -> None:
+        """Make the last step whole, whatever the interruption cut off, and keep its state."""
+        if self.last is not None and self._saved < self.last.frame_index:
+            self._background.do(partial(self._way.write, self.last))
+            self._save(self.last)
+
+    def _save(self, step: Step[Any]) -> None:
+        number, keep_every = step.frame_index, self._policy.keep_every
+        save = partial(self._way.states.save, number, step.state, keep_every=keep_every)
+        self._background.do(save)
+        self._background.do(partial(self._run.update, **{self._way.counter: number + 1}))
+        self._saved, self._saved_at = number, time.perf_counter()
