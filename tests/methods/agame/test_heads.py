@@ -64,7 +64,7 @@ def test_propagation_without_first_frame_sees_the_current_one_alone() -> None:
 @pytest.mark.parametrize("kernel", [1, 3])
 def test_the_coarse_predictor_keeps_the_grid(kernel: int) -> None:
     config = FusionConfig(hidden_channels=6, channels=5, coarse_kernel=kernel)  # type: ignore[arg-type]
-    module = Fusion(config, 4 + 3).double()
+    module = Fusion(config, 4, 3).double()
     scores, propagated = random(2, 4, 4, 6), random(2, 3, 4, 6)
     encoding, coarse = module(scores, propagated)
     hidden = module.first(torch.cat([scores, propagated], dim=1)).relu()

@@ -35,8 +35,8 @@ class AppearanceConfig:
     score_offsets: tuple[float, ...] = ()
     """Constants added to the scores of the four components; empty adds nothing."""
     score_scale: float = 1.0
-    """Multiplies the scores that the fusion sees. Published: 1. A log-density grows with the channels
-    it is summed over; a network trained for a short time learns faster from smaller numbers."""
+    """Multiplies the scores that the fusion sees. Published: 1. They grow with the channels they
+    are summed over; a network trained for a short time learns faster from smaller numbers."""
     learned_offsets: bool = False
     """Learn a further offset for each component."""
     initial_learned_offset: float = 0.0

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from maskcast.methods.agame.config import FusionConfig
 
@@ -18,17 +19,27 @@ from maskcast.methods.agame.config import FusionConfig
 class Fusion(nn.Module):
     """Two convolutions over [S, D], and the coarse predictor (spec 6).
 
+    The scores keep their precision whatever that of the rest is: they are large numbers, and what
+    counts is by how little they differ.
+
     Args:
         config: widths and the predictor's kernel.
-        input_channels: those of S and D together; a variant may lack one of them.
+        score_channels: those of S; 0 in the variant without it.
+        propagated_channels: those of D; 0 in the variant without it.
     """
 
-    def __init__(self, config: FusionConfig, input_channels: int) -> None:
+    def __init__(self, config: FusionConfig, score_channels: int, propagated_channels: int) -> None:
         super().__init__()
         kernel = config.coarse_kernel
-        self.first = nn.Conv2d(input_channels, config.hidden_channels, 3, padding=1)
+        self.parts = (score_channels, propagated_channels)
+        self.first = nn.Conv2d(sum(self.parts), config.hidden_channels, 3, padding=1)
         self.second = nn.Conv2d(config.hidden_channels, config.channels, 3, padding=1)
         self.coarse = nn.Conv2d(config.channels, 2, kernel, padding=kernel // 2)
+
+    def use_dtype(self, dtype: torch.dtype) -> None:
+        """Compute in ``dtype``, but for what the scores go through."""
+        self.second.to(dtype)
+        self.coarse.to(dtype)
 
     def forward(
         self,
@@ -38,7 +49,19 @@ class Fusion(nn.Module):
         Float[Tensor, "objects encoding height width"], Float[Tensor, "objects 2 height width"]
     ]:
         """Return the encoding E and the coarse logits C."""
-        present = [part for part in (scores, propagated) if part is not None]
-        fused = self.first(torch.cat(present, dim=1)).relu_()
-        encoding = self.second(fused).relu_()
+        hidden = self._first(scores, propagated).relu_()
+        encoding = self.second(hidden.to(self.second.weight.dtype)).relu_()
         return encoding, self.coarse(encoding)
+
+    def _first(self, scores: Tensor | None, propagated: Tensor | None) -> Tensor:
+        """Convolve [S, D] by halves."""
+        of_scores, of_propagated = torch.split(self.first.weight, list(self.parts), dim=1)
+        assert self.first.bias is not None
+        hidden = self.first.bias[:, None, None]
+        if propagated is not None:
+            weight = of_propagated.to(propagated.dtype)
+            hidden = hidden + functional.conv2d(propagated, weight, padding=1)
+        if scores is not None:
+            with torch.autocast(scores.device.type, enabled=False):
+                hidden = hidden + functional.conv2d(scores, of_scores, padding=1)
+        return hidden

@@ -115,9 +115,7 @@ class AgameNetwork(nn.Module):
             None if appearance.output == "none" else AppearanceModel(appearance, stride16)
         )
         self.propagation = MaskPropagation(propagation, stride16) if propagation.enabled else None
-        self.fusion = Fusion(
-            config.fusion, appearance.output_channels + propagation.output_channels
-        )
+        self.fusion = Fusion(config.fusion, appearance.output_channels, propagation.output_channels)
         self.decoder = Decoder(stride4, stride8, config.fusion.channels, config.decoder_channels)
         _initialise(self.propagation, self.fusion, self.decoder)
 
@@ -126,9 +124,10 @@ class AgameNetwork(nn.Module):
         if dtype.itemsize >= torch.float32.itemsize:
             self.to(dtype)
             return
-        for part in (self.trunk, self.propagation, self.fusion, self.decoder):
+        for part in (self.trunk, self.propagation, self.decoder):
             if part is not None:
                 part.to(dtype)
+        self.fusion.use_dtype(dtype)
         if self.appearance is not None:
             self.appearance.projection.to(dtype)
 
@@ -164,8 +163,7 @@ class AgameNetwork(nn.Module):
                 objects.part_of_first_frame,
                 _like(objects.previous_mask, features),
             )
-        seen = None if scores is None else _like(scores, features)
-        encoding, coarse = self.fusion(seen, propagated)
+        encoding, coarse = self.fusion(scores, propagated)
         fine = self.decoder(encoding, features.stride8, features.stride4)
         return Prediction(scores, _widened(coarse), _widened(fine))
 

@@ -187,7 +187,6 @@ def stage2() -> AgameTrainingConfig:
         data=DataConfig(epoch="balanced"),
         snippets=SnippetConfig(size=(480, 864), length=14),
         auxiliary=0.0,
-        recompute=True,
         loop=_loop(epochs=100, batch_size=2, factor=0.985, rate=1e-5, weight_decay=1e-6),
     )
 
@@ -231,7 +230,7 @@ def small_recipe() -> AgameTrainingConfig:
             epochs=18,
             iterations=150,
             batch_size=4,
-            optimiser=OptimiserConfig(kind="adamw", rate=5e-4, weight_decay=1e-4),
+            optimiser=OptimiserConfig(kind="adamw", rate=3e-4, weight_decay=1e-4),
             schedule=ScheduleConfig(kind="cosine", final=0.01, warm_up=100),
             precision="bf16",
             clip_norm=1.0,

@@ -1,0 +1,172 @@
+"""What a frame costs: a fixed workload at the full published size, split into stages.
+
+One, three or (on a GPU) ten objects in a 480×854 video, all of them tracked from its first frame.
+Costs are also given in units of the yardstick Y, one pass of torchvision's ResNet-50 trunk at
+480×832 in float32, measured by the caller in the same run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from maskcast.core.types import Frame, LabelMap, Mask
+from maskcast.methods.agame.config import AgameConfig, small
+from maskcast.methods.agame.method import build
+from maskcast.methods.agame.segmenter import AgameSegmenter, AgameState
+
+FRAME_SIZE = (480, 854)
+WARM_UP, REPEATS = 1, 4
+OBJECTS = {"one": 1, "three": 3}
+OBJECTS_ON_GPU = {**OBJECTS, "ten": 10}
+STAGES = ("trunk", "appearance", "propagation", "fusion", "decoder")
+"""Columns of the table; what is left of a frame is padding, merging and pooling."""
+
+
+def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, float]]:
+    """Measure every case on a device.
+
+    Args:
+        device: where to compute.
+        yardstick_ms: Y on the same device, in milliseconds.
+
+    Returns:
+        by case: ``ms`` and ``total_Y`` per frame, all objects together; ``frames_per_second``; the
+        milliseconds of each stage; and for lower precision ``labels_differing``, the share of
+        labels that differ from those of float32.
+    """
+    dtypes = {"float32": torch.float32}
+    if _has_bfloat16(device):
+        dtypes["bfloat16"] = torch.bfloat16
+    objects = OBJECTS_ON_GPU if device.type == "cuda" else OBJECTS
+    cases = {}
+    for precision, dtype in dtypes.items():
+        segmenter = build(AgameConfig(), None, device=device, dtype=dtype)
+        for name, count in objects.items():
+            cases[f"{name}_{precision}"] = measure(segmenter, count)
+    cases["small_float32"] = measure(build(small(), None, device=device), 1)
+    if "bfloat16" in dtypes:
+        share = labels_differing(device, dtypes["bfloat16"])
+        cases["three_bfloat16"]["labels_differing"] = share
+    return {name: case | {"total_Y": case["ms"] / yardstick_ms} for name, case in cases.items()}
+
+
+def measure(segmenter: AgameSegmenter, objects: int) -> dict[str, float]:
+    """Return the median milliseconds of a frame with so many objects, whole and by stage."""
+    state = started(segmenter, objects)
+    totals, stages = [], []
+    for frame_index in range(1, WARM_UP + REPEATS + 1):
+        frame = made_up_frame(frame_index).to(segmenter.device)
+        with stopwatch(segmenter) as seconds:
+            wait(segmenter.device)
+            began = time.perf_counter()
+            segmenter.step(state, frame)
+            wait(segmenter.device)
+            totals.append(time.perf_counter() - began)
+        stages.append(seconds)
+    result = {
+        stage: 1000 * median(seconds[stage] for seconds in stages[WARM_UP:]) for stage in STAGES
+    }
+    total = median(totals[WARM_UP:])
+    return {"ms": 1000 * total, "frames_per_second": 1 / total, **result}
+
+
+@contextmanager
+def stopwatch(segmenter: AgameSegmenter) -> Iterator[dict[str, float]]:
+    """Add up the seconds spent in each stage of the network meanwhile."""
+    network = segmenter.network
+    seconds: dict[str, float] = defaultdict(float)
+    assert network.appearance is not None
+    watched: list[tuple[str, nn.Module, str]] = [
+        (stage, network.get_submodule(stage), "forward")
+        for stage in STAGES
+        if stage != "appearance"
+    ]
+    watched += [
+        ("appearance", network.appearance, call) for call in ("project", "output", "update")
+    ]
+    watched += [("propagation", network.get_submodule("propagation"), "part_of_this_frame")]
+    with ExitStack() as undo:
+        for stage, module, call in watched:
+            setattr(module, call, _timed(getattr(module, call), stage, seconds, segmenter.device))
+            undo.callback(delattr, module, call)
+        yield seconds
+
+
+def _timed(
+    call: Callable[..., Any], stage: str, seconds: dict[str, float], device: torch.device
+) -> Callable[..., Any]:
+    def timed(*arguments: Any) -> Any:
+        wait(device)
+        began = time.perf_counter()
+        result = call(*arguments)
+        wait(device)
+        seconds[stage] += time.perf_counter() - began
+        return result
+
+    return timed
+
+
+def wait(device: torch.device) -> None:
+    """Let an accelerator finish."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def labels_differing(device: torch.device, dtype: torch.dtype, *, frames: int = 4) -> float:
+    """Return the share of labels that ``dtype`` changes, of a seeded network with three objects."""
+    exact, rounded = (_labels(device, kind, frames) for kind in (torch.float32, dtype))
+    return float(
+        torch.stack([(a != b).float().mean() for a, b in zip(exact, rounded, strict=True)]).mean()
+    )
+
+
+def _labels(device: torch.device, dtype: torch.dtype, frames: int) -> list[LabelMap]:
+    segmenter = build(AgameConfig(), None, device=device, dtype=dtype)
+    state, labels = started(segmenter, 3), []
+    for frame_index in range(1, frames + 1):
+        state, masks = segmenter.step(state, made_up_frame(frame_index))
+        labels.append(masks.label_map())
+    return labels
+
+
+def started(segmenter: AgameSegmenter, objects: int) -> AgameState:
+    """Return the state after the first frame of the made-up video."""
+    prompts = {object_id: made_up_mask(object_id) for object_id in range(1, objects + 1)}
+    state, _ = segmenter.step(segmenter.start(), made_up_frame(0), prompts)
+    return state
+
+
+def made_up_frame(frame_index: int) -> Frame:
+    """Return smooth noise with bright squares that move."""
+    height, width = FRAME_SIZE
+    generator = torch.Generator().manual_seed(7)
+    coarse = torch.rand(1, 3, height // 16, width // 16, generator=generator)
+    frame: Tensor = functional.interpolate(coarse, FRAME_SIZE, mode="bilinear")[0]
+    for object_id in (1, 2, 3):
+        frame[:, made_up_mask(object_id, frame_index)] += 0.1 * object_id
+    return frame.clamp(0, 1)
+
+
+def made_up_mask(object_id: int, frame_index: int = 0) -> Mask:
+    """Return the square of one object; ten fit into the first frame."""
+    mask = torch.zeros(FRAME_SIZE, dtype=torch.bool)
+    row, column = divmod(object_id - 1, 4)
+    top, left = 20 + 150 * row, 20 + 200 * column + 4 * frame_index
+    mask[top : top + 120, left : left + 120] = True
+    return mask
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 faster than in float32."""
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported()
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
