@@ -304,7 +304,8 @@ def paste(
 ) -> Float[Tensor, "height width"]:
     """Paint the logits of a crop back into the frame they were cut from.
 
-    Both axes are resized by one factor, the geometric mean of theirs, as in the published code.
+    Both axes are resized by one factor, the geometric mean of theirs, and the corner is half a
+    pixel up and left of the crop's before it is truncated, both as in the published code.
     """
     size, corner = pasted_area((logits.shape[0], logits.shape[1]), extent)
     resized = resize_bilinear(logits[None, None], size)[0, 0]

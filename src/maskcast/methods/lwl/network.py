@@ -129,6 +129,7 @@ class LWLNetwork(nn.Module):
         images = torch.cat([reference_images, query_images]).flatten(0, 1)
         features = self.extract(images)
         x = features.x.view(-1, sequences, *features.x.shape[1:])
+        x = x if self.config.end_to_end else x.detach()
         labels = self.label_encoder(reference_masks.flatten(0, 1))
         e, v = (part.view(references, sequences, *part.shape[1:]) for part in labels)
         tau = self.fit(self.no_filters(sequences, x), x[:references], e, v, initial_steps)

@@ -1,0 +1,40 @@
+"""The benchmark's workload and its bookkeeping; no times are judged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from maskcast.methods.lwl import bench
+from maskcast.methods.lwl.config import tiny
+from maskcast.methods.lwl.method import build
+
+CPU = torch.device("cpu")
+
+
+def test_the_memory_is_filled_with_as_many_frames_as_asked_for() -> None:
+    config = replace(tiny(), memory=replace(tiny().memory, size=6))
+    state = bench.started(build(config, None), 2)
+    filled = bench.with_memory_of(state, 5, config.memory)
+    assert [len(target.memory.slots) for target in filled.targets] == [5, 5]
+    assert len({id(slot) for slot in filled.targets[0].memory.slots}) == 5
+
+
+def test_columns_add_up_to_less_than_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "REPEATS", 2)
+    found = bench.measure(tiny(), CPU, frames=3, objects=2)
+    assert found["ms"] > sum(found[column] for column in bench.STAGES) > 0
+    assert all(found[column] > 0 for column in bench.STAGES)
+    assert found["peak_mib"] > 0
+    assert found["frames_per_second"] == pytest.approx(1000 / (2 * found["ms"]), rel=0.5)
+
+
+def test_every_case_is_told_in_units_of_the_yardstick(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = {"ms": 30.0, "learner": 9.0, "peak_mib": 1.0}
+    monkeypatch.setattr(bench, "measure", lambda *_, **__: dict(case))
+    monkeypatch.setattr(bench, "labels_differing", lambda *_: 0.01)
+    found = bench.bench(CPU, 10.0)
+    assert found["full_float32"] == case | {"total_Y": 3.0, "learner_Y": 0.9}
+    assert {"empty_float32", "small_float32"} <= found.keys()

@@ -1,0 +1,130 @@
+"""Memory weights by hand, which frame leaves, what corrections change, and the learner's buffer."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from maskcast.methods.lwl.config import MemoryConfig
+from maskcast.methods.lwl.memory import Memory, SampleBuffers, Slot
+
+PLAIN = MemoryConfig(size=4)
+FADING = MemoryConfig(size=4, update_rate=0.2, minimum_first_weight=0.0, equal_second_weight=True)
+
+
+def slot(value: float = 0.0, *, annotated: bool = False) -> Slot:
+    x, label = torch.full((2, 3, 5), value), torch.full((2, 3, 4), value)
+    return Slot(x, label, label + 1, annotated)
+
+
+def filled(config: MemoryConfig, insertions: int) -> Memory:
+    memory = Memory.of_first(slot())
+    for i in range(insertions):
+        memory = memory.insert(slot(i + 1.0), config)
+    return memory
+
+
+def test_the_second_frame_gets_one_tenth_of_a_raised_first() -> None:
+    assert filled(PLAIN, 1).gammas == pytest.approx(
+        (1 / 0.9 / (1 / 0.9 + 0.1), 0.1 / (1 / 0.9 + 0.1))
+    )
+    assert filled(FADING, 1).gammas == pytest.approx((0.5, 0.5))
+
+
+def test_each_later_frame_weighs_more_than_the_one_before() -> None:
+    first, second = filled(FADING, 1).gammas
+    total = first + second + second / 0.8
+    assert filled(FADING, 2).gammas == pytest.approx(
+        (first / total, second / total, second / 0.8 / total)
+    )
+
+
+def test_the_lightest_leaves_but_not_a_first_frame_with_a_minimum() -> None:
+    kept, faded = filled(PLAIN, 10), filled(FADING, 10)
+    assert kept.slots[0].x[0, 0, 0] == 0
+    assert sorted(float(s.x[0, 0, 0]) for s in kept.slots[1:]) == [8, 9, 10]
+    assert sorted(float(s.x[0, 0, 0]) for s in faded.slots) == [7, 8, 9, 10]
+
+
+def test_the_first_frame_keeps_its_minimum() -> None:
+    config = MemoryConfig(size=40)
+    memory = filled(config, 39)
+    assert memory.gammas[0] == 0.25
+    before = filled(config, 38)
+    raw = [*before.gammas, before.gammas[before.newest] / 0.9]
+    rest = 1 - raw[0] / sum(raw)
+    assert sum(memory.gammas) == pytest.approx(0.25 + rest / (0.25 + rest))
+
+
+def test_inserting_leaves_the_old_memory_alone_and_shares_its_slots() -> None:
+    old = filled(PLAIN, 3)
+    new = old.insert(slot(9.0), PLAIN)
+    assert [float(s.x[0, 0, 0]) for s in old.slots] == [0, 1, 2, 3]
+    assert sum(a is b for a, b in zip(old.slots, new.slots, strict=True)) == 3
+
+
+@pytest.mark.parametrize("config", [PLAIN, FADING])
+def test_corrected_frames_leave_only_when_no_other_is_left(config: MemoryConfig) -> None:
+    memory = filled(config, 1).insert(slot(100.0, annotated=True), config)
+    for i in range(20):
+        memory = memory.insert(slot(float(i)), config)
+    assert 100.0 in [float(s.x[0, 0, 0]) for s in memory.slots]
+    for i in range(6):
+        memory = memory.insert(slot(200.0 + i, annotated=True), config)
+    values = [float(s.x[0, 0, 0]) for s in memory.slots]
+    assert 205.0 in values and 100.0 not in values
+    assert (0.0 in values) == (config is PLAIN)
+
+
+def test_annotated_frames_share_the_minimum() -> None:
+    config = MemoryConfig(size=40)
+    memory = filled(config, 1).insert(slot(annotated=True), config)
+    for _ in range(37):
+        memory = memory.insert(slot(), config)
+    before, memory = memory, memory.insert(slot(), config)
+    assert memory.gammas[0] + memory.gammas[2] == pytest.approx(0.25)
+    assert memory.gammas[0] / memory.gammas[2] == pytest.approx(before.gammas[0] / before.gammas[2])
+
+
+def test_a_memory_of_one_frame_holds_the_newest() -> None:
+    for config in (MemoryConfig(size=1), MemoryConfig(size=1, minimum_first_weight=0.0)):
+        memory = Memory.of_first(slot()).insert(slot(1.0), config).insert(slot(2.0), config)
+        assert [float(s.x[0, 0, 0]) for s in memory.slots] == [2.0]
+        assert memory.gammas == (1.0,)
+
+
+def test_buffers_hold_what_the_memory_holds() -> None:
+    buffers = SampleBuffers(4)
+    memory = Memory.of_first(slot())
+    for i in range(8):
+        memory = memory.insert(slot(i + 1.0), PLAIN)
+        samples = buffers.samples(1, memory)
+        assert torch.equal(samples.x[0], torch.stack([s.x for s in memory.slots]))
+        weights = torch.stack([s.weight for s in memory.slots])
+        expected = weights * torch.tensor(memory.gammas).view(-1, 1, 1, 1)
+        torch.testing.assert_close(samples.v[0], expected)
+
+
+def test_buffers_follow_a_state_that_goes_back_in_time() -> None:
+    buffers = SampleBuffers(4)
+    early, late = filled(PLAIN, 2), filled(PLAIN, 7)
+    for memory in (late, early, late):
+        labels = buffers.samples(1, memory).e[0]
+        assert torch.equal(labels, torch.stack([s.label for s in memory.slots]))
+
+
+def test_only_new_slots_are_copied() -> None:
+    buffers, memory = SampleBuffers(4), filled(PLAIN, 2)
+    buffers.samples(1, memory)
+    for old in memory.slots:
+        old.x.fill_(-1)  # a copy would show
+    found = buffers.samples(1, memory.insert(slot(5.0), PLAIN)).x[0, :, 0, 0, 0]
+    assert found.tolist() == [0, 1, 2, 5]
+
+
+def test_buffers_of_other_objects_are_given_back() -> None:
+    buffers = SampleBuffers(2)
+    for object_id in (1, 2, 300):
+        buffers.samples(object_id, Memory.of_first(slot()))
+    buffers.keep_only([2])
+    assert list(buffers._buffers) == [2]

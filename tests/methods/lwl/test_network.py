@@ -1,0 +1,140 @@
+"""The assembled network and its training-mode forward."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from maskcast.core.errors import ConfigError
+from maskcast.methods.lwl.config import NetworkConfig, boxinit, small, tiny, ytvos
+from maskcast.methods.lwl.network import LWLNetwork
+
+TINY = tiny().network
+
+
+def network(config: NetworkConfig = TINY) -> LWLNetwork:
+    torch.manual_seed(0)
+    return LWLNetwork(config).train()
+
+
+@pytest.fixture(scope="module")
+def clip() -> tuple[Tensor, Tensor]:
+    """Four frames of two sequences, and masks."""
+    generator = torch.Generator().manual_seed(0)
+    masks = torch.zeros(4, 2, 32, 48)
+    masks[:, :, 8:24, 10:30] = 1
+    return torch.rand(4, 2, 3, 32, 48, generator=generator) + masks[:, :, None], masks
+
+
+def forward(net: LWLNetwork, clip: tuple[Tensor, Tensor], **options: int | bool) -> Tensor:
+    images, masks = net.prepare(clip[0]), clip[1]
+    return net(images[:1], masks[:1], images[1:], **options)
+
+
+def test_caffe_input_is_bgr_minus_the_mean() -> None:
+    net = network(replace(TINY, trunk_layout="mrcnn"))
+    frame = torch.tensor([0.2, 0.4, 0.6]).view(3, 1, 1)
+    expected = torch.tensor([153 - 102.9801, 102 - 115.9465, 51 - 122.7717])
+    torch.testing.assert_close(net.prepare(frame).flatten(), expected)
+
+
+def test_imagenet_input_is_standardised_rgb() -> None:
+    frame = torch.tensor([0.485, 0.456 + 0.224, 0.406]).view(3, 1, 1)
+    torch.testing.assert_close(network().prepare(frame).flatten(), torch.tensor([0.0, 1.0, 0.0]))
+
+
+def test_batch_norms_stay_in_evaluation() -> None:
+    norms = [m for m in network().modules() if isinstance(m, nn.BatchNorm2d)]
+    assert norms and not any(norm.training for norm in norms)
+
+
+def test_without_applied_updates_their_number_is_all_the_same(clip: tuple[Tensor, Tensor]) -> None:
+    net = network()
+    found = [forward(net, clip, apply_updates=False, update_steps=n) for n in (0, 2, 7)]
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
+def test_applied_updates_change_all_query_frames_but_the_first(clip: tuple[Tensor, Tensor]) -> None:
+    net = network()
+    plain, updated = (forward(net, clip, apply_updates=apply) for apply in (False, True))
+    assert torch.equal(plain[0], updated[0])
+    assert not torch.equal(plain[1], updated[1])
+    assert torch.equal(plain, forward(net, clip, update_steps=0))
+
+
+def test_sequences_of_a_batch_do_not_disturb_each_other(clip: tuple[Tensor, Tensor]) -> None:
+    net = network()
+    together = forward(net, clip)
+    alone = forward(net, (clip[0][:, 1:], clip[1][:, 1:]))
+    torch.testing.assert_close(together[:, 1:], alone, rtol=1e-4, atol=1e-4)
+
+
+def gradients(net: LWLNetwork, clip: tuple[Tensor, Tensor]) -> set[str]:
+    """Names of the parameters that a loss on the queries moves."""
+    forward(net, clip).square().mean().backward()
+    return {n for n, p in net.named_parameters() if p.grad is not None and p.grad.any()}
+
+
+LADDER = {
+    "baseline": replace(TINY, filters=1, label="mask", weight="uniform", end_to_end=False),
+    "end to end": replace(TINY, filters=1, label="mask", weight="uniform"),
+    "label generator": replace(TINY, weight="uniform"),
+    "weight predictor": TINY,
+}
+
+
+@pytest.mark.parametrize("rung", LADDER)
+def test_each_rung_of_the_ladder_trains_what_it_should(
+    rung: str, clip: tuple[Tensor, Tensor]
+) -> None:
+    net = network(LADDER[rung])
+    if isinstance(getattr(net.label_encoder, "weight", None), nn.Conv2d):
+        nn.init.normal_(net.label_encoder.weight.weight)  # it starts at 0, which passes nothing on
+    moved = gradients(net, clip)
+    learnt = list(LADDER)[1:].index(rung) + 1 if rung != "baseline" else 0
+    assert "decoder.upsampler.conv2.weight" in moved
+    assert ("features.conv.weight" in moved) == (learnt >= 1)
+    assert ("learner.kappa" in moved) == (learnt >= 1)
+    assert ("label_encoder.label.weight" in moved) == (learnt >= 2)
+    assert ("label_encoder.weight.weight" in moved) == (learnt >= 3)
+
+
+def test_autocast_reaches_the_same_within_its_precision(clip: tuple[Tensor, Tensor]) -> None:
+    net = network()
+    exact = forward(net, clip)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = forward(net, clip).float()
+    assert (exact - rounded).abs().max() < 0.1 * exact.abs().max()
+
+
+def test_sizes_of_the_published_and_the_small_network() -> None:
+    with torch.device("meta"):
+        full, box, light = (LWLNetwork(c.network) for c in (ytvos(), boxinit(), small()))
+    count = {name: sum(p.numel() for p in part.parameters()) for name, part in box.named_children()}
+    assert count == {
+        "trunk": 23_508_032,
+        "features": 4_718_592,
+        "label_encoder": 110_880,
+        "learner": 1,
+        "decoder": 8_321_217,
+        "box_encoder": 747_792,
+    }
+    assert len(full.state_dict()) == 480
+    assert 2 * sum(t.numel() for t in light.state_dict().values()) < 30e6
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"label": "mask"},
+        {"kernel_size": 2},
+        {"filters": 0},
+        {"initial_kappa": float("nan")},
+    ],
+)
+def test_nonsense_is_refused(nonsense: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        replace(TINY, **nonsense)

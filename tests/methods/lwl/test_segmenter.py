@@ -1,0 +1,193 @@
+"""LWL over videos: appearing, vanishing, corrections, boxes, options."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from maskcast.core.types import Box, ObjectMasks
+from maskcast.methods.lwl import segmenter as segmenter_module
+from maskcast.methods.lwl.config import LWLConfig, tiny
+from maskcast.methods.lwl.method import build, network_of
+from maskcast.methods.lwl.segmenter import LWLSegmenter, LWLState
+
+SIZE = (37, 52)
+TINY = tiny()
+
+
+def frame(seed: int) -> Tensor:
+    return torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(seed))
+
+
+def square(top: int, left: int, side: int = 9) -> Tensor:
+    mask = torch.zeros(SIZE, dtype=torch.bool)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def with_options(**changes: Any) -> LWLConfig:
+    """The smallest config with changes in any of its parts."""
+    config = TINY
+    for part in ("learner", "memory", "crop", "speed"):
+        known = {k: v for k, v in changes.items() if hasattr(getattr(config, part), k)}
+        config = replace(config, **{part: replace(getattr(config, part), **known)})
+    return config
+
+
+def run(
+    segmenter: LWLSegmenter, prompts: dict[int, dict[int, Any]], frames: int = 4
+) -> tuple[list[LWLState], list[ObjectMasks]]:
+    states, found = [segmenter.start()], []
+    for t in range(frames):
+        state, masks = segmenter.step(states[-1], frame(t), prompts.get(t, {}))
+        states.append(state)
+        found.append(masks)
+    return states, found
+
+
+@pytest.fixture(scope="module")
+def plain() -> LWLSegmenter:
+    return build(TINY, None)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [square(3, 4, 1), torch.ones(SIZE, dtype=torch.bool), square(0, 51, 1), square(5, 6, 30)],
+    ids=["one pixel", "all", "corner", "large"],
+)
+def test_any_first_mask_gives_finite_results(plain: LWLSegmenter, mask: Tensor) -> None:
+    states, found = run(plain, {0: {7: mask}})
+    assert torch.equal(found[0].probs[0], mask.float())
+    for state, masks in zip(states[1:], found, strict=True):
+        assert masks.probs.isfinite().all()
+        assert state.targets[0].tau.isfinite().all()
+
+
+def test_an_object_that_vanishes_and_returns_is_looked_for_where_it_was(
+    plain: LWLSegmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visible = torch.where(square(10, 20), 20.0, -20.0)
+    gone = torch.full(SIZE, -20.0)
+    painted = iter([gone, gone, visible, gone])
+    monkeypatch.setattr(segmenter_module, "paste", lambda *_: next(painted))
+    states, _ = run(plain, {0: {1: square(10, 20)}}, frames=5)
+    seen = [state.targets[0].seen for state in states[1:]]
+    assert [one is None for one in seen] == [False, True, True, False, True]
+    views = [state.targets[0].view for state in states[1:]]
+    assert views[2] == views[1]  # nothing seen on frame 1: frame 2 is looked at in the same place
+    assert views[4].position == pytest.approx((14.0, 24.0))
+    assert len(states[-1].targets[0].memory.slots) == TINY.memory.size  # empty masks are kept too
+
+
+def test_objects_do_not_disturb_each_others_memory_and_keep_their_ids(plain: LWLSegmenter) -> None:
+    prompts = {0: {300: square(2, 2)}, 2: {5: square(20, 30)}}
+    states, found = run(plain, prompts)
+    assert [masks.ids for masks in found] == [(300,), (300,), (300, 5), (300, 5)]
+    assert [t.frames for t in states[-1].targets] == [4, 2]
+    torch.testing.assert_close(found[2].probs[1], square(20, 30).float(), rtol=0, atol=1e-30)
+    alone, _ = run(plain, {2: {5: square(20, 30)}})
+    torch.testing.assert_close(alone[3].targets[0].tau, states[3].targets[1].tau)
+
+
+def test_a_given_state_stays_valid(plain: LWLSegmenter) -> None:
+    states, found = run(plain, {0: {1: square(10, 20)}})
+    again, masks = plain.step(states[2], frame(2))
+    assert torch.equal(masks.probs, found[2].probs)
+    assert torch.equal(again.targets[0].tau, states[3].targets[0].tau)
+
+
+def test_a_correction_is_remembered_at_once_and_not_a_second_time(plain: LWLSegmenter) -> None:
+    corrected = square(20, 8)
+    states, found = run(plain, {0: {1: square(10, 20)}, 2: {1: corrected}})
+    assert torch.equal(found[2].probs[0], corrected.float())
+    target = states[3].targets[0]
+    assert target.memory.slots[target.memory.newest].annotated and target.latest is None
+    assert target.view.position == (23.5, 11.5)
+    assert target.view.size == pytest.approx((8.0, 8.0))
+    following = states[4].targets[0]
+    assert following.memory is target.memory
+    assert following.frames == 4
+
+
+def test_the_learner_runs_on_every_nth_frame() -> None:
+    states, _ = run(build(with_options(update_every=2), None), {0: {1: square(10, 20)}}, frames=5)
+    taus = [state.targets[0].tau for state in states[1:]]
+    changed = [not torch.equal(a, b) for a, b in pairwise(taus)]
+    assert changed == [False, True, False, True]  # before frames k = 3 and 5
+    assert len(states[-1].targets[0].memory.slots) == TINY.memory.size
+
+
+def test_no_update_steps_freeze_the_target_model() -> None:
+    states, _ = run(build(with_options(update_steps=0), None), {0: {1: square(10, 20)}})
+    assert torch.equal(states[1].targets[0].tau, states[-1].targets[0].tau)
+
+
+def test_a_box_is_clipped_and_answered_with_a_mask_of_our_own(plain: LWLSegmenter) -> None:
+    assert plain.takes_boxes
+    given, _ = plain.step(plain.start(), frame(0), {1: Box(-5.0, 30.0, 15.0, 20.0)})
+    inside, _ = plain.step(plain.start(), frame(0), {1: Box(0.0, 30.0, 10.0, 7.0)})
+    assert given.targets[0].view == inside.targets[0].view
+    _, found = run(plain, {0: {1: Box(10.0, 10.0, 15.0, 20.0)}, 2: {1: Box(0.0, 0.0, 9.0, 9.0)}})
+    for masks in found:
+        assert masks.probs.isfinite().all()
+    assert found[0].probs.min() > 0 and found[0].probs.max() < 1
+
+
+@pytest.mark.parametrize("name", ["batch_objects", "channels_last", "fold_batch_norm"])
+def test_options_that_trade_speed_for_nothing(plain: LWLSegmenter, name: str) -> None:
+    prompts = {0: {1: square(2, 2), 2: square(20, 30)}}
+    _, expected = run(plain, prompts)
+    _, found = run(build(with_options(**{name: False}), None), prompts)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.probs, other.probs, rtol=0, atol=1e-4)
+
+
+def test_a_shared_crop_is_seen_once_and_remembered_by_all() -> None:
+    segmenter = build(with_options(share_crop=True), None)
+    states, found = run(segmenter, {0: {1: square(2, 2), 2: square(20, 30)}})
+    first, second = states[2].targets
+    assert first.latest is not None and second.latest is not None
+    assert torch.equal(first.latest.x, second.latest.x)
+    assert not torch.equal(first.latest.label, second.latest.label)
+    assert found[-1].probs.isfinite().all()
+
+
+def test_out_of_memory_splits_the_objects_of_a_frame(
+    plain: LWLSegmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = {0: {1: square(2, 2), 2: square(20, 30), 3: square(2, 40)}}
+    _, expected = run(plain, prompts, frames=2)
+    batches = []
+    together = LWLSegmenter._predict_together
+
+    def short_of_memory(self: LWLSegmenter, placed: Any, frame: Tensor) -> Any:
+        batches.append(len(placed))
+        if len(placed) > 1:
+            raise torch.OutOfMemoryError("simulated")
+        return together(self, placed, frame)
+
+    monkeypatch.setattr(LWLSegmenter, "_predict_together", short_of_memory)
+    _, found = run(plain, prompts, frames=2)
+    assert batches == [3, 1, 2, 1, 1]
+    torch.testing.assert_close(found[1].probs, expected[1].probs, rtol=0, atol=1e-4)
+
+
+def test_removed_objects_are_forgotten_and_unknown_ids_passed_over(plain: LWLSegmenter) -> None:
+    states, _ = run(plain, {0: {1: square(2, 2), 2: square(20, 30)}}, frames=2)
+    left = plain.remove_objects(states[-1], {2, 99})
+    assert [target.object_id for target in left.targets] == [1]
+    _, masks = plain.step(left, frame(2))
+    assert masks.ids == (1,)
+
+
+def test_bfloat16_keeps_learning_in_float32() -> None:
+    segmenter = LWLSegmenter(network_of(TINY, None), TINY, dtype=torch.bfloat16)
+    states, found = run(segmenter, {0: {1: square(10, 20)}})
+    assert found[-1].probs.dtype == torch.float32 and found[-1].probs.isfinite().all()
+    target = states[-1].targets[0]
+    assert {target.tau.dtype, target.memory.slots[0].x.dtype} == {torch.float32}
