@@ -80,6 +80,14 @@ def test_any_stretch_is_the_same_as_reading_through(kind):
     assert part == list(range(8, -1, -1))
 
 
+def test_a_long_group_of_pictures_is_decoded_backward_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr("maskcast.io.video.BACKWARD_BYTES", 1)  # eight frames at least
+    recipe = VideoRecipe(count=20, options={"g": "100", "crf": "4"})
+    source = open_frames(write_numbered_video(tmp_path / "a.mp4", recipe))
+    backward = [number_of(f.permute(1, 2, 0).numpy() * 255) for f in source.frames_backward()]
+    assert backward == list(range(19, -1, -1))
+
+
 def test_presentation_times_are_kept(kind):
     path, recipe = kind
     timing = open_frames(path).timing

@@ -21,8 +21,8 @@ from maskcast.core.types import Frame
 from maskcast.io.frame_folder import FrameFolder
 from maskcast.io.pictures import OnBadFrame, Picture, PictureReader, Timing, log
 
-BACKWARD_STRETCH = 48
-"""Frames held at once while decoding backward, where groups of pictures are longer."""
+BACKWARD_BYTES = 2**28
+"""Memory for pictures while decoding backward; longer groups of pictures are taken in parts."""
 
 
 class FrameSource:
@@ -93,9 +93,11 @@ class FrameSource:
         return self._reader.pictures(self.first + start, self.first + stop, self._on_bad_frame)
 
     def _pictures_backward(self, start: int) -> Iterator[Picture]:
+        height, width = self.size
+        stretch = max(8, BACKWARD_BYTES // (3 * height * width))
         stop = start + 1
         while stop > 0:
-            begin = max(stop - BACKWARD_STRETCH, self._group_start(stop - 1))
+            begin = max(stop - stretch, self._group_start(stop - 1))
             yield from reversed(list(self._pictures(begin, stop)))
             stop = begin
 
