@@ -1,0 +1,259 @@
+"""What is scored, what is missing, and that neither archive nor number of processes matters."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from evaluation.small_sets import (
+    FRAMES,
+    SIZE,
+    davis2017,
+    label_map,
+    square,
+    write_predictions,
+    youtube_vos,
+    zipped,
+)
+from maskcast.core.errors import DataError, DatasetError
+from maskcast.data.catalogue import open_dataset
+from maskcast.evaluation.groups import groups_of
+from maskcast.evaluation.predictions import open_predictions
+from maskcast.evaluation.score import FRAMES_PER_PROCESS, score_dataset
+from maskcast.evaluation.scores import Scores, make_scores, read_scores
+from maskcast.evaluation.verdict import shortcomings
+from maskcast.io.label_maps import write_label_map
+from maskcast.metrics.protocols import PROTOCOLS, with_choices
+from maskcast.metrics.region import region_similarity
+
+VIDEOS = {"ants": {1: 0, 3: 0}, "cows": {1: 0, 2: 3}}
+IDS = {name: tuple(objects) for name, objects in VIDEOS.items()}
+
+
+@pytest.fixture
+def root(tmp_path):
+    return davis2017(tmp_path / "set", VIDEOS, images=False)
+
+
+def scores_of(root, results, *, name="davis2017", jobs=1, **changes) -> Scores:
+    dataset = open_dataset(name, root, purpose="score")
+    protocol = with_choices(PROTOCOLS[name], skip_first=None, skip_last=None)
+    for rule, value in changes.items():
+        object.__setattr__(protocol, rule, value)
+    predictions = open_predictions(results, [video.name for video in dataset])
+    groups = groups_of(dataset, protocol)
+    scored = score_dataset(dataset, predictions, protocol, jobs=jobs)
+    return make_scores(dataset, scored, protocol, results=str(results), groups=groups)
+
+
+def test_perfect_predictions(root, tmp_path):
+    scores = scores_of(root, write_predictions(tmp_path / "p", IDS))
+    assert scores.dataset["J&F"] == 1
+    assert scores.complete
+    assert shortcomings(scores) is None
+    assert set(scores.objects) == {"ants_1", "ants_3", "cows_1", "cows_2"}
+
+
+def test_late_objects_count_after_their_own_first_frame(root, tmp_path):
+    scores = scores_of(root, write_predictions(tmp_path / "p", IDS, shift=2))
+    assert scores.objects["ants_3"]["per_frame"]["names"] == ["00001", "00002", "00003", "00004"]
+    assert scores.objects["cows_2"]["per_frame"]["names"] == ["00004"]
+    J = region_similarity(square(2, 6), square(2, 4))
+    assert scores.objects["cows_2"]["J"]["mean"] == J == 35 / 63
+
+
+def test_a_missing_frame_is_worth_nothing_and_is_listed(root, tmp_path):
+    results = write_predictions(tmp_path / "p", IDS)
+    (results / "ants" / "00002.png").unlink()
+    scores = scores_of(root, results)
+    assert scores.tree["missing"] == ["ants/00002"]
+    assert scores.objects["ants_1"]["per_frame"]["J"] == [1, 0, 1, 1]
+    assert scores.objects["ants_1"]["F"]["mean"] == 0.75
+    assert "1 prediction is missing, scored 0: ants/00002" in str(shortcomings(scores))
+
+
+def test_frames_that_do_not_count_may_be_missing(root, tmp_path):
+    results = write_predictions(tmp_path / "p", IDS)
+    for name in IDS:
+        (results / name / "00000.png").unlink()
+        (results / name / "00005.png").unlink()
+    assert scores_of(root, results).complete
+
+
+def test_ids_that_do_not_exist_are_listed_and_change_nothing(root, tmp_path):
+    results = write_predictions(tmp_path / "p", IDS)
+    painted = label_map((1, 3), 3)
+    painted[-1, -1] = 9
+    write_label_map(results / "ants" / "00003.png", painted)
+    scores = scores_of(root, results)
+    assert scores.tree["extra_objects"] == {"ants_9": "ants/00003"}
+    assert scores.dataset["J&F"] == 1
+    assert "ants_9 (first on ants/00003)" in str(shortcomings(scores))
+
+
+def test_ids_that_do_not_exist_count_on_request(root, tmp_path):
+    results = write_predictions(tmp_path / "p", IDS)
+    painted = label_map((1, 3), 3)
+    painted[-1, -1] = 9
+    write_label_map(results / "ants" / "00003.png", painted)
+    scores = scores_of(root, results, count_extra_objects=True)
+    # painted on frame 3, where it is wrong, and gone on frame 4, where it is right
+    assert scores.objects["ants_9"]["per_frame"]["J"] == [0, 1]
+    assert scores.dataset["J"]["mean"] == pytest.approx((4 + 0.5) / 5)
+
+
+def test_an_id_before_its_truth_is_not_an_extra_one(root, tmp_path):
+    results = write_predictions(tmp_path / "p", IDS)  # cows_2 is predicted from frame 0 on
+    assert scores_of(root, results).tree["extra_objects"] == {}
+
+
+@pytest.mark.parametrize("around", ["", "Annotations/", "mine/results/480p/"])
+def test_folders_around_the_videos_do_not_matter(root, tmp_path, around):
+    write_predictions(tmp_path / "p" / around, IDS, shift=1)
+    expected = scores_of(root, write_predictions(tmp_path / "plain", IDS, shift=1))
+    assert scores_of(root, tmp_path / "p").objects == expected.objects
+
+
+def test_an_archive_scores_like_its_folder(root, tmp_path):
+    results = write_predictions(tmp_path / "p", IDS, shift=1)
+    expected = scores_of(root, results)
+    found = scores_of(root, zipped(results))
+    assert found.objects == expected.objects
+
+
+def test_processes_do_not_change_anything(tmp_path):
+    frames = FRAMES_PER_PROCESS  # of two videos, so that two processes are worth starting
+    videos = {"long": {1: 0}, "other": {1: 0}}
+    root = davis2017(tmp_path / "set", videos, images=False, frames=frames)
+    results = write_predictions(tmp_path / "p", dict.fromkeys(videos, (1,)), shift=1, frames=frames)
+    (results / "other" / "00007.png").unlink()
+    alone, together = scores_of(root, results), scores_of(root, results, jobs=2)
+    assert alone.tree == together.tree
+
+
+def test_a_prediction_of_another_kind_is_worth_nothing_and_is_named(root, tmp_path):
+    results = write_predictions(tmp_path / "p", IDS)
+    (results / "ants" / "00001.png").write_bytes(b"\x89PNG but no more")
+    write_label_map(results / "ants" / "00002.png", np.zeros((5, 5), np.int32))
+    scores = scores_of(root, results)
+    assert len(scores.tree["faults"]) == 2
+    assert "ants/00002.png is 5×5, but the video is 24×40" in scores.tree["faults"][1]
+    assert scores.objects["ants_1"]["per_frame"]["J"] == [0, 0, 1, 1]
+
+
+def test_sixteen_bits_are_read_as_ids(root, tmp_path):
+    results = write_predictions(tmp_path / "p", IDS)
+    painted = label_map((1, 3), 2)
+    painted[-1, -1] = 700
+    write_label_map(results / "ants" / "00002.png", painted)
+    scores = scores_of(root, results)
+    assert scores.tree["extra_objects"] == {"ants_700": "ants/00002"}
+    assert scores.objects["ants_1"]["J"]["mean"] == 1
+
+
+def test_void_counts_as_background_in_davis_and_not_at_all_elsewhere(tmp_path):
+    root = davis2017(tmp_path / "set", {"ants": {1: 0}}, images=False)
+    for index in range(FRAMES):
+        painted = label_map((1,), index)
+        painted[-4:, -4:] = 255
+        write_label_map(root / "Annotations" / "480p" / "ants" / f"{index:05d}.png", painted)
+        painted[painted == 255] = 1  # the prediction covers what is void
+        write_label_map(tmp_path / "p" / "ants" / f"{index:05d}.png", painted)
+    assert scores_of(root, tmp_path / "p").dataset["J"]["mean"] == 49 / (49 + 16)
+    (root / "JPEGImages").mkdir()
+    (root / "Annotations" / "480p" / "ants").rename(root / "Annotations" / "ants")
+    (root / "Annotations" / "480p").rmdir()
+    assert scores_of(root, tmp_path / "p", name="folder").dataset["J&F"] == 1
+
+
+def test_an_object_without_a_frame_that_counts_is_set_aside(tmp_path):
+    root = davis2017(tmp_path / "set", {"ants": {1: 0, 2: FRAMES - 1}}, images=False)
+    scores = scores_of(root, write_predictions(tmp_path / "p", {"ants": (1, 2)}))
+    assert scores.tree["unscored"] == ["ants_2"]
+    assert list(scores.objects) == ["ants_1"]
+    assert scores.dataset["J&F"] == 1
+
+
+def test_seen_and_unseen_categories(tmp_path):
+    root = youtube_vos(tmp_path, {"t": {1: 0}}, split="train")  # shows cats only
+    youtube_vos(root, {"v": {1: 0, 2: 2}}, split="valid")
+    for index in range(FRAMES):
+        painted = label_map((1,), index) + label_map((2,), index, shift=2)
+        write_label_map(tmp_path / "p" / "v" / f"{5 * index:05d}.png", painted)
+    scores = scores_of(root, tmp_path / "p", name="youtube-vos-2018")
+    groups = scores.dataset["groups"]
+    assert groups["seen"]["J"]["mean"] == 1
+    assert groups["unseen"]["J"]["mean"] == pytest.approx(35 / 63)
+    assert scores.objects["v_2"]["group"] == "unseen"
+    assert scores.objects["v_2"]["per_frame"]["names"] == ["00015", "00020", "00025"]
+    four = [groups[group][measure]["mean"] for group in groups for measure in ("J", "F")]
+    assert scores.dataset["J&F"] == pytest.approx(sum(four) / 4)
+
+
+def test_without_a_list_there_are_no_groups(tmp_path):
+    root = youtube_vos(tmp_path, {"v": {1: 0}}, split="valid")
+    write_label_map(tmp_path / "p" / "v" / "00005.png", label_map((1,), 1))
+    scores = scores_of(root, tmp_path / "p", name="youtube-vos-2018")
+    assert "groups" not in scores.dataset
+    assert scores.tree["protocol"]["groups"] is None
+
+
+def test_files_hold_full_precision_and_come_back(root, tmp_path):
+    scores = scores_of(root, write_predictions(tmp_path / "p", IDS, shift=1))
+    scores.write(tmp_path / "out")
+    assert read_scores(tmp_path / "out").tree == scores.tree
+    assert scores.objects["ants_1"]["J"]["mean"] == 42 / 56
+    rows = (tmp_path / "out" / "scores.csv").read_text().splitlines()
+    assert rows[0].startswith("level,name,J mean,J recall")
+    assert [row.split(",")[0] for row in rows[1:]] == ["data set", *["video"] * 2, *["object"] * 4]
+    assert f"object,ants_1,{42 / 56!r}," in rows[4]
+
+
+def test_a_file_of_another_schema_is_refused(tmp_path):
+    (tmp_path / "scores.json").write_text(json.dumps({"schema": "maskcast-scores-99"}))
+    with pytest.raises(DataError, match="has the schema maskcast-scores-99"):
+        read_scores(tmp_path)
+    (tmp_path / "scores.json").write_text("{")
+    with pytest.raises(DataError, match=r"is not a scores\.json"):
+        read_scores(tmp_path)
+
+
+def test_truth_that_cannot_be_read_stops_the_scoring(root, tmp_path):
+    results = write_predictions(tmp_path / "p", IDS)
+    dataset = open_dataset("davis2017", root, purpose="score")
+    path = root / "Annotations" / "480p" / "cows" / "00002.png"
+    path.write_bytes(path.read_bytes()[:60])  # the head is still fine
+    predictions = open_predictions(results, list(IDS))
+    with pytest.raises(DataError, match=r"cows/00002\.png is not a picture"):
+        score_dataset(dataset, predictions, PROTOCOLS["davis2017"])
+
+
+def test_truth_for_given_masks_only_cannot_be_scored(tmp_path):
+    root = davis2017(tmp_path / "set", {"ants": {1: 0}}, images=False, frames=2)
+    results = write_predictions(tmp_path / "p", {"ants": (1,)}, frames=2)
+    with pytest.raises(DatasetError, match="has no frame to score"):
+        scores_of(root, results)
+
+
+def test_memory_does_not_grow_with_the_video(tmp_path):
+    """Frames are read one by one: two at a time are never alive."""
+    root = davis2017(tmp_path / "set", {"ants": {1: 0}}, images=False, frames=40)
+    results = write_predictions(tmp_path / "p", {"ants": (1,)}, frames=40)
+    import tracemalloc  # noqa: PLC0415
+
+    def peak(frames: int) -> int:
+        kept = list(range(frames))
+        dataset = open_dataset("davis2017", root, purpose="score")
+        video = dataset[0]
+        object.__setattr__(video, "annotation_files", {i: video.annotation_files[i] for i in kept})
+        predictions = open_predictions(results, ["ants"])
+        tracemalloc.start()
+        score_dataset(dataset, predictions, PROTOCOLS["davis2017"])
+        top = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return top
+
+    peak(40)
+    assert peak(40) - peak(10) < 6 * SIZE[0] * SIZE[1] * 4
