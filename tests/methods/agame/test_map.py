@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import maskcast.methods.agame as agame
+from maskcast.methods import agame
 
 FOLDER = Path(agame.__file__).parent
 
