@@ -14,10 +14,11 @@ from torch import Tensor
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
+from maskcast.core.errors import WeightsError
 from maskcast.methods.eosvos import object_model, outer_gradient
 from maskcast.methods.eosvos.augmentation import Warp, draw_warp, warp_frame, warp_label_map
 from maskcast.methods.eosvos.box_propagation import jittered_boxes, propagate
-from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig
+from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig, NormName, RateLevel
 from maskcast.methods.eosvos.inner_loop import (
     LearnedStart,
     fine_tune,
@@ -33,11 +34,12 @@ from maskcast.methods.eosvos.network import (
     ObjectNetwork,
     build_network,
 )
+from maskcast.methods.eosvos.published import read_published
 from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
 from maskcast.methods.eosvos.targets import make_target
 from maskcast.methods.eosvos.training_config import InnerLoopConfig
 from oracle.eosvos_networks import RecordingModel, StandIn, numbered_frame, weights
-from oracle.plumbing import OracleFile, as_float64, each_file
+from oracle.plumbing import ORACLE, OracleFile, as_float64, claimed_files, each_file
 
 GRADIENT_NORMS = 5e-3
 
@@ -548,3 +550,37 @@ def _noting_losses(losses: list[float]) -> Callable[..., Any]:
         return found
 
     return noting
+
+
+@pytest.mark.skipif(not ORACLE.is_dir(), reason="the oracle is not here")
+@pytest.mark.parametrize(
+    ("section", "level", "norm"),
+    [
+        ("meta_neuron", "neuron", "group"),
+        ("meta_tensor", "tensor", "group"),
+        ("meta_single", "single", "group"),
+        ("meta_neuron_frozenbn", "neuron", "frozen_bn"),
+    ],
+)
+def test_keys_of_published_files(section: str, level: RateLevel, norm: NormName) -> None:
+    with torch.device("meta"):
+        network = build_network(MaskRCNNConfig(norm=norm))
+        learned = LearnedStart(network.published_parameters(), level=level)
+    manifest = json.loads((ORACLE / "eosvos" / "manifest.json").read_text())
+    expected = {key: tuple(entry["shape"]) for key, entry in manifest[section]["entries"].items()}
+    found = {key: tuple(value.shape) for key, value in learned.state_dict().items()}
+    assert list(found) == list(expected)
+    assert found == expected
+
+
+if claimed_files("eosvos").get("container_*"):  # else pytest would report an empty test as skipped
+
+    @each_file("eosvos", "container_*")
+    def test_container(oracle: OracleFile) -> None:
+        """Whatever it holds, it is read as θ_g or refused, and nothing in it runs."""
+        try:
+            _, tensors = read_published(oracle.path)
+        except WeightsError:
+            oracle.record("refused", 0)
+        else:
+            oracle.record("read", 0 if tensors else 2)

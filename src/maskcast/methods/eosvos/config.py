@@ -9,6 +9,7 @@ from maskcast.core.errors import ConfigError
 
 TrunkName = Literal["resnet10", "resnet18", "resnet34", "resnet50", "resnet101"]
 MaskLoss = Literal["lovasz_hinge", "lovasz_softmax", "bce"]
+NormName = Literal["group", "frozen_bn"]
 RateLevel = Literal["neuron", "tensor", "param", "single"]
 Propagation = Literal["extend", "replace", "off"]
 PropagatedBox = Literal["mask", "detection"]
@@ -44,7 +45,7 @@ class MaskRCNNConfig:
     trunk: TrunkName = "resnet50"
     trunk_width: int = 64
     """Channels of the stem; the four stages follow it (torchvision: 64)."""
-    norm: Literal["group", "frozen_bn"] = "group"
+    norm: NormName = "group"
     """Normalisation of the trunk; ``frozen_bn`` is the ablation, its statistics stay fixed."""
     norm_groups: int = 32
     train_trunk: bool = True
@@ -82,7 +83,7 @@ class MaskRCNNConfig:
     def __post_init__(self) -> None:
         _one_of(TrunkName, trunk=self.trunk)
         _one_of(MaskLoss, mask_loss=self.mask_loss)
-        _one_of(Literal["group", "frozen_bn"], norm=self.norm)
+        _one_of(NormName, norm=self.norm)
         _at_least(
             1,
             trunk_width=self.trunk_width,
