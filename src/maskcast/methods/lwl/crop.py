@@ -115,7 +115,7 @@ def find(
     probs: Float[Tensor, "objects height width"], *, minimum_mass: float
 ) -> list[Sighting | None]:
     """Locate objects by mass and variance of their probability maps; None below the minimum."""
-    margins = torch.cat([probs.sum(dim=2), probs.sum(dim=1)], dim=1).double().cpu().numpy()
+    margins = torch.cat([probs.sum(dim=2), probs.sum(dim=1)], dim=1).cpu().double().numpy()
     height = probs.shape[1]
     found: list[Sighting | None] = []
     for margin in margins:
