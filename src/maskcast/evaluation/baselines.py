@@ -129,7 +129,7 @@ def _placed(template: Template, frame: Frame) -> Template:
     squared -= 2 * (spectrum(frame) * spectrum(template.pixels).conj()).sum(0)
     squared += inside * spectrum(template.pixels.square().sum(0)).conj()
     squares: Tensor = torch.fft.irfft2(squared, s=size)
-    visible: Tensor = torch.fft.irfft2(inside * mask.conj(), s=size)
+    visible: Tensor = torch.fft.irfft2(inside * mask.conj(), s=size).round()
     difference = squares / visible.clamp(min=1)
     difference[visible < LEAST_VISIBLE * float(template.mask.sum())] = torch.inf
     reach = int(SEARCH_SHARE * max(height, width))

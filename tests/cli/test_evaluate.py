@@ -1,0 +1,140 @@
+"""``maskcast evaluate``: any segmenter over a data set, scored, resumable by video."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from evaluation.small_sets import davis2017, square, youtube_vos
+from maskcast.core.types import Box
+from maskcast.data.catalogue import open_dataset
+from maskcast.evaluation.run import given_prompts, tight_box
+from maskcast.io.label_maps import read_label_map
+
+
+@pytest.fixture
+def root(tmp_path):
+    return davis2017(tmp_path / "set", {"ants": {1: 0, 3: 2}, "cows": {1: 0}})
+
+
+@pytest.fixture
+def evaluate(clip, maskcast, root):
+    """``maskcast evaluate davis2017`` with the stand-in method, into ``run``."""
+
+    def run(*arguments, dataset="davis2017", weights=True):
+        chosen = ["--weights", "./colours.safetensors", "--device", "cpu"] if weights else []
+        return maskcast("evaluate", dataset, "--root", root, "-o", "run", *chosen, *arguments)
+
+    return run
+
+
+def test_masks_scores_and_speed(evaluate, clip, maskcast, root):
+    outcome = evaluate()
+    assert outcome.exit_code == 0, outcome.error
+    assert "model only" in outcome.output
+    masks = sorted(
+        path.relative_to(clip / "run").as_posix() for path in clip.glob("run/masks/**/*.png")
+    )
+    assert len(masks) == 12
+    assert masks[0] == "masks/ants/00000.png"
+    np.testing.assert_array_equal(
+        read_label_map(clip / "run" / "masks" / "cows" / "00000.png") == 1, square(1, 0)
+    )
+    tree = json.loads((clip / "run" / "scores.json").read_text())
+    assert tree["run"]["method"] == "colours"
+    arguments = ["--root", root, "--results", "run/masks", "-o", "again"]
+    assert maskcast("score", "davis2017", *arguments).exit_code == 0
+    again = json.loads((clip / "again" / "scores.json").read_text())
+    assert tree["objects"] == again["objects"]
+    assert 0 < tree["dataset"]["J"]["mean"] < 1
+    assert set(tree["speed"]) == {
+        "model_frames_per_second",
+        "end_to_end_frames_per_second",
+        "model_seconds_per_object_frame",
+    }
+    assert (clip / "run" / "scores.csv").is_file()
+
+
+def test_goes_on_with_the_videos_that_are_not_finished(evaluate, clip):
+    assert evaluate("--videos", "cows").exit_code == 0
+    finished = clip / "run" / "masks" / "cows" / "00003.png"
+    before = finished.stat().st_mtime_ns
+    assert evaluate().exit_code == 0
+    assert finished.stat().st_mtime_ns == before
+    assert len(json.loads((clip / "run" / "scores.json").read_text())["videos"]) == 2
+
+
+def test_another_question_needs_another_folder(evaluate):
+    assert evaluate("--videos", "cows").exit_code == 0
+    outcome = evaluate("--option", "update_rate=0.5")
+    outcome.assert_one_sentence(2, "holds another evaluation: its options was")
+
+
+def test_masks_that_are_not_ours_stay(evaluate, clip):
+    (clip / "run").mkdir()
+    (clip / "run" / "mine.txt").touch()
+    evaluate().assert_one_sentence(2, "holds files but no evaluation")
+
+
+def test_processes_do_not_change_the_masks(evaluate, clip):
+    assert evaluate("--method", "shift-first", weights=False).exit_code == 0
+    (clip / "run").rename(clip / "alone")
+    assert evaluate("--method", "shift-first", "--jobs", "2", weights=False).exit_code == 0
+    for path in (clip / "alone").glob("masks/*/*.png"):
+        other = clip / "run" / path.relative_to(clip / "alone")
+        assert path.read_bytes() == other.read_bytes()
+
+
+def test_hidden_truth_leaves_the_masks_for_the_server(clip, maskcast, tmp_path):
+    root = youtube_vos(tmp_path / "yt", {"v": {1: 0}}, split="valid")
+    for path in sorted((root / "valid" / "Annotations" / "v").iterdir())[1:]:
+        path.unlink()
+    arguments = ["--root", root, "-o", "run", "--method", "copy-first"]
+    outcome = maskcast("evaluate", "youtube-vos-2018", *arguments)
+    assert outcome.exit_code == 0, outcome.error
+    assert "the truth is not public" in outcome.error
+    assert (clip / "run" / "masks" / "Annotations" / "v" / "00025.png").is_file()
+    assert not (clip / "run" / "scores.json").exists()
+
+
+def test_public_truth_with_a_fault_is_said_before_any_work(evaluate, clip, root):
+    (root / "Annotations" / "480p" / "cows" / "00003.png").unlink()
+    outcome = evaluate()
+    assert outcome.exit_code == 3
+    assert "no truth for frame 00003" in outcome.error
+    assert not (clip / "run").exists()
+
+
+def test_boxes_are_those_of_the_paper(root):
+    video = open_dataset("davis2017", root)[0]
+    # the square covers columns 3 to 9 and rows 2 to 8: the width is 9 − 3, without one more
+    assert given_prompts(video, "box")[0] == {1: Box(x=3, y=2, width=6, height=6)}
+    masks = given_prompts(video, "mask")
+    assert list(masks) == [0, 2]
+    assert torch.equal(masks[0][1], torch.from_numpy(square(1, 0)))
+
+
+def test_a_box_of_one_pixel_has_a_side():
+    mask = np.zeros((5, 5), np.bool_)
+    mask[4, 2] = True
+    assert tight_box(mask) == Box(x=2, y=4, width=1, height=1)
+
+
+def test_box_start_is_noted(evaluate, clip):
+    assert evaluate("--method", "copy-first", "--init", "box", weights=False).exit_code == 0
+    tree = json.loads((clip / "run" / "scores.json").read_text())
+    assert tree["run"]["init"] == "box"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--method", "copy-first", "--weights", "x"], "takes neither weights nor options"),
+        (["--method", "nobody"], "there is no method 'nobody'"),
+    ],
+)
+def test_calls_that_make_no_sense(evaluate, arguments, words):
+    evaluate(*arguments, weights=False).assert_one_sentence(2, words)
