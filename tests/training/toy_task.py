@@ -24,6 +24,7 @@ class ToyConfig:
     width: int = 4
     """Of the hidden layer."""
     dropout: float = 0.0
+    """Above 0, the loss also draws from the global generators of python and numpy."""
     items: int = 24
     """Length of an epoch where no iterations are given."""
     broken: tuple[int, ...] = ()
@@ -85,6 +86,8 @@ class ToyTask:
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> Mapping[str, Tensor]:
         x, y = batch
+        if self.config.dropout:
+            x = x + random.gauss(0, 0.1) + np.random.standard_normal() / 10  # noqa: NPY002
         errors = (self.module(x) - y).abs()
         if self.config.over_batch:
             errors = gather_for_loss(errors)

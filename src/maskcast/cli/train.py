@@ -51,7 +51,7 @@ def train(arguments: Sequence[str]) -> None:
     """Train a method by one of its recipes, or go on with the run in the run folder.
 
     Under torchrun every process calls this:
-    ``torchrun --nproc-per-node 2 -m maskcast.cli.main train RECIPE …``
+    ``torchrun --nproc-per-node 2 -m -- maskcast.cli.main train RECIPE …``
 
     Args:
         arguments: the command line; which settings there are depends on the recipe, so it is
@@ -65,7 +65,8 @@ def train(arguments: Sequence[str]) -> None:
         return
     name, config, rest = choose(arguments, known)
     options, config = parse(rest, config, prog=f"maskcast train {name}")
-    logging.getLogger("maskcast").setLevel(logging.INFO)
+    first = os.environ.get("RANK", "0") == "0"
+    logging.getLogger("maskcast").setLevel(logging.INFO if first else logging.ERROR)
     outcome = run_training(
         name,
         known[name],
@@ -76,7 +77,7 @@ def train(arguments: Sequence[str]) -> None:
         max_minutes=options.max_minutes,
         profile=options.profile,
     )
-    if os.environ.get("RANK", "0") == "0":
+    if first:
         report(outcome, profile=options.profile)
     if outcome.reason == "interrupted":
         raise KeyboardInterrupt(

@@ -35,7 +35,6 @@ from maskcast.training.logs import LossWindow, RunLogs
 from maskcast.training.optimisation import rate_factor
 from maskcast.training.processes import from_all, make_scaler, start_processes
 from maskcast.training.random_states import (
-    capture,
     left_alone,
     mixed_seed,
     restore,
@@ -152,7 +151,7 @@ class _Run:
         self.window = LossWindow()
         self.seconds_before, self.began = 0.0, time.monotonic()
         self.last_saved = time.monotonic()
-        seed_everything(mixed_seed(config.seed, fabric.global_rank, 1))
+        self.random: dict[str, Any] | None = None
 
     def resume(self, path: Path, state: dict[str, Any]) -> None:
         """Go back to where a checkpoint was written."""
@@ -164,7 +163,7 @@ class _Run:
         self.trouble.last_good = path
         processes = len(state["random"])
         if processes == self.fabric.world_size:
-            restore(state["random"][self.fabric.global_rank])
+            self.random = state["random"][self.fabric.global_rank]
         else:
             logger.warning(
                 "the run had %d processes, now %d: what the network draws at random differs",
@@ -186,6 +185,7 @@ class _Run:
         with RunLogs(
             self.folder, first_step=first, total_steps=total, active=self.fabric.is_global_zero
         ) as logs:
+            self._set_random_states()
             while self.step < total and not stop:
                 report = self.stepper.step(
                     batches,
@@ -209,6 +209,13 @@ class _Run:
         weights = self.folder / WEIGHTS
         checkpoint = self.trouble.last_good
         return Outcome(reason, self.step, total, weights, checkpoint, self.best, times)
+
+    def _set_random_states(self) -> None:
+        """Last of all, since loggers and loaders may draw when they are made."""
+        if self.random is None:
+            seed_everything(mixed_seed(self.config.seed, self.fabric.global_rank, 1))
+        else:
+            restore(self.random)
 
     def _rate_factor(self) -> float:
         return rate_factor(
@@ -271,10 +278,14 @@ class _Run:
         return value > self.best if self.config.best_is == "highest" else value < self.best
 
     def _save(self, best: bool) -> None:
+        with left_alone() as random:
+            self._save_with(from_all(random), best)
+
+    def _save_with(self, random: list[dict[str, Any]], best: bool) -> None:
         state = {
             **self.stepper.state(),
             "step": self.step,
-            "random": from_all(capture()),
+            "random": random,
             "best": self.best,
             "broken": self.trouble.broken,
             "bad_in_a_row": self.trouble.bad_in_a_row,

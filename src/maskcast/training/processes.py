@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
@@ -41,6 +42,7 @@ def start_processes(config: LoopConfig, device: str, scaler: torch.amp.GradScale
         raise UsageError(
             f"training needs the extra 'train' ({error}); pip install 'maskcast[train]'"
         ) from error
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     kind = pick_device(device)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))

@@ -66,11 +66,11 @@ def restore(states: dict[str, Any]) -> None:
 
 
 @contextmanager
-def left_alone() -> Iterator[None]:
-    """Restore every generator at the end, whatever is drawn inside."""
+def left_alone() -> Iterator[dict[str, Any]]:
+    """Give the state of every generator, and restore it at the end, whatever is drawn inside."""
     states = capture()
     try:
-        yield
+        yield states
     finally:
         restore(states)
 
