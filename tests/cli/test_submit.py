@@ -1,0 +1,63 @@
+"""``maskcast submit`` and ``maskcast report`` from the command line."""
+
+from __future__ import annotations
+
+import zipfile
+
+import pytest
+
+from evaluation.small_sets import davis2017, write_predictions
+
+VIDEOS = {"ants": (1, 3)}
+
+
+@pytest.fixture
+def place(tmp_path):
+    davis2017(tmp_path / "set", {"ants": {1: 0, 3: 0}})
+    write_predictions(tmp_path / "masks", VIDEOS)
+    return tmp_path
+
+
+def test_build_and_check(place, maskcast):
+    known = ["davis2017", "--root", place / "set"]
+    archive = place / "out.zip"
+    outcome = maskcast("submit", *known, "--results", place / "masks", "-o", archive)
+    assert outcome.exit_code == 0, outcome.error
+    assert "6 masks of 1 videos" in outcome.output
+    assert "no fault found" in maskcast("submit", *known, "--check", archive).output
+    alone = maskcast("submit", "--check", archive)
+    assert alone.exit_code == 0
+    assert "are not checked" in alone.error
+
+
+def test_faults_are_listed_with_exit_code_3(place, maskcast):
+    with zipfile.ZipFile(place / "bad.zip", "w") as archive:
+        archive.writestr("mine/ants/00000.png", b"no picture")
+    known = ["davis2017", "--root", place / "set"]
+    outcome = maskcast("submit", *known, "--check", place / "bad.zip")
+    assert outcome.exit_code == 3
+    assert "wrapped around the videos" in outcome.error
+    assert "ants is missing" in outcome.error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "words"),
+    [
+        (["davis2017"], 2, "give DATASET, --root, --results and -o"),
+        (["--check", "a.zip", "-o", "b.zip"], 2, "--check looks at an archive"),
+        (["--check", "absent.zip"], 3, "there is no archive absent.zip"),
+    ],
+)
+def test_calls_that_make_no_sense(maskcast, arguments, exit_code, words):
+    maskcast("submit", *arguments).assert_one_sentence(exit_code, words)
+
+
+def test_a_report_from_the_command_line(place, maskcast):
+    places = ["--root", place / "set", "--results", place / "masks"]
+    maskcast("score", "davis2017", *places, "-o", place / "run", "--jobs", "1")
+    outcome = maskcast("report", place / "run", "-o", place / "page.html")
+    assert outcome.exit_code == 0, outcome.error
+    assert (place / "page.html").read_text("utf-8").startswith("<!doctype html>")
+    maskcast("report", place / "nowhere", "-o", place / "p.html").assert_one_sentence(
+        3, "maskcast score or evaluate writes it"
+    )

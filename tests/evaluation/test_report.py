@@ -1,0 +1,144 @@
+"""The report is one file that says what the scores say; its figures come with their sources."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from evaluation.small_sets import davis2017, write_predictions
+from maskcast.cli.main import main
+from maskcast.core.errors import UsageError
+from maskcast.evaluation.charts import curves
+from maskcast.evaluation.published import published_rows
+from maskcast.evaluation.report import (
+    read_runs,
+    total_difference,
+    video_differences,
+    write_report,
+)
+
+VIDEOS = {"ants": (1, 3), "cows": (1,)}
+
+
+@pytest.fixture
+def runs(tmp_path) -> list[Path]:
+    """Two scored runs: one good, one worse on ants only."""
+    davis2017(tmp_path / "set", {name: dict.fromkeys(ids, 0) for name, ids in VIDEOS.items()})
+    for name, shift in (("good", 1), ("worse", 3)):
+        write_predictions(tmp_path / f"{name}-masks", VIDEOS, shift=1)
+        write_predictions(tmp_path / f"{name}-masks", {"ants": VIDEOS["ants"]}, shift=shift)
+        places = ["--root", tmp_path / "set", "--results", tmp_path / f"{name}-masks"]
+        arguments = ["score", "davis2017", *places, "-o", tmp_path / name, "--jobs", "1"]
+        assert main([str(argument) for argument in arguments]) == 0
+    return [tmp_path / "good", tmp_path / "worse"]
+
+
+class Page(HTMLParser):
+    """Collects what a page refers to, and checks that its tags close in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.sources: list[str] = []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.sources += [value or "" for name, value in attributes if name in ("src", "href")]
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        """``<line …/>`` opens nothing."""
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_one_file_that_needs_no_other(runs, tmp_path):
+    assert write_report(read_runs(runs), tmp_path / "report.html") == []
+    text = (tmp_path / "report.html").read_text("utf-8")
+    page = Page(text)
+    assert page.sources
+    assert all(source.startswith("data:image/jpeg;base64,") for source in page.sources)
+    assert "http" not in text
+    assert "<script" not in text
+
+
+def test_it_says_what_the_scores_say(runs, tmp_path):
+    write_report(read_runs(runs), tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text("utf-8")
+    # 7 × 7 squares one pixel apart share 42 of 56 pixels, three apart 28 of 70
+    good, worse = 100 * 42 / 56, 100 * (2 * 28 / 70 + 42 / 56) / 3
+    assert f"<td>{good:.1f}</td>" in text
+    assert f"<td>{worse:.1f}</td>" in text
+    assert "worse against good" in text
+    assert "2 videos are a small sample" in text
+    assert "Bhat et al." in text
+    assert "all 30 videos" in text  # the published figures are of more videos
+
+
+def test_differences_by_video_and_in_total(runs):
+    good, worse = (run.scores for run in read_runs(runs))
+    by_video = video_differences(good, worse)
+    assert by_video["cows"].mean == by_video["cows"].low == 0
+    ants = worse.videos["ants"]["J&F"] - good.videos["ants"]["J&F"]
+    assert by_video["ants"].mean == pytest.approx(ants, abs=1e-12)
+    assert by_video["ants"].is_clear
+    total = total_difference(good, worse)
+    assert total is not None
+    assert total.mean == pytest.approx(ants / 2, abs=1e-12)
+    assert not total.is_clear  # two videos, one of them without a difference
+
+
+def test_names_are_escaped(runs, tmp_path):
+    hostile = [replace(run, name="<img src=x onerror=alert(1)>") for run in read_runs(runs)]
+    write_report(hostile, tmp_path / "report.html")
+    assert "<img src=x" not in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_without_the_masks_the_rest_is_still_reported(runs, tmp_path):
+    (tmp_path / "set").rename(tmp_path / "moved")
+    left_out = write_report(read_runs(runs), tmp_path / "report.html")
+    assert [sentence.split(":")[0] for sentence in left_out] == [
+        "no pictures of good",
+        "no pictures of worse",
+    ]
+    assert "<svg" in (tmp_path / "report.html").read_text("utf-8")
+    assert write_report(read_runs(runs), tmp_path / "report.html", root=tmp_path / "moved") == []
+
+
+def test_runs_of_different_sets_are_not_compared(runs):
+    path = runs[1] / "scores.json"
+    path.write_text(path.read_text().replace('"split": "val"', '"split": "train"'))
+    with pytest.raises(UsageError, match="different data sets: davis2017 train, davis2017 val"):
+        read_runs(runs)
+
+
+def test_curves_leave_gaps_where_there_is_no_value():
+    values = [0.1, 0.2, math.nan, 0.4, 0.5]
+    drawn = curves(["0", "1", "2", "3", "4"], {"run": {"J": values, "F": [1.0] * 5}})
+    assert len(re.findall("<polyline", drawn)) == 3  # J in two pieces, F in one
+
+
+def test_published_figures_have_sources_and_agree_with_themselves():
+    rows = published_rows()
+    assert {row.method for row in rows} == {"lwl", "agame", "eosvos"}
+    for row in rows:
+        assert re.search(r"(Table|table)", row.source), row
+        figures = row.figures
+        if {"J&F", "J", "F"} <= set(figures):
+            assert figures["J&F"] == pytest.approx((figures["J"] + figures["F"]) / 2, abs=0.08)
+        four = [figures[k] for k in ("J seen", "J unseen", "F seen", "F unseen") if k in figures]
+        if four:
+            assert figures["G"] == pytest.approx(sum(four) / 4, abs=0.08)
+
+
+def test_published_figures_of_one_split():
+    rows = published_rows("davis2017", "test-dev")
+    assert [(row.name, row.figures["J&F"]) for row in rows] == [("e-OSVOS-50-OnA", 64.8)]
