@@ -102,7 +102,7 @@ def test_recipes_are_listed_without_the_extra_and_without_pyav():
         "sys.exit(main(['train', '--list']))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 0, done.stderr
     assert "eosvos-small  " in done.stdout

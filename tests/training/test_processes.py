@@ -26,7 +26,7 @@ def under_torchrun(job: str, folder: Path) -> int:
     command += ["--nproc-per-node", "2", str(script), job, str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=240, check=False
+        command, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     print(done.stdout, done.stderr)
     return done.returncode
