@@ -13,7 +13,13 @@ from tyro.conf import Positional, UseAppendAction
 from maskcast.cli.progress import TerminalProgress
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
-from maskcast.core.device import DeviceName, DtypeName, choose_device, dtype_named
+from maskcast.core.device import (
+    DeviceName,
+    DtypeName,
+    choose_device,
+    dtype_named,
+    make_deterministic,
+)
 from maskcast.core.errors import UsageError
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.core.types import Box, Prompts
@@ -97,7 +103,8 @@ def segment(
             f"the frames in {video} would be written over; choose another folder by -o"
         )
     torch.set_num_threads(threads or torch.get_num_threads())
-    torch.use_deterministic_algorithms(deterministic)
+    if deterministic:
+        make_deterministic()
     place = choose_device(device)
     policy = SavePolicy(frames=save_frames, seconds=save_seconds, keep_every=keep_every)
     frames = open_frames(video, start=start, end=end, on_bad_frame=on_bad_frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal, TypeAlias
 
 import torch
@@ -33,3 +34,9 @@ def choose_device(name: str) -> torch.device:
 def dtype_named(name: DtypeName) -> torch.dtype:
     """Return torch's dtype of a name."""
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+
+
+def make_deterministic() -> None:
+    """Have torch use only kernels that give the same bits every time, for this whole process."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+    torch.use_deterministic_algorithms(True)

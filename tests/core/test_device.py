@@ -1,0 +1,44 @@
+"""Devices and dtypes by name."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from maskcast.core.device import choose_device, dtype_named, make_deterministic
+from maskcast.core.errors import UsageError
+
+
+def test_auto_takes_what_there_is(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert choose_device("auto") == torch.device("cpu")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device("auto") == torch.device("mps")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto") == torch.device("cuda")
+    assert choose_device("cuda:1") == torch.device("cuda:1")
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:1", "mps", "meta", "gpu", ""])
+def test_what_is_not_here_is_refused(name, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UsageError, match="device"):
+        choose_device(name)
+
+
+def test_dtypes_have_torch_names():
+    for name in ("float32", "bfloat16", "float16"):
+        assert str(dtype_named(name)) == f"torch.{name}"
+
+
+def test_deterministic_kernels_are_asked_for(monkeypatch):
+    asked = []
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", asked.append)
+    make_deterministic()
+    assert asked == [True]
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
