@@ -133,6 +133,16 @@ def test_a_round_run_again_gives_the_same_bits():
     assert torch.equal(masks.probs, found[-1].probs)
 
 
+def test_only_the_last_rounds_stay_in_memory_and_old_ones_are_run_again():
+    config = small.method(adaptation_interval=1, rounds_kept=2)
+    model = model_of(config)
+    segmenter = EOSVOSSegmenter(config, model, CPU)
+    states, found = run(segmenter, {0: {1: small.mask()}})
+    assert len(segmenter._adapted) == 2
+    _, again = segmenter.step(states[1], FRAMES[2])
+    assert torch.equal(again.probs, found[2].probs)
+
+
 @pytest.mark.parametrize(
     ("reset", "bases"),
     [("first_step", [None, 7.0, 7.0]), ("full", [None, None, None]), ("keep", [None, 7.0, 8.0])],
@@ -203,6 +213,20 @@ def test_it_fine_tunes_whatever_gradient_mode_the_caller_is_in(mode):
             prompts = {1: small.mask().clone()} if index == 0 else {}
             state, found = segmenter.step(state, frames[index], prompts)
     assert torch.equal(found.probs, plain[-1].probs)
+
+
+def test_lower_precision_is_for_inference_unless_asked_for():
+    bases, maps = [], []
+    for dtype, both in ((torch.float32, False), (torch.bfloat16, False), (torch.bfloat16, True)):
+        config = small.method(online_adaptation=False, autocast_fine_tuning=both)
+        segmenter = EOSVOSSegmenter(config, model_of(config, dtype=dtype), CPU)
+        states, _ = run(segmenter, {0: {1: small.mask()}}, 2)
+        bases.append(states[0].objects[1].base)
+        maps.append(states[1].objects[1].map)
+    assert torch.equal(bases[0], bases[1])
+    assert not torch.equal(bases[1], bases[2])
+    assert maps[1].dtype == torch.float32
+    assert not torch.equal(maps[0], maps[1])
 
 
 def test_removed_objects_are_forgotten():

@@ -158,6 +158,9 @@ class EOSVOSConfig:
     """Recompute activations of the trunk in the backward pass: less memory, more time."""
     autocast_fine_tuning: bool = False
     """Fine-tune in mixed precision too; without it only inference follows the chosen precision."""
+    rounds_kept: int = 8
+    """Adaptation rounds whose weights stay in memory, one per object at least; others are run
+    again when an old state needs them."""
     objects_at_once: int = 1
     """Networks kept ready, one object in each; more objects take turns in them."""
 
@@ -178,6 +181,7 @@ class EOSVOSConfig:
             inner_batch=self.inner_batch,
             adaptation_interval=self.adaptation_interval,
             objects_at_once=self.objects_at_once,
+            rounds_kept=self.rounds_kept,
         )
         _fraction(mask_threshold=self.mask_threshold)
 

@@ -114,6 +114,7 @@ class EOSVOSSegmenter:
                 objects[object_id] = self._correct(known, frame, masks[object_id])
             else:
                 objects[object_id] = self._follow(known, frame)
+        self._forget_rounds(max(len(objects), self.config.rounds_kept))
         return EOSVOSState(objects), _result(objects, frame)
 
     def remove_objects(self, state: EOSVOSState, ids: Collection[int]) -> EOSVOSState:
@@ -222,7 +223,7 @@ class EOSVOSSegmenter:
         """The weights in force. Those of a round are kept beside the state, or made again."""
         if known.round is None:
             return known.base
-        kept = self._adapted.get(known.round)
+        kept = self._adapted.pop(known.round, None)
         if kept is None:
             tuned = self.model.fine_tune(
                 known.base,
@@ -231,8 +232,14 @@ class EOSVOSSegmenter:
                 seed=self.config.seed + known.round.number,
                 what=f"adapting to object {known.object_id}",
             )
-            kept = self._adapted[known.round] = _Weights(tuned)
+            kept = _Weights(tuned)
+        self._adapted[known.round] = kept  # the last one used stands last
         return kept.weights
+
+    def _forget_rounds(self, most: int) -> None:
+        """Keep the weights of the rounds used last; old states that come back run theirs again."""
+        for old in list(self._adapted)[:-most]:
+            self._adapted.pop(old, None)
 
 
 @dataclass(frozen=True)
