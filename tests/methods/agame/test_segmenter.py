@@ -184,6 +184,31 @@ def test_a_box_and_a_frame_of_another_size_are_refused() -> None:
         segmenter().step(state, torch.rand(3, 100, 60))
 
 
+def test_large_frames_are_worked_on_at_the_size_of_the_training() -> None:
+    made = segmenter(working_side=22)
+    state, first = made.step(made.start(), frame(0), {1: mask(0), 4: mask(1)})
+    assert first.probs.equal(torch.stack([mask(0), mask(1)]).float())  # returned as given
+    assert state.objects is not None
+    assert state.objects.first_mask.shape[-2:] == (2, 2)  # of 22×30, padded
+    state, found = made.step(state, frame(1), {7: mask(3)})
+    assert found.probs.shape == (3, *SIZE)
+    assert found.probs[2].equal(mask(3).float())
+    assert found.probs.sum(dim=0).max() <= 1 + 1e-5
+    other = segmenter(working_side=100)  # never enlarged
+    _, same = other.step(follow(other, {1: mask(0)}), frame(1))
+    _, plain = segmenter().step(follow(segmenter(), {1: mask(0)}), frame(1))
+    torch.testing.assert_close(same.probs, plain.probs)
+
+
+def test_a_small_object_survives_shrinking() -> None:
+    made = segmenter(working_side=16)
+    dot = torch.zeros(SIZE, dtype=torch.bool)
+    dot[20, 30] = True
+    state, _ = made.step(made.start(), frame(0), {1: dot})
+    assert state.objects is not None
+    assert state.objects.first_mask[0, 1].sum() > 0
+
+
 def test_folding_batch_norm_does_not_change_the_result() -> None:
     torch.manual_seed(0)
     made = segmenter()

@@ -121,7 +121,13 @@ class AgameConfig:
     """Where an object appears later: its given mask is returned and used as it is, or the object is
     segmented in that frame already, like the published code does; there corrections are refused."""
 
+    working_side: int | None = None
+    """Frames with a longer shorter side are made so small before the network; none: never, as
+    published. For networks that are trained on small frames."""
+
     def __post_init__(self) -> None:
+        if self.working_side is not None and self.working_side < 16:
+            raise ConfigError(f"working_side is at least 16 pixels, got {self.working_side}")
         if self.appearance.output == "none" and not self.propagation.enabled:
             raise ConfigError("appearance and propagation are both off; nothing would be segmented")
         if self.decoder_channels < 1 or self.trunk_classes < 0:
@@ -137,6 +143,7 @@ def small() -> AgameConfig:
         propagation=PropagationConfig(channels=128),
         fusion=FusionConfig(hidden_channels=128, channels=64),
         decoder_channels=64,
+        working_side=224,
     )
 
 

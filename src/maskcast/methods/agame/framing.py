@@ -46,6 +46,30 @@ class Padding:
         return maps[..., top : top + self.height, left : left + self.width]
 
 
+def working_size(size: tuple[int, int], shorter_side: int | None) -> tuple[int, int]:
+    """Return the (height, width) at which a frame is worked on."""
+    scale = 1.0 if shorter_side is None else min(1.0, shorter_side / min(size))
+    return max(1, round(scale * size[0])), max(1, round(scale * size[1]))
+
+
+def shrink_frame(
+    frame: Float[Tensor, "3 height width"], size: tuple[int, int]
+) -> Float[Tensor, "3 new_height new_width"]:
+    """Make a frame smaller, antialiased."""
+    return functional.interpolate(
+        frame[None], size=size, mode="bilinear", antialias=True, align_corners=False
+    )[0]
+
+
+def shrink_mask(
+    mask: Bool[Tensor, "height width"], size: tuple[int, int]
+) -> Bool[Tensor, "new_height new_width"]:
+    """Make a mask smaller: pixels that are mostly in it, or touched by it if none is."""
+    share = functional.interpolate(mask[None, None].float(), size=size, mode="area")[0, 0]
+    small = share > 0.5
+    return small if small.any() else share > 0
+
+
 def to_grid(
     masks: Float[Tensor, "objects 2 height width"],
 ) -> Float[Tensor, "objects 2 rows columns"]:

@@ -18,9 +18,19 @@ from maskcast.core.device_memory import in_parts
 from maskcast.core.errors import FrameError, PromptError
 from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts
 from maskcast.methods.agame.config import AgameConfig
-from maskcast.methods.agame.framing import STRIDE, Padding, indicator, normalise, to_grid
+from maskcast.methods.agame.framing import (
+    STRIDE,
+    Padding,
+    indicator,
+    normalise,
+    shrink_frame,
+    shrink_mask,
+    to_grid,
+    working_size,
+)
 from maskcast.methods.agame.merging import merge, two_channels
 from maskcast.methods.agame.network import AgameNetwork, FrameFeatures, Prediction, TrackedObjects
+from maskcast.nn.resize import resize_bilinear
 from maskcast.nn.resnet import fold_batch_norm
 
 
@@ -91,8 +101,24 @@ class AgameSegmenter:
             PromptError: a prompt is a box, or corrects an object while ``entry_frame`` is
                 ``predicted``.
         """
-        segmented = self.step_normalised(state, normalise(frame.to(self.device)), prompts)
-        return segmented.state, segmented.masks
+        frame = frame.to(self.device)
+        size = (frame.shape[-2], frame.shape[-1])
+        working = working_size(size, self.config.working_side)
+        if working == size:
+            segmented = self.step_normalised(state, normalise(frame), prompts)
+            return segmented.state, segmented.masks
+        small = {
+            key: prompt if isinstance(prompt, Box) else shrink_mask(prompt, working)
+            for key, prompt in prompts.items()
+        }
+        image = normalise(shrink_frame(frame, working))
+        segmented = self.step_normalised(state, image, small)
+        ids = segmented.masks.ids
+        probs = resize_bilinear(segmented.masks.probs[None], size)[0]
+        if self._returns_given(state):
+            given = {key: p.to(self.device) for key, p in prompts.items() if isinstance(p, Tensor)}
+            probs = _put(given, ids, probs)
+        return segmented.state, ObjectMasks(ids, probs)
 
     def remove_objects(self, state: AgameState, ids: Collection[int]) -> AgameState:
         """Forget these objects; ids that are not tracked are passed over."""
@@ -139,7 +165,7 @@ class AgameSegmenter:
             probs = _put(standing, state.ids, probs)
             y = self._update_mask(prediction, probs[slots])
             objects = self._update(features, objects, slots, y)
-        if state.frame_index == 0 or self.config.entry_frame == "given":
+        if self._returns_given(state):
             probs = _put(given, state.ids, probs)
         return Segmented(
             replace(state, frame_index=state.frame_index + 1, objects=objects),
@@ -147,6 +173,10 @@ class AgameSegmenter:
             predicted_ids,
             prediction,
         )
+
+    def _returns_given(self, state: AgameState) -> bool:
+        """Whether given masks are returned as they are on the frame after this state."""
+        return state.frame_index == 0 or self.config.entry_frame == "given"
 
     def _given_masks(
         self, state: AgameState, prompts: Prompts, padding: Padding
