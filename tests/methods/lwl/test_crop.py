@@ -110,6 +110,15 @@ def test_paste_is_the_way_back_but_for_the_published_half_pixel() -> None:
     assert (whole == -100).sum() == 100 * 120 - 40 * 60
 
 
+def test_exact_paste_is_the_way_back() -> None:
+    patch = patch_at((100, 120), (50.0, 60.0), (40.0, 60.0), (40, 60), inside=True)
+    logits = torch.randn(40, 60)
+    whole = paste(logits, patch.extent, (100, 120), exact=True)
+    assert torch.equal(cut_image(whole[None], patch)[0], logits)
+    stretched = paste(torch.ones(4, 6), ((1.0, -2.0), (7.0, 3.0)), (9, 9), exact=True)
+    assert (stretched[1:7, :3] == 1).all() and (stretched == 1).sum() == 18
+
+
 def test_paste_cuts_off_what_leaves_the_frame() -> None:
     whole = paste(torch.ones(4, 6), ((-2.0, 5.0), (2.0, 11.0)), (5, 8))
     assert (whole[:2, 4:] == 1).all() and (whole == 1).sum() == 8

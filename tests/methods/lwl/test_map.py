@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import maskcast.methods.lwl as lwl
+from maskcast.methods import lwl
 
 FOLDER = Path(lwl.__file__).parent
 

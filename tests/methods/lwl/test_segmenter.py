@@ -74,7 +74,7 @@ def test_an_object_that_vanishes_and_returns_is_looked_for_where_it_was(
     visible = torch.where(square(10, 20), 20.0, -20.0)
     gone = torch.full(SIZE, -20.0)
     painted = iter([gone, gone, visible, gone])
-    monkeypatch.setattr(segmenter_module, "paste", lambda *_: next(painted))
+    monkeypatch.setattr(segmenter_module, "paste", lambda *_, **__: next(painted))
     states, _ = run(plain, {0: {1: square(10, 20)}}, frames=5)
     seen = [state.targets[0].seen for state in states[1:]]
     assert [one is None for one in seen] == [False, True, True, False, True]

@@ -129,6 +129,9 @@ class CropConfig:
     """How much the crop may shrink and grow from one frame to the next."""
     minimum_mass: float = 100.0
     """Pixels of probability below which an object counts as out of sight and the crop rests."""
+    exact_paste: bool = False
+    """Paint masks exactly where their crop was cut; the published code is up to a pixel off, up
+    and to the left."""
 
     def __post_init__(self) -> None:
         _require(min(self.size) >= 32, f"crop size must be at least 32×32, got {self.size}")
@@ -191,7 +194,7 @@ def small() -> LWLConfig:
             upsampling="bilinear",
             box_encoder=True,
         ),
-        crop=CropConfig(size=(240, 416)),
+        crop=CropConfig(size=(240, 416), exact_paste=True),
     )
 
 

@@ -301,13 +301,20 @@ def paste(
     logits: Float[Tensor, "crop_height crop_width"],
     extent: Extent,
     frame_size: Size,
+    *,
+    exact: bool = False,
 ) -> Float[Tensor, "height width"]:
     """Paint the logits of a crop back into the frame they were cut from.
 
-    Both axes are resized by one factor, the geometric mean of theirs, and the corner is half a
-    pixel up and left of the crop's before it is truncated, both as in the published code.
+    In the published code both axes are resized by one factor, the geometric mean of theirs, and
+    the corner is half a pixel up and left of the crop's before it is truncated. ``exact`` paints
+    just what was cut.
     """
-    size, corner = pasted_area((logits.shape[0], logits.shape[1]), extent)
+    if exact:
+        (top, left), (bottom, right) = extent
+        size, corner = (int(bottom - top), int(right - left)), (int(top), int(left))
+    else:
+        size, corner = pasted_area((logits.shape[0], logits.shape[1]), extent)
     resized = resize_bilinear(logits[None, None], size)[0, 0]
     whole = logits.new_full(frame_size, OUTSIDE_LOGIT)
     top, left = max(0, corner[0]), max(0, corner[1])

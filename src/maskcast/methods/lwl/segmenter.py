@@ -222,8 +222,13 @@ class LWLSegmenter:
             crop_logits = self._decode(scores.to(self.dtype), features.taps, self.config.crop.size)
         with self._watch("paste"):
             size = (frame.shape[-2], frame.shape[-1])
+            exact = self.config.crop.exact_paste
             return [
-                _Found(target, paste(logits.float(), patch.extent, size), _Sample(patch, x_object))
+                _Found(
+                    target,
+                    paste(logits.float(), patch.extent, size, exact=exact),
+                    _Sample(patch, x_object),
+                )
                 for (target, patch), logits, x_object in zip(placed, crop_logits, x, strict=True)
             ]
 
