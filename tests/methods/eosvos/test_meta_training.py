@@ -113,6 +113,22 @@ def test_stage_two_goes_on_from_both_and_the_parent_gives_its_start_only(config)
     assert torch.equal(task.learned.stored_rates[0], stage_one.stored_rates[0])
 
 
+def test_the_outer_loss_falls(config):
+    task = MetaTraining(replace(config, start_rate=3e-3))
+    items = task.dataset(0)
+    batch = [items[0], items[1]]
+    optimiser = torch.optim.RAdam(
+        [{k: v for k, v in group.items() if k != "name"} for group in task.parameter_groups()],
+        decoupled_weight_decay=True,
+    )
+    losses = []
+    for _ in range(8):
+        losses.append(gradients(task, batch)[0]["total"].item())
+        optimiser.step()
+        task.after_step()
+    assert losses[-1] < 0.9 * losses[0]
+
+
 def test_second_order_is_learned_too(config):
     first, second = (
         MetaTraining(replace(config, inner=InnerLoopConfig(inner_steps=2, second_order=second)))
