@@ -242,9 +242,12 @@ def test_the_folder_of_another_run_is_refused(segment, clip):
     assert "--overwrite" in outcome.error
 
 
-def test_the_folder_of_the_video_cannot_be_the_output(segment):
+def test_the_folder_of_the_video_or_of_the_masks_cannot_be_the_output(segment, clip):
+    (clip / "given").mkdir()
+    write_mask(clip / "given" / "00000.png", 0, (1,))
     for more in ((), ("--overwrite",)):
-        segment("-o", "video", *more).assert_one_sentence(2, "would be written over")
+        segment("-o", "video", *more).assert_one_sentence(2, "video would be written over")
+        segment("-o", "given", *more, masks="given").assert_one_sentence(2, "given would be")
 
 
 @pytest.mark.parametrize(

@@ -98,10 +98,9 @@ def segment(
     """
     if threads is not None and threads < 1:
         raise UsageError(f"--threads is at least 1, got {threads}")
-    if output.resolve() == video.resolve():
-        raise UsageError(
-            f"the frames in {video} would be written over; choose another folder by -o"
-        )
+    for source in (video, *masks):
+        if output.resolve() == source.resolve():
+            raise UsageError(f"{source} would be written over; choose another folder with -o")
     torch.set_num_threads(threads or torch.get_num_threads())
     if deterministic:
         make_deterministic()

@@ -72,7 +72,7 @@ class InBackground:
     Use it in a ``with`` block: leaving the block waits for the jobs.
     """
 
-    def __init__(self, *, depth: int = 8, name: str = "maskcast-writer") -> None:
+    def __init__(self, *, depth: int = 3, name: str = "maskcast-writer") -> None:
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(maxsize=depth)
         self._error: BaseException | None = None
         self._busy_seconds = 0.0
