@@ -194,7 +194,9 @@ def small() -> LWLConfig:
             upsampling="bilinear",
             box_encoder=True,
         ),
-        crop=CropConfig(size=(240, 416), exact_paste=True),
+        learner=LearnerConfig(update_steps=5, update_every=2),
+        memory=MemoryConfig(update_rate=0.2),
+        crop=CropConfig(size=(288, 496), exact_paste=True),
     )
 
 

@@ -146,8 +146,8 @@ def small() -> LWLTrainingConfig:
     )
 
 
-def small_at_full_crop() -> LWLTrainingConfig:
-    """The small model again, on crops as large as those it segments, at half the rates."""
+def small_on_larger_crops() -> LWLTrainingConfig:
+    """The small model again, on larger crops, at half the rates."""
     first = small()
     rates = replace(
         first.rates,
@@ -161,7 +161,7 @@ def small_at_full_crop() -> LWLTrainingConfig:
     return replace(
         first,
         data=replace(first.data, videos_weight=6.0, pictures_weight=3.0),
-        processing=ClipProcessing(size=first.model.crop.size),
+        processing=ClipProcessing(size=(240, 416)),
         rates=rates,
         loop=replace(first.loop, epochs=12, seed=1),
     )
@@ -172,7 +172,9 @@ DAVIS_ONLY = DataConfig(youtube_vos_weight=0.0)
 
 RECIPES = {
     "lwl-small": Recipe("the small model inside the package", small(), LWLTask),
-    "lwl-small-crop": Recipe("lwl-small at the size it segments", small_at_full_crop(), LWLTask),
+    "lwl-small-crop": Recipe(
+        "lwl-small, then this on larger crops", small_on_larger_crops(), LWLTask
+    ),
     "lwl-stage1": Recipe("published stage 1: all but the trunk", stage1(), LWLTask),
     "lwl-stage2": Recipe("published stage 2: layer2 to layer4 of the trunk too", stage2(), LWLTask),
     "lwl-box": Recipe("published box encoder, on a finished mask network", box(), LWLTask),
