@@ -79,6 +79,7 @@ def test_masks_that_are_not_ours_stay(evaluate, clip):
     evaluate().assert_one_sentence(2, "holds files but no evaluation")
 
 
+@pytest.mark.slow  # two more processes import torch
 def test_processes_do_not_change_the_masks(evaluate, clip):
     assert evaluate("--method", "shift-first", weights=False).exit_code == 0
     (clip / "run").rename(clip / "alone")
