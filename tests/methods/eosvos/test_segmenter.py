@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from maskcast.core.errors import PromptError
+from maskcast.core.errors import ConfigError, PromptError
 from maskcast.core.types import Box
 from maskcast.methods.eosvos.inner_loop import learned_start_of
 from maskcast.methods.eosvos.network import Detection
@@ -215,18 +215,22 @@ def test_it_fine_tunes_whatever_gradient_mode_the_caller_is_in(mode):
     assert torch.equal(found.probs, plain[-1].probs)
 
 
-def test_lower_precision_is_for_inference_unless_asked_for():
+def test_lower_precision_is_for_inference_alone():
     bases, maps = [], []
-    for dtype, both in ((torch.float32, False), (torch.bfloat16, False), (torch.bfloat16, True)):
-        config = small.method(online_adaptation=False, autocast_fine_tuning=both)
+    for dtype in (torch.float32, torch.bfloat16):
+        config = small.method(online_adaptation=False)
         segmenter = EOSVOSSegmenter(config, model_of(config, dtype=dtype), CPU)
         states, _ = run(segmenter, {0: {1: small.mask()}}, 2)
         bases.append(states[0].objects[1].base)
         maps.append(states[1].objects[1].map)
     assert torch.equal(bases[0], bases[1])
-    assert not torch.equal(bases[1], bases[2])
     assert maps[1].dtype == torch.float32
     assert not torch.equal(maps[0], maps[1])
+
+
+def test_fine_tuning_in_lower_precision_is_refused_on_a_cpu():
+    with pytest.raises(ConfigError, match="does not work on a CPU"):
+        model_of(small.method(autocast_fine_tuning=True), dtype=torch.bfloat16)
 
 
 def test_removed_objects_are_forgotten():

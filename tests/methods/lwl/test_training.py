@@ -97,7 +97,7 @@ def test_each_rung_of_the_ladder_trains_what_it_says(name: str, data_sets: DataC
     # κ acts inside the learner only, and so do the labels
     assert (everything["learner"] > 0) == through_the_learner
     assert (everything["label_encoder"] > 0) == learned_label
-    freeze_the_rest(task)
+    freeze_the_rest(task.module, task.parameter_groups())
     found = gradients(task, range(2))
     assert found["decoder"] > 0
     assert (found["features"] > 0) == through_the_learner

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from maskcast.core.errors import ConfigError
 from maskcast.core.types import Frame
 from maskcast.methods.eosvos.augmentation import augment_spatially
 from maskcast.methods.eosvos.config import EOSVOSConfig
@@ -64,7 +65,17 @@ class ObjectModel:
             dtype: of inference, by autocast; fine-tuning stays in float32 unless
                 ``autocast_fine_tuning``.
             progress: told of every fine-tuning step.
+
+        Raises:
+            ConfigError: fine-tuning in lower precision on a CPU, where torch 2.15 aborts in the
+                backward pass.
         """
+        lower_precision = config.autocast_fine_tuning and dtype != torch.float32
+        if lower_precision and device.type == "cpu":
+            raise ConfigError(
+                f"fine-tuning in {dtype} does not work on a CPU; leave autocast_fine_tuning off, "
+                "or use --dtype float32"
+            )
         self.config = config
         self.dtype = dtype
         self.device = device
