@@ -5,16 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from maskcast.core.errors import ConfigError, MaskcastError
+from maskcast.core.errors import ConfigError, DatasetError, MaskcastError
 from maskcast.data.clip_folder import read_clip_folder
 from maskcast.data.clips import AnnotatedVideo
+from maskcast.data.dataset import Dataset
 from maskcast.data.davis import open_davis
 from maskcast.data.decoded import decode_videos
+from maskcast.data.hold_outs import (
+    YOUTUBE_VOS_HOLD_OUT,
+    draw_hold_out,
+    read_hold_out,
+    without,
+)
 from maskcast.data.image_pairs import PairCutouts, PhotoScenes, read_image_pairs, read_photographs
 from maskcast.data.made_up import MadeUpClips
 from maskcast.data.static_clips import StaticClips
@@ -42,7 +50,10 @@ class DataConfig:
     """DAVIS 2017, its train split."""
     youtube_vos: Path | None = None
     """YouTube-VOS 2018, its train split; some videos are held out for validation."""
-    youtube_vos_held_out: int = 300
+    youtube_vos_hold_out: Path | None = None
+    """List of the videos that are held out; if not given, drawn from a fixed seed."""
+    youtube_vos_hold_out_size: int = YOUTUBE_VOS_HOLD_OUT
+    """How many are drawn, of all videos; of these too, only those of 720×1280 are used."""
     synthetic: tuple[Path, ...] = ()
     """Folders with ``images`` and ``masks``: their objects, moved over ``backgrounds``."""
     backgrounds: tuple[Path, ...] = ()
@@ -52,9 +63,9 @@ class DataConfig:
     pictures: tuple[Path, ...] = ()
     """Folders with ``images`` and ``masks``: object and scene of a picture move apart."""
     held_out: tuple[str, ...] = ()
-    """Names of videos in ``videos`` that are never trained on, but validated with."""
+    """Names of videos in ``videos`` and ``davis`` that are never trained on, but validated with."""
     all_objects_as_one: bool = False
-    """Treat all objects of a video in ``videos`` as one."""
+    """Treat all objects of a video as one."""
     decoded: Path | None = None
     """Folder for decoded pictures, several times faster to read, and for what was counted in them;
     it may become large."""
@@ -71,7 +82,7 @@ class DataConfig:
     pictures_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.draws < 1 or self.youtube_vos_held_out < 0:
+        if self.draws < 1:
             raise ConfigError(f"an epoch has at least one snippet, got {self.draws}")
         weights = [getattr(self, f"{name}_weight") for name in SOURCES]
         if min(weights) < 0 or max(weights) == 0:
@@ -107,6 +118,7 @@ class TrainingSources:
         opened = _Opened(config, snippets, replace(snippets, length=validation_length))
         for name in config.given:
             getattr(opened, f"add_{name}")()
+        opened.refuse_unknown_hold_outs()
         return cls(tuple(opened.training), tuple(opened.held_out), opened.digest.hexdigest()[:16])
 
 
@@ -119,35 +131,29 @@ class _Opened:
         self.config, self.snippets, self.validation = config, snippets, validation
         self.training: list[SnippetSource] = []
         self.held_out: list[VideoSnippets] = []
+        self.named: set[str] = set()
         self.digest = hashlib.sha256()
 
     def add_davis(self) -> None:
-        root = self.config.davis
-        assert root is not None
-        videos = self._noted(
-            open_davis(root, year=2017, split="train", purpose="train").videos, "DAVIS"
-        )
-        self.training.append(
-            VideoSnippets("DAVIS", videos, self.snippets, keep_in=self.config.decoded)
-        )
+        assert self.config.davis is not None
+        dataset = open_davis(self.config.davis, year=2017, split="train", purpose="train")
+        self._add_by_name("DAVIS", dataset)
 
     def add_youtube_vos(self) -> None:
-        root = self.config.youtube_vos
-        assert root is not None
-        dataset = open_youtube_vos(root, year=2018, split="train", purpose="train")
-        large = [video for video in dataset if video.size == YOUTUBE_VOS_SIZE]
-        kept, apart = partition(large, self.config.youtube_vos_held_out)
-        name = "YouTube-VOS"
-        for videos, sources, config in (
-            (kept, self.training, self.snippets),
-            (apart, self.held_out, self.validation),
-        ):
-            if videos:
-                noted = self._noted(videos, name)
-                keep = self.config.decoded
-                sources.append(
-                    VideoSnippets(name, noted, config, candidate_pixels=10, keep_in=keep)
-                )
+        config = self.config
+        assert config.youtube_vos is not None
+        dataset = open_youtube_vos(config.youtube_vos, year=2018, split="train", purpose="train")
+        held_out = (
+            draw_hold_out([video.name for video in dataset], count=config.youtube_vos_hold_out_size)
+            if config.youtube_vos_hold_out is None
+            else read_hold_out(config.youtube_vos_hold_out)
+        )
+        kept, apart = without(dataset, held_out)
+        name, large = "YouTube-VOS", (_large(kept), _large(apart))
+        self._add(name, *(self._noted(videos, name) for videos in large), candidate_pixels=10)
+
+    def add_videos(self) -> None:
+        self._add_by_name("videos", read_clip_folder(*self.config.videos))
 
     def add_synthetic(self) -> None:
         config = self.config
@@ -159,27 +165,39 @@ class _Opened:
         )
         self.training.append(ClipSnippets(clips, self.snippets))
 
-    def add_videos(self) -> None:
-        config = self.config
-        videos = self._noted(read_clip_folder(*config.videos).videos, "videos")
-        missing = set(config.held_out) - {video.name for video in videos}
-        if missing:
-            raise ConfigError(f"held-out videos are not there: {', '.join(sorted(missing))}")
-        kept = [video for video in videos if video.name not in config.held_out]
-        apart = [video for video in videos if video.name in config.held_out]
-        self.training.append(self._snippets_of("videos", kept, self.snippets))
-        if apart:
-            self.held_out.append(self._snippets_of("held-out videos", apart, self.validation))
-
     def add_pictures(self) -> None:
         clips = StaticClips("pictures", self._pairs(self.config.pictures, "pictures"))
         self.training.append(ClipSnippets(clips, self.snippets))
 
-    def _snippets_of(
-        self, name: str, videos: Sequence[AnnotatedVideo], config: SnippetConfig
-    ) -> VideoSnippets:
-        as_one, keep_in = self.config.all_objects_as_one, self.config.decoded
-        return VideoSnippets(name, videos, config, single_object=as_one, keep_in=keep_in)
+    def refuse_unknown_hold_outs(self) -> None:
+        missing = sorted(set(self.config.held_out) - self.named)
+        if missing:
+            raise ConfigError(f"held-out videos are not there: {', '.join(missing)}")
+
+    def _add_by_name(self, name: str, dataset: Dataset) -> None:
+        videos = self._noted(dataset.videos, name)
+        self.named.update(video.name for video in videos)
+        kept = [video for video in videos if video.name not in self.config.held_out]
+        apart = [video for video in videos if video.name in self.config.held_out]
+        self._add(name, kept, apart)
+
+    def _add(
+        self,
+        name: str,
+        kept: Sequence[AnnotatedVideo],
+        apart: Sequence[AnnotatedVideo],
+        *,
+        candidate_pixels: int = 25,
+    ) -> None:
+        make = partial(
+            VideoSnippets,
+            candidate_pixels=candidate_pixels,
+            single_object=self.config.all_objects_as_one,
+            keep_in=self.config.decoded,
+        )
+        self.training.append(make(name, kept, self.snippets))
+        if apart:
+            self.held_out.append(make(f"{name} hold-out", apart, self.validation))
 
     def _pairs(self, folders: Sequence[Path], name: str) -> Sequence[AnnotatedVideo]:
         pictures = [picture for folder in folders for picture in read_image_pairs(folder)]
@@ -194,19 +212,16 @@ class _Opened:
         return decode_videos(videos, self.config.decoded, name=name.lower())
 
 
-def partition(
-    videos: Sequence[AnnotatedVideo], held_out: int
-) -> tuple[list[AnnotatedVideo], list[AnnotatedVideo]]:
-    """Split videos by the SHA-256 of their names, so that the parts never change."""
-
-    def key(video: AnnotatedVideo) -> str:
-        return hashlib.sha256(video.name.encode()).hexdigest()
-
-    apart = {video.name for video in sorted(videos, key=key)[:held_out]}
-    return (
-        [video for video in videos if video.name not in apart],
-        [video for video in videos if video.name in apart],
-    )
+def _large(dataset: Dataset) -> list[AnnotatedVideo]:
+    """Return the videos of YouTube-VOS that have the size which is trained on."""
+    large: list[AnnotatedVideo] = [video for video in dataset if video.size == YOUTUBE_VOS_SIZE]
+    if len(dataset) and not large:
+        height, width = YOUTUBE_VOS_SIZE
+        raise DatasetError(
+            f"no video of {height}×{width} is among {len(dataset)} of YouTube-VOS, "
+            f"{dataset.videos[0].name} and others; videos of another size are not trained on"
+        )
+    return large
 
 
 class SnippetEpoch:
