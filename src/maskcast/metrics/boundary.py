@@ -12,7 +12,7 @@ from math import ceil
 import numpy as np
 from jaxtyping import Bool
 
-from maskcast.metrics.packed import PackedMasks, Words, count, dilated, pack, shifted
+from maskcast.metrics.packed import PackedMasks, Words, count, dilated, from_the_right, pack
 
 TOLERANCE = 0.008
 """Of the image diagonal; the DAVIS benchmark's value."""
@@ -58,9 +58,9 @@ def contours_of(masks: PackedMasks) -> Words:
     Beyond the last row and column the image goes on as it ended, so its border is no contour.
     """
     words = masks.words
-    right = shifted(words, -1)
+    right = from_the_right(words)
     contours: Words = words ^ right
     contours[:, :-1] |= words[:, :-1] ^ right[:, 1:]
-    masks.clear_from_last_column(contours)
+    masks.clear_from_end(contours)
     contours[:, :-1] |= words[:, :-1] ^ words[:, 1:]
     return contours
