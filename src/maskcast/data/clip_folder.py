@@ -14,6 +14,7 @@ from pathlib import Path
 from maskcast.core.errors import DataError, MissingFileError
 from maskcast.data.dataset import Dataset, Faults, Video
 from maskcast.data.folder import IMAGE_FOLDERS, MASK_FOLDERS
+from maskcast.data.hold_outs import DAVIS_VALIDATION
 from maskcast.data.listing import (
     MASK_ENDINGS,
     VideoFiles,
@@ -23,12 +24,12 @@ from maskcast.data.listing import (
 )
 
 
-def read_clip_folder(*roots: Path, never: Collection[str] = ()) -> Dataset:
+def read_clip_folder(*roots: Path, never: Collection[str] = DAVIS_VALIDATION) -> Dataset:
     """List the videos below some folders; folders without frames are passed over.
 
     Args:
         roots: each holds one folder per video; several archives of one set may be given together.
-        never: names of videos that must not be trained on, such as those of a validation set.
+        never: names of videos that must not be trained on, whatever set they were taken from.
 
     Raises:
         MissingFileError: a folder is not there.
@@ -45,7 +46,10 @@ def read_clip_folder(*roots: Path, never: Collection[str] = ()) -> Dataset:
             if frames is None:
                 continue
             if name in never:
-                faults.add(f"{root / name} is held back and must not be trained on")
+                faults.add(
+                    f"{root / name} has the name of a validation video, which must not be trained "
+                    "on; take it out, or rename it if it is another video"
+                )
             elif name in videos:
                 faults.add(f"{root / name} has the name of another video")
             else:

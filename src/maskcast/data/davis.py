@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from maskcast.data.dataset import Dataset, Faults
+from maskcast.data.hold_outs import DAVIS_VALIDATION
 from maskcast.data.listing import Purpose, VideoFiles, check_given_masks, read_names
 
 RESOLUTIONS = ("480p", "Full-Resolution", "1080p")
@@ -42,6 +43,9 @@ def open_davis(
     """
     faults = Faults(f"DAVIS {year} {split} in {root}")
     names = _video_names(root, year, split, faults)
+    if purpose == "train":
+        for name in (name for name in names if name in DAVIS_VALIDATION):
+            faults.add(f"{name} is a video of the validation split and must not be trained on")
     resolution = resolution or _resolution_of(root)
     videos = []
     for name in names:

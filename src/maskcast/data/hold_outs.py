@@ -27,8 +27,8 @@ DAVIS_VALIDATION = (
     *("loading", "mbike-trick", "motocross-jump", "paragliding-launch", "parkour", "pigs"),
     *("scooter-black", "shooting", "soapbox"),
 )
-"""Of DAVIS 2017, which contains that of 2016; never to be trained on, whatever they are read from:
-``read_clip_folder(root, never=DAVIS_VALIDATION)``."""
+"""Of DAVIS 2017, which contains that of 2016. ``open_davis`` for training and ``read_clip_folder``
+refuse videos of these names."""
 
 
 def draw_hold_out(
