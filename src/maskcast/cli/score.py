@@ -17,7 +17,7 @@ from maskcast.data.catalogue import open_dataset
 from maskcast.data.dataset import Dataset
 from maskcast.evaluation.groups import groups_of
 from maskcast.evaluation.predictions import open_predictions
-from maskcast.evaluation.score import score_dataset
+from maskcast.evaluation.score import prepare_processes, score_dataset
 from maskcast.evaluation.scores import Scores, make_scores
 from maskcast.evaluation.verdict import shortcomings
 from maskcast.metrics.protocols import PROTOCOLS, ScoringProtocol, with_choices
@@ -70,6 +70,8 @@ def score(
     protocol = replace(protocol, count_extra_objects=count_extra_objects)
     if output is not None:
         refuse_unwritable(output)
+    if jobs != 1:
+        prepare_processes()
     opened = open_dataset(dataset, root, split=split, purpose="score", resolution=resolution)
     scores = score_and_sum_up(opened, results, protocol, unseen=unseen, jobs=jobs)
     if output is not None:

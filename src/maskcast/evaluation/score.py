@@ -9,6 +9,8 @@ import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import numpy as np
@@ -94,13 +96,27 @@ def score_dataset(
     return scored
 
 
+def prepare_processes() -> None:
+    """Let what further processes import be imported in the background while data are looked at."""
+    if _context().get_start_method() == "forkserver":
+        forkserver.ensure_running()
+
+
+def _context() -> BaseContext:
+    """Fork processes from a small server that has imported this file; elsewhere start them anew."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
 def _in_processes(
     dataset: Dataset, predictions: Predictions, protocol: ScoringProtocol, jobs: int
 ) -> Iterator[VideoScores]:
     """Longest videos first, so that no process is left alone with one at the end."""
     longest_first = sorted(dataset, key=lambda video: -len(video.annotation_files))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=_context()) as pool:
         path, prefix = predictions.files.path, predictions.prefix
         waiting = [
             pool.submit(_score_reopened, video, path, prefix, protocol) for video in longest_first

@@ -76,7 +76,7 @@ def count(words: Words) -> tuple[int, ...]:
 
 
 def from_the_right(words: Words) -> Words:
-    """Put each pixel's right neighbour in its place; the last bit of a row is the next row's first."""
+    """Put right neighbours into their pixels' place; a row's last bit is the next row's first."""
     moved: Words = words >> 1
     moved.reshape(-1)[:-1] |= words.reshape(-1)[1:] << (WORD - 1)
     return moved
