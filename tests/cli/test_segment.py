@@ -90,6 +90,18 @@ def test_from_a_mask_in_the_middle_both_ways(segment, clip):
         assert (found == 1).tolist() == true_mask(1, frame_index).tolist()
 
 
+def test_the_way_back_can_be_added_later(segment, clip):
+    write_mask(clip / "00006.png", 6, (1,))
+    segment(masks="00006.png")
+    assert not read_label_map(clip / "out" / "00000.png").any()
+    assert segment("--direction", "both", masks="00006.png").exit_code == 0
+    found = read_label_map(clip / "out" / "00000.png")
+    assert (found == 1).tolist() == true_mask(1, 0).tolist()
+    outcome = segment(masks="00006.png")
+    assert outcome.exit_code == 2
+    assert "the setting direction was both, now forward" in outcome.error
+
+
 def test_exports_are_made_and_named(segment, clip):
     outcome = segment("--tracks", "--cutout", "png", "--cutout", "vp9", "--rate", "12")
     assert outcome.exit_code == 0
@@ -143,9 +155,10 @@ def test_a_run_killed_after_a_known_frame_goes_on_and_ends_alike(segment, clip):
 
 
 @pytest.mark.timeout(300)
-def test_ctrl_c_is_130_and_loses_nothing(segment, clip):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_or_a_polite_kill_is_130_and_loses_nothing(stop, segment, clip):
     with started(clip, pause_at=8) as process:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         _, error = process.communicate()
         assert process.returncode == 130
     assert b"stopped after 8 frames; the same command again goes on from there" in error

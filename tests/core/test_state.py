@@ -160,6 +160,17 @@ def test_what_is_no_value_cannot_be_saved(value, tmp_path):
         save_state(Memory(name=value), tmp_path / "state.safetensors")
 
 
+def test_the_disk_has_a_state_before_it_has_its_name(tmp_path, monkeypatch):
+    seen: list[tuple[str, bool]] = []
+
+    def flush(path):
+        seen.append((path.suffix or "folder", (tmp_path / "a.safetensors").exists()))
+
+    monkeypatch.setattr("maskcast.core.state.flush_to_disk", flush)
+    save_state(None, tmp_path / "a.safetensors")
+    assert seen == [(".safetensors", False), ("folder", True)]
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(OutputError, match="cannot write the state"):
         save_state(Slot(torch.ones(2), 1.0), tmp_path / "none" / "state.safetensors")

@@ -112,6 +112,24 @@ def test_a_killed_run_goes_on_from_its_last_state(tmp_path, unbroken):
     assert masks_in(tmp_path) == masks_in(unbroken)
 
 
+def test_a_state_is_saved_when_the_disk_has_all_masks_up_to_it(tmp_path, monkeypatch):
+    done: list[str] = []
+
+    def flush(path: Path) -> None:
+        if path.suffix == ".png":
+            done.append(path.stem)
+
+    def save(state, path: Path) -> None:
+        done.append(f"state {int(path.stem)}")
+        save_state(state, path)
+
+    monkeypatch.setattr("maskcast.runs.folder.flush_to_disk", flush)
+    monkeypatch.setattr("maskcast.runs.states.save_state", save)
+    run_into(tmp_path, video=VIDEO[:5])
+    first, later = ["00000", "state 0"], ["00001", "00002", "00003", "state 3", "00004"]
+    assert done == first + later
+
+
 def test_a_bad_frame_keeps_what_was_done(tmp_path):
     with pytest.raises(FrameError):
         run_into(tmp_path, video=stopping_at(5, FrameError("frame 5 is damaged")))
@@ -316,6 +334,52 @@ def test_one_more_prompt_does_the_backward_pass_anew(tmp_path):
     run_both_ways(tmp_path / "run", prompts=more)
     run_both_ways(tmp_path / "at once", prompts=more)
     assert masks_in(tmp_path / "run") == masks_in(tmp_path / "at once")
+
+
+FORWARD, BOTH = {"direction": "forward"}, {"direction": "both"}
+
+
+def go_both_ways(folder: Path, prompts=LATE):
+    """Take up the run in a folder with a backward pass, as the command does."""
+    run = open_run(folder, request(prompts, settings=BOTH), frame_name=lambda i: f"{i:05d}")
+    return segment_into(
+        run,
+        ColourTracker(ColourConfig(), torch.zeros(())),
+        lambda start: stopping_at(0, AssertionError()),
+        prompts,
+        frames_backward=lambda start: iter(VIDEO[start::-1]),
+        policy=EVERY_3,
+    )
+
+
+def go_forward(folder: Path, video=VIDEO):
+    run = open_run(folder, request(LATE, settings=FORWARD), frame_name=lambda i: f"{i:05d}")
+    tracker = ColourTracker(ColourConfig(), torch.zeros(()))
+    return segment_into(run, tracker, lambda start: islice(video, start, None), LATE)
+
+
+def test_a_backward_pass_can_be_added_to_a_finished_run(tmp_path):
+    go_forward(tmp_path / "run")
+    (tmp_path / "run" / "exports").mkdir()
+    (tmp_path / "run" / "exports" / "tracks.csv").write_text("outdated")
+    forward = masks_in(tmp_path / "run")
+    card = go_both_ways(tmp_path / "run")  # no frame is segmented forward again
+    assert (card.status, card.request.settings, card.frames_backward) == ("finished", BOTH, 9)
+    assert card.resumed_from == 8
+    assert not (tmp_path / "run" / "exports").exists()
+    run_both_ways(tmp_path / "at once")
+    both = masks_in(tmp_path / "run")
+    assert both == masks_in(tmp_path / "at once")
+    assert [name for name in both if both[name] == forward[name]] == [
+        f"{i:05d}.png" for i in range(8, 12)
+    ]
+
+
+def test_a_backward_pass_cannot_be_taken_away(tmp_path):
+    go_forward(tmp_path)
+    go_both_ways(tmp_path)
+    with pytest.raises(RunConflictError, match="the setting direction was both, now forward"):
+        open_run(tmp_path, request(LATE, settings=FORWARD), frame_name=str)
 
 
 def test_without_late_objects_there_is_nothing_to_go_back_for(tmp_path):

@@ -1,7 +1,7 @@
 """The command ``maskcast``: finds the subcommand, turns errors into a sentence and an exit code.
 
 0 done · 1 a fault of ours · 2 the call makes no sense · 3 bad data · 4 part of the work done ·
-130 interrupted, can be resumed
+130 interrupted (Ctrl-C or SIGTERM), can be resumed
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ import importlib
 import inspect
 import logging
 import os
+import signal
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[0] not in COMMANDS:
         say(f"there is no command {given[0]!r}; known: {', '.join(COMMANDS)}")
         return USAGE_ERROR
-    return _guarded(lambda: _run(given[0], given[1:]))
+    with _terminated_like_interrupted():
+        return _guarded(lambda: _run(given[0], given[1:]))
 
 
 def overview() -> str:
@@ -117,6 +121,19 @@ def unwrapped(docstring: str) -> str:
         else:
             lines.append(line)
     return "\n".join(lines)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Take a polite kill (SIGTERM) for Ctrl-C, so that what was done is kept."""
+    if threading.current_thread() is not threading.main_thread():  # python allows no other
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _guarded(work: Callable[[], None]) -> int:

@@ -29,6 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from maskcast.core.disk import flush_to_disk
 from maskcast.core.errors import MissingFileError, OutputError, StateError
 
 State = TypeVar("State")
@@ -49,7 +50,7 @@ _DTYPES = {
 
 
 def save_state(state: Any, path: Path) -> None:
-    """Write a state to one file; whoever reads it meanwhile sees the old file or the new one.
+    """Write a state to one file, which is whole or absent even after a power cut.
 
     Raises:
         TypeError: it holds something that is not a value (see above).
@@ -63,7 +64,9 @@ def save_state(state: Any, path: Path) -> None:
     temporary = path.with_name(f".{secrets.token_hex(6)}.part{path.suffix}")
     try:
         save_file(content, temporary, metadata={"maskcast.state": json.dumps(header)})
+        flush_to_disk(temporary)
         temporary.replace(path)
+        flush_to_disk(path.parent)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"cannot write the state {path}: {error}") from error
     finally:

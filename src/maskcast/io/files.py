@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from maskcast.core.disk import flush_to_disk
 from maskcast.core.errors import DataError, OutputError
 
 LONGEST_NAME = 255
@@ -35,10 +36,10 @@ def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         if sync:
-            _flush_to_disk(temporary)
+            flush_to_disk(temporary)
         temporary.replace(path)
         if sync:
-            _flush_to_disk(path.parent)
+            flush_to_disk(path.parent)
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -79,14 +80,6 @@ def path_inside(folder: Path, name: str, suffix: str = "") -> Path:
             f"more than the {LONGEST_NAME} a file system takes"
         )
     return folder / (name + suffix)
-
-
-def _flush_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 _WRITING = {

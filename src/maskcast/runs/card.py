@@ -79,10 +79,14 @@ class RunCard:
 
 
 def write_card(folder: Path, card: RunCard) -> None:
-    """Write ``run.json``; the request's entries stand at the top level. Raises ``OutputError``."""
+    """Write ``run.json``; the request's entries stand at the top level.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     content = config_to_dict(card)
     flat = {"maskcast": content.pop("maskcast"), **content.pop("request"), **content}
-    write_text(folder / CARD, json.dumps(flat, indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / CARD, json.dumps(flat, indent=2, ensure_ascii=False) + "\n", sync=True)
 
 
 def read_card(folder: Path) -> RunCard | None:
@@ -107,7 +111,10 @@ def read_card(folder: Path) -> RunCard | None:
 
 
 def differences(old: RunRequest, new: RunRequest) -> Iterator[str]:
-    """Say in which ways a run differs from that on the card; added prompts are no difference."""
+    """Say in which ways a run differs from that on the card.
+
+    What goes on with the run is no difference: added prompts, and a backward pass.
+    """
     if old.input_sha256 != new.input_sha256:
         yield f"the input was {old.input} with other content"
     if old.method != new.method:
@@ -117,7 +124,8 @@ def differences(old: RunRequest, new: RunRequest) -> Iterator[str]:
     if old.box_start not in (None, new.box_start):
         yield f"boxes were turned into masks by {old.box_start}"
     yield from _changed("option", old.options, new.options)
-    yield from _changed("setting", old.settings, new.settings)
+    added = {"direction": "both"} if adds_backward_pass(old, new) else {}
+    yield from _changed("setting", {**old.settings, **added}, new.settings)
     for place, prompt in old.prompts.items():
         frame_index, object_id = place.split(":")
         if new.prompts.get(place) != prompt:
@@ -129,6 +137,11 @@ def first_new_prompt(old: RunRequest, new: RunRequest) -> int | None:
     """Return the first frame with a prompt that the old request does not have."""
     added = set(new.prompts) - set(old.prompts)
     return min((int(place.split(":")[0]) for place in added), default=None)
+
+
+def adds_backward_pass(old: RunRequest, new: RunRequest) -> bool:
+    """Return whether a run that went forward is now to go backward too."""
+    return old.settings.get("direction") == "forward" and new.settings.get("direction") == "both"
 
 
 def _changed(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

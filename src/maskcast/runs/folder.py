@@ -7,8 +7,8 @@
     .states/<frame>.safetensors   the state after that frame; of the backward pass in backward/
     exports/              what was made from the finished masks
 
-Every file is whole or absent. A state is written after the masks of all frames up to it, so a
-process that is killed at any moment leaves a folder to continue from.
+Every file is whole or absent. A state is written when the disk has the masks of all frames up to
+it, so a process that is killed at any moment, or a power cut, leaves a folder to continue from.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import torch
 from jaxtyping import Int
 from PIL import Image
 
+from maskcast.core.disk import flush_to_disk
 from maskcast.core.errors import OutputError, PromptError, RunConflictError
 from maskcast.core.types import ObjectMasks
 from maskcast.io.files import path_inside, replacing
@@ -35,6 +36,7 @@ from maskcast.runs.card import (
     CARD,
     RunCard,
     RunRequest,
+    adds_backward_pass,
     differences,
     first_new_prompt,
     read_card,
@@ -69,6 +71,7 @@ class RunFolder:
         self.states = SavedStates(path / STATES)
         self.states_backward = SavedStates(path / STATES / "backward")
         self._frame_name = frame_name
+        self._unflushed: set[Path] = set()
 
     def mask_path(self, frame_index: int) -> Path:
         """Return where the label map of a frame is or will be. Raises ``DataError``: its name."""
@@ -131,6 +134,17 @@ class RunFolder:
             count += 1
         return count
 
+    def flush(self) -> None:
+        """Wait until the disk has all that was written. Raises ``OutputError``."""
+        try:
+            for path in sorted(self._unflushed):
+                flush_to_disk(path)
+            for folder in {path.parent for path in self._unflushed}:
+                flush_to_disk(folder)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
+        self._unflushed.clear()
+
     def update(self, **changes: Any) -> None:
         """Change entries of the run card and write it. Raises ``OutputError``."""
         self.card = replace(self.card, **changes)
@@ -144,16 +158,15 @@ class RunFolder:
         self.states_backward.forget_from(0)
         self.states.forget_from(frame_index)
         frames = self.card.frames
-        self.update(
-            request=request,
-            status="interrupted",
-            frames=min(frames, frame_index),
-            forward_finished=False,
-            frames_backward=0,
-        )
-        shutil.rmtree(self.path / EXPORTS, ignore_errors=True)
+        kept = min(frames, frame_index)
+        self.reopen(request, frames=kept, forward_finished=False, frames_backward=0)
         for outdated in range(frame_index, frames):
             self.mask_path(outdated).unlink(missing_ok=True)
+
+    def reopen(self, request: RunRequest, **changes: Any) -> None:
+        """Take up a request that adds to the run: what is finished stays, exports are made anew."""
+        self.update(request=request, status="interrupted", **changes)
+        shutil.rmtree(self.path / EXPORTS, ignore_errors=True)
 
     def clear(self) -> None:
         """Delete what the run made; files of anyone else stay."""
@@ -185,12 +198,15 @@ class RunFolder:
                 self._write_probability(frame_index, object_id, soft)
         self._log({"frame": frame_index, "mask": path.name, "objects": objects})
         write_label_map(path, label_map)
+        self._unflushed |= {path, self.path / FRAME_LOG}
 
     def _write_probability(self, frame_index: int, object_id: int, soft: Any) -> None:
         folder = self.path / PROBABILITIES / str(object_id)
+        path = path_inside(folder, self._frame_name(frame_index), ".png")
         picture = Image.fromarray(np.round(soft * 65535).astype(np.uint16))
-        with replacing(path_inside(folder, self._frame_name(frame_index), ".png")) as temporary:
+        with replacing(path) as temporary:
             picture.save(temporary, format="PNG")
+        self._unflushed.add(path)
 
     def _log(self, entry: dict[str, Any]) -> None:
         try:
@@ -222,7 +238,8 @@ def open_run(
     Args:
         path: made if need be.
         request: prompts beyond those on the card there continue that run from before the first of
-            them; any other difference is refused.
+            them, and a backward pass is added to what went forward; any other difference is
+            refused.
         frame_name: gives the name of a frame, and so of its label map, by index.
         overwrite: delete what an earlier run left, and begin anew.
 
@@ -256,6 +273,8 @@ def open_run(
     new_from = first_new_prompt(old.request, request)
     if new_from is not None:
         run.forget_from(new_from, request)
+    elif adds_backward_pass(old.request, request):
+        run.reopen(request)
     return run
 
 

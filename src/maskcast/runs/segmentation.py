@@ -252,6 +252,7 @@ class _Session:
         finally:
             self._spent = self._spent.plus(TimeSplit(write=background.busy_seconds))
         if keeper.last is not None:
+            self._run.flush()
             self._run.update(**{way.counter: keeper.last.frame_index + 1})
 
     def _count(self, step: Step[Any]) -> None:
@@ -309,6 +310,7 @@ class _Keeper:
 
     def _save(self, step: Step[Any]) -> None:
         number, keep_every = step.frame_index, self._policy.keep_every
+        self._background.do(self._run.flush)
         save = partial(self._way.states.save, number, step.state, keep_every=keep_every)
         self._background.do(save)
         self._background.do(partial(self._run.update, **{self._way.counter: number + 1}))
