@@ -3,8 +3,9 @@
     <split>/JPEGImages/<video>/00000001.jpg    <split>/Annotations/<video>/00000001.png
     <split>_meta.json    per video and object: "frame_range" {"start", "end", "frame_nums"}
 
-Names have eight digits and step by five. Each object counts on its own range; its mask is given on
-the range's first frame, though validation holds later masks too.
+Names have eight digits; labels are every fifth frame from the first, whether or not there are
+images in between. Each object counts on its own range; its mask is given on the range's first
+frame, though validation holds later masks too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from maskcast.data.listing import (
 )
 
 LABEL_STEP = 5
+"""Frames from one label to the next."""
 
 
 def open_lvos(root: Path, *, split: str = "valid", purpose: Purpose = "segment") -> Dataset:
@@ -50,6 +52,7 @@ def open_lvos(root: Path, *, split: str = "valid", purpose: Purpose = "segment")
             images=images,
             annotations=annotations,
             declared=_objects(name, entries, names, faults),
+            label_frames=_label_names(names),
         )
         video = files.build(purpose, faults) if len(faults.found) == before else None
         if video is None:
@@ -71,6 +74,12 @@ def _meta_file(root: Path, base: Path, split: str) -> Path:
 
 def _png_names(folder: Path) -> set[str]:
     return {path.stem for path in folder.glob("*.png")} if folder.is_dir() else set()
+
+
+def _label_names(names: list[str]) -> list[str]:
+    numbers = {name: int(name) for name in names if name.isdecimal()}
+    first = min(numbers.values(), default=0)
+    return [name for name, number in numbers.items() if (number - first) % LABEL_STEP == 0]
 
 
 def _objects(
