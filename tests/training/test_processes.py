@@ -16,8 +16,8 @@ from maskcast.core.errors import TrainingError
 from maskcast.training.gather import gather_for_loss
 from maskcast.training.items import make_plan
 from maskcast.training.processes import to_device
-from training.toy_task import losses_of, train_losses, with_loop
-from training.two_processes import DROPOUT, OVER_BATCH, TROUBLED, batch_loss, toy_train
+from training.toy_task import TOY, losses_of, train_losses, with_loop
+from training.two_processes import DROPOUT, IN_PARTS, OVER_BATCH, TROUBLED, batch_loss, toy_train
 
 
 def under_torchrun(job: str, folder: Path) -> int:
@@ -77,6 +77,20 @@ def test_trouble_in_one_process_is_seen_by_both(two: Path, tmp_path: Path):
     assert [line["kind"] for line in other] == ["bad_step", "broken_item"] * 3
     for mine, theirs in zip(one, other, strict=True):
         assert {**mine, "losses": None} == {**theirs, "losses": None}
+
+
+def test_processes_share_the_parts_of_a_validation(two: Path, tmp_path: Path):
+    toy_train(tmp_path, TOY.config, IN_PARTS)
+    one, other = (
+        [line for line in losses_of(folder) if line["kind"] == "validation"]
+        for folder in (tmp_path, two / "validation")
+    )
+    assert [line.pop("rank") for line in one] == [0, 0, 0]
+    # the second process has the second of the three parts
+    assert [line.pop("rank") for line in other] == pytest.approx([1 / 3] * 3)
+    assert [line["squares"] for line in other] == pytest.approx([(0 + 1 + 4) / 3] * 3)
+    for mine, theirs in zip(one, other, strict=True):
+        assert theirs == pytest.approx(mine, rel=1e-5)
 
 
 def test_the_card_counts_the_processes(two: Path):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed
 from torch import Tensor, nn
 
 from maskcast.core.training import Export, LoopConfig, OptimiserConfig, Recipe
@@ -116,6 +117,18 @@ class ToyTask:
 
     def pictures(self) -> Mapping[str, Tensor]:
         return {"grey": torch.full((3, 4, 5), 128, dtype=torch.uint8)}
+
+
+class ToyInParts(ToyTask):
+    """Validates in three parts, and tells which process did each."""
+
+    def validation_parts(self) -> int:
+        return 3
+
+    def validate_part(self, part: int) -> Mapping[str, float]:
+        rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+        torch.rand(1 + rank)
+        return {"score": self.validate()["score"] * (1 + part), "rank": rank, "squares": part**2}
 
 
 TOY = Recipe("a line fitted to points", ToyConfig(), ToyTask)

@@ -21,6 +21,7 @@ from training.toy_task import (
     TOY,
     Crash,
     ToyConfig,
+    ToyInParts,
     ToyTask,
     crashing,
     with_loop,
@@ -28,6 +29,7 @@ from training.toy_task import (
 
 DROPOUT = with_loop(replace(TOY.config, dropout=0.5), checkpoint_every=100, checkpoint_minutes=0.0)
 OVER_BATCH = with_loop(replace(TOY.config, over_batch=True))
+IN_PARTS = Recipe(TOY.title, TOY.config, ToyInParts)
 TROUBLED = replace(TOY.config, poison=(3,), broken=(9,))
 
 
@@ -71,6 +73,7 @@ def quick(folder: Path) -> None:
     toy_train(folder / "batch", OVER_BATCH)
     toy_train(folder / "parts", with_loop(accumulate=2))
     toy_train(folder / "trouble", TROUBLED)
+    toy_train(folder / "validation", TOY.config, IN_PARTS)
 
 
 class DiesAlone(ToyTask):

@@ -226,7 +226,25 @@ class Validates(Protocol):
     def validate(self) -> Mapping[str, float]:
         """Return values to be logged, ``config.loop.best_metric`` or the first one for choosing.
 
-        Called without gradients, in evaluation mode, in the first process only.
+        Called without gradients, in evaluation mode, in the first process only, while the others
+        wait: it must not communicate with them (no ``gather_for_loss``).
+        """
+        ...
+
+
+@runtime_checkable
+class ValidatesInParts(Protocol):
+    """A task whose validation is a mean over parts of equal weight, which processes share."""
+
+    def validation_parts(self) -> int:
+        """Return how many parts there are; 0: there is nothing to validate with."""
+        ...
+
+    def validate_part(self, part: int, /) -> Mapping[str, float | Tensor]:
+        """Return values of one part, the same names for each; the loop logs their means.
+
+        Called as ``Validates.validate`` is, but in every process, each for parts of its own, so it
+        must not communicate with the others either.
         """
         ...
 

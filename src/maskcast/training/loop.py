@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
+from torch import Tensor
 
 from maskcast.core.config import config_from_dict
 from maskcast.core.errors import UsageError
@@ -26,6 +27,7 @@ from maskcast.core.training import (
     ShowsPictures,
     Task,
     Validates,
+    ValidatesInParts,
 )
 from maskcast.io.weights import find_weights, sha256_of
 from maskcast.training import run_folder
@@ -251,18 +253,14 @@ class _Run:
             self._save(best)
 
     def _validate(self, logs: RunLogs, epoch: int) -> bool:
-        """Let the first process validate; returns whether the weights are the best so far."""
-        found: dict[str, float] = {}
-        if self.fabric.is_global_zero and isinstance(self.task, (Validates, ShowsPictures)):
-            with self._as_exported():
-                if isinstance(self.task, Validates):
-                    found = {name: float(value) for name, value in self.task.validate().items()}
-                if isinstance(self.task, ShowsPictures):
-                    logs.show(self.step, self.task.pictures())
-            logs.write("validation", self.step, {"epoch": epoch, **found})
-        found = self.fabric.broadcast(found)
+        """Validate, in all processes if the task can; returns whether this is the best so far."""
+        with self._as_exported():
+            found = self._validation()
+            if self.fabric.is_global_zero and isinstance(self.task, ShowsPictures):
+                logs.show(self.step, self.task.pictures())
         if not found:
             return False
+        logs.write("validation", self.step, {"epoch": epoch, **found})
         name = self.config.best_metric or next(iter(found))
         if name not in found:
             raise UsageError(f"the validation gives {', '.join(found)}, not best_metric={name}")
@@ -271,6 +269,23 @@ class _Run:
         self.best = found[name]
         self._export(BEST_WEIGHTS, "best")
         return True
+
+    def _validation(self) -> dict[str, float]:
+        """Return what the task finds, the same in every process."""
+        task = self.task
+        if isinstance(task, ValidatesInParts):
+            mine = range(self.fabric.global_rank, task.validation_parts(), self.fabric.world_size)
+            shares = from_all({part: _numbers(task.validate_part(part)) for part in mine})
+            by_part = {part: values for share in shares for part, values in share.items()}
+            window = LossWindow()
+            for part in sorted(by_part):
+                window.add(by_part[part])
+            return window.means()
+        found: dict[str, float] = {}
+        if self.fabric.is_global_zero and isinstance(task, Validates):
+            found = _numbers(task.validate())
+        found = self.fabric.broadcast(found)
+        return found
 
     def _is_better(self, value: float) -> bool:
         if self.best is None or not math.isfinite(value):
@@ -335,3 +350,7 @@ class _Run:
 
     def _seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.began
+
+
+def _numbers(values: Mapping[str, float | Tensor]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}

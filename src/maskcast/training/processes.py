@@ -17,8 +17,7 @@ from maskcast.core.errors import UsageError
 from maskcast.core.training import LoopConfig
 
 LONGEST_WAIT = timedelta(hours=12)
-"""How long processes wait for the first one to validate."""
-
+"""How long processes wait for the first one, where it validates alone."""
 
 _PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
 

@@ -206,6 +206,49 @@ def test_a_run_trains_validates_and_exports(data_sets: DataConfig, tmp_path: Pat
     again.start_from(weights.tensors)
 
 
+@pytest.mark.parametrize("name", LADDER)
+def test_each_rung_is_evaluated_on_a_hold_out(name: str, data_sets: DataConfig) -> None:
+    torch.manual_seed(0)
+    config = in_miniature(RECIPES[name].config, data_sets)
+    config = replace(config, validation_clips=3, loop=replace(config.loop, batch_size=1))
+    task = LWLTask(config)
+    assert task.validation_parts() == 3
+    for share in task.sources.training:
+        share.source.draw = None  # only the hold-out may be read
+    with torch.no_grad():
+        found = [task.validate_part(part) for part in range(3)]
+        again = task.validate_part(1)
+    assert next(iter(found[0])) == "J"  # which chooses the best weights
+    assert all(0 <= values["J"] <= 1 for values in found)
+    assert again == found[1] != found[0]
+
+
+def test_a_validation_talks_to_no_other_process(
+    data_sets: DataConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gather(own: Tensor) -> Tensor:
+        raise AssertionError("the other processes do something else meanwhile")
+
+    monkeypatch.setattr("maskcast.methods.lwl.training.gather_for_loss", gather)
+    task = LWLTask(in_miniature(RECIPES["lwl-stage1"].config, data_sets))
+    assert "J" in task.validate_part(0)
+    clips = task.dataset(0)
+    with pytest.raises(AssertionError):
+        task.loss(task.collate([clips[0]]))
+
+
+def test_videos_of_davis_are_held_out_by_name(data_sets: DataConfig) -> None:
+    base = in_miniature(RECIPES["lwl-davis-stage1"].config, data_sets)
+    assert LWLTask(base).validation_parts() == 0
+    assert LWLTask(base).pictures() == {}
+    sources = LWLTask(replace(base, data=replace(base.data, held_out=("video-1",)))).sources
+    ((trained_on,), (held_out,)) = sources.training, sources.held_out
+    assert [video.name for video in trained_on.source.videos] == ["video-0"]
+    assert [video.name for video in held_out.source.videos] == ["video-1"]
+    with pytest.raises(ConfigError, match="held-out videos are not there: bear"):
+        LWLTask(replace(base, data=replace(base.data, held_out=("bear",)))).dataset(0)
+
+
 def test_weights_that_do_not_fit_are_refused(data_sets: DataConfig) -> None:
     task = LWLTask(in_miniature(RECIPES["lwl-stage1"].config, data_sets))
     tensors: dict[str, Tensor] = dict(task.network.state_dict())

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from safetensors.torch import load_file
@@ -27,7 +26,7 @@ from maskcast.io.checkpoints import read_foreign_checkpoint
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.training_data import DataConfig, TrainingSources
-from maskcast.nn.lovasz import lovasz_loss
+from maskcast.nn.lovasz import Gather, lovasz_loss
 from maskcast.nn.resnet import load_trunk
 from maskcast.training.gather import gather_for_loss
 from maskcast.viz.overlay import draw_overlay
@@ -162,19 +161,22 @@ class LWLTask:
         return groups
 
     def loss(self, batch: ClipBatch) -> dict[str, Tensor]:
+        return self._losses(batch, gather=gather_for_loss)
+
+    def _losses(self, batch: ClipBatch, *, gather: Gather | None) -> dict[str, Tensor]:
         weights = self.config.loss
         images = self.network.prepare(batch.images.float() / 255)
         masks = (batch.masks == 1).float()
         total, logged = images.new_zeros(()), {}
         if weights.mask_weight:
             logits = self._segment(images, masks)
-            found = self._criterion(logits, masks[1:])
+            found = self._criterion(logits, masks[1:], gather)
             total = total + weights.mask_weight * found["lovasz"]
             total = total + weights.mask_weight * weights.cross_entropy * found["cross_entropy"]
             logged = {**found, "J": mean_region_similarity(logits, masks[1:])}
         if weights.box_weight:
             logits = self._segment_boxes(images[0], batch.boxes[0])[None]
-            found = self._criterion(logits, masks[:1])
+            found = self._criterion(logits, masks[:1], gather)
             total = total + weights.box_weight * found["lovasz"]
             total = total + weights.box_weight * weights.cross_entropy * found["cross_entropy"]
             logged["box_lovasz"] = found["lovasz"]
@@ -197,15 +199,12 @@ class LWLTask:
             features = self.network.extract(images)
         return self.network.segment_box(images, boxes, features).float()
 
-    def _criterion(self, logits: Tensor, masks: Tensor) -> dict[str, Tensor]:
-        found = {
-            "lovasz": lovasz_loss(logits, masks, over=self.config.loss.over, gather=gather_for_loss)
-        }
+    def _criterion(self, logits: Tensor, masks: Tensor, gather: Gather | None) -> dict[str, Tensor]:
+        lovasz = lovasz_loss(logits, masks, over=self.config.loss.over, gather=gather)
+        cross_entropy = logits.new_zeros(())
         if self.config.loss.cross_entropy:
-            found["cross_entropy"] = functional.binary_cross_entropy_with_logits(logits, masks)
-        else:
-            found["cross_entropy"] = logits.new_zeros(())
-        return found
+            cross_entropy = functional.binary_cross_entropy_with_logits(logits, masks)
+        return {"lovasz": lovasz, "cross_entropy": cross_entropy}
 
     def dataset(self, epoch: int) -> Items:
         return self._clips(epoch, validation=False, length=ENDLESS)
@@ -230,34 +229,34 @@ class LWLTask:
             torch.stack([item.boxes for item in items], dim=1),
         )
 
-    def validate(self) -> dict[str, float]:
-        """Return mean J of held-out clips, the same ones every time, without random affine."""
-        found: dict[str, list[float]] = {}
-        for batch in self._validation_batches():
-            for name, value in self.loss(batch).items():
-                found.setdefault(name, []).append(float(value))
-        means = {name: float(np.mean(values)) for name, values in found.items()}
-        return {name: means.pop(name) for name in ("J", "box_J") if name in means} | means
-
-    def _validation_batches(self) -> list[ClipBatch]:
+    def validation_parts(self) -> int:
+        """How many batches of held-out clips there are; none if nothing is held out."""
         count = self.config.validation_clips if self.sources.held_out else 0
-        clips = self._clips(0, validation=True, length=max(count, 1))
-        size = min(self.config.loop.batch_size, count) or 1
+        return count // self._validation_batch_size()
+
+    def validate_part(self, part: int) -> dict[str, Tensor]:
+        """Return J and losses of a batch of held-out clips, the same ones every time, without
+        random affine; the loss over the batch is that of this batch, in this process."""
+        found = self._losses(self._validation_batch(part), gather=None)
+        return {name: found.pop(name) for name in ("J", "box_J") if name in found} | found
+
+    def _validation_batch(self, part: int) -> ClipBatch:
+        size = self._validation_batch_size()
+        clips = self._clips(0, validation=True, length=(part + 1) * size)
+        batch = self.collate([clips[part * size + place] for place in range(size)])
         device = self.network.mean.device
-        batches = []
-        for start in range(0, count - size + 1, size):
-            batch = self.collate([clips[index] for index in range(start, start + size)])
-            batches.append(ClipBatch(*(part.to(device) for part in batch)))
-        return batches
+        return ClipBatch(*(each.to(device) for each in batch))
+
+    def _validation_batch_size(self) -> int:
+        return max(1, min(self.config.loop.batch_size, self.config.validation_clips))
 
     def pictures(self) -> dict[str, UInt8[Tensor, "3 height width"]]:
         """Return the frames of some held-out clips with what was found drawn over them."""
-        batches = self._validation_batches()[:1]
-        return {
-            f"clip-{sequence}": self._picture(batch, sequence)
-            for batch in batches
-            for sequence in range(min(4, batch.images.shape[1]))
-        }
+        if not self.validation_parts():
+            return {}
+        batch = self._validation_batch(0)
+        shown = range(min(4, batch.images.shape[1]))
+        return {f"clip-{sequence}": self._picture(batch, sequence) for sequence in shown}
 
     def _picture(self, batch: ClipBatch, sequence: int) -> UInt8[Tensor, "3 height width"]:
         images = batch.images[:, sequence : sequence + 1]

@@ -56,11 +56,11 @@ class DataConfig:
     """Folders of photographs: backgrounds of made-up clips."""
     made_up_weight: float = 0.0
     held_out: tuple[str, ...] = ()
-    """Names of videos in ``videos`` that are never trained on, but validated with."""
+    """Names of videos in ``videos`` and ``davis`` that are never trained on, but validated with."""
     decoded: Path | None = None
     """Folder for decoded pictures, several times faster to read; it may become large."""
     all_objects_as_one: bool = False
-    """Treat all objects of a video in ``videos`` as one."""
+    """Treat all objects of a video as one."""
 
     def __post_init__(self) -> None:
         weights = [
@@ -100,6 +100,7 @@ class TrainingSources:
             opened.add_pictures()
         if config.made_up_weight:
             opened.add_made_up()
+        opened.refuse_unknown_hold_outs()
         return cls(tuple(opened.training), tuple(opened.held_out), opened.digest.hexdigest()[:16])
 
 
@@ -111,6 +112,7 @@ class _Opened:
         self.query_frames = query_frames
         self.training: list[Share] = []
         self.held_out: list[Share] = []
+        self.named: set[str] = set()
         self.digest = hashlib.sha256()
 
     def add_youtube_vos(self) -> None:
@@ -123,15 +125,22 @@ class _Opened:
             else read_hold_out(config.youtube_vos_hold_out)
         )
         kept, apart = without(dataset, held_out)
-        self._add("YouTube-VOS", kept, config.youtube_vos_weight)
-        if held_out:
-            clips = self._clips("YouTube-VOS hold-out", apart.videos)
-            self.held_out.append(Share(clips, 1.0))
+        self._add(
+            "YouTube-VOS",
+            self._decoded(kept.videos, "YouTube-VOS"),
+            self._decoded(apart.videos, "YouTube-VOS hold-out"),
+            config.youtube_vos_weight,
+        )
 
     def add_davis(self) -> None:
         root = _given(self.config.davis, "davis")
         dataset = open_davis(root, year=2017, split="train", purpose="train")
-        self._add("DAVIS", dataset, self.config.davis_weight)
+        self._add_by_name("DAVIS", dataset, self.config.davis_weight)
+
+    def add_videos(self) -> None:
+        _require(self.config.videos, "videos")
+        dataset = read_clip_folder(*self.config.videos)
+        self._add_by_name("videos", dataset, self.config.videos_weight)
 
     def add_coco(self) -> None:
         config = self.config
@@ -141,23 +150,6 @@ class _Opened:
         )
         self._note(pictures, "COCO")
         self.training.append(Share(CocoClips("COCO", pictures), config.coco_weight))
-
-    def _add(self, name: str, dataset: Dataset, weight: float) -> None:
-        clips = self._clips(name, self._decoded(dataset.videos, name))
-        self.training.append(Share(clips, weight))
-
-    def add_videos(self) -> None:
-        config = self.config
-        _require(config.videos, "videos")
-        videos = self._decoded(read_clip_folder(*config.videos).videos, "videos")
-        missing = set(config.held_out) - {video.name for video in videos}
-        if missing:
-            raise ConfigError(f"held-out videos are not there: {', '.join(sorted(missing))}")
-        kept = [video for video in videos if video.name not in config.held_out]
-        apart = [video for video in videos if video.name in config.held_out]
-        self.training.append(Share(self._clips("videos", kept), config.videos_weight))
-        if apart:
-            self.held_out.append(Share(self._clips("held-out videos", apart), 1.0))
 
     def add_pictures(self) -> None:
         config = self.config
@@ -173,6 +165,29 @@ class _Opened:
             scenes=PhotoScenes(self._decoded(scenes, "scenes")) if scenes else None,
         )
         self.training.append(Share(clips, config.made_up_weight))
+
+    def refuse_unknown_hold_outs(self) -> None:
+        missing = sorted(set(self.config.held_out) - self.named)
+        if missing:
+            raise ConfigError(f"held-out videos are not there: {', '.join(missing)}")
+
+    def _add_by_name(self, name: str, dataset: Dataset, weight: float) -> None:
+        videos = self._decoded(dataset.videos, name)
+        self.named.update(video.name for video in videos)
+        kept = [video for video in videos if video.name not in self.config.held_out]
+        apart = [video for video in videos if video.name in self.config.held_out]
+        self._add(name, kept, apart, weight)
+
+    def _add(
+        self,
+        name: str,
+        kept: Sequence[AnnotatedVideo],
+        apart: Sequence[AnnotatedVideo],
+        weight: float,
+    ) -> None:
+        self.training.append(Share(self._clips(name, kept), weight))
+        if apart:
+            self.held_out.append(Share(self._clips(f"{name} hold-out", apart), 1.0))
 
     def _read_pictures(self) -> Sequence[AnnotatedVideo]:
         pictures = [
