@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -217,6 +218,26 @@ def test_a_folder_without_permission_is_named(segment, clip):
     segment("-o", "locked/run").assert_one_sentence(3, "locked")
 
 
+def test_paths_no_system_takes_are_refused_in_a_sentence(segment, clip):
+    too_long = "x" * 300
+    for arguments in ({"video": too_long}, {"masks": too_long}):
+        segment(**arguments).assert_one_sentence(3, "File name too long")
+    outcome = segment("-o", too_long)
+    assert outcome.exit_code == 3
+    assert "File name too long" in outcome.error
+    assert "Traceback" not in outcome.error
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of other systems are text")
+def test_a_video_whose_name_is_no_text_is_segmented(segment, clip):
+    name = os.fsdecode(b"Stra\xdfe.mp4")  # as an old archive in Latin-1 leaves it
+    write_video(clip / "ride.mp4").rename(clip / name)
+    outcome = segment("--rle", video=name)
+    assert outcome.exit_code == 0, outcome.error
+    assert json.loads((clip / "out" / "run.json").read_text())["input"] == name
+    assert segment("--rle", video=name).exit_code == 0
+
+
 def test_a_full_disk_is_told_and_the_run_goes_on_later(segment, clip, monkeypatch):
     def full_after_three(path: Path, label_map: np.ndarray) -> None:
         if path.stem == "00003":
@@ -268,6 +289,10 @@ def test_the_folder_of_the_video_or_of_the_masks_cannot_be_the_output(segment, c
         (("--start", "soon"), 2, "soon"),
         (("--save-frames", "0"), 2, "states are saved"),
         (("--threads", "0"), 2, "threads"),
+        (("--dtype", "float8"), 2, "float8"),
+        (("--direction", "backward"), 2, "direction"),
+        (("--rate", "nan"), 2, "rate"),
+        (("--keep-every", "0"), 2, "states are saved"),
     ],
 )
 def test_calls_that_make_no_sense(arguments, exit_code, words, segment, clip):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +64,26 @@ def test_a_fault_of_ours_is_1_and_leaves_a_log(fault, maskcast, tmp_path, monkey
     (log,) = (tmp_path / "logs").iterdir()
     outcome.assert_one_sentence(1, str(log))
     assert "our fault" in log.read_text()
+
+
+def refused() -> None:
+    """Meet a path to which the person has no right."""
+    raise PermissionError(errno.EACCES, "Permission denied", Path("/root/secret"))
+
+
+def test_what_the_system_refuses_is_told_with_its_path(maskcast, monkeypatch):
+    monkeypatch.setitem(COMMANDS, "info", Command(__name__, "refused", ""))
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[refused.__module__])
+    maskcast("info").assert_one_sentence(3, "refuses '/root/secret': Permission denied")
+
+
+def test_a_polite_kill_is_taken_for_ctrl_c_inside_a_command_only(maskcast, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+    monkeypatch.setattr(module, "_run", lambda *_: seen.append(signal.getsignal(signal.SIGTERM)))
+    maskcast("info")
+    assert seen == [signal.default_int_handler]
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def interrupting() -> None:

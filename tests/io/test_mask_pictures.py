@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskcast.core.errors import PromptError
+from maskcast.core.errors import PromptError, UsageError
 from maskcast.io.mask_pictures import read_mask_picture
 
 
@@ -71,7 +71,7 @@ def test_a_threshold_cuts_soft_edges(tmp_path):
     frame = read_mask_picture(path, mask_threshold=100)
     assert ids_in(frame) == {1: 156}
     assert "from 100 on" in frame.notes[0]
-    with pytest.raises(PromptError, match="from 1 to 255, got 300"):
+    with pytest.raises(UsageError, match="from 1 to 255, got 300"):
         read_mask_picture(path, mask_threshold=300)
 
 

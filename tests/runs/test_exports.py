@@ -127,7 +127,7 @@ def test_an_interrupted_pass_leaves_nothing_half_made_and_goes_on(run, source):
         if frame_index == 2:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="the same command again makes the exports"):
         export(run, source, EVERYTHING, on_frame=interrupt)
     folder = run.path / "exports"
     assert sorted(path.name for path in folder.rglob("*")) == [

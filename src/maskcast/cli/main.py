@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import inspect
+import io
 import logging
 import os
 import signal
@@ -52,7 +54,10 @@ COMMANDS: dict[str, Command] = {
 }
 
 USAGE_ERROR = 2
+BAD_DATA = 3
 INTERRUPTED = 130
+REFUSALS = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOSPC, errno.EROFS)
+"""What the system says of a path whoever asks: no right to it, an impossible name, no room."""
 LONGEST_SENTENCE = 1200
 """Characters."""
 
@@ -60,6 +65,8 @@ LONGEST_SENTENCE = 1200
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # file names may hold bytes that are no text
+        sys.stdout.reconfigure(errors="backslashreplace")
     if not given or given[0] in ("-h", "--help"):
         print(overview())
         return 0 if given else USAGE_ERROR
@@ -149,6 +156,9 @@ def _guarded(work: Callable[[], None]) -> int:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as fault:
+        if isinstance(fault, OSError) and fault.filename and fault.errno in REFUSALS:
+            say(f"the system refuses {str(fault.filename)!r}: {fault.strerror}")
+            return BAD_DATA
         log = _write_log()
         say(f"this is a fault in maskcast ({type(fault).__name__}); please report it with {log}")
         return 1

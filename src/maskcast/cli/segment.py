@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -82,7 +82,7 @@ def segment(
         start: the first frame, as a number or a time (12.5s, 1:02).
         end: the frame or time before which to stop.
         direction: both: from a mask in the middle go backward too; this fills the frames before an
-            object's first mask.
+            object's first mask. It can be added to a run that went forward.
         on_bad_frame: stop at a frame that cannot be read, or hold the one before it in its place.
         mask_threshold: take grey masks apart at this value (1 to 255) into one object.
         probabilities: write soft masks too, one 16-bit PNG per object and frame.
@@ -96,15 +96,8 @@ def segment(
         save_seconds: or after at most so many seconds.
         keep_every: keep the states after every so many frames, beside the first and the last two.
     """
-    if threads is not None and threads < 1:
-        raise UsageError(f"--threads is at least 1, got {threads}")
-    for source in (video, *masks):
-        if output.resolve() == source.resolve():
-            raise UsageError(f"{source} would be written over; choose another folder with -o")
-    torch.set_num_threads(threads or torch.get_num_threads())
-    if deterministic:
-        make_deterministic()
-    place = choose_device(device)
+    _refuse_to_write_over((video, *masks), output)
+    place = _set_up(device, threads=threads, deterministic=deterministic)
     policy = SavePolicy(frames=save_frames, seconds=save_seconds, keep_every=keep_every)
     frames = open_frames(video, start=start, end=end, on_bad_frame=on_bad_frame)
     given = read_prompts(
@@ -153,6 +146,21 @@ def segment(
     print(_summary(output, card))
     for path in made:
         print(path)
+
+
+def _refuse_to_write_over(sources: Iterable[Path], output: Path) -> None:
+    for source in sources:
+        if output.resolve() == source.resolve():
+            raise UsageError(f"{source} would be written over; choose another folder with -o")
+
+
+def _set_up(device: DeviceName, *, threads: int | None, deterministic: bool) -> torch.device:
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads is at least 1, got {threads}")
+    torch.set_num_threads(threads or torch.get_num_threads())
+    if deterministic:
+        make_deterministic()
+    return choose_device(device)
 
 
 def _box_start(segmenter: VideoSegmenter[Any], prompts: Mapping[int, Prompts]) -> str | None:

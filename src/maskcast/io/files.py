@@ -55,8 +55,11 @@ def write_bytes(path: Path, content: bytes, *, sync: bool = False) -> None:
 
 
 def write_text(path: Path, content: str, *, sync: bool = False) -> None:
-    """Write a whole UTF-8 file or none; raises ``OutputError``."""
-    write_bytes(path, content.encode(), sync=sync)
+    """Write a whole UTF-8 file or none; raises ``OutputError``.
+
+    Bytes of file names that are no text (lone surrogates) are written as ``\\udcff``, as in JSON.
+    """
+    write_bytes(path, content.encode(errors="backslashreplace"), sync=sync)
 
 
 def path_inside(folder: Path, name: str, suffix: str = "") -> Path:

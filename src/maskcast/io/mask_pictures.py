@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image
 
-from maskcast.core.errors import DataError, PromptError
+from maskcast.core.errors import DataError, PromptError, UsageError
 from maskcast.io.label_maps import open_picture
 from maskcast.io.marks import Label, MarkedFrame, MaskArray
 
@@ -38,6 +38,7 @@ def read_mask_picture(path: Path, mask_threshold: int | None = None) -> MarkedFr
     Raises:
         MissingFileError: there is no such file.
         PromptError: it is no picture, or has soft edges and no threshold was given.
+        UsageError: the threshold is no grey value.
     """
     try:
         picture = open_picture(path)
@@ -76,7 +77,7 @@ def _one_object(mask: MaskArray) -> dict[Label, MaskArray]:
 
 def _cut_at(path: Path, picture: Image.Image, threshold: int) -> MarkedFrame:
     if not 1 <= threshold <= 255:
-        raise PromptError(f"--mask-threshold is a grey value from 1 to 255, got {threshold}")
+        raise UsageError(f"--mask-threshold is a grey value from 1 to 255, got {threshold}")
     mask = np.asarray(picture.convert("L")) >= threshold
     return _marked(
         path, "grey", _one_object(mask), f"grey values from {threshold} on are one object, id 1"

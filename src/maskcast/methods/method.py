@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from maskcast.core.errors import WeightsError
 from maskcast.core.segmenter import VideoSegmenter
+
+Network = TypeVar("Network", bound=nn.Module)
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being done, how many parts are done, and of how many."""
+
+SEED = 0
+"""Of a network without weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,3 +47,29 @@ class Method:
     """Config and tensors of an authors' file, nothing in it executed; raises ``WeightsError``."""
     write_published: Callable[[Path, Any, Mapping[str, Tensor]], None] | None = None
     """``write_published(path, config, tensors)`` writes a file that the authors' code can read."""
+
+
+def network_with(
+    tensors: Mapping[str, Tensor] | None, make: Callable[[], Network], *, method: str
+) -> Network:
+    """Return the network with these weights, widened to float32, or seeded.
+
+    Args:
+        tensors: every parameter and buffer by name; None seeds the network.
+        make: makes it, in float32; draws from torch's global generator, which is left as it was.
+        method: how messages call it.
+
+    Raises:
+        WeightsError: the weights do not fit the network.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        network = make()
+    if tensors is not None:
+        try:
+            network.load_state_dict(dict(tensors))
+        except RuntimeError as error:
+            raise WeightsError(
+                f"the weights do not fit the settings of {method}: {error}"
+            ) from error
+    return network

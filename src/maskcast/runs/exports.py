@@ -1,14 +1,15 @@
 """What is made from finished masks: videos, cut-outs, run-length masks, tracks, a contact sheet.
 
 All of it goes to ``exports/`` in the run folder, in one pass over frames and masks. A file that is
-there is whole and is not made again, so a pass that was interrupted goes on with what is missing.
+there is whole and is not made again, so a pass that was interrupted goes on with what is missing:
+the pictures of a PNG sequence that are not there yet, and every other file from its beginning.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -82,19 +83,34 @@ def export(
     Raises:
         OutputError: a file cannot be written.
         FrameError, DataError: a frame or a mask cannot be read any more.
+        KeyboardInterrupt: what was whole stays.
     """
     makers = _makers(run, frames, wanted)
     missing = {path: maker for path, maker in makers.items() if not _is_made(path, frames)}
     if missing:
-        with ExitStack() as stack:
-            adders = [stack.enter_context(maker(path)) for path, maker in missing.items()]
-            for frame_index, (picture, _) in enumerate(read_ahead(frames.pictures())):
-                label_map = read_label_map(run.mask_path(frame_index))
-                for add in adders:
-                    add(frame_index, picture, label_map)
-                if on_frame:
-                    on_frame(frame_index)
+        try:
+            _make(missing, run, frames, on_frame)
+        except KeyboardInterrupt as interrupt:
+            raise KeyboardInterrupt(
+                "all masks are there; the same command again makes the exports that are missing"
+            ) from interrupt
     return list(makers)
+
+
+def _make(
+    missing: Mapping[Path, Maker],
+    run: RunFolder,
+    frames: FrameSource,
+    on_frame: Callable[[int], None] | None,
+) -> None:
+    with ExitStack() as stack:
+        adders = [stack.enter_context(maker(path)) for path, maker in missing.items()]
+        for frame_index, (picture, _) in enumerate(read_ahead(frames.pictures())):
+            label_map = read_label_map(run.mask_path(frame_index))
+            for add in adders:
+                add(frame_index, picture, label_map)
+            if on_frame:
+                on_frame(frame_index)
 
 
 def _makers(run: RunFolder, frames: FrameSource, wanted: Exports) -> dict[Path, Maker]:

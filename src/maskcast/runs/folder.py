@@ -17,6 +17,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -52,7 +53,7 @@ EXPORTS = "exports"
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FoundObject:
     """What is known of one object in one finished frame."""
 
@@ -219,11 +220,10 @@ class RunFolder:
         path = self.path / FRAME_LOG
         if not path.is_file():
             return
-        for line in path.read_text("utf-8").splitlines():
-            try:
-                yield json.loads(line)
-            except ValueError:  # cut off when the process was killed
-                continue
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                with suppress(ValueError):  # empty, or cut off when the process was killed
+                    yield json.loads(line)
 
 
 def open_run(

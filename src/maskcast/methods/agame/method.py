@@ -7,16 +7,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from maskcast.core.errors import WeightsError
 from maskcast.methods.agame.config import AgameConfig, tiny
 from maskcast.methods.agame.network import AgameNetwork
 from maskcast.methods.agame.published import PUBLISHED, read_published, write_published
 from maskcast.methods.agame.segmenter import AgameSegmenter
 from maskcast.methods.agame.training import RECIPES
-from maskcast.methods.method import Method, Progress
-
-SEED = 0
-"""Of a network without weights."""
+from maskcast.methods.method import Method, Progress, network_with
 
 
 def build(
@@ -32,16 +28,7 @@ def build(
     Raises:
         WeightsError: the weights do not fit the config.
     """
-    if progress is not None:
-        progress("build", 0, 1)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        network = AgameNetwork(config)
-    if tensors is not None:
-        try:
-            network.load_state_dict({name: t.float() for name, t in tensors.items()})
-        except RuntimeError as error:
-            raise WeightsError(f"the weights do not fit the settings of A-GAME: {error}") from error
+    network = network_with(tensors, lambda: AgameNetwork(config), method="A-GAME")
     return AgameSegmenter(config, network, device=device, dtype=dtype)
 
 

@@ -7,16 +7,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from maskcast.core.errors import WeightsError
 from maskcast.methods.lwl.config import LWLConfig, tiny
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.published import PUBLISHED, read_published, write_published
 from maskcast.methods.lwl.recipes import RECIPES
 from maskcast.methods.lwl.segmenter import LWLSegmenter
-from maskcast.methods.method import Method, Progress
-
-SEED = 0
-"""Of a network without weights."""
+from maskcast.methods.method import Method, Progress, network_with
 
 
 def build(
@@ -41,15 +37,7 @@ def network_of(config: LWLConfig, tensors: Mapping[str, Tensor] | None) -> LWLNe
     Raises:
         WeightsError: the weights do not fit the config.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        network = LWLNetwork(config.network)
-    if tensors is not None:
-        try:
-            network.load_state_dict(dict(tensors))
-        except RuntimeError as error:
-            raise WeightsError(f"the weights do not fit the settings of LWL: {error}") from error
-    return network
+    return network_with(tensors, lambda: LWLNetwork(config.network), method="LWL")
 
 
 METHOD = Method(
