@@ -17,9 +17,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from maskcast.core.errors import MissingFileError, WeightsError
-from maskcast.io.checkpoints import MAGIC_NUMBER, read_foreign_checkpoint
+from maskcast.io.checkpoints import MAGIC_NUMBER, read_foreign_checkpoint, read_state_dict
 
 SERIALISATIONS = {"zip": True, "legacy": False}
 
@@ -358,3 +359,25 @@ def test_a_changed_byte_never_escapes(tmp_path_factory, place, value, kind):
     except WeightsError:
         return
     assert isinstance(found, dict)
+
+
+def test_tensors_by_name_are_found_in_either_kind_of_file(tmp_path):
+    tensors = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.ones(1, dtype=torch.float16)}
+    save_file(tensors, tmp_path / "whole.safetensors")
+    torch.save({**tensors, "epoch": 3}, tmp_path / "flat.pth")
+    torch.save({"model": tensors, "optimizer": {"lr": 0.1}}, tmp_path / "nested.pth")
+    for name in ("whole.safetensors", "flat.pth", "nested.pth"):
+        found = read_state_dict(tmp_path / name)
+        assert found.keys() == tensors.keys()
+        assert all(torch.equal(found[key], tensors[key]) for key in tensors)
+        assert found["b"].dtype == torch.float16
+
+
+def test_a_file_without_tensors_is_no_state_dict(tmp_path):
+    torch.save({"epoch": 3, "model": "a name"}, tmp_path / "empty.pth")
+    (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
+    for name, message in (("empty.pth", "no state dict"), ("cut.safetensors", "cannot be read")):
+        with pytest.raises(WeightsError, match=message):
+            read_state_dict(tmp_path / name)
+    with pytest.raises(MissingFileError, match="there is no file"):
+        read_state_dict(tmp_path / "nowhere.safetensors")

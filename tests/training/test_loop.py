@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from maskcast.core.errors import RunConflictError, TrainingError, UsageError
 from maskcast.core.training import OptimiserConfig, Recipe, ScheduleConfig
@@ -224,14 +225,17 @@ def test_start_from_takes_weights_but_a_fresh_schedule(tmp_path: Path):
         toy_train(tmp_path / "second", start_from=str(tmp_path / "second" / "weights.safetensors"))
 
 
-def test_pictures_of_a_validation_are_kept(tmp_path: Path):
+def test_pictures_and_numbers_are_shown_in_tensorboard(tmp_path: Path):
     class Shows(ToyTask):
         def pictures(self):
             return {"grey": torch.full((3, 4, 5), 128, dtype=torch.uint8)}
 
     toy_train(tmp_path, with_loop(epochs=1), Recipe(TOY.title, TOY.config, Shows))
     assert (tmp_path / "pictures" / "step-000000004" / "grey.png").is_file()
-    assert list((tmp_path / "tensorboard").iterdir())
+    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert board.Tags()["images"] == ["grey"]
+    assert {"train/total", "validation/score"} <= set(board.Tags()["scalars"])
+    assert [event.step for event in board.Scalars("train/total")] == [1, 2, 3, 4]
 
 
 def test_the_card_says_what_ran_on_what(tmp_path: Path):

@@ -46,6 +46,7 @@ def test_a_run_can_be_paused_and_after_kill_9_it_goes_on_as_if_unbroken(tmp_path
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert steps_done(broken) < 12
+    # not in this process: beartype, which looks at types in tests, draws from python's generator
     for folder in (broken, unbroken):
         subprocess.run([sys.executable, str(script), str(folder)], env=environment, check=True)
     assert losses_of(broken) == losses_of(unbroken)

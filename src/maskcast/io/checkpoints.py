@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from maskcast.core.errors import MissingFileError, WeightsError
@@ -56,6 +58,33 @@ def read_foreign_checkpoint(path: Path) -> dict[str, Any]:
             f"{path.name} holds a {type(tree).__name__}, but a checkpoint is a dictionary"
         )
     return tree
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a network, such as a trunk to start from, by name.
+
+    Args:
+        path: a safetensors file, or a torch file, which may hold them under ``model``.
+
+    Raises:
+        MissingFileError: there is no such file.
+        WeightsError: it cannot be read, or holds no tensors.
+    """
+    if path.suffix == ".safetensors":
+        if not path.is_file():
+            raise MissingFileError(f"there is no file {path}")
+        try:
+            found = load_file(path)
+        except SafetensorError as error:
+            raise WeightsError(f"{path} cannot be read ({error})") from error
+    else:
+        tree = read_foreign_checkpoint(path)
+        inner = tree.get("model")
+        named = inner if isinstance(inner, dict) else tree
+        found = {name: value for name, value in named.items() if isinstance(value, Tensor)}
+    if not found:
+        raise WeightsError(f"{path} holds no state dict; give a file of tensors by name")
+    return found
 
 
 def _read_zip(file: File) -> Any:

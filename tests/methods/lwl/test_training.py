@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fixtures.imitations import imitate_coco, imitate_davis2017, imitate_youtube_vos
@@ -24,6 +26,9 @@ from maskcast.methods.lwl.training_data import DataConfig
 from maskcast.training.loop import train
 from maskcast.training.optimisation import freeze_the_rest
 
+STAGE_1 = (1e-4, 2e-5, 1e-4, 2e-4, 0.0, 0.0)
+STAGE_2 = (2e-5, 2e-5, 2e-5, 2e-5, 2e-5, 0.0)
+BOX = (0.0, 0.0, 0.0, 0.0, 0.0, 1e-3)
 LADDER = [name for name in RECIPES if name.startswith("lwl-ladder")]
 
 
@@ -274,3 +279,86 @@ def test_nonsense_is_refused() -> None:
     with pytest.raises(ConfigError):
         LWLTrainingConfig(loss=LossConfig(box_weight=1.0))
     assert configs.small().network.box_encoder
+
+
+@pytest.mark.parametrize(
+    ("name", "rates", "milestones", "epochs", "batch_size"),
+    [
+        ("lwl-stage1", STAGE_1, (40,), 70, 20),
+        ("lwl-stage2", STAGE_2, (25, 75), 80, 20),
+        ("lwl-box", BOX, (20, 40), 50, 8),
+    ],
+)
+def test_published_stages_are_those_of_the_specification(
+    name: str,
+    rates: tuple[float, ...],
+    milestones: tuple[int, ...],
+    epochs: int,
+    batch_size: int,
+) -> None:
+    """Section 7.5: rates of κ, features, decoder, label encoder, trunk, box encoder; schedule."""
+    config = RECIPES[name].config
+    loop = config.loop
+    assert tuple(vars(config.rates).values()) == rates
+    assert (loop.schedule.kind, loop.schedule.milestones) == ("milestones", milestones)
+    assert loop.schedule.factor == 0.2
+    assert (loop.epochs, loop.iterations, loop.batch_size) == (epochs, 1000, batch_size)
+    assert loop.validate_every == 5 and config.validation_clips == 100 * batch_size
+    assert loop.optimiser.kind == "adam" and loop.optimiser.weight_decay == 0
+    assert loop.clip_norm is None and loop.clip_value is None and loop.average_decay is None
+    assert (config.initial_steps, config.update_steps, config.apply_updates) == (5, 2, False)
+    assert config.loss.over == "batch" and config.loss.cross_entropy == 0
+
+
+def test_published_stages_draw_from_what_the_specification_says() -> None:
+    """Section 7.1: the mixtures; 7.3 and 7.4: crops, and no affine changes for boxes."""
+    masks, boxes = RECIPES["lwl-stage1"].config, RECIPES["lwl-box"].config
+    kinds = ("youtube_vos", "davis", "coco", "videos", "pictures", "made_up")
+
+    def chances(config: LWLTrainingConfig) -> list[float]:
+        weights = [getattr(config.data, f"{kind}_weight") for kind in kinds]
+        return [weight / sum(weights) for weight in weights]
+
+    assert chances(masks) == pytest.approx([6 / 7, 1 / 7, 0, 0, 0, 0])
+    assert chances(boxes) == pytest.approx([1 / 2, 0, 1 / 2, 0, 0, 0])
+    assert (masks.query_frames, boxes.query_frames) == (3, 1)
+    assert (masks.loss.mask_weight, masks.loss.box_weight) == (100, 0)
+    assert (boxes.loss.mask_weight, boxes.loss.box_weight) == (0, 10)
+    assert masks.processing.size == boxes.processing.size == (480, 832)
+    assert (masks.processing.rotation, masks.processing.log_scale) == (15, 0.2)
+    assert (boxes.processing.rotation, boxes.processing.log_scale) == (0, 0)
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "pth"])
+def test_the_trunk_starts_from_a_file(ending: str, tmp_path: Path) -> None:
+    """In torchvision's names, and in those of maskrcnn-benchmark."""
+    base = replace(RECIPES["lwl-stage1"].config, model=configs.tiny())
+    tensors = LWLTask(base).network.trunk.state_dict()
+    tensors = {name: torch.full(tensor.shape, 0.25) for name, tensor in tensors.items()}
+    path = tmp_path / f"trunk.{ending}"
+    if ending == "safetensors":
+        save_file({**tensors, "fc.weight": torch.ones(2, 2)}, path)
+    else:
+        body = "module.backbone.body."
+        named = {
+            body + (name if name.startswith("layer") else f"stem.{name}"): tensor
+            for name, tensor in tensors.items()
+        }
+        torch.save({"model": {**named, "module.rpn.weight": torch.ones(1)}, "iteration": 9}, path)
+    trunk = LWLTask(replace(base, trunk_weights=path)).network.trunk
+    assert trunk.conv1.weight.eq(0.25).all() and trunk.layer4[1].bn2.running_var.eq(0.25).all()
+
+
+def test_a_broken_picture_is_passed_over(tmp_path: Path) -> None:
+    """A file that was cut short, in a data set of the real layout."""
+    root = imitate_davis2017(tmp_path / "davis")
+    for picture in (root / "JPEGImages/480p/video-0").iterdir():
+        picture.write_bytes(picture.read_bytes()[:1500])
+    recipe = RECIPES["lwl-davis-stage1"]
+    config = in_miniature(recipe.config, DataConfig(davis=root))
+    config = replace(config, loop=replace(config.loop, iterations=3))
+    outcome = train("lwl-davis-stage1", recipe, tmp_path / "run", config=config, device="cpu")
+    lines = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+    broken = [line for line in map(json.loads, lines) if line["kind"] == "broken_item"]
+    assert outcome.step == 3 and broken
+    assert all("video-0" in line["item"] for line in broken)

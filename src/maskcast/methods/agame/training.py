@@ -16,11 +16,10 @@ from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import UInt8
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from maskcast.core.config import config_to_dict
-from maskcast.core.errors import ConfigError, WeightsError
+from maskcast.core.errors import ConfigError
 from maskcast.core.training import (
     Export,
     LoopConfig,
@@ -28,7 +27,7 @@ from maskcast.core.training import (
     Recipe,
     ScheduleConfig,
 )
-from maskcast.io.checkpoints import read_foreign_checkpoint
+from maskcast.io.checkpoints import read_state_dict
 from maskcast.methods.agame.clip_loss import clip_losses, follow, target_iou
 from maskcast.methods.agame.config import AgameConfig, small
 from maskcast.methods.agame.framing import normalise
@@ -59,6 +58,8 @@ class AgameTrainingConfig:
     """Frames of a held-out snippet."""
     validation_snippets: int = 300
     """The most held-out snippets that are looked at."""
+    licence: str = ""
+    """What the data allow the weights to be used for; goes on their card."""
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
@@ -86,7 +87,7 @@ class AgameTask:
         trunk = self.network.trunk
         trunk.set_trained(config.trained_stages, batch_statistics=config.batch_statistics)
         if config.trunk_weights is not None:
-            trunk.load(read_trunk_weights(config.trunk_weights))
+            trunk.load(read_state_dict(config.trunk_weights))
         self._sources: TrainingSources | None = None
 
     @property
@@ -155,25 +156,13 @@ class AgameTask:
             left -= min(left, len(source))
 
     def export(self) -> Export:
-        card = {"training data": "see the recipe", "size": list(self.config.snippets.size)}
+        card: dict[str, Any] = {"size": list(self.config.snippets.size)}
+        if self.config.licence:
+            card["licence"] = self.config.licence
         return Export("agame", config_to_dict(self.config.model), self.network.state_dict(), card)
 
     def data_fingerprint(self) -> str:
         return self.sources.fingerprint
-
-
-def read_trunk_weights(path: Path) -> Mapping[str, Tensor]:
-    """Read a trunk's state dict from safetensors or a torch file, in which nothing is executed.
-
-    Raises:
-        MissingFileError, WeightsError: it is not there, or holds no tensors.
-    """
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    tensors = {k: v for k, v in read_foreign_checkpoint(path).items() if isinstance(v, Tensor)}
-    if not tensors:
-        raise WeightsError(f"{path} holds no state dict; give a file of trunk weights")
-    return tensors
 
 
 def stage1() -> AgameTrainingConfig:
@@ -216,6 +205,13 @@ HELD_OUT = (
 )
 """Of DAVIS-2016 train: what the small model is tuned on."""
 
+SMALL_LICENCE = (
+    "research and evaluation only, whatever the licence of the code: trained on DAVIS 2016 "
+    "(CC BY-NC 4.0), PASCAL VOC 2012 and SBD (Flickr terms, research), COCO 2017 (CC BY 4.0), "
+    "Oxford-IIIT Pet (CC BY-SA 4.0) and research collections, from a trunk trained on Tiny "
+    "ImageNet (ImageNet: non-commercial research)"
+)
+
 
 def small_recipe() -> AgameTrainingConfig:
     """The small network on videos and single pictures, from a small trunk."""
@@ -226,6 +222,7 @@ def small_recipe() -> AgameTrainingConfig:
         trained_stages=2,
         batch_statistics=False,
         validation_length=12,
+        licence=SMALL_LICENCE,
         loop=LoopConfig(
             epochs=18,
             iterations=150,

@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from maskcast.core.errors import WeightsError
-from maskcast.io.checkpoints import read_foreign_checkpoint
+from maskcast.io.checkpoints import read_foreign_checkpoint, read_state_dict
 from maskcast.io.files import replacing
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig, RateLevel
 from maskcast.methods.eosvos.inner_loop import FIXED_PREFIX, RATE_PREFIX, START_PREFIX, LearnedStart
@@ -129,7 +127,7 @@ def take_start_weights(network: ObjectNetwork, path: Path) -> list[str]:
     Raises:
         WeightsError: nothing agrees.
     """
-    given = with_published_names(_state_dict(path))
+    given = with_published_names(read_state_dict(path))
     if not any(name.startswith("backbone.") for name in given):
         given = {f"backbone.body.{name}": value for name, value in given.items()}
     own = with_published_names(network.state_dict())
@@ -141,14 +139,6 @@ def take_start_weights(network: ObjectNetwork, path: Path) -> list[str]:
             own[name].copy_(given[name])
     log.info("took %d of %d tensors from %s", len(taken), len(own), path.name)
     return taken
-
-
-def _state_dict(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    tree: Mapping[str, Any] = read_foreign_checkpoint(path)
-    tree = tree.get("model", tree)
-    return {name: value for name, value in tree.items() if isinstance(value, Tensor)}
 
 
 def with_coco_statistics(

@@ -13,7 +13,6 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, UInt8
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,7 +21,7 @@ from maskcast.core.errors import ConfigError, WeightsError
 from maskcast.core.training import Export, Items, LoopConfig
 from maskcast.data.augmentation import ClipProcessing, ClipSample
 from maskcast.data.mixture import MixedClips
-from maskcast.io.checkpoints import read_foreign_checkpoint
+from maskcast.io.checkpoints import read_state_dict
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.training_data import DataConfig, TrainingSources
@@ -122,7 +121,7 @@ class LWLTask:
         self.config = config
         self.network = LWLNetwork(config.model.network).to(memory_format=torch.channels_last)
         if config.trunk_weights is not None:
-            load_trunk(self.network.trunk, read_trunk_weights(config.trunk_weights))
+            load_trunk(self.network.trunk, read_state_dict(config.trunk_weights))
         self._sources: TrainingSources | None = None
 
     @property
@@ -222,7 +221,8 @@ class LWLTask:
             test_frames=self.config.query_frames,
         )
 
-    def collate(self, items: Sequence[ClipSample]) -> ClipBatch:
+    @staticmethod
+    def collate(items: Sequence[ClipSample]) -> ClipBatch:
         return ClipBatch(
             torch.stack([item.images for item in items], dim=1),
             torch.stack([item.masks for item in items], dim=1),
@@ -308,18 +308,3 @@ def mean_region_similarity(
     intersection = (found & true).sum(dim=(2, 3))
     union = (found | true).sum(dim=(2, 3))
     return torch.where(union > 0, intersection / union.clamp(min=1), 1.0).mean()
-
-
-def read_trunk_weights(path: Path) -> Mapping[str, Tensor]:
-    """Read a trunk's state dict from safetensors or a foreign checkpoint.
-
-    Raises:
-        WeightsError: it cannot be read, or holds no tensors.
-    """
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    tree = read_foreign_checkpoint(path)
-    tensors = tree.get("model", tree)
-    if not isinstance(tensors, Mapping) or not any(isinstance(t, Tensor) for t in tensors.values()):
-        raise WeightsError(f"{path} holds no state dict; give a file of trunk weights")
-    return {name: tensor for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
