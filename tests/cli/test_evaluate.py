@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from contract import stand_in
 from evaluation.small_sets import davis2017, square, youtube_vos
 from maskcast.core.types import Box
 from maskcast.data.catalogue import open_dataset
+from maskcast.evaluation.published import PublishedRow
+from maskcast.evaluation.published_table import BEGIN, END
 from maskcast.evaluation.run import given_prompts, tight_box
 from maskcast.io.label_maps import read_label_map
+from maskcast.io.weights import PublishedFile, write_weights
+from maskcast.methods.catalogue import METHODS
 
 
 @pytest.fixture
@@ -139,3 +145,80 @@ def test_box_start_is_noted(evaluate, clip):
 )
 def test_calls_that_make_no_sense(evaluate, arguments, words):
     evaluate(*arguments, weights=False).assert_one_sentence(2, words)
+
+
+@pytest.fixture
+def table(clip, monkeypatch):
+    """A page with one published row, which the stand-in's authors reached with their weights."""
+    row = PublishedRow(
+        method="colours",
+        name="Colours",
+        dataset="davis2017",
+        split="val",
+        videos=2,
+        figures={"J&F": 70.0, "J": 69.0},
+        paper="Nobody, On Colours, Nowhere 2020",
+        place="Table 1",
+        weights="colours-paper",
+    )
+    for module in ("cli.evaluate", "evaluation.published_table"):
+        monkeypatch.setattr(f"maskcast.{module}.published_rows", lambda: [row])
+    page = clip / "results.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    monkeypatch.setattr("maskcast.cli.evaluate.CHECKOUT_TABLE", page)
+    return page
+
+
+@pytest.fixture
+def install(clip, monkeypatch):
+    """Put weights named ``colours-paper`` into the cache, with a card."""
+    file = PublishedFile(
+        name="colours-paper",
+        method="colours",
+        file_name="models/paper.pth",
+        source="https://nowhere",
+        page="https://nowhere",
+        licence="none",
+    )
+
+    def into_cache(card: dict[str, str]) -> None:
+        published = replace(stand_in.METHOD, published={file.name: file})
+        monkeypatch.setitem(METHODS, "colours", published)
+        write_weights(
+            clip / "cache" / "colours-paper.safetensors",
+            method="colours",
+            config={},
+            tensors={"colour_bias": torch.zeros(())},
+            card=card,
+        )
+
+    return into_cache
+
+
+@pytest.mark.parametrize(
+    ("card", "is_theirs"),
+    [({"imported from": "paper.pth"}, True), ({"imported from": "mine.pth"}, False), ({}, False)],
+)
+def test_the_published_column_fills_itself_with_the_authors_weights_only(
+    card, is_theirs, evaluate, table, install
+):
+    install(card)
+    outcome = evaluate("--weights", "colours-paper", weights=False)
+    assert outcome.exit_code == 0, outcome.error
+    printed = "Colours, Nobody, On Colours, Nowhere 2020, Table 1: J&F 70.0, J 69.0"
+    assert (printed in outcome.output) == is_theirs
+    assert (f"filled in the column of own figures in {table}" in outcome.error) == is_theirs
+    own = table.read_text("utf-8").partition("J&F 70.0, J 69.0 |")[2]
+    assert own.lstrip().startswith("J&F ") == is_theirs
+    tree = json.loads((table.parent / "run" / "scores.json").read_text())
+    assert tree["run"]["published"] == ("colours-paper" if is_theirs else None)
+
+
+def test_a_run_made_elsewhere_fills_the_table_of_a_page(evaluate, table, install, maskcast):
+    install({"imported from": "paper.pth"})
+    assert evaluate("--weights", "colours-paper", weights=False).exit_code == 0
+    page = table.with_name("other.md")
+    page.write_text(f"{BEGIN}\n{END}\n")
+    outcome = maskcast("report", "run", "--published", page)
+    assert outcome.output.strip() == f"{page}: filled in 1 of the published rows"
+    assert "J&F 70.0, J 69.0 | J&F " in page.read_text("utf-8")

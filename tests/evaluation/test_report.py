@@ -96,6 +96,25 @@ def test_differences_by_video_and_in_total(runs):
     assert not total.is_clear  # two videos, one of them without a difference
 
 
+def test_a_run_with_the_authors_weights_stands_beside_their_figures(runs, tmp_path, monkeypatch):
+    rows = published_rows("davis2017", "val")
+    row = replace(next(row for row in rows if row.weights == "lwl-boxinit"), videos=2)
+    monkeypatch.setattr("maskcast.evaluation.report.published_rows", lambda *_: [row])
+    good, worse = read_runs(runs)
+    made = {"published": "lwl-boxinit", "init": "box", "options": {}, "dtype": "float32"}
+    theirs = replace(good, scores=good.scores.with_entries(run=made))
+    for shown, cell in (
+        (theirs, f"J&amp;F {100 * good.scores.dataset['J&F']:.1f} </td>"),
+        (good, ""),
+    ):
+        write_report([shown, worse], tmp_path / "report.html")
+        text = (tmp_path / "report.html").read_text("utf-8")
+        published = text.partition('<tbody class="published">')[2].partition("</tbody>")[0]
+        assert "LWL from boxes" in published
+        assert ("J&amp;F" in published) == bool(cell)
+        assert cell in published
+
+
 def test_names_are_escaped(runs, tmp_path):
     hostile = [replace(run, name="<img src=x onerror=alert(1)>") for run in read_runs(runs)]
     write_report(hostile, tmp_path / "report.html")
@@ -130,7 +149,8 @@ def test_published_figures_have_sources_and_agree_with_themselves():
     rows = published_rows()
     assert {row.method for row in rows} == {"lwl", "agame", "eosvos"}
     for row in rows:
-        assert re.search(r"(Table|table)", row.source), row
+        assert re.search(r"(Table|table)", row.place), row
+        assert row.paper
         figures = row.figures
         if {"J&F", "J", "F"} <= set(figures):
             assert figures["J&F"] == pytest.approx((figures["J"] + figures["F"]) / 2, abs=0.08)

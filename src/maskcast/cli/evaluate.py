@@ -23,13 +23,22 @@ from maskcast.cli.tables import print_scores
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
 from maskcast.core.device import DeviceName, DtypeName, choose_device, dtype_named
-from maskcast.core.errors import DatasetError, UsageError
+from maskcast.core.errors import DatasetError, MaskcastError, UsageError
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.data.catalogue import DATASETS, open_dataset
 from maskcast.data.dataset import Dataset
 from maskcast.evaluation.baselines import BASELINES
+from maskcast.evaluation.published import published_rows
+from maskcast.evaluation.published_table import (
+    CHECKOUT_TABLE,
+    fill_published_table,
+    own_figures,
+    printed_figures,
+)
 from maskcast.evaluation.run import Init, Timing, masks_folder, segment_dataset, speed
+from maskcast.evaluation.scores import Scores
 from maskcast.methods.catalogue import METHODS, build, choose_weights
+from maskcast.methods.published_weights import published_name
 
 
 def evaluate(
@@ -91,10 +100,13 @@ def evaluate(
         _print_speed(timing)
         return
     protocol = replace(protocol_of(dataset), skip_first=True)
+    made = chosen.request() | {"init": init, "published": chosen.published}
     scores = score_and_sum_up(truth, masks, protocol, unseen=unseen, jobs=jobs)
-    scores.write(output, more={"run": chosen.request() | {"init": init}, "speed": speed(timing)})
+    scores = scores.with_entries(run=made, speed=speed(timing))
+    scores.write(output)
     print_scores(scores)
     _print_speed(timing)
+    _set_beside_published(scores)
     refuse_shortcomings(scores)
 
 
@@ -109,6 +121,8 @@ class Chosen:
     device: str
     dtype: DtypeName
     options: Mapping[str, str] = field(default_factory=dict)
+    published: str | None = None
+    """Name of the authors' weights, if it is these."""
 
     def build(self) -> VideoSegmenter[Any]:
         """Build it."""
@@ -149,7 +163,7 @@ def _choose(
         raise UsageError(f"there is no method {method!r}; known: {known}")
     found = choose_weights(weights, method)
     named = weights if weights is not None else found.name
-    return Chosen(found.method, named, found.sha256, device, dtype, options)
+    return Chosen(found.method, named, found.sha256, device, dtype, options, published_name(found))
 
 
 def _truth(open_for: Callable[..., Dataset], *, is_hidden: bool) -> Dataset | None:
@@ -173,6 +187,22 @@ def _segment(chosen: Chosen, dataset: Dataset, output: Path, init: Init, jobs: i
             jobs=jobs,
             on_video=lambda _, done, total: progress("videos", done, total),
         )
+
+
+def _set_beside_published(scores: Scores) -> None:
+    """Print what the paper reports for just this run, and fill the table of a checkout."""
+    rows = [row for row in published_rows() if row.is_reproduced_by(scores)]
+    for row in rows:
+        print(f"{row.name}, {row.paper}, {row.place}: {printed_figures(row)}")
+        print(f"here: {own_figures(row, scores)}")
+    if not rows or not CHECKOUT_TABLE.is_file():
+        return
+    try:
+        fill_published_table(CHECKOUT_TABLE, [scores])
+    except MaskcastError as error:
+        say(str(error))
+    else:
+        say(f"filled in the column of own figures in {CHECKOUT_TABLE}")
 
 
 def _print_speed(timing: Timing) -> None:

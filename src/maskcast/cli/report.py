@@ -10,7 +10,9 @@ from tyro.conf import Positional
 
 from maskcast.cli.score import refuse_unwritable
 from maskcast.cli.terminal import say
+from maskcast.evaluation.published_table import fill_published_table
 from maskcast.evaluation.report import read_runs, write_report
+from maskcast.evaluation.scores import read_scores
 
 
 def report(
@@ -18,6 +20,7 @@ def report(
     *,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("report.html"),
     root: Path | None = None,
+    published: Path | None = None,
 ) -> None:
     """Compare runs side by side, with published figures, in one HTML file.
 
@@ -28,7 +31,13 @@ def report(
         runs: folders that maskcast evaluate or maskcast score has written, of one data set.
         output: the HTML file; it needs no other file and no network.
         root: the folder with the data set, if it has moved since the scoring.
+        published: instead of a page, write the table of published figures in this Markdown file
+            anew (docs/results.md), and into its last column the runs with the authors' weights.
     """
+    if published is not None:
+        filled = fill_published_table(published, [read_scores(run) for run in runs])
+        print(f"{published}: filled in {len(filled)} of the published rows")
+        return
     refuse_unwritable(output.parent)
     for sentence in write_report(read_runs(runs), output, root=root):
         say(sentence)

@@ -10,6 +10,8 @@ from itertools import groupby
 from maskcast.metrics.bootstrap import Interval
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 560, 150, 34, 18
+"""Of curves, in the units of the picture, which is scaled to the room there is."""
+INTERVALS_WIDTH, LABEL_WIDTH, FIGURE_WIDTH, ROW = 420, 112, 44, 20
 COLOURS = ("#2c6fbb", "#d1622b", "#2e8b57", "#8a4fbf", "#b0306a", "#7a6a00")
 """One for each run, told apart in print and by most colour-blind readers."""
 
@@ -30,33 +32,38 @@ def curves(names: Sequence[str], runs: Mapping[str, Mapping[str, Sequence[float]
                     f'<polyline points="{points}" fill="none" stroke="{colour}"'
                     f' stroke-width="1.4"{dash}>{title}</polyline>'
                 )
-    return _svg(HEIGHT, "J and F over the frames", lines)
+    return _svg((WIDTH, HEIGHT), "J and F over the frames", lines)
 
 
 def intervals(differences: Mapping[str, Interval]) -> str:
     """Return a difference for each video with its interval, in per cent points."""
     largest = max((abs(v) for d in differences.values() for v in (d.low, d.high)), default=0)
     scale = max(largest, 0.01)
-    row, label = 20, 150
-    middle = label + (WIDTH - label) / 2
-    half = (WIDTH - label) / 2 - 44
+    half = (INTERVALS_WIDTH - LABEL_WIDTH - FIGURE_WIDTH) / 2
+    middle = LABEL_WIDTH + half
 
     def x(value: float) -> float:
         return middle + half * value / scale
 
-    height = row * len(differences) + 8
+    height = ROW * len(differences) + 8
     lines = [f'<line x1="{middle}" x2="{middle}" y1="0" y2="{height}" class="axis"/>']
     for index, (name, each) in enumerate(differences.items()):
-        y = row * index + row / 2 + 4
+        y = ROW * index + ROW / 2 + 4
         kind = "clear" if each.is_clear else "open"
         lines += [
-            f'<text x="{label - 8}" y="{y + 4}" text-anchor="end">{escape(name)}</text>',
+            f'<text x="{LABEL_WIDTH - 8}" y="{y + 4}" text-anchor="end">{escape(name)}</text>',
             f'<line x1="{x(each.low):.1f}" x2="{x(each.high):.1f}" y1="{y}" y2="{y}"'
             f' class="{kind}"/>',
             f'<circle cx="{x(each.mean):.1f}" cy="{y}" r="3.5" class="{kind}"/>',
-            f'<text x="{WIDTH - 2}" y="{y + 4}" text-anchor="end">{100 * each.mean:+.1f}</text>',
+            f'<text x="{INTERVALS_WIDTH - 2}" y="{y + 4}" text-anchor="end">'
+            f"{signed(100 * each.mean, 1)}</text>",
         ]
-    return _svg(height, "difference for each video", lines)
+    return _svg((INTERVALS_WIDTH, height), "difference for each video", lines)
+
+
+def signed(value: float, digits: int) -> str:
+    """Return a number with its sign, as it is set in print."""
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def colour_of_run(index: int) -> str:
@@ -96,9 +103,10 @@ def _y(value: float) -> float:
     return round(6 + (HEIGHT - BOTTOM - 6) * (1 - value), 1)
 
 
-def _svg(height: float, title: str, lines: Sequence[str]) -> str:
+def _svg(size: tuple[float, float], title: str, lines: Sequence[str]) -> str:
+    width, height = size
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">'
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
         + "".join(lines)
         + "</svg>"
     )

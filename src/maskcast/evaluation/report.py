@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from maskcast.core.errors import DataError, MaskcastError, UsageError
-from maskcast.evaluation.charts import colour_of_run, curves, intervals
-from maskcast.evaluation.published import PublishedRow, published_rows
+from maskcast.evaluation.charts import colour_of_run, curves, intervals, signed
+from maskcast.evaluation.published import PublishedRow, figures_of, published_rows
 from maskcast.evaluation.run import MASKS
 from maskcast.evaluation.scores import Scores, Tree, read_scores
 from maskcast.evaluation.worst_frames import WorstFrame, worst_frames
@@ -143,9 +143,10 @@ def _table(runs: Sequence[Run]) -> str:
         columns = [*GROUP_COLUMNS, *columns]
     rules = runs[0].scores.tree["protocol"]
     published = published_rows(rules["dataset"], rules["split"])
+    papers = list(dict.fromkeys(row.paper for row in published))
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = [_run_row(index, run, columns) for index, run in enumerate(runs)]
-    papers = [_published_row(row, columns) for row in published]
+    printed = [_published_row(row, columns, runs, papers.index(row.paper)) for row in published]
     note = ""
     videos = len(runs[0].scores.videos)
     if published and videos != published[0].videos:
@@ -153,49 +154,54 @@ def _table(runs: Sequence[Run]) -> str:
             f'<p class="warning">The published figures are of all {published[0].videos} videos '
             f"of the split; these runs have {videos}. They cannot be compared directly.</p>"
         )
+    sources = "".join(f"<li>{escape(paper)}</li>" for paper in papers)
     return (
         "<h2>Runs and published figures</h2>"
         f'{note}<div class="wide"><table><thead><tr><th></th>{head}<th>frames/s</th>'
-        f'<th class="source"></th></tr></thead><tbody>{"".join(body)}</tbody>'
-        f'<tbody class="published">{"".join(papers)}</tbody></table></div>'
+        f'<th class="source">made with, or source</th><th class="source">here</th></tr></thead>'
+        f"<tbody>{''.join(body)}</tbody>"
+        f'<tbody class="published">{"".join(printed)}</tbody></table></div>'
+        + (f'<ol class="sources">{sources}</ol>' if papers else "")
     )
 
 
 def _run_row(index: int, run: Run, columns: Sequence[str]) -> str:
-    figures = _figures(run.scores.dataset)
+    figures = figures_of(run.scores.dataset)
     cells = "".join(f"<td>{_cell(figures.get(column))}</td>" for column in columns)
     speed = run.scores.tree.get("speed", {}).get("end_to_end_frames_per_second")
     shown = "" if speed is None else f"{speed:.2f}"
     made = run.scores.tree.get("run", {})
     words = [str(made[key]) for key in ("method", "weights", "init") if made.get(key)]
-    swatch = f'<span class="swatch" style="background:{colour_of_run(index)}"></span>'
+    words = words or [f"masks in {Path(run.scores.tree['results']).name}"]
     return (
-        f"<tr><td>{swatch}{escape(run.name)}</td>{cells}<td>{shown}</td>"
-        f'<td class="source">{escape(", ".join(words))}</td></tr>'
+        f"<tr><td>{_swatch(index)}{escape(run.name)}</td>{cells}<td>{shown}</td>"
+        f'<td class="source">{escape(", ".join(words))}</td><td></td></tr>'
     )
 
 
-def _published_row(row: PublishedRow, columns: Sequence[str]) -> str:
+def _published_row(
+    row: PublishedRow, columns: Sequence[str], runs: Sequence[Run], paper: int
+) -> str:
+    """A row of a paper; its last cell has the runs with the authors' own weights and settings."""
     cells = "".join(
         f"<td>{f'{row.figures[column]:.1f}' if column in row.figures else '–'}</td>"
         for column in columns
     )
+    headline = next(iter(row.figures))
+    own = "".join(
+        f"{_swatch(index)}{escape(headline)} {_cell(figures_of(run.scores.dataset)[headline])} "
+        for index, run in enumerate(runs)
+        if row.is_reproduced_by(run.scores)
+    )
     return (
         f"<tr><td>{escape(row.name)}</td>{cells}<td></td>"
-        f'<td class="source">{escape(row.source)}</td></tr>'
+        f'<td class="source" title="{escape(row.place)}">[{paper + 1}] '
+        f'{escape(row.place.split(";")[0])}</td><td class="source">{own}</td></tr>'
     )
 
 
-def _figures(entry: Tree) -> dict[str, float]:
-    found = {"J&F": entry["J&F"], "G": entry["J&F"]}
-    for measure in ("J", "F"):
-        summary = entry[measure]
-        found[measure] = summary["mean"]
-        found[f"{measure} recall"] = summary["recall"]
-        found[f"{measure} decay"] = summary["decay"]
-        for group, figures in entry.get("groups", {}).items():
-            found[f"{measure} {group}"] = figures[measure]["mean"]
-    return found
+def _swatch(index: int) -> str:
+    return f'<span class="swatch" style="background:{colour_of_run(index)}"></span>'
 
 
 def _comparisons(runs: Sequence[Run]) -> Iterator[str]:
@@ -213,11 +219,12 @@ def _comparisons(runs: Sequence[Run]) -> Iterator[str]:
             if len(ranked) < FEW
             else ""
         )
+        mean, low, high = (signed(100 * v, 2) for v in (total.mean, total.low, total.high))
         verdict = "" if total.is_clear else " Zero lies inside: the order is open."
         yield (
             f"<h2>{escape(other.name)} against {escape(first.name)}</h2>"
-            f"<p>J&amp;F differs by {100 * total.mean:+.2f} points on average over videos "
-            f"(95 % paired bootstrap interval {100 * total.low:+.2f} to {100 * total.high:+.2f})."
+            f"<p>J&amp;F differs by {mean} points on average over videos "
+            f"(95 % paired bootstrap interval {low} to {high})."
             f"{verdict} Below, each video with an interval from its frames, drawn in blocks; blue "
             f"ones exclude zero.</p>{few}"
             f'<div class="differences">{intervals(ranked)}</div>'
@@ -235,9 +242,7 @@ def _curves(runs: Sequence[Run]) -> str:
     shown = ranked[:MOST_CURVES]
     figures = "".join(_curve(name, runs) for name in shown)
     legend = "".join(
-        f'<span class="swatch" style="background:{colour_of_run(index)}"></span>'
-        f"{escape(run.name)} &nbsp; "
-        for index, run in enumerate(runs)
+        f"{_swatch(index)}{escape(run.name)} &nbsp; " for index, run in enumerate(runs)
     )
     rest = f" The {len(shown)} worst of {len(ranked)}." if len(shown) < len(ranked) else ""
     return (

@@ -43,31 +43,38 @@ class Scores:
 
     @property
     def dataset(self) -> Tree:
+        """Figures of the whole data set."""
         entry: Tree = self.tree["dataset"]
         return entry
 
     @property
     def videos(self) -> Mapping[str, Tree]:
+        """Figures by the name of a video."""
         entries: Mapping[str, Tree] = self.tree["videos"]
         return entries
 
     @property
     def objects(self) -> Mapping[str, Tree]:
+        """Figures by ``video_id``, one value per frame among them."""
         entries: Mapping[str, Tree] = self.tree["objects"]
         return entries
 
     @property
     def complete(self) -> bool:
+        """Whether every prediction was there, could be used, and held known ids only."""
         return not (self.tree["missing"] or self.tree["faults"] or self.tree["extra_objects"])
 
-    def write(self, folder: Path, *, more: Mapping[str, Any] | None = None) -> None:
-        """Write both files, each whole or not at all. Raises ``OutputError``.
+    def with_entries(self, **more: Any) -> Scores:
+        """Return the same scores with further entries, such as how long it took."""
+        return Scores({**self.tree, **more})
 
-        Args:
-            folder: made if need be.
-            more: further entries for ``scores.json``, such as how long it took.
+    def write(self, folder: Path) -> None:
+        """Write both files, each whole or not at all, into a folder that is made if need be.
+
+        Raises:
+            OutputError: they cannot be written.
         """
-        text = json.dumps({**self.tree, **(more or {})}, indent=1, ensure_ascii=False)
+        text = json.dumps(self.tree, indent=1, ensure_ascii=False)
         write_text(folder / SCORES_JSON, text + "\n")
         write_text(folder / SCORES_CSV, self._csv())
 

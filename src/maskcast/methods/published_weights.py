@@ -12,7 +12,13 @@ from torch import Tensor
 from maskcast.core.config import config_from_dict, config_to_dict
 from maskcast.core.errors import UsageError, WeightsError
 from maskcast.io.downloads import download
-from maskcast.io.weights import PublishedFile, install_weights, read_weights, sha256_of
+from maskcast.io.weights import (
+    PublishedFile,
+    Weights,
+    install_weights,
+    read_weights,
+    sha256_of,
+)
 from maskcast.methods.catalogue import METHODS, Method, published_files
 
 DownloadProgress = Callable[[int, int | None], None]
@@ -71,6 +77,19 @@ def export_weights(name_or_path: str, target: Path) -> None:
     if method is None or method.write_published is None:
         raise WeightsError(f"weights of {weights.method} have no published form to be written in")
     method.write_published(target, config_from_dict(method.config, weights.config), weights.tensors)
+
+
+def published_name(weights: Weights) -> str | None:
+    """Return the name of the authors' file that weights were imported from, by their card.
+
+    None for all others, those trained here from an authors' file too.
+    """
+    method = METHODS.get(weights.method)
+    source = weights.card.get("imported from")
+    file = _published_as(Path(str(source)), method) if method is not None and source else None
+    if file is None or file.sha256 not in (None, weights.card.get("its sha256")):
+        return None
+    return file.name
 
 
 def _install(path: Path, known: PublishedFile | None, name: str | None, method: str | None) -> Path:

@@ -1,0 +1,103 @@
+"""The table of published figures in a Markdown file, beside a column for one's own.
+
+The table stands between two marked lines and is written anew each time. Its last column fills when
+``maskcast evaluate`` has run with the authors' weights; what stands there stays as long as the rest
+of the row is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from maskcast.core.errors import DataError, MissingFileError
+from maskcast.evaluation.published import PublishedRow, figures_of, published_rows
+from maskcast.evaluation.scores import Scores
+from maskcast.io.files import write_text
+
+BEGIN = "<!-- maskcast report --published FILE writes from here -->"
+END = "<!-- to here -->"
+COLUMNS = ("method", "data set (videos)", "source", "run with", "published", "here")
+CHECKOUT_TABLE = Path(__file__).resolve().parents[3] / "docs" / "results.md"
+"""Where the table stands in a checkout; not there where the package alone is installed."""
+SHOWN_DIGITS = 8
+"""Of the SHA-256 of the weights."""
+
+
+def fill_published_table(path: Path, runs: Sequence[Scores] = ()) -> list[PublishedRow]:
+    """Write the table in a Markdown file anew; return the rows that these runs filled.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: it cannot be read, or does not hold the two marked lines.
+        OutputError: it cannot be written.
+    """
+    before, table, after = _divided(path)
+    kept = {tuple(cells[:-1]): cells[-1] for cells in map(_cells, table) if cells}
+    lines = [_line(COLUMNS), _line(["---"] * len(COLUMNS))]
+    filled = []
+    for row in published_rows():
+        cells = _published_cells(row)
+        own = kept.get(cells, "")
+        for scores in runs:
+            if row.is_reproduced_by(scores):
+                own = own_figures(row, scores)
+                filled.append(row)
+        lines.append(_line([*cells, own]))
+    write_text(path, "\n".join([*before, BEGIN, "", *lines, "", END, *after]) + "\n")
+    return filled
+
+
+def own_figures(row: PublishedRow, scores: Scores) -> str:
+    """Return a run's figures in the measures of a row, with what made them."""
+    figures = figures_of(scores.dataset)
+    shown = _listed({name: f"{100 * figures[name]:.2f}" for name in row.figures})
+    sha256 = str(scores.tree["run"]["weights_sha256"])[:SHOWN_DIGITS]
+    return f"{shown} (maskcast {scores.tree['maskcast']}, weights {sha256}…)"
+
+
+def printed_figures(row: PublishedRow) -> str:
+    """Return a row's figures as the paper prints them, per cent."""
+    return _listed(row.figures)
+
+
+def _divided(path: Path) -> tuple[list[str], list[str], list[str]]:
+    """Return the lines before the table, of it, and after it."""
+    if not path.is_file():
+        raise MissingFileError(f"there is no file {path}")
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    if lines.count(BEGIN) != 1 or lines.count(END) != 1 or lines.index(BEGIN) > lines.index(END):
+        raise DataError(f"{path} has no place for the table: it needs the lines {BEGIN} and {END}")
+    begin, end = lines.index(BEGIN), lines.index(END)
+    return lines[:begin], lines[begin + 1 : end], lines[end + 1 :]
+
+
+def _published_cells(row: PublishedRow) -> tuple[str, ...]:
+    return (
+        row.name,
+        f"{row.dataset} {row.split} ({row.videos})",
+        ", ".join([*_short(row.paper), row.place]),
+        f"`{row.command}`" if row.command else "no weights known",
+        printed_figures(row),
+    )
+
+
+def _short(paper: str) -> list[str]:
+    """Return authors and venue, without the title between them."""
+    parts = paper.split(", ")
+    return list(dict.fromkeys([parts[0], parts[-1]]))
+
+
+def _listed(figures: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in figures.items())
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")] if "|" in line else []
