@@ -230,7 +230,7 @@ def test_a_frame_of_another_size_is_refused_when_it_is_read(tmp_path):
     root = davis2017(tmp_path, {"a": {1: 0}})
     image(root / "JPEGImages" / "480p" / "a" / "00003.jpg", 0, size=(30, 30))
     with pytest.raises(FrameError, match=r"00003\.jpg is 30×30"):
-        open_dataset("davis2017", root)[0].read_frame(3)
+        open_dataset("davis2017", root, purpose="train")[0].read_frame(3)
 
 
 def test_a_long_list_of_faults_is_cut_and_counted():
@@ -273,3 +273,14 @@ def test_ids_in_a_label_map():
     assert ids_in(np.array([[3, 3, 0], [0, 7, 700]], np.int32)) == [3, 7, 700]
     assert ids_in(np.zeros((2, 2), np.int32)) == []
     assert ids_in(np.full((1, 1), 5, np.int32)) == [5]
+
+
+def test_an_image_of_another_size_is_known_before_anything_is_segmented(tmp_path):
+    root = davis2017(tmp_path, {"a": {1: 0}})
+    image(root / "JPEGImages" / "480p" / "a" / "00004.jpg", 0, size=(32, 48))
+    (root / "JPEGImages" / "480p" / "a" / "00005.jpg").write_bytes(b"cut")
+    found = faults_of("davis2017", root)
+    assert len(found) == 2
+    assert "00004.jpg is 32×48, but " in found[0]
+    assert "00005.jpg is not a picture" in found[1]
+    assert len(open_dataset("davis2017", root, purpose="score")) == 1  # reads none of them

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -102,3 +103,17 @@ def write_predictions(
 def zipped(folder: Path) -> Path:
     """Return a ZIP of a folder's content, beside it."""
     return Path(shutil.make_archive(str(folder), "zip", folder))
+
+
+def members(path: Path) -> dict[str, bytes]:
+    """Return the content of an archive by name, in its order."""
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def packed(path: Path, content: Mapping[str, bytes]) -> Path:
+    """Write an archive with these members."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    return path

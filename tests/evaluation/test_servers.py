@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation.small_sets import SIZE, label_map, write_image
+from evaluation.small_sets import SIZE, label_map, members, packed, write_image
 from maskcast.core.errors import DataError
 from maskcast.core.palette import palette_bytes
 from maskcast.data.catalogue import open_dataset
@@ -131,18 +130,6 @@ def results(server, tmp_path) -> Path:
         path = tmp_path / "results" / "v" / f"{name}.png"
         write_label_map(path, label_map(server.ids, index % 6))
     return tmp_path / "results"
-
-
-def members(path: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def packed(path: Path, content: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in content.items():
-            archive.writestr(name, data)
-    return path
 
 
 def in_colours(content: bytes) -> bytes:

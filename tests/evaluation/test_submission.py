@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +13,8 @@ from evaluation.small_sets import (
     SIZE,
     davis2017,
     label_map,
+    members,
+    packed,
     square,
     write_image,
     write_predictions,
@@ -41,18 +41,6 @@ def dataset(tmp_path):
 @pytest.fixture
 def results(tmp_path):
     return write_predictions(tmp_path / "results", IDS)
-
-
-def members(path: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def rewritten(path: Path, content: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in content.items():
-            archive.writestr(name, data)
-    return path
 
 
 def as_grey(content: bytes) -> bytes:
@@ -139,7 +127,7 @@ def test_every_fault_of_an_archive_at_once(dataset, results, tmp_path):
     content["__MACOSX/ants/._00000.png"] = b""
     content["ants/.DS_Store"] = b""
     content = {name: data for name, data in content.items() if not name.startswith("cows")}
-    faults = check_submission(rewritten(tmp_path / "bad.zip", content), dataset)
+    faults = check_submission(packed(tmp_path / "bad.zip", content), dataset)
     expected = ["do not belong there: __MACOSX", "does not have: yaks", "cows is missing"]
     expected += ["ants lacks 00000.png", "not wanted: 0006.png", "00001.png has the mode L"]
     expected += ["00002.png is 4×4, expected 24×40", "00003.png has the id 9; given were 1, 3"]
@@ -150,7 +138,7 @@ def test_every_fault_of_an_archive_at_once(dataset, results, tmp_path):
 def test_a_folder_wrapped_around_the_videos(dataset, results, tmp_path):
     build_submission(dataset, results, tmp_path / "out.zip")
     content = {f"mine/{name}": data for name, data in members(tmp_path / "out.zip").items()}
-    faults = check_submission(rewritten(tmp_path / "bad.zip", content), dataset)
+    faults = check_submission(packed(tmp_path / "bad.zip", content), dataset)
     assert "the folder mine is wrapped around the videos; zip its content" in faults
 
 
@@ -158,12 +146,12 @@ def test_annotations_left_out(tmp_path):
     root = youtube_vos(tmp_path / "set", {"v": {1: 0}}, split="valid")
     dataset = open_dataset("youtube-vos-2019", root)
     content = {"v/00000.png": encode_label_map(label_map((1,), 0))}
-    faults = check_submission(rewritten(tmp_path / "bad.zip", content), dataset)
+    faults = check_submission(packed(tmp_path / "bad.zip", content), dataset)
     assert "these should lie in Annotations: v/00000.png" in faults
 
 
 def test_a_hostile_archive_is_not_read(dataset, tmp_path):
-    path = rewritten(tmp_path / "bad.zip", {"../ants/00000.png": b"", "/etc/passwd": b""})
+    path = packed(tmp_path / "bad.zip", {"../ants/00000.png": b"", "/etc/passwd": b""})
     faults = check_submission(path, dataset)
     assert [fault.endswith("leads out of the archive") for fault in faults] == [True, True]
 
@@ -173,10 +161,10 @@ def test_without_the_data_set_only_the_form_is_checked(results, dataset, tmp_pat
     assert check_submission(tmp_path / "out.zip", None) == []
     content = members(tmp_path / "out.zip")
     content["ants/00002.png"] = encode_label_map(np.zeros((4, 4), np.int32))
-    faults = check_submission(rewritten(tmp_path / "bad.zip", content), None)
+    faults = check_submission(packed(tmp_path / "bad.zip", content), None)
     assert faults == ["ants/00002.png is 4×4, expected 24×40"]
 
 
 def test_a_set_without_a_server(tmp_path):
     with pytest.raises(UsageError, match="'folder' has no server"):
-        check_submission(rewritten(tmp_path / "a.zip", {"a/0.png": b""}), None, "folder")
+        check_submission(packed(tmp_path / "a.zip", {"a/0.png": b""}), None, "folder")

@@ -89,6 +89,7 @@ class Video:
 
     @property
     def frame_count(self) -> int:
+        """How many frames the video has."""
         return len(self.frame_names)
 
     @property
@@ -114,6 +115,7 @@ class Video:
 
     @property
     def object_ids(self) -> tuple[int, ...]:
+        """The ids of all objects, rising."""
         return tuple(each.object_id for each in self.objects)
 
     @property
@@ -276,6 +278,7 @@ class Faults:
         self.found: list[str] = []
 
     def add(self, fault: str | MaskcastError) -> None:
+        """Note one fault."""
         self.found.append(str(fault))
 
     def raise_if_any(self) -> None:

@@ -160,12 +160,14 @@ class VideoFiles:
     def _list_images(self, purpose: Purpose, faults: Faults) -> dict[str, Path]:
         if purpose == "score" and not self.images.is_dir():
             return {}
+        before = len(faults.found)
         images = list_pictures(self.images, IMAGE_ENDINGS, faults)
-        if not images and self.images.is_dir():
+        if not images and len(faults.found) == before:
             faults.add(f"{self.images} holds no image")
         return images
 
     def _list_annotations(self, faults: Faults) -> dict[str, tuple[AnnotationFile, ...]]:
+        before = len(faults.found)
         if self.layout != "object_folders":
             object_id = 1 if self.layout == "one_object" else None
             pictures = list_pictures(self.annotations, MASK_ENDINGS, faults)
@@ -174,7 +176,7 @@ class VideoFiles:
             }
         else:
             found = self._list_object_folders(faults)
-        if not found and self.annotations.is_dir():
+        if not found and len(faults.found) == before:
             faults.add(f"{self.annotations} holds no mask")
         return found
 
@@ -194,12 +196,14 @@ class VideoFiles:
         purpose: Purpose,
         faults: Faults,
     ) -> tuple[int, int] | None:
-        """Return the size of the first picture, after comparing others with it.
+        """Return the size of the first picture, after comparing with it all that will be read.
 
-        For training only the first image and mask are looked at: large sets would take minutes.
+        Scoring shows a few images at most, and for training only the first image and mask are
+        looked at: large sets would take minutes.
         """
-        paths = [path for _, path in zip(range(1), images.values(), strict=False)]
+        pictures = list(images.values())
         masks = [file.path for files in annotations.values() for file in files]
+        paths = pictures if purpose == "segment" else pictures[:1]
         paths += masks[:1] if purpose == "train" else masks
         size: tuple[int, int] | None = None
         for path in paths:

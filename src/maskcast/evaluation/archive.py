@@ -50,6 +50,7 @@ class PredictionFiles:
 
     @cached_property
     def name_set(self) -> frozenset[str]:
+        """The same names, to ask whether one is there."""
         return frozenset(self.names)
 
     def read(self, name: str) -> bytes:

@@ -37,6 +37,7 @@ class Prediction:
         return self.label_map is not None or object_id in self.masks
 
     def mask_of(self, object_id: int) -> MaskArray:
+        """Return where an object is; only for one that ``has`` says is there."""
         return self.masks[object_id] if self.label_map is None else self.label_map == object_id
 
 
@@ -70,10 +71,6 @@ class Predictions:
             mask = label_map != 0
             return Prediction(None, {1: mask}, (1,) if mask.any() else ())
         return Prediction(label_map, {}, tuple(ids_in(label_map)))
-
-    def has_video(self, name: str) -> bool:
-        start = f"{self.prefix}{name}/"
-        return any(each.startswith(start) for each in self.files.names)
 
     def _read(self, name: str, video: Video) -> LabelArray | None:
         name = self.prefix + name
@@ -132,7 +129,9 @@ def _check_size(content: bytes, shown: str, video: Video) -> None:
     try:
         with Image.open(io.BytesIO(content)) as picture:
             width, height = picture.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{shown} is refused as a decompression bomb") from error
+    except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{shown} is not a picture that can be read") from error
     if (height, width) != video.size:
         raise DataError(

@@ -26,6 +26,7 @@ from maskcast.core.overlap import InBackground
 from maskcast.core.segmenter import VideoSegmenter, segment_steps
 from maskcast.core.types import Box, Frame, ObjectMasks, Prompts
 from maskcast.data.dataset import Dataset, MaskArray, Video
+from maskcast.evaluation.score import VideoDone
 from maskcast.io.files import path_inside, write_text
 from maskcast.io.label_maps import write_label_map
 
@@ -33,7 +34,6 @@ Init = Literal["mask", "box"]
 """What a method is told: the given masks, or tight boxes around them."""
 Build = Callable[[], VideoSegmenter[Any]]
 """Makes the segmenter; must be picklable for more than one process."""
-VideoDone = Callable[[str, int, int], None]
 
 MASKS = "masks"
 TIMING = "timing"
