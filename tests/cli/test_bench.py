@@ -41,23 +41,6 @@ def test_figures_are_shown_and_written(quick, maskcast, tmp_path):
     assert "full_float32" in outcome.output
 
 
-def test_the_yardstick_is_the_trunk_without_pooling_and_classifier(monkeypatch):
-    monkeypatch.setattr(module, "TRUNK_SIZE", (64, 96))
-    shapes = []
-    real = torch.nn.Sequential.forward
-
-    def spy(self, frame):
-        found = real(self, frame)
-        shapes.append(tuple(found.shape))
-        return found
-
-    monkeypatch.setattr(torch.nn.Sequential, "forward", spy)
-    state = torch.get_rng_state()
-    assert module.yardstick_ms(torch.device("cpu")) > 0
-    assert shapes[-1] == (1, 2048, 2, 3)
-    assert torch.get_rng_state().equal(state)
-
-
 def test_what_has_no_benchmark_is_told(maskcast):
     maskcast("bench", "--method", "lvl").assert_one_sentence(2, "no method 'lvl'")
     outcome = maskcast("bench", "--method", "colours")

@@ -9,22 +9,20 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json as json_format
-import time
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from statistics import median
 from typing import Any, Literal, TypeAlias
 
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import nn
-from torchvision.models import resnet50
 from tyro.conf import Positional
 
 from maskcast import methods
 from maskcast.core.device import DeviceName, choose_device
 from maskcast.core.errors import UsageError
+from maskcast.evaluation.timing import Yardstick, median_ms, time_ms
 from maskcast.io.files import write_text
 from maskcast.io.label_maps import encode_label_map
 from maskcast.methods.catalogue import METHODS
@@ -32,7 +30,6 @@ from maskcast.methods.catalogue import METHODS
 Cases: TypeAlias = Mapping[str, Mapping[str, float]]
 """Figures by name, by case."""
 
-TRUNK_SIZE = (480, 832)
 FRAME_SIZE = (480, 854)
 WARM_UP, REPEATS = 2, 7
 
@@ -60,6 +57,7 @@ def bench(
     if threads is not None and threads < 1:
         raise UsageError(f"--threads is at least 1, got {threads}")
     torch.set_num_threads(threads or torch.get_num_threads())
+    logging.getLogger("maskcast").setLevel(logging.INFO)  # fine-tuning takes minutes
     place = choose_device(device)
     figures: dict[str, Any] = {"threads": torch.get_num_threads(), "device": _name_of(place)}
     if what == "metrics":
@@ -69,7 +67,7 @@ def bench(
         benches = _benches(method)
         figures["Y_ms"] = yardstick_ms(place)
         print(f"Y = {figures['Y_ms']:.1f} ms on {figures['device']}, {figures['threads']} threads")
-        write_ms = median_ms(_write_one_label_map)
+        write_ms = median_ms(_writing_ms, warm_up=WARM_UP, repeats=REPEATS)
         for name, measure in benches.items():
             cases = measure(place, figures["Y_ms"])
             figures[name] = {case: {**found, "write": write_ms} for case, found in cases.items()}
@@ -80,35 +78,14 @@ def bench(
 
 def yardstick_ms(device: torch.device) -> float:
     """Return Y: the median time of one forward pass of the plain ResNet-50 trunk."""
-    with torch.random.fork_rng(devices=[]):
-        network = resnet50(weights=None)
-    trunk = nn.Sequential(*list(network.children())[:-2]).eval().to(device)
-    trunk.to(memory_format=torch.channels_last)
-    frame = torch.zeros(1, 3, *TRUNK_SIZE, device=device).to(memory_format=torch.channels_last)
-
-    def forward() -> None:
-        with torch.inference_mode():
-            trunk(frame)
-        if device.type != "cpu":
-            torch.accelerator.synchronize(device)
-
-    return median_ms(forward)
+    return median_ms(Yardstick(device), warm_up=WARM_UP, repeats=REPEATS)
 
 
-def median_ms(work: Callable[[], object]) -> float:
-    """Return the median of several times, in milliseconds, after a warm-up."""
-    times = []
-    for _ in range(WARM_UP + REPEATS):
-        began = time.perf_counter()
-        work()
-        times.append(1000 * (time.perf_counter() - began))
-    return median(times[WARM_UP:])
-
-
-def _write_one_label_map() -> bytes:
+def _writing_ms() -> float:
+    """Milliseconds to encode one label map as PNG."""
     label_map = torch.zeros(FRAME_SIZE, dtype=torch.int64)
     label_map[100:300, 200:400] = 1
-    return encode_label_map(label_map.numpy())
+    return time_ms(lambda: encode_label_map(label_map.numpy()), torch.device("cpu"))
 
 
 def _benches(method: str | None) -> dict[str, Callable[[torch.device, float], Cases]]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from maskcast.core.types import Frame, LabelMap, Mask
+from maskcast.evaluation.timing import wait
 from maskcast.methods.agame.config import AgameConfig, small
 from maskcast.methods.agame.method import build
 from maskcast.methods.agame.segmenter import AgameSegmenter, AgameState
@@ -113,12 +114,6 @@ def _timed(
         return result
 
     return timed
-
-
-def wait(device: torch.device) -> None:
-    """Let an accelerator finish."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
 
 
 def labels_differing(device: torch.device, dtype: torch.dtype, *, frames: int = 4) -> float:

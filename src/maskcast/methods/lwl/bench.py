@@ -7,19 +7,18 @@ torchvision's ResNet-50 trunk at 480×832 in float32, measured by the caller in 
 
 from __future__ import annotations
 
-import resource
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 
 import torch
 from torch import Tensor
 
 from maskcast.core.types import Frame, LabelMap
+from maskcast.evaluation.timing import peak_mib, reset_peak, wait
 from maskcast.methods.lwl.config import LWLConfig, MemoryConfig, small, ytvos
 from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.method import network_of
@@ -47,15 +46,11 @@ class Stopwatch:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        self._wait()
+        wait(self.device)
         began = time.perf_counter()
         yield
-        self._wait()
+        wait(self.device)
         self.seconds[stage] += time.perf_counter() - began
-
-    def _wait(self) -> None:
-        if self.device.type != "cpu":
-            torch.accelerator.synchronize(self.device)
 
 
 def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, float]]:
@@ -198,24 +193,3 @@ def made_up_mask(object_id: int, frame_index: int = 0) -> Tensor:
     left = 260 * (object_id - 1) + 20 + 4 * frame_index
     mask[180:300, left : left + 120] = True
     return mask
-
-
-def reset_peak(device: torch.device) -> None:
-    """Begin to measure peak memory anew, where the system allows it."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        return
-    reset = Path("/proc/self/clear_refs")
-    if reset.exists():
-        reset.write_text("5")
-
-
-def peak_mib(device: torch.device) -> float:
-    """Return the peak memory in MiB: of the device, or on a CPU of the whole process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    status = Path("/proc/self/status")
-    if status.exists():
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(peak.split()[1]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -1,0 +1,46 @@
+"""What is measured; no times are judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from maskcast.evaluation import timing
+
+CPU = torch.device("cpu")
+
+
+def test_the_yardstick_is_the_trunk_without_pooling_and_classifier(monkeypatch):
+    monkeypatch.setattr(timing, "TRUNK_SIZE", (64, 96))
+    shapes = []
+    real = torch.nn.Sequential.forward
+
+    def spy(self, frame):
+        found = real(self, frame)
+        shapes.append(tuple(found.shape))
+        return found
+
+    monkeypatch.setattr(torch.nn.Sequential, "forward", spy)
+    state = torch.get_rng_state()
+    assert timing.Yardstick(CPU)() > 0
+    assert shapes[-1] == (1, 2048, 2, 3)
+    assert torch.get_rng_state().equal(state)
+
+
+def test_the_median_leaves_the_warm_up_out():
+    times = iter([1000.0, 900.0, 5.0, 80.0, 6.0])
+    assert timing.median_ms(lambda: next(times), warm_up=2, repeats=3) == 6.0
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+def test_peak_memory_grows_with_what_is_held_and_begins_anew():
+    timing.reset_peak(CPU)
+    before = timing.peak_mib(CPU)
+    held = torch.ones(64 * 2**18)  # 64 MiB
+    during = timing.peak_mib(CPU)
+    assert during - before > 50
+    del held
+    timing.reset_peak(CPU)
+    assert timing.peak_mib(CPU) < during - 50
