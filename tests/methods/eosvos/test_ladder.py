@@ -52,6 +52,31 @@ def test_more_steps_stand_further_right_and_better_scores_higher(tmp_path):
     assert bx > ax and by < ay  # y grows downwards
 
 
+def test_curves_are_named_by_what_tells_them_apart(tmp_path):
+    runs = [scored_run(tmp_path / "a", 10, 0.512, inner_batch="1")]
+    runs.append(scored_run(tmp_path / "b", 10, 0.634, inner_batch="1", online_adaptation="true"))
+    root = ET.fromstring(chart([read_point(run) for run in runs], [10.0, 10.0], "inner steps"))
+    texts = [element.text for element in root.iter() if element.tag.endswith("text")]
+    assert {"some", "some online_adaptation=true", "all with inner_batch=1"} <= set(texts)
+    assert {"J&F", "0.50", "0.65"} <= set(texts)  # the axis, and what it reaches
+
+
+@pytest.mark.parametrize(
+    ("weights", "name"),
+    [
+        ("eosvos-davis17", "eosvos-davis17"),
+        ("runs/meta/weights.safetensors", "meta"),
+        ("runs/parent-rate.safetensors", "parent-rate"),
+    ],
+)
+def test_files_are_named_by_what_says_most(tmp_path, weights, name):
+    run = scored_run(tmp_path / "a", 10, 0.5)
+    tree = json.loads((run / "scores.json").read_text())
+    tree["run"]["weights"] = weights
+    (run / "scores.json").write_text(json.dumps(tree))
+    assert read_point(run).weights == name
+
+
 def test_runs_that_say_nothing_are_refused(tmp_path):
     with pytest.raises(UsageError, match="finished runs"):
         figures((), output=tmp_path)

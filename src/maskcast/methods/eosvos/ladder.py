@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from math import log10
+from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tyro.conf import Positional
 
 from maskcast.core.config import config_from_dict
 from maskcast.core.errors import DataError, UsageError
+from maskcast.evaluation.charts import colour_of_run
 from maskcast.evaluation.scores import read_scores
 from maskcast.io.files import write_text
 from maskcast.io.weights import read_weights, write_weights
@@ -31,15 +32,17 @@ from maskcast.methods.eosvos.parent_training import search_rate
 from maskcast.methods.eosvos.tasks import open_tasks
 from maskcast.methods.eosvos.training_config import TaskDataConfig, ValidationConfig
 
-WIDTH, HEIGHT, MARGIN = 480, 320, 48
-COLOURS = ("#2c6fbb", "#d1622b", "#2e8b57", "#8a4fbf", "#b0306a", "#7a6a00")
+WIDTH, BOTTOM, LEFT, TOP, LINE = 480, 260, 52, 16, 14
+"""Of the figures in pixels: width; axes from TOP to BOTTOM; a line of text below them."""
 
 
 @dataclass(frozen=True)
 class Point:
     """One scored run."""
 
-    series: str
+    weights: str
+    options: tuple[str, ...]
+    """``name=value`` of all but the inner steps; runs of the same options are one curve."""
     inner_steps: int
     score: float
     """J&F, 0..1."""
@@ -95,8 +98,8 @@ def figures(runs: Positional[tuple[Path, ...]], *, output: Path) -> list[Path]:
     """Draw J&F over the number of inner steps, and over frames per second, as SVG.
 
     Args:
-        runs: folders of ``maskcast evaluate`` on one data set; runs whose options differ in
-            inner_steps alone make one curve.
+        runs: folders of ``maskcast evaluate`` on one data set; runs of the same weights whose
+            options differ in inner_steps alone make one curve.
         output: folder for ``j-and-f-over-steps.svg`` and ``j-and-f-over-speed.svg``.
 
     Raises:
@@ -138,9 +141,17 @@ def read_point(run: Path) -> Point:
         score = float(tree["dataset"]["J&F"])
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{run} does not say how it was made; use maskcast evaluate") from error
-    named = [f"{name}={value}" for name, value in sorted(options.items())]
-    series = " ".join([str(request.get("weights") or request["method"]), *named])
-    return Point(series, steps, score, speed)
+    named = tuple(f"{name}={value}" for name, value in sorted(options.items()))
+    weights = str(request.get("weights") or request["method"])
+    return Point(_short(weights), named, steps, score, speed)
+
+
+def _short(weights: str) -> str:
+    """A name as it is; of a file its own name, or its folder's where that says more."""
+    path = Path(weights)
+    if path.suffix != ".safetensors":
+        return weights
+    return path.parent.name if path.stem in ("weights", "best") else path.stem
 
 
 def chart(
@@ -149,51 +160,74 @@ def chart(
     """Return an SVG: one line per series, a dot and its number of steps per run."""
     across = [log10(max(x, 1e-6)) if logarithmic else x for x in places]
     low, high = min(across, default=0.0), max(across, default=1.0)
-    span = (high - low) or 1.0
+    worst, best = _score_range(points)
+    shared = set.intersection(*(set(point.options) for point in points)) if points else set()
+    names = list(dict.fromkeys(_series(point) for point in points))
     lines = []
-    for number, series in enumerate(dict.fromkeys(point.series for point in points)):
-        colour = COLOURS[number % len(COLOURS)]
+    for number, series in enumerate(names):
+        colour = colour_of_run(number)
         dots = sorted(
             (
-                MARGIN + (x - low) / span * (WIDTH - 2 * MARGIN),
-                HEIGHT - MARGIN - point.score * (HEIGHT - 2 * MARGIN),
+                LEFT + (x - low) / ((high - low) or 1.0) * (WIDTH - 2 * LEFT),
+                BOTTOM - (point.score - worst) / (best - worst) * (BOTTOM - TOP),
                 point.inner_steps,
             )
             for point, x in zip(points, across, strict=True)
-            if point.series == series
+            if _series(point) == series
         )
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in dots)
-        lines.append(f'<polyline points="{path}" fill="none" stroke="{colour}"/>')
-        lines += [
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>'
-            f'<text x="{x + 5:.1f}" y="{y - 5:.1f}">{steps}</text>'
-            for x, y, steps in dots
-        ]
-        lines.append(
-            f'<text x="{MARGIN}" y="{16 + 13 * number}" fill="{colour}">{escape(series)}</text>'
-        )
-    return _svg([*_axes(axis, low, high, logarithmic=logarithmic), *lines])
+        lines += _curve(dots, colour)
+        weights, options = series
+        name = " ".join([weights, *(option for option in options if option not in shared)])
+        lines.append(_text(LEFT, BOTTOM + (3 + number) * LINE, name, f'fill="{colour}"'))
+    end = BOTTOM + (3 + len(names)) * LINE
+    if shared:
+        lines.append(_text(LEFT, end, f"all with {' '.join(sorted(shared))}"))
+    axes = _axes(axis, [10**low, 10**high] if logarithmic else [low, high], [worst, best])
+    return _svg([*axes, *lines], end + LINE)
 
 
-def _axes(axis: str, low: float, high: float, *, logarithmic: bool) -> list[str]:
-    bottom, right = HEIGHT - MARGIN, WIDTH - MARGIN
-    ends = [10**low, 10**high] if logarithmic else [low, high]
-    lines = [
-        f'<path d="M{MARGIN},{MARGIN} V{bottom} H{right}" fill="none" stroke="black"/>',
-        f'<text x="{WIDTH / 2}" y="{HEIGHT - 10}" text-anchor="middle">{axis}</text>',
-        f'<text x="{MARGIN}" y="{bottom + 16}">{ends[0]:.3g}</text>',
-        f'<text x="{right}" y="{bottom + 16}" text-anchor="end">{ends[1]:.3g}</text>',
-    ]
-    for score in (0.0, 0.25, 0.5, 0.75, 1.0):
-        y = bottom - score * (HEIGHT - 2 * MARGIN)
-        lines.append(f'<text x="{MARGIN - 6}" y="{y + 4:.1f}" text-anchor="end">{score:g}</text>')
+def _series(point: Point) -> tuple[str, tuple[str, ...]]:
+    return point.weights, point.options
+
+
+def _score_range(points: Sequence[Point]) -> tuple[float, float]:
+    """Multiples of 0.05 around all scores."""
+    scores = [point.score for point in points] or [0.0]
+    worst, best = floor(20 * min(scores)) / 20, ceil(20 * max(scores)) / 20
+    return worst, max(best, worst + 0.05)
+
+
+def _curve(dots: Sequence[tuple[float, float, int]], colour: str) -> list[str]:
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in dots)
+    lines = [f'<polyline points="{path}" fill="none" stroke="{colour}"/>']
+    for x, y, steps in dots:
+        lines.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>')
+        lines.append(_text(x + 5, y - 5, str(steps)))
     return lines
 
 
-def _svg(lines: Sequence[str]) -> str:
+def _axes(axis: str, ends: Sequence[float], scores: Sequence[float]) -> list[str]:
+    right = WIDTH - LEFT
+    lines = [
+        f'<path d="M{LEFT},{TOP} V{BOTTOM} H{right}" fill="none" stroke="black"/>',
+        _text(WIDTH / 2, BOTTOM + LINE, axis, 'text-anchor="middle"'),
+        _text(LEFT, BOTTOM + LINE, f"{ends[0]:.3g}"),
+        _text(right, BOTTOM + LINE, f"{ends[1]:.3g}", 'text-anchor="end"'),
+        _text(LEFT - 6, (TOP + BOTTOM) / 2, "J&F", 'text-anchor="end"'),
+    ]
+    for y, score in zip((BOTTOM, TOP), scores, strict=True):
+        lines.append(_text(LEFT - 6, y + 4, f"{score:.2f}", 'text-anchor="end"'))
+    return lines
+
+
+def _text(x: float, y: float, text: str, style: str = "") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(text)}</text>'
+
+
+def _svg(lines: Sequence[str], height: int) -> str:
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"'
             ' font-family="sans-serif" font-size="11">',
             '<rect width="100%" height="100%" fill="white"/>',
             *lines,
