@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.rpn import concat_box_prediction_layers
 
-from maskcast.methods.eosvos.mask_rcnn import FixedLevels, RealStrideAnchors, region_pooling
+from maskcast.methods.eosvos.mask_rcnn import RealStrideAnchors
 
 from . import small
 
@@ -31,21 +32,6 @@ def test_kept_anchors_are_those_of_the_present_size():
     first = of_height(2)
     assert len(of_height(3)) == 3
     assert torch.equal(of_height(2), first)
-
-
-def test_regions_go_to_levels_by_their_size():
-    sides = torch.tensor([10.0, 111.0, 112.0, 224.0, 448.0, 2000.0])
-    boxes = torch.stack([torch.zeros(6), torch.zeros(6), sides, sides], dim=1)
-    assert FixedLevels()([boxes]).tolist() == [0, 0, 1, 2, 3, 3]
-
-
-def test_pooling_does_not_depend_on_the_first_image_seen():
-    maps = {str(level): torch.arange(64.0).view(1, 1, 8, 8) for level in range(4)}
-    boxes = [torch.tensor([[0.0, 0.0, 20.0, 20.0]])]
-    fresh, used = region_pooling(2), region_pooling(2)
-    used(maps, boxes, [(17, 17)])  # torchvision infers the scales from this once and keeps them
-    assert torch.equal(fresh(maps, boxes, [(32, 32)]), used(maps, boxes, [(32, 32)]))
-    assert used.scales == [1 / 4, 1 / 8, 1 / 16, 1 / 32]
 
 
 def test_suppression_orders_by_raw_logits():
@@ -73,15 +59,47 @@ def test_box_loss_of_proposals_is_the_plain_distance():
     batch = small.batch(network, 0)
     images = ImageList(batch.frames, list(batch.sizes))
     with torch.no_grad():
-        outlook = network.rpn.propose(images, network.backbone(batch.frames))
+        features = network.backbone(batch.frames)
+        outlook = network.rpn.propose(images, features)
         (sample,) = network.rpn.sample(outlook.anchors, batch.targets)
-        found = network.rpn.losses(outlook, [sample], 10)["loss_rpn_box_reg"]
-    rows = outlook.deltas[0, sample.positive].tolist()
+        found = network.rpn.losses(features, [sample], 10)["loss_rpn_box_reg"]
+        _, deltas = everywhere(network, features)
+    rows = deltas[0, sample.positive].tolist()
     truth = sample.deltas.tolist()
     expected = sum(
         abs(a - b) for x, y in zip(rows, truth, strict=True) for a, b in zip(x, y, strict=True)
     )
     assert float(found) == pytest.approx(expected / 10, rel=1e-5)
+
+
+def everywhere(network, features):
+    """Logits (images × anchors) and deltas (× 4) as torchvision's head gives them."""
+    logits, deltas = network.rpn.head(list(features.values()))
+    logits, deltas = concat_box_prediction_layers(logits, deltas)
+    images = len(features["0"])
+    return logits.reshape(images, -1), deltas.reshape(images, -1, 4)
+
+
+def test_the_head_at_single_anchors_is_the_head_everywhere():
+    """Values and gradients, at anchors in any order, on borders and given twice."""
+    network = small.network().double()
+    frames = small.batch(network, 0, 1).frames
+    features = {k: v.detach().requires_grad_() for k, v in network.backbone(frames).items()}
+    logits, deltas = everywhere(network, features)
+    count = logits.shape[1]
+    index = torch.cat([torch.tensor([count - 1, 0, 5, 5]), torch.randperm(count)[: count // 2]])
+    own_logits, own_deltas = network.rpn.at_anchors([m[1] for m in features.values()], index)
+    torch.testing.assert_close(own_logits, logits[1, index])
+    torch.testing.assert_close(own_deltas, deltas[1, index])
+    weight = torch.rand(len(index), 4, dtype=torch.float64)
+    wanted = [*features.values(), *network.rpn.head.parameters()]
+    dense = logits[1, index].sum() + (deltas[1, index] * weight).sum()
+    sparse = own_logits.sum() + (own_deltas * weight).sum()
+    found = zip(
+        torch.autograd.grad(sparse, wanted), torch.autograd.grad(dense, wanted), strict=True
+    )
+    for mine, theirs in found:
+        torch.testing.assert_close(mine, theirs)
 
 
 def test_the_ordinary_call_of_torchvision_gives_the_same_losses():

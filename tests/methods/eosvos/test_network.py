@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -44,6 +46,17 @@ def test_image_by_image_gives_the_gradient_of_the_whole_batch(sampled):
     assert parts[0] == pytest.approx(whole[0])
     for mine, theirs in zip(parts[1], whole[1], strict=True):
         torch.testing.assert_close(mine, theirs)
+
+
+def test_box_values_are_regressed_in_the_order_of_the_batch():
+    network = small.network()
+    batch = small.batch(network, 0)
+    plain, other = (
+        network.draw_samples(given).regions[0].deltas
+        for given in (batch, replace(batch, box_order=(1, 0, 3, 2)))
+    )
+    assert torch.equal(other, plain[:, [1, 0, 3, 2]]) and not torch.equal(other, plain)
+    assert replace(batch, box_order=(1, 0, 3, 2))[0].box_order == (1, 0, 3, 2)
 
 
 def test_recomputed_activations_give_the_same_gradient():

@@ -4,16 +4,18 @@ The learned rates belong to the losses of that version. What differs from today 
 per difference, and nothing else:
 
     RealStrideAnchors    strides are real numbers (differs on the coarsest level only)
-    FixedLevels          regions go to levels by ⌊4 + log2(√area / 224 + 1e-6)⌋; scales are fixed
     ProposalNetwork      box loss L1; suppression ordered by raw logits, which do not saturate
     RegionHeads          box loss smooth L1 with beta 1; mask loss per region
     FixedScaleTransform  one training scale, so that none is drawn
+
+``region_pooling`` has the pooling of regions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +25,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import RoIHeads, project_masks_on_boxes
 from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
-from torchvision.ops import MultiScaleRoIAlign, batched_nms, clip_boxes_to_image
+from torchvision.ops import batched_nms, clip_boxes_to_image
 from torchvision.ops import remove_small_boxes as large_boxes
 
 from maskcast.methods.eosvos.targets import Target
@@ -67,37 +69,13 @@ class RealStrideAnchors(AnchorGenerator):  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
-class FixedLevels:
-    """Which pyramid level a region is read from: ⌊4 + log2(√area / 224 + 1e-6)⌋, 2 to 5."""
-
-    canonical_side: int = 224
-
-    def __call__(self, boxes: Sequence[Tensor]) -> Tensor:
-        sides = torch.cat([(box[:, 2:] - box[:, :2]).prod(dim=1) for box in boxes]).sqrt()
-        levels = (4 + (sides / self.canonical_side + 1e-6).log2()).floor()
-        return levels.clamp(2, 5).to(torch.int64) - 2
-
-
-def region_pooling(side: int) -> MultiScaleRoIAlign:
-    """RoIAlign over four levels with fixed scales, not inferred from the first image seen."""
-    levels = [str(level) for level in range(len(PYRAMID_STRIDES))]
-    pooling = MultiScaleRoIAlign(levels, output_size=side, sampling_ratio=2)
-    pooling.scales = [1 / stride for stride in PYRAMID_STRIDES]
-    pooling.map_levels = FixedLevels()
-    return pooling
-
-
-@dataclass(frozen=True)
 class Outlook:
-    """What the proposal network says of a batch."""
+    """What the proposal network says of a batch; no gradient flows through it."""
 
-    objectness: Tensor
-    """Images × anchors, logits."""
-    deltas: Tensor
-    """Images × anchors × 4."""
     anchors: list[Tensor]
+    """By image, in pixels of the resized frame: level, row, column, ratio."""
     proposals: list[Tensor]
-    """By image, best first; no gradient flows through them."""
+    """By image, best first."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +87,6 @@ class AnchorSample:
     """Indices among the anchors."""
     deltas: Tensor
     """Of the positive ones, from anchor to object."""
-
-    @classmethod
-    def joined(cls, samples: Sequence[AnchorSample]) -> AnchorSample:
-        """Several draws from one frame, one after another."""
-        return cls(
-            torch.cat([s.positive for s in samples]),
-            torch.cat([s.negative for s in samples]),
-            torch.cat([s.deltas for s in samples]),
-        )
 
 
 class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
@@ -133,9 +102,11 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
             return outlook.proposals, {}
         samples = self.sample(outlook.anchors, targets)
         count = sum(s.positive.numel() + s.negative.numel() for s in samples)
-        return outlook.proposals, self.losses(outlook, samples, count)
+        return outlook.proposals, self.losses(features, samples, count)
 
+    @torch.no_grad()
     def propose(self, images: ImageList, features: Features) -> Outlook:
+        """Look everywhere, and keep the best boxes of every image."""
         maps = list(features.values())
         logits, deltas = self.head(maps)
         anchors = self.anchor_generator(images, maps)
@@ -143,10 +114,8 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
         objectness, deltas = concat_box_prediction_layers(logits, deltas)
         objectness = objectness.reshape(len(anchors), -1)
         deltas = deltas.reshape(len(anchors), -1, 4)
-        proposals = self._proposals(
-            objectness.detach(), deltas.detach(), anchors, images.image_sizes, per_level
-        )
-        return Outlook(objectness, deltas, anchors, proposals)
+        proposals = self._proposals(objectness, deltas, anchors, images.image_sizes, per_level)
+        return Outlook(anchors, proposals)
 
     def _proposals(
         self,
@@ -185,15 +154,21 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
         return samples
 
     def losses(
-        self, outlook: Outlook, samples: Sequence[AnchorSample], count: int
+        self, features: Features, samples: Sequence[AnchorSample], count: int
     ) -> dict[str, Tensor]:
-        """Objectness and box loss of these frames over ``count`` sampled anchors."""
+        """Objectness and box loss of these frames over ``count`` sampled anchors.
+
+        The head is run again, at the sampled anchors only: elsewhere its gradient is zero, and
+        going back through whole maps costs twice as much as running it there.
+        """
         logits, labels, deltas, truth = [], [], [], []
         for image, sample in enumerate(samples):
             index = torch.cat([sample.positive, sample.negative])
-            logits.append(outlook.objectness[image, index])
-            labels.append(torch.arange(len(index), device=index.device) < len(sample.positive))
-            deltas.append(outlook.deltas[image, sample.positive])
+            positives = len(sample.positive)
+            own_logits, own_deltas = self.at_anchors([m[image] for m in features.values()], index)
+            logits.append(own_logits)
+            labels.append(torch.arange(len(index), device=index.device) < positives)
+            deltas.append(own_deltas[:positives])
             truth.append(sample.deltas)
         objectness = F.binary_cross_entropy_with_logits(
             torch.cat(logits), torch.cat(labels).to(logits[0]), reduction="sum"
@@ -201,6 +176,55 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
         distance = F.l1_loss if self.legacy_losses else _smooth_l1_ninth
         boxes = distance(torch.cat(deltas), torch.cat(truth), reduction="sum")
         return {"loss_objectness": objectness / count, "loss_rpn_box_reg": boxes / count}
+
+    def at_anchors(self, maps: Sequence[Tensor], index: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the head at some anchors of one image.
+
+        Args:
+            maps: pyramid levels, channels × rows × columns.
+            index: of the anchors, in the order of ``Outlook.anchors``.
+
+        Returns:
+            their logits, and their deltas (anchors × 4).
+        """
+        ratios = self.anchor_generator.num_anchors_per_location()[0]
+        cells = [map_.shape[-2] * map_.shape[-1] for map_ in maps]
+        ends = ratios * torch.tensor(cells, device=index.device).cumsum(0)
+        level = torch.bucketize(index, ends, right=True)
+        cell = (index - (ends[level] - ratios * ends.new_tensor(cells)[level])) // ratios
+        by_level = [(level == number).nonzero()[:, 0] for number in range(len(maps))]
+        around = torch.cat(
+            [neighbourhoods(map_, cell[own]) for map_, own in zip(maps, by_level, strict=True)]
+        )
+        order = torch.cat(by_level)
+        head = self.head
+        conv = head.conv[0][0]
+        weight = conv.weight.permute(0, 2, 3, 1).flatten(start_dim=1)
+        hidden = F.relu(F.linear(around, weight, conv.bias))[order.argsort()]
+        logits = F.linear(hidden, head.cls_logits.weight.flatten(1), head.cls_logits.bias)
+        deltas = F.linear(hidden, head.bbox_pred.weight.flatten(1), head.bbox_pred.bias)
+        each = torch.arange(len(index), device=index.device), index % ratios
+        return logits[each], deltas.reshape(len(index), ratios, 4)[each]
+
+
+def neighbourhoods(map_: Tensor, cells: Tensor) -> Tensor:
+    """The 3×3 cells around each of these (row · columns + column); zeros outside.
+
+    Args:
+        map_: channels × rows × columns.
+
+    Returns:
+        cells × 9 · channels: row by row, channels innermost.
+    """
+    channels, rows, columns = map_.shape
+    step = torch.arange(-1, 2, device=cells.device)
+    row = (cells // columns)[:, None, None] + step[:, None]
+    column = (cells % columns)[:, None, None] + step
+    inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+    place = row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)
+    by_cell = map_.permute(1, 2, 0).reshape(-1, channels)
+    found = by_cell.index_select(0, place.flatten()) * inside.flatten()[:, None]
+    return found.reshape(len(cells), 9 * channels)
 
 
 def _smooth_l1_ninth(found: Tensor, truth: Tensor, *, reduction: str) -> Tensor:
@@ -218,15 +242,14 @@ class RegionSample:
     """Index of the ground truth each belongs to."""
     deltas: Tensor
 
-    @classmethod
-    def joined(cls, samples: Sequence[RegionSample]) -> RegionSample:
-        """Several draws from one frame, one after another."""
-        return cls(
-            torch.cat([s.boxes for s in samples]),
-            torch.cat([s.labels for s in samples]),
-            torch.cat([s.matched for s in samples]),
-            torch.cat([s.deltas for s in samples]),
-        )
+
+Sample = TypeVar("Sample", AnchorSample, RegionSample)
+
+
+def joined(samples: Sequence[Sample]) -> Sample:
+    """Several draws from one frame, one after another."""
+    fields = zip(*(vars(sample).values() for sample in samples), strict=True)
+    return type(samples[0])(*(torch.cat(field) for field in fields))
 
 
 class RegionHeads(RoIHeads):  # type: ignore[misc]

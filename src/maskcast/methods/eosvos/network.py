@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import torch
 from jaxtyping import Float, Integer
@@ -35,13 +35,16 @@ from maskcast.methods.eosvos.mask_rcnn import (
     RealStrideAnchors,
     RegionHeads,
     RegionSample,
-    region_pooling,
+    joined,
 )
 from maskcast.methods.eosvos.names import published_name, with_published_names
+from maskcast.methods.eosvos.region_pooling import RegionPooling
 from maskcast.methods.eosvos.targets import Target, make_target
 
 Item = TypeVar("Item")
 
+BoxOrder: TypeAlias = tuple[int, int, int, int]
+AS_CODED: BoxOrder = (0, 1, 2, 3)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CLASSES = 2
@@ -64,10 +67,18 @@ class Batch:
     targets: tuple[Target, ...]
     copies: tuple[int, ...]
     """How often each frame counts. Draws differ between copies; features are made once."""
+    box_order: BoxOrder = AS_CODED
+    """Which of (dx, dy, dw, dh) each output of the box head regresses."""
 
     def __getitem__(self, image: int) -> Batch:
         one = slice(image, image + 1)
-        return Batch(self.frames[one], self.sizes[one], self.targets[one], self.copies[one])
+        return replace(
+            self,
+            frames=self.frames[one],
+            sizes=self.sizes[one],
+            targets=self.targets[one],
+            copies=self.copies[one],
+        )
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -178,14 +189,14 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
         Args:
             samples: anchors and regions to use; without them they are drawn from torch's
                 global generator.
-            recompute: hold no activations of the trunk for the backward pass.
+            recompute: hold no activations inside the stages of the trunk for the backward pass.
         """
         images = ImageList(batch.frames, list(batch.sizes))
         features = self._features(batch.frames, recompute=recompute)
         outlook = self.rpn.propose(images, features)
         if samples is None:
             samples = self._draw(outlook.anchors, outlook.proposals, batch)
-        proposal_losses = self.rpn.losses(outlook, samples.anchors, samples.anchor_count)
+        proposal_losses = self.rpn.losses(features, samples.anchors, samples.anchor_count)
         head_losses = self.roi_heads.losses(
             features,
             samples.regions,
@@ -214,20 +225,31 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
         targets = [batch.targets[image] for image in of_copy]
         own = self.rpn.sample([anchors[image] for image in of_copy], targets)
         regions = self.roi_heads.sample([proposals[image] for image in of_copy], targets)
+        if batch.box_order != AS_CODED:
+            order = list(batch.box_order)
+            regions = [replace(sample, deltas=sample.deltas[:, order]) for sample in regions]
         return Samples(
-            anchors=tuple(AnchorSample.joined(of) for of in _grouped(own, batch.copies)),
-            regions=tuple(RegionSample.joined(of) for of in _grouped(regions, batch.copies)),
+            anchors=tuple(joined(of) for of in _grouped(own, batch.copies)),
+            regions=tuple(joined(of) for of in _grouped(regions, batch.copies)),
             anchor_count=sum(s.positive.numel() + s.negative.numel() for s in own),
             region_count=sum(len(s.labels) for s in regions),
             positive_count=sum(int((s.labels > 0).sum()) for s in regions),
         )
 
     def _features(self, frames: Tensor, *, recompute: bool = False) -> Features:
+        """Pyramid maps; ``recompute`` holds the ends of the trunk's stages, not what is inside."""
         features: Features
-        if recompute and torch.is_grad_enabled():
-            features = checkpoint(self.backbone, frames, use_reentrant=False)
-        else:
+        if not (recompute and torch.is_grad_enabled()):
             features = self.backbone(frames)
+            return features
+        trunk, x, ends = self.backbone.body, frames, {}
+        for name, part in trunk.items():
+            if name in trunk.return_layers:
+                x = checkpoint(part, x, use_reentrant=False)
+                ends[trunk.return_layers[name]] = x
+            else:
+                x = part(x)
+        features = self.backbone.fpn(ends)
         return features
 
     @torch.no_grad()
@@ -355,7 +377,7 @@ def _proposal_network(config: MaskRCNNConfig, anchors: RealStrideAnchors) -> Pro
 def _region_heads(config: MaskRCNNConfig) -> RegionHeads:
     channels = config.pyramid_channels
     found = RegionHeads(
-        region_pooling(config.box_pool),
+        RegionPooling(config.box_pool),
         TwoMLPHead(channels * config.box_pool**2, config.box_features),
         FastRCNNPredictor(config.box_features, CLASSES),
         fg_iou_thresh=0.5,
@@ -366,7 +388,7 @@ def _region_heads(config: MaskRCNNConfig) -> RegionHeads:
         score_thresh=config.score_threshold,
         nms_thresh=config.nms_threshold,
         detections_per_img=config.detections,
-        mask_roi_pool=region_pooling(config.mask_pool),
+        mask_roi_pool=RegionPooling(config.mask_pool),
         mask_head=MaskRCNNHeads(channels, (config.mask_channels,) * 4, 1),
         mask_predictor=MaskRCNNPredictor(config.mask_channels, config.mask_channels, CLASSES),
     )

@@ -1,0 +1,117 @@
+"""Cut regions out of the pyramid: RoIAlign over four levels, as torchvision 0.4 computed it.
+
+Regions go to levels by ⌊4 + log2(√area / 224 + 1e-6)⌋, and the scales of the levels are fixed.
+Every cell of a pooled region is the mean of 2×2 points, each read bilinearly from four cells of
+the map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torchvision.ops import MultiScaleRoIAlign
+
+from maskcast.methods.eosvos.mask_rcnn import PYRAMID_STRIDES, Features
+
+POINTS = 2
+"""Points to each side of a pooled cell (sampling_ratio)."""
+
+
+@dataclass(frozen=True)
+class FixedLevels:
+    """Which pyramid level a region is read from: ⌊4 + log2(√area / 224 + 1e-6)⌋, 2 to 5."""
+
+    canonical_side: int = 224
+
+    def __call__(self, boxes: Sequence[Tensor]) -> Tensor:
+        sides = torch.cat([(box[:, 2:] - box[:, :2]).prod(dim=1) for box in boxes]).sqrt()
+        levels = (4 + (sides / self.canonical_side + 1e-6).log2()).floor()
+        return levels.clamp(2, 5).to(torch.int64) - 2
+
+
+class RegionPooling(MultiScaleRoIAlign):  # type: ignore[misc]
+    """torchvision's pooling with fixed levels and scales.
+
+    torchvision infers the scales from the first image it sees. Its kernel runs in one thread on a
+    CPU and wants other memory layouts than the convolutions; there every cell is a weighted sum of
+    16 rows of the map instead, to rounding the same.
+    """
+
+    def __init__(self, side: int) -> None:
+        """Pool every region to side × side cells."""
+        levels = [str(level) for level in range(len(PYRAMID_STRIDES))]
+        super().__init__(levels, output_size=side, sampling_ratio=POINTS)
+        self.side = side
+        self.scales = [1 / stride for stride in PYRAMID_STRIDES]
+        self.map_levels = FixedLevels()
+
+    def forward(
+        self, x: Features, boxes: list[Tensor], image_shapes: list[tuple[int, int]]
+    ) -> Tensor:
+        """Return regions × channels × side × side; boxes by image, in pixels of its frame."""
+        maps = [x[name] for name in self.featmap_names]
+        if maps[0].device.type != "cpu" or maps[0].dtype not in (torch.float32, torch.float64):
+            found: Tensor = super().forward(x, boxes, image_shapes)
+            return found
+        level = self.map_levels(boxes)
+        regions = torch.cat(boxes)
+        image = torch.cat([torch.full((len(own),), n) for n, own in enumerate(boxes)])
+        by_level = [(level == number).nonzero()[:, 0] for number in range(len(maps))]
+        pooled = [
+            pool_from_map(map_, scale * regions[own], image[own], self.side)
+            for map_, scale, own in zip(maps, self.scales, by_level, strict=True)
+        ]
+        return torch.cat(pooled).index_select(0, torch.cat(by_level).argsort())
+
+
+def pool_from_map(
+    map_: Float[Tensor, "images channels rows columns"],
+    regions: Float[Tensor, "regions 4"],
+    image: Int64[Tensor, "regions"],
+    side: int,
+) -> Float[Tensor, "regions channels side side"]:
+    """RoIAlign (Mask R-CNN, ICCV 2017) with 2×2 points a cell and unaligned corners.
+
+    Args:
+        regions: x1, y1, x2, y2 in cells of the map.
+        image: which each region lies in.
+        side: cells of the result to each side.
+    """
+    _, channels, rows, columns = map_.shape
+    if len(regions) == 0:
+        return map_.new_zeros(0, channels, side, side)
+    x1, y1, x2, y2 = regions.unbind(dim=1)
+    row, row_weight = points_on_axis(y1, y2, rows, side)
+    column, column_weight = points_on_axis(x1, x2, columns, side)
+    first = (image * rows)[:, None, None, None, None]
+    place = (first + row[:, :, None, :, None]) * columns + column[:, None, :, None, :]
+    weight = row_weight[:, :, None, :, None] * column_weight[:, None, :, None, :]
+    pooled = F.embedding_bag(
+        place.reshape(-1, (2 * POINTS) ** 2),
+        map_.permute(0, 2, 3, 1).reshape(-1, channels),
+        mode="sum",
+        per_sample_weights=weight.reshape(-1, (2 * POINTS) ** 2).to(map_.dtype),
+    )
+    return pooled.reshape(-1, side, side, channels).permute(0, 3, 1, 2)
+
+
+def points_on_axis(
+    start: Float[Tensor, "regions"], end: Float[Tensor, "regions"], cells: int, side: int
+) -> tuple[Int64[Tensor, "regions {side} 4"], Float[Tensor, "regions {side} 4"]]:
+    """Which cells of a map a pooled row (or column) is read from, and with which weights.
+
+    A region is at least one cell wide. Points more than a cell outside the map count as zeros.
+    """
+    step = (end - start).clamp(min=1) / (side * POINTS)
+    at = start[:, None] + step[:, None] * (torch.arange(side * POINTS, device=start.device) + 0.5)
+    inside = (at >= -1) & (at <= cells)
+    low = at.clamp(0, cells - 1).floor()
+    part = (at.clamp(min=0) - low).where(low < cells - 1, 0)
+    cell = torch.stack([low, (low + 1).clamp(max=cells - 1)], dim=-1).to(torch.int64)
+    weight = torch.stack([1 - part, part], dim=-1) * inside[..., None] / POINTS
+    return cell.reshape(len(start), side, -1), weight.reshape(len(start), side, -1)
