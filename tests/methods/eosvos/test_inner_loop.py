@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from maskcast.core.errors import WeightsError
+from maskcast.methods.eosvos import inner_loop
 from maskcast.methods.eosvos.inner_loop import (
     LearnedStart,
     fine_tune,
@@ -94,6 +95,21 @@ def test_fine_tuning_lowers_the_loss_and_follows_its_seed():
         )
     assert losses[0] == losses[1]
     assert losses[0][-1]["total"] < losses[0][0]["total"]
+
+
+def test_every_step_draws_from_a_seed_of_its_own(monkeypatch):
+    network = small.network()
+    seeds = []
+
+    def noting(seed, device):
+        seeds.append(seed)
+        return seeded(seed, device)
+
+    monkeypatch.setattr(inner_loop, "seeded", noting)
+    rates = [torch.zeros(()) for p in network.parameters() if p.requires_grad]
+    batch = small.batch(network, 0)
+    fine_tune(network, rates, lambda _: batch, steps=3, seed=7)
+    assert seeds == [7, 8, 9]
 
 
 def test_fine_tuning_stops_when_nothing_improves():

@@ -1,48 +1,29 @@
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe
+from maskcast.core.training import Recipe
 from maskcast.methods.eosvos.inner_loop import learned_start_of
 from maskcast.methods.eosvos.meta_training import MetaTraining
 from maskcast.methods.eosvos.randomness import seeded
-from maskcast.methods.eosvos.training_config import (
-    InnerLoopConfig,
-    MetaTrainingConfig,
-    TaskDataConfig,
-    ValidationConfig,
-)
+from maskcast.methods.eosvos.training_config import InnerLoopConfig, MetaTrainingConfig
 
 from . import small
-from .videos import write_video
+from .tiny_training import tiny_training
 
 
 @pytest.fixture
 def config(tmp_path):
-    root = tmp_path / "videos"
-    write_video(root / "one", objects=2, seed=1)
-    write_video(root / "apart", frames=4, seed=3)
-    return MetaTrainingConfig(
-        method=small.method(network=small.config(sampled_anchors=16, sampled_regions=8)),
-        inner=InnerLoopConfig(inner_steps=2),
-        data=TaskDataConfig(videos=(root,), held_out=("apart",)),
-        start_rate=1e-3,
-        rate_rate=1e-3,
-        initial_rate=0.01,
-        validation=ValidationConfig(inner_steps=1),
-        loop=LoopConfig(
-            batch_size=2,
-            epochs=1,
-            iterations=2,
-            workers=0,
-            log_every=1,
-            optimiser=OptimiserConfig(kind="radam"),
-        ),
-    )
+    return tiny_training(tmp_path / "videos")
 
 
 def gradients(task, batch):
@@ -50,6 +31,11 @@ def gradients(task, batch):
     losses = task.loss(batch)
     losses["total"].backward()
     return losses, [p.grad.clone() for p in task.module.parameters()]
+
+
+def of_start(task, found):
+    """The gradients for θ⁰, which stands behind the rates in the module."""
+    return found[len(task.learned.stored_rates) :]
 
 
 def test_the_gradient_of_a_batch_is_the_mean_over_its_tasks(config):
@@ -75,6 +61,21 @@ def test_a_task_without_a_finite_loss_counts_zero_and_the_divisor_stays(config):
     assert losses["skipped"] == 1
     for one, both in zip(alone, found, strict=True):
         torch.testing.assert_close(both, one / 2)
+
+
+def test_a_task_with_empty_labels_teaches_that_nothing_is_there(config):
+    task = MetaTraining(config)
+    item = task.dataset(0)[0]
+    empty = item._replace(
+        memory_label=torch.zeros_like(item.memory_label),
+        query_label=torch.zeros_like(item.query_label),
+    )
+    losses, found = gradients(task, [empty])
+    assert losses["skipped"] == 0 and losses["total"] > 0
+    by_name = dict(zip(task.learned.names, of_start(task, found), strict=True))
+    assert by_name["roi_heads.box_predictor.cls_score.bias"].any()
+    assert not by_name["roi_heads.box_predictor.bbox_pred.weight"].any()
+    assert not by_name["roi_heads.mask_predictor.mask_fcn_logits.weight"].any()
 
 
 def test_groups_have_the_published_rates():
@@ -141,6 +142,27 @@ def test_second_order_is_learned_too(config):
     _, plain = gradients(first, [items[0]])
     _, followed = gradients(second, [items[0]])
     assert any(not torch.allclose(a, b) for a, b in zip(plain, followed, strict=True))
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns(config, tmp_path):
+    """Each works on half of every batch; starts two further Python processes with torch."""
+    from maskcast.training.loop import train  # noqa: PLC0415 - needs the train extra
+
+    script = Path(__file__).with_name("tiny_training.py")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", str(script), str(tmp_path / "videos"), str(tmp_path / "2")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, env=environment, check=True, timeout=600)
+    train("test", Recipe("test", config, MetaTraining), tmp_path / "1", config=config, device="cpu")
+    one, two = (
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in "12"
+    )
+    for mine, theirs in zip(one, two, strict=True):
+        for name in mine.keys() & {"total", "inner_last", "gradient_norm", "J"}:
+            assert theirs[name] == pytest.approx(mine[name], rel=1e-4), name
+    assert one[0]["total"] != one[1]["total"]
 
 
 def test_the_engine_trains_resumes_and_exports(config, tmp_path):

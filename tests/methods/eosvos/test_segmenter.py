@@ -42,7 +42,8 @@ def maps_of(states, object_id):
 class Recorder:
     """Stands in for the model: weights count the steps taken, every frame is found as drawn."""
 
-    def __init__(self):
+    def __init__(self, lost=()):
+        self.lost = lost
         self.tuned = []
         self.boxes = []
 
@@ -61,7 +62,7 @@ class Recorder:
     def detect(self, weights, frame, box, *, seed):
         self.boxes.append(box)
         probs = torch.zeros(small.SIZE)
-        probs[2:5, 3:9] = 0.8
+        probs[2:5, 3:9] = 0.1 if len(self.boxes) in self.lost else 0.8
         return Detection(probs, torch.tensor([1.0, 2.0, 30.0, 31.0]), 0.8)
 
 
@@ -174,6 +175,22 @@ def test_which_box_is_handed_on(propagated, box):
     assert recorder.boxes[1] == box
 
 
+def test_a_lost_object_is_looked_for_where_its_range_of_frames_began():
+    """With adaptation every two frames; found on frame 1, lost on 2 and 3, found on 4."""
+    recorder = Recorder(lost=(2, 3))
+    config = small.method(adaptation_interval=3, adaptation_steps=1)
+    run(EOSVOSSegmenter(config, recorder, CPU), {0: {1: small.mask()}})
+    given, found = (10, 8, 34, 28), (3, 2, 9, 5)
+    # frame 4 opens a range with an empty mask: no box; frame 5 follows 4
+    assert recorder.boxes == [given, found, given, None, found]
+    recorder = Recorder(lost=(2, 3))
+    run(
+        EOSVOSSegmenter(small.method(online_adaptation=False), recorder, CPU),
+        {0: {1: small.mask()}},
+    )
+    assert recorder.boxes == [given, found, given, given, found]
+
+
 def test_a_correction_is_learned_from_at_once_and_ever_after():
     corrected = torch.zeros(small.SIZE, dtype=torch.bool)
     corrected[20:24, 40:50] = True
@@ -191,6 +208,21 @@ def test_an_object_that_is_given_late_or_on_the_last_frame_is_returned_as_given(
     _, _, found = recorded({5: {4: small.mask()}})
     assert [masks.ids for masks in found] == [()] * 5 + [(4,)]
     assert torch.equal(found[5].probs[0], small.mask().float())
+
+
+def test_late_objects_as_published_lose_map_and_box_of_their_first_frame():
+    late = torch.zeros(small.SIZE, dtype=torch.bool)
+    late[30:36, 2:9] = True
+    prompts = {0: {1: small.mask()}, 2: {2: late}}
+    plain, _, found = recorded(prompts)
+    assert torch.equal(found[2].probs[1] == 1, late)
+    assert plain.boxes.count((2, 30, 9, 36)) == 1  # looked at on the frame after it
+    legacy, states, found = recorded(prompts, legacy_late_objects=True)
+    assert not states[2].objects[2].map.any() and not found[2].probs[1].any()
+    assert legacy.boxes[:4] == [*plain.boxes[:3], None]
+    assert legacy.tuned == plain.tuned  # from the right mask all the same
+    early, _, found = recorded({2: {2: late}}, legacy_late_objects=True)
+    assert early.boxes[0] == (2, 30, 9, 36) and torch.equal(found[2].probs[0] == 1, late)
 
 
 def test_progress_tells_of_every_step():

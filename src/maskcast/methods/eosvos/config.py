@@ -150,19 +150,25 @@ class EOSVOSConfig:
     """Boxes of the previous frame join the proposals, replace them, or are not used."""
     propagated_box: PropagatedBox = "mask"
     """Which box is handed on: around the previous mask, or as detected (the paper's wording)."""
+    legacy_late_objects: bool = False
+    """True: as published, an object given while others are followed already has no map on its
+    first frame, not even the mask that was given, and no box for the next one."""
     seed: int = 1
     micro_batches: bool = False
     """Fine-tune image by image with the normalisers of the whole batch: equal results, a
     third of the memory with three images, one more pass through trunk and proposals."""
     recompute: bool = False
-    """Recompute activations of the trunk in the backward pass: less memory, more time."""
+    """Recompute what is inside the stages of the trunk in the backward pass: less memory, one
+    more pass through the trunk."""
     autocast_fine_tuning: bool = False
-    """Fine-tune in mixed precision too; without it only inference follows the chosen precision."""
+    """Fine-tune in mixed precision too, not on a CPU; without it only inference follows the
+    chosen precision."""
     rounds_kept: int = 8
     """Adaptation rounds whose weights stay in memory, one per object at least; others are run
     again when an old state needs them."""
     objects_at_once: int = 1
-    """Networks kept ready, one object in each; more objects take turns in them."""
+    """Networks that stay loaded, an object in each; more objects take turns in them. Objects are
+    worked on one after another all the same."""
 
     def __post_init__(self) -> None:
         _one_of(RateLevel, rate_level=self.rate_level)

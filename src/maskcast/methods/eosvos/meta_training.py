@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from maskcast.methods.eosvos.inner_loop import (
     LearnedStart,
     learned_start_of,
 )
-from maskcast.methods.eosvos.network import ObjectNetwork, build_network
+from maskcast.methods.eosvos.network import Batch, BoxOrder, ObjectNetwork, build_network
 from maskcast.methods.eosvos.outer_gradient import (
     OuterGradient,
     first_order,
@@ -26,12 +27,8 @@ from maskcast.methods.eosvos.outer_gradient import (
 )
 from maskcast.methods.eosvos.published import take_start_weights
 from maskcast.methods.eosvos.randomness import generator_of
-from maskcast.methods.eosvos.tasks import (
-    MetaTask,
-    MetaTaskItems,
-    OpenedTasks,
-    open_tasks,
-)
+from maskcast.methods.eosvos.targets import OBJECT, make_empty_target, make_target
+from maskcast.methods.eosvos.tasks import MetaTask, MetaTaskItems, OpenedTasks, open_tasks
 from maskcast.methods.eosvos.training_config import MetaTrainingConfig
 from maskcast.methods.eosvos.validation import mean_region_similarity
 
@@ -126,8 +123,8 @@ class MetaTraining:
 
     def _outer_gradient(self, task: MetaTask) -> OuterGradient:
         network = self._network_on(task.memory_frame.device)
-        memory = network.prepare([task.memory_frame], [task.memory_label])
-        query = network.prepare([task.query_frame], [task.query_label])
+        memory = _prepared(network, task.memory_frame, task.memory_label, task.box_order)
+        query = _prepared(network, task.query_frame, task.query_label, task.box_order)
         way = through_autograd if self.config.inner.second_order else first_order
         with torch.enable_grad():
             return way(self.learned, network, memory, query, self.config.inner, seed=int(task.seed))
@@ -172,6 +169,12 @@ class MetaTraining:
 
     def data_fingerprint(self) -> str:
         return self.opened.fingerprint
+
+
+def _prepared(network: ObjectNetwork, frame: Tensor, label: Tensor, order: BoxOrder) -> Batch:
+    """One frame; a label without an object says that there is none."""
+    target = make_target(label) if bool((label == OBJECT).any()) else make_empty_target(label)
+    return replace(network.prepare_targets([frame], [target]), box_order=order)
 
 
 class _Prescribed(torch.autograd.Function):

@@ -109,7 +109,8 @@ class EOSVOSSegmenter:
         for object_id in sorted(state.objects.keys() | masks.keys()):
             known = state.objects.get(object_id)
             if known is None:
-                objects[object_id] = self._begin(object_id, frame, masks[object_id])
+                late = self.config.legacy_late_objects and len(state.objects) > 0
+                objects[object_id] = self._begin(object_id, frame, masks[object_id], late=late)
             elif object_id in masks:
                 objects[object_id] = self._correct(known, frame, masks[object_id])
             else:
@@ -130,9 +131,13 @@ class EOSVOSSegmenter:
         return prompt.to(self.device)
 
     def _begin(
-        self, object_id: int, frame: Frame, mask: Bool[Tensor, "height width"]
+        self, object_id: int, frame: Frame, mask: Bool[Tensor, "height width"], *, late: bool
     ) -> TrackedObject:
-        """Section 3.2: fine-tune the learned start on the first frame."""
+        """Section 3.2: fine-tune the learned start on the first frame.
+
+        Args:
+            late: leave map and box of the first frame out (``legacy_late_objects``).
+        """
         first = AnnotatedFrame(frame, mask)
         base = self.model.fine_tune(
             None,
@@ -142,6 +147,7 @@ class EOSVOSSegmenter:
             augment=self.config.spatial_augmentation,
             what=f"fine-tuning on object {object_id}",
         )
+        shown = torch.zeros_like(mask) if late else mask
         return TrackedObject(
             object_id=object_id,
             base=base,
@@ -150,9 +156,9 @@ class EOSVOSSegmenter:
             rounds=0,
             frames_since_start=0,
             past=(),
-            start_box=_box_of(mask),
-            previous_box=_box_of(mask),
-            map=given_map(mask),
+            start_box=_box_of(shown),
+            previous_box=_box_of(shown),
+            map=given_map(shown),
         )
 
     def _follow(self, known: TrackedObject, frame: Frame) -> TrackedObject:

@@ -54,6 +54,15 @@ def make_target(label_map: Integer[Tensor, "height width"]) -> Target:
     )
 
 
+def make_empty_target(label_map: Integer[Tensor, "height width"]) -> Target:
+    """No object at all, whatever the label map says: all anchors and regions are background."""
+    return Target(
+        boxes=torch.zeros(0, 4, device=label_map.device),
+        labels=torch.zeros(0, dtype=torch.int64, device=label_map.device),
+        masks=torch.zeros(0, *label_map.shape, dtype=torch.uint8, device=label_map.device),
+    )
+
+
 def make_instance_target(label_map: Integer[Tensor, "height width"]) -> Target:
     """Every id of a label map as an object of its own, without the void (255): parent training.
 

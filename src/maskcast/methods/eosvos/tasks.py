@@ -19,14 +19,23 @@ from torchvision.transforms.v2 import functional as colour
 
 from maskcast.core.errors import ConfigError, DataError
 from maskcast.data.clip_folder import read_clip_folder
-from maskcast.data.clips import AnnotatedVideo, object_mask
+from maskcast.data.clips import AnnotatedVideo
 from maskcast.data.dataset import Dataset
 from maskcast.data.davis import open_davis
 from maskcast.data.hold_outs import draw_balanced_hold_outs, read_hold_out, without
 from maskcast.data.image_pairs import read_image_pairs
 from maskcast.data.youtube_vos import open_youtube_vos
 from maskcast.methods.eosvos.augmentation import draw_visible_warp, flip, warp_frame, warp_label_map
+from maskcast.methods.eosvos.network import AS_CODED, BoxOrder
 from maskcast.methods.eosvos.randomness import generator_of
+from maskcast.methods.eosvos.targets import OBJECT
+from maskcast.methods.eosvos.task_variations import (
+    draw_box_order,
+    draw_group,
+    flip_labels,
+    group_mask,
+    paste_behind,
+)
 from maskcast.methods.eosvos.training_config import TaskConfig, TaskDataConfig
 
 MOST_TRIES = 1000
@@ -40,6 +49,7 @@ class MetaTask(NamedTuple):
     query_frame: Float[Tensor, "3 height width"]
     query_label: UInt8[Tensor, "height width"]
     seed: int
+    box_order: BoxOrder = AS_CODED
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,9 @@ def open_tasks(config: TaskDataConfig) -> OpenedTasks:
         kept += without(dataset, _held_out_of(dataset, config))[0].videos
     named: list[Dataset] = []
     if config.davis is not None:
-        named.append(open_davis(config.davis, year=config.davis_year, split="train"))
+        named.append(
+            open_davis(config.davis, year=config.davis_year, split="train", purpose="train")
+        )
     if config.videos:
         named.append(read_clip_folder(*config.videos))
     for dataset in named:
@@ -128,23 +140,58 @@ class MetaTaskItems:
         self._pairs = [
             (place, object_id) for place, entry in enumerate(videos) for object_id in entry.objects
         ]
+        self._single = [place for place, entry in enumerate(videos) if len(entry.objects) == 1]
 
     def __len__(self) -> int:
         return len(self._pairs)
 
     def __getitem__(self, index: int) -> MetaTask:
         place, object_id = self._pair(index)
-        video = self.videos[place].video
-        generator = generator_of(self.seed, self.epoch, index)
-        memory = _draw_visible(video, object_id, generator)
-        query = memory
-        if self.config.frames == "independent":
-            query = _draw_visible(
-                video, object_id, generator, near=memory.place, reach=self.config.reach
-            )
-        frames = _augment([memory, query], self.config, generator)
+        config, generator = self.config, generator_of(self.seed, self.epoch, index)
+        frames = self._two_frames(place, object_id, generator)
+        if config.single_object_videos == "paste" and place in self._single:
+            frames = self._with_another_object(frames, place, generator)
+        if config.label_flips and _happens(config.label_flips, generator):
+            labels = flip_labels([drawn.label for drawn in frames])
+            frames = [d._replace(label=label) for d, label in zip(frames, labels, strict=True)]
+        order = draw_box_order(generator) if config.box_orders else AS_CODED
+        empty = config.empty_labels > 0 and _happens(config.empty_labels, generator)
+        (memory, memory_label), (query, query_label) = _augment(frames, config, generator)
+        if empty:
+            memory_label, query_label = memory_label * 0, query_label * 0
         seed = int(torch.randint(2**31, (), generator=generator))
-        return MetaTask(*frames[0], *frames[1], seed)
+        return MetaTask(memory, memory_label, query, query_label, seed, order)
+
+    def _two_frames(
+        self, place: int, object_id: int | None, generator: torch.Generator
+    ) -> list[_DrawnFrame]:
+        """Both frames of a task as they were stored."""
+        video, objects = self.videos[place].video, self.videos[place].objects
+        group: tuple[int, ...] | None = None if object_id is None else (object_id,)
+        if object_id is not None and self.config.object_groups:
+            group = draw_group(object_id, objects, generator)
+        memory = _draw_visible(video, group, generator)
+        if self.config.frames == "same":
+            return [memory, memory]
+        reach = self.config.reach
+        return [memory, _draw_visible(video, group, generator, near=memory.place, reach=reach)]
+
+    def _with_another_object(
+        self, frames: Sequence[_DrawnFrame], place: int, generator: torch.Generator
+    ) -> list[_DrawnFrame]:
+        """Paste the object of another video that has one; without such a video nothing."""
+        others = [other for other in self._single if other != place]
+        if not others:
+            return list(frames)
+        chosen = self.videos[others[int(torch.randint(len(others), (), generator=generator))]]
+        (object_id,) = chosen.objects
+        group = None if object_id is None else (object_id,)
+        found = []
+        for drawn in frames:
+            other = _draw_visible(chosen.video, group, generator)
+            picture = paste_behind(drawn.frame, drawn.label, other.frame, other.label)
+            found.append(drawn._replace(frame=picture))
+        return found
 
     def identity(self, index: int) -> str:
         """What item ``index`` is made of."""
@@ -158,6 +205,10 @@ class MetaTaskItems:
         return self._pairs[int(order[position])]
 
 
+def _happens(chance: float, generator: torch.Generator) -> bool:
+    return float(torch.rand((), generator=generator)) < chance
+
+
 class _DrawnFrame(NamedTuple):
     place: int
     frame: UInt8[np.ndarray, "height width 3"]
@@ -166,13 +217,13 @@ class _DrawnFrame(NamedTuple):
 
 def _draw_visible(
     video: AnnotatedVideo,
-    object_id: int | None,
+    group: tuple[int, ...] | None,
     generator: torch.Generator,
     *,
     near: int = 0,
     reach: int | None = None,
 ) -> _DrawnFrame:
-    """Draw frames uniformly until one shows the object."""
+    """Draw frames uniformly until one shows the object (a group of them; None: all)."""
     count = len(video.frame_names)
     low = 0 if reach is None else max(0, near - reach)
     high = count if reach is None else min(count, near + reach + 1)
@@ -181,12 +232,11 @@ def _draw_visible(
         label_map = video.read_annotation(index)
         if label_map is None:
             continue
-        label = object_mask(label_map, object_id, has_void=video.has_void)
-        if (label == 1).any():
+        label = group_mask(label_map, group, has_void=video.has_void)
+        if (label == OBJECT).any():
             return _DrawnFrame(index, video.read_frame(index), label)
-    raise DataError(
-        f"object {object_id} of {video.name} was not visible in {MOST_TRIES} random frames"
-    )
+    named = "any object" if group is None else f"object {' or '.join(map(str, group))}"
+    raise DataError(f"{named} of {video.name} was not visible in {MOST_TRIES} random frames")
 
 
 def _augment(
@@ -194,7 +244,7 @@ def _augment(
 ) -> list[tuple[Tensor, Tensor]]:
     """Colours and flip are shared by the frames of a task; every frame has its own warp."""
     change = _draw_colours(generator) if config.colour else None
-    flipped = config.flip and float(torch.rand((), generator=generator)) < 0.5
+    flipped = config.flip and _happens(0.5, generator)
     found = []
     for item in drawn:
         pixels = torch.from_numpy(np.array(item.frame)).permute(2, 0, 1).contiguous()

@@ -82,10 +82,26 @@ class TaskConfig:
     flip: bool = True
     warp: bool = True
     """Turn and scale each frame."""
+    object_groups: bool = False
+    """The object of a task is a random group of the video's objects, taken as one
+    (random_object_id_sub_group)."""
+    label_flips: float = 0.0
+    """Chance that object and background trade places in a task (random_flip_label)."""
+    empty_labels: float = 0.0
+    """Chance that both frames of a task are labelled empty (random_no_label)."""
+    box_orders: bool = False
+    """The box head regresses its four values in an order drawn for each task
+    (random_box_coord_perm)."""
+    single_object_videos: Literal["keep", "paste"] = "keep"
+    """paste: beside the one object of a video stands one of another such video, as background
+    (single_obj_seq_mode)."""
 
     def __post_init__(self) -> None:
         if self.reach is not None and self.reach < 0:
             raise ConfigError(f"reach must not be negative, got {self.reach}")
+        for name in ("label_flips", "empty_labels"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is a chance from 0 to 1, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from maskcast.core.segmenter import VideoSegmenter
 from maskcast.data.clips import AnnotatedVideo, object_mask
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import LearnedStart
@@ -52,7 +54,7 @@ def mean_region_similarity(
 
 
 def object_similarity(
-    segmenter: EOSVOSSegmenter,
+    segmenter: VideoSegmenter[Any],
     video: AnnotatedVideo,
     object_id: int | None,
     config: ValidationConfig,
