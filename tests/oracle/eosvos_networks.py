@@ -57,11 +57,13 @@ class RecordingModel(ObjectModel):
         return found
 
 
-SIDE = 64
+SIDE = 256
+"""Of the frames that carry their number; the longest video that can be followed."""
 
 
 def numbered_frame(number: int) -> tuple[Frame, Mask]:
     """A frame that carries its number in its colour, and a mask that carries it in its height."""
+    assert number < SIDE
     mask = torch.zeros(SIDE, SIDE, dtype=torch.bool)
     mask[: number + 1, :5] = True
     return torch.full((3, SIDE, SIDE), number / SIDE), mask

@@ -10,7 +10,14 @@ import pytest
 import torch
 
 from oracle import plumbing
-from oracle.plumbing import OracleError, OracleFile, claimed_files, numbered
+from oracle.plumbing import (
+    OracleError,
+    OracleFile,
+    check_folder,
+    claimed_files,
+    numbered,
+    stray_fixtures,
+)
 
 
 @pytest.fixture
@@ -37,21 +44,46 @@ def test_the_longest_pattern_claims_a_file(folder: Path) -> None:
 def test_a_file_that_nobody_claims_is_an_error(folder: Path) -> None:
     (folder / "tracker_a.npz").touch()
     (folder / "unheard_of.npz").touch()
-    with pytest.raises(OracleError, match=r"unheard_of\.npz"):
-        claimed_files("lwl")
+    assert claimed_files("lwl")["tracker_*"] == (folder / "tracker_a.npz",)  # which is still run
+    with pytest.raises(OracleError, match=r"lwl/unheard_of\.npz"):
+        check_folder("lwl")
 
 
 def test_a_folder_without_fixtures_is_an_error(folder: Path) -> None:
     (folder / "README.md").touch()
+    (folder / ".hidden").touch()
     with pytest.raises(OracleError, match="no fixture"):
-        claimed_files("lwl")
+        check_folder("lwl")
+
+
+def test_arrays_in_other_folders_are_found(folder: Path) -> None:
+    (folder / "more").mkdir()
+    for place in (folder / "tracker_a.npz", folder / "more" / "b.npz", folder.parent / "c.npz"):
+        place.touch()
+    assert stray_fixtures() == ["c.npz", "lwl/more/b.npz"]
+
+
+def test_no_array_lies_where_nobody_looks() -> None:
+    assert stray_fixtures() == []
 
 
 def test_without_an_oracle_there_is_nothing_to_run(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plumbing, "ORACLE", folder / "absent")
+    monkeypatch.delenv("MASKCAST_ORACLE", raising=False)
     assert claimed_files("lwl") == {}
+    with pytest.raises(pytest.skip.Exception):
+        check_folder("lwl")
+
+
+def test_a_wrong_name_for_the_oracle_is_an_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plumbing, "ORACLE", folder / "absent")
+    monkeypatch.setenv("MASKCAST_ORACLE", str(folder / "absent"))
+    with pytest.raises(OracleError, match="no folder"):
+        check_folder("lwl")
 
 
 @pytest.fixture
@@ -70,8 +102,19 @@ def test_deviations_are_counted_in_units_of_the_tolerance(file: OracleFile) -> N
         file.compare("out/b", torch.tensor([1.1, -20.0, torch.nan]))
     with pytest.raises(AssertionError, match="NaN"):
         file.compare("out/b", torch.tensor([1.0, -20.0, 0.0]))
-    with pytest.raises(AssertionError, match="expected"):
+    with pytest.raises(AssertionError, match="instead of"):
         file.compare("out/b", torch.zeros(2))
+    assert file.worst == np.inf
+
+
+def test_infinity_meets_infinity_and_widens_no_tolerance(tmp_path: Path) -> None:
+    np.savez(tmp_path / "some.npz", a=np.array([np.inf, 1.0]))
+    file = OracleFile(tmp_path / "some.npz")
+    file.compare("a", np.array([np.inf, 1.0]))
+    with pytest.raises(AssertionError):
+        file.compare("a", np.array([np.inf, 1.1]))
+    with pytest.raises(AssertionError):
+        file.compare("a", np.array([9e9, 1.0]))
 
 
 def test_exact_comparisons_and_labels(file: OracleFile) -> None:
