@@ -120,7 +120,6 @@ class AgameConfig:
     entry_frame: EntryFrame = "given"
     """Where an object appears later: its given mask is returned and used as it is, or the object is
     segmented in that frame already, like the published code does; there corrections are refused."""
-
     working_side: int | None = None
     """Frames with a longer shorter side are made so small before the network; none: never, as
     published. For networks that are trained on small frames."""
