@@ -212,6 +212,13 @@ def test_an_output_that_cannot_be_written_is_named(segment, clip):
     assert "Traceback" not in outcome.error
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no such folder")
+def test_a_folder_that_no_one_can_make_is_named(segment):
+    outcome = segment("-o", "/proc/maskcast/run")
+    assert outcome.exit_code == 3
+    assert "cannot make the folder /proc/maskcast/run" in outcome.error
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission_is_named(segment, clip):
     (clip / "locked").mkdir(mode=0o500)
@@ -226,6 +233,14 @@ def test_paths_no_system_takes_are_refused_in_a_sentence(segment, clip):
     assert outcome.exit_code == 3
     assert "File name too long" in outcome.error
     assert "Traceback" not in outcome.error
+
+
+def test_a_line_break_in_a_path_breaks_no_line_of_ours(segment, clip):
+    (clip / "first.png").rename(clip / "fi\nrst.png")
+    outcome = segment(masks="fi\nrst.png")
+    assert outcome.exit_code == 0
+    (line,) = outcome.error.strip().splitlines()
+    assert line.startswith("maskcast: fi rst.png: indexed")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of other systems are text")
@@ -291,6 +306,8 @@ def test_the_folder_of_the_video_or_of_the_masks_cannot_be_the_output(segment, c
         (("--threads", "0"), 2, "threads"),
         (("--dtype", "float8"), 2, "float8"),
         (("--direction", "backward"), 2, "direction"),
+        (("--mask-threshold", "0"), 2, "from 1 to 255"),
+        (("--option", "update_rat=1"), 2, "did you mean update_rate; known:"),
         (("--rate", "nan"), 2, "rate"),
         (("--keep-every", "0"), 2, "states are saved"),
     ],

@@ -81,7 +81,7 @@ def test_the_last_part_of_a_name_will_do_where_it_is_unique():
         ("speed", "1", "no option 'speed'; known: learner.steps"),
         ("margin", "two", "margin takes a whole number, got 'two'"),
         ("margin", "2.5", "whole number"),
-        ("size", "480", "size takes a whole number,a whole number"),
+        ("size", "480", "size takes a whole number, a whole number"),
         ("mode", "medium", "soft or hard"),
         ("flip", "maybe", "true or false"),
         ("learner.steps", "-1", "must not be negative"),

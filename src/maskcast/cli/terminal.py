@@ -7,4 +7,4 @@ import sys
 
 def say(sentence: str) -> None:
     """Write one line to standard error."""
-    print(f"maskcast: {sentence}", file=sys.stderr)
+    print(f"maskcast: {' '.join(sentence.splitlines())}", file=sys.stderr)

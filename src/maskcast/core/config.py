@@ -13,6 +13,7 @@ import inspect
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import Enum
 from itertools import pairwise
 from pathlib import Path
@@ -105,7 +106,9 @@ def _full_name(config: Any, given: str) -> str:
         return endings[0]
     if endings:
         raise ConfigError(f"the option {given} could mean {', '.join(endings)}; give the full name")
-    raise ConfigError(f"there is no option {given!r}; known: {', '.join(known) or 'none'}")
+    close = get_close_matches(given, known, n=1)
+    hint = f"; did you mean {close[0]}" if close else ""
+    raise ConfigError(f"there is no option {given!r}{hint}; known: {', '.join(known) or 'none'}")
 
 
 def _replaced(config: Any, path: list[str], text: str, name: str) -> Any:
@@ -236,7 +239,7 @@ def _type_name(hint: Any) -> str:
         return " or ".join(str(choice) for choice in get_args(hint))
     if get_origin(hint) is tuple:
         kinds = [kind for kind in get_args(hint) if kind is not Ellipsis]
-        return ",".join(_type_name(kind) for kind in kinds) + (",…" if len(kinds) == 1 else "")
+        return ", ".join(_type_name(kind) for kind in kinds) + (", …" if len(kinds) == 1 else "")
     if isinstance(hint, type) and issubclass(hint, Enum):
         return " or ".join(str(member.value) for member in hint)
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

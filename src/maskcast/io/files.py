@@ -31,9 +31,9 @@ def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
     Raises:
         OutputError: the folder cannot be written to, or the disk is full.
     """
+    make_folder(path.parent)
     temporary = path.with_name(f".{secrets.token_hex(6)}.part{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         if sync:
             flush_to_disk(temporary)
@@ -46,6 +46,15 @@ def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno in _WRITING:
             raise OutputError(f"cannot write {path}: {_WRITING[error.errno]}") from error
         raise
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where they are missing; raises ``OutputError``."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = _WRITING.get(error.errno or 0, error.strerror)
+        raise OutputError(f"cannot make the folder {path}: {why}") from error
 
 
 def write_bytes(path: Path, content: bytes, *, sync: bool = False) -> None:

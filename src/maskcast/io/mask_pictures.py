@@ -40,6 +40,8 @@ def read_mask_picture(path: Path, mask_threshold: int | None = None) -> MarkedFr
         PromptError: it is no picture, or has soft edges and no threshold was given.
         UsageError: the threshold is no grey value.
     """
+    if mask_threshold is not None and not 1 <= mask_threshold <= 255:
+        raise UsageError(f"--mask-threshold is a grey value from 1 to 255, got {mask_threshold}")
     try:
         picture = open_picture(path)
     except DataError as error:
@@ -76,8 +78,6 @@ def _one_object(mask: MaskArray) -> dict[Label, MaskArray]:
 
 
 def _cut_at(path: Path, picture: Image.Image, threshold: int) -> MarkedFrame:
-    if not 1 <= threshold <= 255:
-        raise UsageError(f"--mask-threshold is a grey value from 1 to 255, got {threshold}")
     mask = np.asarray(picture.convert("L")) >= threshold
     return _marked(
         path, "grey", _one_object(mask), f"grey values from {threshold} on are one object, id 1"

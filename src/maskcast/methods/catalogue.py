@@ -37,6 +37,7 @@ __all__ = [
 
 DEFAULT_WEIGHTS = "lwl-small"
 """The weights inside the package."""
+_TRAIN = "train some (maskcast train --list names the recipes) and give them by --weights"
 
 METHODS: dict[str, Method] = {"lwl": LWL, "agame": AGAME, "eosvos": EOSVOS}
 
@@ -130,7 +131,7 @@ def choose_weights(name: str | None, method: str | None) -> Weights:
     try:
         return read_weights(default, published_files())
     except WeightsError as error:
-        raise UsageError(f"--method {method}: {error}; {_where_to_get(method)}") from error
+        raise UsageError(f"--method {method}: {error}; or {_TRAIN}") from error
 
 
 def published_files() -> dict[str, PublishedFile]:
@@ -161,10 +162,9 @@ def _method_of(weights: Weights | None, method: str | None) -> Method:
 
 def _where_to_get(method: str) -> str:
     pages = sorted({file.page for file in METHODS[method].published.values()})
-    train = f"train some with: maskcast train --list ({method}), and give them by --weights"
     if not pages:
-        return train
+        return _TRAIN
     return (
         f"the authors' files are on {' and '.join(pages)}: maskcast weights list names them, "
-        f"maskcast weights import FILE installs them; or {train}"
+        f"maskcast weights import FILE installs them; or {_TRAIN}"
     )

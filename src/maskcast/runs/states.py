@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import torch
 
-from maskcast.core.errors import OutputError, StateError
+from maskcast.core.errors import StateError
 from maskcast.core.state import load_state, save_state
+from maskcast.io.files import make_folder
 
 State = TypeVar("State")
 
@@ -38,10 +39,7 @@ class SavedStates:
         Raises:
             OutputError: it cannot be written.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {self.folder}: {error.strerror}") from error
+        make_folder(self.folder)
         save_state(state, self._path(number))
         for old in self.numbers()[1:-2]:
             if not keep_every or old % keep_every:
