@@ -257,11 +257,14 @@ class LWLSegmenter:
         return Given(mask.float(), box_of_mask(mask), (2 * mask.float() - 1) * -OUTSIDE_LOGIT)
 
     def _given_by_box(self, frame: Frame, box: Box) -> Given:
-        """Segment what lies in a box, on the whole frame (section 3.7)."""
+        """Segment what lies in a box, on the whole frame (section 3.7).
+
+        The network sees the part inside the frame; where to look next is told by the box as given.
+        """
         features = self._features(self._prepared(frame[None]))
         size = (frame.shape[-2], frame.shape[-1])
-        box = _clipped(box, size)
-        corners = frame.new_tensor([[box.x, box.y, box.width, box.height]])
+        inside = _clipped(box, size)
+        corners = frame.new_tensor([[inside.x, inside.y, inside.width, inside.height]])
         assert self.network.box_encoder is not None, "boxes are turned into masks elsewhere"
         scores = self.network.box_encoder(corners, features.x, size)
         logits = self._decode(scores.to(self.dtype), features.taps, size)[0].float()
