@@ -168,6 +168,38 @@ def test_unknown_callables_stay_inert(save, tmp_path, monkeypatch):
     assert not target.exists()
 
 
+OS_SYSTEM = f"touch {MARK}".encode()
+ESCAPES = {
+    "dotted name": b"\x80\x04\x8c\x09posixpath\x8c\x09os.system\x93",
+    "getattr": b"\x80\x04c__builtin__\ngetattr\ncposixpath\nos\nX\x06\x00\x00\x00system\x86R",
+    "attrgetter": b"\x80\x04coperator\nattrgetter\nX\x09\x00\x00\x00os.system\x85R"
+    b"cposixpath\n__dict__\n\x85R",
+    "partial": b"\x80\x04cfunctools\npartial\n",
+}
+
+
+@pytest.mark.parametrize("kind", SERIALISATIONS)
+@pytest.mark.parametrize("start", ESCAPES.values(), ids=ESCAPES)
+@pytest.mark.parametrize("end", [b"\x85R", b"\x85\x81", b"b"], ids=["REDUCE", "NEWOBJ", "BUILD"])
+def test_roundabout_ways_to_os_system_lead_nowhere(tmp_path, monkeypatch, kind, start, end):
+    command = b"X" + struct.pack("<I", len(OS_SYSTEM)) + OS_SYSTEM
+    program = start[:2] + b"}X\x01\x00\x00\x00a" + start[2:] + command + end + b"s."
+    path = tmp_path / "file.pth"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("file/data.pkl", program)
+    else:
+        head = [pickle.dumps(part, protocol=2) for part in (MAGIC_NUMBER, 1001, {})]
+        path.write_bytes(b"".join([*head, program, pickle.dumps([], protocol=2)]))
+    monkeypatch.chdir(tmp_path)
+    try:
+        found = read_foreign_checkpoint(path)
+    except WeightsError:
+        found = {}
+    assert found == {}
+    assert not (tmp_path / MARK).exists()
+
+
 def build(state: bytes) -> bytes:
     """A pickle of {"w": 1} to whose dictionary class the state is applied."""
     return b"\x80\x02ccollections\nOrderedDict\n" + state + b"b."
@@ -262,6 +294,44 @@ def test_a_zip_bomb_is_refused(tmp_path):
         archive.writestr("file/data/0", bytes(2**25))
     with pytest.raises(WeightsError, match="claims to unpack"):
         read_foreign_checkpoint(path)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_other_packings_are_refused(tmp_path, packing):
+    path = tmp_path / "f.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("file/data.pkl", pickle.dumps({}, protocol=2))
+        archive.writestr("file/data/0", bytes(100), compress_type=packing)
+    with pytest.raises(WeightsError, match="packed in a way"):
+        read_foreign_checkpoint(path)
+
+
+def test_names_that_climb_out_of_the_archive_reach_nothing(tmp_path, monkeypatch):
+    (tmp_path / "secret").write_bytes(np.full(4, 7.0, np.float32).tobytes())
+    monkeypatch.chdir(tmp_path)
+
+    class Storage:
+        pass
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, thing: object) -> object:
+            if isinstance(thing, Storage):
+                return "storage", torch.FloatStorage, "../../secret", "cpu", 4
+            return None
+
+    class Tensor:
+        def __reduce__(self) -> tuple[object, ...]:
+            return torch._utils._rebuild_tensor_v2, (Storage(), 0, (4,), (1,), False, None)
+
+    buffer = io.BytesIO()
+    Pickler(buffer, protocol=2).dump({"w": Tensor()})
+    with zipfile.ZipFile("f.pth", "w") as archive:
+        archive.writestr("file/data.pkl", buffer.getvalue())
+        archive.writestr("../../climbed", b"x")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(WeightsError, match=r"the part .* is missing"):
+        read_foreign_checkpoint(tmp_path / "f.pth")
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_tree_that_doubles_at_every_level_is_refused(tmp_path, monkeypatch):

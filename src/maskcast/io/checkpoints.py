@@ -28,6 +28,8 @@ from maskcast.core.errors import MissingFileError, WeightsError
 from maskcast.io.safe_pickle import File, Storage, TensorPlan, load_pickle
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
+PACKED = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+"""Other ways, such as LZMA, let a file ask for gigabytes of memory before it yields a byte."""
 DEEPEST_TREE = 64
 LARGEST_TREE = 2_000_000
 """Entries of the whole tree; an optimiser's state has some ten thousand."""
@@ -128,6 +130,9 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _refuse_bomb(archive: zipfile.ZipFile, size: int) -> None:
+    """Refuse what unpacks to many times its size, or is packed in ways that torch never uses."""
+    if {entry.compress_type for entry in archive.infolist()} - PACKED:
+        raise WeightsError("its parts are packed in a way that torch does not use; refused")
     claimed = sum(entry.file_size for entry in archive.infolist())
     if claimed > 20 * size + 2**20:
         raise WeightsError(f"it claims to unpack to {claimed} bytes from {size}; refused")
