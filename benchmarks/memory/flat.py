@@ -1,68 +1,113 @@
 """Show that memory does not grow with the length of a video: resident size over 5,000 frames.
 
-    python benchmarks/memory/flat.py [--frames 5000] [--weights lwl-small]
+    python benchmarks/memory/flat.py [--frames 5000] [--weights lwl-small | --tiny agame]
 
-The demonstration's clip is played to and fro into a run folder, masks and states written.
+A made-up clip is played to and fro into a video file, which is then treated as ``maskcast segment``
+does: decoded, segmented, masks and states written to a run folder; and once more for the exports.
+Exits with 1 if the resident size in either pass is ever more than 5 % above that at frame 200.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import psutil
-import torch
 
-from maskcast.core.types import Frame
+from maskcast.core.config import options_from, with_options
+from maskcast.core.segmenter import VideoSegmenter
 from maskcast.data.made_up_demo import make_demo_clip
-from maskcast.methods.catalogue import build, choose_weights
+from maskcast.io.label_maps import write_label_map
+from maskcast.io.pictures import Picture, Timing
+from maskcast.io.prompts import read_prompts
+from maskcast.io.video import open_frames
+from maskcast.io.video_writer import open_video_writer
+from maskcast.methods.catalogue import METHODS, build, choose_weights
 from maskcast.runs.card import RunRequest
+from maskcast.runs.exports import Exports, export
 from maskcast.runs.folder import open_run
 from maskcast.runs.segmentation import segment_into
 
 FIRST_LOOK = 200
-"""Frames after which caches are full and the memory of the method is too."""
+"""Frames after which caches are full, and the memory of the method too."""
+MOST_GROWTH = 5.0
+"""Percent."""
+SIZE = (120, 208)
+"""Height and width of the video."""
 
 
-def measure(frames: int, weights_name: str) -> None:
-    """Print the resident size every so often, and how much it grew since ``FIRST_LOOK``."""
-    weights = choose_weights(weights_name, None)
-    clip = make_demo_clip()
-    first = torch.from_numpy(clip.label_maps[0])
-    prompts = {0: {object_id: first == object_id for object_id in clip.ids}}
-    request = RunRequest(
-        method=weights.method, weights=weights.name, weights_sha256=weights.sha256,
-        input="demonstration", input_sha256="",
-    )  # fmt: skip
-    process, sizes = psutil.Process(), {}
+class Watch:
+    """Looks at the resident size of this process while work goes on."""
 
-    def watch(work: str, done: int, total: int | None) -> None:
-        if done == FIRST_LOOK or done % 500 == 0:
-            sizes[done] = process.memory_info().rss / 2**20
-            growth = 100 * (sizes[done] / sizes[min(sizes)] - 1)
-            print(f"frame {done:6d}  {sizes[done]:8.1f} MiB  {growth:+.1f} %", flush=True)
+    def __init__(self, every: int) -> None:
+        self.growth = 0.0
+        """Percent, the largest so far."""
+        self._every = every
+        self._first: dict[str, float] = {}
+        self._process = psutil.Process()
 
-    with tempfile.TemporaryDirectory() as folder:
-        run = open_run(Path(folder), request, frame_name=lambda index: f"{index:05d}")
-        source = islice(to_and_fro(clip.frames), frames)
-        segment_into(run, build(weights), lambda start: source, prompts, progress=watch)
+    def __call__(self, work: str, done: int, total: int | None) -> None:
+        """Print the size at frames that are due, and its growth since the first look."""
+        if done < FIRST_LOOK or (done > FIRST_LOOK and done % self._every):
+            return
+        size = self._process.memory_info().rss / 2**20
+        growth = 100 * (size / self._first.setdefault(work, size) - 1)
+        self.growth = max(self.growth, growth)
+        print(f"{work:7}  frame {done:5d}  {size:7.1f} MiB  {growth:+5.1f} %", flush=True)
 
 
-def to_and_fro(pictures: Iterable[np.ndarray]) -> Iterator[Frame]:
+def measure(segmenter: VideoSegmenter[Any], frames: int, watch: Watch) -> None:
+    """Segment a video of so many frames, and make its exports."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_video(folder, frames)
+        source = open_frames(folder / "video.mp4")
+        given = read_prompts([folder / "first.png"], names=source.names, size=source.size)
+        request = RunRequest(
+            method="", weights="", weights_sha256="", input="video.mp4", input_sha256=""
+        )
+        run = open_run(folder / "masks", request, frame_name=source.names.__getitem__)
+        segment_into(run, segmenter, source.frames, given.by_frame, progress=watch)
+        wanted = Exports(overlay=True, rle=True, tracks=True, contact_sheet=True)
+        export(run, source, wanted, on_frame=lambda index: watch("exports", index + 1, None))
+
+
+def write_video(folder: Path, frames: int) -> None:
+    """Write the made-up clip, played to and fro, as ``video.mp4``; its first masks beside it."""
+    clip = make_demo_clip(size=SIZE)
+    write_label_map(folder / "first.png", clip.label_maps[0])
+    timing = Timing(Fraction(1, 24), range(frames))
+    with open_video_writer(folder / "video.mp4", "overlay", size=SIZE, timing=timing) as write:
+        for picture in islice(to_and_fro(clip.frames), frames):
+            write(picture)
+
+
+def to_and_fro(pictures: Sequence[Picture]) -> Iterator[Picture]:
     """Play a clip forward and backward for ever."""
-    forward = [torch.from_numpy(p).permute(2, 0, 1).contiguous() for p in pictures]
     while True:
-        for picture in (*forward, *forward[-2:0:-1]):
-            yield picture.float() / 255
+        yield from (*pictures, *pictures[-2:0:-1])
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=5000)
+    parser.add_argument("--every", type=int, default=1000)
     parser.add_argument("--weights", default="lwl-small")
+    parser.add_argument("--tiny", choices=METHODS, help="the smallest seeded network of a method")
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE")
     given = parser.parse_args()
-    measure(given.frames, given.weights)
+    options = options_from(given.option)
+    if given.tiny:
+        method = METHODS[given.tiny]
+        chosen = method.build(with_options(method.tiny(), options), None)
+    else:
+        chosen = build(choose_weights(given.weights, None), options=options)
+    look = Watch(given.every)
+    measure(chosen, given.frames, look)
+    sys.exit(1 if look.growth > MOST_GROWTH else 0)

@@ -26,7 +26,9 @@ def test_forms(text, place, object_id, box):
     assert (found.place, found.object_id, found.box) == (place, object_id, box)
 
 
-@pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,4,5", "a,b,c,d", "1 2 3 4", "x:1,1,5,5"])
+@pytest.mark.parametrize(
+    "text", ["", "1,2,3", "1,2,3,4,5", "a,b,c,d", "1 2 3 4", "x:1,1,5,5", ":1,1,5,5"]
+)
 def test_other_forms_are_usage_errors(text):
     with pytest.raises(UsageError, match=r"--box.*(does not have the form|not a whole number)"):
         parse_box(text, SIZE)

@@ -27,7 +27,7 @@ def parse_box(text: str, size: tuple[int, int]) -> TypedBox:
         PromptError: a number is not finite, a side is not positive, the id is below 1, or the box
             is not inside the frame.
     """
-    front, _, numbers = text.strip().rpartition(":")
+    front, colon, numbers = text.strip().rpartition(":")
     place, _, typed_id = front.rpartition(":")
     try:
         x, y, width, height = (float(number) for number in numbers.split(","))
@@ -41,7 +41,7 @@ def parse_box(text: str, size: tuple[int, int]) -> TypedBox:
     except PromptError as error:
         raise PromptError(f"--box {text}: {error}") from error
     _refuse_outside(text, box, size)
-    return TypedBox(text, place or None, _read_id(text, typed_id) if front else None, box)
+    return TypedBox(text, place or None, _read_id(text, typed_id) if colon else None, box)
 
 
 def _read_id(text: str, typed_id: str) -> int:

@@ -44,7 +44,10 @@ class SavePolicy:
     def __post_init__(self) -> None:
         fewest = min(self.frames, 1 if self.keep_every is None else self.keep_every)
         if fewest < 1 or not self.seconds > 0:
-            raise ConfigError(f"states are saved every 1 or more frames or seconds, got {self}")
+            raise ConfigError(
+                "states are saved every 1 or more frames, after more than 0 seconds, and kept "
+                f"every 1 or more frames; got {self.frames}, {self.seconds:g} and {self.keep_every}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
