@@ -6,8 +6,9 @@ import os
 
 import pytest
 import torch
+from torch._dynamo.exc import BackendCompilerFailed
 
-from maskcast.core.device import choose_device, dtype_named, make_deterministic
+from maskcast.core.device import choose_device, compiled, dtype_named, make_deterministic
 from maskcast.core.errors import UsageError
 
 
@@ -42,3 +43,17 @@ def test_deterministic_kernels_are_asked_for(monkeypatch):
     make_deterministic()
     assert asked == [True]
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+def test_a_compiler_that_is_missing_is_named_in_a_sentence(monkeypatch):
+    def compile_without_compiler(module):
+        def run(x):
+            raise BackendCompilerFailed(
+                compile_without_compiler, RuntimeError("No working C++ compiler found\ng++"), None
+            )
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", compile_without_compiler)
+    with pytest.raises(UsageError, match=r"\(No working C\+\+ compiler found\); .* speed.compile"):
+        compiled(torch.nn.Identity())(torch.zeros(1))

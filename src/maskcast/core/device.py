@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Literal, TypeAlias
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
 
 import torch
+from torch import nn
 
 from maskcast.core.errors import UsageError
 
@@ -40,3 +42,26 @@ def make_deterministic() -> None:
     """Have torch use only kernels that give the same bits every time, for this whole process."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     torch.use_deterministic_algorithms(True)
+
+
+def compiled(module: nn.Module) -> Callable[..., Any]:
+    """Return the module compiled by torch, which happens when it is called for the first time.
+
+    Calling it raises:
+        UsageError: torch cannot compile here.
+    """
+    from torch._dynamo.exc import BackendCompilerFailed  # noqa: PLC0415 - slow, and rarely needed
+
+    run = torch.compile(module)
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return run(*arguments)
+        except BackendCompilerFailed as error:
+            why = str(error.inner_exception).strip().partition("\n")[0]
+            raise UsageError(
+                f"torch cannot compile the network here ({why}); on a processor it needs a C++ "
+                "compiler and Python's headers (g++, python3-dev); or leave speed.compile off"
+            ) from error
+
+    return call

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from maskcast.core.device import compiled
 from maskcast.core.device_memory import in_parts
 from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts
 from maskcast.methods.lwl.config import LWLConfig
@@ -129,9 +130,9 @@ class LWLSegmenter:
             part.to(dtype)
         if config.speed.channels_last:
             self.network.to(memory_format=torch.channels_last)
-        compiled = torch.compile if config.speed.compile else _as_it_is
-        self._trunk = compiled(self.network.trunk)
-        self._decode = compiled(self.network.decoder)
+        prepared = compiled if config.speed.compile else _as_it_is
+        self._trunk = prepared(self.network.trunk)
+        self._decode = prepared(self.network.decoder)
         stride16 = -(-config.crop.size[0] // STRIDE), -(-config.crop.size[1] // STRIDE)
         self._half_stride = half_stride(config.crop.size, stride16, config.network.kernel_size)
         self._buffers = SampleBuffers(config.memory.size)
