@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor
 
 from maskcast.core.errors import WeightsError
+from maskcast.io.checkpoints import read_foreign_checkpoint
 from maskcast.methods.agame.config import (
     AgameConfig,
     AppearanceConfig,
@@ -29,6 +32,9 @@ from maskcast.methods.agame.published import (
     to_published,
     write_published,
 )
+from maskcast.methods.catalogue import build as build_by_catalogue
+from maskcast.methods.catalogue import choose_weights
+from maskcast.methods.published_weights import export_weights, import_weights
 
 NARROW = AgameConfig(
     trunk_classes=3,
@@ -142,6 +148,40 @@ def test_an_exported_file_is_read_back(tmp_path: Path) -> None:
     assert found_config == replace(NARROW, trunk_classes=1000)  # their code wants a classifier
     name = "decoder.fine.weight"
     torch.testing.assert_close(found[name], ours[name], atol=2e-3, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("zipped", [False, True])
+def test_the_authors_file_gets_its_name_and_segments(
+    zipped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Import with foreign objects inside, ``--weights agame``, and the file again."""
+    monkeypatch.setenv("MASKCAST_CACHE", str(tmp_path / "cache"))
+    source = tmp_path / "main_runfile_beta_best.pth.tar"
+    net = to_published(tensors(NARROW))
+    with monkeypatch.context() as foreign:
+        stats = ModuleType("utils.stats")
+        meter = type("AverageMeter", (), {"__module__": "utils.stats"})
+        stats.AverageMeter = meter  # type: ignore[attr-defined]
+        foreign.setitem(sys.modules, "utils", ModuleType("utils"))
+        foreign.setitem(sys.modules, "utils.stats", stats)
+        content = {"epoch": 9, "net_type": "AGAME", "net": net, "stats": {"loss": meter()}}
+        torch.save(content, source, _use_new_zipfile_serialization=zipped)
+    import_weights(str(source))
+    weights = choose_weights(None, "agame")  # as --method agame does; --weights agame is the same
+    assert weights.name == "agame"
+    assert weights.card["imported from"] == source.name
+    segmenter = build_by_catalogue(weights)
+    mask = torch.zeros(20, 24, dtype=torch.bool)
+    mask[5:12, 6:20] = True
+    state, found = segmenter.step(segmenter.start(), torch.rand(3, 20, 24), {3: mask})
+    assert found.probs[0].equal(mask.float())
+    assert segmenter.step(state, torch.rand(3, 20, 24))[1].probs.isfinite().all()
+    export_weights("agame", tmp_path / "back.pth.tar")
+    back = read_foreign_checkpoint(tmp_path / "back.pth.tar")["net"]
+    assert back.keys() == net.keys()
+    for name, tensor in net.items():
+        torch.testing.assert_close(back[name], tensor, rtol=1e-3, atol=1e-6)  # kept in half
 
 
 def _half(tensor: Tensor) -> Tensor:
