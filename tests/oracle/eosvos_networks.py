@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from maskcast.core.types import Frame, Mask
+from maskcast.methods.eosvos.config import EOSVOSConfig, Reset
 from maskcast.methods.eosvos.network import Detection
 from maskcast.methods.eosvos.object_model import ObjectBox, ObjectModel, ObjectWeights
 from maskcast.methods.eosvos.online_adaptation import AnnotatedFrame
+from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
 from oracle.plumbing import ORACLE
 
 
@@ -107,3 +109,31 @@ class StandIn:
         _, mask = numbered_frame(number)
         found = 0.0 if number in self.lost else 0.9
         return Detection(mask * found, torch.zeros(4), found)
+
+
+RESETS: Mapping[str | None, Reset] = {
+    "FIRST_STEP": "first_step",
+    "FULL": "full",
+    None: "keep",
+}
+
+
+def follow_schedule(case: Mapping[str, Any]) -> StandIn:
+    """Follow one object through a video of numbered frames; return what was asked of the model."""
+    model = StandIn(set(case["frames_without_detection"]))
+    config = EOSVOSConfig(
+        inner_steps=case["initial_iterations"],
+        inner_batch=case["train_batch"],
+        spatial_augmentation=False,
+        online_adaptation=case["ona_step"] > 0,
+        adaptation_interval=case["ona_step"] or 1,
+        adaptation_steps=case["ona_iterations"],
+        adaptation_reset=RESETS[case["reset_model_mode"]],
+    )
+    segmenter = EOSVOSSegmenter(config, model, torch.device("cpu"))
+    state = segmenter.start()
+    for index in range(case["num_frames"]):
+        frame, mask = numbered_frame(index)
+        started = index == case["annotated_frame"]
+        state, _ = segmenter.step(state, frame, {1: mask} if started else {})
+    return model

@@ -38,7 +38,7 @@ from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
 from maskcast.methods.eosvos.targets import make_target
 from maskcast.methods.eosvos.training_config import InnerLoopConfig
 from oracle.containers import read_inertly
-from oracle.eosvos_networks import RecordingModel, StandIn, numbered_frame, weights
+from oracle.eosvos_networks import RESETS, RecordingModel, follow_schedule, weights
 from oracle.plumbing import (
     ORACLE,
     OracleFile,
@@ -496,25 +496,7 @@ def test_augmentation(oracle: OracleFile) -> None:
 @each_file("eosvos", "schedule.json")
 def test_schedule(oracle: OracleFile) -> None:
     for case in json.loads(oracle.path.read_text()):
-        lost = set(case["frames_without_detection"])
-        model = StandIn(lost)
-        config = EOSVOSConfig(
-            inner_steps=case["initial_iterations"],
-            inner_batch=case["train_batch"],
-            spatial_augmentation=False,
-            online_adaptation=case["ona_step"] > 0,
-            adaptation_interval=case["ona_step"] or 1,
-            adaptation_steps=case["ona_iterations"],
-            adaptation_reset={"FIRST_STEP": "first_step", "FULL": "full", None: "keep"}[
-                case["reset_model_mode"]
-            ],
-        )
-        segmenter = EOSVOSSegmenter(config, model, torch.device("cpu"))
-        state = segmenter.start()
-        for index in range(case["num_frames"]):
-            frame, mask = numbered_frame(index)
-            started = index == case["annotated_frame"]
-            state, _ = segmenter.step(state, frame, {1: mask} if started else {})
+        model = follow_schedule(case)
         assert model.training_calls == case["training_calls"]
         assert model.inference_calls == case["inference_calls"]
         oracle.record("schedule", 0)
@@ -547,9 +529,7 @@ def test_whole_sequence(oracle: OracleFile, monkeypatch: pytest.MonkeyPatch) -> 
         online_adaptation=settings["ona_step"] > 0,
         adaptation_interval=settings["ona_step"] or 1,
         adaptation_steps=settings["ona_iterations"],
-        adaptation_reset={"FIRST_STEP": "first_step", "FULL": "full", None: "keep"}[
-            settings["reset_model_mode"]
-        ],
+        adaptation_reset=RESETS[settings["reset_model_mode"]],
         propagation={None: "off", "EXTEND": "extend", "REPLACE": "replace"}[
             settings["propagation"]
         ],

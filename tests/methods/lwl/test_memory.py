@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from maskcast.methods.lwl.config import MemoryConfig
+from maskcast.methods.lwl.config import MemoryConfig, boxinit, ytvos
 from maskcast.methods.lwl.memory import Memory, SampleBuffers, Slot
 
 PLAIN = MemoryConfig(size=4)
@@ -54,6 +56,31 @@ def test_the_first_frame_keeps_its_minimum() -> None:
     raw = [*before.gammas, before.gammas[before.newest] / 0.9]
     rest = 1 - raw[0] / sum(raw)
     assert sum(memory.gammas) == pytest.approx(0.25 + rest / (0.25 + rest))
+
+
+@pytest.mark.parametrize("size", [2, 3, 5, 32])
+@pytest.mark.parametrize("settings", [ytvos().memory, boxinit().memory], ids=["ytvos", "boxinit"])
+def test_weights_and_places_of_many_frames(settings: MemoryConfig, size: int) -> None:
+    """The rules once more, over a plain list with empty slots."""
+    config = replace(settings, size=size)
+    memory, rate, minimum = Memory.of_first(slot()), config.update_rate, config.minimum_first_weight
+    gammas, newest = [1.0] + [0.0] * (size - 1), 0
+    for count in range(1, 120):
+        free = range(count, size)
+        place = free[0] if free else min(range(minimum > 0, size), key=gammas.__getitem__)
+        weight = gammas[newest] / (1 - rate)
+        if count == 1 and config.equal_second_weight:
+            weight = 1.0
+        elif count == 1:
+            gammas, weight = [gamma / (1 - rate) for gamma in gammas], rate
+        gammas[place], newest = weight, place
+        gammas = [gamma / sum(gammas) for gamma in gammas]
+        if gammas[0] < minimum:
+            left = minimum + sum(gammas[1:])
+            gammas = [minimum, *(gamma / left for gamma in gammas[1:])]
+        memory = memory.insert(slot(), config)
+        assert memory.newest == newest
+        assert memory.gammas == pytest.approx(gammas[: len(memory.slots)])
 
 
 def test_inserting_leaves_the_old_memory_alone_and_shares_its_slots() -> None:
