@@ -17,7 +17,15 @@ from maskcast.training.gather import gather_for_loss
 from maskcast.training.items import make_plan
 from maskcast.training.processes import to_device
 from training.toy_task import TOY, losses_of, train_losses, with_loop
-from training.two_processes import DROPOUT, IN_PARTS, OVER_BATCH, TROUBLED, batch_loss, toy_train
+from training.two_processes import (
+    DROPOUT,
+    IN_PARTS,
+    OVER_BATCH,
+    TROUBLED,
+    batch_loss,
+    lovasz_over,
+    toy_train,
+)
 
 
 def under_torchrun(job: str, folder: Path) -> int:
@@ -48,6 +56,16 @@ def test_a_loss_over_the_batch_is_gathered_with_its_gradient(two: Path):
     assert found["gathered"] == (items @ weight).tolist()
     assert found["loss"] == loss.item()
     torch.testing.assert_close(torch.tensor(found["gradient"], dtype=torch.float64), weight.grad)
+
+
+def test_lovasz_over_a_batch_in_two_processes_is_that_of_one(two: Path):
+    loss, weight = lovasz_over(slice(0, 3), None)
+    loss.backward()
+    found = json.loads((two / "lovasz.json").read_text())
+    assert found["loss"] == pytest.approx(float(loss), rel=1e-6)
+    torch.testing.assert_close(torch.tensor(found["gradient"]), weight.grad)
+    alone = [lovasz_over(slice(*ends), None)[0] for ends in ((0, 2), (2, 3))]
+    assert abs(sum(map(float, alone)) / 2 - float(loss)) > 1e-3  # no mean over processes
 
 
 def test_a_broken_run_of_two_goes_on_as_if_nothing_had_happened(two: Path):

@@ -15,6 +15,7 @@ import torch.distributed
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from maskcast.core.training import Recipe
+from maskcast.nn.lovasz import Gather, lovasz_loss
 from maskcast.training.gather import gather_for_loss
 from maskcast.training.loop import train
 from training.toy_task import (
@@ -43,6 +44,33 @@ def batch_loss(claims: torch.Tensor) -> torch.Tensor:
     return (ordered * torch.arange(1, len(ordered) + 1, dtype=ordered.dtype)).sum() ** 2
 
 
+def lovasz_clips() -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logits and labels: frames × sequences × height × width."""
+    generator = torch.Generator().manual_seed(4)
+    logits = torch.randn(2, 3, 4, 5, generator=generator)
+    return logits, (torch.rand(2, 3, 4, 5, generator=generator) < 0.4).float()
+
+
+def lovasz_over(sequences: slice, gather: Gather | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return LWL's loss over a batch of these sequences, and what its gradient goes to."""
+    logits, labels = lovasz_clips()
+    weight = torch.tensor([1.5, -0.2], requires_grad=True)
+    own = (logits * weight[0] + weight[1])[:, sequences]
+    return lovasz_loss(own, labels[:, sequences], over="batch", gather=gather), weight
+
+
+def lovasz(folder: Path) -> None:
+    """Two sequences in the first process, one in the second; write value and mean gradient."""
+    first = torch.distributed.get_rank() == 0
+    loss, weight = lovasz_over(slice(0, 2) if first else slice(2, 3), gather_for_loss)
+    loss.backward()
+    assert weight.grad is not None
+    torch.distributed.all_reduce(weight.grad)
+    if first:
+        found = {"loss": float(loss), "gradient": (weight.grad / 2).tolist()}
+        (folder / "lovasz.json").write_text(json.dumps(found))
+
+
 def gather(folder: Path) -> None:
     """Gather 3 items of the first process and 2 of the second; write value and mean gradient."""
     weight = torch.tensor([0.5, -2.0], dtype=torch.float64, requires_grad=True)
@@ -66,6 +94,7 @@ def quick(folder: Path) -> None:
     """Do everything that ends by itself."""
     toy_train(folder / "unbroken", DROPOUT)
     gather(folder)
+    lovasz(folder)
     try:
         toy_train(folder / "broken", DROPOUT, crashing(5))
     except Crash:
