@@ -22,7 +22,7 @@ from maskcast.data.catalogue import open_dataset
 from maskcast.evaluation.groups import groups_of
 from maskcast.evaluation.predictions import open_predictions
 from maskcast.evaluation.score import FRAMES_PER_PROCESS, score_dataset
-from maskcast.evaluation.scores import Scores, make_scores, read_scores
+from maskcast.evaluation.scores import Scores, make_scores, per_cent, read_scores
 from maskcast.evaluation.verdict import shortcomings
 from maskcast.io.label_maps import write_label_map
 from maskcast.metrics.protocols import PROTOCOLS, with_choices
@@ -257,3 +257,11 @@ def test_memory_does_not_grow_with_the_video(tmp_path):
 
     peak(40)
     assert peak(40) - peak(10) < 6 * SIZE[0] * SIZE[1] * 4
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.12345, "12.3"), (-0.0004, "0.0"), (-0.1, "-10.0"), (None, "–")]
+)
+def test_figures_in_per_cent(value, shown):
+    assert per_cent(value) == shown
+    assert per_cent(float("nan")) == "–"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from maskcast.evaluation.scores import Scores
+from maskcast.evaluation.scores import Scores, per_cent
 
 MOST_VIDEOS = 40
 """Longer tables show the worst videos only; the files hold all."""
@@ -30,11 +29,6 @@ def print_scores(scores: Scores) -> None:
     table.add_section()
     table.add_row("all", *_cells(scores.dataset, has_variation), style="bold")
     Console().print(table)
-
-
-def per_cent(value: float | None) -> str:
-    """Return a fraction in per cent with one decimal; a dash where there is none."""
-    return "–" if value is None or math.isnan(value) else f"{100 * value:.1f}"
 
 
 def _rows(scores: Scores) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -15,7 +15,7 @@ from maskcast.core.errors import DataError, MaskcastError, UsageError
 from maskcast.evaluation.charts import colour_of_run, curves, intervals, signed
 from maskcast.evaluation.published import PublishedRow, figures_of, published_rows
 from maskcast.evaluation.run import MASKS
-from maskcast.evaluation.scores import Scores, Tree, read_scores
+from maskcast.evaluation.scores import Scores, Tree, per_cent, read_scores
 from maskcast.evaluation.worst_frames import WorstFrame, worst_frames
 from maskcast.io.files import write_text
 from maskcast.metrics.bootstrap import FEW, Interval, block_length, paired_interval
@@ -167,7 +167,7 @@ def _table(runs: Sequence[Run]) -> str:
 
 def _run_row(index: int, run: Run, columns: Sequence[str]) -> str:
     figures = figures_of(run.scores.dataset)
-    cells = "".join(f"<td>{_cell(figures.get(column))}</td>" for column in columns)
+    cells = "".join(f"<td>{per_cent(figures.get(column))}</td>" for column in columns)
     speed = run.scores.tree.get("speed", {}).get("end_to_end_frames_per_second")
     shown = "" if speed is None else f"{speed:.2f}"
     made = run.scores.tree.get("run", {})
@@ -189,7 +189,7 @@ def _published_row(
     )
     headline = next(iter(row.figures))
     own = "".join(
-        f"{_swatch(index)}{escape(headline)} {_cell(figures_of(run.scores.dataset)[headline])} "
+        f"{_swatch(index)}{escape(headline)} {per_cent(figures_of(run.scores.dataset)[headline])} "
         for index, run in enumerate(runs)
         if row.is_reproduced_by(run.scores)
     )
@@ -256,7 +256,7 @@ def _curve(name: str, runs: Sequence[Run]) -> str:
     there = {run.name: run.scores.objects.get(name) for run in runs}
     frames = sorted({f for entry in there.values() if entry for f in entry["per_frame"]["names"]})
     values = {run: _aligned(entry, frames) for run, entry in there.items()}
-    figures = [_cell(entry["J&F"]) if entry else "–" for entry in there.values()]
+    figures = [per_cent(entry["J&F"]) if entry else "–" for entry in there.values()]
     caption = f"{escape(name)} · J&amp;F {' / '.join(figures)}"
     return f"<figure>{curves(frames, values)}<figcaption>{caption}</figcaption></figure>"
 
@@ -283,7 +283,7 @@ def _worst(run: Run, shown: Sequence[WorstFrame]) -> str:
         figures.append(
             f'<figure><div class="worst">{pictures}</div><figcaption>'
             f"{escape(each.object_name)}, frame {escape(each.frame_name)}: "
-            f"J {_cell(each.J)}, F {_cell(each.F)}</figcaption></figure>"
+            f"J {per_cent(each.J)}, F {per_cent(each.F)}</figcaption></figure>"
         )
     return (
         f"<h2>Worst objects of {escape(run.name)}</h2>"
@@ -312,7 +312,3 @@ def _distinct(paths: Sequence[Path]) -> list[str]:
     if len(set(names)) < len(names):
         return [str(path) for path in paths]
     return names
-
-
-def _cell(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{100 * value:.1f}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -186,6 +187,13 @@ def make_scores(
             "protocol": _protocol_entry(dataset, protocol, known is not None),
         }
     )
+
+
+def per_cent(value: float | None) -> str:
+    """Return a fraction in per cent with one decimal; a dash where there is none."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{round(100 * value, 1) + 0.0:.1f}"  # adding 0.0 makes −0.0 a plain zero
 
 
 def object_name(video: Video, object_id: int) -> str:

@@ -106,7 +106,9 @@ def _pictures(
 
 
 def _painted(image: FrameArray, mask: MaskArray, object_id: int) -> str:
-    return _encoded(draw_overlay(image, mask.astype(np.int32) * object_id, ids=False))
+    """The frame is grey, so that a mask shows on an object of its own colour."""
+    grey = np.asarray(Image.fromarray(image).convert("L").convert("RGB"))
+    return _encoded(draw_overlay(grey, mask.astype(np.int32) * object_id, ids=False))
 
 
 def _encoded(picture: FrameArray) -> str:
