@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
@@ -177,15 +178,14 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
         boxes = distance(torch.cat(deltas), torch.cat(truth), reduction="sum")
         return {"loss_objectness": objectness / count, "loss_rpn_box_reg": boxes / count}
 
-    def at_anchors(self, maps: Sequence[Tensor], index: Tensor) -> tuple[Tensor, Tensor]:
-        """Run the head at some anchors of one image.
+    def at_anchors(
+        self, maps: Sequence[Tensor], index: Int64[Tensor, "anchors"]
+    ) -> tuple[Float[Tensor, "anchors"], Float[Tensor, "anchors 4"]]:
+        """Run the head at some anchors of one image; returns their logits and deltas.
 
         Args:
             maps: pyramid levels, channels × rows × columns.
-            index: of the anchors, in the order of ``Outlook.anchors``.
-
-        Returns:
-            their logits, and their deltas (anchors × 4).
+            index: in the order of ``Outlook.anchors``; one may stand more than once.
         """
         ratios = self.anchor_generator.num_anchors_per_location()[0]
         cells = [map_.shape[-2] * map_.shape[-1] for map_ in maps]
@@ -207,15 +207,11 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
         return logits[each], deltas.reshape(len(index), ratios, 4)[each]
 
 
-def neighbourhoods(map_: Tensor, cells: Tensor) -> Tensor:
-    """The 3×3 cells around each of these (row · columns + column); zeros outside.
-
-    Args:
-        map_: channels × rows × columns.
-
-    Returns:
-        cells × 9 · channels: row by row, channels innermost.
-    """
+def neighbourhoods(
+    map_: Float[Tensor, "channels rows columns"], cells: Int64[Tensor, "cells"]
+) -> Float[Tensor, "cells 9*channels"]:
+    """The 3×3 cells around each of these (row · columns + column), row by row, channels
+    innermost; zeros outside the map."""
     channels, rows, columns = map_.shape
     step = torch.arange(-1, 2, device=cells.device)
     row = (cells // columns)[:, None, None] + step[:, None]
