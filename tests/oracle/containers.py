@@ -25,11 +25,15 @@ def read_inertly(oracle: OracleFile, read: Callable[[Path], Content]) -> Content
     try:
         content = read(oracle.path)
     except WeightsError:
-        harmless = oracle.path.name.startswith(MUST_BE_READ) and "hostile" not in oracle.name
-        if harmless:
+        if not may_be_refused(oracle):
             raise
     assert dict(os.environ) == before, f"{oracle.name} executed something"
     return content
+
+
+def may_be_refused(oracle: OracleFile) -> bool:
+    """Whether the file's name leaves it open what becomes of it."""
+    return "hostile" in oracle.name or not oracle.path.name.startswith(MUST_BE_READ)
 
 
 def parameters(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:

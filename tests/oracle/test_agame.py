@@ -30,6 +30,7 @@ from maskcast.methods.agame.segmenter import AgameSegmenter, AgameState, Segment
 from oracle.containers import (
     compare_parameters,
     expected_parameters,
+    may_be_refused,
     parameters,
     read_inertly,
 )
@@ -422,7 +423,8 @@ def test_containers(oracle: OracleFile) -> None:
     if expected := expected_parameters(oracle, set(found)):
         compare_parameters(oracle, found, expected)
         return
-    for name, tensor in found.items():
+    assert may_be_refused(oracle) or found.keys() <= published.keys()
+    for name, tensor in ((name, found[name]) for name in found if name in published):
         oracle.compare_values(name, tensor, published[name], relative=0)
         ours = weights()[1][our_name(name)]
         oracle.compare_values(
