@@ -87,16 +87,14 @@ def _ids(picture: Image.Image, name: str) -> LabelArray:
     return np.asarray(picture).astype(np.int32)
 
 
-def write_label_map(
-    path: Path, label_map: Integer[np.ndarray, "height width"], *, sync: bool = False
-) -> None:
+def write_label_map(path: Path, label_map: Integer[np.ndarray, "height width"]) -> None:
     """Write ids as indexed PNG (DAVIS colours), or as 16-bit grey where an id exceeds 255.
 
     Raises:
         DataError: an id is negative or above 65535, which no PNG can hold.
         OutputError: the file cannot be written.
     """
-    write_bytes(path, encode_label_map(label_map), sync=sync)
+    write_bytes(path, encode_label_map(label_map))
 
 
 def encode_label_map(label_map: Integer[np.ndarray, "height width"]) -> bytes:
