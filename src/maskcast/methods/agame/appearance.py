@@ -120,7 +120,7 @@ class AppearanceModel(nn.Module):
     ) -> Float[Tensor, "frames cells channels"]:
         """Return x = A · F16 + b for every cell."""
         weight, bias = self.projection.weight.flatten(1), self.projection.bias
-        features = stride16.flatten(2).mT
+        features = stride16.flatten(2).mT.to(weight.dtype)
         return functional.linear(features, weight, bias).to(self.raw_floor.dtype)
 
     def score(

@@ -142,7 +142,7 @@ def small() -> AgameConfig:
         propagation=PropagationConfig(channels=128),
         fusion=FusionConfig(hidden_channels=128, channels=64),
         decoder_channels=64,
-        working_side=224,
+        working_side=256,
     )
 
 

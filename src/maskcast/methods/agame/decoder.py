@@ -53,6 +53,11 @@ class Decoder(nn.Module):
         self.stride4 = Refinement(stride4_channels, channels, channels)
         self.fine = nn.Conv2d(channels, 2, 3, padding=1)
 
+    def use_dtype(self, dtype: torch.dtype) -> None:
+        """Compute in ``dtype``, but for the logits: labels hang on small differences of them."""
+        self.stride8.to(dtype)
+        self.stride4.to(dtype)
+
     def forward(
         self,
         encoding: Float[Tensor, "objects encoding height16 width16"],
@@ -62,4 +67,5 @@ class Decoder(nn.Module):
         """Return the fine logits Z, at four times the size of ``stride4``."""
         refined = self.stride4(stride4, self.stride8(stride8, encoding))
         height, width = stride4.shape[-2:]
-        return resize_bilinear(self.fine(refined), (4 * height, 4 * width))
+        logits = self.fine(refined.to(self.fine.weight.dtype))
+        return resize_bilinear(logits, (4 * height, 4 * width))

@@ -37,9 +37,8 @@ class Fusion(nn.Module):
         self.coarse = nn.Conv2d(config.channels, 2, kernel, padding=kernel // 2)
 
     def use_dtype(self, dtype: torch.dtype) -> None:
-        """Compute in ``dtype``, but for what the scores go through."""
+        """Compute in ``dtype``, but for what the scores go through, and the logits."""
         self.second.to(dtype)
-        self.coarse.to(dtype)
 
     def forward(
         self,
@@ -51,7 +50,7 @@ class Fusion(nn.Module):
         """Return the encoding E and the coarse logits C."""
         hidden = self._first(scores, propagated).relu_()
         encoding = self.second(hidden.to(self.second.weight.dtype)).relu_()
-        return encoding, self.coarse(encoding)
+        return encoding, self.coarse(encoding.to(self.coarse.weight.dtype))
 
     def _first(self, scores: Tensor | None, propagated: Tensor | None) -> Tensor:
         """Convolve [S, D] by halves."""

@@ -120,16 +120,15 @@ class AgameNetwork(nn.Module):
         _initialise(self.propagation, self.fusion, self.decoder)
 
     def use_dtype(self, dtype: torch.dtype) -> None:
-        """Compute trunk and convolutions in ``dtype``, appearance models in float32 at least."""
+        """Compute in ``dtype``, but appearance models and predicted logits in float32 at least."""
         if dtype.itemsize >= torch.float32.itemsize:
             self.to(dtype)
             return
-        for part in (self.trunk, self.propagation, self.decoder):
-            if part is not None:
-                part.to(dtype)
+        self.trunk.to(dtype)
+        if self.propagation is not None:
+            self.propagation.to(dtype)
         self.fusion.use_dtype(dtype)
-        if self.appearance is not None:
-            self.appearance.projection.to(dtype)
+        self.decoder.use_dtype(dtype)
 
     def features(self, image: Float[Tensor, "frames 3 height width"]) -> FrameFeatures:
         """Encode frames; in training, call it once per point in time (see ``Trunk``)."""
