@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
-from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, Task
+from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, ScheduleConfig, Task
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskLoss, MaskRCNNConfig, RateLevel
 from maskcast.methods.eosvos.training_config import (
     MetaTrainingConfig,
@@ -113,6 +113,7 @@ RECIPES: dict[str, Recipe[Any]] = {
                 iterations=100,
                 validate_every=0,
                 optimiser=OptimiserConfig(kind="adam", rate=3e-4),
+                schedule=ScheduleConfig(kind="cosine", final=0.02),
             ),
         ),
         _parent_training,
@@ -121,14 +122,18 @@ RECIPES: dict[str, Recipe[Any]] = {
         "the reduced model, meta-learned on DAVIS 2016 train",
         method=SMALL,
         data=TaskDataConfig(held_out=SMALL_HELD_OUT, all_objects_as_one=True),
-        start_rate=3e-5,
-        rate_rate=3e-5,
+        initial_rate=1e-2,
+        start_rate=1e-4,
+        rate_rate=1e-4,
         validation=ValidationConfig(every=8),
         loop=LoopConfig(
             batch_size=4,
             epochs=10,
             iterations=30,
+            validate_every=0,
+            average_decay=0.98,
             optimiser=OptimiserConfig(kind="radam"),
+            schedule=ScheduleConfig(kind="cosine", final=0.05),
         ),
     ),
 }
