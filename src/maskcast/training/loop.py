@@ -259,6 +259,7 @@ class _Run:
             if self.fabric.is_global_zero and isinstance(self.task, ShowsPictures):
                 logs.show(self.step, self.task.pictures())
         if not found:
+            logger.info("nothing is held out: no validation, and no weights are kept as the best")
             return False
         logs.write("validation", self.step, {"epoch": epoch, **found})
         name = self.config.best_metric or next(iter(found))
