@@ -39,6 +39,11 @@ def test_an_unknown_command_is_answered_with_the_known_ones(maskcast):
     maskcast("sgment").assert_one_sentence(2, "no command 'sgment'; known: segment, demo")
 
 
+def test_what_would_steer_the_terminal_is_written_out(maskcast):
+    outcome = maskcast("info", "a\x1b[2J\x9b1m\ud800ü×")
+    outcome.assert_one_sentence(3, r"a\x1b[2J\x9b1m\ud800ü×")
+
+
 def test_an_unknown_flag_is_misuse(segment):
     outcome = segment("--maks", "first.png")
     assert outcome.exit_code == 2

@@ -168,6 +168,17 @@ def test_unknown_callables_stay_inert(save, tmp_path, monkeypatch):
     assert not target.exists()
 
 
+def write_program(path: Path, program: bytes, kind: str = "zip") -> Path:
+    """A checkpoint whose content is this pickle."""
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("file/data.pkl", program)
+    else:
+        head = [pickle.dumps(part, protocol=2) for part in (MAGIC_NUMBER, 1001, {})]
+        path.write_bytes(b"".join([*head, program, pickle.dumps([], protocol=2)]))
+    return path
+
+
 OS_SYSTEM = f"touch {MARK}".encode()
 ESCAPES = {
     "dotted name": b"\x80\x04\x8c\x09posixpath\x8c\x09os.system\x93",
@@ -184,13 +195,7 @@ ESCAPES = {
 def test_roundabout_ways_to_os_system_lead_nowhere(tmp_path, monkeypatch, kind, start, end):
     command = b"X" + struct.pack("<I", len(OS_SYSTEM)) + OS_SYSTEM
     program = start[:2] + b"}X\x01\x00\x00\x00a" + start[2:] + command + end + b"s."
-    path = tmp_path / "file.pth"
-    if kind == "zip":
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("file/data.pkl", program)
-    else:
-        head = [pickle.dumps(part, protocol=2) for part in (MAGIC_NUMBER, 1001, {})]
-        path.write_bytes(b"".join([*head, program, pickle.dumps([], protocol=2)]))
+    path = write_program(tmp_path / "file.pth", program, kind)
     monkeypatch.chdir(tmp_path)
     try:
         found = read_foreign_checkpoint(path)
@@ -223,25 +228,22 @@ def build(state: bytes) -> bytes:
 )
 @pytest.mark.parametrize("kind", SERIALISATIONS)
 def test_malformed_pickles_are_refused(tmp_path, program, kind):
-    path = tmp_path / "file.pth"
-    if kind == "zip":
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("file/data.pkl", program)
-    else:
-        head = [pickle.dumps(part, protocol=2) for part in (MAGIC_NUMBER, 1001, {})]
-        path.write_bytes(b"".join([*head, program, pickle.dumps([], protocol=2)]))
+    path = write_program(tmp_path / "file.pth", program, kind)
     with pytest.raises(WeightsError):
         read_foreign_checkpoint(path)
     assert not hasattr(OrderedDict, "a")
 
 
-def write_tensor(path: Path, *, count: int, offset: int, shape: tuple, strides: tuple) -> Path:
+def write_tensor(
+    path: Path, *, count: int = 4, offset: int = 0, shape: tuple = (4,), strides: tuple = (1,),
+    key: str = "0", state: object = None, beside: dict | None = None,
+) -> Path:  # fmt: skip
     """A zip file whose only tensor lies where it is told to in a storage of four numbers."""
 
     class Tensor:
         def __reduce__(self) -> tuple[object, ...]:
             arguments = (Storage(), offset, shape, strides, False, OrderedDict())
-            return torch._utils._rebuild_tensor_v2, arguments
+            return torch._utils._rebuild_tensor_v2, arguments, state
 
     class Storage:
         pass
@@ -249,11 +251,11 @@ def write_tensor(path: Path, *, count: int, offset: int, shape: tuple, strides: 
     class Pickler(pickle.Pickler):
         def persistent_id(self, thing: object) -> object:
             if isinstance(thing, Storage):
-                return "storage", torch.FloatStorage, "0", "cpu", count
+                return "storage", torch.FloatStorage, key, "cpu", count
             return None
 
     buffer = io.BytesIO()
-    Pickler(buffer, protocol=2).dump({"w": Tensor()})
+    Pickler(buffer, protocol=4).dump({"w": Tensor(), **(beside or {})})
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("file/data.pkl", buffer.getvalue())
         archive.writestr("file/data/0", np.arange(4, dtype=np.float32).tobytes())
@@ -261,7 +263,7 @@ def write_tensor(path: Path, *, count: int, offset: int, shape: tuple, strides: 
 
 
 def test_a_tensor_is_a_window_of_its_storage(tmp_path):
-    path = write_tensor(tmp_path / "f.pth", count=4, offset=1, shape=(3,), strides=(1,))
+    path = write_tensor(tmp_path / "f.pth", offset=1, shape=(3,))
     assert read_foreign_checkpoint(path)["w"].tolist() == [1, 2, 3]
 
 
@@ -275,16 +277,75 @@ def test_a_tensor_is_a_window_of_its_storage(tmp_path):
         ({"shape": (-2,)}, "does not lie inside"),
         ({"shape": (2,), "strides": (-1,), "offset": 3}, "does not lie inside"),
         ({"count": 5, "shape": (5,)}, "has 16 bytes and should have 20"),
-        ({"count": 2**60, "shape": (2,)}, "should have"),
-        ({"shape": (2.5,)}, "not a list of integers"),
+        ({"count": 2**40, "shape": (2,)}, "many times the size of the file"),
+        ({"count": 10**5000}, "no integer, or larger"),
+        ({"shape": (2.5,)}, "no integer, or larger"),
+        ({"shape": (10**5000,)}, "no integer, or larger"),
+        ({"shape": (1,), "strides": (10**30,)}, "no integer, or larger"),
+        ({"shape": (1,) * 65, "strides": (1,) * 65}, "no integer, or larger"),
+        ({"shape": (0, 2**40, 2**40), "strides": (1, 1, 1)}, "Stride calculation overflowed"),
         ({"shape": (2, 2), "strides": (1,)}, "shape and strides of different lengths"),
     ],
 )
 def test_a_tensor_outside_its_storage_is_refused(tmp_path, wrong, message):
-    place = {"count": 4, "offset": 0, "shape": (4,), "strides": (1,)}
-    path = write_tensor(tmp_path / "f.pth", **{**place, **wrong})
+    path = write_tensor(tmp_path / "f.pth", **wrong)
     with pytest.raises(WeightsError, match=message):
         read_foreign_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (b"}K\x01\x85" + b"2\x86" * 60 + b"K\x01s.", "a key in it"),  # (t, t), 60 levels of it
+        (b"})" + b"\x85" * 20_000 + b"K\x01s.", "a key in it"),  # hashing this ends the process
+        (b"}(K\x01\x85" + b"2\x86" * 60 + b"K\x01u.", "a key in it"),
+        (b"(K\x01\x85" + b"2\x86" * 60 + b"K\x01d.", "a key in it"),
+        (b"}\x8a\x08" + struct.pack("<q", 2**61 - 1) + b"K\x01s.", "a key in it"),  # hash 0, as 0
+        (b"\x8f(K\x01\x85" + b"2\x86" * 60 + b"\x90.", "a key in it"),
+        (b"(K\x01\x85" + b"2\x86" * 60 + b"\x91.", "a key in it"),
+        (b"ccollections\nOrderedDict\n]K\x01\x85" + b"2\x86" * 60 + b"N\x86a\x85R.", "a key in it"),
+        (b"(X\x07\0\0\0storagectorch\nFloatStorage\n])" + b"2\x86" * 60 + b"aNK\x04tQ.", "a kind"),
+        (b")" + b"2\x86" * 60 + b"Q.", "other than a storage"),
+    ],
+)
+def test_what_a_few_bytes_make_endless_is_refused_at_once(tmp_path, program, message):
+    path = write_program(tmp_path / "f.pth", b"\x80\x04" + program)
+    with pytest.raises(WeightsError, match=message):
+        read_foreign_checkpoint(path)
+
+
+def test_a_pickle_of_too_many_steps_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("maskcast.io.safe_pickle.MOST_OPERATIONS", 1000)
+    path = write_program(tmp_path / "f.pth", b"\x80\x02](" + b"]" * 1000 + b"e.")
+    with pytest.raises(WeightsError, match="more than 1000 steps"):
+        read_foreign_checkpoint(path)
+
+
+def test_state_set_on_stand_ins_is_forgotten(tmp_path):
+    # a tensor whose checked shape a file changes afterwards, a dictionary whose items it hides
+    class Dictionary:
+        def __reduce__(self) -> tuple[object, ...]:
+            return OrderedDict, (), {"items": 5}
+
+    path = write_tensor(
+        tmp_path / "f.pth",
+        state={"shape": (9, 9), "storage": 5},
+        beside={"d": Dictionary(), ("a", (1, 2)): 1, frozenset(("b",)): 2},
+    )
+    found = read_foreign_checkpoint(path)
+    assert found["w"].tolist() == [0, 1, 2, 3]
+    assert found["d"] == {}
+
+
+def test_one_storage_read_again_and_again_is_refused(tmp_path):
+    # a thousand windows, two storages in turn: every one would be unpacked again
+    storages = [torch.zeros(100_000), torch.ones(100_000)]
+    windows = [storages[i % 2][i : i + 1] for i in range(1000)]
+    torch.save({"w": windows}, tmp_path / "f.pth")
+    with pytest.raises(WeightsError, match="many times the size of the file"):
+        read_foreign_checkpoint(tmp_path / "f.pth")
+    torch.save({"w": windows[::2]}, tmp_path / "f.pth")
+    assert len(read_foreign_checkpoint(tmp_path / "f.pth")["w"]) == 500
 
 
 def test_a_zip_bomb_is_refused(tmp_path):
@@ -309,24 +370,8 @@ def test_other_packings_are_refused(tmp_path, packing):
 def test_names_that_climb_out_of_the_archive_reach_nothing(tmp_path, monkeypatch):
     (tmp_path / "secret").write_bytes(np.full(4, 7.0, np.float32).tobytes())
     monkeypatch.chdir(tmp_path)
-
-    class Storage:
-        pass
-
-    class Pickler(pickle.Pickler):
-        def persistent_id(self, thing: object) -> object:
-            if isinstance(thing, Storage):
-                return "storage", torch.FloatStorage, "../../secret", "cpu", 4
-            return None
-
-    class Tensor:
-        def __reduce__(self) -> tuple[object, ...]:
-            return torch._utils._rebuild_tensor_v2, (Storage(), 0, (4,), (1,), False, None)
-
-    buffer = io.BytesIO()
-    Pickler(buffer, protocol=2).dump({"w": Tensor()})
-    with zipfile.ZipFile("f.pth", "w") as archive:
-        archive.writestr("file/data.pkl", buffer.getvalue())
+    write_tensor(tmp_path / "f.pth", key="../../secret")
+    with zipfile.ZipFile("f.pth", "a") as archive:
         archive.writestr("../../climbed", b"x")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(WeightsError, match=r"the part .* is missing"):

@@ -209,7 +209,9 @@ class _TreeBuilder:
         self.read = read
         self.largest = largest
         self.bytes = 0
+        """Read and made so far; a storage may be read again for each of its tensors."""
         self.entries = 0
+        self.newest: tuple[Storage, Tensor] | None = None
         self.tensors: dict[TensorPlan, Tensor] = {}
 
     def build(self, value: Any, depth: int = 0) -> Any:
@@ -241,18 +243,30 @@ class _TreeBuilder:
         negative = min((plan.offset, *plan.shape, *plan.strides)) < 0
         if negative or (count and (last >= plan.storage.count or count > plan.storage.count)):
             raise WeightsError(f"a tensor of shape {plan.shape} does not lie inside its storage")
-        self.bytes += count * plan.storage.dtype.itemsize
-        if self.bytes > self.largest:
-            raise WeightsError("its tensors would take many times the size of the file; refused")
-        if count:
-            flat = self.read(plan.storage)
-            tensor = flat.as_strided(plan.shape, plan.strides, plan.offset).clone(
-                memory_format=torch.contiguous_format
-            )
-        else:
-            tensor = torch.empty(plan.shape, dtype=plan.storage.dtype)
+        self.spend(count * plan.storage.dtype.itemsize)
+        try:
+            if count:
+                window = self.numbers(plan.storage).as_strided(
+                    plan.shape, plan.strides, plan.offset
+                )
+                tensor = window.clone(memory_format=torch.contiguous_format)
+            else:
+                tensor = torch.empty(plan.shape, dtype=plan.storage.dtype)
+        except RuntimeError as error:
+            raise WeightsError(f"a tensor of shape {plan.shape} is none: {error}") from error
         self.tensors[plan] = tensor
         return tensor
+
+    def numbers(self, storage: Storage) -> Tensor:
+        if self.newest is None or self.newest[0] != storage:
+            self.spend(storage.count * storage.dtype.itemsize)
+            self.newest = storage, self.read(storage)
+        return self.newest[1]
+
+    def spend(self, size: int) -> None:
+        self.bytes += size
+        if self.bytes > self.largest:
+            raise WeightsError("its tensors would take many times the size of the file; refused")
 
 
 def _is_foreign(value: object) -> bool:

@@ -3,6 +3,9 @@
 The unpickler knows four kinds of names: ordered dictionaries, tensors, storages, sizes. Tensors
 come out as plans, since their numbers lie elsewhere in the file. Every other name becomes an inert
 stub, and names that can only be there to run code refuse the file.
+
+What costs more than the file is large is refused too: a few bytes can ask for the hash of a key
+that holds itself a thousand million times, or is nested so deep that hashing ends the process.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import io
 import logging
 import pickle
 import pickletools
-from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -23,6 +26,13 @@ log = logging.getLogger(__name__)
 
 LARGEST_PICKLE = 2**28
 """Bytes of the pickles alone, without the storages."""
+MOST_OPERATIONS = 2**23
+"""Steps of the program in a pickle; an optimiser's state takes some hundred thousand."""
+LARGEST_KEY = 64
+"""Values in the key of a dictionary or in an element of a set, which are hashed."""
+LARGEST_COUNT = 2**48
+"""Elements of a storage, and the largest side, stride and offset of a tensor."""
+MOST_DIMENSIONS = 64
 
 DTYPES = {
     "FloatStorage": torch.float32,
@@ -52,8 +62,16 @@ _CODE_RUNNING_BUILTINS = frozenset((
 _ODD_OPCODES = frozenset(("EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER"))
 
 
+class _Stateless:
+    """Takes the state that a file would set on an object, and forgets it."""
+
+    __slots__ = ()
+
+    def __setstate__(self, _state: object) -> None: ...
+
+
 @dataclass(frozen=True)
-class Storage:
+class Storage(_Stateless):
     """A run of numbers somewhere in the file."""
 
     key: str
@@ -62,7 +80,7 @@ class Storage:
 
 
 @dataclass(frozen=True)
-class TensorPlan:
+class TensorPlan(_Stateless):
     """What a tensor will look like once its storage is read; all counts in elements."""
 
     storage: Storage
@@ -71,15 +89,13 @@ class TensorPlan:
     strides: tuple[int, ...]
 
 
-class _Inert:
+class _Inert(_Stateless):
     """Stands for an object of a foreign class: takes everything, does nothing."""
 
     def __new__(cls, *_args: object, **_named: object) -> _Inert:
         return super().__new__(cls)
 
     def __init__(self, *_args: object, **_named: object) -> None: ...
-
-    def __setstate__(self, _state: object) -> None: ...
 
     def __setitem__(self, _key: object, _value: object) -> None: ...
 
@@ -95,7 +111,7 @@ class _Inert:
         return id(self)
 
 
-class _InertAttribute:
+class _InertAttribute(_Stateless):
     """``getattr``, by which older pickles name nested classes and methods: gives a stub class."""
 
     __slots__ = ()
@@ -103,10 +119,8 @@ class _InertAttribute:
     def __call__(self, *_args: object) -> type[_Inert]:
         return _Inert
 
-    def __setstate__(self, _state: object) -> None: ...
 
-
-class _PlanTensor:
+class _PlanTensor(_Stateless):
     """``torch._utils._rebuild_tensor`` and its later form; an instance, so that no state sticks."""
 
     __slots__ = ()
@@ -127,10 +141,8 @@ class _PlanTensor:
             raise WeightsError("a tensor in it has a shape and strides of different lengths")
         return plan
 
-    def __setstate__(self, _state: object) -> None: ...
 
-
-class _FirstArgument:
+class _FirstArgument(_Stateless):
     """``torch._utils._rebuild_parameter``: a parameter is its tensor."""
 
     __slots__ = ()
@@ -138,10 +150,8 @@ class _FirstArgument:
     def __call__(self, data: object, *_rest: object) -> object:
         return data
 
-    def __setstate__(self, _state: object) -> None: ...
 
-
-class _StorageType:
+class _StorageType(_Stateless):
     """``torch.FloatStorage`` and its kin: only a name for a dtype."""
 
     __slots__ = ("dtype",)
@@ -149,10 +159,8 @@ class _StorageType:
     def __init__(self, dtype: torch.dtype) -> None:
         self.dtype = dtype
 
-    def __setstate__(self, _state: object) -> None: ...
 
-
-class _Size:
+class _Size(_Stateless):
     """``torch.Size``."""
 
     __slots__ = ()
@@ -160,11 +168,41 @@ class _Size:
     def __call__(self, numbers: Any = ()) -> tuple[int, ...]:
         return _integers(numbers)
 
-    def __setstate__(self, _state: object) -> None: ...
+
+class _Dictionary(dict[Any, Any], _Stateless):
+    """``collections.OrderedDict``: made from pairs or filled later."""
+
+    def __init__(self, pairs: Any = ()) -> None:
+        pairs = list(pairs)
+        _refuse_heavy(key for key, _ in pairs)
+        super().__init__(pairs)
 
 
-class _RestrictedUnpickler(pickle.Unpickler):
+_HASHED = {
+    pickle.SETITEM: slice(-2, -1),
+    pickle.SETITEMS: slice(None, None, 2),
+    pickle.DICT: slice(None, None, 2),
+    pickle.ADDITEMS: slice(None),
+    pickle.FROZENSET: slice(None),
+}
+"""Operations that hash, and which values on the stack they do it to."""
+
+
+def _checking(hashed: slice, operation: Callable[[Any], None]) -> Callable[[Any], None]:
+    def checked(unpickler: Any) -> None:
+        _refuse_heavy(unpickler.stack[hashed])
+        operation(unpickler)
+
+    return checked
+
+
+class _RestrictedUnpickler(pickle._Unpickler):  # the one in Python, so that every step can be seen
     """Resolves only what tensors are made of; remembers the foreign names it passed over."""
+
+    dispatch = pickle._Unpickler.dispatch | {
+        opcode[0]: _checking(hashed, pickle._Unpickler.dispatch[opcode[0]])
+        for opcode, hashed in _HASHED.items()
+    }
 
     def __init__(self, file: File) -> None:
         super().__init__(file, encoding="latin1")
@@ -179,10 +217,11 @@ class _RestrictedUnpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Storage:
         if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
-            raise WeightsError(f"it refers to something other than a storage: {str(pid)[:60]}")
+            raise WeightsError("it refers to something other than a storage")
         _, kind, key, _location, count = pid[:5]
-        if not isinstance(kind, _StorageType) or not isinstance(count, int):
+        if not isinstance(kind, _StorageType) or not isinstance(key, str | int):
             raise WeightsError("it stores numbers of a kind that is not known")
+        _integers([count])
         storage = Storage(str(key), kind.dtype, count)
         if len(pid) > 5 and pid[5] is not None:
             raise WeightsError("it was written before torch 0.4 (views of storages); save it anew")
@@ -190,7 +229,7 @@ class _RestrictedUnpickler(pickle.Unpickler):
 
 
 _KNOWN: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): lambda: OrderedDict,
+    ("collections", "OrderedDict"): lambda: _Dictionary,
     ("torch", "Size"): _Size,
     ("torch._utils", "_rebuild_tensor"): _PlanTensor,
     ("torch._utils", "_rebuild_tensor_v2"): _PlanTensor,
@@ -228,8 +267,11 @@ def load_pickle(file: File) -> tuple[Any, dict[str, Storage]]:
     """Check the opcodes of one pickle, then run it restricted; return content and storages."""
     start = file.tell()
     try:
-        for operations, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-            _refuse_opcode(operations, opcode.name, argument)
+        for operations, (opcode, _, _) in enumerate(pickletools.genops(file)):
+            if opcode.name in _ODD_OPCODES:
+                raise WeightsError(f"its pickle uses {opcode.name}, which no checkpoint needs")
+            if operations > MOST_OPERATIONS:
+                raise WeightsError(f"its pickle takes more than {MOST_OPERATIONS} steps")
             if file.tell() - start > LARGEST_PICKLE:
                 raise WeightsError(f"its pickle is longer than {LARGEST_PICKLE} bytes")
     except (ValueError, OverflowError, MemoryError) as error:
@@ -248,14 +290,31 @@ def load_pickle(file: File) -> tuple[Any, dict[str, Storage]]:
     return content, unpickler.storages
 
 
-def _refuse_opcode(operations: int, name: str, argument: Any) -> None:
-    if name in _ODD_OPCODES:
-        raise WeightsError(f"its pickle uses {name}, which no checkpoint needs")
-    if name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > operations:
-        raise WeightsError("its pickle claims more objects than it has")
+def _refuse_heavy(keys: Iterable[object]) -> None:
+    if any(_weight(key) > LARGEST_KEY for key in keys):
+        raise WeightsError("a key in it is nested deeper or is larger than any checkpoint needs")
+
+
+def _weight(key: object, so_far: int = 0) -> int:
+    """Count the values in a key, each as often as hashing meets it, until they are too many."""
+    if isinstance(key, int) and abs(key) >= LARGEST_COUNT:  # any number of these can share a hash
+        return LARGEST_KEY + 1
+    so_far += 1
+    if isinstance(key, tuple | frozenset):
+        for part in key:
+            if so_far > LARGEST_KEY:
+                break
+            so_far = _weight(part, so_far)
+    return so_far
 
 
 def _integers(numbers: Any) -> tuple[int, ...]:
-    if not isinstance(numbers, tuple | list) or not all(isinstance(n, int) for n in numbers):
-        raise WeightsError("the shape of a tensor in it is not a list of integers")
+    """Return sizes as they are, if they can be those of a tensor."""
+    fit = (
+        isinstance(numbers, tuple | list)
+        and len(numbers) <= MOST_DIMENSIONS
+        and all(type(n) is int and abs(n) <= LARGEST_COUNT for n in numbers)
+    )
+    if not fit:
+        raise WeightsError("a size in it is no integer, or larger than that of any tensor")
     return tuple(numbers)
