@@ -84,7 +84,7 @@ def test_objects_on_several_frames_must_be_told_apart(tmp_path):
         ({"segmentation": [[1, 2, 3, 4, "x", 5]]}, "three or more points"),
         ({"segmentation": [[1, 2, 3, 4, float("nan"), 5]]}, "three or more points"),
         ({"segmentation": [[0, 0, 1e9, 0, 0, 1e9]]}, "three or more points"),
-        ({"segmentation": {"size": [4, 4], "counts": [16]}}, r"is 4×4 .* but the frames are 8×10"),
+        ({"segmentation": {"size": [4, 4], "counts": [16]}}, "of 4×4 .* but the frames are 8×10"),
         ({"segmentation": [SQUARE], "image_id": 99}, "image 99, which is not listed"),
         ({"segmentation": [SQUARE], "id": "five"}, "no integer id, but 'five'"),
         ({"segmentation": [SQUARE], "id": True}, "no integer id"),
@@ -148,6 +148,37 @@ def test_labelme_shapes(tmp_path):
 def test_broken_files_are_refused(tmp_path, content, message):
     with pytest.raises(PromptError, match=message):
         read_mask_json(save(tmp_path / "a.json", content), SIZE)
+
+
+@pytest.mark.parametrize("sides", [(10**9, 10**9), (float("inf"), 5), (-5, 5), (8.5, 10)])
+def test_a_size_that_no_picture_has_is_refused_before_anything_is_painted(tmp_path, sides):
+    shape = {"label": "1", "points": POLYGON}
+    content = labelme(shape, imageHeight=sides[0], imageWidth=sides[1])
+    with pytest.raises(PromptError, match=r"a\.json: a mask needs a size"):
+        read_mask_json(save(tmp_path / "a.json", content))
+
+
+def test_polygons_drawn_on_pictures_of_another_size_are_refused(tmp_path):
+    images = [{"id": 1, "file_name": "a.png", "height": 16, "width": 20}]
+    content = coco(segmentation=[SQUARE], image_id=1) | {"images": images}
+    with pytest.raises(PromptError, match=r"of 16×20 .* but the frames are 8×10"):
+        read_mask_json(save(tmp_path / "a.json", content), SIZE)
+
+
+def test_files_as_programs_on_windows_write_them(tmp_path):
+    images = [{"id": 1, "file_name": r"C:\clips\00003.png"}]
+    content = coco(segmentation=[SQUARE], image_id=1) | {"images": images}
+    path = save(tmp_path / "a.json", content)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())  # the mark of UTF-8
+    (frame,) = read_mask_json(path, SIZE)
+    assert frame.place == "00003"
+
+
+def test_a_label_is_an_id_only_if_it_is_written_as_one(tmp_path):
+    texts = ["-3", "--3", "²", "9" * 5000]
+    content = labelme(*({"label": text, "points": POLYGON} for text in texts))
+    (frame,) = read_mask_json(save(tmp_path / "a.json", content), SIZE)
+    assert list(frame.marks) == [-3, *texts[1:]]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 200_000, '{"a": \xff}'])

@@ -6,8 +6,9 @@ import base64
 import binascii
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image
 from maskcast.core.errors import MissingFileError, PromptError
 from maskcast.core.types import Box
 from maskcast.io.marks import Label, MarkedFrame, MaskArray
-from maskcast.io.rle import decode_mask
+from maskcast.io.rle import checked_size, decode_mask
 
 LARGEST_FILE = 2**28
 FARTHEST = 4
@@ -41,79 +42,81 @@ def read_mask_json(path: Path, size: tuple[int, int] | None = None) -> list[Mark
         MissingFileError: there is no such file.
         PromptError: it is neither format, or a mask in it is malformed or of another size.
     """
-    content = _load(path)
-    size = size or _declared_size(path, content)
-    if isinstance(content, dict) and isinstance(content.get("shapes"), list):
-        return [_from_labelme(path, content, size)]
-    annotations = content.get("annotations") if isinstance(content, dict) else content
-    if not isinstance(annotations, list) or not all(isinstance(a, dict) for a in annotations):
-        raise PromptError(
-            f"{path} is neither COCO (annotations with segmentations) nor labelme (shapes)"
-        )
-    images = content.get("images", []) if isinstance(content, dict) else []
-    return _from_coco(path, annotations, images, size)
+    if not path.is_file():
+        raise MissingFileError(f"there is no file {path}")
+    try:
+        content = _load(path)
+        size = size or _declared_size(content)
+        if isinstance(content, dict) and isinstance(content.get("shapes"), list):
+            return [_from_labelme(path, content, size)]
+        return _from_coco(path, content, size)
+    except PromptError as error:
+        raise PromptError(f"{path}: {error}") from error
 
 
 def _load(path: Path) -> Any:
-    if not path.is_file():
-        raise MissingFileError(f"there is no file {path}")
     if path.stat().st_size > LARGEST_FILE:
-        raise PromptError(f"{path} is larger than {LARGEST_FILE} bytes; masks do not need that")
+        raise PromptError(f"it is larger than {LARGEST_FILE} bytes; masks do not need that")
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(path.read_text("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise PromptError(f"{path} is not JSON: {error}") from error
+        raise PromptError(f"it is not JSON: {error}") from error
 
 
-def _declared_size(path: Path, content: Any) -> tuple[int, int]:
+def _declared_size(content: Any) -> tuple[int, int]:
     """Find the size of the pictures in the places where the formats have it."""
     try:
         if isinstance(content, dict) and "imageHeight" in content:
-            return int(content["imageHeight"]), int(content["imageWidth"])
+            return checked_size((content["imageHeight"], content["imageWidth"]))
         if isinstance(content, dict) and content.get("images"):
-            return int(content["images"][0]["height"]), int(content["images"][0]["width"])
+            first = content["images"][0]
+            return checked_size((first["height"], first["width"]))
         annotations = content["annotations"] if isinstance(content, dict) else content
-        height, width = annotations[0]["segmentation"]["size"]
-        return int(height), int(width)
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise PromptError(f"{path} does not say how large its pictures are") from error
+        return checked_size(annotations[0]["segmentation"]["size"])
+    except (KeyError, IndexError, TypeError) as error:
+        raise PromptError("it does not say how large its pictures are") from error
 
 
-def _from_coco(
-    path: Path, annotations: Sequence[Mapping[str, Any]], images: Any, size: tuple[int, int]
-) -> list[MarkedFrame]:
-    names = _image_names(path, images)
-    places = [_coco_place(path, annotation, names) for annotation in annotations]
+def _from_coco(path: Path, content: Any, size: tuple[int, int]) -> list[MarkedFrame]:
+    annotations = content.get("annotations") if isinstance(content, dict) else content
+    if not isinstance(annotations, list) or not all(isinstance(a, dict) for a in annotations):
+        raise PromptError(
+            "it is neither COCO (annotations with segmentations) nor labelme (shapes)"
+        )
+    names = _image_names(content.get("images", []) if isinstance(content, dict) else [], size)
+    places = [_coco_place(annotation, names, path.stem) for annotation in annotations]
     several = len(set(places)) > 1
     frames: dict[str, MarkedFrame] = {}
     for place, annotation in zip(places, annotations, strict=True):
         frame = frames.setdefault(place, MarkedFrame(place, path, "COCO JSON", {}))
-        object_id = _coco_object(path, annotation, several)
-        mask = _segmentation(path, annotation.get("segmentation"), size)
+        object_id = _coco_object(annotation, several)
+        mask = _segmentation(annotation.get("segmentation"), size)
         before = frame.marks.get(object_id)
         frame.marks[object_id] = mask if before is None else mask | before
     return list(frames.values())
 
 
-def _image_names(path: Path, images: Any) -> dict[Any, str]:
+def _image_names(images: Any, size: tuple[int, int]) -> dict[Any, str]:
     try:
-        return {image["id"]: PurePosixPath(image["file_name"]).stem for image in images}
-    except (TypeError, KeyError) as error:
-        raise PromptError(f"in {path} an image lacks its id or file_name") from error
+        for image in images:
+            _refuse_other_size((image.get("height", size[0]), image.get("width", size[1])), size)
+        return {image["id"]: PureWindowsPath(image["file_name"]).stem for image in images}
+    except (TypeError, KeyError, AttributeError) as error:
+        raise PromptError("an image lacks its id or file_name") from error
 
 
-def _coco_place(path: Path, annotation: Mapping[str, Any], names: Mapping[Any, str]) -> str:
+def _coco_place(annotation: Mapping[str, Any], names: Mapping[Any, str], unnamed: str) -> str:
     if "frame" in annotation:
         return str(annotation["frame"])
     image_id = annotation.get("image_id")
     if isinstance(image_id, int | str) and image_id in names:
         return names[image_id]
     if image_id is None and not names:
-        return path.stem
-    raise PromptError(f"in {path} an annotation is for image {image_id!r}, which is not listed")
+        return unnamed
+    raise PromptError(f"an annotation is for image {image_id!r}, which is not listed")
 
 
-def _coco_object(path: Path, annotation: Mapping[str, Any], several_frames: bool) -> int:
+def _coco_object(annotation: Mapping[str, Any], several_frames: bool) -> int:
     for key in OBJECT_KEYS:
         if key in annotation:
             value = annotation[key]
@@ -121,33 +124,34 @@ def _coco_object(path: Path, annotation: Mapping[str, Any], several_frames: bool
     else:
         if several_frames:
             raise PromptError(
-                f"{path} has annotations on several frames and does not say which of them show "
-                f"the same object; give each an {OBJECT_KEYS[0]}"
+                "it has annotations on several frames and does not say which of them show the "
+                f"same object; give each an {OBJECT_KEYS[0]}"
             )
         value = annotation.get("id")
     if not isinstance(value, int) or isinstance(value, bool):
-        raise PromptError(f"in {path} an annotation has no integer id, but {str(value)[:40]!r}")
+        raise PromptError(f"an annotation has no integer id, but {str(value)[:40]!r}")
     return value
 
 
-def _segmentation(path: Path, segmentation: Any, size: tuple[int, int]) -> MaskArray:
+def _segmentation(segmentation: Any, size: tuple[int, int]) -> MaskArray:
     if isinstance(segmentation, dict):
-        return _of_size(path, decode_mask(segmentation), size)
+        mask = decode_mask(segmentation)
+        _refuse_other_size(mask.shape, size)
+        return mask
     if isinstance(segmentation, list) and segmentation:
-        return _fill(path, segmentation, size)
-    raise PromptError(f"in {path} an annotation has no segmentation")
+        return _fill(segmentation, size)
+    raise PromptError("an annotation has no segmentation")
 
 
-def _of_size(path: Path, mask: MaskArray, size: tuple[int, int]) -> MaskArray:
-    if mask.shape != size:
+def _refuse_other_size(drawn: tuple[Any, ...], size: tuple[int, int]) -> None:
+    if drawn != size:
         raise PromptError(
-            f"a mask in {path} is {mask.shape[0]}×{mask.shape[1]} (height × width), but the frames "
-            f"are {size[0]}×{size[1]}"
+            f"a mask was drawn on a picture of {drawn[0]}×{drawn[1]} (height × width), but the "
+            f"frames are {size[0]}×{size[1]}"
         )
-    return mask
 
 
-def _fill(path: Path, polygons: Sequence[Any], size: tuple[int, int]) -> MaskArray:
+def _fill(polygons: Sequence[Any], size: tuple[int, int]) -> MaskArray:
     """Fill polygons, each a flat list x, y, x, y, ..., as COCO does."""
     for polygon in polygons:
         numbers = isinstance(polygon, list) and all(
@@ -155,7 +159,7 @@ def _fill(path: Path, polygons: Sequence[Any], size: tuple[int, int]) -> MaskArr
             for value in polygon
         )
         if not numbers or len(polygon) < 6 or len(polygon) % 2:
-            raise PromptError(f"in {path} a polygon is not a list of three or more points x, y")
+            raise PromptError("a polygon is not a list of three or more points x, y")
     height, width = size
     parts = pycocotools.mask.frPyObjects([list(map(float, p)) for p in polygons], height, width)
     filled: MaskArray = pycocotools.mask.decode(pycocotools.mask.merge(parts)).astype(bool)
@@ -164,51 +168,47 @@ def _fill(path: Path, polygons: Sequence[Any], size: tuple[int, int]) -> MaskArr
 
 def _from_labelme(path: Path, content: Mapping[str, Any], size: tuple[int, int]) -> MarkedFrame:
     declared = (content.get("imageHeight", size[0]), content.get("imageWidth", size[1]))
-    if declared != size:
-        raise PromptError(
-            f"{path} was drawn on a picture of {declared[0]}×{declared[1]} (height × width), but "
-            f"the frames are {size[0]}×{size[1]}"
-        )
+    _refuse_other_size(declared, size)
     frame = MarkedFrame(path.stem, path, "labelme JSON", {})
     for shape in content["shapes"]:
         if not isinstance(shape, dict):
-            raise PromptError(f"in {path} a shape is not an object with points")
+            raise PromptError("a shape is not an object with points")
         label = _labelme_label(shape)
-        mark = _labelme_mark(path, shape, size)
+        mark = _labelme_mark(shape, size)
         before = frame.marks.get(label)
         if before is None:
             frame.marks[label] = mark
         elif isinstance(before, np.ndarray) and isinstance(mark, np.ndarray):
             frame.marks[label] = before | mark
         else:
-            raise PromptError(f"in {path} the object {label} has a rectangle and another shape")
+            raise PromptError(f"the object {label} has a rectangle and another shape")
     return frame
 
 
 def _labelme_label(shape: Mapping[str, Any]) -> Label:
     text = str(shape.get("label", "")).strip()
-    if text.lstrip("-").isdecimal():
+    if re.fullmatch(r"-?[0-9]{1,18}", text):
         return int(text)
     group = shape.get("group_id")
     return text if group is None else f"{text} {group}"
 
 
-def _labelme_mark(path: Path, shape: Mapping[str, Any], size: tuple[int, int]) -> MaskArray | Box:
+def _labelme_mark(shape: Mapping[str, Any], size: tuple[int, int]) -> MaskArray | Box:
     kind = shape.get("shape_type", "polygon")
     points = shape.get("points")
     if not _are_points(points):
-        raise PromptError(f"in {path} a shape has no list of points [x, y]")
+        raise PromptError("a shape has no list of points [x, y]")
     assert isinstance(points, list)
     if kind == "polygon":
-        return _fill(path, [[value for point in points for value in point]], size)
+        return _fill([[value for point in points for value in point]], size)
     if kind == "rectangle" and len(points) == 2:
         (left, right), (top, bottom) = (sorted(values) for values in zip(*points, strict=True))
         return Box(left, top, right - left, bottom - top)
     if kind == "circle" and len(points) == 2:
         return _disc(points[0], points[1], size)
     if kind == "mask" and len(points) == 2:
-        return _pasted(path, shape.get("mask"), points[0], size)
-    raise PromptError(f"in {path} a shape is a {kind}; draw polygons, rectangles, circles or masks")
+        return _pasted(shape.get("mask"), points[0], size)
+    raise PromptError(f"a shape is a {kind}; draw polygons, rectangles, circles or masks")
 
 
 def _are_points(points: Any) -> bool:
@@ -227,19 +227,25 @@ def _disc(centre: Sequence[float], rim: Sequence[float], size: tuple[int, int]) 
     return np.asarray(distance_squared <= radius_squared)
 
 
-def _pasted(path: Path, encoded: Any, corner: Sequence[float], size: tuple[int, int]) -> MaskArray:
+def _pasted(encoded: Any, corner: Sequence[float], size: tuple[int, int]) -> MaskArray:
     """Paste labelme's cropped mask, a PNG in base64, at its top left corner."""
     try:
         picture = Image.open(io.BytesIO(base64.b64decode(str(encoded), validate=True)))
         if picture.width > size[1] + 1 or picture.height > size[0] + 1:
-            raise PromptError(f"in {path} a mask is larger than the frame")
+            raise PromptError("a mask is larger than the frame")
         patch = np.asarray(picture.convert("L")) > 0
-    except (binascii.Error, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise PromptError(f"in {path} a mask is damaged: {error}") from error
+    except (
+        binascii.Error,
+        OSError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+    ) as error:
+        raise PromptError(f"a mask is damaged: {error}") from error
     mask = np.zeros(size, dtype=bool)
     left, top = round(corner[0]), round(corner[1])
     if left < 0 or top < 0:
-        raise PromptError(f"in {path} a mask begins outside the frame")
+        raise PromptError("a mask begins outside the frame")
     window = mask[top : top + patch.shape[0], left : left + patch.shape[1]]
     window[:] = patch[: window.shape[0], : window.shape[1]]
     return mask

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pycocotools.mask
 from jaxtyping import Bool
 
 from maskcast.core.errors import PromptError
+from maskcast.io.label_maps import LARGEST_PICTURE
 
 _OFFSET, _MORE, _SIGN = 48, 0x20, 0x10  # COCO's packing: five bits a character, from "0" on
 
@@ -30,13 +31,12 @@ def decode_mask(encoded: Mapping[str, Any]) -> Bool[np.ndarray, "height width"]:
     Raises:
         PromptError: size or counts are missing, malformed, or do not fill the picture.
     """
-    size, counts = encoded.get("size"), encoded.get("counts")
-    sides_fit = isinstance(size, Sequence) and len(size) == 2
-    if not sides_fit or not all(isinstance(side, int) and 0 < side < 2**16 for side in size or ()):
-        raise PromptError(f"a run-length mask needs a size [height, width], got {str(size)[:40]}")
-    height, width = size or (0, 0)
+    height, width = checked_size(encoded.get("size"))
+    counts = encoded.get("counts")
     if isinstance(counts, str | bytes):
-        runs = _unpack(counts.encode("latin1") if isinstance(counts, str) else counts)
+        runs = _unpack(
+            counts.encode("utf-8", "surrogatepass") if isinstance(counts, str) else counts
+        )
     else:
         runs = counts if isinstance(counts, list) else []
     whole = all(isinstance(run, int) and run >= 0 for run in runs)
@@ -47,6 +47,21 @@ def decode_mask(encoded: Mapping[str, Any]) -> Bool[np.ndarray, "height width"]:
         )
     values = np.arange(len(runs)) % 2 == 1
     return np.repeat(values, runs).reshape(width, height).T
+
+
+def checked_size(size: Any) -> tuple[int, int]:
+    """Return (height, width) as a file states it.
+
+    Raises:
+        PromptError: it is not two whole numbers from 1 on, or larger than any picture.
+    """
+    sides = isinstance(size, list | tuple) and len(size) == 2
+    if not sides or not all(type(side) is int and 0 < side <= LARGEST_PICTURE for side in size):
+        raise PromptError(f"a mask needs a size [height, width], got {str(size)[:40]}")
+    height, width = size
+    if height * width > LARGEST_PICTURE:
+        raise PromptError(f"a mask of {height}×{width} pixels is larger than any picture; refused")
+    return height, width
 
 
 def _unpack(packed: bytes) -> list[int]:
