@@ -82,6 +82,17 @@ def test_what_the_system_refuses_is_told_with_its_path(maskcast, monkeypatch):
     maskcast("info").assert_one_sentence(3, "refuses '/root/secret': Permission denied")
 
 
+def without_memory() -> None:
+    """Find a card that others have filled."""
+    raise RuntimeError("CUDA error: out of memory")
+
+
+def test_a_device_without_memory_is_no_fault_of_ours(maskcast, monkeypatch):
+    monkeypatch.setitem(COMMANDS, "info", Command(__name__, "without_memory", ""))
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[without_memory.__module__])
+    maskcast("info").assert_one_sentence(3, "the device has no memory left; use --device cpu")
+
+
 def test_a_polite_kill_is_taken_for_ctrl_c_inside_a_command_only(maskcast, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     seen = []

@@ -7,8 +7,16 @@ import os
 import pytest
 import torch
 from torch._dynamo.exc import BackendCompilerFailed
+from torch._inductor.exc import TritonMissing
 
-from maskcast.core.device import choose_device, compiled, dtype_named, make_deterministic
+from maskcast.core.device import (
+    choose_device,
+    compiled,
+    dtype_named,
+    make_deterministic,
+    make_float32_exact,
+    name_of,
+)
 from maskcast.core.errors import UsageError
 
 
@@ -20,7 +28,17 @@ def test_auto_takes_what_there_is(monkeypatch):
     assert choose_device("auto") == torch.device("mps")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto") == torch.device("cuda")
+
+
+def test_a_certain_card_is_taken_if_it_is_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"card {device.index}")
     assert choose_device("cuda:1") == torch.device("cuda:1")
+    assert name_of(choose_device("cuda:1")) == "card 1"
+    assert name_of(choose_device("cpu")) == "cpu"
+    with pytest.raises(UsageError, match="no cuda:2; the last of its kind is cuda:1"):
+        choose_device("cuda:2")
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:1", "mps", "meta", "gpu", ""])
@@ -43,6 +61,21 @@ def test_deterministic_kernels_are_asked_for(monkeypatch):
     make_deterministic()
     assert asked == [True]
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+def test_float32_is_not_rounded_to_tf32(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    make_float32_exact()
+    assert not torch.backends.cudnn.allow_tf32
+
+
+def test_triton_that_is_missing_is_named_in_a_sentence(monkeypatch):
+    def run(x):
+        raise TritonMissing(None)
+
+    monkeypatch.setattr(torch, "compile", lambda module: run)
+    with pytest.raises(UsageError, match=r"working triton installation.* on a GPU Triton"):
+        compiled(torch.nn.Identity())(torch.zeros(1))
 
 
 def test_a_compiler_that_is_missing_is_named_in_a_sentence(monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from maskcast.core.device_memory import in_parts
+from maskcast.core.device_memory import in_parts, is_out_of_memory
 from maskcast.core.errors import DeviceMemoryError
 
 
@@ -29,3 +29,30 @@ def test_halves_until_it_fits_and_says_so(caplog):
 def test_one_that_does_not_fit_is_an_error_of_its_own():
     with pytest.raises(DeviceMemoryError, match="one object"):
         in_parts(at_most(0, []), [1])
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"), True),
+        (RuntimeError("Expected all tensors to be on the same device"), False),
+    ],
+)
+def test_memory_that_ran_out_is_told_from_other_errors(error, expected):
+    assert is_out_of_memory(error) == expected
+
+
+def test_other_errors_are_not_tried_again_in_parts():
+    calls = []
+
+    def call(items):
+        calls.append(len(items))
+        raise RuntimeError("a fault")
+
+    with pytest.raises(RuntimeError, match="a fault"):
+        in_parts(call, [1, 2])
+    assert calls == [2]

@@ -9,7 +9,7 @@ import torch
 
 from contract.coloured_video import frames, true_mask
 from contract.stand_in import ColourConfig, ColourTracker
-from maskcast.core.errors import FrameError, MaskShapeError, PromptError
+from maskcast.core.errors import DeviceMemoryError, FrameError, MaskShapeError, PromptError
 from maskcast.core.segmenter import VideoSegmenter, segment_steps, segment_video
 from maskcast.core.types import Box
 
@@ -98,3 +98,12 @@ FULL = torch.ones(24, 32, dtype=torch.bool)
 def test_prompts_no_method_could_follow_are_refused(tracker, prompts, error, message):
     with pytest.raises(error, match=message):
         list(segment_video(tracker, iter(frames(1)), {0: prompts}))
+
+
+def test_a_device_without_memory_is_named_with_the_frame(tracker, monkeypatch):
+    def step(state, frame, prompts):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(tracker, "step", step)
+    with pytest.raises(DeviceMemoryError, match="no memory for frame 0 of 24×32"):
+        list(segment_video(tracker, frames(1), {}))

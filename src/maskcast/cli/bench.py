@@ -20,7 +20,7 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from maskcast import methods
-from maskcast.core.device import DeviceName, choose_device
+from maskcast.core.device import DeviceName, choose_device, make_float32_exact, name_of
 from maskcast.core.errors import UsageError
 from maskcast.evaluation.timing import Yardstick, median_ms, time_ms
 from maskcast.io.files import write_text
@@ -51,7 +51,7 @@ def bench(
         what: the methods, or the metrics beside a plain transcription of their definition.
         method: only this one.
         json: write the figures to this file too.
-        device: where to compute.
+        device: auto, cpu, cuda, a certain card (cuda:1) or mps.
         threads: processor threads; the default is torch's.
     """
     if threads is not None and threads < 1:
@@ -59,7 +59,8 @@ def bench(
     torch.set_num_threads(threads or torch.get_num_threads())
     logging.getLogger("maskcast").setLevel(logging.INFO)  # fine-tuning takes minutes
     place = choose_device(device)
-    figures: dict[str, Any] = {"threads": torch.get_num_threads(), "device": _name_of(place)}
+    make_float32_exact()
+    figures: dict[str, Any] = {"threads": torch.get_num_threads(), "device": name_of(place)}
     if what == "metrics":
         figures["metrics"] = _bench_of_metrics()()
         _show("metrics", figures["metrics"])
@@ -124,7 +125,3 @@ def _show(title: str, cases: Cases) -> None:
     for case, found in cases.items():
         table.add_row(case, *(f"{found[name]:.2f}" if name in found else "" for name in columns))
     Console(width=max(80, 12 * (len(columns) + 2))).print(table)
-
-
-def _name_of(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)

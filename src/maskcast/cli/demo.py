@@ -43,7 +43,7 @@ def demo(
         weights: name or file; the default are those inside the package.
         method: a method's name, to take its default weights.
         option: NAME=VALUE, a setting of the method.
-        device: where to compute.
+        device: auto (an accelerator if there is one), cpu, cuda, a certain card (cuda:1) or mps.
     """
     if frames < 3:
         raise UsageError(f"the clip needs at least 3 frames to be scored, got {frames}")

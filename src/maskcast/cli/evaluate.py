@@ -80,8 +80,8 @@ def evaluate(
         all_frames: of YouTube-VOS: the images at 30 frames per second.
         unseen: a list of the unseen categories (YouTube-VOS) or videos (LVOS), one a line.
         jobs: processes, each with its own copy of the model; also for the scoring.
-        device: auto takes an accelerator if there is one.
-        dtype: of the network's computation.
+        device: auto (an accelerator if there is one), cpu, cuda, a certain card (cuda:1) or mps.
+        dtype: of the network's computation; float32 is float32 on a GPU too, without TF32.
     """
     place = str(choose_device(device))
     chosen = _choose(weights, method, options_from(option), device=place, dtype=dtype)

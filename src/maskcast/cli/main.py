@@ -159,10 +159,19 @@ def _guarded(work: Callable[[], None]) -> int:
         if isinstance(fault, OSError) and fault.filename and fault.errno in REFUSALS:
             say(f"the system refuses {str(fault.filename)!r}: {fault.strerror}")
             return BAD_DATA
+        if isinstance(fault, RuntimeError) and _is_out_of_memory(fault):
+            say("the device has no memory left; use --device cpu, or a card that nobody else uses")
+            return BAD_DATA
         log = _write_log()
         say(f"this is a fault in maskcast ({type(fault).__name__}); please report it with {log}")
         return 1
     return 0
+
+
+def _is_out_of_memory(fault: RuntimeError) -> bool:
+    from maskcast.core.device_memory import is_out_of_memory  # noqa: PLC0415 - imports torch
+
+    return is_out_of_memory(fault)
 
 
 def _write_log() -> Path:

@@ -88,8 +88,8 @@ def segment(
         probabilities: write soft masks too, one 16-bit PNG per object and frame.
         exports: what else is made, from the finished masks.
         overwrite: delete what an earlier run left in the output folder.
-        device: where to compute; auto takes an accelerator if there is one.
-        dtype: of the network's computation.
+        device: auto (an accelerator if there is one), cpu, cuda, a certain card (cuda:1) or mps.
+        dtype: of the network's computation; float32 is float32 on a GPU too, without TF32.
         threads: processor threads; the default is torch's.
         deterministic: the same bits in every run on a GPU; slower.
         save_frames: after at most so many frames the state is saved, to go on from.

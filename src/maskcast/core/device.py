@@ -11,12 +11,13 @@ from torch import nn
 
 from maskcast.core.errors import UsageError
 
-DeviceName: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
+DeviceName: TypeAlias = str
+"""auto, cpu, cuda, a certain card (cuda:1), or mps."""
 DtypeName: TypeAlias = Literal["float32", "bfloat16", "float16"]
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of a name; ``auto`` is the best one there is, ``cuda:1`` a certain one.
+    """Return the device of a name; ``auto`` is the best one there is, ``cuda:1`` a certain card.
 
     Raises:
         UsageError: there is no such device here.
@@ -27,10 +28,22 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UsageError(f"there is no device {name!r}; use auto, cpu, cuda or mps") from error
+        raise UsageError(
+            f"there is no device {name!r}; use auto, cpu, cuda, cuda:1 or mps"
+        ) from error
     if not there.get(device.type, device.type == "cpu"):
         raise UsageError(f"this machine has no {name}, or torch cannot use it; try --device cpu")
+    count = torch.cuda.device_count() if device.type == "cuda" else 1
+    if (device.index or 0) >= count:
+        raise UsageError(
+            f"this machine has no {name}; the last of its kind is {device.type}:{count - 1}"
+        )
     return device
+
+
+def name_of(device: torch.device) -> str:
+    """Return what a person calls a device: the name of the card, or its kind."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
 def dtype_named(name: DtypeName) -> torch.dtype:
@@ -40,8 +53,17 @@ def dtype_named(name: DtypeName) -> torch.dtype:
 
 def make_deterministic() -> None:
     """Have torch use only kernels that give the same bits every time, for this whole process."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first matrix product
     torch.use_deterministic_algorithms(True)
+
+
+def make_float32_exact() -> None:
+    """Have float32 convolutions computed in float32 on CUDA, for this whole process.
+
+    Torch lets cuDNN round their factors to TF32 by default, which keeps 10 of 23 bits: published
+    figures would not be reproduced, and the learner of LWL would not be in single precision.
+    """
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def compiled(module: nn.Module) -> Callable[..., Any]:
@@ -50,18 +72,23 @@ def compiled(module: nn.Module) -> Callable[..., Any]:
     Calling it raises:
         UsageError: torch cannot compile here.
     """
-    from torch._dynamo.exc import BackendCompilerFailed  # noqa: PLC0415 - slow, and rarely needed
+    from torch._dynamo.exc import (  # noqa: PLC0415 - slow, and rarely needed
+        BackendCompilerFailed,
+        ShortenTraceback,
+    )
 
     run = torch.compile(module)
 
     def call(*arguments: Any) -> Any:
         try:
             return run(*arguments)
-        except BackendCompilerFailed as error:
-            why = str(error.inner_exception).strip().partition("\n")[0]
+        except ShortenTraceback as error:  # without Triton it is not a BackendCompilerFailed
+            cause = error.inner_exception if isinstance(error, BackendCompilerFailed) else error
+            why = str(cause).strip().partition("\n")[0]
             raise UsageError(
-                f"torch cannot compile the network here ({why}); on a processor it needs a C++ "
-                "compiler and Python's headers (g++, python3-dev); or leave speed.compile off"
+                f"torch cannot compile the network here ({why}); it needs a C++ compiler and "
+                "Python's headers (g++, python3-dev), and on a GPU Triton and compute capability "
+                "7.0; or leave speed.compile off"
             ) from error
 
     return call

@@ -16,6 +16,17 @@ Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error says that a device has no memory left.
+
+    Only torch's own allocator has a class for it; the runtime, cuBLAS, cuDNN and MPS say it in
+    words.
+    """
+    said = str(error)
+    in_words = "out of memory" in said or "STATUS_ALLOC_FAILED" in said
+    return isinstance(error, torch.OutOfMemoryError) or in_words
+
+
 def in_parts(
     call: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item]
 ) -> list[Result]:
@@ -30,7 +41,9 @@ def in_parts(
     """
     try:
         return list(call(items))
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         if len(items) < 2:
             raise DeviceMemoryError(
                 "the device has no memory for one object at this frame size; use --device cpu, "

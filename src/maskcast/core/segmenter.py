@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from maskcast.core.errors import FrameError, MaskShapeError, PromptError
+from maskcast.core.device_memory import is_out_of_memory
+from maskcast.core.errors import DeviceMemoryError, FrameError, MaskShapeError, PromptError
 from maskcast.core.overlap import read_ahead
 from maskcast.core.types import NO_PROMPTS, Box, Frame, ObjectMasks, Prompts
 
@@ -67,6 +69,7 @@ def segment_video(
     Raises:
         FrameError: a frame differs in size from those before it.
         PromptError: a prompt does not fit its frame (``MaskShapeError``: in size).
+        DeviceMemoryError: the device has no room for a frame.
     """
     for step in segment_steps(segmenter, frames, prompts):
         yield step.masks
@@ -92,6 +95,7 @@ def segment_steps(
     Raises:
         FrameError: a frame differs in size from those before it.
         PromptError: a prompt does not fit its frame (``MaskShapeError``: in size).
+        DeviceMemoryError: the device has no room for a frame.
     """
     state = segmenter.start() if state is None else state
     size: torch.Size | None = None
@@ -105,8 +109,9 @@ def segment_steps(
         given = prompts.get(frame_index, NO_PROMPTS)
         check_prompts(given, frame, frame_index)
         began = time.perf_counter()
-        state, masks = segmenter.step(state, frame, given)
-        _wait_for(masks.probs)
+        with _told_when_memory_runs_out(frame_index, frame):
+            state, masks = segmenter.step(state, frame, given)
+            _wait_for(masks.probs)
         model_seconds = time.perf_counter() - began
         yield Step(frame_index, frame, masks, state, decode_seconds, model_seconds)
 
@@ -145,6 +150,19 @@ def check_prompts(prompts: Mapping[int, Tensor | Box], frame: Frame, frame_index
 
 def _size(picture: Tensor) -> str:
     return f"{picture.shape[-2]}×{picture.shape[-1]}"
+
+
+@contextmanager
+def _told_when_memory_runs_out(frame_index: int, frame: Frame) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DeviceMemoryError(
+            f"the device has no memory for frame {frame_index} of {_size(frame)}; use --device "
+            "cpu, a smaller video, or settings that need less (maskcast info METHOD lists them)"
+        ) from error
 
 
 def _wait_for(tensor: Tensor) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from maskcast.core.config import config_from_dict, with_options
-from maskcast.core.device import DeviceName, choose_device
+from maskcast.core.device import DeviceName, choose_device, make_float32_exact
 from maskcast.core.errors import ConfigError, UsageError, WeightsError
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.io.weights import PublishedFile, Weights, read_weights
@@ -59,7 +59,8 @@ def build(
         method: needed without weights; with them it must be theirs.
         options: settings of the method by name, as text (``maskcast.core.config``).
         device: where it computes, and where its results are.
-        dtype: of the network's computation.
+        dtype: of the network's computation. Float32 means so on CUDA too: TF32 is switched off,
+            for the whole process (``torch.backends.cudnn.allow_tf32``).
         progress: told about work that takes long, such as fine-tuning.
 
     Raises:
@@ -72,6 +73,7 @@ def build(
         config = config_from_dict(chosen.config, weights.config if weights else {})
     except ConfigError as error:
         raise WeightsError(f"the weights do not fit this version of maskcast: {error}") from error
+    make_float32_exact()
     segmenter = chosen.build(
         with_options(config, options or {}),
         weights.tensors if weights else None,
@@ -98,7 +100,8 @@ def load_segmenter(
 
     Args:
         weights: such as ``"lwl-small"``, ``"lwl-ytvos"`` once imported, or a safetensors file.
-        device: where it computes; ``auto`` takes an accelerator if there is one.
+        device: where it computes: ``auto`` (an accelerator if there is one), ``cpu``, ``cuda``, a
+            certain card (``cuda:1``) or ``mps``.
         options: settings of the method by name, as text: ``{"update_steps": "5"}``.
 
     Raises:

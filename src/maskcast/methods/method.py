@@ -63,7 +63,7 @@ def network_with(
         WeightsError: the weights do not fit the network.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
+        torch.default_generator.manual_seed(SEED)  # torch.manual_seed would seed every GPU too
         network = make()
     if tensors is not None:
         try:

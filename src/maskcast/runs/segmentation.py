@@ -14,6 +14,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import torch
 
+from maskcast.core.device import name_of
 from maskcast.core.errors import ConfigError, MaskcastError
 from maskcast.core.overlap import InBackground
 from maskcast.core.segmenter import Step, VideoSegmenter, segment_steps
@@ -209,7 +210,7 @@ class _Session:
         self._run.update(
             status="running",
             note="",
-            device=str(self._device),
+            device=name_of(torch.device(self._device)),
             threads=torch.get_num_threads(),
         )
 
