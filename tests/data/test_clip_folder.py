@@ -37,6 +37,33 @@ def test_masks_of_0_and_255_are_one_object(tmp_path):
     assert np.unique(label_map).tolist() == [0, 1]
 
 
+def test_the_first_mask_that_shows_anything_tells_what_255_is(tmp_path):
+    make_video(tmp_path / "a", value=255)
+    write_labels(tmp_path / "a/masks/000.png", np.zeros((6, 8), np.uint8))
+    assert np.unique(read_clip_folder(tmp_path)[0].read_annotation(2)).tolist() == [0, 1]
+
+
+def test_one_folder_of_masks_for_each_object(tmp_path):
+    make_video(tmp_path / "a", masks=())
+    for place, name in enumerate(("cat", "dog")):
+        label_map = np.zeros((6, 8), np.uint8)
+        label_map[place] = 255
+        write_labels(tmp_path / "a/masks" / name / "001.png", label_map)
+    assert np.unique(read_clip_folder(tmp_path)[0].read_annotation(1)).tolist() == [0, 1, 2]
+
+
+def test_broken_first_files_do_not_keep_a_video_out(tmp_path):
+    make_video(tmp_path / "a", value=255)
+    for broken in ("a/frames/000.png", "a/masks/000.png"):
+        (tmp_path / broken).write_bytes(b"")
+    video = read_clip_folder(tmp_path)[0]
+    assert video.size == (6, 8) and video.layout == "one_object"
+    for broken in ("a/frames/001.png", "a/frames/002.png", "a/masks/002.png"):
+        (tmp_path / broken).write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"masks/000.png is not a picture"):
+        read_clip_folder(tmp_path)
+
+
 def test_a_validation_video_cannot_be_trained_on(tmp_path):
     make_video(tmp_path / "car-shadow")
     make_video(tmp_path / "bear")

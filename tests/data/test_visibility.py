@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from maskcast.core.errors import DataError
 from maskcast.data.visibility import count_videos, fingerprint_of
 
 
@@ -67,6 +68,20 @@ def test_what_was_counted_is_kept(tmp_path):
     count_videos([longer], keep_in=tmp_path / "kept")
     assert (merged.reads, longer.reads) == (4, 5)
     assert len(list((tmp_path / "kept").iterdir())) == 3
+
+
+def test_a_broken_annotation_is_left_out_until_it_is_mended(tmp_path, caplog):
+    class Torn(Counted):
+        def read_annotation(self, frame_index, /):
+            if frame_index == 2:
+                raise DataError("2.png is torn")
+            return super().read_annotation(frame_index)
+
+    found = count_videos([Torn(video().label_maps)], keep_in=tmp_path / "kept")
+    assert as_lists(found) == [([0, 3], {1: [2, 0], 7: [1, 0]})]
+    assert "2.png is torn" in caplog.text
+    mended = count_videos([video()], keep_in=tmp_path / "kept")
+    assert as_lists(mended)[0][0] == [0, 2, 3]
 
 
 def test_a_fingerprint_changes_with_every_name():

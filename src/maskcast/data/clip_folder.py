@@ -2,8 +2,8 @@
 
     <root>/<video>/frames/…    <root>/<video>/masks/…
 
-or any other layout of ``maskcast.data.folder``, whose names for folders are the same. A frame may
-have no mask; clips are made of those that have one. Several roots make one set.
+Names of folders, and layouts of masks, as in ``maskcast.data.folder``. A frame may have no mask;
+clips are made of those that have one. Several roots make one set.
 """
 
 from __future__ import annotations
@@ -11,17 +11,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from maskcast.core.errors import DataError, MissingFileError
+from maskcast.core.errors import MissingFileError
 from maskcast.data.dataset import Dataset, Faults, Video
 from maskcast.data.folder import IMAGE_FOLDERS, MASK_FOLDERS
 from maskcast.data.hold_outs import DAVIS_VALIDATION
-from maskcast.data.listing import (
-    MASK_ENDINGS,
-    VideoFiles,
-    list_folders,
-    list_pictures,
-    one_value_only,
-)
+from maskcast.data.listing import VideoFiles, list_folders, mask_layout
 
 
 def read_clip_folder(*roots: Path, never: Collection[str] = DAVIS_VALIDATION) -> Dataset:
@@ -71,16 +65,8 @@ def _read_video(folder: Path, frames: Path, faults: Faults) -> Video | None:
     if masks is None:
         faults.add(f"{folder} has no folder of masks ({', '.join(MASK_FOLDERS)})")
         return None
-    pictures = list(list_pictures(masks, MASK_ENDINGS, Faults("")).values())
-    try:
-        one_object = bool(pictures) and one_value_only(pictures[0])
-    except DataError as error:
-        faults.add(error)
+    layout = mask_layout(masks, faults)
+    if layout is None:
         return None
-    files = VideoFiles(
-        name=folder.name,
-        images=frames,
-        annotations=masks,
-        layout="one_object" if one_object else "label_maps",
-    )
+    files = VideoFiles(name=folder.name, images=frames, annotations=masks, layout=layout)
     return files.build("train", faults)

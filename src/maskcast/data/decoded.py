@@ -7,19 +7,32 @@ mapped into memory, so that the system keeps one copy of it for all processes, a
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Integer, UInt8
 
-from maskcast.core.errors import DatasetError
+from maskcast.core.errors import DataError, DatasetError, OutputError
 from maskcast.data.clips import AnnotatedVideo
 from maskcast.data.visibility import fingerprint_of
+from maskcast.io.files import make_folder, write_text
+
+COMMIT_BYTES = 2**28
+"""How much may have to be decoded again after an interruption."""
+
+Row: TypeAlias = list[int | None] | None
+"""Of a frame: height, width, where it begins, where its label map begins or None without one; all
+of it None if it could not be decoded."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,16 +53,22 @@ class DecodedVideo:
     frame_names: tuple[str, ...]
     has_void: bool
     file: Path
-    places: tuple[_Place, ...]
+    places: tuple[_Place | None, ...]
+    original: AnnotatedVideo
+    """Asked for what could not be decoded, so that a broken picture is met where it is drawn."""
 
-    def read_frame(self, frame_index: int) -> UInt8[np.ndarray, "height width 3"]:
+    def read_frame(self, frame_index: int, /) -> UInt8[np.ndarray, "height width 3"]:
         place = self.places[frame_index]
+        if place is None:
+            return self.original.read_frame(frame_index)
         length = 3 * place.height * place.width
         pixels = _mapped(self.file)[place.frame : place.frame + length]
         return pixels.reshape(place.height, place.width, 3)
 
-    def read_annotation(self, frame_index: int) -> UInt8[np.ndarray, "height width"] | None:
+    def read_annotation(self, frame_index: int, /) -> Integer[np.ndarray, "height width"] | None:
         place = self.places[frame_index]
+        if place is None:
+            return self.original.read_annotation(frame_index)
         if place.label_map is None:
             return None
         pixels = _mapped(self.file)[place.label_map : place.label_map + place.height * place.width]
@@ -67,6 +86,10 @@ def decode_videos(
 ) -> tuple[DecodedVideo, ...]:
     """Return the same videos, decoded; decodes them unless an earlier call left them there.
 
+    An interrupted call is continued by the next one. Of several processes one decodes, while the
+    others wait for it (on Windows, let one process decode before others start). A frame that cannot
+    be read, or its annotation, is logged and stays as it is.
+
     Args:
         folder: where ``<name>-<fingerprint>.raw`` and its index are written; made if not there.
             The fingerprint covers the names of videos and frames, not their contents: remove the
@@ -74,48 +97,99 @@ def decode_videos(
 
     Raises:
         DatasetError: an id is above 255.
+        OutputError: the folder cannot be written to, or the disk is full.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    fingerprint = fingerprint_of(videos)
-    file, index = folder / f"{name}-{fingerprint}.raw", folder / f"{name}-{fingerprint}.json"
+    make_folder(folder)
+    file = folder / f"{name}-{fingerprint_of(videos)}.raw"
+    index = file.with_suffix(".json")
     if not (file.is_file() and index.is_file()):
-        _write(videos, file, index)
-    places: list[list[list[Any]]] = json.loads(index.read_text())
+        with _alone_in(folder):
+            if not (file.is_file() and index.is_file()):  # nobody did it while this one waited
+                _decode(videos, file, index)
+    rows: list[list[Row]] = json.loads(index.read_text())
     return tuple(
         DecodedVideo(
             video.name,
             tuple(video.frame_names),
             video.has_void,
             file,
-            tuple(_Place(*place) for place in rows),
+            tuple(None if row is None else _Place(*row) for row in of_video),  # type: ignore[arg-type]
+            video,
         )
-        for video, rows in zip(videos, places, strict=True)
+        for video, of_video in zip(videos, rows, strict=True)
     )
 
 
-def _write(videos: Sequence[AnnotatedVideo], file: Path, index: Path) -> None:
-    """Decode everything; the files get their names when they are complete."""
-    unfinished = file.with_suffix(f".{os.getpid()}.part")
-    rows: list[list[list[int | None]]] = []
-    position = 0
-    with unfinished.open("wb") as out:
-        for video in videos:
-            rows.append([])
-            for frame_index in range(len(video.frame_names)):
-                frame = video.read_frame(frame_index)
-                label_map = video.read_annotation(frame_index)
-                height, width = frame.shape[:2]
-                start = position
-                position += out.write(frame.tobytes())
-                label_start = None
-                if label_map is not None:
-                    if label_map.max(initial=0) > 255:
-                        raise DatasetError(
-                            f"{video.name} has ids above 255, which a decoded file cannot hold"
-                        )
-                    label_start = position
-                    position += out.write(label_map.astype(np.uint8).tobytes())
-                rows[-1].append([height, width, start, label_start])
-    unfinished.replace(file)
-    unfinished.with_suffix(".part-index").write_text(json.dumps(rows))
-    unfinished.with_suffix(".part-index").replace(index)
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Let one process at a time into a folder; the lock ends with its process."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl  # noqa: PLC0415 - not there on Windows
+
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _decode(videos: Sequence[AnnotatedVideo], file: Path, index: Path) -> None:
+    """Decode everything that an earlier call has not; files get their names when complete."""
+    unfinished, journal = file.with_suffix(".part"), file.with_suffix(".part-index")
+    rows, end = _committed(unfinished, journal)
+    logger.info("decoding %d videos or pictures into %s", len(videos) - len(rows), file)
+    try:
+        with unfinished.open("r+b" if rows else "wb") as out:
+            out.truncate(end)
+            out.seek(end)
+            for video in videos[len(rows) :]:
+                rows.append([_append(video, each, out) for each in range(len(video.frame_names))])
+                if out.tell() >= end + COMMIT_BYTES:
+                    end = _commit(out, rows, journal)
+            _commit(out, rows, journal)
+        unfinished.replace(file)
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write {unfinished}: {error.strerror}") from error
+    write_text(index, json.dumps(rows))
+    journal.unlink()
+
+
+def _committed(unfinished: Path, journal: Path) -> tuple[list[list[Row]], int]:
+    """Return the rows of the videos that an interrupted call has finished, and where they end."""
+    try:
+        content = json.loads(journal.read_text())
+        if unfinished.stat().st_size >= content["end"]:
+            return content["rows"], content["end"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return [], 0
+
+
+def _commit(out: BinaryIO, rows: list[list[Row]], journal: Path) -> int:
+    """Make what was written last; returns where it ends."""
+    out.flush()
+    os.fsync(out.fileno())
+    write_text(journal, json.dumps({"end": out.tell(), "rows": rows}))
+    return out.tell()
+
+
+def _append(video: AnnotatedVideo, frame_index: int, out: BinaryIO) -> Row:
+    """Write a frame and its label map; returns None, and writes nothing, if one is unreadable."""
+    try:
+        frame, label_map = video.read_frame(frame_index), video.read_annotation(frame_index)
+    except (DataError, OSError) as error:
+        logger.warning(
+            "a frame of %s cannot be decoded and is left as it is: %s", video.name, error
+        )
+        return None
+    height, width = frame.shape[:2]
+    start, label_start = out.tell(), None
+    out.write(frame.tobytes())
+    if label_map is not None:
+        if label_map.max(initial=0) > 255:
+            raise DatasetError(f"{video.name} has ids above 255, which a decoded file cannot hold")
+        label_start = out.tell()
+        out.write(label_map.astype(np.uint8).tobytes())
+    return [height, width, start, label_start]

@@ -12,16 +12,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from maskcast.core.errors import DataError
-from maskcast.data.dataset import Dataset, Faults, Layout
+from maskcast.data.dataset import Dataset, Faults
 from maskcast.data.listing import (
-    MASK_ENDINGS,
     Purpose,
     VideoFiles,
     check_given_masks,
     list_folders,
-    list_pictures,
-    one_value_only,
+    mask_layout,
 )
 
 IMAGE_FOLDERS = ("frames", "images", "JPEGImages", "imgs", "rgb")
@@ -37,7 +34,7 @@ def open_folder(root: Path, *, purpose: Purpose = "segment") -> Dataset:
     faults = Faults(f"the folder {root}")
     videos = []
     for name, images, masks in _places(root, faults):
-        layout = _layout(masks, faults)
+        layout = mask_layout(masks, faults)
         if layout is None:
             continue
         files = VideoFiles(name=name, images=images, annotations=masks, layout=layout)
@@ -66,15 +63,3 @@ def _places(root: Path, faults: Faults) -> list[tuple[str, Path, Path]]:
         frames = next((path for each in IMAGE_FOLDERS if (path := folder / each).is_dir()), folder)
         found.append((name, frames, masks))
     return found
-
-
-def _layout(annotations: Path, faults: Faults) -> Layout | None:
-    quiet = Faults("")
-    pictures = list(list_pictures(annotations, MASK_ENDINGS, quiet).values())
-    if not pictures and annotations.is_dir() and list_folders(annotations, quiet):
-        return "object_folders"
-    try:
-        return "one_object" if pictures and one_value_only(pictures[0]) else "label_maps"
-    except DataError as error:
-        faults.add(error)
-        return None

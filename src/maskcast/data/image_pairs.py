@@ -6,6 +6,7 @@ hold 0 for background, ids from 1, and 255 for void.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,12 @@ from maskcast.data.listing import (
     picture_size,
 )
 from maskcast.data.made_up_stage import Cutout
-from maskcast.data.visibility import count_pixels
+from maskcast.data.visibility import count_pixels, readable_annotations
+
+BROKEN_LIMIT = 100
+"""Pictures of a folder that may be broken before the folder is refused."""
+
+logger = logging.getLogger(__name__)
 
 
 def read_image_pairs(
@@ -40,8 +46,8 @@ def read_image_pairs(
         has_void: whether 255 in a mask is void rather than an object.
 
     Raises:
-        DatasetError: with every fault found: a folder is not there, a mask has no picture, a
-            picture cannot be opened, no picture has a mask.
+        DatasetError: with every fault found: a folder is not there, a mask has no picture, many
+            pictures cannot be opened (``whole_pictures``), no picture has a mask.
     """
     faults = Faults(f"the pairs of image and mask in {root}")
     pictures = list_pictures(root / images, IMAGE_ENDINGS, faults)
@@ -49,13 +55,12 @@ def read_image_pairs(
     for name in sorted(labels.keys() - pictures.keys()):
         faults.add(f"{labels[name]} has no picture of its name in {root / images}")
     names = [name for name in pictures if name in labels]
-    found = [
-        one_frame_video(name, pictures[name], labels[name], has_void, faults) for name in names
-    ]
-    if not found and not faults.found:
+    if not names and not faults.found:
         faults.add("no picture has a mask of the same name")
+    videos = whole_pictures(
+        [one_frame_video(name, pictures[name], labels[name], has_void) for name in names], faults
+    )
     faults.raise_if_any()
-    videos = tuple(video for video in found if video is not None)
     return Dataset("image-pairs", "train", root, videos)
 
 
@@ -63,23 +68,32 @@ def read_photographs(folder: Path) -> tuple[Video, ...]:
     """List the pictures of a folder as videos of one frame without annotation.
 
     Raises:
-        DatasetError: the folder is not there, or a picture cannot be opened.
+        DatasetError: the folder is not there, or many pictures cannot be opened.
     """
     faults = Faults(f"the photographs in {folder}")
     pictures = list_pictures(folder, IMAGE_ENDINGS, faults)
-    found = [one_frame_video(name, path, None, True, faults) for name, path in pictures.items()]
+    videos = whole_pictures(
+        [one_frame_video(name, path, None, True) for name, path in pictures.items()], faults
+    )
     faults.raise_if_any()
-    return tuple(video for video in found if video is not None)
+    return videos
 
 
-def one_frame_video(
-    name: str, picture: Path, label: Path | None, has_void: bool, faults: Faults
-) -> Video | None:
-    """Return a picture as a video; None, with a fault noted, if it cannot be opened."""
+def whole_pictures(found: Sequence[Video | None], faults: Faults) -> tuple[Video, ...]:
+    """Leave out what could not be opened; a fault above ``BROKEN_LIMIT``, or above half of all."""
+    videos = tuple(video for video in found if video is not None)
+    broken = len(found) - len(videos)
+    if broken > min(BROKEN_LIMIT, len(found) / 2):
+        faults.add(f"{broken} of {len(found)} pictures cannot be opened; the log names them")
+    return videos
+
+
+def one_frame_video(name: str, picture: Path, label: Path | None, has_void: bool) -> Video | None:
+    """Return a picture as a video; None, with a warning, if it cannot be opened."""
     try:
         size = picture_size(picture)
     except DataError as error:
-        faults.add(error)
+        logger.warning("left out a picture: %s", error)
         return None
     annotations = {} if label is None else {0: (AnnotationFile(label),)}
     return Video(
@@ -104,17 +118,19 @@ class PictureObject:
 
 
 def objects_of(pictures: Sequence[AnnotatedVideo], smallest: int = 10) -> list[PictureObject]:
-    """List the objects with more than ``smallest`` pixels; reads every mask once."""
+    """List the objects with more than ``smallest`` pixels; reads every mask once.
+
+    A mask that cannot be read is logged and left out.
+    """
     found = []
     for place, picture in enumerate(pictures):
-        label_map = picture.read_annotation(0)
-        if label_map is None:
-            continue
-        counts = count_pixels(label_map, has_void=picture.has_void)
-        for object_id in np.flatnonzero(counts > smallest):
-            if object_id != 0:
-                pixels = int(counts[object_id])
-                found.append(PictureObject(place, int(object_id), pixels, pixels / label_map.size))
+        for _, label_map in readable_annotations(picture):
+            counts = count_pixels(label_map, has_void=picture.has_void)
+            for object_id in np.flatnonzero(counts > smallest):
+                if object_id != 0:
+                    pixels = int(counts[object_id])
+                    share = pixels / label_map.size
+                    found.append(PictureObject(place, int(object_id), pixels, share))
     return found
 
 

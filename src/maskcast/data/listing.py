@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -198,13 +198,14 @@ class VideoFiles:
     ) -> tuple[int, int] | None:
         """Return the size of the first picture, after comparing with it all that will be read.
 
-        Scoring shows a few images at most, and for training only the first image and mask are
-        looked at: large sets would take minutes.
+        Scoring shows a few images at most, and for training only the first whole image and mask are
+        looked at: large sets would take minutes, and training passes over what is broken.
         """
         pictures = list(images.values())
         masks = [file.path for files in annotations.values() for file in files]
-        paths = pictures if purpose == "segment" else pictures[:1]
-        paths += masks[:1] if purpose == "train" else masks
+        if purpose == "train":
+            pictures, masks = _first_whole(pictures), _first_whole(masks)
+        paths = (pictures if purpose == "segment" else pictures[:1]) + masks
         size: tuple[int, int] | None = None
         for path in paths:
             try:
@@ -218,6 +219,17 @@ class VideoFiles:
                     f"{path} is {found[0]}×{found[1]}, but {paths[0]} is {size[0]}×{size[1]}"
                 )
         return size
+
+
+def _first_whole(paths: Sequence[Path]) -> list[Path]:
+    """Return the first picture that can be opened; the first of all if none can."""
+    for path in paths:
+        try:
+            picture_size(path)
+        except DataError:
+            continue
+        return [path]
+    return list(paths[:1])
 
 
 def check_given_masks(video: Video, faults: Faults) -> None:
@@ -236,9 +248,29 @@ def check_given_masks(video: Video, faults: Faults) -> None:
         faults.add(error)
 
 
-def one_value_only(path: Path) -> bool:
-    """Whether a mask knows only 0 and 255: such a mask is one object, and 255 is not void."""
-    return ids_in(read_label_map(path)) == [255]
+def mask_layout(annotations: Path, faults: Faults) -> Layout | None:
+    """Tell how a folder of masks is laid out; None, with a fault noted, if none can be read.
+
+    Masks that know only 0 and 255 are one object, and 255 is not void. The first one that shows
+    anything decides.
+    """
+    quiet = Faults("")
+    masks = list(list_pictures(annotations, MASK_ENDINGS, quiet).values())
+    if not masks and annotations.is_dir() and list_folders(annotations, quiet):
+        return "object_folders"
+    unreadable: list[DataError] = []
+    for path in masks:
+        try:
+            ids = ids_in(read_label_map(path))
+        except DataError as error:
+            unreadable.append(error)
+            continue
+        if ids:
+            return "one_object" if ids == [255] else "label_maps"
+    if masks and len(unreadable) == len(masks):
+        faults.add(unreadable[0])
+        return None
+    return "label_maps"
 
 
 def _entries(folder: Path, faults: Faults) -> list[Path]:

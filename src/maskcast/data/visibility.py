@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -18,7 +18,11 @@ import numpy as np
 from jaxtyping import Int64, Integer
 from numpy.typing import NDArray
 
+from maskcast.core.errors import DataError
 from maskcast.data.dataset import VOID
+from maskcast.io.files import write_text
+
+logger = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -69,19 +73,42 @@ def count_videos(
     Args:
         merged: all objects of a video count as one, with id 1.
         keep_in: a folder for the result; made if it is not there. It is found again by the names of
-            videos and frames: remove it after changing masks in place.
+            videos and frames: remove it after changing masks in place. Not kept while an annotation
+            is broken, so that a mended one is seen.
+
+    Raises:
+        OutputError: the folder cannot be written to.
     """
-    if keep_in is None:
-        return [_count(video, merged) for video in videos]
-    path = keep_in / f"visible-{fingerprint_of(videos, merged=merged)}.json"
-    if path.is_file():
-        return [_from_json(entry) for entry in json.loads(path.read_text())]
-    found = [_count(video, merged) for video in videos]
-    keep_in.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}.part")
-    unfinished.write_text(json.dumps([_to_json(counts) for counts in found]))
-    unfinished.replace(path)
+    path = None
+    if keep_in is not None:
+        path = keep_in / f"visible-{fingerprint_of(videos, merged=merged)}.json"
+        if path.is_file():
+            return [_from_json(entry) for entry in json.loads(path.read_text())]
+    broken: list[str] = []
+    found = [_count(video, merged, broken) for video in videos]
+    if path is not None and not broken:
+        write_text(path, json.dumps([_to_json(counts) for counts in found]))
     return found
+
+
+def readable_annotations(
+    video: LabelledVideo, broken: list[str] | None = None
+) -> Iterator[tuple[int, Integer[np.ndarray, "height width"]]]:
+    """Yield the annotated frames of a video; one that cannot be read is logged and passed over.
+
+    Args:
+        broken: takes what is wrong with each of those.
+    """
+    for frame_index in range(len(video.frame_names)):
+        try:
+            label_map = video.read_annotation(frame_index)
+        except (DataError, OSError) as error:
+            logger.warning("left out a mask of %s that cannot be read: %s", video.name, error)
+            if broken is not None:
+                broken.append(str(error))
+            continue
+        if label_map is not None:
+            yield frame_index, label_map
 
 
 def fingerprint_of(videos: Sequence[LabelledVideo], **settings: object) -> str:
@@ -91,12 +118,11 @@ def fingerprint_of(videos: Sequence[LabelledVideo], **settings: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _count(video: LabelledVideo, merged: bool) -> PixelCounts:
-    rows: dict[int, NDArray[np.int64]] = {}
-    for index in range(len(video.frame_names)):
-        label_map = video.read_annotation(index)
-        if label_map is not None:
-            rows[index] = count_pixels(label_map, has_void=video.has_void, merged=merged)
+def _count(video: LabelledVideo, merged: bool, broken: list[str]) -> PixelCounts:
+    rows = {
+        frame_index: count_pixels(label_map, has_void=video.has_void, merged=merged)
+        for frame_index, label_map in readable_annotations(video, broken)
+    }
     table = np.zeros((len(rows), max(map(len, rows.values()), default=0)), dtype=np.int64)
     for line, row in zip(table, rows.values(), strict=True):
         line[: len(row)] = row

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from maskcast.data.dataset import Dataset, Faults
-from maskcast.data.image_pairs import one_frame_video
+from maskcast.data.image_pairs import one_frame_video, whole_pictures
 from maskcast.data.listing import IMAGE_ENDINGS, MASK_ENDINGS, list_pictures, read_names
 
 
@@ -26,7 +26,7 @@ def read_voc(
 
     Raises:
         DatasetError: with every fault found: a folder or list is not there, a name of the list has
-            no picture or no mask, a picture cannot be opened.
+            no picture or no mask, many pictures cannot be opened.
     """
     faults = Faults(f"the VOC pictures in {root}")
     pictures = list_pictures(root / "JPEGImages", IMAGE_ENDINGS, faults)
@@ -40,7 +40,8 @@ def read_voc(
                 what = "picture" if name not in pictures else "mask"
                 faults.add(f"{name} of the list {split} has no {what}")
     faults.raise_if_any()
-    found = [one_frame_video(name, pictures[name], labels[name], True, faults) for name in names]
+    videos = whole_pictures(
+        [one_frame_video(name, pictures[name], labels[name], True) for name in names], faults
+    )
     faults.raise_if_any()
-    videos = tuple(video for video in found if video is not None)
     return Dataset("voc", split or "all", root, videos)

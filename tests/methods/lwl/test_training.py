@@ -349,16 +349,31 @@ def test_the_trunk_starts_from_a_file(ending: str, tmp_path: Path) -> None:
     assert trunk.conv1.weight.eq(0.25).all() and trunk.layer4[1].bn2.running_var.eq(0.25).all()
 
 
-def test_a_broken_picture_is_passed_over(tmp_path: Path) -> None:
-    """A file that was cut short, in a data set of the real layout."""
+@pytest.mark.parametrize("decoded", [False, True], ids=["as it is", "decoded"])
+def test_a_broken_picture_is_passed_over(decoded: bool, tmp_path: Path) -> None:
+    """Pictures that were cut short and a torn mask, in a data set of the real layout."""
     root = imitate_davis2017(tmp_path / "davis")
     for picture in (root / "JPEGImages/480p/video-0").iterdir():
         picture.write_bytes(picture.read_bytes()[:1500])
+    (root / "Annotations/480p/video-1/00011.png").write_bytes(b"torn")
     recipe = RECIPES["lwl-davis-stage1"]
-    config = in_miniature(recipe.config, DataConfig(davis=root))
+    data = DataConfig(davis=root, decoded=tmp_path / "decoded" if decoded else None)
+    config = in_miniature(recipe.config, data)
     config = replace(config, loop=replace(config.loop, iterations=3))
     outcome = train("lwl-davis-stage1", recipe, tmp_path / "run", config=config, device="cpu")
     lines = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
     broken = [line for line in map(json.loads, lines) if line["kind"] == "broken_item"]
     assert outcome.step == 3 and broken
     assert all("video-0" in line["item"] for line in broken)
+
+
+def test_a_broken_picture_of_the_hold_out_does_not_end_the_run(tmp_path: Path, caplog) -> None:
+    root = imitate_davis2017(tmp_path / "davis")
+    for name in ("00008", "00009"):
+        (root / f"JPEGImages/480p/video-1/{name}.jpg").write_bytes(b"torn")
+    config = in_miniature(RECIPES["lwl-davis-stage1"].config, DataConfig(davis=root))
+    config = replace(config, data=replace(config.data, held_out=("video-1",)))
+    with torch.no_grad():
+        found = LWLTask(config).validate_part(0)
+    assert 0 <= found["J"] <= 1
+    assert "skipped a broken item, an unreadable clip of DAVIS hold-out" in caplog.text

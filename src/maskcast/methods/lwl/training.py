@@ -6,6 +6,7 @@ masks    frames × sequences × height × width       uint8, 1 on the object
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,9 +29,12 @@ from maskcast.methods.lwl.training_data import DataConfig, TrainingSources
 from maskcast.nn.lovasz import Gather, lovasz_loss
 from maskcast.nn.resnet import load_trunk
 from maskcast.training.gather import gather_for_loss
+from maskcast.training.items import Place, SteadyItems
 from maskcast.viz.overlay import draw_overlay
 
 ENDLESS = 2**31
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,15 +210,15 @@ class LWLTask:
         return {"lovasz": lovasz, "cross_entropy": cross_entropy}
 
     def dataset(self, epoch: int) -> Items:
-        return self._clips(epoch, validation=False, length=ENDLESS)
+        return self._clips(epoch, validation=False)
 
-    def _clips(self, epoch: int, *, validation: bool, length: int) -> MixedClips:
+    def _clips(self, epoch: int, *, validation: bool) -> MixedClips:
         processing = self.config.processing
         if validation:
             processing = replace(processing, rotation=0.0, log_scale=0.0, brightness=0.0)
         return MixedClips(
             self.sources.held_out if validation else self.sources.training,
-            length=length,
+            length=ENDLESS,
             epoch=epoch,
             seed=self.config.loop.seed,
             processing=processing,
@@ -242,8 +246,12 @@ class LWLTask:
 
     def _validation_batch(self, part: int) -> ClipBatch:
         size = self._validation_batch_size()
-        clips = self._clips(0, validation=True, length=(part + 1) * size)
-        batch = self.collate([clips[part * size + place] for place in range(size)])
+        clips = self._clips(0, validation=True)
+        whole = SteadyItems([clips], first_epoch=0, seed=self.config.loop.seed, length=None)
+        items = [whole[Place(0, part * size + place)] for place in range(size)]
+        for fault in (fault for item in items for fault in item.faults):
+            logger.warning("skipped a broken item, %s: %s", fault.identity, fault.reason)
+        batch = self.collate([item.value for item in items])
         device = self.network.mean.device
         return ClipBatch(*(each.to(device) for each in batch))
 
