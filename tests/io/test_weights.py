@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
 
-from maskcast.core.errors import DataError, MissingFileError, WeightsError
+from maskcast.core.errors import DataError, MissingFileError, OutputError, WeightsError
 from maskcast.io.weights import (
     PublishedFile,
     cache_folder,
@@ -145,3 +146,20 @@ def test_a_description(tmp_path):
     assert "weights   mine" in text
     assert "19 in 4 tensors" in text  # 6 + 6 + 6 + 1
     assert "licence   Apache-2.0" in text
+
+
+def test_a_file_system_without_room_is_one_sentence(tmp_path: Path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"cannot write .*: the file would be too large"):
+            write_weights(
+                tmp_path / "x.safetensors",
+                method="lwl",
+                config=CONFIG,
+                tensors={"x": torch.zeros(10_000)},
+                card=CARD,
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import resource
 from pathlib import Path
 
 import pytest
 import torch
 
-from maskcast.core.errors import TrainingError
+from maskcast.core.errors import OutputError, TrainingError
 from maskcast.training.checkpoints import CheckpointFolder, read_checkpoint
 
 
@@ -58,3 +59,16 @@ def test_another_format_is_refused(tmp_path: Path):
     torch.save({"format": 99}, tmp_path / "x.pt")
     with pytest.raises(TrainingError, match="has format 99, this reads 1"):
         read_checkpoint(tmp_path / "x.pt")
+
+
+def test_a_file_system_without_room_is_one_sentence_and_keeps_the_checkpoint_before(tmp_path: Path):
+    folder = CheckpointFolder(tmp_path)
+    folder.save({"step": 1}, step=1, best=False, keep_last=1)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"cannot write .*step-0*2\.pt: the file would be to"):
+            folder.save({"x": torch.zeros(10_000)}, step=2, best=False, keep_last=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000001.pt"]

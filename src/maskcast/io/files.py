@@ -43,8 +43,10 @@ def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in _WRITING:
-            raise OutputError(f"cannot write {path}: {_WRITING[error.errno]}") from error
+        # torch.save makes a RuntimeError of what the file it writes to has raised
+        reason = error.__context__ if type(error) is RuntimeError else error
+        if isinstance(reason, OSError) and reason.errno in _WRITING:
+            raise OutputError(f"cannot write {path}: {_WRITING[reason.errno]}") from error
         raise
 
 

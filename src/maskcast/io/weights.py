@@ -178,7 +178,8 @@ def write_weights(
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     own = {name: tensor.clone() for name, tensor in plain.items()}  # shared memory is refused
     with replacing(path, sync=True) as temporary:
-        safetensors.torch.save_file(own, temporary, metadata={_KEY: about})
+        # save_file would hide the system's reason, a full disk for instance
+        temporary.write_bytes(safetensors.torch.save(own, metadata={_KEY: about}))
 
 
 def install_weights(
