@@ -33,6 +33,9 @@ def test_lines_after_the_checkpoint_and_half_lines_are_forgotten(tmp_path: Path)
     path.write_text("\n".join(whole) + '\n{"kind": "tra')
     forget_after(path, 2)
     assert path.read_text() == "\n".join(whole[:2]) + "\n"
+    path.write_text("\n".join(whole))  # the last line is whole but for its end
+    forget_after(path, 3)
+    assert path.read_text() == "\n".join(whole) + "\n"
     forget_after(tmp_path / "nowhere", 2)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -316,3 +317,58 @@ def test_a_loss_without_a_total_is_refused(tmp_path: Path):
 
     with pytest.raises(TrainingError, match='needs the name "total"'):
         toy_train(tmp_path, TOY.config, Recipe(TOY.title, TOY.config, Nameless))
+
+
+def test_a_run_killed_between_its_last_checkpoint_and_its_weights_exports_them(tmp_path: Path):
+    toy_train(tmp_path, max_minutes=0.0)  # stops after a step, with weights
+
+    class Killed(ToyTask):
+        def export(self):
+            if (tmp_path / "checkpoints/step-000000012.pt").is_file():
+                raise Crash
+            return super().export()
+
+    with pytest.raises(Crash):
+        toy_train(tmp_path, TOY.config, Recipe("", TOY.config, Killed))
+    assert read_weights(tmp_path / "weights.safetensors").card["training"]["step"] == 1
+    toy_train(tmp_path)
+    card = read_weights(tmp_path / "weights.safetensors").card["training"]
+    assert (card["step"], card["status"]) == (12, "finished")
+
+
+def test_weights_of_another_run_are_not_written_over(tmp_path: Path):
+    toy_train(tmp_path)
+    shutil.rmtree(tmp_path / "checkpoints")
+    with pytest.raises(RunConflictError, match="width was 4, now 7"):
+        toy_train(tmp_path, replace(TOY.config, width=7))
+
+
+def test_a_checkpoint_of_another_version_is_refused_in_one_sentence(tmp_path: Path):
+    toy_train(tmp_path, with_loop(epochs=1))
+
+    class Deeper(ToyTask):
+        def __init__(self, config: ToyConfig) -> None:
+            super().__init__(config)
+            self.module.append(torch.nn.Linear(1, 1))
+
+    with pytest.raises(TrainingError, match=r"step-000000004\.pt does not fit this network"):
+        toy_train(tmp_path, with_loop(epochs=1), Recipe("", TOY.config, Deeper))
+
+
+def test_curves_of_a_resumed_run_have_every_step_once(tmp_path: Path):
+    with pytest.raises(Crash):
+        toy_train(tmp_path, TOY.config, crashing(7))  # the newest checkpoint is of step 4
+    toy_train(tmp_path)
+    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [event.step for event in board.Scalars("train/total")] == list(range(1, 13))
+
+
+def test_nothing_held_out_is_said_and_leaves_no_best(tmp_path: Path, caplog):
+    class Blind(ToyTask):
+        def validate(self):
+            return {}
+
+    caplog.set_level("INFO")
+    outcome = toy_train(tmp_path, with_loop(epochs=1), Recipe("", TOY.config, Blind))
+    assert "nothing is held out" in caplog.text
+    assert outcome.best is None and not (tmp_path / "best.safetensors").exists()

@@ -123,3 +123,11 @@ def test_negative_rates_are_refused(change):
 def test_an_impossible_schedule_is_refused(change):
     with pytest.raises(ConfigError, match="a schedule needs"):
         ScheduleConfig(**change)
+
+
+@pytest.mark.parametrize("wrong", [float("inf"), float("nan")])
+@pytest.mark.parametrize("limits", [{"norm": 1.0, "value": None}, {"norm": None, "value": 1.0}])
+def test_no_limit_hides_a_gradient_that_is_not_finite(wrong, limits):
+    parameter = nn.Parameter(torch.zeros(2))
+    parameter.grad = torch.tensor([wrong, 0.5])
+    assert not clip_gradients([parameter], **limits).isfinite()

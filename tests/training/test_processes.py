@@ -97,6 +97,12 @@ def test_trouble_in_one_process_is_seen_by_both(two: Path, tmp_path: Path):
         assert {**mine, "losses": None} == {**theirs, "losses": None}
 
 
+def test_nan_in_one_process_ends_both_after_so_many_steps(two: Path):
+    ends = [(two / f"ended-{rank}.txt").read_text() for rank in (0, 1)]
+    assert ends[0] == ends[1]
+    assert ends[0].startswith("no finite loss and gradient in 3 steps in a row")
+
+
 def test_processes_share_the_parts_of_a_validation(two: Path, tmp_path: Path):
     toy_train(tmp_path, TOY.config, IN_PARTS)
     one, other = (

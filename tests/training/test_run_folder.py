@@ -80,3 +80,12 @@ def test_a_device_must_be_there(monkeypatch):
     assert pick_device("auto") == "cpu"
     with pytest.raises(UsageError, match="no CUDA device"):
         pick_device("cuda")
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    with pytest.raises(UsageError, match="3 processes were started here, but there are 2 GPUs"):
+        start_processes(TOY.config.loop, "auto", None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from maskcast.core.errors import TrainingError
+from maskcast.core.errors import DeviceMemoryError, TrainingError
 from maskcast.core.training import Recipe
 from maskcast.io.weights import read_weights
 from maskcast.training.loop import train
@@ -129,3 +129,21 @@ def test_a_data_set_without_a_whole_item_is_refused_at_once(tmp_path: Path):
     config = replace(TOY.config, broken=tuple(range(1000)))
     with pytest.raises(TrainingError, match=r"100 items in a row cannot be read.*toy 0 "):
         toy_train(tmp_path, config)
+
+
+def test_nan_gradients_end_a_run_in_fp16_too(tmp_path: Path):
+    """The scaler takes them for overflows until its scale, 65536 at first, is below 1."""
+    recipe = Recipe("", TOY.config, InfiniteGradient)
+    config = with_loop(precision="fp16", epochs=30, bad_steps_limit=4)
+    with pytest.raises(TrainingError, match="no finite loss and gradient in 4 steps in a row"):
+        toy_train(tmp_path, config, recipe)
+    assert [line["step"] for line in events(tmp_path, "bad_step")] == [18, 19, 20, 21]
+
+
+def test_a_device_without_memory_is_one_sentence(tmp_path: Path):
+    class Large(ToyTask):
+        def after_step(self) -> None:
+            raise torch.OutOfMemoryError("simulated")
+
+    with pytest.raises(DeviceMemoryError, match=r"give --loop\.accumulate more parts"):
+        toy_train(tmp_path, TOY.config, Recipe("", TOY.config, Large))

@@ -14,6 +14,7 @@ import torch.distributed
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from maskcast.core.errors import TrainingError
 from maskcast.core.training import Recipe
 from maskcast.nn.lovasz import Gather, lovasz_loss
 from maskcast.training.gather import gather_for_loss
@@ -32,6 +33,8 @@ DROPOUT = with_loop(replace(TOY.config, dropout=0.5), checkpoint_every=100, chec
 OVER_BATCH = with_loop(replace(TOY.config, over_batch=True))
 IN_PARTS = Recipe(TOY.title, TOY.config, ToyInParts)
 TROUBLED = replace(TOY.config, poison=(3,), broken=(9,))
+HOPELESS = with_loop(replace(TOY.config, poison=(2, 3, 6, 7, 10, 11, 14, 15)), bad_steps_limit=3)
+"""Of each batch of four, the second process has the last two."""
 
 
 def toy_train(folder: Path, config: ToyConfig, recipe: Recipe[ToyConfig] = TOY) -> None:
@@ -90,6 +93,14 @@ def gather(folder: Path) -> None:
         (folder / "gather.json").write_text(json.dumps(found))
 
 
+def hopeless(folder: Path) -> None:
+    """Write what each process ends with."""
+    try:
+        toy_train(folder / "hopeless", HOPELESS)
+    except TrainingError as error:
+        (folder / f"ended-{torch.distributed.get_rank()}.txt").write_text(str(error))
+
+
 def quick(folder: Path) -> None:
     """Do everything that ends by itself."""
     toy_train(folder / "unbroken", DROPOUT)
@@ -102,6 +113,7 @@ def quick(folder: Path) -> None:
     toy_train(folder / "batch", OVER_BATCH)
     toy_train(folder / "parts", with_loop(accumulate=2))
     toy_train(folder / "trouble", TROUBLED)
+    hopeless(folder)
     toy_train(folder / "validation", TOY.config, IN_PARTS)
 
 

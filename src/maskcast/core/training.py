@@ -133,6 +133,10 @@ class LoopConfig:
                 f"a batch of {self.batch_size} cannot be worked through in {self.accumulate} "
                 "equal parts; make batch_size a multiple of accumulate"
             )
+        for name in ("clip_norm", "clip_value"):
+            limit = getattr(self, name)
+            if limit is not None and not limit > 0:
+                raise ConfigError(f"{name} must be positive, got {limit}")
         if self.average_decay is not None and not 0 < self.average_decay < 1:
             raise ConfigError(f"average_decay lies between 0 and 1, got {self.average_decay}")
 

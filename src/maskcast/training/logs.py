@@ -127,10 +127,13 @@ def forget_after(path: Path, step: int) -> None:
     """Drop what a killed run had logged after its last checkpoint, and a half-written line."""
     if not path.exists():
         return
-    lines = path.read_text(errors="replace").splitlines()
-    kept = [line for line in lines if _step_of(line) is not None and (_step_of(line) or 0) <= step]
-    if kept != lines:
-        write_text(path, "".join(line + "\n" for line in kept))
+    before = path.read_text(errors="replace")
+    steps = ((line, _step_of(line)) for line in before.splitlines())
+    after = "".join(
+        f"{line}\n" for line, its_step in steps if its_step is not None and its_step <= step
+    )
+    if after != before:
+        write_text(path, after)
 
 
 def _none_if_not_finite(value: Any) -> Any:
@@ -168,4 +171,4 @@ def _tensorboard(folder: Path, first_step: int) -> Any:
     except ImportError:
         logger.warning("tensorboard is not installed; metrics go to %s alone", METRICS)
         return None
-    return SummaryWriter(str(folder), purge_step=first_step)
+    return SummaryWriter(str(folder), purge_step=first_step + 1)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from maskcast.core.config import config_from_dict
-from maskcast.core.errors import UsageError
+from maskcast.core.errors import DataError, TrainingError, UsageError
 from maskcast.core.training import (
     LoopConfig,
     Recipe,
@@ -29,7 +29,7 @@ from maskcast.core.training import (
     Validates,
     ValidatesInParts,
 )
-from maskcast.io.weights import find_weights, sha256_of
+from maskcast.io.weights import find_weights, read_weights, sha256_of
 from maskcast.training import run_folder
 from maskcast.training.checkpoints import CheckpointFolder
 from maskcast.training.items import Batches, items_from, make_loader, make_plan
@@ -106,9 +106,9 @@ def train(
     source = None if start_from is None else sha256_of(find_weights(start_from))
     request = run_folder.request_for(name, config, source)
     before = CheckpointFolder(folder / CHECKPOINTS).latest()
-    if before is not None:
+    if before is not None or (folder / WEIGHTS).is_file():
         run_folder.refuse_another_run(folder, request)
-    fabric.barrier()  # every process has looked before one writes
+    _refuse_different_views(None if before is None else before[1]["step"])
     # the same settings whether they came from python or from a file
     config = config_from_dict(type(config), request.config)
     seed_everything(mixed_seed(config.loop.seed))
@@ -127,6 +127,15 @@ def train(
         run.resume(*before)
     with stopper:
         return run.go(stopper, watch)
+
+
+def _refuse_different_views(step: int | None) -> None:
+    """Check that every process found the same checkpoint; after this, all have looked."""
+    if len(set(from_all(step))) > 1:
+        raise UsageError(
+            "the processes find different checkpoints in the run folder; it must lie where all "
+            "machines see the same files"
+        )
 
 
 class _Run:
@@ -157,7 +166,13 @@ class _Run:
 
     def resume(self, path: Path, state: dict[str, Any]) -> None:
         """Go back to where a checkpoint was written."""
-        self.stepper.load_state(state)
+        try:
+            self.stepper.load_state(state)
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise TrainingError(
+                f"the checkpoint {path} does not fit this network, so another version of maskcast "
+                f"has written it ({error})"
+            ) from error
         self.step, self.best, self.seconds_before = state["step"], state["best"], state["seconds"]
         self.window = LossWindow(**state["window"])
         counts = {name: state[name] for name in ("broken", "bad_in_a_row")}
@@ -204,7 +219,7 @@ class _Run:
                 if self.step == first + 1:
                     watch.restart()
         reason: Ending = "finished" if self.step == total else stopper.reason or "interrupted"
-        if self.step > first or not (self.folder / WEIGHTS).is_file():
+        if self.step > first or not self._is_exported():
             self._export(WEIGHTS, reason)
         steps = max(0, self.step - first - 1)
         times = time_table(watch.seconds(), steps)
@@ -212,10 +227,18 @@ class _Run:
         checkpoint = self.trouble.last_good
         return Outcome(reason, self.step, total, weights, checkpoint, self.best, times)
 
+    def _is_exported(self) -> bool:
+        """Whether the exported weights are those of this step: a kill may have come between."""
+        try:
+            card = read_weights(self.folder / WEIGHTS).card
+        except DataError:
+            return False
+        return bool(card["training"]["step"] == self.step)
+
     def _set_random_states(self) -> None:
         """Last of all, since loggers and loaders may draw when they are made."""
         if self.random is None:
-            seed_everything(mixed_seed(self.config.seed, self.fabric.global_rank, 1))
+            seed_everything(mixed_seed(self.config.seed, self.fabric.global_rank, 1 + self.step))
         else:
             restore(self.random)
 

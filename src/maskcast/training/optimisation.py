@@ -87,11 +87,15 @@ def rate_factor(
 def clip_gradients(
     parameters: Sequence[Tensor], *, norm: float | None, value: float | None
 ) -> Tensor:
-    """Limit gradients in place, single values first; returns their norm before ``norm`` acts."""
-    if value is not None:
-        nn.utils.clip_grad_value_(parameters, value)
+    """Limit gradients in place, single values first; returns their norm before ``norm`` acts.
+
+    Gradients that are not finite are told as such, whatever becomes of them.
+    """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     total = nn.utils.get_total_norm(gradients)
+    if value is not None:
+        nn.utils.clip_grad_value_(parameters, value)
+        total = torch.where(total.isfinite(), nn.utils.get_total_norm(gradients), total)
     if norm is not None:
         nn.utils.clip_grads_with_norm_(parameters, norm, total)
     return total

@@ -31,7 +31,7 @@ def start_processes(config: LoopConfig, device: str, scaler: torch.amp.GradScale
         scaler: of the gradients, for fp16.
 
     Raises:
-        UsageError: the extra ``train`` is not installed, or the device is not there.
+        UsageError: the extra ``train`` is not installed, or there are not enough devices.
     """
     try:
         from lightning.fabric import Fabric  # noqa: PLC0415 - an extra
@@ -41,10 +41,16 @@ def start_processes(config: LoopConfig, device: str, scaler: torch.amp.GradScale
         raise UsageError(
             f"training needs the extra 'train' ({error}); pip install 'maskcast[train]'"
         ) from error
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for part in ("fabric", "pytorch"):  # both tell of the precision, on one or the other
+        logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
     kind = pick_device(device)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+    if kind == "cuda" and here > torch.cuda.device_count():
+        raise UsageError(
+            f"{here} processes were started here, but there are {torch.cuda.device_count()} GPUs; "
+            "start one for each of them, or give --device cpu"
+        )
     strategy = "auto" if processes == 1 else DDPStrategy(
         process_group_backend="nccl" if kind == "cuda" else "gloo",
         timeout=LONGEST_WAIT,

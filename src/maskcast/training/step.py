@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,8 @@ class StepReport:
     losses: dict[str, float]
     """Means over parts and processes, and the norm of the gradient."""
     taken: bool
-    """False: loss or gradient was not finite, so that nothing was changed."""
+    """False: loss or gradient was not finite, so that nothing was changed. True also where it was
+    only scaled too far for fp16, which is the scaler's to mend."""
     batches: list[LoadedBatch]
     """What this process worked on."""
     faults: int
@@ -49,6 +51,17 @@ class StepReport:
     def places(self) -> list[Place]:
         """Where the items of this process came from."""
         return [place for batch in self.batches for place in batch.places]
+
+
+@contextmanager
+def _refused_without_memory() -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceMemoryError(
+            "the device has no memory for that many items at once; give --loop.accumulate more "
+            "parts, or choose a smaller --loop.batch-size"
+        ) from error
 
 
 class Stepper:
@@ -90,6 +103,7 @@ class Stepper:
         if isinstance(self._task, SetsModes):
             self._task.training_mode()
 
+    @_refused_without_memory()
     def step(
         self,
         batches: Iterator[LoadedBatch],
@@ -107,6 +121,7 @@ class Stepper:
 
         Raises:
             TrainingError: the loss has no "total", or other names than before.
+            DeviceMemoryError: the device has no memory left.
         """
         set_rates(self.optimiser, rate_factor)
         parts = [self._part(part, batches) for part in range(self._config.accumulate)]
@@ -117,14 +132,13 @@ class Stepper:
         told = summed(torch.cat([losses, bad[None], losses.new_tensor([stop(), save(), faults])]))
         *sums, all_bad, stops, saves, all_faults = told.tolist()  # the one wait for the device
         with self._watch.phase("optimiser"):
-            norm = math.nan if all_bad else self._apply()
+            norm, taken = (math.nan, False) if all_bad else self._apply()
             self._wrapped_optimiser.zero_grad()
         means = [value / self._fabric.world_size for value in sums]
         values = {**dict(zip(names, means, strict=True)), "gradient_norm": norm}
-        scaled = self._scaler is not None and not all_bad  # the scaler deals with its overflows
         return StepReport(
             values,
-            taken=scaled or math.isfinite(norm),
+            taken=taken,
             batches=[batch for batch, _ in parts],
             faults=int(all_faults),
             stop=bool(stops),
@@ -161,13 +175,7 @@ class Stepper:
             batch = self._next(batches)
         with self._watch.phase("copying to the device"):
             value = to_device(batch.value, self._fabric.device)
-        try:
-            return batch, self._gradients(value, last=part == self._config.accumulate - 1)
-        except torch.OutOfMemoryError as error:
-            raise DeviceMemoryError(
-                f"the device has no memory for {len(batch.places)} items at once; give "
-                "--loop.accumulate more parts, or choose a smaller --loop.batch-size"
-            ) from error
+        return batch, self._gradients(value, last=part == self._config.accumulate - 1)
 
     def _next(self, batches: Iterator[LoadedBatch]) -> LoadedBatch:
         try:
@@ -188,21 +196,31 @@ class Stepper:
                 self._fabric.backward(losses["total"] / self._config.accumulate)
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _apply(self) -> float:
-        """Let the optimiser step, unless gradients are not finite; returns their norm."""
+    def _apply(self) -> tuple[float, bool]:
+        """Let the optimiser step, unless gradients are not finite; returns their norm, and whether
+        all is well."""
         if self._scaler is not None:
             self._scaler.unscale_(self.optimiser)
         config = self._config
         clipped = clip_gradients(self._parameters, norm=config.clip_norm, value=config.clip_value)
         norm = float(clipped)
-        if self._scaler is None and not math.isfinite(norm):
-            return norm
+        if not math.isfinite(norm):
+            return norm, self._scale_down()
         self._wrapped_optimiser.step()
         if isinstance(self._task, ActsAfterSteps):
             self._task.after_step()
         if self.average is not None:
             self.average.update()
-        return norm
+        return norm, True
+
+    def _scale_down(self) -> bool:
+        """Let the scaler of fp16 try a smaller scale; returns whether the scale was to blame."""
+        if self._scaler is None:
+            return False
+        scale = self._scaler.get_scale()
+        self._wrapped_optimiser.zero_grad()
+        self._wrapped_optimiser.step()  # has no gradients to use; the scaler remembers the overflow
+        return scale >= 1
 
 
 class _LossModule(nn.Module):
