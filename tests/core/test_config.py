@@ -96,6 +96,8 @@ def test_a_config_goes_through_json_and_back():
     config = Whole(learner=Learner(steps=1, rate=0.1), size=(3, 4), mode="hard")
     assert config_from_dict(Whole, json.loads(json.dumps(config_to_dict(config)))) == config
     assert config_from_dict(Whole, {"margin": 9}) == Whole(margin=9)
+    with pytest.raises(ConfigError, match="size: 2 values expected, got 3"):
+        config_from_dict(Whole, {"size": [1, 2, 3]})
 
 
 @pytest.mark.parametrize("values", [{"nope": 1}, {"learner": {"step": 1}}, {"margin": "2"}])

@@ -176,7 +176,10 @@ def _restored(hint: Any, value: Any, name: str) -> Any:  # noqa: PLR0911 - one l
         if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
             return _from_dict(kind, value, name + ".")
         if get_origin(kind) is tuple and isinstance(value, (list, tuple)):
-            kinds = _item_kinds(kind, len(value))
+            try:
+                kinds = _item_kinds(kind, len(value))
+            except ValueError as error:
+                raise ConfigError(f"{name}: {error}") from error
             return tuple(_restored(k, v, name) for k, v in zip(kinds, value, strict=True))
         if get_origin(kind) is Literal and value in get_args(kind):
             return value
