@@ -63,11 +63,17 @@ def test_a_part_of_the_video_keeps_its_names(segment, clip):
     assert (read_label_map(clip / "out" / "00006.png") == 1).tolist() == true_mask(1, 6).tolist()
 
 
-def test_ids_above_255_are_kept(segment, clip):
-    label_map = np.where(true_mask(1, 0).numpy(), 40000, 0)
+@pytest.mark.parametrize("high", [40_000, 70_001])
+def test_ids_above_255_are_kept(segment, clip, high):
+    label_map = np.where(true_mask(1, 0).numpy(), high, 0)
     write_label_map(clip / "high.png", label_map)
-    assert segment(masks="high.png").exit_code == 0
-    assert np.unique(read_label_map(clip / "out" / "00011.png")).tolist() == [0, 40000]
+    assert segment("--overlay", "--rle", masks="high.png").exit_code == 0
+    assert np.unique(read_label_map(clip / "out" / "00011.png")).tolist() == [0, high]
+    again = segment("-o", "again", masks=str(clip / "out" / "00000.png"))  # as another's first mask
+    assert "ids in colours" in again.error or high < 2**16
+    assert masks_in(clip / "again") == masks_in(clip / "out")
+    assert segment("-o", "by rle", masks=str(clip / "out/exports/masks.json")).exit_code == 0
+    assert masks_in(clip / "by rle") == masks_in(clip / "out")
 
 
 def test_a_mask_on_a_later_frame_is_a_correction_and_continues_the_run(segment, clip):

@@ -20,7 +20,7 @@ from maskcast.io.label_maps import (
     write_label_map,
 )
 
-label_maps = st.sampled_from([1, 255, 256, 65535]).flatmap(
+label_maps = st.sampled_from([1, 255, 256, 65535, 65536, 2**24 - 1]).flatmap(
     lambda largest: hnp.arrays(
         np.int64,
         hnp.array_shapes(min_dims=2, max_dims=2, max_side=12),
@@ -54,7 +54,13 @@ def test_ids_above_255_are_16_bit_grey(tmp_path):
         assert picture.mode == "I;16"
 
 
-@pytest.mark.parametrize("wrong", [-1, 65536])
+def test_ids_above_65535_are_colours_as_in_panoptic_maps(tmp_path):
+    write_label_map(tmp_path / "a.png", np.array([[0, 1 + 2 * 256 + 3 * 65536]]))
+    with Image.open(tmp_path / "a.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), [[[0, 0, 0], [1, 2, 3]]])
+
+
+@pytest.mark.parametrize("wrong", [-1, 2**24])
 def test_ids_that_no_png_holds_are_refused(wrong):
     with pytest.raises(DataError, match=f"the id {wrong} does not fit"):
         encode_label_map(np.array([[0, wrong]]))

@@ -118,7 +118,7 @@ def test_folders_with_words_for_names_get_ids_and_the_report_says_which(tmp_path
 
 def test_the_folders_0_and_70000_name_no_object(tmp_path):
     save(tmp_path / "masks" / "0" / "00010.png", 1)
-    with pytest.raises(PromptError, match="ids of objects go from 1 to 65535, got 0"):
+    with pytest.raises(PromptError, match="ids of objects go from 1 to 16777215, got 0"):
         read([tmp_path / "masks"])
 
 
@@ -252,7 +252,9 @@ def test_a_missing_mask(tmp_path):
 @settings(max_examples=40, deadline=None)
 @given(
     values=hnp.arrays(
-        np.int64, SIZE, elements=st.sampled_from([0, 1, 2, 254, 255, 256, 1000, 65535])
+        np.int64,
+        SIZE,
+        elements=st.sampled_from([0, 1, 2, 254, 255, 256, 1000, 65535, 65536, 2**24 - 1]),
     )
 )
 def test_ids_are_never_changed(tmp_path_factory, values):

@@ -10,6 +10,7 @@ from tyro.conf import Positional
 
 from maskcast.core.config import config_to_dict, settings_of
 from maskcast.core.errors import WeightsError
+from maskcast.io.label_maps import has_ids_in_colours
 from maskcast.io.prompts import ENDINGS as MASK_ENDINGS
 from maskcast.io.prompts import describe_masks
 from maskcast.io.video import describe_video
@@ -64,7 +65,8 @@ def _holds_masks(path: Path) -> bool:
         return True
     try:
         with Image.open(files[0]) as picture:
-            return picture.mode not in ("RGB", "CMYK", "YCbCr")
+            coloured = picture.mode in ("RGB", "CMYK", "YCbCr")
+            return not coloured or has_ids_in_colours(picture)
     except OSError:
         return False
 

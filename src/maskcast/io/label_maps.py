@@ -1,6 +1,8 @@
 """Label maps as PNG: the value of a pixel is the id of its object, 0 is background.
 
-Ids up to 255 are written as indexed PNG in the DAVIS colours, higher ones as 16-bit grey.
+Ids up to 255 are written as indexed PNG in the DAVIS colours, higher ones as 16-bit grey, and those
+that 16 bits do not hold in three colour channels, as COCO's panoptic maps have them: the id is
+R + 256 G + 65536 B. A text in such a PNG says so, and pictures without it are not taken for ids.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Int32, Integer
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from maskcast.core.errors import DataError, MissingFileError
 from maskcast.core.palette import palette_bytes
@@ -20,7 +22,9 @@ from maskcast.io.files import write_bytes
 
 LabelArray: TypeAlias = Int32[np.ndarray, "height width"]
 
-LARGEST_ID = 65535
+LARGEST_ID = 2**24 - 1
+IDS_IN_COLOURS = "maskcast.ids", "R + 256 G + 65536 B"
+"""Key and text in a PNG whose colours are ids."""
 LARGEST_PICTURE = 2**27
 """Pixels; a file that unpacks to more is taken for a decompression bomb."""
 
@@ -38,7 +42,7 @@ def open_picture(path: Path) -> Image.Image:
 
 
 def read_label_map(path: Path) -> LabelArray:
-    """Read an indexed, 8-bit or 16-bit grey PNG; its values are ids, unchanged.
+    """Read what ``write_label_map`` writes, or 8-bit grey; the values are ids, unchanged.
 
     Raises:
         MissingFileError: there is no such file.
@@ -78,7 +82,20 @@ def _decoded(source: Path | io.BytesIO, name: str) -> Image.Image:
     return picture
 
 
+def has_ids_in_colours(picture: Image.Image) -> bool:
+    """Whether a picture in colours says that they are ids."""
+    key, text = IDS_IN_COLOURS
+    return picture.mode == "RGB" and picture.info.get(key) == text
+
+
+def ids_of_colours(picture: Image.Image) -> LabelArray:
+    """Return the ids in a picture that ``has_ids_in_colours``."""
+    return np.asarray(picture).astype(np.int32) @ np.array([1, 256, 65536], dtype=np.int32)
+
+
 def _ids(picture: Image.Image, name: str) -> LabelArray:
+    if has_ids_in_colours(picture):
+        return ids_of_colours(picture)
     if picture.mode not in ("P", "L", "1", "I", "I;16", "I;16B"):
         raise DataError(
             f"{name} holds colours (mode {picture.mode}), not ids; "
@@ -88,10 +105,10 @@ def _ids(picture: Image.Image, name: str) -> LabelArray:
 
 
 def write_label_map(path: Path, label_map: Integer[np.ndarray, "height width"]) -> None:
-    """Write ids as indexed PNG (DAVIS colours), or as 16-bit grey where an id exceeds 255.
+    """Write ids as PNG: indexed up to 255, 16-bit grey up to 65535, else in colours (see above).
 
     Raises:
-        DataError: an id is negative or above 65535, which no PNG can hold.
+        DataError: an id is negative or above ``LARGEST_ID``.
         OutputError: the file cannot be written.
     """
     write_bytes(path, encode_label_map(label_map))
@@ -103,13 +120,19 @@ def encode_label_map(label_map: Integer[np.ndarray, "height width"]) -> bytes:
     if smallest < 0 or largest > LARGEST_ID:
         wrong = smallest if smallest < 0 else largest
         raise DataError(f"the id {wrong} does not fit into a PNG; ids go from 0 to {LARGEST_ID}")
+    about = None
     if largest <= 255:
         picture = Image.fromarray(label_map.astype(np.uint8))
         picture.putpalette(palette_bytes())
-    else:
+    elif largest <= 65535:
         picture = Image.fromarray(label_map.astype(np.uint16))
+    else:
+        channels = [(label_map >> shift & 255).astype(np.uint8) for shift in (0, 8, 16)]
+        picture = Image.fromarray(np.stack(channels, axis=-1))
+        about = PngImagePlugin.PngInfo()
+        about.add_text(*IDS_IN_COLOURS)
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", compress_level=4)
+    picture.save(buffer, format="PNG", compress_level=4, pnginfo=about)
     return buffer.getvalue()
 
 

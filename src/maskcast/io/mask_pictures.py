@@ -2,7 +2,7 @@
 
 What a value means:
 
-    indexed, 16-bit grey        the id
+    indexed, 16-bit grey        the id; so are colours in a PNG that says so (io.label_maps)
     8-bit grey                  the id; but {0, 1} and {0, 255} are one object with id 1
     colours                     an object each; black, or what is transparent, is background
     more than 32 grey values    refused: soft edges are no ids
@@ -18,7 +18,7 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 
 from maskcast.core.errors import DataError, PromptError, UsageError
-from maskcast.io.label_maps import open_picture
+from maskcast.io.label_maps import has_ids_in_colours, ids_of_colours, open_picture
 from maskcast.io.marks import Label, MarkedFrame, MaskArray
 
 MOST_VALUES = 32
@@ -50,10 +50,11 @@ def read_mask_picture(path: Path, mask_threshold: int | None = None) -> MarkedFr
         raise PromptError(str(error)) from error
     if picture.mode == "F":
         raise PromptError(f"{path} holds fractions, not ids; save it as an indexed or a grey PNG")
-    if picture.mode.startswith("I"):
-        return _marked(path, "16-bit grey", _by_value(np.asarray(picture).astype(np.int64)))
-    if picture.mode == "P":
-        return _marked(path, "indexed", _by_value(np.asarray(picture).astype(np.int64)))
+    if picture.mode == "P" or picture.mode.startswith("I"):
+        kind = "indexed" if picture.mode == "P" else "16-bit grey"
+        return _marked(path, kind, _by_value(np.asarray(picture).astype(np.int64)))
+    if has_ids_in_colours(picture):
+        return _marked(path, "ids in colours", _by_value(ids_of_colours(picture)))
     if picture.mode == "1":
         return _marked(path, "black and white", _one_object(np.asarray(picture)))
     if mask_threshold is not None:
