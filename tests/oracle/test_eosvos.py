@@ -296,7 +296,7 @@ def test_inner_steps_and_outer_gradient(
         return found
 
     monkeypatch.setattr(outer_gradient, "gradients_of", noting_gradients)
-    found = outer_gradient.first_order(learned, network, memory, query, config, seed=0)
+    found = outer_gradient.first_order(learned, network, [memory], query, config, seed=0)
     order = ("classifier", "box_reg", "mask", "objectness", "rpn_box_reg")
     table = [[row["total"], *(row[f"loss_{name}"] for name in order)] for row in losses[:steps]]
     _compare_both(oracle, "train_losses", table, relative=2e-5)

@@ -11,11 +11,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from maskcast.core.errors import ConfigError
 from maskcast.core.training import Recipe
 from maskcast.methods.eosvos.inner_loop import learned_start_of
 from maskcast.methods.eosvos.meta_training import MetaTraining
 from maskcast.methods.eosvos.randomness import seeded
-from maskcast.methods.eosvos.training_config import InnerLoopConfig, MetaTrainingConfig
+from maskcast.methods.eosvos.training_config import (
+    InnerLoopConfig,
+    MetaTrainingConfig,
+    TaskConfig,
+)
 
 from . import small
 from .tiny_training import tiny_training
@@ -56,7 +61,8 @@ def test_a_task_without_a_finite_loss_counts_zero_and_the_divisor_stays(config):
     task = MetaTraining(config)
     items = task.dataset(0)
     _, alone = gradients(task, [items[0]])
-    spoilt = items[1]._replace(query_frame=torch.full_like(items[1].query_frame, torch.nan))
+    query = items[1].query
+    spoilt = items[1]._replace(query=query._replace(frame=torch.full_like(query.frame, torch.nan)))
     losses, found = gradients(task, [items[0], spoilt])
     assert losses["skipped"] == 1
     for one, both in zip(alone, found, strict=True):
@@ -66,16 +72,36 @@ def test_a_task_without_a_finite_loss_counts_zero_and_the_divisor_stays(config):
 def test_a_task_with_empty_labels_teaches_that_nothing_is_there(config):
     task = MetaTraining(config)
     item = task.dataset(0)[0]
-    empty = item._replace(
-        memory_label=torch.zeros_like(item.memory_label),
-        query_label=torch.zeros_like(item.query_label),
+    memory, query = (
+        one._replace(label=torch.zeros_like(one.label)) for one in (item.memory[0], item.query)
     )
+    empty = item._replace(memory=(memory,), query=query)
     losses, found = gradients(task, [empty])
     assert losses["skipped"] == 0 and losses["total"] > 0
     by_name = dict(zip(task.learned.names, of_start(task, found), strict=True))
     assert by_name["roi_heads.box_predictor.cls_score.bias"].any()
     assert not by_name["roi_heads.box_predictor.bbox_pred.weight"].any()
     assert not by_name["roi_heads.mask_predictor.mask_fcn_logits.weight"].any()
+
+
+def test_every_inner_step_learns_from_its_own_view(config):
+    task = MetaTraining(replace(config, tasks=TaskConfig(transforms="step")))
+    item = task.dataset(0)[0]
+    assert len(item.memory) == config.inner.inner_steps == 2
+    only_first = item._replace(memory=item.memory[:1])
+    one, other = (gradients(task, [chosen]) for chosen in (item, only_first))
+    assert one[0]["inner_first"] == other[0]["inner_first"]
+    assert one[0]["inner_last"] != other[0]["inner_last"]
+    assert any(not torch.equal(a, b) for a, b in zip(one[1], other[1], strict=True))
+
+
+def test_lower_precision_is_refused_on_a_cpu(config):
+    task = MetaTraining(config)
+    with (
+        torch.autocast("cpu", torch.bfloat16),
+        pytest.raises(ConfigError, match="cannot be trained in lower precision on a CPU"),
+    ):
+        task.loss([task.dataset(0)[0]])
 
 
 def test_groups_have_the_published_rates():

@@ -21,7 +21,7 @@ def task(level="neuron", *, log_rates=False, sampled=small.EVERYTHING):
         initial_rate=0.01,
         generator=generator_of(1),
     ).double()
-    return learned, network, small.batch(network, 0), small.batch(network, 2)
+    return learned, network, [small.batch(network, 0)], small.batch(network, 2)
 
 
 @pytest.mark.parametrize("level", ["neuron", "tensor", "param", "single"])
@@ -30,6 +30,20 @@ def test_closed_form_is_what_autograd_finds(level, log_rates):
     parts = task(level, log_rates=log_rates)
     config = InnerLoopConfig(inner_steps=2)
     assert_same(first_order(*parts, config, seed=4), through_autograd(*parts, config, seed=4))
+
+
+def test_a_batch_for_each_inner_step():
+    learned, network, (memory,), query = task()
+    views = [memory, small.batch(network, 1)]
+    config = InnerLoopConfig(inner_steps=2)
+    found = first_order(learned, network, views, query, config, seed=4)
+    assert_same(found, through_autograd(learned, network, views, query, config, seed=4))
+    (first,) = first_order(
+        learned, network, views[:1], query, InnerLoopConfig(inner_steps=1), seed=4
+    ).inner_losses
+    assert found.inner_losses[0] == first
+    shared = first_order(learned, network, views[:1], query, config, seed=4)
+    assert found.inner_losses[1] != shared.inner_losses[1]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from maskcast.core.errors import ConfigError, PromptError
 from maskcast.core.types import Box
 from maskcast.methods.eosvos.inner_loop import learned_start_of
 from maskcast.methods.eosvos.network import Detection
-from maskcast.methods.eosvos.object_model import ObjectModel
+from maskcast.methods.eosvos.object_model import ObjectModel, networks_that_fit
 from maskcast.methods.eosvos.randomness import generator_of
 from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter, build_segmenter
 
@@ -94,6 +94,15 @@ def test_networks_kept_ready_change_nothing():
         found.append(run(EOSVOSSegmenter(config, model_of(config), CPU), prompts)[1])
     for one, two in zip(*found, strict=True):
         assert torch.equal(one.probs, two.probs)
+
+
+def test_networks_are_kept_ready_where_a_gpu_has_room(monkeypatch):
+    free = {"bytes": 1000}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free["bytes"], 4000))
+    assert networks_that_fit(100, torch.device("cuda")) == 5
+    assert networks_that_fit(100, CPU) == 1
+    free["bytes"] = 150
+    assert networks_that_fit(100, torch.device("cuda")) == 1
 
 
 def test_no_steps_give_the_predictions_of_the_learned_start():

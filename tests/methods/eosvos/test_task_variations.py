@@ -6,12 +6,10 @@ import torch
 
 from maskcast.core.errors import ConfigError
 from maskcast.methods.eosvos.task_variations import flip_labels, group_mask, paste_behind
-from maskcast.methods.eosvos.tasks import MetaTaskItems, open_tasks
-from maskcast.methods.eosvos.training_config import TaskConfig, TaskDataConfig
+from maskcast.methods.eosvos.training_config import TaskConfig
 
-from .videos import write_video
+from .videos import meta_tasks, write_video
 
-PLAIN = {"colour": False, "flip": False, "warp": False}
 PIXELS = 14 * 18
 """Of each object in the made-up videos."""
 
@@ -25,12 +23,11 @@ def root(tmp_path):
 
 
 def items_of(root, **settings):
-    opened = open_tasks(TaskDataConfig(videos=(root,)))
-    return MetaTaskItems(opened.training, TaskConfig(**PLAIN, **settings), seed=0, epoch=0)
+    return meta_tasks(root, colour=False, flip=False, warp=False, **settings)
 
 
 def sizes(task):
-    return int((task.memory_label == 1).sum()), int((task.query_label == 1).sum())
+    return int((task.memory[0].label == 1).sum()), int((task.query.label == 1).sum())
 
 
 def test_groups_of_objects_are_taken_as_one(root):
@@ -50,8 +47,8 @@ def test_a_group_is_the_union_of_its_objects():
 
 def test_flipped_labels_call_the_background_the_object(root):
     plain, flipped = items_of(root)[1], items_of(root, label_flips=1.0)[1]
-    assert torch.equal(flipped.memory_label, 1 - plain.memory_label)
-    assert torch.equal(flipped.query_label, 1 - plain.query_label)
+    assert torch.equal(flipped.memory[0].label, 1 - plain.memory[0].label)
+    assert torch.equal(flipped.query.label, 1 - plain.query.label)
     some = items_of(root, label_flips=0.5)
     assert {sizes(some[index])[0] > PIXELS * 2 for index in range(16)} == {True, False}
 
@@ -83,9 +80,9 @@ def test_an_object_of_another_video_stands_behind(root):
     changed = {}
     for index in range(4):  # one pass over all of them
         before, after = plain[index], pasted[index]
-        assert torch.equal(before.memory_label, after.memory_label)
-        same = (before.memory_frame == after.memory_frame).all(dim=0)
-        assert same[before.memory_label == 1].all()
+        assert torch.equal(before.memory[0].label, after.memory[0].label)
+        same = (before.memory[0].frame == after.memory[0].frame).all(dim=0)
+        assert same[before.memory[0].label == 1].all()
         changed[plain.identity(index)] = int((~same).sum())
     assert changed["two, object 1"] == changed["two, object 2"] == 0
     assert 0 < changed["one, object 1"] <= PIXELS

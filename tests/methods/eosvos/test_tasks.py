@@ -7,7 +7,9 @@ from maskcast.core.errors import ConfigError
 from maskcast.methods.eosvos.tasks import MetaTaskItems, open_tasks
 from maskcast.methods.eosvos.training_config import TaskConfig, TaskDataConfig
 
-from .videos import write_video
+from .videos import meta_tasks, write_video
+
+PLAIN = {"colour": False, "flip": False, "warp": False}
 
 
 @pytest.fixture
@@ -18,14 +20,15 @@ def root(tmp_path):
     return tmp_path
 
 
-def items_of(root, *, seed=0, epoch=0, **settings):
-    opened = open_tasks(TaskDataConfig(videos=(root,), held_out=("apart",)))
-    return MetaTaskItems(opened.training, TaskConfig(**settings), seed=seed, epoch=epoch)
+def items_of(root, **settings):
+    return meta_tasks(root, held_out=("apart",), **settings)
 
 
 def same(one, other):
-    pairs = zip(one, other, strict=True)
-    return all(torch.equal(torch.as_tensor(a), torch.as_tensor(b)) for a, b in pairs)
+    frames = zip((*one.memory, one.query), (*other.memory, other.query), strict=True)
+    return one.seed == other.seed and all(
+        torch.equal(a.frame, b.frame) and torch.equal(a.label, b.label) for a, b in frames
+    )
 
 
 def test_every_pair_of_video_and_object_is_a_task(root):
@@ -51,31 +54,42 @@ def test_both_frames_always_show_the_object(root):
     items = items_of(root)
     for index in range(12):
         task = items[index]
-        assert (task.memory_label == 1).any() and (task.query_label == 1).any()
+        assert (task.memory[0].label == 1).any() and (task.query.label == 1).any()
 
 
 def test_the_paper_s_one_frame_is_augmented_twice(root):
-    plain = {"colour": False, "flip": False, "warp": False}
-    task = items_of(root, frames="same", **plain)[0]
-    assert torch.equal(task.memory_frame, task.query_frame)
+    task = items_of(root, frames="same", **PLAIN)[0]
+    assert torch.equal(task.memory[0].frame, task.query.frame)
     task = items_of(root, frames="same")[0]
-    assert not torch.equal(task.memory_frame, task.query_frame)
-    apart = items_of(root, **plain)
-    assert any(not torch.equal(apart[n].memory_frame, apart[n].query_frame) for n in range(6))
+    assert not torch.equal(task.memory[0].frame, task.query.frame)
+    apart = items_of(root, **PLAIN)
+    assert any(not torch.equal(apart[n].memory[0].frame, apart[n].query.frame) for n in range(6))
 
 
 def test_reach_bounds_the_distance(root):
-    plain = {"colour": False, "flip": False, "warp": False}
-    items = items_of(root, reach=0, **plain)
-    assert all(torch.equal(items[n].memory_label, items[n].query_label) for n in range(6))
+    items = items_of(root, reach=0, **PLAIN)
+    assert all(torch.equal(items[n].memory[0].label, items[n].query.label) for n in range(6))
 
 
 def test_colours_and_flip_are_shared_by_the_frames_of_a_task(root):
     items = items_of(root, frames="same", warp=False)
     task = items[0]
-    assert torch.equal(task.memory_frame, task.query_frame)
+    assert torch.equal(task.memory[0].frame, task.query.frame)
     plain = items_of(root, frames="same", warp=False, colour=False, flip=False)[0]
-    assert not torch.equal(task.memory_frame, plain.memory_frame)
+    assert not torch.equal(task.memory[0].frame, plain.memory[0].frame)
+
+
+def test_every_inner_step_can_have_a_view_of_its_own(root):
+    task = items_of(root, transforms="step", inner_steps=3)[0]
+    shared = items_of(root, inner_steps=3)[0]
+    assert len(shared.memory) == 1 and same(shared, items_of(root)[0])
+    assert torch.equal(task.memory[0].frame, shared.memory[0].frame)
+    frames = [view.frame for view in task.memory]
+    assert len(frames) == 3
+    assert not any(torch.equal(frames[a], frames[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
+    assert all((view.label == 1).any() for view in task.memory)
+    unchanged = items_of(root, transforms="step", inner_steps=3, **PLAIN)[0].memory
+    assert all(torch.equal(view.frame, unchanged[0].frame) for view in unchanged)
 
 
 def test_held_out_videos_and_all_objects_as_one(root):
@@ -85,7 +99,7 @@ def test_held_out_videos_and_all_objects_as_one(root):
     assert [entry.video.name for entry in opened.held_out] == ["apart"]
     items = MetaTaskItems(opened.training, TaskConfig(warp=False), seed=0, epoch=0)
     assert len(items) == 2
-    largest = max(int((items[n].memory_label == 1).sum()) for n in range(8))
+    largest = max(int((items[n].memory[0].label == 1).sum()) for n in range(8))
     assert largest == 2 * 14 * 18
 
 

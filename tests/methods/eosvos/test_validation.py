@@ -76,12 +76,11 @@ def test_it_takes_ten_steps_on_each_first_frame_and_leaves_the_start_alone(video
     learned = learned_start_of(small.network())
     before = [p.clone() for p in learned.parameters()]
     config = MetaTrainingConfig().validation
-    found = validation.mean_region_similarity(
-        small.method(inner_steps=3, inner_batch=2), learned, videos.training, config
-    )
-    assert told == [(1, 10, False)] * 2  # two objects
-    assert 0 <= found["J"] <= 1
+    objects = validation.objects_of(videos.training)
+    assert [(own.video.name, own.object_id) for own in objects] == [("two", 1), ("two", 2)]
+    method = small.method(inner_steps=3, inner_batch=2)
+    found = validation.fine_tuned_similarity(method, learned, objects[1], config)
+    assert told == [(1, 10, False)]
+    assert 0 <= found <= 1
     for one, other in zip(before, learned.parameters(), strict=True):
         assert torch.equal(one, other) and other.requires_grad
-    nothing = validation.mean_region_similarity(small.method(), learned, (), config)
-    assert nothing == {}

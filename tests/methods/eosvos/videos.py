@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from maskcast.methods.eosvos.tasks import MetaTaskItems, open_tasks
+from maskcast.methods.eosvos.training_config import TaskConfig, TaskDataConfig
 
 SIZE = (48, 64)
 
@@ -27,3 +31,23 @@ def write_video(folder: Path, *, frames: int = 6, objects: int = 1, seed: int = 
         image = Image.fromarray(labels)
         image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
         image.save(folder / "masks" / f"{index:05}.png")
+
+
+def meta_tasks(
+    root: Path,
+    *,
+    held_out: tuple[str, ...] = (),
+    seed: int = 0,
+    epoch: int = 0,
+    inner_steps: int = 1,
+    **settings: Any,
+) -> MetaTaskItems:
+    """Tasks from the videos of a folder."""
+    opened = open_tasks(TaskDataConfig(videos=(root,), held_out=held_out))
+    return MetaTaskItems(
+        opened.training,
+        TaskConfig(**settings),
+        seed=seed,
+        epoch=epoch,
+        inner_steps=inner_steps,
+    )

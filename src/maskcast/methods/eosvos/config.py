@@ -166,9 +166,10 @@ class EOSVOSConfig:
     rounds_kept: int = 8
     """Adaptation rounds whose weights stay in memory, one per object at least; others are run
     again when an old state needs them."""
-    objects_at_once: int = 1
-    """Networks that stay loaded, an object in each; more objects take turns in them. Objects are
-    worked on one after another all the same."""
+    objects_at_once: int = 0
+    """Networks that stay loaded, an object in each; more objects take turns in them. 0: on a GPU
+    as many as half of its free memory holds, elsewhere one. Objects are worked on one after
+    another all the same."""
 
     def __post_init__(self) -> None:
         _one_of(RateLevel, rate_level=self.rate_level)
@@ -180,13 +181,13 @@ class EOSVOSConfig:
             inner_steps=self.inner_steps,
             adaptation_steps=self.adaptation_steps,
             patience=self.patience,
+            objects_at_once=self.objects_at_once,
             seed=self.seed,
         )
         _at_least(
             1,
             inner_batch=self.inner_batch,
             adaptation_interval=self.adaptation_interval,
-            objects_at_once=self.objects_at_once,
             rounds_kept=self.rounds_kept,
         )
         _fraction(mask_threshold=self.mask_threshold)

@@ -19,7 +19,13 @@ from maskcast.methods.eosvos.inner_loop import (
     LearnedStart,
     learned_start_of,
 )
-from maskcast.methods.eosvos.network import Batch, BoxOrder, ObjectNetwork, build_network
+from maskcast.methods.eosvos.network import (
+    Batch,
+    BoxOrder,
+    ObjectNetwork,
+    build_network,
+    refuse_low_precision,
+)
 from maskcast.methods.eosvos.outer_gradient import (
     OuterGradient,
     first_order,
@@ -28,9 +34,15 @@ from maskcast.methods.eosvos.outer_gradient import (
 from maskcast.methods.eosvos.published import take_start_weights
 from maskcast.methods.eosvos.randomness import generator_of
 from maskcast.methods.eosvos.targets import OBJECT, make_empty_target, make_target
-from maskcast.methods.eosvos.tasks import MetaTask, MetaTaskItems, OpenedTasks, open_tasks
+from maskcast.methods.eosvos.tasks import (
+    LabelledFrame,
+    MetaTask,
+    MetaTaskItems,
+    OpenedTasks,
+    open_tasks,
+)
 from maskcast.methods.eosvos.training_config import MetaTrainingConfig
-from maskcast.methods.eosvos.validation import mean_region_similarity
+from maskcast.methods.eosvos.validation import fine_tuned_similarity, objects_of
 
 
 class MetaTraining:
@@ -86,7 +98,13 @@ class MetaTraining:
 
     def dataset(self, epoch: int) -> MetaTaskItems:
         config = self.config
-        return MetaTaskItems(self.opened.training, config.tasks, seed=config.loop.seed, epoch=epoch)
+        return MetaTaskItems(
+            self.opened.training,
+            config.tasks,
+            seed=config.loop.seed,
+            epoch=epoch,
+            inner_steps=config.inner.inner_steps,
+        )
 
     def collate(self, items: Sequence[MetaTask]) -> list[MetaTask]:
         return list(items)
@@ -97,6 +115,7 @@ class MetaTraining:
         A task whose loss or gradient is not finite counts zero; the divisor stays.
         """
         learned = self.learned
+        refuse_low_precision(learned.start[0].device)
         parameters = [*learned.start, *learned.stored_rates]
         gradients = [torch.zeros_like(p) for p in parameters]
         outer, inner_first, inner_last, skipped = 0.0, 0.0, 0.0, 0
@@ -122,9 +141,9 @@ class MetaTraining:
         }
 
     def _outer_gradient(self, task: MetaTask) -> OuterGradient:
-        network = self._network_on(task.memory_frame.device)
-        memory = _prepared(network, task.memory_frame, task.memory_label, task.box_order)
-        query = _prepared(network, task.query_frame, task.query_label, task.box_order)
+        network = self._network_on(task.query.frame.device)
+        memory = [_prepared(network, view, task.box_order) for view in task.memory]
+        query = _prepared(network, task.query, task.box_order)
         way = through_autograd if self.config.inner.second_order else first_order
         with torch.enable_grad():
             return way(self.learned, network, memory, query, self.config.inner, seed=int(task.seed))
@@ -137,12 +156,15 @@ class MetaTraining:
         """λ ← max(λ, 0)."""
         self.learned.clamp_rates(self.config.max_rate)
 
-    def validate(self) -> dict[str, float]:
-        """Mean J on the held-out videos after fine-tuning on their first frames."""
-        config = self.config
-        return mean_region_similarity(
-            config.method, self.learned, self.opened.held_out, config.validation
-        )
+    def validation_parts(self) -> int:
+        """Objects of the held-out videos."""
+        return len(objects_of(self.opened.held_out))
+
+    def validate_part(self, part: int) -> dict[str, float]:
+        """Mean J of one object after fine-tuning on its first frame."""
+        config, learned = self.config, self.learned
+        held_out = objects_of(self.opened.held_out)[part]
+        return {"J": fine_tuned_similarity(config.method, learned, held_out, config.validation)}
 
     def export(self) -> Export:
         tensors = self.learned.state_dict()
@@ -171,8 +193,9 @@ class MetaTraining:
         return self.opened.fingerprint
 
 
-def _prepared(network: ObjectNetwork, frame: Tensor, label: Tensor, order: BoxOrder) -> Batch:
+def _prepared(network: ObjectNetwork, labelled: LabelledFrame, order: BoxOrder) -> Batch:
     """One frame; a label without an object says that there is none."""
+    frame, label = labelled
     target = make_target(label) if bool((label == OBJECT).any()) else make_empty_target(label)
     return replace(network.prepare_targets([frame], [target]), box_order=order)
 

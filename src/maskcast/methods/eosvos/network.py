@@ -22,7 +22,7 @@ from torchvision.models.detection.transform import resize_boxes
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from torchvision.ops import FrozenBatchNorm2d
 
-from maskcast.core.errors import WeightsError
+from maskcast.core.errors import ConfigError, WeightsError
 from maskcast.core.types import Frame
 from maskcast.methods.eosvos.box_propagation import propagate
 from maskcast.methods.eosvos.config import MaskRCNNConfig, Propagation, TrunkName
@@ -112,6 +112,18 @@ class Detection:
     score: float
 
 
+@contextmanager
+def _without_kept_casts() -> Iterator[None]:
+    """Have autocast cast weights afresh: they change in place inside its block, by inner steps
+    and when objects take turns, and the copies that it keeps would stay as they were."""
+    before = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_cache_enabled(before)
+
+
 class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
     """Mask R-CNN for one object, with 2019's losses (paper, section 3.1)."""
 
@@ -181,6 +193,7 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
         counts = tuple(copies or (1,) * len(resized))
         return Batch(images.tensors, tuple(images.image_sizes), tuple(resized), counts)
 
+    @_without_kept_casts()
     def losses(
         self, batch: Batch, samples: Samples | None = None, *, recompute: bool = False
     ) -> dict[str, Tensor]:
@@ -209,6 +222,7 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
         return {**losses, "total": torch.stack(list(losses.values())).sum()}
 
     @torch.no_grad()
+    @_without_kept_casts()
     def draw_samples(self, batch: Batch) -> Samples:
         """Draw what ``losses`` would draw, image by image in memory, without gradients."""
         anchors, proposals = [], []
@@ -253,6 +267,7 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
         return features
 
     @torch.no_grad()
+    @_without_kept_casts()
     def detect(
         self,
         frame: Frame,
@@ -318,6 +333,19 @@ def _grouped(items: Sequence[Item], counts: Sequence[int]) -> Iterator[Sequence[
     for count in counts:
         yield items[start : start + count]
         start += count
+
+
+def refuse_low_precision(device: torch.device) -> None:
+    """Stop training under autocast on a CPU, where torch 2.15 corrupts memory going back.
+
+    Raises:
+        ConfigError: that is what is about to happen.
+    """
+    if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        raise ConfigError(
+            "e-OSVOS cannot be trained in lower precision on a CPU, where torch aborts in the "
+            "backward pass; use --loop.precision 32"
+        )
 
 
 @contextmanager

@@ -85,6 +85,9 @@ class ObjectModel:
         self._networks = [
             _Loaded(build_network(config.network).to(device, memory_format=torch.channels_last))
         ]
+        self._most_networks = config.objects_at_once or networks_that_fit(
+            sum(p.nbytes for p in self._networks[0].network.parameters()), device
+        )
         self._uses = 0
 
     def fine_tune(
@@ -144,7 +147,7 @@ class ObjectModel:
     ) -> Detection:
         """Find the object in a frame, near ``box`` if there is one (pixels of the frame)."""
         network = self._ready(weights).network
-        with self._autocast(self.dtype != torch.float32):
+        with self._autocast(True):
             found = network.detect(
                 frame,
                 None if box is None else frame.new_tensor(box),
@@ -167,8 +170,10 @@ class ObjectModel:
         )
 
     def _autocast(self, enabled: bool) -> torch.autocast:
-        dtype = self.dtype if self.dtype != torch.float32 else torch.bfloat16
-        return torch.autocast(self.device.type, dtype=dtype, enabled=enabled)
+        """Compute in the dtype asked for, if that is not float32."""
+        if self.dtype == torch.float32:
+            return torch.autocast(self.device.type, enabled=False)
+        return torch.autocast(self.device.type, dtype=self.dtype, enabled=enabled)
 
     def _ready(self, weights: ObjectWeights) -> _Loaded:
         """A network with these weights in it."""
@@ -184,7 +189,7 @@ class ObjectModel:
         unused = next((n for n in self._networks if n.last_used == 0), None)
         if unused is not None:
             return unused
-        if len(self._networks) < self.config.objects_at_once:
+        if len(self._networks) < self._most_networks:
             with torch.inference_mode(False):
                 network = build_network(self.config.network)
             self._networks.append(
@@ -206,6 +211,17 @@ class ObjectModel:
             torch._foreach_copy_(
                 parameters, [part.view(p.shape) for part, p in zip(parts, parameters, strict=True)]
             )
+
+
+def networks_that_fit(size: int, device: torch.device) -> int:
+    """How many networks of so many bytes half of a GPU's free memory holds, at least one.
+
+    One on other devices: there, copying weights takes little of the time that a frame takes.
+    """
+    if device.type != "cuda":
+        return 1
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, free // 2 // size)
 
 
 def _trained(network: ObjectNetwork) -> list[Tensor]:

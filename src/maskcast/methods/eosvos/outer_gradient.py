@@ -42,7 +42,7 @@ class OuterGradient:
 def first_order(
     learned: LearnedStart,
     network: ObjectNetwork,
-    memory: Batch,
+    memory: Sequence[Batch],
     query: Batch,
     config: InnerLoopConfig,
     *,
@@ -51,7 +51,7 @@ def first_order(
     """The gradient of L_BPTT, Eq. (4), in closed form; the network is left at θ_T.
 
     Args:
-        memory: D_train, the frames of the inner steps.
+        memory: D_train, the frames of the inner steps: one batch for all of them, or for each.
         query: D_test, the frames of the outer loss.
         seed: inner step t draws from seed + t, the test loss after it from seed + steps + t.
     """
@@ -67,7 +67,7 @@ def first_order(
     inner_losses, outer_loss, attached = [], 0.0, True
     for step in range(1, config.inner_steps + 1):
         with seeded(seed + step, device):
-            losses, gradients = gradients_of(network, memory)
+            losses, gradients = gradients_of(network, memory[(step - 1) % len(memory)])
         inner_losses.append(losses["total"])
         inner_step(parameters, gradients, rates)
         torch._foreach_add_(taken, gradients)
@@ -111,7 +111,7 @@ def _stored_rate_gradients(
 def through_autograd(
     learned: LearnedStart,
     network: ObjectNetwork,
-    memory: Batch,
+    memory: Sequence[Batch],
     query: Batch,
     config: InnerLoopConfig,
     *,
@@ -127,8 +127,9 @@ def through_autograd(
     total = [torch.zeros_like(p) for p in wanted]
     inner_losses, outer_loss = [], 0.0
     for step in range(1, config.inner_steps + 1):
+        batch = memory[(step - 1) % len(memory)]
         with seeded(seed + step, device):
-            loss = _loss_at(network, dict(zip(names, theta, strict=True)), memory)
+            loss = _loss_at(network, dict(zip(names, theta, strict=True)), batch)
         inner_losses.append(float(loss.detach()))
         gradients = _inner_gradients(loss, theta, names, second_order=config.second_order)
         theta = [p - rate * g for p, rate, g in zip(theta, rates, gradients, strict=True)]

@@ -23,13 +23,13 @@ from maskcast.core.training import Export
 from maskcast.methods.eosvos.augmentation import draw_visible_warp, flip, warp_frame, warp_label_map
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import LearnedStart, learned_start_of
-from maskcast.methods.eosvos.network import build_network
+from maskcast.methods.eosvos.network import build_network, refuse_low_precision
 from maskcast.methods.eosvos.published import take_start_weights
 from maskcast.methods.eosvos.randomness import generator_of, seeded
 from maskcast.methods.eosvos.targets import VOID, Target, make_instance_target, make_target
 from maskcast.methods.eosvos.tasks import OpenedTasks, TaskVideo, open_tasks
 from maskcast.methods.eosvos.training_config import ParentTrainingConfig, ValidationConfig
-from maskcast.methods.eosvos.validation import mean_region_similarity
+from maskcast.methods.eosvos.validation import fine_tuned_similarity, objects_of
 
 GRID = tuple(10 ** (half / 2) for half in range(-12, -3))
 """Rates that are tried: 1e-6 to 1e-2 in half decades; the paper's grid is not published."""
@@ -144,6 +144,7 @@ class ParentTraining:
 
     def loss(self, batch: Sequence[ParentFrame]) -> dict[str, Tensor]:
         """The five losses of Mask R-CNN; draws depend on the items alone."""
+        refuse_low_precision(batch[0].frame.device)
         targets = [self._target(item.label_map) for item in batch]
         prepared = self.network.prepare_targets([item.frame for item in batch], targets)
         with seeded(int(batch[0].seed), prepared.frames.device):
@@ -159,12 +160,15 @@ class ParentTraining:
             self.network, level="single", initial_rate=self.config.single_rate
         ).to(next(self.network.parameters()).device)
 
-    def validate(self) -> dict[str, float]:
-        """Mean J on the held-out videos after fine-tuning with the single rate."""
-        config = self.config
-        return mean_region_similarity(
-            config.method, self._learned(), self.opened.held_out, config.validation
-        )
+    def validation_parts(self) -> int:
+        """Objects of the held-out videos, all of a video as one."""
+        return len(objects_of(self.opened.held_out))
+
+    def validate_part(self, part: int) -> dict[str, float]:
+        """Mean J of one object after fine-tuning with the single rate."""
+        config, learned = self.config, self._learned()
+        held_out = objects_of(self.opened.held_out)[part]
+        return {"J": fine_tuned_similarity(config.method, learned, held_out, config.validation)}
 
     def export(self) -> Export:
         tensors = self._learned().state_dict()
@@ -199,15 +203,19 @@ def search_rate(
         videos: a hold-out of the training set, never the data to be reported on.
 
     Raises:
-        ConfigError: the rates are not single.
+        ConfigError: the rates are not single, or there is nothing to score.
     """
     if learned.level != "single" or learned.log_rates:
         raise ConfigError("the grid search is for one plain learning rate (rate_level=single)")
     (rate,) = learned.stored_rates
+    objects = objects_of(videos)
+    if not objects:
+        raise ConfigError("the grid search needs held-out videos to score")
     before = rate.detach().clone()
     found = {}
     for value in grid:
         rate.data.fill_(value)
-        found[value] = mean_region_similarity(method, learned, videos, config)["J"]
+        scores = [fine_tuned_similarity(method, learned, own, config) for own in objects]
+        found[value] = float(np.mean(scores))
     rate.data.copy_(before)
     return found

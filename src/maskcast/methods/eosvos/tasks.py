@@ -41,13 +41,19 @@ from maskcast.methods.eosvos.training_config import TaskConfig, TaskDataConfig
 MOST_TRIES = 1000
 
 
+class LabelledFrame(NamedTuple):
+    """A frame and its label map: 1 object, 0 background, 255 void."""
+
+    frame: Float[Tensor, "3 height width"]
+    label: UInt8[Tensor, "height width"]
+
+
 class MetaTask(NamedTuple):
     """D_train and D_test of one task, and the seed of everything drawn while it is worked on."""
 
-    memory_frame: Float[Tensor, "3 height width"]
-    memory_label: UInt8[Tensor, "height width"]
-    query_frame: Float[Tensor, "3 height width"]
-    query_label: UInt8[Tensor, "height width"]
+    memory: tuple[LabelledFrame, ...]
+    """One for all inner steps, or one for each."""
+    query: LabelledFrame
     seed: int
     box_order: BoxOrder = AS_CODED
 
@@ -131,10 +137,17 @@ class MetaTaskItems:
     """An epoch of tasks: shuffled passes over all (video, object) pairs."""
 
     def __init__(
-        self, videos: Sequence[TaskVideo], config: TaskConfig, *, seed: int, epoch: int
+        self,
+        videos: Sequence[TaskVideo],
+        config: TaskConfig,
+        *,
+        seed: int,
+        epoch: int,
+        inner_steps: int = 1,
     ) -> None:
         self.videos = videos
         self.config = config
+        self.views = inner_steps if config.transforms == "step" else 1
         self.seed = seed
         self.epoch = epoch
         self._pairs = [
@@ -156,11 +169,13 @@ class MetaTaskItems:
             frames = [d._replace(label=label) for d, label in zip(frames, labels, strict=True)]
         order = draw_box_order(generator) if config.box_orders else AS_CODED
         empty = config.empty_labels > 0 and _happens(config.empty_labels, generator)
-        (memory, memory_label), (query, query_label) = _augment(frames, config, generator)
+        first, query = _augment(frames, config, generator)
+        later = [_augment(frames[:1], config, generator)[0] for _ in range(self.views - 1)]
+        memory = [first, *later]
         if empty:
-            memory_label, query_label = memory_label * 0, query_label * 0
+            *memory, query = (one._replace(label=one.label * 0) for one in (*memory, query))
         seed = int(torch.randint(2**31, (), generator=generator))
-        return MetaTask(memory, memory_label, query, query_label, seed, order)
+        return MetaTask(tuple(memory), query, seed, order)
 
     def _two_frames(
         self, place: int, object_id: int | None, generator: torch.Generator
@@ -241,7 +256,7 @@ def _draw_visible(
 
 def _augment(
     drawn: Sequence[_DrawnFrame], config: TaskConfig, generator: torch.Generator
-) -> list[tuple[Tensor, Tensor]]:
+) -> list[LabelledFrame]:
     """Colours and flip are shared by the frames of a task; every frame has its own warp."""
     change = _draw_colours(generator) if config.colour else None
     flipped = config.flip and _happens(0.5, generator)
@@ -255,7 +270,7 @@ def _augment(
         if config.warp:
             warp = draw_visible_warp(label, generator)
             frame, label = warp_frame(frame, warp), warp_label_map(label, warp)
-        found.append((frame.contiguous(), label.contiguous()))
+        found.append(LabelledFrame(frame.contiguous(), label.contiguous()))
     return found
 
 

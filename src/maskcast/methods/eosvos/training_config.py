@@ -82,6 +82,9 @@ class TaskConfig:
     flip: bool = True
     warp: bool = True
     """Turn and scale each frame."""
+    transforms: Literal["task", "step"] = "task"
+    """Colour, flip, turn and scale of the memory frame are drawn for the whole task, or anew for
+    every inner step (random_frame_transform_per_task=false)."""
     object_groups: bool = False
     """The object of a task is a random group of the video's objects, taken as one
     (random_object_id_sub_group)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,13 +25,22 @@ from maskcast.metrics.region import region_similarity
 log = logging.getLogger(__name__)
 
 
-def mean_region_similarity(
-    method: EOSVOSConfig,
-    learned: LearnedStart,
-    videos: Sequence[TaskVideo],
-    config: ValidationConfig,
-) -> dict[str, float]:
-    """Return the mean J over objects, each the mean over its frames; empty without videos."""
+class VideoObject(NamedTuple):
+    """One object of a video; None: all of them as one."""
+
+    video: AnnotatedVideo
+    object_id: int | None
+
+
+def objects_of(videos: Sequence[TaskVideo]) -> list[VideoObject]:
+    """All objects of all videos, which count alike."""
+    return [VideoObject(entry.video, own) for entry in videos for own in entry.objects]
+
+
+def fine_tuned_similarity(
+    method: EOSVOSConfig, learned: LearnedStart, followed: VideoObject, config: ValidationConfig
+) -> float:
+    """Return the mean J over the frames of an object after fine-tuning on its first one."""
     tested = replace(
         method,
         inner_steps=config.inner_steps,
@@ -44,13 +53,9 @@ def mean_region_similarity(
     segmenter = EOSVOSSegmenter(tested, ObjectModel(tested, learned, device=device), device)
     for parameter, required in zip(learned.parameters(), trained, strict=True):
         parameter.requires_grad_(required)
-    scores = []
-    for entry in videos:
-        for object_id in entry.objects:
-            score = object_similarity(segmenter, entry.video, object_id, config)
-            log.info("%s, object %s: J %.3f", entry.video.name, object_id or "all", score)
-            scores.append(score)
-    return {"J": float(np.mean(scores))} if scores else {}
+    score = object_similarity(segmenter, *followed, config)
+    log.info("%s, object %s: J %.3f", followed.video.name, followed.object_id or "all", score)
+    return score
 
 
 def object_similarity(
