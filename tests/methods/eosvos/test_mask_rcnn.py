@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.roi_heads import project_masks_on_boxes
 from torchvision.models.detection.rpn import concat_box_prediction_layers
 
-from maskcast.methods.eosvos.mask_rcnn import RealStrideAnchors
+from maskcast.methods.eosvos.mask_rcnn import RealStrideAnchors, masks_in_boxes
 
 from . import small
 
@@ -135,3 +136,12 @@ def test_group_and_frozen_normalisation_differ_in_what_is_trained():
 def test_a_frozen_trunk_stays_out_of_the_parameters():
     names = small.network(train_trunk=False).published_parameters()
     assert names and not any(name.startswith("backbone") for name in names)
+
+
+def test_masks_in_boxes_are_those_of_torchvision():
+    masks = torch.stack([small.mask(0), small.mask(5)]).to(torch.uint8)
+    boxes = torch.tensor([[9.3, 7.1, 35.0, 29.5], [0.0, 0.0, 56.0, 40.0], [20.0, 15.0, 20.4, 15.2]])
+    matched = torch.tensor([0, 1, 1])
+    expected = project_masks_on_boxes(masks, boxes, matched, 8)
+    assert 0 < float(expected.mean()) < 1
+    assert masks_in_boxes(masks, boxes, matched, 8).equal(expected)

@@ -103,3 +103,15 @@ def test_weights_that_do_not_fit_are_refused():
     tensors["backbone.body.conv1.weight"] = torch.zeros(1)
     with pytest.raises(WeightsError, match=r"conv1.weight is \(1,\)"):
         network.load_published(tensors)
+
+
+def test_weights_that_change_inside_autocast_are_not_taken_from_its_cache():
+    network = small.network()
+    batch = small.batch(network, 0)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = []
+        for _ in range(2):
+            found.append(float(network.losses(batch)["loss_mask"].detach()))
+            with torch.no_grad():
+                network.roi_heads.mask_predictor.mask_fcn_logits.weight.mul_(-3)
+    assert found[1] > 1.1 * found[0]

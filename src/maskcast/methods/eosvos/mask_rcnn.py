@@ -19,11 +19,11 @@ from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Integer
 from torch import Tensor
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
-from torchvision.models.detection.roi_heads import RoIHeads, project_masks_on_boxes
+from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import batched_nms, clip_boxes_to_image
@@ -320,7 +320,7 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]
         logits = self.mask_predictor(pooled)
         truth = torch.cat(
             [
-                project_masks_on_boxes(
+                masks_in_boxes(
                     target["masks"], own, sample.matched[sample.labels > 0], logits.shape[-1]
                 )
                 for target, own, sample in zip(targets, boxes, samples, strict=True)
@@ -332,3 +332,20 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]
         own_class = logits[torch.arange(len(labels), device=labels.device), labels]
         found: Tensor = self.mask_loss(own_class, truth).sum()
         return found
+
+
+def masks_in_boxes(
+    masks: Integer[Tensor, "objects height width"],
+    boxes: Float[Tensor, "boxes 4"],
+    matched: Int64[Tensor, "boxes"],
+    side: int,
+) -> Float[Tensor, "boxes {side} {side}"]:
+    """torchvision's ``project_masks_on_boxes``: each box's object in it, side × side cells, soft.
+
+    By the kernel itself. Where deterministic algorithms are asked for, torchvision takes another
+    way on CUDA, for the sake of a backward pass that is not needed here; it has to be compiled.
+    """
+    rows = torch.cat([matched[:, None].to(boxes), boxes], dim=1)
+    regions = masks[:, None].to(rows)
+    pooled: Tensor = torch.ops.torchvision.roi_align(regions, rows, 1.0, side, side, -1, False)
+    return pooled[:, 0]

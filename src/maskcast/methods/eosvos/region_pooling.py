@@ -39,7 +39,9 @@ class RegionPooling(MultiScaleRoIAlign):  # type: ignore[misc]
 
     torchvision infers the scales from the first image it sees. Its kernel runs in one thread on a
     CPU and wants other memory layouts than the convolutions; there every cell is a weighted sum of
-    16 rows of the map instead, to rounding the same.
+    16 rows of the map instead, to rounding the same. So it is where deterministic algorithms are
+    asked for: going back, the kernel adds in any order, and what torchvision has instead needs a
+    compiler.
     """
 
     def __init__(self, side: int) -> None:
@@ -55,18 +57,27 @@ class RegionPooling(MultiScaleRoIAlign):  # type: ignore[misc]
     ) -> Tensor:
         """Return regions × channels × side × side; boxes by image, in pixels of its frame."""
         maps = [x[name] for name in self.featmap_names]
-        if maps[0].device.type != "cpu" or maps[0].dtype not in (torch.float32, torch.float64):
+        if not _pools_by_sums(maps[0]):
             found: Tensor = super().forward(x, boxes, image_shapes)
             return found
         level = self.map_levels(boxes)
         regions = torch.cat(boxes)
-        image = torch.cat([torch.full((len(own),), n) for n, own in enumerate(boxes)])
+        image = torch.cat(
+            [torch.full((len(own),), n, device=own.device) for n, own in enumerate(boxes)]
+        )
         by_level = [(level == number).nonzero()[:, 0] for number in range(len(maps))]
         pooled = [
             pool_from_map(map_, scale * regions[own], image[own], self.side)
             for map_, scale, own in zip(maps, self.scales, by_level, strict=True)
         ]
         return torch.cat(pooled).index_select(0, torch.cat(by_level).argsort())
+
+
+def _pools_by_sums(map_: Tensor) -> bool:
+    """Whether regions of a map are pooled by ``pool_from_map``, or else by torchvision's kernel."""
+    if map_.device.type == "cpu":
+        return map_.dtype in (torch.float32, torch.float64)
+    return torch.are_deterministic_algorithms_enabled()
 
 
 def pool_from_map(
@@ -91,13 +102,14 @@ def pool_from_map(
     first = (image * rows)[:, None, None, None, None]
     place = (first + row[:, :, None, :, None]) * columns + column[:, None, :, None, :]
     weight = row_weight[:, :, None, :, None] * column_weight[:, None, :, None, :]
+    dtype = torch.promote_types(map_.dtype, torch.float32)
     pooled = F.embedding_bag(
         place.reshape(-1, (2 * POINTS) ** 2),
-        map_.permute(0, 2, 3, 1).reshape(-1, channels),
+        map_.permute(0, 2, 3, 1).reshape(-1, channels).to(dtype),
         mode="sum",
-        per_sample_weights=weight.reshape(-1, (2 * POINTS) ** 2).to(map_.dtype),
+        per_sample_weights=weight.reshape(-1, (2 * POINTS) ** 2).to(dtype),
     )
-    return pooled.reshape(-1, side, side, channels).permute(0, 3, 1, 2)
+    return pooled.to(map_.dtype).reshape(-1, side, side, channels).permute(0, 3, 1, 2)
 
 
 def points_on_axis(
