@@ -55,11 +55,12 @@ def lovasz_jaccard(
     differentiation. Without any foreground this is the largest error.
     """
     worst_first, order = errors.sort(dim=1, descending=True)
-    with torch.no_grad():
-        foreground = (labels.gather(1, order) == 1).to(errors.dtype)
-        total = foreground.sum(dim=1, keepdim=True)
-        intersection = total - foreground.cumsum(dim=1)
-        union = total + (1 - foreground).cumsum(dim=1)
-        jaccard = 1 - intersection / union
+    with torch.no_grad():  # counted in integers: a batch may have more pixels than float32 can
+        foreground = labels.gather(1, order) == 1
+        found = foreground.cumsum(dim=1, dtype=torch.int32)
+        ranks = torch.arange(1, found.shape[1] + 1, dtype=torch.int32, device=found.device)
+        intersection = found[:, -1:] - found
+        union = ranks + intersection
+        jaccard = 1 - intersection.to(errors.dtype) / union
         increments = torch.cat([jaccard[:, :1], jaccard.diff(dim=1)], dim=1)
     return (worst_first * increments).sum(dim=1)

@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from maskcast.core.errors import ConfigError
 from maskcast.methods.lwl.config import NetworkConfig, boxinit, small, tiny, ytvos
 from maskcast.methods.lwl.network import LWLNetwork
+from maskcast.nn.resnet import Taps
 
 TINY = tiny().network
 
@@ -70,6 +72,65 @@ def test_sequences_of_a_batch_do_not_disturb_each_other(clip: tuple[Tensor, Tens
     together = forward(net, clip)
     alone = forward(net, (clip[0][:, 1:], clip[1][:, 1:]))
     torch.testing.assert_close(together[:, 1:], alone, rtol=1e-4, atol=1e-4)
+
+
+def by_the_book(net: LWLNetwork, images: Tensor, mask: Tensor, *, apply_updates: bool) -> Tensor:
+    """Section 5 of the specification for one sequence, with steps by automatic differentiation."""
+    taps = net.trunk(images)
+    x = net.features(taps.layer3)
+    kappa = net.learner.kappa
+
+    def residuals(tau: Tensor, shown: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+        scores = functional.conv2d(x[: len(shown)], tau, padding=1)
+        return [v * (s - e) for s, (e, v) in zip(scores, shown, strict=True)] + [kappa * tau]
+
+    def steps(tau: Tensor, shown: list[tuple[Tensor, Tensor]], count: int) -> Tensor:
+        for _ in range(count):
+            loss = 0.5 * sum(r.square().sum() for r in residuals(tau, shown))
+            (g,) = torch.autograd.grad(loss, tau, create_graph=True)
+            nought = [(torch.zeros_like(e), v) for e, v in shown]
+            curvature = sum(q.square().sum() for q in residuals(g, nought))
+            tau = tau - g.square().sum() / curvature.clamp(min=1e-8) * g
+        return tau
+
+    def encoded(soft_mask: Tensor) -> tuple[Tensor, Tensor]:
+        label, weight = net.label_encoder(soft_mask[None])
+        return label[0], weight[0]
+
+    shown = [encoded(mask)]
+    config = net.config
+    tau = images.new_zeros(config.filters, config.feature_channels, 3, 3, requires_grad=True)
+    tau = steps(tau, shown, 5)
+    logits = []
+    for query in range(1, len(images)):
+        frame = Taps(*(tap[query : query + 1] for tap in taps))
+        scores = functional.conv2d(x[query : query + 1], tau, padding=1)
+        logits.append(net.decoder(scores, frame, tuple(images.shape[-2:]))[0])
+        shown.append(encoded(logits[-1].detach().sigmoid()))
+        if apply_updates and query + 1 < len(images):
+            tau = steps(tau, shown, 2)
+    return torch.stack(logits)
+
+
+@pytest.mark.parametrize("apply_updates", [False, True])
+def test_logits_and_gradients_are_those_of_the_definition(apply_updates: bool) -> None:
+    """Two sequences of odd size in one call, against one at a time."""
+    net = network()
+    nn.init.normal_(net.label_encoder.weight.weight, std=0.3)
+    images = torch.rand(4, 2, 3, 49, 35, generator=torch.Generator().manual_seed(1))
+    masks = torch.zeros(1, 2, 49, 35)
+    masks[0, 0, 10:30, :12], masks[0, 1, 20:, 8:30] = 1, 1
+    one_by_one = [
+        by_the_book(net, images[:, b], masks[0, b], apply_updates=apply_updates) for b in (0, 1)
+    ]
+    expected = torch.stack(one_by_one, dim=1)
+    found = net(images[:1], masks, images[1:], apply_updates=apply_updates)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    parameters = [p for name, p in net.named_parameters() if "box" not in name]
+    weight = torch.randn(expected.shape, generator=torch.Generator().manual_seed(2))
+    sides = [torch.autograd.grad((side * weight).sum(), parameters) for side in (found, expected)]
+    for mine, theirs in zip(*sides, strict=True):
+        assert (mine - theirs).norm() <= 1e-3 * theirs.norm() + 1e-6
 
 
 def gradients(net: LWLNetwork, clip: tuple[Tensor, Tensor]) -> set[str]:

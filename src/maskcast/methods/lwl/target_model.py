@@ -35,7 +35,8 @@ def normalise_features(
     """
     elements = x.shape[1] * x.shape[2] * x.shape[3]
     rho = 1 / sqrt(x.shape[1] * kernel_size**2)
-    energy = x.square().sum(dim=(1, 2, 3), keepdim=True, dtype=torch.float32)
+    precision = torch.promote_types(x.dtype, torch.float32)
+    energy = x.square().sum(dim=(1, 2, 3), keepdim=True, dtype=precision)
     return x * (rho * torch.sqrt(elements / (energy + EPS))).to(x.dtype)
 
 
