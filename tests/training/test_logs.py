@@ -62,6 +62,18 @@ def test_a_picture_keeps_its_colours(tmp_path: Path):
         assert found.getpixel((2, 1)) == (10, 20, 30)
 
 
+def test_without_room_for_tensorboard_the_run_goes_on(tmp_path: Path, caplog, monkeypatch):
+    class Full:
+        def add_scalar(self, *_):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("maskcast.training.logs._tensorboard", lambda *_: Full())
+    with RunLogs(tmp_path, first_step=0, total_steps=9, active=True) as logs:
+        logs.write("train", 1, {"total": 1.0, "J": 0.5})
+    assert len(lines(tmp_path)) == 1
+    assert caplog.text.count("no more curves for TensorBoard") == 1
+
+
 def test_metrics_that_cannot_be_written_are_an_error_of_one_sentence(tmp_path: Path):
     with RunLogs(tmp_path, first_step=0, total_steps=9, active=True) as logs:
         (tmp_path / "metrics.jsonl").mkdir()

@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -72,8 +72,7 @@ class RunLogs:
         traceback: TracebackType | None,
     ) -> None:
         self._progress.stop()
-        if self._board is not None:
-            self._board.close()
+        self._on_board(lambda board: board.close())
 
     def advance(self, step: int) -> None:
         """Move the progress bar to the number of steps done."""
@@ -93,8 +92,7 @@ class RunLogs:
         self._append(json.dumps({"kind": kind, "step": step, **told}) + "\n")
         numbers = {name: value for name, value in told.items() if isinstance(value, float)}
         for name, value in numbers.items():
-            if self._board is not None:
-                self._board.add_scalar(f"{kind}/{name}", value, step)
+            self._on_board(lambda board, n=name, v=value: board.add_scalar(f"{kind}/{n}", v, step))
         self._tell(kind, step, numbers)
 
     def show(self, step: int, pictures: Mapping[str, Tensor]) -> None:
@@ -104,8 +102,16 @@ class RunLogs:
         folder = self._folder / "pictures" / f"step-{step:09d}"
         for name, picture in pictures.items():
             write_bytes(path_inside(folder, name, ".png"), _as_png(picture))
+            self._on_board(lambda board, n=name, p=picture: board.add_image(n, p, step))
+
+    def _on_board(self, put: Callable[..., None]) -> None:
+        """Do something with TensorBoard, which is done without where it cannot be written."""
+        try:
             if self._board is not None:
-                self._board.add_image(name, picture, step)
+                put(self._board)
+        except OSError as error:
+            logger.warning("no more curves for TensorBoard (%s); %s goes on", error, METRICS)
+            self._board = None
 
     def _append(self, line: str) -> None:
         path = self._folder / METRICS

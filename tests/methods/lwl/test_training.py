@@ -355,7 +355,7 @@ def test_a_broken_picture_is_passed_over(decoded: bool, tmp_path: Path) -> None:
     root = imitate_davis2017(tmp_path / "davis")
     for picture in (root / "JPEGImages/480p/video-0").iterdir():
         picture.write_bytes(picture.read_bytes()[:1500])
-    (root / "Annotations/480p/video-1/00011.png").write_bytes(b"torn")
+    (root / "Annotations/480p/video-1/00000.png").write_bytes(b"torn")
     recipe = RECIPES["lwl-davis-stage1"]
     data = DataConfig(davis=root, decoded=tmp_path / "decoded" if decoded else None)
     config = in_miniature(recipe.config, data)
