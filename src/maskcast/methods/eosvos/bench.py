@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from statistics import median
 
 import torch
@@ -26,7 +27,7 @@ from maskcast.methods.eosvos.inner_loop import gradients_of, inner_step, learned
 from maskcast.methods.eosvos.mask_rcnn import Features, Outlook
 from maskcast.methods.eosvos.network import ObjectNetwork, build_network
 from maskcast.methods.eosvos.randomness import generator_of, seeded
-from maskcast.methods.eosvos.segmenter import build_segmenter
+from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter, build_segmenter
 from maskcast.methods.eosvos.targets import tight_box
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ POSITIVES = 16
 POSITIVE_OVERLAP = 0.5
 REPEATS = 3
 """After one to warm up."""
+VIDEO_LENGTH = 67
+"""Frames of the whole runs: the mean of DAVIS 2017 val, over which fine-tuning is shared out."""
 NETWORK = MaskRCNNConfig(score_threshold=0.0)
 
 
@@ -129,19 +132,21 @@ def frame_work(device: torch.device) -> Callable[[], object]:
 
 
 def measure_video(
-    device: torch.device, config: EOSVOSConfig, *, frames: int = 30
+    device: torch.device, config: EOSVOSConfig, *, frames: int = VIDEO_LENGTH
 ) -> dict[str, float]:
     """Frames per second of a whole run on one object, fine-tuning included."""
-    segmenter = build_segmenter(replace(config, network=NETWORK), None, device)
-    frame, mask = made_up_frame(), made_up_mask()
-
-    def follow() -> None:
-        state = segmenter.start()
-        for index in range(frames):
-            state, _ = segmenter.step(state, frame, {1: mask} if index == 0 else {})
-
-    ms = time_ms(follow, device)
+    config = replace(config, network=NETWORK)
+    segmenter = build_segmenter(config, None, device)
+    _follow(build_segmenter(replace(config, inner_steps=1), None, device), 2)  # kernels are loaded
+    ms = time_ms(partial(_follow, segmenter, frames), device)
     return {"ms": ms / frames, "frames_per_second": 1000 * frames / ms}
+
+
+def _follow(segmenter: EOSVOSSegmenter, frames: int) -> None:
+    frame, mask = made_up_frame(), made_up_mask()
+    state = segmenter.start()
+    for index in range(frames):
+        state, _ = segmenter.step(state, frame, {1: mask} if index == 0 else {})
 
 
 def _network(device: torch.device) -> ObjectNetwork:
