@@ -116,6 +116,15 @@ def test_a_corrupt_frame_is_named_or_held(tmp_path):
         open_frames(folder, on_bad_frame="hold")
 
 
+def test_a_link_that_leads_nowhere_is_no_gap(tmp_path):
+    folder = write_frames(tmp_path / "f", [f"{i:03d}.png" for i in range(3)])
+    (folder / "001.png").unlink()
+    (folder / "001.png").symlink_to("nowhere.png")
+    with pytest.raises(FrameError, match=r"frame 1 cannot be read.*001\.png"):
+        numbers(folder)
+    assert numbers(folder, on_bad_frame="hold") == [0, 0, 2]
+
+
 def test_a_frame_of_another_size(tmp_path):
     folder = write_frames(tmp_path / "f", ["000.png", "001.png"])
     Image.fromarray(numbered_picture(2, (50, 64))).save(folder / "002.png")

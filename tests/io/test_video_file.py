@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from fixtures.video_files import (
     VideoRecipe,
@@ -20,7 +22,7 @@ from fixtures.video_files import (
     write_pictures,
     write_sound,
 )
-from maskcast.core.errors import FrameError, UsageError, VideoError
+from maskcast.core.errors import FrameError, MissingFileError, UsageError, VideoError
 from maskcast.io.video import open_frames
 from maskcast.io.video_file import VideoFile, _turn
 
@@ -219,6 +221,24 @@ def test_a_file_that_is_no_video(tmp_path, content):
         open_frames(path)
 
 
+def test_what_can_be_read_only_once_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for source in (tmp_path / "pipe.mp4", Path("-"), Path("/dev/stdin")):
+        with pytest.raises(VideoError, match="read twice, so it cannot come through a pipe"):
+            open_frames(source)
+
+
+def test_an_address_is_not_taken_for_a_missing_file():
+    with pytest.raises(MissingFileError, match=r"is an address.*; download it"):
+        open_frames(Path("https://example.org/dog.mp4"))
+
+
+def test_a_single_picture_is_no_video(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "00000.png")
+    with pytest.raises(VideoError, match="is a picture; give a video file, or the folder"):
+        open_frames(tmp_path / "00000.png")
+
+
 def test_a_playlist_cannot_open_other_files(tmp_path):
     write_numbered_video(tmp_path / "other.mp4")
     playlist = tmp_path / "list.mkv"
@@ -351,6 +371,14 @@ def test_a_description(tmp_path):
     text = "\n".join(VideoFile(path).describe())
     for part in ("h264", "frames    12", "64×48", "variable"):
         assert part in text
+
+
+@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
+def test_high_dynamic_range_is_told(tmp_path, transfer, name, caplog):
+    path = write_numbered_video(tmp_path / "a.mp4", VideoRecipe(count=2, transfer=transfer))
+    assert f"HDR ({name})" in open_frames(path).describe()[0]
+    assert f"HDR ({name}), which is read without tone mapping" in caplog.text
+    assert "HDR" not in open_frames(write_numbered_video(tmp_path / "b.mp4")).describe()[0]
 
 
 def test_numbers_in_pictures_are_told_apart():

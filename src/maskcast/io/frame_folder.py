@@ -100,7 +100,11 @@ def _as_rgb(picture: Image.Image) -> Picture:
 
 def _frame_files(folder: Path) -> list[Path]:
     try:
-        visible = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
+        visible = [
+            path
+            for path in folder.iterdir()
+            if path.name[0] != "." and (path.is_file() or path.is_symlink())
+        ]  # a link that leads nowhere is a frame that cannot be read, not a gap
     except OSError as error:
         raise VideoError(f"the folder {folder} cannot be read: {error.strerror}") from error
     found = sorted(

@@ -126,8 +126,6 @@ def open_frames(
         VideoError: it is not a video, has no frames, is cut off, or its order is ambiguous.
         UsageError: no frames lie between ``start`` and ``end``.
     """
-    if not path.exists():
-        raise MissingFileError(f"there is no video {path}")
     reader = _open_reader(path)
     first = 0 if start is None else _place(start, reader, "start")
     last = reader.count if end is None else _place(end, reader, "end")
@@ -145,17 +143,28 @@ def open_frames(
 
 def describe_video(path: Path) -> list[str]:
     """Say in lines what a video file or a folder of frames is: size, frames, rate, codec."""
-    if not path.exists():
-        raise MissingFileError(f"there is no video {path}")
     return _open_reader(path).describe()
 
 
 def _open_reader(path: Path) -> PictureReader:
     if path.is_dir():
         return FrameFolder(path)
+    if not path.is_file():
+        raise _why_no_file(path)
     from maskcast.io.video_file import VideoFile  # noqa: PLC0415  PyAV only where it is needed
 
     return VideoFile(path)
+
+
+def _why_no_file(path: Path) -> VideoError | MissingFileError:
+    if path.exists() or str(path) == "-":
+        return VideoError(
+            f"{path} is not a file: a video is read twice, so it cannot come through a pipe or "
+            "from a device; save it as a file first"
+        )
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+        return MissingFileError(f"{path} is an address, and addresses are not opened; download it")
+    return MissingFileError(f"there is no video {path}")
 
 
 def _report_cut(path: Path, reader: PictureReader, on_bad_frame: OnBadFrame) -> None:

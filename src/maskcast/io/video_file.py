@@ -26,11 +26,12 @@ from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace
+from av.video.reformatter import Colorspace, ColorTrc
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from maskcast.core.errors import FrameError, VideoError
+from maskcast.io.frame_folder import ENDINGS as PICTURE_ENDINGS
 from maskcast.io.label_maps import LARGEST_PICTURE
 from maskcast.io.pictures import (
     OnBadFrame,
@@ -45,6 +46,7 @@ CONTAINERS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,gif,ivf,m4v,h264
 """Other demuxers are off: playlists could make FFmpeg open files and addresses of their choice."""
 _OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
 _UNSPECIFIED = 2
+_HDR: dict[int, str] = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
 _CUT_TOLERANCE = Fraction(1, 10)
 """Seconds by which the last frame may always end before the duration that the file declares."""
 
@@ -87,6 +89,13 @@ class VideoFile:
             raise VideoError(f"no frame of {path} can be decoded")
         height, width, _ = first[1].shape
         self.size = (int(height), int(width))
+        if kind := self._hdr():
+            log.warning(
+                "%s is HDR (%s), which is read without tone mapping, in pale colours; "
+                "a version of it in SDR may be followed better",
+                path,
+                kind,
+            )
 
     @property
     def count(self) -> int:
@@ -134,6 +143,7 @@ class VideoFile:
         with _open(self.path) as (container, stream):
             codec = stream.codec_context
             kind = f"{container.format.name.split(',')[0]}, {codec.name}, {codec.pix_fmt}"
+        hdr = self._hdr()
         height, width = self.size
         rate = float(self.timing.rate)
         ticks = self.timing.ticks
@@ -141,12 +151,17 @@ class VideoFile:
         even = max(steps, default=0) - min(steps, default=0) <= 1
         seconds = float(self.timing.seconds(self.count - 1) - self.timing.seconds(0)) + 1 / rate
         return [
-            f"video     {kind}",
+            f"video     {kind}" + (f", HDR ({hdr})" if hdr else ""),
             f"frames    {self.count}" + (", cut off before its end" if self.cut_short else ""),
             f"size      {width}×{height}",
             f"duration  {seconds:.2f} s",
             f"rate      {rate:.3f} frames per second" + ("" if even else " on average, variable"),
         ]
+
+    def _hdr(self) -> str | None:
+        """Name the transfer function of a video of high dynamic range."""
+        with _open(self.path) as (_, stream):
+            return _HDR.get(stream.codec_context.color_trc)
 
     def _hold(
         self, previous: Picture | None, frame_index: int, on_bad_frame: OnBadFrame
@@ -246,6 +261,8 @@ def _why_not_opened(path: Path) -> str:
         return f"{path} cannot be opened: {error.strerror}"
     if not head:
         return f"{path} is empty"
+    if path.suffix.lower() in PICTURE_ENDINGS:
+        return f"{path} is a picture; give a video file, or the folder that holds its frames"
     if head[4:8] == b"ftyp" or head[8:12] == b"AVI " or head[:4] == b"\x1a\x45\xdf\xa3":
         return f"{path} is cut off or damaged: it begins like a video, but its header is not whole"
     return f"{path} is not a video that can be read (mp4, mov, mkv, webm or avi)"
