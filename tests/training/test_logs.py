@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,14 @@ def test_a_picture_keeps_its_colours(tmp_path: Path):
     with Image.open(tmp_path / "pictures" / "step-000000007" / "x.png") as found:
         assert found.size == (3, 2)
         assert found.getpixel((2, 1)) == (10, 20, 30)
+
+
+def test_without_tensorboard_the_metrics_are_there(tmp_path: Path, caplog, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with RunLogs(tmp_path, first_step=0, total_steps=9, active=True) as logs:
+        logs.write("train", 1, {"total": 1.0})
+        logs.show(1, {"x": torch.zeros(3, 2, 2, dtype=torch.uint8)})
+    assert lines(tmp_path)[0]["total"] == 1 and "tensorboard is not installed" in caplog.text
 
 
 def test_without_room_for_tensorboard_the_run_goes_on(tmp_path: Path, caplog, monkeypatch):

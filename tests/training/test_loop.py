@@ -164,6 +164,31 @@ def test_ctrl_c_saves_and_the_run_goes_on_later(tmp_path: Path):
     assert losses_of(broken) == losses_of(unbroken)
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_in_a_validation(times: int, tmp_path: Path):
+    """Once: it is finished first. Twice: at once, and the epoch is done again."""
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    toy_train(unbroken)
+
+    class Interrupted(ToyTask):
+        def validate(self):
+            if not (broken / "best.safetensors").is_file():
+                return super().validate()
+            for _ in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().validate()
+
+    recipe = Recipe(TOY.title, TOY.config, Interrupted)
+    if times == 1:
+        assert toy_train(broken, TOY.config, recipe).step == 9
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            toy_train(broken, TOY.config, recipe)
+    toy_train(broken)
+    assert losses_of(broken) == losses_of(unbroken)
+    assert same_weights(broken, unbroken)
+
+
 def test_time_is_up_after_a_whole_step_with_everything_saved(tmp_path: Path):
     outcome = toy_train(tmp_path, max_minutes=0.0)
     assert (outcome.reason, outcome.step, outcome.total_steps) == ("time", 1, 12)
