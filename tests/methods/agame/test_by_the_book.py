@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, pad, softplus
 
 from maskcast.core.state import load_state, save_state
+from maskcast.methods.agame.clip_loss import clip_losses
 from maskcast.methods.agame.config import tiny
 from maskcast.methods.agame.network import AgameNetwork
 from maskcast.methods.agame.segmenter import AgameSegmenter, AgameState, Segmented
@@ -47,6 +48,7 @@ class Book:
     update_mask: str = "merged"
     process_first_frame: bool = False
     update_rate: float = 0.1
+    net: AgameNetwork = field(default_factory=network)
     objects: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def run(self, images: list[Tensor], given: Given) -> list[Tensor]:
@@ -57,7 +59,7 @@ class Book:
         around = (left, right, top, bottom)
         results = []
         for index, image in enumerate(images):
-            features = network().trunk(pad(image[None], around, mode="reflect"))
+            features = self.net.trunk(pad(image[None], around, mode="reflect"))
             for object_id, mask in sorted(given.get(index, {}).items()):
                 whole = pad(mask[None, None].float(), around, mode="reflect")
                 self.begin(object_id, features.stride16, avg_pool2d(whole, 16))
@@ -90,13 +92,13 @@ class Book:
         }  # fmt: skip
 
     def project(self, stride16: Tensor) -> Tensor:
-        assert network().appearance is not None
-        projected: Tensor = network().appearance.projection(stride16)  # type: ignore[union-attr]
+        assert self.net.appearance is not None
+        projected: Tensor = self.net.appearance.projection(stride16)  # type: ignore[union-attr]
         return projected[0].flatten(1)
 
     def estimate(self, x: Tensor, y: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Base components, then residual ones where these say too much (spec 5.4)."""
-        appearance = network().appearance
+        appearance = self.net.appearance
         assert appearance is not None
         floors = softplus(appearance.raw_floor)
         background, target = y[0].flatten(1)
@@ -121,7 +123,7 @@ class Book:
 
     def segment(self, features: Any, held: dict[str, Any]) -> tuple[Tensor, Tensor]:
         """Coarse and fine logits of one object (spec 6)."""
-        net, size = network(), features.stride16.shape[-2:]
+        net, size = self.net, features.stride16.shape[-2:]
         assert net.propagation is not None
         x = self.project(features.stride16)
         components = zip(held["means"], held["variances"], strict=True)
@@ -231,3 +233,51 @@ def test_the_book_notices_what_it_should() -> None:
     standard = Book().run(images(size), given)[-1]
     for settings in ({"update_mask": "fine"}, {"update_mask": "coarse"}, {"update_rate": 0.2}):
         assert (Book(**settings).run(images(size), given)[-1] - standard).abs().max() > 1e-3
+
+
+def test_clips_are_learnt_from_as_the_specification_says() -> None:
+    """Losses and all gradients of two clips of three frames, some pixels void (spec 8, 9)."""
+    net = deepcopy(network()).double().train()
+    net.requires_grad_(True)
+    net.trunk.set_trained(1, batch_statistics=True)
+    generator = torch.Generator().manual_seed(1)
+    frames = torch.randn(2, 3, 3, 48, 64, generator=generator, dtype=torch.float64)
+    labels = torch.zeros(2, 3, 48, 64, dtype=torch.int64)
+    labels[0, :, 8:30, 10:40], labels[1, :, 20:48, 5:33] = 1, 1
+    labels[0, 1:, 25:35], labels[1, 0, :4] = 255, 255
+    trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    by_the_book = losses_by_the_book(net, frames, labels)
+    found = clip_losses(net, frames, labels, auxiliary=True)
+    assert found.auxiliary is not None
+    for loss, expected in zip((found.main, found.auxiliary), by_the_book, strict=True):
+        torch.testing.assert_close(loss, expected, rtol=1e-9, atol=2e-7)  # of the given frame
+    gradients = torch.autograd.grad(found.main + 0.5 * found.auxiliary, trained)
+    wanted = torch.autograd.grad(by_the_book[0] + 0.5 * by_the_book[1], trained)
+    for gradient, want in zip(gradients, wanted, strict=True):
+        assert (gradient - want).norm() <= 1e-8 * want.norm()
+
+
+def losses_by_the_book(net: AgameNetwork, frames: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Each clip by itself, but for the batch statistics of the trunk."""
+    books = [Book(update_mask="coarse", net=net) for _ in frames]
+    taken: list[list[Tensor]] = [[], []]
+    for index in range(frames.shape[1]):
+        features = net.trunk(frames[:, index])
+        for clip, book in enumerate(books):
+            mine = type(features)(*(tap[clip, None] for tap in features))
+            if index == 0:
+                mask = (labels[clip, 0] == 1).double()
+                book.begin(1, mine.stride16, avg_pool2d(mask[None, None], 16))
+                continue
+            coarse, fine = book.segment(mine, book.objects[1])
+            book.update(book.objects[1], mine.stride16, coarse.softmax(dim=1))
+            enlarged = interpolate(
+                coarse.log_softmax(dim=1), scale_factor=16, mode="bilinear", align_corners=False
+            )
+            target = labels[clip, index]
+            for place, log_probs in enumerate((fine.log_softmax(dim=1), enlarged)):
+                right = torch.where(target == 1, log_probs[0, 1], log_probs[0, 0])
+                taken[place].append(-right[target != 255].sum())
+    count = (labels != 255).sum()  # pixels of the given frame count, and cost nothing
+    main, auxiliary = (torch.stack(sums).sum() / count for sums in taken)
+    return main, auxiliary

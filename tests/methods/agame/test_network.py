@@ -109,6 +109,20 @@ def test_half_precision_leaves_appearance_models_in_float32(dtype: torch.dtype) 
     assert (prediction.fine - exact.fine).norm() < 0.05 * exact.fine.norm()
 
 
+def test_objects_begin_in_float32_whatever_the_precision() -> None:
+    torch.manual_seed(0)
+    half = AgameNetwork(tiny()).eval().requires_grad_(False)
+    half.use_dtype(torch.bfloat16)
+    found = half.begin(half.features(image(), exact=True), grids(2))
+    expected = begun(2)
+    assert found.mixture is not None
+    assert expected.mixture is not None
+    assert found.mixture.variances.equal(expected.mixture.variances)
+    assert found.part_of_first_frame is not None
+    assert found.part_of_first_frame.equal(expected.part_of_first_frame)  # type: ignore[arg-type]
+    assert half.features(image()).stride16.dtype == torch.bfloat16
+
+
 def test_autocast_leaves_appearance_models_in_float32() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         features = network().features(image())

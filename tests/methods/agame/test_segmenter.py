@@ -81,6 +81,24 @@ def test_a_new_object_is_segmented_at_once_when_predicted() -> None:
     assert not found.masks.probs[1].equal(mask(2).float())
 
 
+def test_the_first_frame_is_that_of_the_first_object() -> None:
+    made = segmenter(entry_frame="predicted")
+    state = follow(made, {}, {})  # a video whose annotations begin on its third frame
+    found = made.step_normalised(state, frame(2), {3: mask(1)})
+    assert found.predicted_ids == ()
+    assert found.masks.probs[0].equal(mask(1).float())
+    assert found.state.first_frames == (2,)
+    cut = made.step_normalised(made.start(), frame(2), {3: mask(1)})
+    assert means(found.state, 3).equal(means(cut.state, 3))
+
+
+def test_what_is_learnt_where_an_object_begins_does_not_hang_on_the_precision() -> None:
+    half = build(tiny(), None, dtype=torch.bfloat16)
+    found, expected = (follow(made, {1: mask(0)}, {2: mask(2)}) for made in (half, segmenter()))
+    assert means(found, 2).equal(means(expected, 2))
+    assert not means(found, 1).equal(means(expected, 1))  # has learnt from a frame in bfloat16
+
+
 def test_a_correction_begins_its_object_anew_and_no_other() -> None:
     state = follow(segmenter(), {1: mask(0), 2: mask(1)}, {})
     corrected, found = segmenter().step(state, frame(2), {1: mask(3)})
@@ -152,8 +170,8 @@ def test_frames_without_objects_do_not_run_the_network(monkeypatch: pytest.Monke
 
 def test_the_trunk_runs_once_per_frame_whatever_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     made, calls = segmenter(), []
-    features = made.network.features
-    monkeypatch.setattr(made.network, "features", lambda x: calls.append(len(x)) or features(x))
+    trunk = made.network.trunk.forward
+    monkeypatch.setattr(made.network.trunk, "forward", lambda x: calls.append(len(x)) or trunk(x))
     follow(made, {1: mask(0), 2: mask(1)}, {3: mask(2)}, {1: mask(3)}, {})
     assert calls == [1, 1, 1, 1]
 

@@ -11,6 +11,7 @@ and one object, so frames = objects.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -35,6 +36,14 @@ class FrameFeatures(NamedTuple):
     stride16: Float[Tensor, "frames channels16 height16 width16"]
     x: Float[Tensor, "frames cells channels"] | None
     """Features projected into the space of appearance."""
+
+    def to(self, dtype: torch.dtype) -> FrameFeatures:
+        """Return the taps in this precision; x keeps its own."""
+        return self._replace(
+            stride4=self.stride4.to(dtype),
+            stride8=self.stride8.to(dtype),
+            stride16=self.stride16.to(dtype),
+        )
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,7 @@ class AgameNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.trunk = Trunk(config.trunk, config.trunk_classes)
+        self.exact_trunk: Trunk | None = None
         stride4, stride8, stride16 = self.trunk.channels
         appearance, propagation = config.appearance, config.propagation
         self.appearance = (
@@ -120,20 +130,33 @@ class AgameNetwork(nn.Module):
         _initialise(self.propagation, self.fusion, self.decoder)
 
     def use_dtype(self, dtype: torch.dtype) -> None:
-        """Compute in ``dtype``, but appearance models and predicted logits in float32 at least."""
+        """Compute in ``dtype`` from now on; for inference only.
+
+        Float32 at least stay what is learnt of an object on its first frame, since it goes into
+        every later one; the appearance models; and the predicted logits.
+        """
         if dtype.itemsize >= torch.float32.itemsize:
             self.to(dtype)
             return
+        self.exact_trunk = copy.deepcopy(self.trunk)
         self.trunk.to(dtype)
         if self.propagation is not None:
-            self.propagation.to(dtype)
+            self.propagation.use_dtype(dtype)
         self.fusion.use_dtype(dtype)
         self.decoder.use_dtype(dtype)
 
-    def features(self, image: Float[Tensor, "frames 3 height width"]) -> FrameFeatures:
-        """Encode frames; in training, call it once per point in time (see ``Trunk``)."""
-        image = image.contiguous(memory_format=torch.channels_last)
-        taps = self.trunk(image)
+    def features(
+        self, image: Float[Tensor, "frames 3 height width"], *, exact: bool = False
+    ) -> FrameFeatures:
+        """Encode frames; in training, call it once per point in time (see ``Trunk``).
+
+        Args:
+            image: one or more frames.
+            exact: in float32 at least, whatever ``use_dtype`` has chosen: objects begin here.
+        """
+        trunk = self.exact_trunk if exact and self.exact_trunk is not None else self.trunk
+        image = image.to(trunk.dtype).contiguous(memory_format=torch.channels_last)
+        taps = trunk(image)
         x = None if self.appearance is None else self.appearance.project(taps.stride16)
         return FrameFeatures(taps.stride4, taps.stride8, taps.stride16, x)
 
@@ -146,7 +169,7 @@ class AgameNetwork(nn.Module):
             with _full_precision(features.x):
                 mixture = self.appearance.estimate(features.x, _as_weights(y, features.x))
         if self.propagation is not None:
-            part = self.propagation.part_of_first_frame(features.stride16, _like(y, features))
+            part = self.propagation.part_of_first_frame(features.stride16, y)
         return TrackedObjects(mixture, part, first_mask=y, previous_mask=y)
 
     def predict(self, features: FrameFeatures, objects: TrackedObjects) -> Prediction:
@@ -160,7 +183,7 @@ class AgameNetwork(nn.Module):
             propagated = self.propagation(
                 self.propagation.part_of_this_frame(features.stride16),
                 objects.part_of_first_frame,
-                _like(objects.previous_mask, features),
+                objects.previous_mask,
             )
         encoding, coarse = self.fusion(scores, propagated)
         fine = self.decoder(encoding, features.stride8, features.stride4)
@@ -191,11 +214,6 @@ def _as_weights(y: Tensor, x: Tensor) -> Tensor:
 
 def _widened(logits: Tensor) -> Tensor:
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
-
-
-def _like(maps: Tensor, features: FrameFeatures) -> Tensor:
-    """Bring maps to the precision and memory format of the features."""
-    return maps.to(features.stride16.dtype)
 
 
 def _initialise(*parts: nn.Module | None) -> None:

@@ -42,6 +42,11 @@ class MaskPropagation(nn.Module):
         )
         self.gather = nn.Conv2d(width * len(DILATIONS), width, 3, padding=1)
 
+    def use_dtype(self, dtype: torch.dtype) -> None:
+        """Compute in ``dtype``, but for the first layer: what it keeps serves the whole video."""
+        self.pyramid.to(dtype)
+        self.gather.to(dtype)
+
     def part_of_first_frame(
         self,
         stride16: Float[Tensor, "frames features height width"],
@@ -81,6 +86,7 @@ class MaskPropagation(nn.Module):
     ) -> Float[Tensor, "objects channels height width"]:
         """Return D from the parts of the first layer and the mask of the frame before."""
         compared = self.first_layer(of_this_frame, of_first_frame, previous_mask)
+        compared = compared.to(self.gather.weight.dtype)
         seen = torch.cat([layer(compared) for layer in self.pyramid], dim=1).relu_()
         result: Tensor = self.gather(seen).relu_()
         return result
@@ -90,5 +96,5 @@ class MaskPropagation(nn.Module):
 
 
 def _linear(maps: Tensor, weight: Tensor) -> Tensor:
-    """A 1×1 convolution without bias."""
-    return functional.conv2d(maps, weight.to(maps.dtype))
+    """A 1×1 convolution without bias, in the precision of the weight."""
+    return functional.conv2d(maps.to(weight.dtype), weight)

@@ -68,7 +68,8 @@ class AgameSegmenter:
         network: becomes part of the segmenter: it is put into evaluation mode, its batch
             normalisation is folded into the convolutions, and it is moved.
         device: where everything is computed.
-        dtype: of trunk and convolutions; appearance models have float32 at least.
+        dtype: of trunk and convolutions; appearance models, and frames on which objects begin,
+            have float32 at least.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class AgameSegmenter:
         segmented = self.step_normalised(state, image, small)
         ids = segmented.masks.ids
         probs = resize_bilinear(segmented.masks.probs[None], size)[0]
-        if self._returns_given(state):
+        if self._returns_given(is_first=state.objects is None):
             given = {key: p.to(self.device) for key, p in prompts.items() if isinstance(p, Tensor)}
             probs = _put(given, ids, probs)
         return segmented.state, ObjectMasks(ids, probs)
@@ -151,10 +152,12 @@ class AgameSegmenter:
             return Segmented(replace(state, frame_index=state.frame_index + 1), nothing)
         _check_size(state, padding)
         padded = padding.pad(image)[None]
-        features = self.network.features(padded.to(self.dtype))
+        features = self.network.features(padded, exact=bool(given))
+        is_first = state.objects is None
         state, objects = self._begin(state, features, given)
+        features = features.to(self.dtype)
 
-        slots = self._slots_to_predict(state, given)
+        slots = self._slots_to_predict(state.ids, given, is_first=is_first)
         predicted_ids = tuple(state.ids[slot] for slot in slots)
         standing = {key: mask for key, mask in given.items() if key not in predicted_ids}
         probs = padded.new_zeros((len(state.ids), *padded.shape[-2:]))
@@ -165,7 +168,7 @@ class AgameSegmenter:
             probs = _put(standing, state.ids, probs)
             y = self._update_mask(prediction, probs[slots])
             objects = self._update(features, objects, slots, y)
-        if self._returns_given(state):
+        if self._returns_given(is_first=is_first):
             probs = _put(given, state.ids, probs)
         return Segmented(
             replace(state, frame_index=state.frame_index + 1, objects=objects),
@@ -174,9 +177,9 @@ class AgameSegmenter:
             prediction,
         )
 
-    def _returns_given(self, state: AgameState) -> bool:
-        """Whether given masks are returned as they are on the frame after this state."""
-        return state.frame_index == 0 or self.config.entry_frame == "given"
+    def _returns_given(self, *, is_first: bool) -> bool:
+        """Whether given masks come back as they are; the first frame has the first object."""
+        return is_first or self.config.entry_frame == "given"
 
     def _given_masks(
         self, state: AgameState, prompts: Prompts, padding: Padding
@@ -217,13 +220,15 @@ class AgameSegmenter:
         assert objects is not None
         return state, objects
 
-    def _slots_to_predict(self, state: AgameState, given: Mapping[int, Mask]) -> list[int]:
+    def _slots_to_predict(
+        self, ids: Sequence[int], given: Mapping[int, Mask], *, is_first: bool
+    ) -> list[int]:
         """Return which objects the network segments in this frame (spec 7, 8)."""
-        if state.frame_index == 0:
-            predict_given = self.config.process_first_frame
-        else:
-            predict_given = self.config.entry_frame == "predicted"
-        return [slot for slot, key in enumerate(state.ids) if predict_given or key not in given]
+        config = self.config
+        predict_given = (
+            config.process_first_frame if is_first else config.entry_frame == "predicted"
+        )
+        return [slot for slot, key in enumerate(ids) if predict_given or key not in given]
 
     def _predict(
         self, features: FrameFeatures, objects: TrackedObjects, slots: Sequence[int]

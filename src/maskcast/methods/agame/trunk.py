@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -59,6 +60,12 @@ class Trunk(nn.Module):
             self.resnet.get_submodule(name).requires_grad_(True)
         self._learns_statistics = trained if batch_statistics else []
         self.train(self.training)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision in which it computes."""
+        weight: Tensor = self.resnet.conv1.weight
+        return weight.dtype
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over ImageNet weights in torchvision's names; a classifier only if it fits.
