@@ -24,6 +24,7 @@ from maskcast.io.label_maps import read_label_map, write_label_map
 from maskcast.io.weights import read_weights, write_weights
 from maskcast.methods.lwl.config import tiny
 from maskcast.methods.lwl.method import network_of
+from maskcast.runs.folder import RunFolder
 
 
 def pictures(count: int = FRAMES) -> list[np.ndarray]:
@@ -158,6 +159,21 @@ def test_masks_that_cannot_be_used(make, words, segment, clip):
     assert not (clip / "out").exists()
 
 
+def test_an_output_folder_that_disappears_stops_the_run(segment, clip, monkeypatch):
+    paint = RunFolder.write_frame
+
+    def removed_before_frame_5(run, frame_index, masks, **options):
+        if frame_index == 5:
+            shutil.rmtree(run.path)
+        paint(run, frame_index, masks, **options)
+
+    monkeypatch.setattr(RunFolder, "write_frame", removed_before_frame_5)
+    outcome = segment()
+    assert outcome.exit_code == 3
+    assert "cannot write" in outcome.error
+    assert "Traceback" not in outcome.error
+
+
 def test_mask_names_that_fit_no_frame_are_listed(segment, clip):
     (clip / "given").mkdir()
     write_mask(clip / "given" / "99999.png", 0, (1,))
@@ -194,7 +210,7 @@ def test_objects_of_one_pixel_or_of_all_are_followed(label_map, object_id, segme
         ("0:1,2,5,5", (2, 3)),  # id 0
         ("-4:1,2,5,5", (2, 3)),
         ("77:1:1,2,5,5", (2, 3)),  # frame 77 of 12
-        ("70000:1,2,5,5", (2, 3)),
+        ("20000000:1,2,5,5", (2, 3)),
     ],
 )
 def test_boxes_that_cannot_be_used(box, exit_codes, segment, clip):

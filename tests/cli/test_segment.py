@@ -161,6 +161,16 @@ def test_a_run_killed_after_a_known_frame_goes_on_and_ends_alike(segment, clip):
 
 
 @pytest.mark.timeout(300)
+def test_a_second_process_in_the_same_folder_is_refused(segment, clip):
+    with started(clip, pause_at=4):
+        outcome = segment("--overwrite")
+        assert outcome.exit_code == 2
+        assert "another process is writing into out; wait" in outcome.error
+        assert len(masks_in(clip / "out")) == 4
+    assert segment().exit_code == 0  # the first one is gone
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_or_a_polite_kill_is_130_and_loses_nothing(stop, segment, clip):
     with started(clip, pause_at=8) as process:

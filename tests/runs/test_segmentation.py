@@ -388,3 +388,17 @@ def test_without_late_objects_there_is_nothing_to_go_back_for(tmp_path):
 
     card = run_both_ways(tmp_path, prompts={0: PROMPTS[0]}, backward=never)
     assert (card.status, card.frames_backward) == ("finished", 0)
+
+
+def test_damaged_lines_of_the_log_and_cards_do_no_harm(tmp_path):
+    run_into(tmp_path / "run")
+    run = open_run(tmp_path / "run", request(), frame_name=str)
+    with (tmp_path / "run" / "frames.jsonl").open("a") as file:
+        file.write('\n5\n{"frame": 1}\n{"frame": "x", "mask": "..", "objects": {}}\n\0\0\n[]')
+        file.write('\n{"frame": 12, "mask": "..", "objects": {}}')
+    assert sorted(run.found_objects()) == [*range(13)]
+    run.clear()
+    assert list((tmp_path / "run").iterdir()) == []
+    (tmp_path / "run" / "run.json").write_text('{"prompts": {"x": "mask"}}')
+    with pytest.raises(RunConflictError, match="is not a run card of this version"):
+        run_into(tmp_path / "run")

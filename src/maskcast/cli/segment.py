@@ -31,7 +31,7 @@ from maskcast.methods.catalogue import build, choose_weights
 from maskcast.runs.card import RunCard, RunRequest
 from maskcast.runs.exports import Exports, export
 from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
-from maskcast.runs.folder import open_run
+from maskcast.runs.folder import alone_in, open_run
 from maskcast.runs.segmentation import SavePolicy, segment_into
 
 NO_EXPORTS = Exports()
@@ -127,22 +127,25 @@ def segment(
             input_sha256=fingerprint(video),
             prompts=prompt_fingerprints(given.by_frame),
         )
-        run = open_run(output, request, frame_name=frames.names.__getitem__, overwrite=overwrite)
-        card = segment_into(
-            run,
-            segmenter,
-            frames.frames,
-            given.by_frame,
-            frames_backward=frames.frames_backward if direction == "both" else None,
-            count=frames.count,
-            device=place,
-            policy=policy,
-            probabilities=probabilities,
-            progress=progress,
-        )
-        made = export(
-            run, frames, exports, on_frame=lambda i: progress("exports", i + 1, frames.count)
-        )
+        with alone_in(output):
+            run = open_run(
+                output, request, frame_name=frames.names.__getitem__, overwrite=overwrite
+            )
+            card = segment_into(
+                run,
+                segmenter,
+                frames.frames,
+                given.by_frame,
+                frames_backward=frames.frames_backward if direction == "both" else None,
+                count=frames.count,
+                device=place,
+                policy=policy,
+                probabilities=probabilities,
+                progress=progress,
+            )
+            made = export(
+                run, frames, exports, on_frame=lambda i: progress("exports", i + 1, frames.count)
+            )
     print(_summary(output, card))
     for path in made:
         print(path)

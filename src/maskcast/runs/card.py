@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -33,6 +34,10 @@ class RunRequest:
     input_sha256: str
     prompts: dict[str, str] = field(default_factory=dict)
     """By ``FRAME:ID`` (``runs.fingerprint.prompt_fingerprints``)."""
+
+    def __post_init__(self) -> None:
+        if not all(re.fullmatch(r"[0-9]+:[0-9]+", place) for place in self.prompts):
+            raise ConfigError("a prompt is not named FRAME:ID")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -31,7 +32,7 @@ from PIL import Image
 from maskcast.core.disk import flush_to_disk
 from maskcast.core.errors import OutputError, PromptError, RunConflictError
 from maskcast.core.types import ObjectMasks
-from maskcast.io.files import path_inside, replacing
+from maskcast.io.files import make_folder, path_inside, replacing
 from maskcast.io.label_maps import LARGEST_ID, read_label_map, write_label_map
 from maskcast.runs.card import (
     CARD,
@@ -44,6 +45,11 @@ from maskcast.runs.card import (
     write_card,
 )
 from maskcast.runs.states import SavedStates
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 STATES = ".states"
 FRAME_LOG = "frames.jsonl"
@@ -120,13 +126,7 @@ class RunFolder:
 
     def found_objects(self) -> dict[int, dict[int, FoundObject]]:
         """Read the log of finished frames: by frame and object id; a later line replaces."""
-        found: dict[int, dict[int, FoundObject]] = {}
-        for entry in self._log_entries():
-            found[entry["frame"]] = {
-                int(object_id): FoundObject(*values)
-                for object_id, values in entry["objects"].items()
-            }
-        return found
+        return {frame_index: objects for frame_index, _, objects in self._log_entries()}
 
     def painted(self) -> int:
         """Return how many frames from the first on have their label map."""
@@ -171,11 +171,11 @@ class RunFolder:
 
     def clear(self) -> None:
         """Delete what the run made; files of anyone else stay."""
-        painted = {Path(entry["mask"]).name for entry in self._log_entries()}
+        painted = {self.path / Path(mask).name for _, mask, _ in self._log_entries()}
         shutil.rmtree(self.path / STATES, ignore_errors=True)
         (self.path / CARD).unlink(missing_ok=True)
-        for name in painted:
-            (self.path / name).unlink(missing_ok=True)
+        for mask in filter(Path.is_file, painted):
+            mask.unlink()
         for made in (PROBABILITIES, EXPORTS):
             shutil.rmtree(self.path / made, ignore_errors=True)
         (self.path / FRAME_LOG).unlink(missing_ok=True)
@@ -216,14 +216,49 @@ class RunFolder:
         except OSError as error:
             raise OutputError(f"cannot write {self.path / FRAME_LOG}: {error.strerror}") from error
 
-    def _log_entries(self) -> Iterator[dict[str, Any]]:
+    def _log_entries(self) -> Iterator[tuple[int, str, dict[int, FoundObject]]]:
+        """Yield frame index, file name of the mask, and objects; damaged lines are passed over."""
         path = self.path / FRAME_LOG
         if not path.is_file():
             return
         with path.open(encoding="utf-8", errors="replace") as file:
             for line in file:
-                with suppress(ValueError):  # empty, or cut off when the process was killed
-                    yield json.loads(line)
+                with suppress(ValueError, LookupError, TypeError, AttributeError):
+                    entry = json.loads(line)  # empty, or cut off when the process was killed
+                    found = {int(i): FoundObject(*known) for i, known in entry["objects"].items()}
+                    yield int(entry["frame"]), str(entry["mask"]), found
+
+
+@contextmanager
+def alone_in(path: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same out of a run folder; one that dies leaves it.
+
+    Raises:
+        RunConflictError: another process works in the folder.
+        OutputError: it cannot be made or opened.
+    """
+    make_folder(path)
+    if fcntl is None:
+        yield
+        return
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise OutputError(f"cannot use the output folder {path}: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise RunConflictError(
+            f"another process is writing into {path}; wait until it is done, "
+            "or choose another folder with -o"
+        ) from error
+    except OSError as error:
+        logger.debug("no guard for %s: %s", path, error)  # a file system without locks
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def open_run(

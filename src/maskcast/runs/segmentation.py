@@ -161,7 +161,8 @@ def _backward(
     def write(step: Step[Any]) -> None:
         frame_index = last - step.frame_index
         later = {object_id for object_id, given in first.items() if given > frame_index}
-        others = {i: known for i, known in found[frame_index].items() if i not in later}
+        known = found.get(frame_index, {})
+        others = {i: known[i] for i in known if i not in later}
         if later:
             run.fill_frame(frame_index, step.masks, later, others, probabilities=probabilities)
 
