@@ -122,6 +122,15 @@ def test_frozen_rates_get_no_gradient_and_no_group(config):
     assert group["name"] == "start"
 
 
+def test_the_start_of_the_trunk_can_stay_while_its_rates_are_learned(config):
+    task = MetaTraining(replace(config, learn_trunk_start=False))
+    start, rates = task.parameter_groups()
+    trunk = sum(name.startswith("backbone.") for name in task.learned.names)
+    assert 0 < trunk == len(task.learned.start) - len(start["params"])
+    assert start["params"][0] is task.learned.start[trunk]
+    assert len(rates["params"]) == len(task.learned.names)
+
+
 def test_rates_never_become_negative(config):
     task = MetaTraining(config)
     task.learned.stored_rates[0].data.fill_(-1)

@@ -26,11 +26,7 @@ from maskcast.methods.eosvos.network import (
     build_network,
     refuse_low_precision,
 )
-from maskcast.methods.eosvos.outer_gradient import (
-    OuterGradient,
-    first_order,
-    through_autograd,
-)
+from maskcast.methods.eosvos.outer_gradient import OuterGradient, first_order, through_autograd
 from maskcast.methods.eosvos.published import take_start_weights
 from maskcast.methods.eosvos.randomness import generator_of
 from maskcast.methods.eosvos.targets import OBJECT, make_empty_target, make_target
@@ -43,6 +39,8 @@ from maskcast.methods.eosvos.tasks import (
 )
 from maskcast.methods.eosvos.training_config import MetaTrainingConfig
 from maskcast.methods.eosvos.validation import fine_tuned_similarity, objects_of
+
+TRUNK_PREFIX = "backbone."
 
 
 class MetaTraining:
@@ -80,7 +78,11 @@ class MetaTraining:
             groups.append(
                 {
                     "name": "start",
-                    "params": learned.start,
+                    "params": [
+                        start
+                        for name, start in zip(learned.names, learned.start, strict=True)
+                        if config.learn_trunk_start or not name.startswith(TRUNK_PREFIX)
+                    ],
                     "lr": config.start_rate,
                     "weight_decay": config.start_decay,
                 }

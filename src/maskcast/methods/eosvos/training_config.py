@@ -140,6 +140,9 @@ class MetaTrainingConfig:
     """Rates are kept at or below it; none: only at or above 0."""
     start_rate: float = 1e-5
     """Outer learning rate of θ⁰; 0 leaves it as it starts (learn_model_init=false)."""
+    learn_trunk_start: bool = True
+    """False: θ⁰ of trunk and pyramid stays as it starts, while the inner steps move them all the
+    same (freeze_encoder)."""
     start_decay: float = 1e-3
     rate_rate: float = 1e-5
     """Outer learning rate of λ; 0 freezes the rates, as in the stage per data set."""
