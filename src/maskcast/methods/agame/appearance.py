@@ -69,17 +69,20 @@ def moments(
     μ(a) = Σ_p a_p x_p / (1 + Σ_p a_p)
     v(a; r) = softplus(r) + Σ_p a_p (x_p − μ(a))² / (1 + Σ_p a_p)
 
-    The square is multiplied out: Σ a (x − μ)² / n = Σ a x² / n − μ² (1 + 1/n), n = 1 + Σ a. Without
-    weight the mean is 0 and the variance softplus(r), exactly.
+    The square is multiplied out, with x and μ counted from the mean of the frame as in ``score``.
+    Without weight the mean is 0 and the variance softplus(r), exactly.
     """
-    cells = _cells(x)
-    count = 1 + weights.sum(dim=-1, keepdim=True)
-    means = weights @ cells / count
+    centre = x.mean(dim=1, keepdim=True)
+    cells = _cells(x - centre)
+    total = weights.sum(dim=-1, keepdim=True)
+    sums, count = weights @ cells, 1 + total
+    means = (sums + total * centre) / count
     floor = functional.softplus(raw_floor)
     if not estimate_variance:
         return Mixture(means, floor.expand_as(means))
-    spread = weights @ cells.square() / count - means.square() * (1 + 1 / count)
-    return Mixture(means, floor + spread.clamp_min(0))  # rounding may fall below 0
+    shifted = means - centre
+    squares = weights @ cells.square() - 2 * shifted * sums + total * shifted.square()
+    return Mixture(means, floor + (squares / count).clamp_min(0))  # rounding may fall below 0
 
 
 def blend(running: Mixture, new: Mixture, update_rate: float) -> Mixture:
