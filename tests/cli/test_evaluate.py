@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 import numpy as np
@@ -83,6 +85,23 @@ def test_masks_that_are_not_ours_stay(evaluate, clip):
     (clip / "run").mkdir()
     (clip / "run" / "mine.txt").touch()
     evaluate().assert_one_sentence(2, "holds files but no evaluation")
+
+
+def test_a_process_that_dies_is_one_sentence(evaluate, clip, monkeypatch):
+    class Dying(ThreadPoolExecutor):
+        def __init__(self, jobs, **_):
+            super().__init__(jobs)
+
+        def submit(self, *_):
+            return super().submit(dies)
+
+    def dies():
+        raise BrokenProcessPool
+
+    monkeypatch.setattr("maskcast.evaluation.run.ProcessPoolExecutor", Dying)
+    evaluate("--method", "shift-first", "--jobs", "2", weights=False).assert_one_sentence(
+        4, "the same command with fewer --jobs goes on"
+    )
 
 
 @pytest.mark.slow  # two more processes import torch

@@ -51,6 +51,21 @@ def test_refused(tmp_path, write: Callable[[zipfile.ZipFile], None], words):
     assert [entry.name for entry in tmp_path.iterdir()] == ["results.zip"]  # nothing was unpacked
 
 
+@pytest.mark.parametrize(
+    "packed", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_damaged_member_is_named(tmp_path, packed):
+    path = tmp_path / "results.zip"
+    with zipfile.ZipFile(path, "w", packed) as archive:
+        archive.writestr("ants/00000.png", bytes(range(256)) * 4)
+    content = bytearray(path.read_bytes())
+    for place in range(60, 200, 7):
+        content[place] ^= 0xFF
+    path.write_bytes(bytes(content))
+    with pytest.raises(DataError, match=r"results\.zip:ants/00000\.png cannot be read"):
+        PredictionFiles(path).read("ants/00000.png")
+
+
 def test_not_an_archive(tmp_path):
     (tmp_path / "results.zip").write_bytes(b"PK but no more")
     with pytest.raises(DataError, match="not a ZIP"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from evaluation.small_sets import (
     youtube_vos,
     zipped,
 )
-from maskcast.core.errors import DataError, DatasetError
+from maskcast.core.errors import DataError, DatasetError, MaskcastError
 from maskcast.data.catalogue import open_dataset
 from maskcast.evaluation.groups import groups_of
 from maskcast.evaluation.predictions import open_predictions
@@ -131,6 +133,33 @@ def test_processes_do_not_change_anything(tmp_path):
     (results / "other" / "00007.png").unlink()
     alone, together = scores_of(root, results), scores_of(root, results, jobs=2)
     assert alone.tree == together.tree
+
+
+class Dying:
+    """Stands for a pool whose processes are killed."""
+
+    def __init__(self, *_, **__):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def submit(self, *_):
+        future = Future()
+        future.set_exception(BrokenProcessPool())
+        return future
+
+
+def test_a_process_that_dies_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("maskcast.evaluation.score.ProcessPoolExecutor", Dying)
+    monkeypatch.setattr("maskcast.evaluation.score.FRAMES_PER_PROCESS", 1)
+    root = davis2017(tmp_path / "set", {"a": {1: 0}, "b": {1: 0}}, images=False)
+    results = write_predictions(tmp_path / "p", {"a": (1,), "b": (1,)})
+    with pytest.raises(MaskcastError, match="has died, usually for want of memory"):
+        scores_of(root, results, jobs=2)
 
 
 def test_a_prediction_of_another_kind_is_worth_nothing_and_is_named(root, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 
 import numpy as np
 import pytest
@@ -154,6 +155,23 @@ def test_a_hostile_archive_is_not_read(dataset, tmp_path):
     path = packed(tmp_path / "bad.zip", {"../ants/00000.png": b"", "/etc/passwd": b""})
     faults = check_submission(path, dataset)
     assert [fault.endswith("leads out of the archive") for fault in faults] == [True, True]
+
+
+def test_members_that_cannot_be_read_are_named(dataset, results, tmp_path):
+    build_submission(dataset, results, tmp_path / "out.zip")
+    content = members(tmp_path / "out.zip")
+    giant = bytearray(content["ants/00001.png"])
+    giant[16:24] = (60000).to_bytes(4, "big") * 2  # width and height in the head of the PNG
+    giant[29:33] = zlib.crc32(giant[12:29]).to_bytes(4, "big")
+    content["ants/00001.png"] = bytes(giant)
+    path = packed(tmp_path / "bad.zip", content)
+    archive = bytearray(path.read_bytes())
+    cut = archive.index(content["ants/00002.png"])
+    archive[cut : cut + 50] = bytes(50)
+    path.write_bytes(bytes(archive))
+    faults = "\n".join(check_submission(path, dataset))
+    assert "ants/00001.png unpacks to a giant picture" in faults
+    assert "ants/00002.png cannot be read" in faults
 
 
 def test_without_the_data_set_only_the_form_is_checked(results, dataset, tmp_path):

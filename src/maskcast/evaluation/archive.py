@@ -6,9 +6,11 @@ bombs are refused before anything is read.
 
 from __future__ import annotations
 
+import lzma
 import os
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +27,8 @@ BOMB_RATIO = 100
 """An archive that unpacks to so many times its own size is refused (beyond ``RATIO_FREE`` bytes):
 label maps are PNGs, which hardly shrink."""
 RATIO_FREE = 2**24
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+"""What a damaged member raises, by the way in which it is packed."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,7 @@ class PredictionFiles:
             if self._is_zip:
                 return self._zip.read(name)
             return (self.path / name).read_bytes()
-        except (
-            OSError,
-            zipfile.BadZipFile,
-            RuntimeError,
-            NotImplementedError,
-            ValueError,
-        ) as error:
+        except (OSError, RuntimeError, ValueError, EOFError, *DAMAGED) as error:
             raise DataError(f"{self.shown(name)} cannot be read: {_reason(error)}") from error
 
     def shown(self, name: str) -> str:

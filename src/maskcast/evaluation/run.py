@@ -13,6 +13,7 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from maskcast.core.errors import DataError, RunConflictError
+from maskcast.core.errors import DataError, PartialResultError, RunConflictError
 from maskcast.core.overlap import InBackground
 from maskcast.core.segmenter import VideoSegmenter, segment_steps
 from maskcast.core.types import Box, Frame, ObjectMasks, Prompts
@@ -215,6 +216,11 @@ def _in_processes(
         try:
             for done in as_completed(waiting):
                 yield waiting[done].name, done.result()
+        except BrokenProcessPool as error:
+            raise PartialResultError(
+                "a process that segments has died, usually for want of memory; what is finished is "
+                "kept, and the same command with fewer --jobs goes on"
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maskcast.core.errors import DataError, DatasetError
+from maskcast.core.errors import DataError, DatasetError, MaskcastError
 from maskcast.data.dataset import Annotation, Dataset, MaskArray, Video
 from maskcast.evaluation.predictions import Prediction, Predictions, reopened
 from maskcast.metrics.frame import MISSED, FrameScore, score_object
@@ -124,6 +125,10 @@ def _in_processes(
         try:
             for done in as_completed(waiting):
                 yield done.result()
+        except BrokenProcessPool as error:
+            raise MaskcastError(
+                "a process that scores has died, usually for want of memory; give fewer --jobs"
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

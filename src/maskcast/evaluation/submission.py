@@ -22,7 +22,7 @@ from PIL import Image
 
 from maskcast.core.errors import DataError, UsageError
 from maskcast.data.dataset import Dataset, Video, ids_in, listed
-from maskcast.evaluation.archive import open_zip, zip_faults
+from maskcast.evaluation.archive import DAMAGED, open_zip, zip_faults
 from maskcast.evaluation.predictions import Prediction, Predictions, open_predictions
 from maskcast.io.files import replacing
 from maskcast.io.label_maps import LabelArray, decode_label_map, encode_label_map
@@ -253,7 +253,9 @@ def _read_png(
         return decode_label_map(content, name)
     except DataError as error:
         return str(error)
-    except (OSError, zipfile.BadZipFile, SyntaxError, ValueError, RuntimeError) as error:
+    except Image.DecompressionBombError:
+        return f"{name} unpacks to a giant picture, a decompression bomb"
+    except (OSError, SyntaxError, ValueError, RuntimeError, EOFError, *DAMAGED) as error:
         return f"{name} cannot be read: {error}"
 
 
