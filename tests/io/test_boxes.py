@@ -46,8 +46,8 @@ def test_other_forms_are_usage_errors(text):
         ("300,200,-100,-50", "positive width and height"),
         ("nan,1,5,5", "four finite numbers"),
         ("1,1,inf,5", "four finite numbers"),
-        ("0:1,1,5,5", "1 or more, got 0"),
-        ("-2:1,1,5,5", "1 or more, got -2"),
+        ("0:1,1,5,5", "go from 1 to 16777215, got 0"),
+        ("-2:1,1,5,5", "go from 1 to 16777215, got -2"),
     ],
 )  # fmt: skip
 def test_impossible_boxes_are_refused(text, message):

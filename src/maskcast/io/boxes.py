@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from maskcast.core.errors import PromptError, UsageError
 from maskcast.core.types import Box
+from maskcast.io.label_maps import LARGEST_ID
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ def parse_box(text: str, size: tuple[int, int]) -> TypedBox:
 
     Raises:
         UsageError: it does not have that form.
-        PromptError: a number is not finite, a side is not positive, the id is below 1, or the box
+        PromptError: a number is not finite, a side is not positive, the id is no id, or the box
             is not inside the frame.
     """
     front, colon, numbers = text.strip().rpartition(":")
@@ -49,8 +50,8 @@ def _read_id(text: str, typed_id: str) -> int:
         object_id = int(typed_id)
     except ValueError:
         raise UsageError(f"--box {text}: the id {typed_id!r} is not a whole number") from None
-    if object_id < 1:
-        raise PromptError(f"--box {text}: ids of objects are 1 or more, got {object_id}")
+    if not 1 <= object_id <= LARGEST_ID:
+        raise PromptError(f"--box {text}: ids of objects go from 1 to {LARGEST_ID}, got {typed_id}")
     return object_id
 
 
