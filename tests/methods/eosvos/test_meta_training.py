@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from maskcast.core.errors import ConfigError
-from maskcast.core.training import Recipe
+from maskcast.core.training import Recipe, ValidatesInParts
 from maskcast.methods.eosvos.inner_loop import learned_start_of
 from maskcast.methods.eosvos.meta_training import MetaTraining
 from maskcast.methods.eosvos.randomness import seeded
@@ -165,6 +165,14 @@ def test_the_outer_loss_falls(config):
         optimiser.step()
         task.after_step()
     assert min(losses[-3:]) < 0.95 * losses[0]
+
+
+def test_every_held_out_object_is_a_part_of_the_validation(config):
+    task = MetaTraining(replace(config, data=replace(config.data, held_out=("one",))))
+    assert isinstance(task, ValidatesInParts)
+    parts = [task.validate_part(part) for part in range(task.validation_parts())]
+    assert len(parts) == 2  # its two objects
+    assert all(0 <= part["J"] <= 1 for part in parts)
 
 
 def test_second_order_is_learned_too(config):

@@ -75,6 +75,8 @@ def test_it_learns_and_exports_a_start_with_one_rate(config):
     assert losses[-1] < losses[0]
     exported = task.export()
     assert exported.tensors["log_init_lr"].tolist() == [[pytest.approx(1e-3)]]
+    assert task.validation_parts() == 1
+    assert 0 <= task.validate_part(0)["J"] <= 1
     again = ParentTraining(config)
     again.start_from(exported.tensors)
     name = "backbone.body.conv1.weight"

@@ -145,7 +145,8 @@ class EOSVOSConfig:
     """Where a round starts: the weights fine-tuned on the first frame, the learned start, or
     the weights as they are."""
     mask_threshold: float = 0.5
-    """Probability from which a pixel belongs to the object."""
+    """Probability from which a pixel belongs to the object, for the propagated box and for frames
+    to adapt to. Objects are merged at one half whatever it is."""
     propagation: Propagation = "extend"
     """Boxes of the previous frame join the proposals, replace them, or are not used."""
     propagated_box: PropagatedBox = "mask"
