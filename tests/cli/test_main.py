@@ -44,6 +44,12 @@ def test_what_would_steer_the_terminal_is_written_out(maskcast):
     outcome.assert_one_sentence(3, r"a\x1b[2J\x9b1m\ud800ü×")
 
 
+@pytest.mark.parametrize("before", ["", "--output="])
+def test_home_is_written_out_where_the_shell_leaves_it(before):
+    assert module._with_home(f"{before}~/a.mp4") == f"{before}{Path.home()}/a.mp4"
+    assert module._with_home(f"{before}a~/b") == f"{before}a~/b"
+
+
 def test_an_unknown_flag_is_misuse(segment):
     outcome = segment("--maks", "first.png")
     assert outcome.exit_code == 2

@@ -169,6 +169,18 @@ def test_new_prompts_outdate_every_export(run, source, tmp_path: Path):
     ]
 
 
+def test_a_video_is_made_anew_at_another_rate(run, source):
+    wanted = {"overlay": True, "cutout": ("vp9",), "tracks": True}
+    made = export(run, source, Exports(**wanted, rate=12))
+    before = [path.stat().st_mtime_ns for path in made]
+    export(run, source, Exports(**wanted, rate=12))
+    assert [path.stat().st_mtime_ns for path in made] == before
+    export(run, source, Exports(**wanted, rate=24))
+    assert open_frames(made[0]).timing.rate == 24
+    changed = [path.stat().st_mtime_ns != was for path, was in zip(made, before, strict=True)]
+    assert changed == [True, True, False]
+
+
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), 1e9])
 def test_nonsense_rates_are_refused(rate):
     with pytest.raises(ConfigError, match="frames per second"):

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import tyro
 from PIL import Image
-from tyro.conf import UseAppendAction
 
+from maskcast.cli.arguments import MethodName, Options, Weights
 from maskcast.cli.segment import segment
 from maskcast.core.device import DeviceName
 from maskcast.core.errors import UsageError
@@ -26,9 +26,9 @@ def demo(
     *,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("maskcast-demo"),
     frames: int = 72,
-    weights: str | None = None,
-    method: str | None = None,
-    option: UseAppendAction[tuple[str, ...]] = (),
+    weights: Weights = None,
+    method: MethodName = None,
+    option: Options = (),
     device: DeviceName = "auto",
 ) -> None:
     """Render a made-up clip with two objects, segment it from its first masks, score the result.

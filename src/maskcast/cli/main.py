@@ -12,6 +12,7 @@ import inspect
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -64,7 +65,7 @@ LONGEST_SENTENCE = 1200
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = [_with_home(text) for text in (sys.argv[1:] if arguments is None else arguments)]
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names may hold bytes that are no text
         sys.stdout.reconfigure(errors="backslashreplace")
     if not given or given[0] in ("-h", "--help"):
@@ -78,6 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
     with _terminated_like_interrupted():
         return _guarded(lambda: _run(given[0], given[1:]))
+
+
+def _with_home(argument: str) -> str:
+    """Write out ``~/`` where shells leave it: after ``=``, and between quotes."""
+    return re.sub(r"^(--[a-z-]+=|)~(?=/)", lambda m: m[1] + str(Path.home()), argument)
 
 
 def overview() -> str:

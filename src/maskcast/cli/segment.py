@@ -10,6 +10,7 @@ import torch
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
+from maskcast.cli.arguments import MethodName, Options, Weights, shown_as
 from maskcast.cli.progress import TerminalProgress
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
@@ -41,26 +42,26 @@ def segment(
     video: Positional[Path],
     *,
     masks: UseAppendAction[tuple[Path, ...]] = (),
-    box: UseAppendAction[tuple[str, ...]] = (),
-    weights: str | None = None,
-    method: str | None = None,
-    option: UseAppendAction[tuple[str, ...]] = (),
+    box: Annotated[UseAppendAction[tuple[str, ...]], shown_as("BOX", "(repeatable)")] = (),
+    weights: Weights = None,
+    method: MethodName = None,
+    option: Options = (),
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("masks"),
-    start: str | None = None,
-    end: str | None = None,
+    start: Annotated[str | None, shown_as("FRAME|TIME")] = None,
+    end: Annotated[str | None, shown_as("FRAME|TIME")] = None,
     direction: Literal["forward", "both"] = "forward",
     on_bad_frame: Literal["stop", "hold"] = "stop",
-    mask_threshold: int | None = None,
+    mask_threshold: Annotated[int | None, shown_as("VALUE")] = None,
     probabilities: bool = False,
     exports: Annotated[Exports, tyro.conf.arg(name=""), UseAppendAction] = NO_EXPORTS,
     overwrite: bool = False,
     device: DeviceName = "auto",
     dtype: DtypeName = "float32",
-    threads: int | None = None,
+    threads: Annotated[int | None, shown_as("COUNT")] = None,
     deterministic: bool = False,
     save_frames: int = 50,
     save_seconds: float = 5.0,
-    keep_every: int | None = None,
+    keep_every: Annotated[int | None, shown_as("FRAMES")] = None,
 ) -> None:
     """Follow the objects marked in the first frame, or in later ones, through a video.
 

@@ -113,7 +113,10 @@ def _frame_files(folder: Path) -> list[Path]:
     if not found:
         others = sorted({path.suffix or path.name for path in visible})[:5]
         holds = f"it holds {', '.join(others)}" if others else "it is empty"
-        raise VideoError(f"the folder {folder} has no frames (jpg, jpeg or png); {holds}")
+        raise VideoError(
+            f"the folder {folder} has no frames (jpg, jpeg or png); {holds}; "
+            "give a folder of frames, or one video file"
+        )
     for before, after in pairwise(found):
         if before.stem == after.stem:
             raise VideoError(

@@ -27,7 +27,7 @@ from maskcast.io.files import path_inside, replacing
 from maskcast.io.label_maps import LabelArray, read_label_map
 from maskcast.io.pictures import Picture, Timing
 from maskcast.io.rle import encode_mask
-from maskcast.io.video import FrameSource
+from maskcast.io.video import FrameSource, open_frames
 from maskcast.io.video_writer import SUFFIXES, VideoKind, open_video_writer
 from maskcast.runs.folder import EXPORTS, FoundObject, RunFolder
 from maskcast.viz.contact_sheet import choose_frames, draw_contact_sheet
@@ -39,6 +39,8 @@ Maker: TypeAlias = Callable[[Path], AbstractContextManager[AddFrame]]
 
 COLUMNS = "frame,name,object_id,area,x,y,width,height,confidence,event"
 """Of tracks.csv; an event is first, lost or returned."""
+SAME_RATE = 0.01
+"""Share by which rates may differ: WebM has its times in milliseconds."""
 LARGEST_TILE = 640
 """Width in pixels of the pictures kept for the contact sheet."""
 
@@ -86,7 +88,7 @@ def export(
         KeyboardInterrupt: what was whole stays.
     """
     makers = _makers(run, frames, wanted)
-    missing = {path: maker for path, maker in makers.items() if not _is_made(path, frames)}
+    missing = {p: maker for p, maker in makers.items() if not _is_made(p, frames, wanted.rate)}
     if missing:
         try:
             _make(missing, run, frames, on_frame)
@@ -140,10 +142,17 @@ def _makers(run: RunFolder, frames: FrameSource, wanted: Exports) -> dict[Path, 
     return makers
 
 
-def _is_made(path: Path, frames: FrameSource) -> bool:
+def _is_made(path: Path, frames: FrameSource, rate: float) -> bool:
+    if path.suffix in SUFFIXES.values() and path.is_file():
+        return frames.timing is not None or frames.count == 1 or _has_rate(path, rate)
     if path.suffix:
         return path.is_file()
     return all((path / f"{name}.png").is_file() for name in frames.names)
+
+
+def _has_rate(path: Path, rate: float) -> bool:
+    timing = open_frames(path).timing
+    return timing is not None and abs(float(timing.rate) / rate - 1) < SAME_RATE
 
 
 def _steady(count: int, rate: float) -> Timing:
