@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fixtures.pretended_cuda import CUDA, PretendedCuda
 from maskcast.methods.eosvos import bench
 from maskcast.methods.eosvos.config import tiny
 from maskcast.methods.eosvos.mask_rcnn import RegionHeads
@@ -52,3 +53,22 @@ def test_a_step_has_the_positive_regions_it_claims(monkeypatch):
 def test_whole_runs_count_frames():
     found = bench.measure_video(CPU, tiny(), frames=3)
     assert found["frames_per_second"] == pytest.approx(1000 / found["ms"])
+
+
+def test_on_a_card_whole_runs_are_measured_too(monkeypatch):
+    asked = []
+
+    def in_miniature(**settings):
+        asked.append(settings)
+        return replace(tiny(), online_adaptation=settings.get("online_adaptation", False))
+
+    monkeypatch.setattr(bench, "EOSVOSConfig", in_miniature)
+    monkeypatch.setattr(bench, "Yardstick", lambda device: lambda: 4.0)
+    monkeypatch.setattr(bench, "REPEATS", 1)
+    monkeypatch.setattr(bench, "VIDEO_LENGTH", 2)
+    with PretendedCuda():
+        cases = bench.bench(CUDA, 4.0)
+    assert asked == [{"inner_steps": 10}, {"inner_steps": 50, "online_adaptation": True}]
+    for name in ("e-OSVOS-10", "e-OSVOS-50-OnA"):
+        assert cases[name]["frames_per_second"] == pytest.approx(1000 / cases[name]["ms"])
+    assert cases["step_float32"]["peak_mib"] == 1  # of the card, not of the process

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
+from fixtures.pretended_cuda import CUDA, PretendedCuda
 from maskcast.methods.lwl import bench
-from maskcast.methods.lwl.config import tiny
+from maskcast.methods.lwl.config import LWLConfig, tiny
 from maskcast.methods.lwl.method import build
 
 CPU = torch.device("cpu")
@@ -38,3 +40,48 @@ def test_every_case_is_told_in_units_of_the_yardstick(monkeypatch: pytest.Monkey
     found = bench.bench(CPU, 10.0)
     assert found["full_float32"] == case | {"total_Y": 3.0, "learner_Y": 0.9}
     assert {"empty_float32", "small_float32"} <= found.keys()
+
+
+def small_square(object_id: int, frame_index: int = 0) -> torch.Tensor:
+    """Return the mask of an object in a frame of 64×96."""
+    mask = torch.zeros(64, 96, dtype=torch.bool)
+    row, column = divmod(object_id - 1, 4)
+    mask[2 + 20 * row : 16 + 20 * row, 2 + 22 * column : 16 + 22 * column + frame_index] = True
+    return mask
+
+
+def test_on_a_card_one_and_three_objects_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    measure = bench.measure
+    compiled: list[LWLConfig] = []
+
+    def measured(config: LWLConfig, device: torch.device, **how: Any) -> dict[str, float]:
+        if how.get("objects") == 3:  # the others are no different, and take their time
+            return measure(config, device, **how)
+        return {"ms": 1.0, "learner": 0.5, "frames_per_second": 1000.0, "peak_mib": 1.0}
+
+    def not_compiled(config: LWLConfig) -> LWLConfig:
+        compiled.append(config)
+        return config
+
+    for name in ("ytvos", "small"):
+        monkeypatch.setattr(bench, name, tiny)
+    monkeypatch.setattr(bench, "measure", measured)
+    monkeypatch.setattr(bench, "compiled", not_compiled)
+    monkeypatch.setattr(bench, "labels_differing", lambda *_: 0.01)
+    monkeypatch.setattr(bench, "FRAME_SIZE", (64, 96))
+    monkeypatch.setattr(bench, "made_up_mask", small_square)
+    monkeypatch.setattr(bench, "WARM_UP", 0)
+    monkeypatch.setattr(bench, "REPEATS", 1)
+    with PretendedCuda():
+        cases = bench.bench(CUDA, 4.0)
+    for objects in (1, 3):
+        for kind in ("float32", "bfloat16", "bfloat16_compiled"):
+            case = cases[f"{objects}_objects_{kind}"]
+            assert case["frames_per_second"] == pytest.approx(1000 / (objects * case["ms"]))
+            assert case["peak_mib"] == 1  # of the card, not of the process
+    assert len(compiled) == 1
+
+
+def test_the_compiled_case_compiles() -> None:
+    assert bench.compiled(tiny()).speed.compile
+    assert not tiny().speed.compile

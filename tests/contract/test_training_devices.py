@@ -1,0 +1,122 @@
+"""The training task of every method on a card that is pretended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from contract.coloured_video import frames, true_mask
+from fixtures.pretended_cuda import CUDA, PretendedCuda
+from maskcast.core.training import ActsAfterSteps, LoopConfig, OptimiserConfig
+from maskcast.methods.agame import config as agame
+from maskcast.methods.agame.training import AgameTask, AgameTrainingConfig, SnippetBatch
+from maskcast.methods.eosvos import config as eosvos
+from maskcast.methods.eosvos.meta_training import MetaTraining
+from maskcast.methods.eosvos.parent_training import ParentFrame, ParentTraining
+from maskcast.methods.eosvos.tasks import LabelledFrame, MetaTask
+from maskcast.methods.eosvos.training_config import (
+    InnerLoopConfig,
+    MetaTrainingConfig,
+    ParentTrainingConfig,
+)
+from maskcast.methods.lwl import config as lwl
+from maskcast.methods.lwl.training import ClipBatch, LossConfig, LWLTask, LWLTrainingConfig
+from maskcast.training.average import WeightsAverage
+from maskcast.training.optimisation import (
+    clip_gradients,
+    freeze_the_rest,
+    groups_of,
+    make_optimiser,
+)
+from maskcast.training.processes import to_device
+
+SIZE = (48, 64)
+VIDEO = torch.stack(frames(3, (1,), size=SIZE))
+PICTURES = (255 * VIDEO).to(torch.uint8)
+MASKS = torch.stack([true_mask(1, index, SIZE) for index in range(3)]).to(torch.uint8)
+
+
+def lwl_task() -> tuple[Any, Any]:
+    loss = LossConfig(box_weight=1.0, cross_entropy=0.5)
+    boxes = torch.tensor([2.0, 1.0, 7.0, 7.0]).expand(3, 2, 4)
+    clips = ClipBatch(torch.stack([PICTURES] * 2, 1), torch.stack([MASKS] * 2, 1), boxes)
+    config = LWLTrainingConfig(model=lwl.tiny(), loss=loss, query_frames=2, apply_updates=True)
+    return LWLTask(config), clips
+
+
+def agame_task() -> tuple[Any, Any]:
+    config = AgameTrainingConfig(model=agame.tiny(), recompute=True)
+    return AgameTask(config), SnippetBatch(torch.stack([PICTURES] * 2), torch.stack([MASKS] * 2))
+
+
+METHOD = replace(eosvos.tiny(), inner_batch=1)
+RADAM = LoopConfig(optimiser=OptimiserConfig(kind="radam"))
+
+
+def meta_task() -> tuple[Any, Any]:
+    config = MetaTrainingConfig(method=METHOD, inner=InnerLoopConfig(inner_steps=1), loop=RADAM)
+    memory, query = (LabelledFrame(VIDEO[index], MASKS[index]) for index in range(2))
+    return MetaTraining(config), [MetaTask((memory,), query, seed=1)]
+
+
+def parent_task() -> tuple[Any, Any]:
+    config = ParentTrainingConfig(method=replace(METHOD, rate_level="single"), loop=RADAM)
+    return ParentTraining(config), [ParentFrame(VIDEO[0], MASKS[0], seed=1)]
+
+
+TASKS: dict[str, Callable[[], tuple[Any, Any]]] = {
+    "lwl": lwl_task,
+    "agame": agame_task,
+    "eosvos meta": meta_task,
+    "eosvos parent": parent_task,
+}
+
+
+def one_step(task: Any, batch: Any) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """Losses and parameters after one step of the task's optimiser, with clipping and averages."""
+    config = replace(task.config.loop, clip_norm=1.0)
+    groups = groups_of(task, config.optimiser)
+    freeze_the_rest(task.module, groups)
+    optimiser = make_optimiser(groups, config.optimiser)
+    average = WeightsAverage(task.module, 0.9)
+    losses = task.loss(batch)
+    losses["total"].backward()
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    clip_gradients(parameters, norm=config.clip_norm, value=1.0)
+    optimiser.step()
+    if isinstance(task, ActsAfterSteps):
+        task.after_step()
+    average.update()
+    with average.in_place():
+        assert all(value.isfinite().all() for value in task.export().tensors.values())
+    return losses, parameters
+
+
+def on_cpu(tensors: Iterable[Tensor]) -> list[Tensor]:
+    return [tensor.detach().cpu() for tensor in tensors]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_trains_on_a_card_as_on_the_cpu(name):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        task, batch = TASKS[name]()
+        expected, moved = one_step(task, batch)
+        torch.manual_seed(0)
+        task, _ = TASKS[name]()
+    with PretendedCuda() as card:
+        task.module.to(CUDA)
+        losses, parameters = one_step(task, to_device(batch, CUDA))
+        assert all(loss.device == CUDA for loss in losses.values())
+        assert all(parameter.device == CUDA for parameter in parameters)
+        torch.testing.assert_close(
+            on_cpu(losses.values()), on_cpu(expected.values()), rtol=1e-3, atol=1e-4
+        )
+        torch.testing.assert_close(on_cpu(parameters), on_cpu(moved), rtol=1e-2, atol=1e-3)
+    calls = card.generator_calls
+    assert calls["get_rng_state"] == calls["set_rng_state"]
