@@ -3,6 +3,9 @@
 Regions go to levels by ⌊4 + log2(√area / 224 + 1e-6)⌋, and the scales of the levels are fixed.
 Every cell of a pooled region is the mean of 2×2 points, each read bilinearly from four cells of
 the map.
+
+torchvision has a kernel for this; why it is not used on a CPU: it runs in one thread, on maps of
+another memory layout, and a frame would cost about 8.3 Y with it instead of 6.1 (docs/eosvos.md).
 """
 
 from __future__ import annotations
@@ -35,13 +38,11 @@ class FixedLevels:
 
 
 class RegionPooling(MultiScaleRoIAlign):  # type: ignore[misc]
-    """torchvision's pooling with fixed levels and scales.
+    """torchvision's pooling with fixed levels and scales; it infers scales from its first image.
 
-    torchvision infers the scales from the first image it sees. Its kernel runs in one thread on a
-    CPU and wants other memory layouts than the convolutions; there every cell is a weighted sum of
-    16 rows of the map instead, to rounding the same. So it is where deterministic algorithms are
-    asked for: going back, the kernel adds in any order, and what torchvision has instead needs a
-    compiler.
+    On a CPU every cell is a weighted sum of 16 rows of the map instead, to rounding the same. So
+    it is on a GPU where deterministic algorithms are asked for: going back, torchvision's kernel
+    adds in any order, and what torchvision has instead needs a compiler.
     """
 
     def __init__(self, side: int) -> None:
