@@ -13,7 +13,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from maskcast.core.errors import RunConflictError, TrainingError, UsageError
+from maskcast.core.errors import DataError, RunConflictError, TrainingError, UsageError
 from maskcast.core.training import OptimiserConfig, Recipe, ScheduleConfig
 from maskcast.io.weights import read_weights
 from maskcast.training.loop import train
@@ -21,6 +21,7 @@ from training.toy_task import (
     TOY,
     Crash,
     ToyConfig,
+    ToyInParts,
     ToyTask,
     crashing,
     losses_of,
@@ -386,6 +387,20 @@ def test_curves_of_a_resumed_run_have_every_step_once(tmp_path: Path):
     toy_train(tmp_path)
     board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.step for event in board.Scalars("train/total")] == list(range(1, 13))
+
+
+def test_a_broken_picture_of_the_hold_out_does_not_end_the_run(tmp_path: Path, caplog):
+    class Torn(ToyInParts):
+        def validate_part(self, part: int):
+            if part == 1:
+                raise DataError("b.png is torn")
+            return super().validate_part(part)
+
+    config = with_loop(epochs=1)
+    outcome = toy_train(tmp_path, config, Recipe("", config, Torn))
+    (found,) = [line for line in losses_of(tmp_path) if line["kind"] == "validation"]
+    assert outcome.best is not None and found["squares"] == (0 + 4) / 2
+    assert "left out of the validation: b.png is torn" in caplog.text
 
 
 def test_nothing_held_out_is_said_and_leaves_no_best(tmp_path: Path, caplog):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -282,7 +282,7 @@ class _Run:
             if self.fabric.is_global_zero and isinstance(self.task, ShowsPictures):
                 logs.show(self.step, self.task.pictures())
         if not found:
-            logger.info("nothing is held out: no validation, and no weights are kept as the best")
+            logger.info("nothing is held out, or can be read: no validation, no best weights")
             return False
         logs.write("validation", self.step, {"epoch": epoch, **found})
         name = self.config.best_metric or next(iter(found))
@@ -299,15 +299,15 @@ class _Run:
         task = self.task
         if isinstance(task, ValidatesInParts):
             mine = range(self.fabric.global_rank, task.validation_parts(), self.fabric.world_size)
-            shares = from_all({part: _numbers(task.validate_part(part)) for part in mine})
+            shares = from_all({part: _readable(task.validate_part, part) for part in mine})
             by_part = {part: values for share in shares for part, values in share.items()}
             window = LossWindow()
-            for part in sorted(by_part):
+            for part in sorted(part for part, values in by_part.items() if values):
                 window.add(by_part[part])
             return window.means()
         found: dict[str, float] = {}
         if self.fabric.is_global_zero and isinstance(task, Validates):
-            found = _numbers(task.validate())
+            found = _readable(task.validate)
         found = self.fabric.broadcast(found)
         return found
 
@@ -376,5 +376,12 @@ class _Run:
         return self.seconds_before + time.monotonic() - self.began
 
 
-def _numbers(values: Mapping[str, float | Tensor]) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items()}
+def _readable(
+    validate: Callable[..., Mapping[str, float | Tensor]], *part: int
+) -> dict[str, float]:
+    """Return what a validation finds; nothing, and a warning, if its data cannot be read."""
+    try:
+        return {name: float(value) for name, value in validate(*part).items()}
+    except (DataError, OSError) as error:
+        logger.warning("left out of the validation: %s", error)
+        return {}

@@ -76,7 +76,7 @@ def test_a_network_learns_to_follow_a_square(tmp_path: Path) -> None:
     task = AgameTask(config_for(tmp_path, held_out=("two",)))
     assert isinstance(task, Task)
     (group,) = task.parameter_groups()
-    optimiser = torch.optim.Adam(group["params"], lr=1e-3)
+    optimiser = torch.optim.Adam(group["params"], lr=1e-4)
     losses = []
     task.module.train()
     batch = task.collate([task.dataset(0)[0]] * 2)
@@ -91,6 +91,14 @@ def test_a_network_learns_to_follow_a_square(tmp_path: Path) -> None:
     task.module.eval()
     with torch.no_grad():
         assert 0.25 <= task.validate()["iou"] <= 1  # the given frame alone makes a quarter
+
+
+def test_a_broken_picture_of_the_hold_out_is_left_out(tmp_path: Path, caplog) -> None:
+    write_videos(tmp_path)
+    task = AgameTask(config_for(tmp_path, held_out=("two",)))
+    (tmp_path / "videos/two/frames/0.png").write_bytes(b"torn")
+    assert task.validate() == {}
+    assert "left out of the validation" in caplog.text
 
 
 def test_the_loss_takes_the_precision_of_frames_and_the_void_of_labels() -> None:

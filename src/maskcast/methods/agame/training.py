@@ -9,6 +9,7 @@ own part of the batch.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from jaxtyping import UInt8
 from torch import Tensor, nn
 
 from maskcast.core.config import config_to_dict
-from maskcast.core.errors import ConfigError
+from maskcast.core.errors import ConfigError, DataError
 from maskcast.core.training import (
     Export,
     LoopConfig,
@@ -34,6 +35,8 @@ from maskcast.methods.agame.framing import normalise
 from maskcast.methods.agame.network import AgameNetwork
 from maskcast.methods.agame.snippets import Snippet, SnippetConfig
 from maskcast.methods.agame.training_data import DataConfig, SnippetEpoch, TrainingSources
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +153,11 @@ class AgameTask:
         left = self.config.validation_snippets
         for source in self.sources.held_out:
             for target in range(min(left, len(source))):
-                snippet = source.first(target)
+                try:
+                    snippet = source.first(target)
+                except (DataError, OSError) as error:
+                    logger.warning("left out of the validation: %s", error)
+                    continue
                 if snippet is not None:
                     yield snippet
             left -= min(left, len(source))
