@@ -91,7 +91,10 @@ def test_networks_kept_ready_change_nothing():
     found = []
     for count in (1, 2):
         config = small.method(objects_at_once=count)
-        found.append(run(EOSVOSSegmenter(config, model_of(config), CPU), prompts)[1])
+        segmenter = EOSVOSSegmenter(config, model_of(config), CPU)
+        before = torch.get_rng_state()
+        found.append(run(segmenter, prompts)[1])
+        assert torch.equal(torch.get_rng_state(), before)  # a second network draws nothing
     for one, two in zip(*found, strict=True):
         assert torch.equal(one.probs, two.probs)
 

@@ -15,11 +15,11 @@ from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any
 
-import torch
 import tyro
 from tyro.conf import Positional
 
 from maskcast.core.config import config_from_dict
+from maskcast.core.device import DeviceName, choose_device
 from maskcast.core.errors import DataError, UsageError
 from maskcast.evaluation.charts import colour_of_run
 from maskcast.evaluation.scores import read_scores
@@ -57,7 +57,7 @@ def rate(
     output: Path,
     inner_steps: int = 10,
     every: int = 1,
-    device: str = "cpu",
+    device: DeviceName = "auto",
 ) -> dict[float, float]:
     """Find the one learning rate that serves a parent network best, and store it with it.
 
@@ -68,7 +68,7 @@ def rate(
         output: weights with the best rate.
         inner_steps: fine-tuning steps on each first frame.
         every: score every so many frames.
-        device: where to compute.
+        device: auto (an accelerator if there is one), cpu, cuda, a certain card (cuda:1) or mps.
 
     Returns:
         mean J by rate.
@@ -79,7 +79,7 @@ def rate(
     learned.load_tensors({name: value.float() for name, value in read.tensors.items()})
     opened = open_tasks(TaskDataConfig(videos=videos, held_out=held_out, all_objects_as_one=True))
     validation = ValidationConfig(inner_steps=inner_steps, every=every)
-    found = search_rate(config, learned.to(torch.device(device)), opened.held_out, validation)
+    found = search_rate(config, learned.to(choose_device(device)), opened.held_out, validation)
     best = max(found, key=lambda value: found[value])
     learned.stored_rates[0].data.fill_(best)
     write_weights(

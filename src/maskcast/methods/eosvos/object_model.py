@@ -6,6 +6,7 @@ for the learned start itself.
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections import Counter
 from collections.abc import Sequence
@@ -190,11 +191,8 @@ class ObjectModel:
         if unused is not None:
             return unused
         if len(self._networks) < self._most_networks:
-            with torch.inference_mode(False):
-                network = build_network(self.config.network)
-            self._networks.append(
-                _Loaded(network.to(self.device, memory_format=torch.channels_last))
-            )
+            with torch.inference_mode(False):  # a copy, since building one would draw
+                self._networks.append(_Loaded(copy.deepcopy(self._networks[0].network)))
             return self._networks[-1]
         return min(self._networks, key=lambda loaded: loaded.last_used)
 
