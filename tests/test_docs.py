@@ -1,0 +1,76 @@
+"""Commands in the documents have the flags they are shown with; the examples of runs.md run."""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fixtures.video_files import VideoRecipe, write_pictures
+from maskcast.cli.main import COMMANDS, main
+from maskcast.data.made_up import make_clip
+from maskcast.io.label_maps import write_label_map
+
+ROOT = Path(__file__).parent.parent
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    """Every line of a code block of the documents that calls maskcast, by its arguments."""
+    lines = [
+        line
+        for document in sorted((ROOT / "docs").glob("*.md"))
+        for language, block in FENCED.findall(document.read_text())
+        if language != "python"
+        for line in re.sub(r"\\\n\s*", " ", block).splitlines()
+    ]
+    calls = [re.match(r"(?:\$ )?maskcast (.*?)(?: {2,}\S.*|\s# .*)?$", line) for line in lines]
+    return sorted({call[1] for call in calls if call})
+
+
+@cache
+def help_of(*command: str) -> str:
+    text = io.StringIO()
+    with redirect_stdout(text), redirect_stderr(text):
+        try:
+            main([*command, "--help"])
+        except SystemExit as end:
+            assert end.code == 0, text.getvalue()
+    return text.getvalue()
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_of_the_documents_have_these_flags(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    name, *arguments = shlex.split(command)
+    assert name in COMMANDS
+    own = [name]
+    if name == "weights":
+        own.append(arguments[0])
+    if name == "train":
+        own.append(arguments[0] if arguments[0][0] not in "-R" else "lwl-small")
+    for flag in (argument for argument in arguments if argument.startswith("-")):
+        listed = re.findall(r"(?<![\w-])--?[\w.-]+", help_of(*own))
+        assert flag in listed or (name, flag) == ("train", "--list"), flag
+
+
+def test_the_python_examples_of_runs(tmp_path, monkeypatch):
+    clip = make_clip(5, frames=3, size=(120, 208), objects=(1, 1))
+    write_pictures(tmp_path / "video.mp4", list(clip.frames), VideoRecipe(size=(120, 208)))
+    write_label_map(tmp_path / "first.png", clip.label_maps[0].astype(np.int32))
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "runs.md").read_text()
+    states, whole = (block for language, block in FENCED.findall(text) if language == "python")
+    names: dict[str, object] = {}
+    exec(whole, names)
+    assert names["step"].frame_index == 2
+    names["frame"], names["prompts"] = next(iter(names["frames"])), names["given"].by_frame[0]
+    names["path"] = tmp_path / "state.safetensors"
+    exec(states.replace('"cuda"', '"cpu"'), names)  # the example of states continues that one
+    assert len(names["state"].targets) == 1
