@@ -39,6 +39,13 @@ def test_every_pair_of_video_and_object_is_a_task(root):
         assert names == ["one, object 1", "two, object 1", "two, object 2"]
 
 
+def test_a_mask_that_cannot_be_read_does_not_keep_its_video_out(root, caplog):
+    torn = min((root / "two" / "masks").iterdir())
+    torn.write_bytes(b"torn")
+    assert len(items_of(root)) == 3
+    assert f"{torn} is not a picture" in caplog.text
+
+
 def test_an_item_depends_on_seed_epoch_and_index_alone(root):
     items = items_of(root)
     first = items[4]

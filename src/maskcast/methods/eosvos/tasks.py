@@ -20,10 +20,11 @@ from torchvision.transforms.v2 import functional as colour
 from maskcast.core.errors import ConfigError, DataError
 from maskcast.data.clip_folder import read_clip_folder
 from maskcast.data.clips import AnnotatedVideo
-from maskcast.data.dataset import Dataset
+from maskcast.data.dataset import VOID, Dataset, Video, ids_in
 from maskcast.data.davis import open_davis
 from maskcast.data.hold_outs import draw_balanced_hold_outs, read_hold_out, without
 from maskcast.data.image_pairs import read_image_pairs
+from maskcast.data.visibility import readable_annotations
 from maskcast.data.youtube_vos import open_youtube_vos
 from maskcast.methods.eosvos.augmentation import draw_visible_warp, flip, warp_frame, warp_label_map
 from maskcast.methods.eosvos.network import AS_CODED, BoxOrder
@@ -129,8 +130,16 @@ def _with_objects(
 ) -> tuple[TaskVideo, ...]:
     if config.all_objects_as_one:
         return tuple(TaskVideo(video, (None,)) for video in videos)
-    found = [TaskVideo(video, tuple(getattr(video, "object_ids", (1,)))) for video in videos]
+    found = [TaskVideo(video, _objects_of(video)) for video in videos]
     return tuple(entry for entry in found if entry.objects)
+
+
+def _objects_of(video: AnnotatedVideo) -> tuple[int, ...]:
+    """Return the ids of a video's objects; a mask that cannot be read is logged and left out."""
+    if isinstance(video, Video) and video.declared is not None:
+        return video.object_ids
+    ids = {each for _, label_map in readable_annotations(video) for each in ids_in(label_map)}
+    return tuple(sorted(ids - {VOID} if video.has_void else ids))
 
 
 class MetaTaskItems:
