@@ -73,6 +73,8 @@ def test_it_learns_and_exports_a_start_with_one_rate(config):
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(ConfigError, match="lower precision"):
+        task.loss(batch)
     exported = task.export()
     assert exported.tensors["log_init_lr"].tolist() == [[pytest.approx(1e-3)]]
     assert task.validation_parts() == 1
