@@ -25,6 +25,14 @@ def test_features_have_the_same_energy_whatever_the_image() -> None:
     torch.testing.assert_close(rms, torch.full((2,), 1 / sqrt(4608)), rtol=1e-4, atol=0)
 
 
+def test_large_features_in_half_precision_are_not_infinite() -> None:
+    x = 1000 * torch.randn(1, 64, 3, 4)
+    found = normalise_features(x.half(), kernel_size=3)
+    torch.testing.assert_close(
+        found.float(), normalise_features(x, kernel_size=3), rtol=2e-3, atol=0
+    )
+
+
 def test_features_of_nothing_are_finite() -> None:
     assert torch.equal(TargetFeatures(4, 8, kernel_size=3)(torch.zeros(1, 4, 2, 2)),
                        torch.zeros(1, 8, 2, 2))  # fmt: skip

@@ -35,9 +35,9 @@ def normalise_features(
     """
     elements = x.shape[1] * x.shape[2] * x.shape[3]
     rho = 1 / sqrt(x.shape[1] * kernel_size**2)
-    precision = torch.promote_types(x.dtype, torch.float32)
-    energy = x.square().sum(dim=(1, 2, 3), keepdim=True, dtype=precision)
-    return x * (rho * torch.sqrt(elements / (energy + EPS))).to(x.dtype)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))  # in float16, 256² is infinite
+    energy = wide.square().sum(dim=(1, 2, 3), keepdim=True)
+    return (wide * (rho * torch.sqrt(elements / (energy + EPS)))).to(x.dtype)
 
 
 class TargetFeatures(nn.Module):
