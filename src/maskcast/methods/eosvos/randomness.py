@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 
@@ -14,13 +14,25 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
 
     torchvision's samplers know no other generator. Only the CPU's and this device's are touched.
     """
-    on_cuda = device is not None and device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if on_cuda else []):
+    kind = None if device is None else device.type
+    with torch.random.fork_rng(devices=[device] if kind == "cuda" else []):
         torch.default_generator.manual_seed(seed)
-        if on_cuda:
+        if kind == "cuda":
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
+        with _seeded_mps(seed) if kind == "mps" else nullcontext():
+            yield
+
+
+@contextmanager
+def _seeded_mps(seed: int) -> Iterator[None]:
+    """What ``fork_rng`` does for CUDA."""
+    before = torch.mps.get_rng_state()
+    torch.mps.manual_seed(seed)
+    try:
         yield
+    finally:
+        torch.mps.set_rng_state(before)
 
 
 def generator_of(*numbers: int) -> torch.Generator:
