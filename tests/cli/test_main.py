@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from maskcast.cli import main as module
 from maskcast.cli.main import COMMANDS, Command
@@ -97,6 +98,20 @@ def test_a_device_without_memory_is_no_fault_of_ours(maskcast, monkeypatch):
     monkeypatch.setitem(COMMANDS, "info", Command(__name__, "without_memory", ""))
     monkeypatch.setitem(sys.modules, __name__, sys.modules[without_memory.__module__])
     maskcast("info").assert_one_sentence(3, "the device has no memory left; use --device cpu")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_output_that_finds_no_room_is_no_fault_of_ours(tmp_path):
+    Image.new("1", (8, 8)).save(tmp_path / "x.gif")
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "maskcast.cli.main", "info", "x.gif"]
+        ended = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, check=False, cwd=tmp_path
+        )
+    assert ended.returncode == 3
+    assert (
+        ended.stderr == b"maskcast: what this command prints cannot be written: the disk is full\n"
+    )
 
 
 def test_a_polite_kill_is_taken_for_ctrl_c_inside_a_command_only(maskcast, monkeypatch):

@@ -58,9 +58,15 @@ def test_options_change_the_result_and_make_it_another_run(segment, clip):
 
 def test_a_part_of_the_video_keeps_its_names(segment, clip):
     write_mask(clip / "third.png", 3, (1, 2))
-    assert segment("--start", "3", "--end", "7", masks="third.png").exit_code == 0
+    part = ("--start", "3", "--end", "7")
+    assert segment(*part, "--rle", "--tracks", masks="third.png").exit_code == 0
     assert list(masks_in(clip / "out")) == [f"{i:05d}.png" for i in range(3, 7)]
     assert (read_label_map(clip / "out" / "00006.png") == 1).tolist() == true_mask(1, 6).tolist()
+    exports = clip / "out" / "exports"
+    assert "3,00003,1," in (exports / "tracks.csv").read_text()
+    again = segment(*part, "-o", "again", masks=str(exports / "masks.json"))
+    assert again.exit_code == 0, again.error
+    assert masks_in(clip / "again") == masks_in(clip / "out")
 
 
 @pytest.mark.parametrize("high", [40_000, 70_001])

@@ -153,6 +153,7 @@ def _guarded(work: Callable[[], None]) -> int:
     """Do the work; a person's mistake is one sentence, a fault of ours leaves a log file too."""
     try:
         work()
+        sys.stdout.flush()  # what cannot be written is told here, not at the end of the process
     except MaskcastError as error:
         say(textwrap.shorten(str(error), LONGEST_SENTENCE, placeholder=" …"))
         return error.exit_code
@@ -162,11 +163,8 @@ def _guarded(work: Callable[[], None]) -> int:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as fault:
-        if isinstance(fault, OSError) and fault.filename and fault.errno in REFUSALS:
-            say(f"the system refuses {str(fault.filename)!r}: {fault.strerror}")
-            return BAD_DATA
-        if isinstance(fault, RuntimeError) and _is_out_of_memory(fault):
-            say("the device has no memory left; use --device cpu, or a card that nobody else uses")
+        if reason := _reason_outside(fault):
+            say(reason)
             return BAD_DATA
         log = _write_log()
         say(f"this is a fault in maskcast ({type(fault).__name__}); please report it with {log}")
@@ -174,10 +172,18 @@ def _guarded(work: Callable[[], None]) -> int:
     return 0
 
 
-def _is_out_of_memory(fault: RuntimeError) -> bool:
-    from maskcast.core.device_memory import is_out_of_memory  # noqa: PLC0415 - imports torch
+def _reason_outside(fault: Exception) -> str | None:
+    """Say what the machine refuses, if that is the reason, and not a fault of ours."""
+    if isinstance(fault, OSError) and fault.filename and fault.errno in REFUSALS:
+        return f"the system refuses {str(fault.filename)!r}: {fault.strerror}"
+    if isinstance(fault, OSError) and fault.errno == errno.ENOSPC:
+        return "what this command prints cannot be written: the disk is full"
+    if isinstance(fault, RuntimeError):
+        from maskcast.core.device_memory import is_out_of_memory  # noqa: PLC0415 - imports torch
 
-    return is_out_of_memory(fault)
+        if is_out_of_memory(fault):
+            return "the device has no memory left; use --device cpu, or a card nobody else uses"
+    return None
 
 
 def _write_log() -> Path:

@@ -132,10 +132,12 @@ def _makers(run: RunFolder, frames: FrameSource, wanted: Exports) -> dict[Path, 
             )
     if wanted.rle:
         objects = run.found_objects()
-        makers[folder / "masks.json"] = partial(_rle, video_id=frames.path.stem, objects=objects)
+        makers[folder / "masks.json"] = partial(
+            _rle, video_id=frames.path.stem, first=frames.first, objects=objects
+        )
     if wanted.tracks:
         makers[folder / "tracks.csv"] = partial(
-            _tracks, names=frames.names, objects=run.found_objects()
+            _tracks, names=frames.names, first=frames.first, objects=run.found_objects()
         )
     if wanted.contact_sheet:
         makers[folder / "contact_sheet.png"] = partial(_contact_sheet, names=frames.names)
@@ -191,9 +193,12 @@ def _text_file(path: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def _rle(
-    path: Path, *, video_id: str, objects: dict[int, dict[int, FoundObject]]
+    path: Path, *, video_id: str, first: int, objects: dict[int, dict[int, FoundObject]]
 ) -> Iterator[AddFrame]:
-    """A list of entries, one per line; ``score`` is the mean confidence inside the mask."""
+    """A list of entries, one per line; ``score`` is the mean confidence inside the mask.
+
+    Frames are numbered as in the whole video, of which ``first`` were left out at the beginning.
+    """
     with _text_file(path) as file:
         separator = "[\n"
 
@@ -203,7 +208,7 @@ def _rle(
                 found = objects.get(frame_index, {}).get(object_id)
                 entry = {
                     "video_id": video_id,
-                    "frame": frame_index,
+                    "frame": first + frame_index,
                     "object_id": object_id,
                     "segmentation": encode_mask(label_map == object_id),
                     "score": None if found is None else found.confidence,
@@ -217,7 +222,7 @@ def _rle(
 
 @contextmanager
 def _tracks(
-    path: Path, *, names: list[str], objects: dict[int, dict[int, FoundObject]]
+    path: Path, *, names: list[str], first: int, objects: dict[int, dict[int, FoundObject]]
 ) -> Iterator[AddFrame]:
     """One row per object and frame from its first one on; without a pixel there is no box."""
     with _text_file(path) as file:
@@ -235,8 +240,8 @@ def _tracks(
                 event = _event(visible.get(object_id), object_id in present)
                 visible[object_id] = object_id in present
                 shown = "" if confidence is None else confidence
-                row = [frame_index, names[frame_index], object_id, area, *box, shown, event]
-                writer.writerow(row)
+                place = [first + frame_index, names[frame_index]]
+                writer.writerow([*place, object_id, area, *box, shown, event])
 
         yield add
 
