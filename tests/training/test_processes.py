@@ -62,7 +62,7 @@ def test_lovasz_over_a_batch_in_two_processes_is_that_of_one(two: Path):
     loss, weight = lovasz_over(slice(0, 3), None)
     loss.backward()
     found = json.loads((two / "lovasz.json").read_text())
-    assert found["loss"] == pytest.approx(float(loss), rel=1e-6)
+    assert found["loss"] == pytest.approx(loss.item(), rel=1e-6)
     torch.testing.assert_close(torch.tensor(found["gradient"]), weight.grad)
     alone = [lovasz_over(slice(*ends), None)[0] for ends in ((0, 2), (2, 3))]
     assert abs(sum(map(float, alone)) / 2 - float(loss)) > 1e-3  # no mean over processes
