@@ -275,5 +275,5 @@ def _read_metadata(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
     try:
         about = json.loads(metadata[_KEY])
         return str(about["method"]), dict(about["config"]), dict(about["card"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise WeightsError(f"the description inside {path} is damaged: {error}") from error

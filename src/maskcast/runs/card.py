@@ -108,7 +108,7 @@ def read_card(folder: Path) -> RunCard | None:
         flat = json.loads(path.read_text("utf-8"))
         request = {name: flat.pop(name) for name in request_names & set(flat)}
         return config_from_dict(RunCard, {**flat, "request": request})
-    except (ValueError, TypeError, AttributeError, ConfigError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, ConfigError) as error:
         raise RunConflictError(
             f"{path} is not a run card of this version ({error}); choose another folder, "
             "or give --overwrite"
