@@ -196,7 +196,7 @@ def small() -> LWLConfig:
         ),
         learner=LearnerConfig(update_steps=5, update_every=2),
         memory=MemoryConfig(update_rate=0.2),
-        crop=CropConfig(size=(288, 496), exact_paste=True),
+        crop=CropConfig(size=(288, 496), search_area=3.0, exact_paste=True),
     )
 
 
