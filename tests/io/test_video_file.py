@@ -338,6 +338,17 @@ def test_a_damaged_first_frame_cannot_be_held(tmp_path, damaged):
     assert number_of(source.picture(0)) == 5  # the one before the stretch
 
 
+def test_a_frame_that_asks_for_what_no_decoder_can_is_a_damaged_one(tmp_path):
+    recipe = VideoRecipe(codec="mjpeg", pixel_format="yuvj420p", options={})
+    path = write_numbered_video(tmp_path / "a.avi", recipe)
+    parts = path.read_bytes().split(b"\xff\xc0")  # a baseline picture
+    path.write_bytes(b"\xff\xc0".join(parts[:4]) + b"\xff\xc9" + b"\xff\xc0".join(parts[4:]))
+    with pytest.raises(FrameError, match=r"frame 3 .* is damaged"):
+        list(open_frames(path))
+    held = [number_of(picture) for picture in open_frames(path, on_bad_frame="hold").pictures()]
+    assert held == [0, 1, 2, 2, *range(4, 12)]
+
+
 def test_frames_that_change_size(tmp_path):
     small = write_numbered_video(tmp_path / "small.ts", VideoRecipe(count=5))
     large = write_numbered_video(tmp_path / "large.ts", VideoRecipe(count=5, size=(64, 80)))

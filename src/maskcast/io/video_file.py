@@ -191,8 +191,8 @@ class VideoFile:
         """Yield frames that can be decoded, with their numbers, beginning at or after ``first``."""
         if not self._index.by_time:
             for frame_index, frame in enumerate(self._frames_from_the_beginning()):
-                if frame_index >= first:
-                    yield frame_index, _upright_rgb(frame)
+                if frame_index >= first and (picture := _upright_rgb(frame)) is not None:
+                    yield frame_index, picture
             return
         ticks = self.timing.ticks
         for frame in self._frames_from(first):
@@ -200,8 +200,8 @@ class VideoFile:
                 continue
             frame_index = bisect_left(ticks, frame.pts)
             known = frame_index < len(ticks) and ticks[frame_index] == frame.pts
-            if known and frame_index >= first:
-                yield frame_index, _upright_rgb(frame)
+            if known and frame_index >= first and (picture := _upright_rgb(frame)) is not None:
+                yield frame_index, picture
 
     def _frames_from(self, first: int) -> Iterator[VideoFrame]:
         """Decode from the key frame before ``first`` on, or from the beginning if a jump fails."""
@@ -285,11 +285,11 @@ def _frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
             continue
         try:
             yield from packet.decode()
-        except av.error.InvalidDataError as error:
+        except av.error.FFmpegError as error:
             log.debug("packet at %s: %s", packet.pts, error)
     try:
         yield from stream.codec_context.decode(None)
-    except (av.error.InvalidDataError, av.error.EOFError) as error:
+    except av.error.FFmpegError as error:
         log.debug("at the end: %s", error)
 
 
@@ -365,13 +365,15 @@ def _index_by_decoding(path: Path) -> _Index:
     return _Index(Timing(1 / rate, tuple(range(count))), (), False, False)
 
 
-def _upright_rgb(frame: VideoFrame) -> Picture:
-    """Convert to RGB and undo the rotation that the file asks players for."""
+def _upright_rgb(frame: VideoFrame) -> Picture | None:
+    """Convert to RGB and undo the rotation that the file asks players for; None: it cannot be."""
     hd = frame.colorspace == _UNSPECIFIED and frame.height >= 720  # as players guess
-    converted = frame.reformat(
-        format="rgb24", src_colorspace=Colorspace.ITU709 if hd else None
-    ).to_ndarray()
-    picture = np.asarray(converted, dtype=np.uint8)
+    try:
+        converted = frame.reformat(format="rgb24", src_colorspace=Colorspace.ITU709 if hd else None)
+    except (av.error.FFmpegError, ValueError) as error:  # tags that contradict each other
+        log.debug("frame at %s: %s", frame.pts, error)
+        return None
+    picture = np.asarray(converted.to_ndarray(), dtype=np.uint8)
     side_data = frame.side_data.get("DISPLAYMATRIX")
     return picture if side_data is None else _turn(picture, bytes(cast(SideData, side_data)))
 
