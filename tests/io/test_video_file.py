@@ -341,8 +341,10 @@ def test_a_damaged_first_frame_cannot_be_held(tmp_path, damaged):
 def test_a_frame_that_asks_for_what_no_decoder_can_is_a_damaged_one(tmp_path):
     recipe = VideoRecipe(codec="mjpeg", pixel_format="yuvj420p", options={})
     path = write_numbered_video(tmp_path / "a.avi", recipe)
-    parts = path.read_bytes().split(b"\xff\xc0")  # a baseline picture
-    path.write_bytes(b"\xff\xc0".join(parts[:4]) + b"\xff\xc9" + b"\xff\xc0".join(parts[4:]))
+    parts = path.read_bytes().split(b"\xff\xc0")  # where the header of a picture begins
+    header = bytearray(parts[4])
+    header[9] = 0x44  # brightness with 4 × 4 samples where the decoder knows 1 and 2
+    path.write_bytes(b"\xff\xc0".join([*parts[:4], bytes(header), *parts[5:]]))
     with pytest.raises(FrameError, match=r"frame 3 .* is damaged"):
         list(open_frames(path))
     held = [number_of(picture) for picture in open_frames(path, on_bad_frame="hold").pictures()]
