@@ -12,55 +12,48 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from copy import deepcopy
+from typing import TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from maskcast.methods.agame.bench import labels, share_differing
 from maskcast.methods.agame.config import AgameConfig
 from maskcast.methods.agame.network import AgameNetwork
 from maskcast.methods.agame.segmenter import AgameSegmenter
 
+Hook: TypeAlias = Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]
 
-def first_frame_rounded(network: AgameNetwork) -> None:
-    """Let objects begin with features in bfloat16."""
-    network.exact_trunk = None
-
-
-def trunk_exact(network: AgameNetwork) -> None:
-    assert network.exact_trunk is not None
-    network.trunk = network.exact_trunk
-
-
-def heads_exact(network: AgameNetwork) -> None:
-    for name in ("propagation", "fusion", "decoder"):
-        part_exact(name)(network)
-
-
-def part_exact(name: str) -> Callable[[AgameNetwork], None]:
-    """Return what lets one part compute in float32, on what it gets in bfloat16."""
-
-    def widen(network: AgameNetwork) -> None:
-        part = network.get_submodule(name).float()
-        part.register_forward_pre_hook(lambda _, arguments: tuple(map(_widened, arguments)))
-
-    return widen
-
-
-def _widened(argument: Tensor | None) -> Tensor | None:
-    return None if argument is None else argument.float()
-
-
-CASES: dict[str, Callable[[AgameNetwork], None]] = {
-    "shipped": lambda network: None,
-    "first-frame-rounded": first_frame_rounded,
-    "trunk": trunk_exact,
-    "propagation": part_exact("propagation"),
-    "fusion": part_exact("fusion"),
-    "decoder": part_exact("decoder"),
-    "heads": heads_exact,
+CASES: dict[str, tuple[str, ...]] = {
+    "shipped": (),
+    "first-frame-rounded": (),
+    "trunk": ("trunk",),
+    "propagation": ("propagation",),
+    "fusion": ("fusion",),
+    "decoder": ("decoder",),
+    "heads": ("propagation", "fusion", "decoder"),
 }
-"""What is changed about the network as ``--dtype bfloat16`` has it."""
+"""What computes in float32 beside what ``--dtype bfloat16`` leaves there."""
+
+
+def change(network: AgameNetwork, case: str) -> None:
+    """Let the parts of a case compute in float32, on what the others give in bfloat16."""
+    exact_parts = CASES[case]
+    if case == "first-frame-rounded":
+        network.exact_trunk = None
+    if "trunk" in exact_parts:
+        assert network.exact_trunk is not None
+        network.trunk = network.exact_trunk
+    for name in ("propagation", "fusion", "decoder"):
+        if name in exact_parts:
+            network.get_submodule(name).float()
+
+    def take(name: str, kept: int) -> Hook:
+        dtype = torch.float32 if name in exact_parts else torch.bfloat16
+        return lambda _, maps: (*maps[:kept], *(one.to(dtype) for one in maps[kept:]))
+
+    network.fusion.register_forward_pre_hook(take("fusion", 1))  # scores stay as they are
+    network.decoder.register_forward_pre_hook(take("decoder", 0))
 
 
 def main() -> None:
@@ -78,7 +71,7 @@ def main() -> None:
         expected = [labels(exact, objects, frames=asked.frames) for objects in asked.objects]
         for case in asked.cases:
             rounded = AgameSegmenter(AgameConfig(), deepcopy(network), dtype=torch.bfloat16)
-            CASES[case](rounded.network)
+            change(rounded.network, case)
             found = [labels(rounded, objects, frames=asked.frames) for objects in asked.objects]
             shares = [100 * share_differing(*both) for both in zip(expected, found, strict=True)]
             print(f"{seed:<4}  {case:20}" + "".join(f"{s:15.2f}" for s in shares), flush=True)

@@ -147,13 +147,13 @@ class AgameSegmenter:
         """
         padding = Padding(*image.shape[-2:])
         given = self._given_masks(state, prompts, padding)
-        if state.objects is None and not given:
+        is_first = state.objects is None
+        if is_first and not given:
             nothing = ObjectMasks((), image.new_zeros((0, *image.shape[-2:])))
             return Segmented(replace(state, frame_index=state.frame_index + 1), nothing)
         _check_size(state, padding)
         padded = padding.pad(image)[None]
         features = self.network.features(padded, exact=bool(given))
-        is_first = state.objects is None
         state, objects = self._begin(state, features, given)
         features = features.to(self.dtype)
 
