@@ -5,7 +5,7 @@ Every cell of a pooled region is the mean of 2×2 points, each read bilinearly f
 the map.
 
 torchvision has a kernel for this; why it is not used on a CPU: it runs in one thread, on maps of
-another memory layout, and a frame would cost about 8 Y with it instead of 6.1 (docs/eosvos.md).
+another memory layout, and a frame costs 8.4 Y with it instead of 6.8 (docs/eosvos.md).
 """
 
 from __future__ import annotations
