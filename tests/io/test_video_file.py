@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import struct
 from fractions import Fraction
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -65,6 +67,18 @@ def test_frames_are_read_in_order(kind):
     assert source.size == recipe.size
     assert source.count == recipe.count
     assert [number_of(picture) for picture in source.pictures()] == list(range(recipe.count))
+
+
+def test_threads_do_not_pile_up(tmp_path):
+    pictures = [numbered_picture(number % 10, (48, 64)) for number in range(60)]
+    path = write_pictures(tmp_path / "video.mp4", pictures, VideoRecipe())
+    gc.disable()  # which would end those of frames that nobody holds any more
+    try:
+        before = psutil.Process().num_threads()
+        seen = [psutil.Process().num_threads() for _ in open_frames(path).pictures()]
+    finally:
+        gc.enable()
+    assert max(seen) - before < len(pictures) / 2
 
 
 def test_any_stretch_is_the_same_as_reading_through(kind):

@@ -26,7 +26,7 @@ from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, ColorTrc
+from av.video.reformatter import Colorspace, ColorTrc, VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
@@ -189,9 +189,12 @@ class VideoFile:
 
     def _decoded(self, first: int) -> Generator[tuple[int, Picture], None, None]:
         """Yield frames that can be decoded, with their numbers, beginning at or after ``first``."""
+        converter = VideoReformatter()  # one for all: every frame's own would start threads
         if not self._index.by_time:
             for frame_index, frame in enumerate(self._frames_from_the_beginning()):
-                if frame_index >= first and (picture := _upright_rgb(frame)) is not None:
+                if frame_index < first:
+                    continue
+                if (picture := _upright_rgb(frame, converter)) is not None:
                     yield frame_index, picture
             return
         ticks = self.timing.ticks
@@ -200,7 +203,9 @@ class VideoFile:
                 continue
             frame_index = bisect_left(ticks, frame.pts)
             known = frame_index < len(ticks) and ticks[frame_index] == frame.pts
-            if known and frame_index >= first and (picture := _upright_rgb(frame)) is not None:
+            if not known or frame_index < first:
+                continue
+            if (picture := _upright_rgb(frame, converter)) is not None:
                 yield frame_index, picture
 
     def _frames_from(self, first: int) -> Iterator[VideoFrame]:
@@ -365,11 +370,13 @@ def _index_by_decoding(path: Path) -> _Index:
     return _Index(Timing(1 / rate, tuple(range(count))), (), False, False)
 
 
-def _upright_rgb(frame: VideoFrame) -> Picture | None:
+def _upright_rgb(frame: VideoFrame, converter: VideoReformatter) -> Picture | None:
     """Convert to RGB and undo the rotation that the file asks players for; None: it cannot be."""
     hd = frame.colorspace == _UNSPECIFIED and frame.height >= 720  # as players guess
     try:
-        converted = frame.reformat(format="rgb24", src_colorspace=Colorspace.ITU709 if hd else None)
+        converted = converter.reformat(
+            frame, format="rgb24", src_colorspace=Colorspace.ITU709 if hd else None
+        )
     except (av.error.FFmpegError, ValueError) as error:  # tags that contradict each other
         log.debug("frame at %s: %s", frame.pts, error)
         return None

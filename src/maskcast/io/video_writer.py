@@ -19,7 +19,13 @@ import av.error
 import numpy as np
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.reformatter import (
+    ColorPrimaries,
+    ColorRange,
+    Colorspace,
+    ColorTrc,
+    VideoReformatter,
+)
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
@@ -85,9 +91,10 @@ def open_video_writer(
             with av.open(temporary, "w", format=format_.container, options=options) as container:
                 stream = _add_stream(container, format_, size, timing)
                 ticks = iter(timing.ticks)
+                converter = VideoReformatter()  # one for all: every frame's own would start threads
 
                 def write(picture: UInt8[np.ndarray, "height width channels"]) -> None:
-                    frame = _to_frame(picture, format_)
+                    frame = _to_frame(picture, format_, converter)
                     frame.pts = next(ticks)
                     frame.time_base = timing.time_base
                     container.mux(stream.encode(frame))
@@ -131,14 +138,19 @@ def _rate(timing: Timing) -> Fraction:
     return timing.rate.limit_denominator(1001)
 
 
-def _to_frame(picture: UInt8[np.ndarray, "height width channels"], format_: _Format) -> VideoFrame:
+def _to_frame(
+    picture: UInt8[np.ndarray, "height width channels"],
+    format_: _Format,
+    converter: VideoReformatter,
+) -> VideoFrame:
     height, width, channels = picture.shape
     assert channels == format_.channels
     if format_.even_sides and (height & 1 or width & 1):
         picture = np.pad(picture, ((0, height & 1), (0, width & 1), (0, 0)), mode="edge")
     layout = "rgb24" if channels == 3 else "rgba"
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=layout)
-    return frame.reformat(
+    return converter.reformat(
+        frame,
         format=format_.pixel_format,
         dst_colorspace=Colorspace.ITU709,
         dst_color_range=ColorRange.MPEG,
