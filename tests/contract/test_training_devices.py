@@ -117,6 +117,7 @@ def test_a_task_trains_on_a_card_as_on_the_cpu(name):
         torch.testing.assert_close(
             on_cpu(losses.values()), on_cpu(expected.values()), rtol=1e-3, atol=1e-4
         )
+        # an optimiser divides by the gradient's size, which blows up gradients that are rounding
         torch.testing.assert_close(on_cpu(parameters), on_cpu(moved), rtol=1e-2, atol=1e-3)
     calls = card.generator_calls
     assert calls["get_rng_state"] == calls["set_rng_state"]

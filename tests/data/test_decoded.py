@@ -96,7 +96,7 @@ def test_what_was_decoded_before_an_interruption_is_kept(videos, tmp_path, monke
         for index in range(3):
             assert np.array_equal(fast.read_frame(index), video.read_frame(index))
             assert np.array_equal(fast.read_annotation(index), video.read_annotation(index))
-    assert sorted(path.suffix for path in folder.iterdir()) == ["", ".json", ".raw"]
+    assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".raw"]
 
 
 def test_a_journal_without_its_file_is_not_believed(videos, tmp_path, monkeypatch):

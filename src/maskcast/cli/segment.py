@@ -24,6 +24,7 @@ from maskcast.core.device import (
 from maskcast.core.errors import UsageError
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.core.types import Box, Prompts
+from maskcast.io.files import alone_in
 from maskcast.io.prompts import read_prompts
 from maskcast.io.video import open_frames
 from maskcast.io.weights import find_weights, sha256_of
@@ -32,7 +33,7 @@ from maskcast.methods.catalogue import build, choose_weights
 from maskcast.runs.card import RunCard, RunRequest
 from maskcast.runs.exports import Exports, export
 from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
-from maskcast.runs.folder import alone_in, open_run
+from maskcast.runs.folder import open_run
 from maskcast.runs.segmentation import SavePolicy, segment_into
 
 NO_EXPORTS = Exports()

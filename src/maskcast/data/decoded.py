@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +21,7 @@ from jaxtyping import Integer, UInt8
 from maskcast.core.errors import DataError, DatasetError, OutputError
 from maskcast.data.clips import AnnotatedVideo
 from maskcast.data.visibility import fingerprint_of
-from maskcast.io.files import make_folder, write_text
+from maskcast.io.files import alone_in, write_text
 
 COMMIT_BYTES = 2**28
 """How much may have to be decoded again after an interruption."""
@@ -99,11 +97,10 @@ def decode_videos(
         DatasetError: an id is above 255.
         OutputError: the folder cannot be written to, or the disk is full.
     """
-    make_folder(folder)
     file = folder / f"{name}-{fingerprint_of(videos)}.raw"
     index = file.with_suffix(".json")
     if not (file.is_file() and index.is_file()):
-        with _alone_in(folder):
+        with alone_in(folder, wait=True):
             if not (file.is_file() and index.is_file()):  # nobody did it while this one waited
                 _decode(videos, file, index)
     rows: list[list[Row]] = json.loads(index.read_text())
@@ -118,19 +115,6 @@ def decode_videos(
         )
         for video, of_video in zip(videos, rows, strict=True)
     )
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Let one process at a time into a folder; the lock ends with its process."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl  # noqa: PLC0415 - not there on Windows
-
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _decode(videos: Sequence[AnnotatedVideo], file: Path, index: Path) -> None:

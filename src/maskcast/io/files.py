@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import secrets
 import unicodedata
@@ -11,7 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from maskcast.core.disk import flush_to_disk
-from maskcast.core.errors import DataError, OutputError
+from maskcast.core.errors import DataError, OutputError, RunConflictError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+logger = logging.getLogger(__name__)
 
 LONGEST_NAME = 255
 """Bytes of one file name on the usual file systems."""
@@ -57,6 +65,44 @@ def make_folder(path: Path) -> None:
     except OSError as error:
         why = _WRITING.get(error.errno or 0, error.strerror)
         raise OutputError(f"cannot make the folder {path}: {why}") from error
+
+
+@contextmanager
+def alone_in(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Keep other processes that ask for the same out of a folder; one that dies leaves it.
+
+    Nobody is kept out on Windows, nor on file systems without locks.
+
+    Args:
+        folder: is made if it is not there.
+        wait: for the process that is in it, rather than refuse.
+
+    Raises:
+        RunConflictError: another process works in the folder.
+        OutputError: it cannot be made or opened.
+    """
+    make_folder(folder)
+    if fcntl is None:
+        yield
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise OutputError(f"cannot use the output folder {folder}: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise RunConflictError(
+            f"another process is writing into {folder}; wait until it is done, "
+            "or choose another folder with -o"
+        ) from error
+    except OSError as error:
+        logger.debug("no guard for %s: %s", folder, error)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_bytes(path: Path, content: bytes, *, sync: bool = False) -> None:

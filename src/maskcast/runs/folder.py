@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +31,7 @@ from PIL import Image
 from maskcast.core.disk import flush_to_disk
 from maskcast.core.errors import OutputError, PromptError, RunConflictError
 from maskcast.core.types import ObjectMasks
-from maskcast.io.files import make_folder, path_inside, replacing
+from maskcast.io.files import path_inside, replacing
 from maskcast.io.label_maps import LARGEST_ID, read_label_map, write_label_map
 from maskcast.runs.card import (
     CARD,
@@ -45,11 +44,6 @@ from maskcast.runs.card import (
     write_card,
 )
 from maskcast.runs.states import SavedStates
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 STATES = ".states"
 FRAME_LOG = "frames.jsonl"
@@ -227,38 +221,6 @@ class RunFolder:
                     entry = json.loads(line)  # empty, or cut off when the process was killed
                     found = {int(i): FoundObject(*known) for i, known in entry["objects"].items()}
                     yield int(entry["frame"]), str(entry["mask"]), found
-
-
-@contextmanager
-def alone_in(path: Path) -> Iterator[None]:
-    """Keep other processes that ask for the same out of a run folder; one that dies leaves it.
-
-    Raises:
-        RunConflictError: another process works in the folder.
-        OutputError: it cannot be made or opened.
-    """
-    make_folder(path)
-    if fcntl is None:
-        yield
-        return
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise OutputError(f"cannot use the output folder {path}: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise RunConflictError(
-            f"another process is writing into {path}; wait until it is done, "
-            "or choose another folder with -o"
-        ) from error
-    except OSError as error:
-        logger.debug("no guard for %s: %s", path, error)  # a file system without locks
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def open_run(

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fixtures.pretended_cuda import CUDA, PretendedCuda
+from fixtures.small_squares import small_square
 from maskcast.methods.agame import bench
 from maskcast.methods.agame.config import tiny
 
@@ -42,14 +43,6 @@ def test_watching_leaves_the_network_as_it_was() -> None:
 
 def test_labels_of_the_same_precision_do_not_differ() -> None:
     assert bench.labels_differing(torch.device("cpu"), torch.float32, frames=2) == 0
-
-
-def small_square(object_id: int, frame_index: int = 0) -> torch.Tensor:
-    """Return the mask of an object in a frame of 64×96; ten have room."""
-    mask = torch.zeros(64, 96, dtype=torch.bool)
-    row, column = divmod(object_id - 1, 4)
-    mask[2 + 20 * row : 16 + 20 * row, 2 + 22 * column : 16 + 22 * column + frame_index] = True
-    return mask
 
 
 def test_on_a_card_one_three_and_ten_objects_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:

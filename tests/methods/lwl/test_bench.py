@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from fixtures.pretended_cuda import CUDA, PretendedCuda
+from fixtures.small_squares import small_square
 from maskcast.methods.lwl import bench
 from maskcast.methods.lwl.config import LWLConfig, tiny
 from maskcast.methods.lwl.method import build
@@ -40,14 +41,6 @@ def test_every_case_is_told_in_units_of_the_yardstick(monkeypatch: pytest.Monkey
     found = bench.bench(CPU, 10.0)
     assert found["full_float32"] == case | {"total_Y": 3.0, "learner_Y": 0.9}
     assert {"empty_float32", "small_float32"} <= found.keys()
-
-
-def small_square(object_id: int, frame_index: int = 0) -> torch.Tensor:
-    """Return the mask of an object in a frame of 64×96."""
-    mask = torch.zeros(64, 96, dtype=torch.bool)
-    row, column = divmod(object_id - 1, 4)
-    mask[2 + 20 * row : 16 + 20 * row, 2 + 22 * column : 16 + 22 * column + frame_index] = True
-    return mask
 
 
 def test_on_a_card_one_and_three_objects_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
