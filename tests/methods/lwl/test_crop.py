@@ -14,6 +14,7 @@ from maskcast.methods.lwl.crop import (
     Sighting,
     View,
     box_of_mask,
+    box_patch,
     cut_image,
     cut_mask,
     find,
@@ -167,3 +168,33 @@ def test_the_first_crop_is_centred_on_its_object() -> None:
     centre = [float((torch.arange(len(m)) * m).sum() / m.sum()) for m in (rows, columns)]
     scale = first_view(box, config).scale
     assert centre == pytest.approx([23.5, 35.5], abs=1 / scale)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(50.0, 60.0, 20.0, 30.0),
+        Box(10.0, 100.0, 280.0, 4.0),  # three times its root of area would cut its ends off
+        Box(150.0, 2.0, 3.0, 190.0),
+        Box(0.0, 0.0, 300.0, 200.0),
+        Box(297.0, 199.0, 3.0, 1.0),
+    ],
+)
+def test_the_patch_around_a_box_holds_all_of_it(box: Box) -> None:
+    patch = box_patch(box, (200, 300), replace(CONFIG, search_area=3.0))
+    (top, left), (bottom, right) = patch.extent
+    assert top <= box.y and box.y + box.height <= bottom
+    assert left <= box.x and box.x + box.width <= right
+    moved = patch.box(box)
+    assert min(moved.x, moved.y) >= 0
+    assert moved.x + moved.width <= 60 and moved.y + moved.height <= 40
+    back = moved.x * (right - left) / 60 + left, moved.y * (bottom - top) / 40 + top
+    assert back == pytest.approx((box.x, box.y))
+
+
+def test_a_box_in_pixels_of_its_patch() -> None:
+    patch = Patch((40, 60), 2, (0, 0), (5, 10), (25, 40))  # rows 10 to 50, columns 20 to 80
+    assert patch.box(Box(26.0, 12.0, 10.0, 20.0)) == Box(6.0, 2.0, 10.0, 20.0)
+    assert replace(patch, output=(80, 30)).box(Box(26.0, 12.0, 10.0, 20.0)) == Box(
+        3.0, 4.0, 5.0, 40.0
+    )

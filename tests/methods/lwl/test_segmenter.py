@@ -139,6 +139,22 @@ def test_a_box_is_clipped_and_answered_with_a_mask_of_our_own(plain: LWLSegmente
     assert found[0].probs.min() > 0 and found[0].probs.max() < 1
 
 
+def test_a_box_may_be_looked_at_in_a_crop_around_it(plain: LWLSegmenter) -> None:
+    segmenter = build(with_options(box_view="crop"), None)
+    box = {1: Box(10.0, 10.0, 15.0, 20.0)}
+    whole = torch.rand(3, *TINY.crop.size, generator=torch.Generator().manual_seed(5))
+    _, on_frame = plain.step(plain.start(), whole, {1: Box(0.0, 0.0, 96.0, 64.0)})
+    _, on_crop = segmenter.step(segmenter.start(), whole, {1: Box(0.0, 0.0, 96.0, 64.0)})
+    assert torch.equal(on_crop.probs, on_frame.probs)  # here the crop is the frame
+    far = torch.rand(3, 300, 400, generator=torch.Generator().manual_seed(6))
+    far[:, 10:30, 10:25] = 1
+    _, found = segmenter.step(segmenter.start(), far, box)
+    far[:, 200:] = 0  # beyond the crop nothing counts
+    _, again = segmenter.step(segmenter.start(), far, box)
+    assert torch.equal(found.probs, again.probs)
+    assert found.probs[0, 10:30, 10:25].min() > 0 and found.probs[0, 200:].max() == 0
+
+
 @pytest.mark.parametrize("name", ["batch_objects", "channels_last", "fold_batch_norm"])
 def test_options_that_trade_speed_for_nothing(plain: LWLSegmenter, name: str) -> None:
     prompts = {0: {1: square(2, 2), 2: square(20, 30)}}

@@ -132,6 +132,9 @@ class CropConfig:
     exact_paste: bool = False
     """Paint masks exactly where their crop was cut; the published code is up to a pixel off, up
     and to the left."""
+    box_view: Literal["frame", "crop"] = "frame"
+    """What is looked at for the mask in a box: the whole frame, as published; or a crop around the
+    box, so that an object is as large as in training, whatever the resolution of the video."""
 
     def __post_init__(self) -> None:
         _require(min(self.size) >= 32, f"crop size must be at least 32×32, got {self.size}")
@@ -196,7 +199,7 @@ def small() -> LWLConfig:
         ),
         learner=LearnerConfig(update_steps=5, update_every=2),
         memory=MemoryConfig(update_rate=0.2),
-        crop=CropConfig(size=(288, 496), search_area=3.0, exact_paste=True),
+        crop=CropConfig(size=(288, 496), search_area=3.0, exact_paste=True, box_view="crop"),
     )
 
 

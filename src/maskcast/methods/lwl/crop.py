@@ -12,7 +12,7 @@ of the frame per pixel of the crop.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor, sqrt, trunc
 from typing import TypeAlias
 
@@ -30,6 +30,8 @@ OUTSIDE_LOGIT = -100.0
 SAFE = 1e-3
 """Added before a size is truncated: on the side that limits a crop it is an integer but for the
 last bit of a float, and would come out one pixel smaller on some machines."""
+BOX_MARGIN = 1.1
+"""Sides of the patch around a box, over those of the box: at least so much, whatever its shape."""
 
 Pair: TypeAlias = tuple[float, float]
 Size: TypeAlias = tuple[int, int]
@@ -82,6 +84,14 @@ class Patch:
         top, left = (float(self.step * place) for place in self.start)
         bottom, right = (float(self.step * place) for place in self.stop)
         return (top, left), (bottom, right)
+
+    def box(self, box: Box) -> Box:
+        """Return a box of the frame in pixels of the resized patch."""
+        (top, left), (bottom, right) = self.extent
+        down, across = self.output[0] / (bottom - top), self.output[1] / (right - left)
+        return Box(
+            (box.x - left) * across, (box.y - top) * down, box.width * across, box.height * down
+        )
 
 
 def box_of_mask(mask: Tensor) -> Box:
@@ -193,6 +203,14 @@ def view_patch(view: View, frame_size: Size, crop: CropConfig, centre_shift: Pai
     )
     size = view.scale * crop.size[0], view.scale * crop.size[1]
     return patch_at(frame_size, centre, size, crop.size, inside=True)
+
+
+def box_patch(box: Box, frame_size: Size, crop: CropConfig) -> Patch:
+    """Return the patch in which the mask inside a box is looked for: it holds the whole box."""
+    view = first_view(box, crop)
+    fitting = max(box.height / crop.size[0], box.width / crop.size[1])
+    view = replace(view, scale=max(view.scale, BOX_MARGIN * fitting))
+    return view_patch(view, frame_size, crop, (0.0, 0.0))
 
 
 def shared_view(views: Sequence[View], crop: CropConfig) -> View:

@@ -28,6 +28,7 @@ from maskcast.methods.lwl.crop import (
     Size,
     View,
     box_of_mask,
+    box_patch,
     cut_image,
     cut_mask,
     find,
@@ -258,18 +259,28 @@ class LWLSegmenter:
         return Given(mask.float(), box_of_mask(mask), (2 * mask.float() - 1) * -OUTSIDE_LOGIT)
 
     def _given_by_box(self, frame: Frame, box: Box) -> Given:
-        """Segment what lies in a box, on the whole frame (section 3.7).
+        """Segment what lies in a box (section 3.7), on the whole frame or on a crop around it.
 
         The network sees the part inside the frame; where to look next is told by the box as given.
         """
-        features = self._features(self._prepared(frame[None]))
         size = (frame.shape[-2], frame.shape[-1])
         inside = _clipped(box, size)
-        corners = frame.new_tensor([[inside.x, inside.y, inside.width, inside.height]])
+        if self.config.crop.box_view == "frame":
+            logits = self._inside_box(frame, inside)
+        else:
+            patch = box_patch(inside, size, self.config.crop)
+            found = self._inside_box(cut_image(frame, patch), patch.box(inside))
+            logits = paste(found, patch.extent, size, exact=True)
+        return Given(logits.sigmoid(), box, logits)
+
+    def _inside_box(self, image: Tensor, box: Box) -> Tensor:
+        size = (image.shape[-2], image.shape[-1])
+        features = self._features(self._prepared(image[None]))
+        corners = image.new_tensor([[box.x, box.y, box.width, box.height]])
         assert self.network.box_encoder is not None, "boxes are turned into masks elsewhere"
         scores = self.network.box_encoder(corners, features.x, size)
-        logits = self._decode(scores.to(self.dtype), features.taps, size)[0].float()
-        return Given(logits.sigmoid(), box, logits)
+        logits: Tensor = self._decode(scores.to(self.dtype), features.taps, size)[0].float()
+        return logits
 
     def _begin(self, object_id: int, frame: Frame, given: Given) -> _Found:
         """Fit a new target model to the frame on which its object was given."""
