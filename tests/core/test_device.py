@@ -56,7 +56,8 @@ def test_dtypes_have_torch_names():
 
 def test_deterministic_kernels_are_asked_for(monkeypatch):
     asked = []
-    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")  # so that it is put back afterwards
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
     monkeypatch.setattr(torch, "use_deterministic_algorithms", asked.append)
     make_deterministic()
     assert asked == [True]

@@ -43,16 +43,21 @@ def test_no_readable_one_is_an_error_and_none_at_all_is_not(tmp_path: Path):
 
 
 class Hostile:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, made: Path) -> None:
+        self.made = made
+
     def __reduce__(self):
-        return (Path.touch, (Path("/tmp/maskcast-was-here"),))
+        return Path.touch, (self.made,)
 
 
 def test_nothing_in_a_checkpoint_is_executed(tmp_path: Path):
-    path = tmp_path / "step-000000001.pt"
-    torch.save({"format": 1, "x": Hostile()}, path, pickle_module=pickle)
+    path, made = tmp_path / "step-000000001.pt", tmp_path / "made"
+    torch.save({"format": 1, "x": Hostile(made)}, path, pickle_module=pickle)
     with pytest.raises(TrainingError, match="damaged"):
         read_checkpoint(path)
-    assert not Path("/tmp/maskcast-was-here").exists()
+    assert not made.exists()
 
 
 def test_another_format_is_refused(tmp_path: Path):
