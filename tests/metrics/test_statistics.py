@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 
-from maskcast.metrics.bootstrap import block_length, paired_interval
 from maskcast.metrics.statistics import decay, mean, recall, summary, variation
 
 
@@ -48,29 +47,3 @@ def test_variation_rounds_the_square_first():
     values = np.array([0.5, 0.7])  # variance 0.01, a deviation of 0.1
     assert variation(values) == pytest.approx(0.1, abs=1e-12)
     assert variation(np.array([0.5, 0.51])) == 0  # 0.000025 is rounded to 0.0000
-
-
-def test_a_constant_difference_is_certain():
-    found = paired_interval(np.full(12, 0.25))
-    assert (found.mean, found.low, found.high) == (0.25, 0.25, 0.25)
-    assert found.is_clear
-
-
-def test_an_interval_has_the_width_of_the_standard_error():
-    values = np.random.default_rng(1).normal(0.3, 1.0, 400)
-    found = paired_interval(values)
-    error = values.std() / math.sqrt(400)
-    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.05)
-    assert found.low < found.mean < found.high
-
-
-def test_blocks_widen_the_interval_of_values_that_come_in_runs():
-    values = np.repeat(np.random.default_rng(2).normal(0, 1, 20), 10)
-    alone, blocks = paired_interval(values), paired_interval(values, block=block_length(200))
-    assert blocks.high - blocks.low > 2 * (alone.high - alone.low)
-
-
-def test_the_same_seed_gives_the_same_interval():
-    values = np.random.default_rng(3).normal(0, 1, 30)
-    assert paired_interval(values, seed=5) == paired_interval(values, seed=5)
-    assert paired_interval(values, seed=5) != paired_interval(values, seed=6)
