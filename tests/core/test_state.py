@@ -82,6 +82,7 @@ def test_structure_and_numbers_return(tmp_path):
         torch.rand(1, 4).expand(3, 4),
         torch.tensor(2.5),
         torch.empty(0, 3),
+        torch.rand(10)[5:5],
         torch.tensor([True, False, True]),
         torch.tensor([2**63 + 5], dtype=torch.uint64),
         torch.rand(5).bfloat16(),
@@ -119,6 +120,19 @@ def test_shared_memory_is_shared_again_and_saved_once(tmp_path):
 def test_a_small_view_does_not_drag_its_storage_along(tmp_path):
     save_state(Slot(torch.rand(100_000)[50_000:50_010], 0.0), tmp_path / "state.safetensors")
     assert (tmp_path / "state.safetensors").stat().st_size < 1000
+
+
+def test_memory_is_written_from_where_it_lies(tmp_path, monkeypatch):
+    # a copy of a large state would be as much again, in an arena that glibc keeps for the thread
+    given = []
+    monkeypatch.setattr(
+        "maskcast.core.state.save_file",
+        lambda content, path, **_: (given.extend(content.values()), path.touch()),
+    )
+    whole = torch.rand(1000)
+    save_state(Memory(slots=(Slot(whole[:600], 0.0), Slot(whole[700:], 0.0))), tmp_path / "a")
+    spans = {(block.data_ptr(), block.numel()) for block in given}
+    assert {(whole.data_ptr(), 2400), (whole[700:].data_ptr(), 1200)} <= spans
 
 
 def test_a_random_generator_continues(tmp_path):

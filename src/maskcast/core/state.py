@@ -154,10 +154,12 @@ class _Block:
         }
 
     def content(self) -> UInt8[Tensor, "bytes"]:
-        storage = self.members[0][1].tensor.untyped_storage()
-        view = torch.empty(0, dtype=torch.uint8, device=storage.device)
-        view.set_(storage, self.start - storage.data_ptr(), (self.end - self.start,), (1,))
-        return view.cpu().clone()
+        """Return the span itself, or a copy in main memory of what an accelerator holds."""
+        view = torch.empty(0, dtype=torch.uint8, device=self.members[0][1].tensor.device)
+        if self.start < self.end:  # an empty tensor has no address
+            storage = self.members[0][1].tensor.untyped_storage()
+            view.set_(storage, self.start - storage.data_ptr(), (self.end - self.start,), (1,))
+        return view.cpu()
 
 
 def _blocks(found: list[_Found]) -> list[_Block]:
