@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_writes_both_files_and_prints_a_table(score, out):
     assert (out / "scores.csv").is_file()
 
 
-def break_nothing(results):
+def empty(results):
     shutil.rmtree(results)
     results.mkdir()
 
@@ -74,7 +75,7 @@ def cut_all(results):
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (break_nothing, "results is empty"),
+        (empty, "results is empty"),
         (name_other_videos, "holds no video of this data set: it has"),
         (remove_all, "there is no folder or archive"),
         (make_all_colours, "ants/00001.png holds colours (mode RGB)"),
@@ -159,8 +160,6 @@ def test_a_list_that_names_an_absent_video(score, out, tmp_path):
 
 
 def test_a_zip_that_escapes(score, out, tmp_path):
-    import zipfile  # noqa: PLC0415
-
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.writestr("../ants/00000.png", b"")
     score(results="evil.zip").assert_one_sentence(3, "leads out of the archive")

@@ -116,7 +116,7 @@ def test_folders_with_words_for_names_get_ids_and_the_report_says_which(tmp_path
     assert "dog has the id 2" in given_.report
 
 
-def test_the_folders_0_and_70000_name_no_object(tmp_path):
+def test_a_folder_named_0_names_no_object(tmp_path):
     save(tmp_path / "masks" / "0" / "00010.png", 1)
     with pytest.raises(PromptError, match="ids of objects go from 1 to 16777215, got 0"):
         read([tmp_path / "masks"])

@@ -317,18 +317,23 @@ def test_a_file_cut_in_its_header(tmp_path, name):
         open_frames(path)
 
 
-@pytest.fixture
-def damaged(tmp_path: Path) -> Path:
-    """A video whose frames 6 and 7 cannot be decoded."""
+def write_damaged(path: Path, *numbers: int) -> Path:
+    """Write a video of which these frames cannot be decoded."""
     recipe = VideoRecipe(codec="mjpeg", pixel_format="yuvj420p", options={})
-    path = write_numbered_video(tmp_path / "damaged.mkv", recipe)
+    write_numbered_video(path, recipe)
     with av.open(path) as container:
         packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
     content = path.read_bytes()
-    for number in (6, 7):
+    for number in numbers:
         content = content.replace(packets[number], b"\0" * len(packets[number]))
     path.write_bytes(content)
     return path
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """A video whose frames 6 and 7 cannot be decoded."""
+    return write_damaged(tmp_path / "damaged.mkv", 6, 7)
 
 
 def test_a_damaged_frame_stops_and_is_named(damaged):
@@ -347,9 +352,15 @@ def test_a_damaged_frame_is_held_however_it_is_reached(damaged):
     assert backward == expected[::-1]
 
 
-def test_a_damaged_first_frame_cannot_be_held(tmp_path, damaged):
+def test_a_stretch_that_begins_on_a_damaged_frame_holds_the_one_before_it(damaged):
     source = open_frames(damaged, start=6, on_bad_frame="hold")
-    assert number_of(source.picture(0)) == 5  # the one before the stretch
+    assert number_of(source.picture(0)) == 5
+
+
+def test_a_damaged_first_frame_cannot_be_held(tmp_path):
+    path = write_damaged(tmp_path / "damaged.mkv", 0, 1)
+    with pytest.raises(FrameError, match=r"frame 0 .* is damaged, and there is no earlier one"):
+        list(open_frames(path, on_bad_frame="hold"))
 
 
 def test_a_frame_that_asks_for_what_no_decoder_can_is_a_damaged_one(tmp_path):

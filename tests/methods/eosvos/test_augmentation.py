@@ -1,3 +1,5 @@
+"""Turning and scaling a frame with its mask, and the published draws."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Copies of the previous box: how far their sides move, and how many there are."""
+
 from __future__ import annotations
 
 import pytest

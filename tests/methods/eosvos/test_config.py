@@ -1,3 +1,5 @@
+"""Settings: nonsense is refused, options reach them, defaults are the published ones."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Inner steps at learned rates: their levels, their names in files, and the draws of each step."""
+
 from __future__ import annotations
 
 import pytest

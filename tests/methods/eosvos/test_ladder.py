@@ -1,3 +1,5 @@
+"""The figures of the paper from finished runs, and the search for one rate."""
+
 from __future__ import annotations
 
 import json

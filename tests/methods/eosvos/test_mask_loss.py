@@ -1,3 +1,5 @@
+"""Losses of a region's mask against their definitions, pixel by pixel."""
+
 from __future__ import annotations
 
 import torch

@@ -1,3 +1,5 @@
+"""Which object a pixel goes to, against the rule written out as a loop."""
+
 from __future__ import annotations
 
 import torch

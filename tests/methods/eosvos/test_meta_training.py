@@ -1,3 +1,5 @@
+"""Outer steps: gradients of a batch, what is learned, and that the engine trains it."""
+
 from __future__ import annotations
 
 import json

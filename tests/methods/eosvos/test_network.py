@@ -1,3 +1,5 @@
+"""The network as a whole: copies and parts of a batch, recomputing, propagation, weights refused."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Which frames a round of adaptation learns from, and when it begins."""
+
 from __future__ import annotations
 
 import torch

@@ -1,3 +1,5 @@
+"""The closed form of the outer gradient against autograd and finite differences."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Parent training: targets, crops, what it exports, and the search for its rate."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""The authors' files: written, read again, completed from COCO, refused."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Pooling of regions against torchvision's, on one level and on all."""
+
 from __future__ import annotations
 
 import pytest

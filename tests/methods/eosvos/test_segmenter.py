@@ -1,3 +1,5 @@
+"""Videos object by object: rounds, resets, boxes handed on, corrections, late objects."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Boxes and masks of a label map, by hand."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Variations of tasks: groups, flipped and empty labels, orders of box values, pasted objects."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Tasks from videos: which there are, what they depend on, how their frames are changed."""
+
 from __future__ import annotations
 
 import pytest

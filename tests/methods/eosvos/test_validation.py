@@ -1,3 +1,5 @@
+"""The score of a held-out object: which frames count, and what is left alone."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Recipes, losses, what each of them trains, hold-outs, and broken pictures met on the way."""
+
 from __future__ import annotations
 
 import json
