@@ -1,4 +1,4 @@
-"""The network as a whole: copies and parts of a batch, recomputing, propagation, weights refused."""
+"""The network as a whole: copies and parts of a batch, recomputing, propagation, strange files."""
 
 from __future__ import annotations
 
