@@ -57,6 +57,7 @@ def test_a_report_from_the_command_line(place, maskcast):
     maskcast("score", "davis2017", *places, "-o", place / "run", "--jobs", "1")
     outcome = maskcast("report", place / "run", "-o", place / "page.html")
     assert outcome.exit_code == 0, outcome.error
+    assert outcome.output.split() == [str(place / "page.html")]
     assert (place / "page.html").read_text("utf-8").startswith("<!doctype html>")
     maskcast("report", place / "nowhere", "-o", place / "p.html").assert_one_sentence(
         3, "maskcast score or evaluate writes it"

@@ -92,7 +92,9 @@ FULL = torch.ones(24, 32, dtype=torch.bool)
         ({0: FULL}, PromptError, "ids of objects are 1 or more, got 0"),
         ({-3: FULL}, PromptError, "got -3"),
         ({1: Box(32.0, 3.0, 4.0, 4.0)}, PromptError, "box of object 1 on frame 0 lies outside"),
+        ({1: Box(3.0, 24.0, 4.0, 4.0)}, PromptError, "outside"),
         ({1: Box(-9.0, 3.0, 9.0, 4.0)}, PromptError, "outside"),
+        ({1: Box(3.0, -4.0, 9.0, 4.0)}, PromptError, "outside"),
     ],
 )
 def test_prompts_no_method_could_follow_are_refused(tracker, prompts, error, message):

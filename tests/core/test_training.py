@@ -17,6 +17,9 @@ from maskcast.core.training import LoopConfig
         ({"workers": -1}, "workers must not be negative"),
         ({"checkpoint_minutes": -1.0}, "checkpoint_minutes must not be negative"),
         ({"batch_size": 5, "accumulate": 2}, "a batch of 5 cannot be worked through in 2 equal"),
+        ({"clip_norm": 0.0}, "clip_norm must be positive, got 0.0"),
+        ({"clip_value": -1.0}, "clip_value must be positive, got -1.0"),
+        ({"average_decay": 0.0}, "average_decay lies between 0 and 1"),
         ({"average_decay": 1.0}, "average_decay lies between 0 and 1"),
     ],
 )

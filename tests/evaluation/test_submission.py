@@ -183,6 +183,13 @@ def test_without_the_data_set_only_the_form_is_checked(results, dataset, tmp_pat
     assert faults == ["ants/00002.png is 4×4, expected 24×40"]
 
 
+def test_without_the_data_set_one_mask_outside_annotations_is_seen(tmp_path):
+    mask = encode_label_map(label_map((1,), 0))
+    content = {"Annotations/v/00000.png": mask, "v/00005.png": mask}
+    faults = check_submission(packed(tmp_path / "bad.zip", content), None)
+    assert faults == ["these should lie in Annotations: v/00005.png"]
+
+
 def test_a_set_without_a_server(tmp_path):
     with pytest.raises(UsageError, match="'folder' has no server"):
         check_submission(packed(tmp_path / "a.zip", {"a/0.png": b""}), None, "folder")

@@ -53,6 +53,21 @@ def test_only_the_first_process_writes(tmp_path: Path):
     assert list((tmp_path / "b").iterdir()) == []
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_steps_are_told_in_lines_where_no_bar_shows_them(
+    terminal: bool, tmp_path: Path, caplog, monkeypatch
+):
+    monkeypatch.setattr("maskcast.training.logs.Console.is_terminal", terminal)
+    with (
+        caplog.at_level("INFO"),
+        RunLogs(tmp_path, first_step=0, total_steps=2, active=True) as logs,
+    ):
+        logs.write("train", 1, {"total": 0.5})
+        logs.write("validation", 1, {"J": 0.25})
+    assert ("step 1  train  total 0.5" in caplog.text) == (not terminal)
+    assert "step 1  validation  J 0.25" in caplog.text
+
+
 def test_a_picture_keeps_its_colours(tmp_path: Path):
     picture = torch.zeros(3, 2, 3, dtype=torch.uint8)
     picture[:, 1, 2] = torch.tensor([10, 20, 30], dtype=torch.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from maskcast.core.config import config_from_dict, config_to_dict
+from maskcast.core.errors import ConfigError
 from maskcast.core.training import Task
 from maskcast.methods.agame.config import tiny
 from maskcast.methods.agame.snippets import SnippetConfig
@@ -120,6 +122,19 @@ def test_the_trunk_starts_from_a_file(tmp_path: Path) -> None:
     torch.save(weights, path)
     task = AgameTask(AgameTrainingConfig(model=tiny(), trunk_weights=path))
     assert task.network.trunk.resnet.conv1.weight.eq(0.25).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"auxiliary": -0.5}, "weight of a loss is not negative, got -0.5"),
+        ({"trained_stages": 5}, "a trunk has 4 stages, trained_stages is 5"),
+        ({"validation_length": 1}, "at least 2 frames"),
+    ],
+)
+def test_nonsense_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        AgameTrainingConfig(**settings)
 
 
 def test_exported_weights_build_the_same_method() -> None:

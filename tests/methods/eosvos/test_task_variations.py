@@ -90,6 +90,14 @@ def test_an_object_of_another_video_stands_behind(root):
     assert 0 < changed["one, object 1"] <= PIXELS
 
 
+def test_without_another_video_of_one_object_nothing_is_pasted(tmp_path):
+    write_video(tmp_path / "one", objects=1, seed=1)
+    write_video(tmp_path / "two", objects=2, seed=2)
+    plain, pasted = items_of(tmp_path), items_of(tmp_path, single_object_videos="paste")
+    for index in range(3):
+        assert torch.equal(plain[index].memory[0].frame, pasted[index].memory[0].frame)
+
+
 def test_what_is_pasted_is_stretched_and_hides_nothing():
     frame, label = np.zeros((2, 4, 3), np.uint8), np.array([[1, 0, 0, 0], [0, 255, 0, 0]], np.uint8)
     other, own = np.full((1, 2, 3), 9, np.uint8), np.array([[1, 0]], np.uint8)
