@@ -9,6 +9,7 @@ import pytest
 from fixtures.imitations import imitate_youtube_vos
 from maskcast.core.errors import ConfigError, DatasetError
 from maskcast.data.hold_outs import (
+    DAVIS16_HOLD_OUT,
     DAVIS_VALIDATION,
     draw_balanced_hold_outs,
     draw_hold_out,
@@ -75,3 +76,8 @@ def test_not_everything_can_be_held_out():
 def test_the_validation_videos_of_davis_are_listed():
     assert len(DAVIS_VALIDATION) == len(set(DAVIS_VALIDATION)) == 30
     assert list(DAVIS_VALIDATION) == sorted(DAVIS_VALIDATION)
+
+
+def test_no_sequence_is_both_tuned_on_and_validated_on():
+    assert len(set(DAVIS16_HOLD_OUT)) == 6
+    assert not set(DAVIS16_HOLD_OUT) & set(DAVIS_VALIDATION)

@@ -19,6 +19,15 @@ YOUTUBE_VOS_HOLD_OUT = 300
 """Of LWL and A-GAME: 300 of the 3,471 videos of the training split."""
 BALANCED_HOLD_OUTS = (100, 100)
 """Of e-OSVOS: two hold-outs, the categories as even as they can be."""
+DAVIS16_HOLD_OUT = (
+    "breakdance-flare",
+    "car-turn",
+    "hockey",
+    "horsejump-low",
+    "lucia",
+    "scooter-gray",
+)
+"""Of DAVIS-2016 train: what the small LWL and A-GAME are tuned on, chosen before the first run."""
 
 DAVIS_VALIDATION = (
     *("bike-packing", "blackswan", "bmx-trees", "breakdance", "camel", "car-roundabout"),

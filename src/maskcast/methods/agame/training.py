@@ -28,6 +28,7 @@ from maskcast.core.training import (
     Recipe,
     ScheduleConfig,
 )
+from maskcast.data.hold_outs import DAVIS16_HOLD_OUT
 from maskcast.io.checkpoints import read_state_dict
 from maskcast.methods.agame.clip_loss import clip_losses, follow, target_iou
 from maskcast.methods.agame.config import AgameConfig, small
@@ -202,16 +203,6 @@ def davis_stage2() -> AgameTrainingConfig:
     return replace(stage2(), data=DataConfig(epoch="draws", draws=118))
 
 
-HELD_OUT = (
-    "breakdance-flare",
-    "car-turn",
-    "hockey",
-    "horsejump-low",
-    "lucia",
-    "scooter-gray",
-)
-"""Of DAVIS-2016 train: what the small model is tuned on."""
-
 SMALL_LICENCE = (
     "research and evaluation only, whatever the licence of the code: trained on DAVIS 2016 "
     "(CC BY-NC 4.0), PASCAL VOC 2012 and SBD (Flickr terms, research), COCO 2017 (CC BY 4.0), "
@@ -224,7 +215,7 @@ def small_recipe() -> AgameTrainingConfig:
     """The small network on videos and single pictures, from a small trunk."""
     return AgameTrainingConfig(
         model=small(),
-        data=DataConfig(epoch="draws", held_out=HELD_OUT, all_objects_as_one=True),
+        data=DataConfig(epoch="draws", held_out=DAVIS16_HOLD_OUT, all_objects_as_one=True),
         snippets=SnippetConfig(size=(192, 320), length=5, longest_step=4, visible_pixels=50),
         trained_stages=2,
         batch_statistics=False,

@@ -10,20 +10,11 @@ from dataclasses import replace
 
 from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, ScheduleConfig
 from maskcast.data.augmentation import ClipProcessing
+from maskcast.data.hold_outs import DAVIS16_HOLD_OUT
 from maskcast.methods.lwl import config as configs
 from maskcast.methods.lwl.config import NetworkConfig
 from maskcast.methods.lwl.training import LossConfig, LWLTask, LWLTrainingConfig, Rates
 from maskcast.methods.lwl.training_data import DataConfig
-
-SMALL_HELD_OUT = (
-    "breakdance-flare",
-    "car-turn",
-    "hockey",
-    "horsejump-low",
-    "lucia",
-    "scooter-gray",
-)
-"""Of DAVIS-2016 train: what the small model is tuned on, chosen before the first run."""
 
 SMALL_LICENCE = (
     "research and evaluation only, whatever the licence of the code: trained on DAVIS 2016 "
@@ -114,7 +105,7 @@ def small() -> LWLTrainingConfig:
             videos_weight=5.0,
             pictures_weight=4.0,
             made_up_weight=1.0,
-            held_out=SMALL_HELD_OUT,
+            held_out=DAVIS16_HOLD_OUT,
             all_objects_as_one=True,
         ),
         processing=ClipProcessing(size=(192, 320)),
