@@ -134,6 +134,6 @@ def follow_schedule(case: Mapping[str, Any]) -> StandIn:
     state = segmenter.start()
     for index in range(case["num_frames"]):
         frame, mask = numbered_frame(index)
-        started = index == case["annotated_frame"]
-        state, _ = segmenter.step(state, frame, {1: mask} if started else {})
+        given = index in (case["annotated_frame"], *case.get("corrected_frames", ()))
+        state, _ = segmenter.step(state, frame, {1: mask} if given else {})
     return model

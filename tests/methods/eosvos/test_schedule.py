@@ -23,6 +23,7 @@ def random_case(seed: int) -> dict[str, Any]:
         "ona_iterations": int(draw.integers(1, 4)),
         "reset_model_mode": list(RESETS)[seed % len(RESETS)],
         "frames_without_detection": later[draw.random(len(later)) < 0.3].tolist(),
+        "corrected_frames": [],
     }
 
 
@@ -35,24 +36,38 @@ def training_call(frames: list[int], steps: int) -> dict[str, Any]:
 
 
 def calls_of(case: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Round by round: fine-tuning, then the frames of the round with the box they are given."""
-    given, step, batch = case["annotated_frame"], case["ona_step"], case["train_batch"]
-    frames, lost = case["num_frames"], set(case["frames_without_detection"])
-    first_steps = steps = case["initial_iterations"]
-    training = [training_call([given] * batch, done) for done in range(first_steps)]
+    """Round by round: fine-tuning, then the frames of the round with the box they are given.
+
+    On a corrected frame one round is run at once, in place of any other that begins there.
+    """
+    annotated, step, batch = case["annotated_frame"], case["ona_step"], case["train_batch"]
+    frames, corrected = case["num_frames"], case["corrected_frames"]
+    lost = set(case["frames_without_detection"])
+    steps = case["initial_iterations"]
+    resets = {"FIRST_STEP": steps, "FULL": 0, None: None}
+    given = [annotated]
+    training = [training_call(given * batch, done) for done in range(steps)]
     inference = []
-    start_mask: int | None = given
-    for first in range(given + 1, frames, step or frames):
-        if first > given + 1:
-            past = [first - d for d in range(step - min(step, batch) + 1, step)]
-            learned = [given, *(frame for frame in past if frame not in lost)]
-            steps = {"FIRST_STEP": first_steps, "FULL": 0, None: steps}[case["reset_model_mode"]]
-            for _ in range(case["ona_iterations"]):
-                training.append(training_call(learned, steps))
-                steps += 1
-            start_mask = None if first - 1 in lost else first - 1
-        previous = start_mask
+    start_mask: int | None = annotated
+    for first in range(annotated + 1, frames, step or frames):
+        begins = first > annotated + 1
+        previous = start_mask = (None if first - 1 in lost else first - 1) if begins else annotated
         for frame in range(first, min(first + (step or frames), frames)):
+            if frame in corrected or (begins and frame == first):
+                past: list[int] = []
+                if frame in corrected:
+                    given = [*given, frame]
+                else:
+                    past = [first - d for d in range(step - min(step, batch) + 1, step)]
+                    past = [one for one in past if one not in lost and one not in given]
+                reset = resets[case["reset_model_mode"]]
+                steps = steps if reset is None else reset
+                for _ in range(case["ona_iterations"]):
+                    training.append(training_call([*given, *past], steps))
+                    steps += 1
+            if frame in corrected:
+                start_mask = previous = frame
+                continue
             source = start_mask if previous is None else previous
             inference.append({"frame": frame, "propagated_mask_from_frame": source})
             previous = None if frame in lost else frame
@@ -62,5 +77,16 @@ def calls_of(case: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str,
 @pytest.mark.parametrize("seed", range(24))
 def test_rounds_batches_and_boxes(seed: int) -> None:
     case = random_case(seed)
+    model = follow_schedule(case)
+    assert (model.training_calls, model.inference_calls) == calls_of(case)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_corrections_among_them(seed: int) -> None:
+    case = random_case(seed)
+    later = np.arange(case["annotated_frame"] + 1, case["num_frames"])
+    chosen = later[np.random.default_rng(100 + seed).random(len(later)) < 0.2].tolist()
+    found = set(case["frames_without_detection"]) - set(chosen)
+    case |= {"corrected_frames": chosen, "frames_without_detection": sorted(found)}
     model = follow_schedule(case)
     assert (model.training_calls, model.inference_calls) == calls_of(case)

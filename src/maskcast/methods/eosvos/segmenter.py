@@ -189,14 +189,20 @@ class EOSVOSSegmenter:
     def _correct(
         self, known: TrackedObject, frame: Frame, mask: Bool[Tensor, "height width"]
     ) -> TrackedObject:
-        """The frame joins the given ones in every later round; one round is run at once."""
+        """The frame joins the given ones in every later round; one round is run at once.
+
+        Where an adaptation round would begin, it takes the place of that one.
+        """
+        since = known.frames_since_start + 1
+        in_place_of_another = opens_round(since, self.config.adaptation_interval)
         given = (*known.given, AnnotatedFrame(frame, mask))
         corrected = self._open_round(known, given)
         box = _box_of(mask)
         return replace(
             corrected,
             given=given,
-            frames_since_start=known.frames_since_start + 1,
+            frames_since_start=since,
+            past=() if in_place_of_another else known.past,
             start_box=box,
             previous_box=box,
             map=given_map(mask),
