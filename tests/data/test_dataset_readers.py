@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from evaluation.small_sets import FRAMES, SIZE, davis2017, label_map, square, youtube_vos
@@ -149,6 +151,8 @@ def test_lvos_range_beyond_the_video(tmp_path):
     meta = root / "valid" / "valid_meta.json"
     meta.write_text(meta.read_text().replace("00000031", "00000041"))
     assert "no frame 31, 36" in faults_of("lvos", root)[0]
+    meta.write_text(meta.read_text().replace('"00000041"', str(10**15)))
+    assert "no frame 31, 36" in faults_of("lvos", root)[0]
 
 
 def test_mose(tmp_path):
@@ -284,3 +288,46 @@ def test_an_image_of_another_size_is_known_before_anything_is_segmented(tmp_path
     assert "00004.jpg is 32×48, but " in found[0]
     assert "00005.jpg is not a picture" in found[1]
     assert len(open_dataset("davis2017", root, purpose="score")) == 1  # reads none of them
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=6,
+)
+
+
+def one_of(**entries: st.SearchStrategy) -> st.SearchStrategy:
+    """A JSON object with any of these entries, or anything else."""
+    return anything | st.fixed_dictionaries({}, optional=entries)
+
+
+described = one_of(
+    category=anything,
+    frames=anything | st.lists(st.sampled_from(["00000", "00005", 5]), max_size=2),
+    frame_range=one_of(start=anything, end=anything),
+)
+ids = st.sampled_from(["1", "2", "x", "-1"])
+metas = one_of(videos=one_of(v=one_of(objects=anything | st.dictionaries(ids, described))))
+
+
+@pytest.mark.parametrize(
+    ("name", "meta"), [("youtube-vos-2018", "meta.json"), ("lvos", "valid_meta.json")]
+)
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(content=metas)
+def test_whatever_the_meta_file_holds_a_set_is_opened_or_its_faults_are_said(
+    tmp_path, name, meta, content
+):
+    for stem in ("00000", "00005"):
+        image(tmp_path / "valid" / "JPEGImages" / "v" / f"{stem}.jpg", 0)
+    write_label_map(tmp_path / "valid" / "Annotations" / "v" / "00000.png", label_map((1,), 0))
+    (tmp_path / "valid" / meta).write_text(json.dumps(content))
+    try:
+        dataset = open_dataset(name, tmp_path)
+    except DatasetError:
+        return
+    for video in dataset:
+        for object_id, first in video.first_frame_of.items():
+            assert object_id >= 1
+            assert 0 <= first < video.frame_count

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from maskcast.core.errors import PromptError, UsageError
 from maskcast.core.types import Box
@@ -53,3 +55,14 @@ def test_other_forms_are_usage_errors(text):
 def test_impossible_boxes_are_refused(text, message):
     with pytest.raises(PromptError, match=message):
         parse_box(text, SIZE)
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.text(alphabet="0123456789.,:-+e nif", max_size=24))
+def test_whatever_is_typed_is_a_box_inside_the_frame_or_refused(text):
+    try:
+        box = parse_box(text, SIZE).box
+    except (PromptError, UsageError):
+        return
+    assert 0 <= box.x < box.x + box.width <= SIZE[1]
+    assert 0 <= box.y < box.y + box.height <= SIZE[0]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from maskcast.core.errors import MissingFileError, PromptError
@@ -191,3 +193,40 @@ def test_what_is_no_json(tmp_path, text):
 def test_a_missing_file(tmp_path):
     with pytest.raises(MissingFileError):
         read_mask_json(tmp_path / "a.json", SIZE)
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
+trees = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["size", "counts", "points", "x"]), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+def entries(*names: str) -> st.SearchStrategy[dict]:
+    """A JSON object in which any of these names stand for anything."""
+    return st.fixed_dictionaries({}, optional=dict.fromkeys(names, trees))
+
+
+annotations = st.lists(entries("id", "image_id", "frame", "object_id", "segmentation"), max_size=2)
+shapes = st.lists(entries("label", "points", "shape_type", "mask", "group_id"), max_size=2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    content=trees
+    | annotations
+    | annotations.map(lambda found: coco() | {"annotations": found})
+    | shapes.map(lambda found: labelme(*found))
+)
+def test_whatever_the_json_holds_it_is_read_or_refused(tmp_path_factory, content):
+    path = save(tmp_path_factory.mktemp("json") / "a.json", content)
+    try:
+        frames = read_mask_json(path, SIZE)
+    except PromptError:
+        return
+    marks = [mark for frame in frames for mark in frame.marks.values()]
+    assert all(isinstance(mark, Box) or mark.shape == SIZE for mark in marks)

@@ -60,3 +60,17 @@ def test_long_runs_agree_with_pycocotools(seed, blocks):
 def test_malformed_encodings_are_refused(encoded, message):
     with pytest.raises(PromptError, match=message):
         decode_mask(encoded)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    size=st.lists(st.integers(-1, 40), max_size=3),
+    counts=st.text(max_size=12) | st.lists(st.integers(-3, 40), max_size=6) | st.floats(),
+)
+def test_any_encoding_is_a_mask_of_its_size_or_refused(size, counts):
+    try:
+        found = decode_mask({"size": size, "counts": counts})
+    except PromptError:
+        return
+    assert found.shape == tuple(size)
+    assert found.dtype == bool

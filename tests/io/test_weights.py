@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from maskcast.core.errors import DataError, MissingFileError, OutputError, WeightsError
 from maskcast.io.weights import (
@@ -164,3 +166,17 @@ def test_a_file_system_without_room_is_one_sentence(tmp_path: Path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(place=st.integers(0, 10**6), value=st.integers(0, 255))
+def test_a_changed_byte_never_escapes(tmp_path_factory, place, value):
+    path = write(tmp_path_factory.mktemp("flip") / "a.safetensors")
+    changed = bytearray(path.read_bytes())
+    changed[place % len(changed)] = value
+    path.write_bytes(changed)
+    try:
+        found = read_weights(path)
+    except WeightsError:
+        return
+    assert all(isinstance(tensor, torch.Tensor) for tensor in found.tensors.values())

@@ -94,14 +94,16 @@ def _objects(
         except (KeyError, TypeError, ValueError):
             faults.add(f'the meta file, {video}, object {text!r}: needs an id and a "frame_range"')
             continue
-        missing = [n for n in range(start, end, LABEL_STEP) if n not in index_of]
+        labelled = range(start, end, LABEL_STEP)
+        few = labelled[: 2 * len(names) + 2]  # a range without end is not walked through
+        missing = [n for n in few if n not in index_of]
         if missing or start >= end or object_id < 1:
             faults.add(
                 f"the meta file gives object {text} of {video} the range {start}–{end}, "
                 f"but the video has no frame {listed(missing) if missing else 'in it'}"
             )
             continue
-        counted = tuple(index_of[n] for n in range(start, end, LABEL_STEP))
+        counted = tuple(index_of[n] for n in labelled)
         category = entry.get("category")
         category = None if category is None else str(category)
         found.append(VideoObject(object_id, index_of[start], category, counted))
