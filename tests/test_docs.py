@@ -25,7 +25,7 @@ def commands() -> list[str]:
     """Every line of a code block of the documents that calls maskcast, by its arguments."""
     lines = [
         line
-        for document in sorted((ROOT / "docs").glob("*.md"))
+        for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
         for language, block in FENCED.findall(document.read_text())
         if language != "python"
         for line in re.sub(r"\\\n\s*", " ", block).splitlines()

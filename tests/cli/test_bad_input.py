@@ -197,33 +197,31 @@ def test_objects_of_one_pixel_or_of_all_are_followed(label_map, object_id, segme
 
 
 @pytest.mark.parametrize(
-    ("box", "exit_codes"),
+    ("box", "exit_code"),
     [
-        ("40,3,5,5", (3,)),  # outside
-        ("-20,-20,5,5", (3,)),
-        ("10,10,-5,5", (2, 3)),  # swapped corners
-        ("10,10,0,5", (2, 3)),
-        ("nan,1,5,5", (2, 3)),
-        ("1,2,inf,5", (2, 3)),
-        ("1,2,3", (2,)),
-        ("here", (2,)),
-        ("0:1,2,5,5", (2, 3)),  # id 0
-        ("-4:1,2,5,5", (2, 3)),
-        ("77:1:1,2,5,5", (2, 3)),  # frame 77 of 12
-        ("20000000:1,2,5,5", (2, 3)),
+        ("40,3,5,5", 3),  # outside
+        ("-20,-20,5,5", 3),
+        ("10,10,-5,5", 3),  # swapped corners
+        ("10,10,0,5", 3),
+        ("nan,1,5,5", 3),
+        ("1,2,inf,5", 3),
+        ("1,2,3", 2),
+        ("here", 2),
+        ("0:1,2,5,5", 3),  # id 0
+        ("-4:1,2,5,5", 3),
+        ("77:1:1,2,5,5", 3),  # frame 77 of 12
+        ("20000000:1,2,5,5", 3),
     ],
 )
-def test_boxes_that_cannot_be_used(box, exit_codes, segment, clip):
-    outcome = segment(f"--box={box}", masks="")
-    assert outcome.exit_code in exit_codes, outcome.error
-    assert "Traceback" not in outcome.error
+def test_boxes_that_cannot_be_used(box, exit_code, segment, clip):
+    segment(f"--box={box}", masks="").assert_one_sentence(exit_code, box)
     assert not (clip / "out").exists()
 
 
 def test_an_output_that_cannot_be_written_is_named(segment, clip):
     (clip / "file").write_text("")
     outcome = segment("-o", "file/run")
-    assert outcome.exit_code in (2, 3)
+    assert outcome.exit_code == 3
     assert "file/run" in outcome.error
     assert "Traceback" not in outcome.error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from types import TracebackType
 
 from rich.console import Console
@@ -42,7 +41,6 @@ class TerminalProgress:
             transient=True,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._began = time.perf_counter()
 
     def __enter__(self) -> TerminalProgress:
         self._bars.start()
