@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,13 @@ import pytest
 from cli.conftest import FRAMES, write_mask
 from contract.coloured_video import true_mask
 from maskcast.io.label_maps import read_label_map, write_label_map
+from maskcast.io.video_writer import FORMATS
+from maskcast.runs import exports
+from maskcast.viz.overlay import draw_overlay
 
 PROGRAM = Path(__file__).parent / "with_stand_in.py"
+COMMAND = [sys.executable, str(PROGRAM), "segment", "video", "--masks", "first.png"]
+COMMAND += ["--weights", "./colours.safetensors", "-o", "out"]
 
 
 def masks_in(folder: Path) -> dict[str, bytes]:
@@ -128,17 +134,7 @@ def test_exports_are_made_and_named(segment, clip):
 def started(folder: Path, *, pause_at: int) -> Iterator[subprocess.Popen]:
     """Give a real process which has segmented all frames before ``pause_at``, and waits there."""
     environment = os.environ | {"MASKCAST_TEST_PAUSE_AT": str(pause_at)}
-    command = [
-        sys.executable,
-        str(PROGRAM),
-        "segment",
-        "video",
-        "--masks",
-        "first.png",
-        "-o",
-        "out",
-    ]
-    command += ["--weights", "./colours.safetensors", "--save-frames", "3"]
+    command = [*COMMAND, "--save-frames", "3"]
     process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE)
     last = folder / "out" / f"{pause_at - 1:05d}.png"
     try:
@@ -164,6 +160,22 @@ def test_a_run_killed_after_a_known_frame_goes_on_and_ends_alike(segment, clip):
     assert card["status"] == "finished"
     segment("-o", "unbroken")
     assert masks_in(clip / "out") == masks_in(clip / "unbroken")
+
+
+@pytest.mark.timeout(300)
+def test_an_overlay_killed_after_a_known_frame_goes_on_and_ends_alike(segment, clip, monkeypatch):
+    segment()
+    environment = os.environ | {"MASKCAST_TEST_KILL_AT": "7"}
+    killed = subprocess.run([*COMMAND, "--overlay"], cwd=clip, env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    monkeypatch.setitem(FORMATS, "overlay", replace(FORMATS["overlay"], part_frames=3))
+    drawn: list[int] = []
+    monkeypatch.setattr(exports, "draw_overlay", lambda *of: drawn.append(1) or draw_overlay(*of))
+    assert segment("--overlay").exit_code == 0
+    assert len(drawn) == FRAMES - 6  # two parts were whole
+    assert segment("--overlay", "-o", "unbroken").exit_code == 0
+    overlays = [clip / folder / "exports" / "overlay.mp4" for folder in ("out", "unbroken")]
+    assert overlays[0].read_bytes() == overlays[1].read_bytes()
 
 
 @pytest.mark.timeout(300)

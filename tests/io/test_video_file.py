@@ -89,6 +89,7 @@ def test_any_stretch_is_the_same_as_reading_through(kind):
         for expected, found in zip(through[start:], source.pictures(start), strict=True):
             np.testing.assert_array_equal(found, expected)
         np.testing.assert_array_equal(source.picture(start), through[start])
+    assert list(source.pictures(recipe.count)) == []
     backward = list(source.frames_backward())
     for expected, found in zip(reversed(list(source)), backward, strict=True):
         assert torch.equal(found, expected)

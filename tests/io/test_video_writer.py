@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from fixtures.video_files import number_of, numbered_picture
+from fixtures.video_files import cut_file, number_of, numbered_picture
 from maskcast.core.errors import OutputError
 from maskcast.io.pictures import Timing
 from maskcast.io.video import open_frames
@@ -32,18 +32,43 @@ def picture_for(kind: VideoKind, number: int, size: tuple[int, int]) -> np.ndarr
     return np.concatenate([picture, alpha], axis=2)
 
 
-def write(path: Path, kind: VideoKind, timing: Timing, size: tuple[int, int]) -> Path:
-    with open_video_writer(path, kind, size=size, timing=timing) as write_frame:
-        for number in range(len(timing.ticks)):
+def write(
+    path: Path,
+    kind: VideoKind,
+    timing: Timing,
+    size: tuple[int, int] = (48, 64),
+    *,
+    interrupt_at: int | None = None,
+) -> tuple[Path, list[int]]:
+    """Write the frames that are wanted; return the path and their numbers."""
+    parts = path.with_name("parts")
+    opened = open_video_writer(path, kind, size=size, timing=timing, parts=parts)
+    with opened as (first, write_frame):
+        numbers = list(range(first, len(timing.ticks)))
+        for number in numbers:
+            if number == interrupt_at:
+                raise KeyboardInterrupt
             write_frame(picture_for(kind, number, size))
-    return path
+    return path, numbers
+
+
+def files_in(folder: Path) -> dict[str, int]:
+    """Return the inode of each file by name."""
+    return {path.name: path.stat().st_ino for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(autouse=True)
+def short_parts(monkeypatch):
+    """Eight frames are three parts."""
+    for kind, format_ in FORMATS.items():
+        monkeypatch.setitem(FORMATS, kind, dataclasses.replace(format_, part_frames=3))
 
 
 @pytest.mark.parametrize("timing", TIMINGS.values(), ids=TIMINGS)
 @pytest.mark.parametrize("size", [(48, 64), (47, 63)], ids=["even", "odd"])
 @pytest.mark.parametrize("kind", FORMATS)
 def test_frames_and_times_come_back(tmp_path, kind, size, timing):
-    path = write(tmp_path / f"v{SUFFIXES[kind]}", kind, timing, size)
+    path, _ = write(tmp_path / f"v{SUFFIXES[kind]}", kind, timing, size)
     source = open_frames(path)
     found = [number_of(picture[: size[0], : size[1]]) for picture in source.pictures()]
     assert found == list(range(8))
@@ -57,35 +82,81 @@ def test_frames_and_times_come_back(tmp_path, kind, size, timing):
 
 
 def test_prores_keeps_alpha(tmp_path):
-    path = write(tmp_path / "v.mov", "prores", TIMINGS["ntsc"], (48, 64))
+    path, _ = write(tmp_path / "v.mov", "prores", TIMINGS["ntsc"])
     with av.open(path) as container:
-        rgba = next(container.decode(video=0)).to_ndarray(format="rgba")
-    assert rgba[4, 32, 3] == 0
-    assert rgba[40, 32, 3] == 255
+        assert container.streams.video[0].codec_context.codec_tag == "ap4h"  # 4444
+        rgba = [frame.to_ndarray(format="rgba") for frame in container.decode(video=0)]
+    assert {picture[4, 32, 3] for picture in rgba} == {0}
+    assert {picture[40, 32, 3] for picture in rgba} == {255}
 
 
 def test_webm_keeps_alpha(tmp_path):
-    path = write(tmp_path / "v.webm", "vp9", TIMINGS["ntsc"], (48, 64))
+    path, _ = write(tmp_path / "v.webm", "vp9", TIMINGS["ntsc"])
     decoder = av.CodecContext.create("libvpx-vp9", "r")  # FFmpeg's own decoder drops the alpha
     with av.open(path) as container:
-        packet = next(container.demux(video=0))
-        (frame,) = decoder.decode(packet)
-    rgba = frame.to_ndarray(format="rgba")
-    assert rgba[4, 32, 3] <= 2
-    assert rgba[40, 32, 3] >= 253
+        assert container.streams.video[0].metadata["alpha_mode"] == "1"  # what browsers look for
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    rgba = [decoder.decode(packet)[0].to_ndarray(format="rgba") for packet in packets]
+    assert len(rgba) == 8
+    assert max(picture[4, 32, 3] for picture in rgba) <= 2
+    assert min(picture[40, 32, 3] for picture in rgba) >= 253
 
 
-def test_a_failure_leaves_no_file(tmp_path):
-    def begin_and_fail() -> None:
-        with open_video_writer(
-            tmp_path / "v.mp4", "overlay", size=(48, 64), timing=TIMINGS["ntsc"]
-        ) as write_frame:
-            write_frame(numbered_picture(0, (48, 64)))
-            raise KeyboardInterrupt
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_player_is_told_the_whole_duration(tmp_path, kind):
+    path, _ = write(tmp_path / f"v{SUFFIXES[kind]}", kind, TIMINGS["ntsc"])
+    with av.open(path) as container:
+        assert container.duration == pytest.approx(8 * 1001 / 30000 * 1e6, abs=1000)
+        assert container.streams.video[0].average_rate == pytest.approx(30000 / 1001, rel=1e-3)
 
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_an_interrupted_video_goes_on_after_its_parts_and_ends_alike(tmp_path, kind):
+    name, parts = f"v{SUFFIXES[kind]}", tmp_path / "parts"
     with pytest.raises(KeyboardInterrupt):
-        begin_and_fail()
-    assert list(tmp_path.iterdir()) == []
+        write(tmp_path / name, kind, TIMINGS["variable"], interrupt_at=5)
+    assert not (tmp_path / name).exists()
+    (first_part,) = files_in(parts).items()
+    path, written = write(tmp_path / name, kind, TIMINGS["variable"])
+    assert written == [3, 4, 5, 6, 7]
+    assert first_part in files_in(parts).items()
+    (tmp_path / "unbroken").mkdir()
+    unbroken, _ = write(tmp_path / "unbroken" / name, kind, TIMINGS["variable"])
+    assert packets_of(path) == packets_of(unbroken)
+    assert write(tmp_path / name, kind, TIMINGS["variable"])[1] == []  # it only has to be joined
+
+
+def packets_of(path: Path) -> list[tuple[int | None, int | None, bytes]]:
+    with av.open(path) as container:
+        return [(packet.pts, packet.dts, bytes(packet)) for packet in container.demux(video=0)]
+
+
+def test_parts_of_a_video_with_other_times_are_not_taken(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "v.mp4", "overlay", TIMINGS["variable"], interrupt_at=5)
+    _, written = write(tmp_path / "v.mp4", "overlay", TIMINGS["ntsc"])
+    assert written == list(range(8))
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.9])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_damaged_part_is_made_anew(tmp_path, kind, kept):
+    name = f"v{SUFFIXES[kind]}"
+    write(tmp_path / name, kind, TIMINGS["ntsc"])
+    (tmp_path / name).unlink()
+    (part,) = (tmp_path / "parts").rglob(f"00000003{SUFFIXES[kind]}")
+    cut_file(part, kept)
+    with pytest.raises(OutputError, match="was damaged; the same command again makes this part"):
+        write(tmp_path / name, kind, TIMINGS["ntsc"])
+    path, written = write(tmp_path / name, kind, TIMINGS["ntsc"])
+    assert written == [3, 4, 5, 6, 7]
+    assert open_frames(path).count == 8
+
+
+def test_a_failure_leaves_no_half_file(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "v.mp4", "overlay", TIMINGS["ntsc"], interrupt_at=1)
+    assert files_in(tmp_path) == {}
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -95,7 +166,9 @@ def test_a_file_system_without_room(tmp_path, kind):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def write_much() -> None:
-        with open_video_writer(tmp_path / "v", kind, size=(64, 96), timing=timing) as write_frame:
+        path, parts = tmp_path / "v", tmp_path / "parts"
+        opened = open_video_writer(path, kind, size=(64, 96), timing=timing, parts=parts)
+        with opened as (_, write_frame):
             for _ in timing.ticks:
                 write_frame(noise[..., : FORMATS[kind].channels])
 
@@ -105,11 +178,11 @@ def test_a_file_system_without_room(tmp_path, kind):
             write_much()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert list(tmp_path.iterdir()) == []
+    assert files_in(tmp_path) == {}
 
 
 def test_a_missing_encoder_is_named(tmp_path, monkeypatch):
     lacking = dataclasses.replace(FORMATS["overlay"], codec="libnonesuch")
     monkeypatch.setitem(FORMATS, "overlay", lacking)
     with pytest.raises(OutputError, match="without the encoder libnonesuch"):
-        write(tmp_path / "v.mp4", "overlay", TIMINGS["ntsc"], (48, 64))
+        write(tmp_path / "v.mp4", "overlay", TIMINGS["ntsc"])

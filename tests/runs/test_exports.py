@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,7 @@ from maskcast.core.errors import ConfigError
 from maskcast.core.types import ObjectMasks
 from maskcast.io.rle import decode_mask
 from maskcast.io.video import FrameSource, open_frames
+from maskcast.io.video_writer import FORMATS
 from maskcast.runs.card import RunRequest
 from maskcast.runs.exports import COLUMNS, Exports, export
 from maskcast.runs.folder import RunFolder, open_run
@@ -122,24 +126,69 @@ def test_tracks_tell_when_an_object_is_lost_and_returns(run, source):
     assert of_1["confidence"] == "0.75"
 
 
-def test_an_interrupted_pass_leaves_nothing_half_made_and_goes_on(run, source):
+@pytest.fixture
+def short_parts(monkeypatch):
+    for kind, format_ in FORMATS.items():
+        monkeypatch.setitem(FORMATS, kind, replace(format_, part_frames=2))
+
+
+def interrupt_at(last: int) -> Callable[[int], None]:
     def interrupt(frame_index: int) -> None:
-        if frame_index == 2:
+        if frame_index == last:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt, match="the same command again makes the exports"):
-        export(run, source, EVERYTHING, on_frame=interrupt)
+    return interrupt
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """Read all files but WebM, of which each has a random number in its header."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".webm"
+    }
+
+
+def test_an_interrupted_pass_keeps_what_is_whole_and_ends_like_an_unbroken_one(
+    run, source, short_parts
+):
+    with pytest.raises(KeyboardInterrupt, match="the same command again goes on with the exports"):
+        export(run, source, EVERYTHING, on_frame=interrupt_at(2))
     folder = run.path / "exports"
-    assert sorted(path.name for path in folder.rglob("*")) == [
+    assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == [
         "00000.png",
+        "00000000.mov",
+        "00000000.mp4",
+        "00000000.webm",
         "00001.png",
         "00002.png",
-        "cutout",
     ]
     first = (folder / "cutout" / "00000.png").stat().st_ino
     export(run, source, EVERYTHING)
     assert (folder / "cutout" / "00000.png").stat().st_ino == first
     assert open_frames(folder / "overlay.mp4").count == COUNT
+    resumed = files_in(folder)
+    shutil.rmtree(folder)
+    export(run, source, EVERYTHING)
+    assert resumed == files_in(folder)
+
+
+def test_a_pass_goes_on_at_the_first_frame_that_a_file_lacks(run, source, short_parts):
+    wanted = Exports(overlay=True, cutout=("png",))
+    with pytest.raises(KeyboardInterrupt):
+        export(run, source, wanted, on_frame=interrupt_at(4))
+    again: list[int] = []
+    export(run, source, wanted, on_frame=again.append)
+    assert again == [4, 5]  # frames 0 to 3 are two parts
+
+
+def test_parts_of_a_video_at_another_rate_are_not_taken(run, source, short_parts):
+    with pytest.raises(KeyboardInterrupt):
+        export(run, source, Exports(overlay=True, rate=12), on_frame=interrupt_at(4))
+    again: list[int] = []
+    export(run, source, Exports(overlay=True, rate=24), on_frame=again.append)
+    assert again == list(range(COUNT))
+    assert not list((run.path / "exports").glob(".*"))
 
 
 def test_what_is_there_is_not_made_again(run, source, monkeypatch):
@@ -148,8 +197,10 @@ def test_what_is_there_is_not_made_again(run, source, monkeypatch):
     export(run, source, Exports(tracks=True))
 
 
-def test_new_prompts_outdate_every_export(run, source, tmp_path: Path):
+def test_new_prompts_outdate_every_export(run, source, short_parts):
     export(run, source, Exports(tracks=True))
+    with pytest.raises(KeyboardInterrupt):
+        export(run, source, Exports(overlay=True), on_frame=interrupt_at(4))
     request = run.card.request
     more = RunRequest(
         method="none",

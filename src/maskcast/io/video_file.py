@@ -113,6 +113,8 @@ class VideoFile:
         Raises:
             FrameError: a frame is damaged (unless held) or has another size.
         """
+        if first >= last:
+            return
         expected = first
         previous: Picture | None = None
         with closing(self._decoded(first)) as decoded:

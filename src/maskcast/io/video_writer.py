@@ -3,14 +3,20 @@
 overlay    .mp4    H.264, RGB pictures; plays everywhere
 prores     .mov    ProRes 4444, RGB and alpha, 10 bits; for editing programs
 vp9        .webm   VP9, RGB and alpha; for web pages
+
+A video is encoded in parts, each by an encoder of its own into a file that is whole or absent. At
+the end their packets are joined as they are. So a video that was interrupted goes on after the
+parts that are there, and has the same packets as one that was not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import hashlib
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -18,6 +24,7 @@ import av
 import av.error
 import numpy as np
 from av.container import OutputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import (
     ColorPrimaries,
@@ -48,12 +55,31 @@ class _Format:
     even_sides: bool
     """Colour is stored at half the resolution, so sides must be even."""
     options: dict[str, str]
+    part_frames: int
+    """Frames of a part, which begins with a key frame; its packets are in memory at once."""
+    reordering: int = 0
+    """Frames of which the encoder may send the last one first, for others to refer to it."""
 
 
 FORMATS: dict[VideoKind, _Format] = {
-    "overlay": _Format("mp4", "libx264", "yuv420p", 3, True, {"crf": "18", "preset": "veryfast"}),
+    "overlay": _Format(
+        "mp4",
+        "libx264",
+        "yuv420p",
+        3,
+        True,
+        {"crf": "18", "preset": "veryfast"},
+        part_frames=150,
+        reordering=2,
+    ),
     "prores": _Format(
-        "mov", "prores_ks", "yuva444p10le", 4, False, {"profile": "4444", "alpha_bits": "8"}
+        "mov",
+        "prores_ks",
+        "yuva444p10le",
+        4,
+        False,
+        {"profile": "4444", "alpha_bits": "8"},
+        part_frames=25,
     ),
     "vp9": _Format(
         "webm",
@@ -62,6 +88,7 @@ FORMATS: dict[VideoKind, _Format] = {
         4,
         True,
         {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"},
+        part_frames=50,
     ),
 }
 SUFFIXES: dict[VideoKind, str] = {"overlay": ".mp4", "prores": ".mov", "vp9": ".webm"}
@@ -69,46 +96,127 @@ SUFFIXES: dict[VideoKind, str] = {"overlay": ".mp4", "prores": ".mov", "vp9": ".
 
 @contextmanager
 def open_video_writer(
-    path: Path, kind: VideoKind, *, size: tuple[int, int], timing: Timing
-) -> Iterator[WriteFrame]:
-    """Give a function that writes the next frame; the file appears when the block ends well.
+    path: Path, kind: VideoKind, *, size: tuple[int, int], timing: Timing, parts: Path
+) -> Iterator[tuple[int, WriteFrame]]:
+    """Give the number of the first frame wanted, and a function that writes the next one.
 
-    Odd sides grow by one pixel, a copy of the last row or column, where the format needs even ones.
+    From that one on every frame of ``timing`` has to be written; the file appears when the block
+    ends well. Odd sides grow by one pixel, a copy of the last row or column, where the format needs
+    even ones.
 
     Args:
         path: the file; its ending should be that of ``SUFFIXES[kind]``.
         kind: what to write.
         size: height and width of the pictures.
         timing: when the frames are shown; written in its own time base (WebM: in milliseconds).
+        parts: a folder for the parts, together as large as the file. A later call with the same
+            arguments goes on after them; the caller deletes the folder once the file is there, or
+            when the pictures change.
 
     Raises:
         OutputError: the file cannot be written, or this build of PyAV lacks the encoder.
     """
     format_ = FORMATS[kind]
-    with replacing(path) as temporary:
+    folder = parts / _fingerprint(format_, size, timing)
+    begins = range(0, len(timing.ticks), format_.part_frames)
+    paths = {begin: folder / f"{begin:08d}{path.suffix}" for begin in begins}
+    first = next((begin for begin in begins if not paths[begin].is_file()), len(timing.ticks))
+    missing = {begin: part for begin, part in paths.items() if begin >= first}
+    with closing(_write_parts(missing, format_, size, timing)) as writing:
+        next(writing)
+        yield first, writing.send
+    _join(paths, path, format_, timing)
+
+
+def _fingerprint(format_: _Format, size: tuple[int, int], timing: Timing) -> str:
+    """Name what parts have in common that can be joined."""
+    common = (format_, size, timing.time_base, tuple(timing.ticks), av.library_versions)
+    return hashlib.sha256(repr(common).encode()).hexdigest()[:16]
+
+
+def _write_parts(
+    paths: Mapping[int, Path], format_: _Format, size: tuple[int, int], timing: Timing
+) -> Generator[None, UInt8[np.ndarray, "height width channels"], None]:
+    """Take pictures one by one, and write each file from the frame on whose number it has."""
+    converter = VideoReformatter()  # one for all: every frame's own would start threads
+    for begin, path in paths.items():
+        ticks = timing.ticks[begin : begin + format_.part_frames]
+        with _open_container(path, format_, timing) as container:
+            stream = _add_stream(container, format_, size, timing)
+            for tick in ticks:
+                frame = _to_frame((yield), format_, converter)
+                frame.pts, frame.time_base = tick - ticks[0], timing.time_base
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    yield
+
+
+def _join(paths: Mapping[int, Path], path: Path, format_: _Format, timing: Timing) -> None:
+    """Write the packets of all parts into one file, at the times that ``timing`` has.
+
+    Where frames are sent ahead, decoding begins so much earlier, once for the whole video.
+    """
+    ticks = list(timing.ticks)
+    ahead = min(format_.reordering, len(ticks) - 1)
+    lead = ticks[ahead] - ticks[0]
+    end = ticks[-1] + round(1 / (_rate(timing) * timing.time_base))
+    early = [tick - lead for tick in ticks[:ahead]]
+    decoded_at = [*early, *ticks[: len(ticks) - ahead], end - lead]
+    with _open_container(path, format_, timing) as container:
+        stream = None
+        for begin, part in paths.items():
+            packets = _packets_of(part, min(format_.part_frames, len(ticks) - begin))
+            stream = stream or _add_copy(container, part, format_, timing)
+            shown = sorted(packets, key=lambda packet: packet.pts or 0)
+            stop = begin + len(packets)
+            for packet, tick in zip(shown, ticks[begin:stop], strict=True):
+                packet.pts = tick
+            times = pairwise(decoded_at[begin : stop + 1])
+            for packet, (tick, next_tick) in zip(packets, times, strict=True):
+                packet.dts, packet.duration = tick, max(1, next_tick - tick)
+                packet.stream, packet.time_base = stream, timing.time_base
+                container.mux(packet)
+
+
+def _packets_of(part: Path, count: int) -> list[Packet[VideoStream]]:
+    """Return the packets in the order of decoding; a part that has not so many is deleted."""
+    packets: list[Packet[VideoStream]] = []
+    with suppress(av.error.FFmpegError, IndexError), av.open(part.absolute()) as container:
+        packets += (packet for packet in container.demux(video=0) if packet.size)
+    if len(packets) != count or any(packet.is_corrupt for packet in packets):
+        part.unlink(missing_ok=True)
+        raise OutputError(f"{part} was damaged; the same command again makes this part anew")
+    return packets
+
+
+def _add_copy(
+    container: OutputContainer, part: Path, format_: _Format, timing: Timing
+) -> VideoStream:
+    """Add a stream for packets such as those of a part."""
+    with av.open(part.absolute()) as model:
+        stream = container.add_stream_from_template(model.streams.video[0])
+        stream.codec_context.codec_tag = model.streams.video[0].codec_context.codec_tag
+    stream.codec_context.pix_fmt = format_.pixel_format  # a reader of WebM does not say alpha
+    stream.codec_context.framerate = _rate(timing)
+    stream.time_base = timing.time_base
+    return stream
+
+
+@contextmanager
+def _open_container(path: Path, format_: _Format, timing: Timing) -> Iterator[OutputContainer]:
+    options = _container_options(format_, timing)
+    with replacing(path, sync=True) as temporary:
         try:
-            options = _container_options(kind, timing)
             with av.open(temporary, "w", format=format_.container, options=options) as container:
-                stream = _add_stream(container, format_, size, timing)
-                ticks = iter(timing.ticks)
-                converter = VideoReformatter()  # one for all: every frame's own would start threads
-
-                def write(picture: UInt8[np.ndarray, "height width channels"]) -> None:
-                    frame = _to_frame(picture, format_, converter)
-                    frame.pts = next(ticks)
-                    frame.time_base = timing.time_base
-                    container.mux(stream.encode(frame))
-
-                yield write
-                container.mux(stream.encode(None))
+                yield container
         except av.error.FFmpegError as error:
             if isinstance(error, OSError) and error.errno:
                 raise OSError(error.errno, error.strerror) from error
             raise OutputError(f"cannot write {path}: {error}") from error
 
 
-def _container_options(kind: VideoKind, timing: Timing) -> dict[str, str]:
-    if kind == "vp9":
+def _container_options(format_: _Format, timing: Timing) -> dict[str, str]:
+    if format_.container == "webm":
         return {}
     return {"movflags": "faststart", "video_track_timescale": str(timing.time_base.denominator)}
 

@@ -2,18 +2,21 @@
 
 All of it goes to ``exports/`` in the run folder, in one pass over frames and masks. A file that is
 there is whole and is not made again, so a pass that was interrupted goes on with what is missing:
-the pictures of a PNG sequence that are not there yet, and every other file from its beginning.
+pictures of a PNG sequence, parts of a video (in ``.<video>.parts``), and the other files, for which
+nothing is encoded, from their beginning.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, TextIO, TypeAlias
 
@@ -35,7 +38,8 @@ from maskcast.viz.overlay import cut_out, draw_overlay
 
 AddFrame: TypeAlias = Callable[[int, Picture, LabelArray], None]
 """Takes the index of a frame, its picture, and its label map."""
-Maker: TypeAlias = Callable[[Path], AbstractContextManager[AddFrame]]
+Maker: TypeAlias = Callable[[Path], AbstractContextManager[tuple[int, AddFrame]]]
+"""Begins a file; gives the first frame that it lacks, and what takes the frames from there on."""
 
 COLUMNS = "frame,name,object_id,area,x,y,width,height,confidence,event"
 """Of tracks.csv; an event is first, lost or returned."""
@@ -94,8 +98,10 @@ def export(
             _make(missing, run, frames, on_frame)
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(
-                "all masks are there; the same command again makes the exports that are missing"
+                "all masks are there; the same command again goes on with the exports"
             ) from interrupt
+    for path in makers:
+        shutil.rmtree(_parts_of(path), ignore_errors=True)
     return list(makers)
 
 
@@ -107,10 +113,12 @@ def _make(
 ) -> None:
     with ExitStack() as stack:
         adders = [stack.enter_context(maker(path)) for path, maker in missing.items()]
-        for frame_index, (picture, _) in enumerate(read_ahead(frames.pictures())):
+        begin = min(first for first, _ in adders)
+        for frame_index, (picture, _) in enumerate(read_ahead(frames.pictures(begin)), begin):
             label_map = read_label_map(run.mask_path(frame_index))
-            for add in adders:
-                add(frame_index, picture, label_map)
+            for first, add in adders:
+                if frame_index >= first:
+                    add(frame_index, picture, label_map)
             if on_frame:
                 on_frame(frame_index)
 
@@ -169,20 +177,26 @@ def _video(
     draw: Callable[[Picture, LabelArray], Any],
     size: tuple[int, int],
     timing: Timing,
-) -> Iterator[AddFrame]:
-    with open_video_writer(path, kind, size=size, timing=timing) as write:
-        yield lambda _, picture, label_map: write(draw(picture, label_map))
+) -> Iterator[tuple[int, AddFrame]]:
+    parts = _parts_of(path)
+    with open_video_writer(path, kind, size=size, timing=timing, parts=parts) as (first, write):
+        yield first, lambda _, picture, label_map: write(draw(picture, label_map))
+
+
+def _parts_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.parts")
 
 
 @contextmanager
-def _pictures(path: Path, *, names: list[str]) -> Iterator[AddFrame]:
+def _pictures(path: Path, *, names: list[str]) -> Iterator[tuple[int, AddFrame]]:
     def add(frame_index: int, picture: Picture, label_map: LabelArray) -> None:
         target = path_inside(path, names[frame_index], ".png")
         if not target.is_file():
             with replacing(target) as temporary:
                 Image.fromarray(cut_out(picture, label_map)).save(temporary, compress_level=4)
 
-    yield add
+    there = (path_inside(path, name, ".png").is_file() for name in names)
+    yield sum(1 for _ in takewhile(bool, there)), add
 
 
 @contextmanager
@@ -194,7 +208,7 @@ def _text_file(path: Path) -> Iterator[TextIO]:
 @contextmanager
 def _rle(
     path: Path, *, video_id: str, first: int, objects: dict[int, dict[int, FoundObject]]
-) -> Iterator[AddFrame]:
+) -> Iterator[tuple[int, AddFrame]]:
     """A list of entries, one per line; ``score`` is the mean confidence inside the mask.
 
     Frames are numbered as in the whole video, of which ``first`` were left out at the beginning.
@@ -216,14 +230,14 @@ def _rle(
                 file.write(separator + json.dumps(entry))
                 separator = ",\n"
 
-        yield add
+        yield 0, add
         file.write("[]\n" if separator == "[\n" else "\n]\n")
 
 
 @contextmanager
 def _tracks(
     path: Path, *, names: list[str], first: int, objects: dict[int, dict[int, FoundObject]]
-) -> Iterator[AddFrame]:
+) -> Iterator[tuple[int, AddFrame]]:
     """One row per object and frame from its first one on; without a pixel there is no box."""
     with _text_file(path) as file:
         file.write(COLUMNS + "\r\n")
@@ -243,11 +257,11 @@ def _tracks(
                 place = [first + frame_index, names[frame_index]]
                 writer.writerow([*place, object_id, area, *box, shown, event])
 
-        yield add
+        yield 0, add
 
 
 @contextmanager
-def _contact_sheet(path: Path, *, names: list[str]) -> Iterator[AddFrame]:
+def _contact_sheet(path: Path, *, names: list[str]) -> Iterator[tuple[int, AddFrame]]:
     chosen = set(choose_frames(len(names)))
     tiles: list[tuple[str, Picture]] = []
 
@@ -257,7 +271,7 @@ def _contact_sheet(path: Path, *, names: list[str]) -> Iterator[AddFrame]:
             tile.thumbnail((LARGEST_TILE, LARGEST_TILE * 4))
             tiles.append((names[frame_index], np.asarray(tile)))
 
-    yield add
+    yield 0, add
     with replacing(path) as temporary:
         Image.fromarray(draw_contact_sheet(tiles)).save(temporary)
 
