@@ -181,6 +181,12 @@ def test_a_file_system_without_room(tmp_path, kind):
     assert files_in(tmp_path) == {}
 
 
+def test_a_folder_with_a_colon_is_no_address(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path, _ = write(Path("file:a") / "v.mp4", "overlay", TIMINGS["ntsc"])
+    assert (tmp_path / path).is_file()
+
+
 def test_a_missing_encoder_is_named(tmp_path, monkeypatch):
     lacking = dataclasses.replace(FORMATS["overlay"], codec="libnonesuch")
     monkeypatch.setitem(FORMATS, "overlay", lacking)

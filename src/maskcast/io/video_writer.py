@@ -205,7 +205,7 @@ def _add_copy(
 @contextmanager
 def _open_container(path: Path, format_: _Format, timing: Timing) -> Iterator[OutputContainer]:
     options = _container_options(format_, timing)
-    with replacing(path, sync=True) as temporary:
+    with replacing(path.absolute(), sync=True) as temporary:  # relative, a:b/… is an address
         try:
             with av.open(temporary, "w", format=format_.container, options=options) as container:
                 yield container
