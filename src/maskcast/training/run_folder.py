@@ -124,7 +124,7 @@ def circumstances(task: Task, *, device: torch.device, processes: int) -> dict[s
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "data_fingerprint": task.data_fingerprint() if isinstance(task, KnowsItsData) else None,
-        "device": f"{device.type} {name}".strip(),
+        "device": f"{device} {name}".strip(),
         "threads": torch.get_num_threads(),
         "processes": processes,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -139,9 +139,7 @@ def earlier_sessions(folder: Path, now: Mapping[str, Any]) -> list[dict[str, Any
     try:
         card = json.loads((folder / CARD).read_text("utf-8"))
         before, used = card["earlier"], card["data_fingerprint"]
-        session = {
-            name: card[name] for name in ("started", "commit", "device", "processes", "step")
-        }
+        session = {name: card[name] for name in _OF_A_SESSION}
     except (OSError, ValueError, KeyError, TypeError):
         return []
     if used != now["data_fingerprint"]:
