@@ -168,13 +168,14 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
 
     def prepare(
         self,
-        frames: Sequence[Frame],
-        label_maps: Sequence[Integer[Tensor, "height width"]],
+        frames: Sequence[Float[Tensor, "3 _ _"]],
+        label_maps: Sequence[Integer[Tensor, "_ _"]],
         copies: Sequence[int] | None = None,
     ) -> Batch:
         """Normalise, resize and pad annotated frames for training.
 
         Args:
+            frames: of any sizes; all are padded to one.
             copies: how often each frame counts; once by default.
 
         Raises:
@@ -184,7 +185,7 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
 
     def prepare_targets(
         self,
-        frames: Sequence[Frame],
+        frames: Sequence[Float[Tensor, "3 _ _"]],
         targets: Sequence[Target],
         copies: Sequence[int] | None = None,
     ) -> Batch:
