@@ -219,3 +219,13 @@ def test_the_last_frame_can_be_kept(score, out):
     tree = json.loads((out / "scores.json").read_text())
     assert tree["objects"]["ants_1"]["per_frame"]["names"][-1] == "00005"
     assert tree["protocol"]["skip_last"] is False
+
+
+def test_ids_that_do_not_exist_count_on_request(score, out, tmp_path):
+    paint_another(tmp_path / "results")
+    score("--count-extra-objects", "--jobs", "1")
+    tree = json.loads((out / "scores.json").read_text())
+    # from frame 2 on, where it is painted and wrong; gone on 3 and 4, and right
+    assert tree["objects"]["ants_8"]["per_frame"]["J"] == [0, 1, 1]
+    refused = score("--count-extra-objects", dataset="lvos")
+    refused.assert_one_sentence(2, "lvos averages over groups, to which extra ids do not belong")
