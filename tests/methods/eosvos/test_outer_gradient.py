@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -77,27 +79,35 @@ def test_rate_gradient_is_that_of_finite_differences():
     assert float(found.rates[0]) == pytest.approx(expected, rel=1e-3)
 
 
-def test_second_order_follows_the_inner_gradients_of_the_heads():
-    """With λ = 0 elsewhere the second-order gradient of the heads is exact: finite differences."""
-    learned, network, memory, query = task()
-    for name, rates in zip(learned.names, learned.stored_rates, strict=True):
-        rates.data.fill_(0.5 if name.startswith("roi_heads.box_predictor") else 0.0)
-    config = InnerLoopConfig(inner_steps=1, second_order=True)
-    name = "roi_heads.box_predictor.cls_score.bias"
-    place = learned.names.index(name)
-    value = learned.start[place].data
-    at = value.clone()
+@pytest.mark.parametrize("level", ["neuron", "single"])
+def test_second_order_is_exact_where_the_heads_alone_move(level):
+    """Trunk and proposals stay. Then a finite difference along a random direction of θ⁰ and λ has
+    the whole gradient, through three steps and both test losses."""
+    network = small.network(train_trunk=False).double()
+    network.rpn.requires_grad_(False)
+    learned = learned_start_of(
+        network, level=level, initial_rate=0.3, generator=generator_of(1)
+    ).double()
+    parts = learned, network, [small.batch(network, 0)], small.batch(network, 2)
+    config = InnerLoopConfig(inner_steps=3, step_weights=(0.3, 0.0, 0.7), second_order=True)
+    values = [p.data for p in (*learned.start, *learned.stored_rates)]
+    generator = generator_of(2)
+    direction = [torch.randn(v.shape, generator=generator, dtype=v.dtype) for v in values]
 
     def loss_at(shift):
-        value[1] = at[1] + shift
-        return through_autograd(learned, network, memory, query, config, seed=0).loss
+        torch._foreach_add_(values, direction, alpha=shift)
+        found = through_autograd(*parts, config, seed=0).loss
+        torch._foreach_sub_(values, direction, alpha=shift)
+        return found
+
+    def slope(found):
+        gradients = [*found.start, *found.rates]
+        return float(sum((g * d).sum() for g, d in zip(gradients, direction, strict=True)))
 
     expected = (loss_at(1e-6) - loss_at(-1e-6)) / 2e-6
-    value.copy_(at)
-    found = through_autograd(learned, network, memory, query, config, seed=0)
-    assert float(found.start[place][1]) == pytest.approx(expected, rel=1e-3)
-    first = first_order(learned, network, memory, query, InnerLoopConfig(inner_steps=1), seed=0)
-    assert float(first.start[place][1]) != pytest.approx(expected, rel=1e-2)
+    assert slope(through_autograd(*parts, config, seed=0)) == pytest.approx(expected, rel=1e-5)
+    first = first_order(*parts, replace(config, second_order=False), seed=0)
+    assert slope(first) != pytest.approx(expected, rel=1e-2)
 
 
 def test_second_order_has_no_closed_form():
