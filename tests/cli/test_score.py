@@ -228,4 +228,4 @@ def test_ids_that_do_not_exist_count_on_request(score, out, tmp_path):
     # from frame 2 on, where it is painted and wrong; gone on 3 and 4, and right
     assert tree["objects"]["ants_8"]["per_frame"]["J"] == [0, 1, 1]
     refused = score("--count-extra-objects", dataset="lvos")
-    refused.assert_one_sentence(2, "lvos averages over groups, to which extra ids do not belong")
+    refused.assert_one_sentence(2, "LVOS averages over groups, to which extra ids do not belong")
