@@ -18,6 +18,7 @@ from maskcast.data.catalogue import open_dataset
 from maskcast.evaluation.published import PublishedRow
 from maskcast.evaluation.published_table import BEGIN, END
 from maskcast.evaluation.run import given_prompts, tight_box
+from maskcast.io.files import alone_in
 from maskcast.io.label_maps import read_label_map
 from maskcast.io.weights import PublishedFile, write_weights
 from maskcast.methods.catalogue import METHODS
@@ -85,6 +86,13 @@ def test_masks_that_are_not_ours_stay(evaluate, clip):
     (clip / "run").mkdir()
     (clip / "run" / "mine.txt").touch()
     evaluate().assert_one_sentence(2, "holds files but no evaluation")
+
+
+def test_a_second_process_in_the_same_folder_is_refused(evaluate, clip):
+    with alone_in(clip / "run"):
+        evaluate().assert_one_sentence(2, "another process is writing into run; wait")
+    assert list((clip / "run").iterdir()) == []
+    assert evaluate().exit_code == 0  # the first one is gone
 
 
 def test_a_process_that_dies_is_one_sentence(evaluate, clip, monkeypatch):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.pretended_cuda import PretendedCuda
 from maskcast.cli import main as command_line
 from maskcast.cli import train as command
 from training.toy_task import TOY, ToyConfig
@@ -58,6 +59,13 @@ def test_the_same_run_is_resumed_and_another_one_is_refused(tmp_path: Path, caps
     assert (tmp_path / "weights.safetensors").read_bytes() == weights
 
 
+def test_a_certain_card_is_trained_on(tmp_path: Path):
+    with PretendedCuda(cards=2):
+        assert run("toy", "--run", tmp_path, "--loop.epochs", 1, "--device", "cuda:1") == 0
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card["device"] == "cuda:1 a pretended card"
+
+
 @pytest.mark.parametrize("arguments", [["--list"], []])
 def test_the_recipes_are_listed(arguments, capsys):
     assert run(*arguments) == 0
@@ -70,7 +78,8 @@ def test_the_recipes_are_listed(arguments, capsys):
         (["tony"], "there is no recipe 'tony'; known: toy"),
         (["--run", "x"], "which recipe?"),
         (["toy", "--config", "nowhere.json"], "there is no config file nowhere.json"),
-        (["toy", "--device", "abacus"], "auto, cpu or cuda, got 'abacus'"),
+        (["toy", "--device", "abacus"], "there is no device 'abacus'"),
+        (["toy", "--device", "cuda:9"], "this machine has no cuda:9"),
         (["toy", "--start-from", "nothing"], "nothing"),
     ],
 )

@@ -1,7 +1,8 @@
-"""The training task of every method on a card that is pretended."""
+"""The training task of every method on a card that is pretended, and in half precision."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from contract.coloured_video import frames, true_mask
 from fixtures.pretended_cuda import CUDA, PretendedCuda
-from maskcast.core.training import ActsAfterSteps, LoopConfig, OptimiserConfig
+from maskcast.core.training import ActsAfterSteps, LoopConfig, OptimiserConfig, Precision
 from maskcast.methods.agame import config as agame
 from maskcast.methods.agame.training import AgameTask, AgameTrainingConfig, SnippetBatch
 from maskcast.methods.eosvos import config as eosvos
@@ -27,13 +28,16 @@ from maskcast.methods.eosvos.training_config import (
 from maskcast.methods.lwl import config as lwl
 from maskcast.methods.lwl.training import ClipBatch, LossConfig, LWLTask, LWLTrainingConfig
 from maskcast.training.average import WeightsAverage
+from maskcast.training.items import LoadedBatch
 from maskcast.training.optimisation import (
     clip_gradients,
     freeze_the_rest,
     groups_of,
     make_optimiser,
 )
-from maskcast.training.processes import to_device
+from maskcast.training.processes import make_scaler, start_processes, to_device
+from maskcast.training.step import Stepper, StepReport
+from maskcast.training.timing import Stopwatch
 
 SIZE = (48, 64)
 VIDEO = torch.stack(frames(3, (1,), size=SIZE))
@@ -121,3 +125,46 @@ def test_a_task_trains_on_a_card_as_on_the_cpu(name):
         torch.testing.assert_close(on_cpu(parameters), on_cpu(moved), rtol=1e-2, atol=1e-3)
     calls = card.generator_calls
     assert calls["get_rng_state"] == calls["set_rng_state"]
+
+
+def steps(name: str, count: int, precision: Precision, scale: float = 1.0) -> list[StepReport]:
+    """Do steps of the engine on the CPU, all on one batch."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        task, batch = TASKS[name]()
+    config = replace(task.config.loop, precision=precision, accumulate=1)
+    scaler = make_scaler(config, "cpu")
+    if scaler is not None:
+        scaler.load_state_dict({**scaler.state_dict(), "scale": scale})
+    fabric = start_processes(config, "cpu", scaler)
+    watch = Stopwatch(fabric.device, exact=False)
+    stepper = Stepper(fabric, task, config, scaler=scaler, watch=watch)
+    stepper.training_mode()
+    loaded = LoadedBatch(batch, (), ())
+    return [
+        stepper.step(iter([loaded]), 1.0, stop=lambda: False, save=lambda: False)
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.slow  # half precision has no fast kernels on most processors
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("name", ["lwl", "agame"])
+def test_a_task_learns_in_half_precision(name: str, precision: Precision):
+    """The first step in fp16 overflows, as it is meant to: it changes nothing, and is no fault."""
+    found = steps(name, 2 if precision == "bf16" else 3, precision, scale=SCALES[name])
+    assert all(report.taken for report in found)
+    if precision == "fp16":
+        overflow, *found = found
+        assert not math.isfinite(overflow.losses["gradient_norm"])
+        assert overflow.losses["total"] == found[0].losses["total"]
+    first, second = (report.losses for report in found)
+    (single,) = steps(name, 1, "32")
+    assert first["total"] == pytest.approx(single.losses["total"], rel=0.05)
+    assert first["gradient_norm"] == pytest.approx(single.losses["gradient_norm"], rel=0.2)
+    assert math.isfinite(second["gradient_norm"])
+    assert second["total"] != first["total"]  # the weights have changed
+
+
+SCALES = {"lwl": 2.0**11, "agame": 2.0**10}
+"""Scales of the gradients that are twice too large for fp16."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskcast.core.errors import DataError, OutputError
-from maskcast.io.files import path_inside, replacing, write_bytes, write_text
+from maskcast.core.errors import DataError, OutputError, RunConflictError
+from maskcast.io.files import alone_in, path_inside, replacing, write_bytes, write_text
 
 
 def test_a_file_is_written_with_its_folder(tmp_path):
@@ -108,3 +109,32 @@ def test_no_name_leaves_the_folder(name):
         return
     assert path.resolve().parent == folder
     assert path.name == name + ".png"
+
+
+def test_one_at_a_time_is_alone_in_a_folder(tmp_path):
+    with alone_in(tmp_path / "run"):
+        with pytest.raises(RunConflictError, match=r"another process is writing into .*run; wait"):
+            alone_in(tmp_path / "run").__enter__()
+        with alone_in(tmp_path / "other"):
+            pass
+    with alone_in(tmp_path / "run"):
+        pass
+
+
+def test_a_forked_process_keeps_nobody_out_when_its_parent_has_left(tmp_path):
+    ours, childs = socket.socketpair()
+    with alone_in(tmp_path):
+        child = os.fork()
+        if child == 0:
+            childs.send(b"begun")
+            childs.recv(1)
+            os._exit(0)
+        assert ours.recv(5) == b"begun"
+    try:
+        with alone_in(tmp_path):
+            pass
+    finally:
+        ours.send(b".")
+        os.waitpid(child, 0)
+        ours.close()
+        childs.close()

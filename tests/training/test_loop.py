@@ -13,6 +13,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from fixtures.pretended_cuda import PretendedCuda
 from maskcast.core.errors import DataError, RunConflictError, TrainingError, UsageError
 from maskcast.core.training import OptimiserConfig, Recipe, ScheduleConfig
 from maskcast.io.weights import read_weights
@@ -141,6 +142,34 @@ def test_another_run_in_the_folder_is_refused(tmp_path: Path):
     other = with_loop(replace(TOY.config, width=7), epochs=4, workers=1)
     with pytest.raises(RunConflictError, match=r"loop.epochs was 3, now 4; width was 4, now 7"):
         toy_train(tmp_path, other)
+
+
+def test_a_second_process_in_the_folder_of_a_run_is_refused(tmp_path: Path):
+    class MeetsAnother(ToyTask):
+        def loss(self, batch):
+            with pytest.raises(RunConflictError, match="another process is writing into"):
+                toy_train(tmp_path)
+            return super().loss(batch)
+
+    config = with_loop(epochs=1)
+    assert toy_train(tmp_path, config, Recipe("", config, MeetsAnother)).step == 4
+    assert toy_train(tmp_path, config).step == 4  # the first one has left
+
+
+def test_a_run_on_a_card_goes_on_as_if_nothing_had_happened(tmp_path: Path):
+    """On a pretended one, whose values are those of the CPU."""
+    config = with_loop(
+        average_decay=0.9, clip_norm=1.0, checkpoint_every=100, checkpoint_minutes=0.0
+    )
+    toy_train(tmp_path / "cpu", config)
+    with PretendedCuda() as card:
+        with pytest.raises(Crash):
+            train("toy", crashing(5), tmp_path / "cuda", config=config, device="cuda")
+        train("toy", TOY, tmp_path / "cuda", config=config, device="cuda", profile=True)
+    assert losses_of(tmp_path / "cuda") == losses_of(tmp_path / "cpu")
+    assert same_weights(tmp_path / "cuda", tmp_path / "cpu")
+    calls = card.generator_calls
+    assert calls["set_rng_state"] == calls["get_rng_state"] + 1  # once more to go on from there
 
 
 class AsksToStop(ToyTask):

@@ -8,14 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 import pytest
 import torch
 
-from maskcast.core.errors import TrainingError
+from fixtures.pretended_cuda import PretendedCuda
+from maskcast.core.errors import TrainingError, UsageError
+from maskcast.core.training import LoopConfig
 from maskcast.training.gather import gather_for_loss
 from maskcast.training.items import make_plan
-from maskcast.training.processes import to_device
+from maskcast.training.processes import make_scaler, start_processes, to_device
 from training.toy_task import TOY, losses_of, train_losses, with_loop
 from training.two_processes import (
     DROPOUT,
@@ -140,6 +143,64 @@ def test_two_processes_of_which_one_was_killed_go_on(two: Path, tmp_path: Path):
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path):
     with pytest.raises(TrainingError, match="batch of 4 cannot be shared by 3 processes in 2"):
         make_plan(with_loop(accumulate=2).loop, None, rank=0, processes=3)
+
+
+@pytest.fixture
+def two_cards():
+    """A machine with two cards, which are pretended; gives what is asked of ``set_device``."""
+    with PretendedCuda(cards=2), mock.patch("torch.cuda.set_device") as chosen:
+        yield chosen
+
+
+@pytest.fixture
+def second_of_two(monkeypatch):
+    """The environment that torchrun gives the second of two processes, which connect nowhere."""
+    names = {"RANK": 1, "LOCAL_RANK": 1, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0}
+    names |= {"MASTER_ADDR": "localhost", "MASTER_PORT": 29500, "TORCHELASTIC_RUN_ID": "none"}
+    for name, value in names.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr("lightning.fabric.Fabric.launch", lambda fabric: None)
+
+
+@pytest.mark.parametrize(
+    ("name", "index"), [("auto", 0), ("cuda", 0), ("cuda:0", 0), ("cuda:1", 1)]
+)
+def test_one_process_takes_the_card_it_is_given(name: str, index: int, two_cards):
+    config = LoopConfig(precision="fp16")
+    scaler = make_scaler(config, name)
+    fabric = start_processes(config, name, scaler)
+    two_cards.assert_called_once_with(torch.device("cuda", index))
+    assert fabric.device == torch.device("cuda", index)
+    assert fabric.to_device(torch.ones(1)).device.type == "cuda"
+    assert scaler is not None and scaler.state_dict()["scale"] == 2.0**16
+
+
+@pytest.mark.parametrize("name", ["cpu", "cpu:0"])
+def test_one_process_leaves_the_cards_alone(name: str, two_cards):
+    assert start_processes(LoopConfig(), name, None).device == torch.device("cpu")
+    two_cards.assert_not_called()
+
+
+@pytest.mark.parametrize(
+    ("device", "backend", "own"), [("cuda", "nccl", "cuda:1"), ("cpu", "gloo", "cpu")]
+)
+def test_processes_talk_by_nccl_on_cards_and_by_gloo_without(
+    device: str, backend: str, own: str, two_cards, second_of_two
+):
+    fabric = start_processes(LoopConfig(), device, None)
+    assert fabric.strategy.process_group_backend == backend
+    assert fabric.device == torch.device(own)
+    assert (fabric.global_rank, fabric.world_size) == (1, 2)
+
+
+def test_several_processes_cannot_have_one_card(two_cards, second_of_two):
+    with pytest.raises(UsageError, match=r"cuda:1 is for one process, but there are 2.*VISIBLE"):
+        start_processes(LoopConfig(), "cuda:1", None)
+
+
+def test_a_card_that_is_not_there_is_refused(two_cards):
+    with pytest.raises(UsageError, match="no cuda:2; the last of its kind is cuda:1"):
+        start_processes(LoopConfig(), "cuda:2", None)
 
 
 class Boxes(NamedTuple):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from maskcast.core.config import config_from_dict
 from maskcast.core.errors import ConfigError, MissingFileError, RunConflictError, UsageError
@@ -77,9 +78,15 @@ def test_without_the_extra_the_message_says_how_to_get_it(monkeypatch):
 
 def test_a_device_must_be_there(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert pick_device("auto") == "cpu"
-    with pytest.raises(UsageError, match="no CUDA device"):
+    assert pick_device("auto") == torch.device("cpu")
+    with pytest.raises(UsageError, match="this machine has no cuda"):
         pick_device("cuda")
+
+
+def test_a_kind_of_device_that_training_does_not_know_is_refused(monkeypatch):
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    with pytest.raises(UsageError, match=r"runs on auto, cpu, cuda or a certain card .*, not mps"):
+        pick_device("mps")
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):

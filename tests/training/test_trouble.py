@@ -140,6 +140,21 @@ def test_nan_gradients_end_a_run_in_fp16_too(tmp_path: Path):
     assert [line["step"] for line in events(tmp_path, "bad_step")] == [18, 19, 20, 21]
 
 
+def test_an_overflow_of_fp16_is_mended_by_the_scaler_and_no_bad_step(tmp_path: Path):
+    """Gradients of 65536 times the loss do not fit into fp16; of 32768 times they do."""
+    config = with_loop(precision="fp16", epochs=1, bad_steps_limit=1, checkpoint_minutes=0.0)
+    config = with_loop(config, keep_last=10)
+    toy_train(tmp_path, config)
+    assert events(tmp_path, "bad_step") == []
+    norms = train_losses(tmp_path, "gradient_norm")
+    assert norms[0] is None and None not in norms[1:]
+    paths = sorted((tmp_path / "checkpoints").glob("step-*.pt"))
+    states = [torch.load(path, weights_only=True) for path in paths]
+    assert [state["scaler"]["scale"] for state in states] == [2.0**15] * 4
+    assert [state["scaler"]["_growth_tracker"] for state in states] == [0, 1, 2, 3]
+    assert [len(state["optimiser"]["state"]) for state in states] == [0, 4, 4, 4]
+
+
 def test_a_device_without_memory_is_one_sentence(tmp_path: Path):
     class Large(ToyTask):
         def after_step(self) -> None:

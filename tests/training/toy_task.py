@@ -112,7 +112,7 @@ class ToyTask:
     def validate(self) -> Mapping[str, float]:
         assert not self.module.training
         torch.rand(3)  # a validation may draw; the run must not notice
-        x = torch.linspace(0, 3, 30).view(10, 3)
+        x = torch.linspace(0, 3, 30).view(10, 3).to(self.module[0].weight.device)
         return {"score": -float((self.module(x) - x.sum(1, keepdim=True)).abs().mean())}
 
     def pictures(self) -> Mapping[str, Tensor]:

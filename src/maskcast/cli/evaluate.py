@@ -37,6 +37,7 @@ from maskcast.evaluation.published_table import (
 )
 from maskcast.evaluation.run import Init, Timing, masks_folder, segment_dataset, speed
 from maskcast.evaluation.scores import Scores
+from maskcast.io.files import alone_in
 from maskcast.methods.catalogue import METHODS, build, choose_weights
 from maskcast.methods.published_weights import published_name
 
@@ -93,17 +94,18 @@ def evaluate(
     truth = _truth(open_for, is_hidden=opened.split in DATASETS[dataset].hidden)
     if videos:
         opened, truth = opened.only(videos), truth.only(videos) if truth is not None else None
-    timing = _segment(chosen, opened, output, init, jobs)
-    masks = masks_folder(output, opened)
-    if truth is None:
-        say(f"the truth is not public; the masks are in {masks}, see maskcast submit {dataset}")
-        _print_speed(timing)
-        return
-    protocol = replace(protocol_of(dataset), skip_first=True)
-    made = chosen.request() | {"init": init, "published": chosen.published}
-    scores = score_and_sum_up(truth, masks, protocol, unseen=unseen, jobs=jobs)
-    scores = scores.with_entries(run=made, speed=speed(timing))
-    scores.write(output)
+    with alone_in(output):
+        timing = _segment(chosen, opened, output, init, jobs)
+        masks = masks_folder(output, opened)
+        if truth is None:
+            say(f"the truth is not public; the masks are in {masks}, see maskcast submit {dataset}")
+            _print_speed(timing)
+            return
+        protocol = replace(protocol_of(dataset), skip_first=True)
+        made = chosen.request() | {"init": init, "published": chosen.published}
+        scores = score_and_sum_up(truth, masks, protocol, unseen=unseen, jobs=jobs)
+        scores = scores.with_entries(run=made, speed=speed(timing))
+        scores.write(output)
     print_scores(scores)
     _print_speed(timing)
     _set_beside_published(scores)

@@ -71,7 +71,8 @@ def make_folder(path: Path) -> None:
 def alone_in(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Keep other processes that ask for the same out of a folder; one that dies leaves it.
 
-    Nobody is kept out on Windows, nor on file systems without locks.
+    Processes forked inside are not in it themselves. Nobody is kept out on Windows, nor on file
+    systems without locks.
 
     Args:
         folder: is made if it is not there.
@@ -89,20 +90,40 @@ def alone_in(folder: Path, *, wait: bool = False) -> Iterator[None]:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
         raise OutputError(f"cannot use the output folder {folder}: {error.strerror}") from error
+    _guards.add(descriptor)
+    try:
+        _lock(descriptor, folder, wait=wait)
+        yield
+    finally:
+        if descriptor in _guards:
+            _guards.remove(descriptor)
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path, *, wait: bool) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        os.close(descriptor)
         raise RunConflictError(
             f"another process is writing into {folder}; wait until it is done, "
-            "or choose another folder with -o"
+            "or choose another folder"
         ) from error
     except OSError as error:
         logger.debug("no guard for %s: %s", folder, error)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
+
+
+_guards: set[int] = set()
+"""Descriptors of the folders this process is alone in."""
+
+
+def _leave_to_parent() -> None:
+    """A forked process (a data loader's, say) would keep others out when its parent is dead."""
+    while _guards:
+        os.close(_guards.pop())
+
+
+if fcntl is not None:
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def write_bytes(path: Path, content: bytes, *, sync: bool = False) -> None:

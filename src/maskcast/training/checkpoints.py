@@ -92,7 +92,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
         version = state["format"]
     except _DAMAGED as error:
-        raise TrainingError(f"the checkpoint {path} is damaged ({error})") from error
+        why = str(error).partition("\n")[0]
+        raise TrainingError(f"the checkpoint {path} is damaged ({why})") from error
     if version != FORMAT:
         raise TrainingError(f"the checkpoint {path} has format {version}, this reads {FORMAT}")
     assert isinstance(state, dict)

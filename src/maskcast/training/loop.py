@@ -29,6 +29,7 @@ from maskcast.core.training import (
     Validates,
     ValidatesInParts,
 )
+from maskcast.io.files import alone_in
 from maskcast.io.weights import find_weights, read_weights, sha256_of
 from maskcast.training import run_folder
 from maskcast.training.checkpoints import CheckpointFolder
@@ -91,12 +92,12 @@ def train(
         folder: the run folder; if it holds this run already, the run is resumed.
         config: the recipe's own, if not given.
         start_from: name or file of weights to begin a fresh schedule with.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda", or a certain card ("cuda:1").
         max_minutes: stop after so much time, with a checkpoint and exported weights.
         profile: measure times exactly, which takes a little time itself.
 
     Raises:
-        RunConflictError: the folder holds another run.
+        RunConflictError: the folder holds another run, or another process works in it.
         TrainingError: too many broken items, or no finite loss; the message says what to do.
     """
     stopper = Stopper(max_minutes)
@@ -115,18 +116,19 @@ def train(
     task = recipe.build(config)
     if start_from is not None and before is None:
         load_weights(task, start_from)
-    if fabric.is_global_zero and before is None:
-        run_folder.write_request(folder, request)
-    watch = Stopwatch(fabric.device, exact=profile)
-    stepper = Stepper(fabric, task, config.loop, scaler=scaler, watch=watch)
-    now = run_folder.circumstances(task, device=fabric.device, processes=fabric.world_size)
-    card = {"recipe": name, **now, "earlier": run_folder.earlier_sessions(folder, now)}
-    fabric.barrier()  # every process has read the card before it is written anew
-    run = _Run(fabric, stepper, task, config.loop, folder=folder, card=card)
-    if before is not None:
-        run.resume(*before)
-    with stopper:
-        return run.go(stopper, watch)
+    with alone_in(folder) if fabric.is_global_zero else nullcontext():
+        if fabric.is_global_zero and before is None:
+            run_folder.write_request(folder, request)
+        watch = Stopwatch(fabric.device, exact=profile)
+        stepper = Stepper(fabric, task, config.loop, scaler=scaler, watch=watch)
+        now = run_folder.circumstances(task, device=fabric.device, processes=fabric.world_size)
+        card = {"recipe": name, **now, "earlier": run_folder.earlier_sessions(folder, now)}
+        fabric.barrier()  # every process has read the card before it is written anew
+        run = _Run(fabric, stepper, task, config.loop, folder=folder, card=card)
+        if before is not None:
+            run.resume(*before)
+        with stopper:
+            return run.go(stopper, watch)
 
 
 def _refuse_different_views(step: int | None) -> None:

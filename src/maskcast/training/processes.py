@@ -13,6 +13,7 @@ import torch
 import torch.distributed
 from torch import Tensor
 
+from maskcast.core.device import choose_device
 from maskcast.core.errors import UsageError
 from maskcast.core.training import LoopConfig
 
@@ -27,7 +28,7 @@ def start_processes(config: LoopConfig, device: str, scaler: torch.amp.GradScale
 
     Args:
         config: for the precision.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda", or a certain card ("cuda:1") for a process that is alone.
         scaler: of the gradients, for fp16.
 
     Raises:
@@ -43,13 +44,19 @@ def start_processes(config: LoopConfig, device: str, scaler: torch.amp.GradScale
         ) from error
     for part in ("fabric", "pytorch"):  # both tell of the precision, on one or the other
         logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
-    kind = pick_device(device)
+    chosen = pick_device(device)
+    kind, card = chosen.type, chosen.index if chosen.type == "cuda" else None
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
     if kind == "cuda" and here > torch.cuda.device_count():
         raise UsageError(
             f"{here} processes were started here, but there are {torch.cuda.device_count()} GPUs; "
             "start one for each of them, or give --device cpu"
+        )
+    if card is not None and processes > 1:
+        raise UsageError(
+            f"{device} is for one process, but there are {processes}; give --device cuda, and "
+            "choose cards with the environment variable CUDA_VISIBLE_DEVICES"
         )
     strategy = "auto" if processes == 1 else DDPStrategy(
         process_group_backend="nccl" if kind == "cuda" else "gloo",
@@ -61,7 +68,7 @@ def start_processes(config: LoopConfig, device: str, scaler: torch.amp.GradScale
         options = {"plugins": [MixedPrecision("16-mixed", kind, scaler)]}
     fabric = Fabric(
         accelerator=kind,
-        devices=here if processes > 1 else 1,
+        devices=here if card is None else [card],
         num_nodes=processes // here,
         strategy=strategy,
         **options,
@@ -70,21 +77,21 @@ def start_processes(config: LoopConfig, device: str, scaler: torch.amp.GradScale
     return fabric
 
 
-def pick_device(device: str) -> str:
-    """Return "cuda" or "cpu"; "auto" takes a GPU where there is one. Raises ``UsageError``."""
-    there = torch.cuda.is_available()
+def pick_device(device: str) -> torch.device:
+    """Return where to train; "auto" takes a GPU where there is one. Raises ``UsageError``."""
     if device == "auto":
-        return "cuda" if there else "cpu"
-    if device not in ("cpu", "cuda"):
-        raise UsageError(f"training runs on auto, cpu or cuda, got {device!r}")
-    if device == "cuda" and not there:
-        raise UsageError("there is no CUDA device here; use --device cpu")
-    return device
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    chosen = choose_device(device)
+    if chosen.type == "mps":
+        raise UsageError(
+            f"training runs on auto, cpu, cuda or a certain card (cuda:1), not {device}"
+        )
+    return chosen
 
 
 def make_scaler(config: LoopConfig, device: str) -> torch.amp.GradScaler | None:
     """Return the gradient scaler that fp16 needs; it is part of a checkpoint."""
-    return torch.amp.GradScaler(pick_device(device)) if config.precision == "fp16" else None
+    return torch.amp.GradScaler(pick_device(device).type) if config.precision == "fp16" else None
 
 
 def several() -> bool:

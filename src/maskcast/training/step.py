@@ -87,13 +87,16 @@ class Stepper:
         """
         self._fabric, self._task, self._config = fabric, task, config
         self._scaler, self._watch = scaler, watch
+        task.module.to(fabric.device)  # first, as torch advises: optimisers keep parameters
         groups = groups_of(task, config.optimiser)
         freeze_the_rest(task.module, groups)
         self.optimiser = make_optimiser(groups, config.optimiser)
         self._parameters = [p for group in groups for p in group["params"]]
         loss: Any = _LossModule(task)
         loss = torch.compile(loss) if config.compile else loss
-        self._loss, self._wrapped_optimiser = fabric.setup(loss, self.optimiser)
+        self._loss, self._wrapped_optimiser = fabric.setup(
+            loss, self.optimiser, move_to_device=False
+        )
         decay = config.average_decay
         self.average = None if decay is None else WeightsAverage(task.module, decay)
 
