@@ -41,6 +41,8 @@ class SavedStates:
         """
         make_folder(self.folder)
         save_state(state, self._path(number))
+        for torn in self.folder.glob(".*"):  # what saves that were killed have left
+            torn.unlink(missing_ok=True)
         for old in self.numbers()[1:-2]:
             if not keep_every or old % keep_every:
                 self._path(old).unlink(missing_ok=True)
