@@ -36,6 +36,7 @@ def test_faults_are_listed_with_exit_code_3(place, maskcast):
     known = ["davis2017", "--root", place / "set"]
     outcome = maskcast("submit", *known, "--check", place / "bad.zip")
     assert outcome.exit_code == 3
+    assert "bad.zip has 2 faults:" in outcome.error
     assert "wrapped around the videos" in outcome.error
     assert "ants is missing" in outcome.error
 

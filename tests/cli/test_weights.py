@@ -56,7 +56,16 @@ def test_export_refuses_what_authors_could_not_read(installed, maskcast):
         ("masks", ["00003.png", "id 1 (49 pixels)"]),
         ("./colours.safetensors", ["method    colours", "licence   none needed"]),
         ("mine", ["method    colours", "sha256"]),
-        ("colours", ["a stand-in", "sharpness", "40.0", "How strictly colours are kept apart."]),
+        (
+            "colours",
+            [
+                "a stand-in",
+                "weights   mine\n",
+                "sharpness",
+                "40.0",
+                "How strictly colours are kept apart.",
+            ],
+        ),
         ("lwl", ["ECCV 2020", "published lwl-ytvos", "learner.update_steps"]),
         ("lwl-ytvos", ["not installed", "lwl_stage2.pth", "licence"]),
     ],

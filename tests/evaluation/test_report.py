@@ -96,6 +96,17 @@ def test_differences_by_video_and_in_total(runs):
     assert not total.is_clear  # two videos, one of them without a difference
 
 
+def test_differences_are_told_in_points(runs, tmp_path):
+    found = read_runs(runs)
+    total = total_difference(*(run.scores for run in found))
+    write_report(found, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text("utf-8")
+    told = re.search(r"differs by (\S+) points .* interval (\S+) to (\S+)\)", text)
+    assert total is not None and told is not None
+    figures = [float(value.replace("−", "-")) / 100 for value in told.groups()]
+    assert figures == pytest.approx([total.mean, total.low, total.high], abs=1e-4)
+
+
 def test_a_run_with_the_authors_weights_stands_beside_their_figures(runs, tmp_path, monkeypatch):
     rows = published_rows("davis2017", "val")
     row = replace(next(row for row in rows if row.weights == "lwl-boxinit"), videos=2)
@@ -143,6 +154,13 @@ def test_curves_leave_gaps_where_there_is_no_value():
     values = [0.1, 0.2, math.nan, 0.4, 0.5]
     drawn = curves(["0", "1", "2", "3", "4"], {"run": {"J": values, "F": [1.0] * 5}})
     assert len(re.findall("<polyline", drawn)) == 3  # J in two pieces, F in one
+
+
+def test_a_value_alone_between_gaps_is_a_dot():
+    drawn = curves(["0", "1", "2"], {"run": {"J": [math.nan, 0.5, math.nan], "F": []}})
+    (points,) = re.findall('<polyline[^>]* points="([^"]*)"', drawn)
+    first, second = points.split()
+    assert first == second
 
 
 def test_published_figures_have_sources_and_agree_with_themselves():

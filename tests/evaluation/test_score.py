@@ -216,6 +216,7 @@ def test_seen_and_unseen_categories(tmp_path):
     assert groups["seen"]["J"]["mean"] == 1
     assert groups["unseen"]["J"]["mean"] == pytest.approx(35 / 63)
     assert scores.objects["v_2"]["group"] == "unseen"
+    assert scores.objects["v_2"]["category"] == "sloth"
     assert scores.objects["v_2"]["per_frame"]["names"] == ["00015", "00020", "00025"]
     four = [groups[group][measure]["mean"] for group in groups for measure in ("J", "F")]
     assert scores.dataset["J&F"] == pytest.approx(sum(four) / 4)

@@ -130,6 +130,24 @@ def test_labelme_shapes(tmp_path):
     assert pasted[5:7, 6:9].all()
 
 
+def test_a_pasted_mask_keeps_its_pixels_and_is_cut_off_at_the_border(tmp_path):
+    patch = np.array([[1, 0, 1], [0, 1, 1]], dtype=np.uint8) * 255
+    packed = io.BytesIO()
+    Image.fromarray(patch).save(packed, format="PNG")
+    content = labelme(
+        {
+            "label": "7",
+            "points": [[8, 7], [11, 9]],
+            "shape_type": "mask",
+            "mask": base64.b64encode(packed.getvalue()).decode(),
+        }
+    )
+    (frame,) = read_mask_json(save(tmp_path / "a.json", content), SIZE)
+    expected = np.zeros(SIZE, dtype=bool)
+    expected[7, 8] = True  # of the first row its first two pixels; the second lies outside
+    np.testing.assert_array_equal(frame.marks[7], expected)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
