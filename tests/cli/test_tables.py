@@ -1,0 +1,45 @@
+"""The table of scores: which videos it shows, and what stands in its cells."""
+
+from __future__ import annotations
+
+from maskcast.cli.tables import MOST_VIDEOS, print_scores
+from maskcast.evaluation.scores import Scores
+
+
+def entry(overall: float, **more: float) -> dict[str, object]:
+    summary = {"mean": overall, "recall": 1.0, "decay": -0.05}
+    return {"J": summary, "F": summary, "J&F": overall, **more}
+
+
+def table_of(videos: dict[str, dict[str, object]], dataset: dict[str, object], capsys) -> list[str]:
+    protocol = {"dataset": "lvos", "split": "valid", "name": "LVOS"}
+    print_scores(Scores({"videos": videos, "dataset": dataset, "protocol": protocol}))
+    return capsys.readouterr().out.splitlines()
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("│")[1:-1]]
+
+
+def test_figures_are_per_cent_and_groups_stand_between_videos_and_all(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    groups = {"seen": entry(0.5, V=0.1), "unseen": entry(0.25, V=0.2)}
+    dataset = entry(0.375, V=0.15) | {"groups": groups}
+    lines = table_of({"ants": entry(0.876, V=0.02)}, dataset, capsys)
+    rows = [cells(line) for line in lines if "│" in line]
+    figures = ["100.0", "-5.0"]
+    assert rows == [
+        ["ants", "87.6", "87.6", *figures, "87.6", *figures, "2.0"],
+        ["seen", "50.0", "50.0", *figures, "50.0", *figures, "10.0"],
+        ["unseen", "25.0", "25.0", *figures, "25.0", *figures, "20.0"],
+        ["all", "37.5", "37.5", *figures, "37.5", *figures, "15.0"],
+    ]
+
+
+def test_of_many_videos_the_worst_are_shown_from_the_worst_on(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    shares = [((7 * number) % 50) / 50 for number in range(50)]
+    videos = {f"v{number}": entry(share) for number, share in enumerate(shares)}
+    lines = table_of(videos, entry(0.5), capsys)
+    shown = [cells(line)[0] for line in lines if "│" in line][:-1]
+    assert shown == sorted(videos, key=lambda name: videos[name]["J&F"])[:MOST_VIDEOS]
