@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import re
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
 from maskcast.methods import eosvos
+from maskcast.methods.eosvos.config import EOSVOSConfig
+from maskcast.methods.eosvos.training_config import MetaTrainingConfig
 
 FOLDER = Path(eosvos.__file__).parent
 
 
-def rows() -> list[list[str]]:
-    text = (FOLDER / "README.md").read_text("utf-8").split("Paper and published system differ")[0]
-    table = [line for line in text.splitlines() if line.startswith("|")]
+def rows(title: str = "| paper | code |") -> list[list[str]]:
+    text = (FOLDER / "README.md").read_text("utf-8")
+    table = text[text.index(title) :].split("\n\n")[0].splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
 
 
@@ -30,3 +34,12 @@ def test_every_equation_is_on_the_map() -> None:
     symbols = " ".join(row[0] for row in rows())
     for number in range(1, 6):
         assert f"Eq. ({number})" in symbols
+
+
+@pytest.mark.parametrize("row", rows("| published | here |"), ids=lambda row: row[0])
+def test_every_setting_of_the_published_system_is_here(row: list[str]) -> None:
+    for name in re.findall(r"`([^`]+)`", row[1]):
+        try:
+            attrgetter(name)(EOSVOSConfig())
+        except AttributeError:
+            attrgetter(name)(MetaTrainingConfig())
