@@ -1,4 +1,4 @@
-"""Commands in the documents have the flags they are shown with; the examples of runs.md run."""
+"""Commands in the documents have the flags they are shown with; the Python examples run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fixtures.imitations import write_frame, write_labels
 from fixtures.video_files import VideoRecipe, write_pictures
 from maskcast.cli.main import COMMANDS, main
 from maskcast.data.made_up import make_clip
@@ -32,6 +33,12 @@ def commands() -> list[str]:
     ]
     calls = [re.match(r"(?:\$ )?maskcast (.*?)(?: {2,}\S.*|\s# .*)?$", line) for line in lines]
     return sorted({call[1] for call in calls if call})
+
+
+def python_blocks(document: str) -> list[str]:
+    """The Python examples of a document, in their order."""
+    text = (ROOT / "docs" / document).read_text()
+    return [block for language, block in FENCED.findall(text) if language == "python"]
 
 
 @cache
@@ -65,8 +72,7 @@ def test_the_python_examples_of_runs(tmp_path, monkeypatch):
     write_pictures(tmp_path / "video.mp4", list(clip.frames), VideoRecipe(size=(120, 208)))
     write_label_map(tmp_path / "first.png", clip.label_maps[0].astype(np.int32))
     monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs" / "runs.md").read_text()
-    states, whole = (block for language, block in FENCED.findall(text) if language == "python")
+    states, whole = python_blocks("runs.md")
     names: dict[str, object] = {}
     exec(whole, names)
     assert names["step"].frame_index == 2
@@ -74,3 +80,40 @@ def test_the_python_examples_of_runs(tmp_path, monkeypatch):
     names["path"] = tmp_path / "state.safetensors"
     exec(states.replace('"cuda"', '"cpu"'), names)  # the example of states continues that one
     assert len(names["state"].targets) == 1
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """What the examples call videos, pictures, my-pictures and my-backgrounds."""
+    monkeypatch.chdir(tmp_path)
+    clip = make_clip(2, frames=12, size=(96, 160), objects=(1, 1))
+    for index, (frame, label_map) in enumerate(zip(clip.frames, clip.label_maps, strict=True)):
+        write_frame(tmp_path / f"videos/one/frames/{index:03d}.jpg", frame)
+        write_labels(tmp_path / f"videos/one/masks/{index:03d}.png", label_map)
+    for folder in ("pictures", "my-pictures"):
+        write_frame(tmp_path / folder / "images/a.jpg", clip.frames[0])
+        write_labels(tmp_path / folder / "masks/a.png", clip.label_maps[0])
+    write_frame(tmp_path / "my-backgrounds/b.jpg", clip.frames[5])
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_examples_of_made_up_clips(folders, number):
+    names: dict[str, object] = {}
+    exec(python_blocks("made-up-clips.md")[number], names)
+    clip = names["clip"]
+    assert clip.frames.dtype == np.uint8 and clip.frames.shape[1:] == (240, 416, 3)
+    assert set(np.unique(clip.label_maps[0])) == {0, *clip.ids}
+
+
+@pytest.mark.slow
+def test_the_picture_is_drawn(folders, tmp_path):
+    exec(python_blocks("made-up-clips.md")[2], {})
+    assert (tmp_path / "docs/images/made-up-clips.jpg").stat().st_size > 50_000
+
+
+def test_the_example_of_a_mixture(folders):
+    names: dict[str, object] = {}
+    exec(python_blocks("data.md")[1], names)
+    sample = names["data"][0]
+    assert sample.images.shape == (4, 3, 240, 416)
+    assert sample.masks.shape == (4, 240, 416) and sample.boxes.shape == (4, 4)

@@ -46,8 +46,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(PAGE, "text/html; charset=utf-8")
         elif path == "/lying":
             self.answer(b"\n " + PAGE, "application/octet-stream")
-        elif path == "/empty":
-            self.answer(b"", "application/octet-stream")
         elif path == "/drive":
             self.drive(fields)
         else:
@@ -61,6 +59,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             form = FORM.format(action="/drive", id=DRIVE_ID)
             self.answer(form.encode(), "text/html")
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the machine goes through to reach others, it reaches itself directly."""
+    monkeypatch.setenv("no_proxy", "*")
 
 
 @pytest.fixture(scope="module")
