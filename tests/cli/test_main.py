@@ -134,6 +134,25 @@ def test_ctrl_c_is_130(maskcast, monkeypatch):
     maskcast("info").assert_one_sentence(130, "interrupted")
 
 
+def test_help_breaks_paragraphs_at_the_width_of_the_terminal(maskcast, monkeypatch):
+    for columns in (40, 100):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        lines = maskcast("evaluate", "--help").output.splitlines()
+        about = lines[2 : lines.index("", 2)]
+        assert about[0].startswith("Segment every video of a data set and")
+        assert about[-1].endswith("maskcast report.")
+        assert all(line.startswith("  ") for line in about[1:])
+        assert columns - 15 < max(map(len, about)) <= columns
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "weights import"])
+def test_help_says_what_stands_for_a_value(command, maskcast):
+    outcome = maskcast(*command.split(), "--help")
+    assert outcome.exit_code == 0
+    assert outcome.output.startswith(f"usage: maskcast {command} ")
+    assert "None" not in outcome.output
+
+
 def test_help_joins_the_lines_of_a_paragraph_and_of_an_argument():
     docstring = """One line.
 

@@ -12,7 +12,7 @@ import json as json_format
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import torch
 from rich.console import Console
@@ -20,7 +20,8 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from maskcast import methods
-from maskcast.core.device import DeviceName, choose_device, make_float32_exact, name_of
+from maskcast.cli.arguments import Device, MethodName, shown_as
+from maskcast.core.device import choose_device, make_float32_exact, name_of
 from maskcast.core.errors import UsageError
 from maskcast.evaluation.timing import Yardstick, median_ms, time_ms
 from maskcast.io.files import write_text
@@ -37,10 +38,10 @@ WARM_UP, REPEATS = 2, 7
 def bench(
     what: Positional[Literal["methods", "metrics"]] = "methods",
     *,
-    method: str | None = None,
-    json: Path | None = None,
-    device: DeviceName = "auto",
-    threads: int | None = None,
+    method: MethodName = None,
+    json: Annotated[Path | None, shown_as("FILE")] = None,
+    device: Device = "auto",
+    threads: Annotated[int | None, shown_as("COUNT")] = None,
 ) -> None:
     """Measure speed and memory of the methods at full size, or of the metrics, on this device.
 

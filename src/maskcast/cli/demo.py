@@ -9,9 +9,8 @@ from typing import Annotated
 import tyro
 from PIL import Image
 
-from maskcast.cli.arguments import MethodName, Options, Weights
+from maskcast.cli.arguments import Device, MethodName, Options, Weights
 from maskcast.cli.segment import segment
-from maskcast.core.device import DeviceName
 from maskcast.core.errors import UsageError
 from maskcast.data.made_up import MadeUpClip
 from maskcast.data.made_up_demo import make_demo_clip
@@ -29,7 +28,7 @@ def demo(
     weights: Weights = None,
     method: MethodName = None,
     option: Options = (),
-    device: DeviceName = "auto",
+    device: Device = "auto",
 ) -> None:
     """Render a made-up clip with two objects, segment it from its first masks, score the result.
 

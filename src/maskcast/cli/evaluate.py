@@ -9,9 +9,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-import tyro
 from tyro.conf import Positional, UseAppendAction
 
+from maskcast.cli.arguments import (
+    Device,
+    Folder,
+    ListFile,
+    MethodName,
+    Options,
+    Resolution,
+    Split,
+    Weights,
+    shown_as,
+)
 from maskcast.cli.progress import TerminalProgress
 from maskcast.cli.score import (
     protocol_of,
@@ -22,7 +32,7 @@ from maskcast.cli.score import (
 from maskcast.cli.tables import print_scores
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
-from maskcast.core.device import DeviceName, DtypeName, choose_device, dtype_named
+from maskcast.core.device import DtypeName, choose_device, dtype_named
 from maskcast.core.errors import DatasetError, MaskcastError, UsageError
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.data.catalogue import DATASETS, open_dataset
@@ -45,41 +55,43 @@ from maskcast.methods.published_weights import published_name
 def evaluate(
     dataset: Positional[str],
     *,
-    root: Path,
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])],
-    split: str | None = None,
-    weights: str | None = None,
-    method: str | None = None,
-    option: UseAppendAction[tuple[str, ...]] = (),
+    root: Folder,
+    output: Annotated[Path, shown_as("FOLDER", None, short="-o")],
+    split: Split = None,
+    weights: Weights = None,
+    method: MethodName = None,
+    option: Options = (),
     init: Init = "mask",
-    videos: UseAppendAction[tuple[str, ...]] = (),
-    resolution: str | None = None,
+    videos: Annotated[UseAppendAction[tuple[str, ...]], shown_as("NAME", "(repeatable)")] = (),
+    resolution: Resolution = None,
     all_frames: bool = False,
-    unseen: Path | None = None,
-    jobs: int = 1,
-    device: DeviceName = "auto",
+    unseen: ListFile = None,
+    jobs: Annotated[int, shown_as("COUNT", None)] = 1,
+    device: Device = "auto",
     dtype: DtypeName = "float32",
 ) -> None:
     """Segment every video of a data set and score the masks.
 
-    The same command again goes on with the videos that are not finished. Where the truth is on a
-    server, the masks are left for maskcast submit.
+    The same command again goes on with the videos that are not finished. Scores leave out the frame
+    on which an object is given. Where the truth is on a server, the masks are left for maskcast
+    submit. Compare runs with maskcast report.
 
     Args:
         dataset: davis2016, davis2017, youtube-vos-2018, youtube-vos-2019, mose, mose-v2, lvos,
-            sa-v, folder.
-        root: the folder with the data set.
+            sa-v; or folder, for videos of your own.
+        root: where the data set lies.
         output: the run: masks, scores.json, scores.csv, and how long each video took.
-        split: by default the validation split.
+        split: by default the validation split (val or valid); others are train, test, test-dev.
         weights: name or file; they say which method to run. Default: lwl-small, the ones inside.
         method: a method's name, to take its default weights; or one of the baselines copy-first
             and shift-first, which copy or move the first mask.
         option: NAME=VALUE, a setting of the method; maskcast info METHOD lists them.
         init: start from the given masks, or from tight boxes around them.
-        videos: only this video; may be repeated.
+        videos: only this video.
         resolution: of DAVIS: 480p, 1080p or Full-Resolution.
         all_frames: of YouTube-VOS: the images at 30 frames per second.
-        unseen: a list of the unseen categories (YouTube-VOS) or videos (LVOS), one a line.
+        unseen: a list of the unseen categories (YouTube-VOS) or videos (LVOS), one a line; by
+            default the training split's meta.json, or unseen_videos.txt.
         jobs: processes, each with its own copy of the model; also for the scoring.
         device: auto (an accelerator if there is one), cpu, cuda, a certain card (cuda:1) or mps.
         dtype: of the network's computation; float32 is float32 on a GPU too, without TF32.

@@ -13,6 +13,7 @@ import io
 import logging
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -120,7 +121,8 @@ def _run(name: str, arguments: list[str]) -> None:
     if isinstance(target, dict):
         tyro.extras.subcommand_cli_from_dict(target, prog=prog, args=arguments, config=config)
     else:
-        tyro.cli(target, prog=prog, args=arguments, config=config)
+        about = manual(target.__doc__.partition("\nArgs:")[0])
+        tyro.cli(target, prog=prog, description=about, args=arguments, config=config)
 
 
 def unwrapped(docstring: str) -> str:
@@ -133,6 +135,18 @@ def unwrapped(docstring: str) -> str:
             lines[-1] = f"{before} {line.strip()}"
         else:
             lines.append(line)
+    return "\n".join(lines)
+
+
+def manual(text: str) -> str:
+    """Break paragraphs at the width of the terminal; those after the first are indented.
+
+    The parser itself breaks what is in boxes, and joins lines that begin with a letter.
+    """
+    width = shutil.get_terminal_size().columns
+    first, *others = filter(None, text.strip().splitlines())
+    lines = [textwrap.fill(first, width, subsequent_indent="  ")]
+    lines += [textwrap.indent(textwrap.fill(each, width - 2), "  ") for each in others]
     return "\n".join(lines)
 
 

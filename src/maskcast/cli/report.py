@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import tyro
 from tyro.conf import Positional
 
+from maskcast.cli.arguments import shown_as
 from maskcast.cli.score import refuse_unwritable
 from maskcast.cli.terminal import say
 from maskcast.evaluation.published_table import fill_published_table
@@ -16,11 +16,11 @@ from maskcast.evaluation.scores import read_scores
 
 
 def report(
-    runs: Positional[tuple[Path, ...]],
+    runs: Annotated[Positional[tuple[Path, ...]], shown_as("RUN …")],
     *,
-    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("report.html"),
-    root: Path | None = None,
-    published: Path | None = None,
+    output: Annotated[Path, shown_as("FILE", None, short="-o")] = Path("report.html"),
+    root: Annotated[Path | None, shown_as("FOLDER")] = None,
+    published: Annotated[Path | None, shown_as("FILE")] = None,
 ) -> None:
     """Compare runs side by side, with published figures, in one HTML file.
 
@@ -30,7 +30,7 @@ def report(
     Args:
         runs: folders that maskcast evaluate or maskcast score has written, of one data set.
         output: the HTML file; it needs no other file and no network.
-        root: the folder with the data set, if it has moved since the scoring.
+        root: where the data set lies, if it has moved since the scoring.
         published: instead of a page, write the table of published figures in this Markdown file
             anew (docs/results.md), and into its last column the runs with the authors' weights.
     """

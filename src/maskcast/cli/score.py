@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import tyro
 from tyro.conf import Positional
 
+from maskcast.cli.arguments import Folder, ListFile, Resolution, Split, shown_as
 from maskcast.cli.progress import TerminalProgress
 from maskcast.cli.tables import print_scores
 from maskcast.core.errors import OutputError, PartialResultError, UsageError
@@ -26,28 +26,30 @@ from maskcast.metrics.protocols import PROTOCOLS, ScoringProtocol, with_choices
 def score(
     dataset: Positional[str],
     *,
-    root: Path,
-    results: Path,
-    split: str | None = None,
-    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
-    resolution: str | None = None,
-    unseen: Path | None = None,
+    root: Folder,
+    results: Annotated[Path, shown_as("FOLDER|ZIP", None)],
+    split: Split = None,
+    output: Annotated[Path | None, shown_as("FOLDER", short="-o")] = None,
+    resolution: Resolution = None,
+    unseen: ListFile = None,
     count_extra_objects: bool = False,
     skip_first: bool = False,
     skip_last: bool = False,
     keep_first: bool = False,
     keep_last: bool = False,
-    jobs: int | None = None,
+    jobs: Annotated[int | None, shown_as("COUNT")] = None,
 ) -> None:
     """Score predicted masks by the rules of a benchmark.
 
     Predictions that are missing or cannot be used are worth 0 and are listed, with exit code 4.
+    Which frames count is as the benchmark has it; --skip-… and --keep-… change that.
 
     Args:
-        dataset: davis2016, davis2017, youtube-vos-2018, youtube-vos-2019, mose, lvos, sa-v, folder.
-        root: the folder with the data set.
+        dataset: davis2016, davis2017, youtube-vos-2018, youtube-vos-2019, mose, lvos, sa-v; or
+            folder, for videos of your own.
+        root: where the data set lies.
         results: a folder or a ZIP with VIDEO/FRAME.png; any folders may lie above the videos.
-        split: by default the validation split.
+        split: by default the validation split (val or valid); others are train, test, test-dev.
         output: where scores.json and scores.csv go; without it only the table is printed.
         resolution: of DAVIS: 480p, 1080p or Full-Resolution.
         unseen: a list of the unseen categories (YouTube-VOS) or videos (LVOS), one a line; by

@@ -10,7 +10,7 @@ import torch
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
-from maskcast.cli.arguments import MethodName, Options, Weights, shown_as
+from maskcast.cli.arguments import Device, MethodName, Options, Weights, shown_as
 from maskcast.cli.progress import TerminalProgress
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
@@ -56,7 +56,7 @@ def segment(
     probabilities: bool = False,
     exports: Annotated[Exports, tyro.conf.arg(name=""), UseAppendAction] = NO_EXPORTS,
     overwrite: bool = False,
-    device: DeviceName = "auto",
+    device: Device = "auto",
     dtype: DtypeName = "float32",
     threads: Annotated[int | None, shown_as("COUNT")] = None,
     deterministic: bool = False,

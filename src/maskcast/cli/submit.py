@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import tyro
 from tyro.conf import Positional
 
+from maskcast.cli.arguments import Resolution, Split, shown_as
 from maskcast.cli.terminal import say
 from maskcast.core.errors import DataError, UsageError
 from maskcast.data.catalogue import open_dataset
@@ -16,22 +16,26 @@ from maskcast.evaluation.submission import build_submission, check_submission
 
 
 def submit(
-    dataset: Positional[str | None] = None,
+    dataset: Annotated[Positional[str | None], shown_as("[DATASET]")] = None,
     *,
-    root: Path | None = None,
-    split: str | None = None,
-    results: Path | None = None,
-    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
-    check: Path | None = None,
-    resolution: str | None = None,
+    root: Annotated[Path | None, shown_as("FOLDER")] = None,
+    split: Split = None,
+    results: Annotated[Path | None, shown_as("FOLDER|ZIP")] = None,
+    output: Annotated[Path | None, shown_as("FILE.zip", short="-o")] = None,
+    check: Annotated[Path | None, shown_as("FILE.zip")] = None,
+    resolution: Resolution = None,
     all_frames: bool = False,
 ) -> None:
     """Build the archive that a benchmark's server expects, or check one.
 
+    To build one: maskcast submit DATASET --root FOLDER --results RUN/masks -o FILE.zip. To check
+    one: maskcast submit DATASET --root FOLDER --check FILE.zip; every fault is listed, with exit
+    code 3.
+
     Args:
         dataset: davis2016, davis2017, youtube-vos-2018, youtube-vos-2019, mose, mose-v2, lvos,
             sa-v.
-        root: the folder with the data set, which says what the archive has to hold.
+        root: where the data set lies, which says what the archive has to hold.
         split: by default the validation split; DAVIS has test-dev and test-challenge.
         results: a folder or ZIP with the masks, such as RUN/masks.
         output: the archive to write.

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import tyro
 
+from maskcast.cli.arguments import Device, Weights, shown_as
+from maskcast.cli.main import manual
 from maskcast.core.config import config_from_dict
 from maskcast.core.errors import UsageError
 from maskcast.core.training import Recipe
@@ -22,27 +24,41 @@ from maskcast.training.run_folder import read_request
 
 USAGE = """\
 usage: maskcast train RECIPE [--run FOLDER] [OPTIONS] [SETTINGS]
-       maskcast train --config FOLDER/config.json [OPTIONS] [SETTINGS]
+       maskcast train --config FOLDER [OPTIONS] [SETTINGS]
        maskcast train --list
 
-maskcast train RECIPE --help lists every option and setting with its default.
-"""
+Train a method by one of its recipes, or go on with the run in the run folder.
+
+maskcast train RECIPE --help lists every option and setting with its default. Most recipes
+want to know where data lies: --data.… settings. Ctrl-C stops after the step, with a
+checkpoint and weights; the same command goes on from there. --config takes all settings
+of an earlier run. Several processes: torchrun --nproc-per-node 2 -m -- maskcast.cli.main
+train RECIPE …
+
+recipes:"""
+
+
+ABOUT_SETTINGS = (
+    "The options up to --profile say where and how the run takes place. All others are settings of "
+    "the recipe: they decide what is learnt, and are written to config.json in the run folder. "
+    "Settings that are true or false take the word; None stands for nothing."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """Where and how a run takes place; nothing here changes what is learnt."""
 
-    run: Path | None = None
+    run: Annotated[Path | None, shown_as("FOLDER")] = None
     """The run folder; one that holds this run already is resumed. Default: runs/RECIPE."""
-    config: Path | None = None
+    config: Annotated[Path | None, shown_as("FOLDER|FILE")] = None
     """Take settings from the config.json of a run (or its folder); those given here win."""
-    start_from: str | None = None
-    """Name or file of weights to start a fresh schedule from."""
-    max_minutes: float | None = None
+    start_from: Weights = None
+    """Weights to start a fresh schedule from: name or file."""
+    max_minutes: Annotated[float | None, shown_as("MINUTES")] = None
     """Stop after so much time, with a checkpoint and exported weights."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
+    device: Device = "auto"
+    """auto (a GPU if there is one), cpu, cuda, or a certain card (cuda:1)."""
     profile: bool = False
     """Say at the end how the time divides between data and compute."""
 
@@ -64,7 +80,7 @@ def train(arguments: Sequence[str]) -> None:
         print(listing(known))
         return
     name, config, rest = choose(arguments, known)
-    options, config = parse(rest, config, prog=f"maskcast train {name}")
+    options, config = parse(rest, config, name=name, title=known[name].title)
     first = os.environ.get("RANK", "0") == "0"
     logging.getLogger("maskcast").setLevel(logging.INFO if first else logging.ERROR)
     outcome = run_training(
@@ -125,7 +141,9 @@ def choose(
     return name, config, rest
 
 
-def parse(arguments: Sequence[str], config: Any, *, prog: str) -> tuple[RunOptions, Any]:
+def parse(
+    arguments: Sequence[str], config: Any, *, name: str, title: str
+) -> tuple[RunOptions, Any]:
     """Read options and settings; a setting that is not given keeps its value in ``config``.
 
     Settings that are true or false take the word, whatever they were: ``--loop.compile False``.
@@ -140,7 +158,11 @@ def parse(arguments: Sequence[str], config: Any, *, prog: str) -> tuple[RunOptio
         ],
     )
     given: Any = tyro.cli(
-        together, prog=prog, args=arguments, config=(tyro.conf.FlagCreatePairsOff,)
+        together,
+        prog=f"maskcast train {name}",
+        description=manual(f"{title[0].upper()}{title[1:]}.\n\n{ABOUT_SETTINGS}"),
+        args=arguments,
+        config=(tyro.conf.FlagCreatePairsOff,),
     )
     return given.options, given.settings
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import tyro
 from tyro.conf import Positional
 
+from maskcast.cli.arguments import MethodName, shown_as
 from maskcast.cli.progress import TerminalProgress
 from maskcast.io.weights import installed_weights, verify_weights
 from maskcast.methods.catalogue import published_files
@@ -35,9 +35,9 @@ def list_weights() -> None:
 def import_(
     source: Positional[str],
     *,
-    name: str | None = None,
-    method: str | None = None,
-    sha256: str | None = None,
+    name: Annotated[str | None, shown_as("NAME")] = None,
+    method: MethodName = None,
+    sha256: Annotated[str | None, shown_as("HASH")] = None,
 ) -> None:
     """Install an authors' checkpoint; nothing in it is executed.
 
@@ -68,7 +68,7 @@ def verify(weights: Positional[str]) -> None:
 
 
 def export(
-    weights: Positional[str], *, output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    weights: Positional[str], *, output: Annotated[Path, shown_as("FILE", None, short="-o")]
 ) -> None:
     """Write weights as a checkpoint that the authors' code can read.
 
