@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from maskcast.core.overlap import InBackground, read_ahead
@@ -23,13 +21,27 @@ def test_items_come_in_order_and_no_more_than_a_few_ahead():
     assert len(made) <= 5 + 3 + 2
 
 
-def test_the_time_of_making_is_told_without_the_waiting():
-    def slow():
-        threading.Event().wait(0.05)
-        yield 1
+def test_each_item_comes_with_the_time_of_its_own_making(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("maskcast.core.overlap.time.perf_counter", lambda: now[0])
 
-    ((_, seconds),) = read_ahead(slow())
-    assert 0.05 <= seconds < 5
+    def slow():
+        for seconds in (2.0, 3.0, 5.0):
+            now[0] += seconds
+            yield seconds
+
+    assert list(read_ahead(slow(), depth=1)) == [(2.0, 2.0), (3.0, 3.0), (5.0, 5.0)]
+
+
+def test_what_goes_wrong_is_raised_after_the_items_before_it():
+    def broken():
+        yield 1
+        raise OSError("no more")
+
+    ahead = read_ahead(broken())
+    assert next(ahead)[0] == 1
+    with pytest.raises(OSError, match="no more"):
+        next(ahead)
 
 
 def test_jobs_run_in_order():
