@@ -63,7 +63,7 @@ NOTHING = np.zeros((40, 56), np.uint8)
     [
         (CORNERS, {}),
         ([VOID], {}),
-        ([ONE_PIXEL], {"min_side": 70, "max_side": 131, "box_pool": 4, "norm": "frozen_bn"}),
+        ([ONE_PIXEL], {"min_side": 100, "max_side": 160, "box_pool": 4, "norm": "frozen_bn"}),
         ([SEVERAL], {}),
         ([NOTHING, ellipse(40, 56, 10, 50, 8, 12)], {}),
     ],

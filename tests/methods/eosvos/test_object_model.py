@@ -46,3 +46,14 @@ def test_every_level_of_rates_takes_the_steps_that_the_file_says(
             parameters[name].data -= (rate.exp() if log_rates else rate) * gradient
     expected = torch.cat([p.detach().flatten() for p in parameters.values()])
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+def test_weights_that_diverge_are_told_and_find_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    learned = learned_start_of(small.network(), level="single", initial_rate=1e6)
+    config = small.method(rate_level="single")
+    model = ObjectModel(config, learned, device=torch.device("cpu"))
+    given = AnnotatedFrame(small.frame(), small.mask())
+    weights = model.fine_tune(None, (given,), steps=3, seed=1, what="fine-tuning on object 7")
+    assert "fine-tuning on object 7: the weights became infinite" in caplog.text
+    found = model.detect(weights, small.frame(1), (10.0, 8.0, 34.0, 28.0), seed=(1, 1))
+    assert not found.probs.any() and found.score == 0

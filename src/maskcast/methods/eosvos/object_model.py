@@ -7,6 +7,7 @@ for the learned start itself.
 from __future__ import annotations
 
 import copy
+import logging
 import weakref
 from collections import Counter
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ from maskcast.methods.eosvos.network import Batch, Detection, ObjectNetwork, bui
 from maskcast.methods.eosvos.online_adaptation import AnnotatedFrame
 from maskcast.methods.eosvos.randomness import generator_of
 from maskcast.methods.method import Progress
+
+log = logging.getLogger(__name__)
 
 ObjectWeights: TypeAlias = Float[Tensor, "parameters"] | None
 ObjectBox: TypeAlias = tuple[float, float, float, float]
@@ -101,7 +104,7 @@ class ObjectModel:
         augment: bool = False,
         what: str = "fine-tuning",
     ) -> ObjectWeights:
-        """Return the weights after that many steps on these frames.
+        """Return the weights after that many steps on these frames; warns if they diverge.
 
         Args:
             augment: flip, turn and scale every frame afresh in each step.
@@ -140,6 +143,13 @@ class ObjectModel:
                 recompute=self.config.recompute,
             )
         tuned = torch.cat([p.detach().flatten() for p in _trained(network)])
+        if not bool(tuned.isfinite().all()):
+            log.warning(
+                "%s: the weights became infinite, so that nothing will be found with them; the "
+                "learned rates may be too large for so many steps (%d)",
+                what,
+                steps,
+            )
         loaded.weights, loaded.is_start = weakref.ref(tuned), False
         return tuned
 
