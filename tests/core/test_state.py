@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -230,3 +232,18 @@ def test_a_header_that_lies_is_refused(change, tmp_path):
     save_file(load_file(path), path, metadata={"maskcast.state": json.dumps(header)})
     with pytest.raises(StateError, match="no saved state that can be read"):
         load_state(path, Slot)
+
+
+@settings(max_examples=60, deadline=None)
+@given(place=st.integers(0, 10**6), value=st.integers(0, 255))
+def test_a_changed_byte_never_escapes(tmp_path_factory, place, value):
+    path = tmp_path_factory.mktemp("flip") / "state.safetensors"
+    save_state(Slot(torch.ones(5)[1:], 0.5), path)
+    changed = bytearray(path.read_bytes())
+    changed[place % len(changed)] = value
+    path.write_bytes(changed)
+    try:
+        found = load_state(path, Slot)
+    except StateError:
+        return
+    assert isinstance(found.feature, Tensor)

@@ -24,7 +24,7 @@ def test_every_case_has_its_total_in_yardsticks() -> None:
     assert {"one_float32", "three_float32", "small_float32"} <= cases.keys()
     for case in cases.values():
         assert case["total_Y"] == pytest.approx(case["ms"] / 4)
-        assert 0 < sum(case[stage] for stage in bench.STAGES) <= 1.5 * case["ms"]
+        assert 0 < sum(case[stage] for stage in bench.STAGES) <= case["ms"]  # means of two frames
         assert all(case[stage] > 0 for stage in bench.STAGES)
 
 
