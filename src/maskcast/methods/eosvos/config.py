@@ -48,34 +48,46 @@ class MaskRCNNConfig:
     norm: NormName = "group"
     """Normalisation of the trunk; ``frozen_bn`` is the ablation, its statistics stay fixed."""
     norm_groups: int = 32
+    """Of GroupNorm."""
     train_trunk: bool = True
     """False leaves trunk and pyramid as they start and adapts the proposal network and heads."""
     pyramid_channels: int = 256
+    """Of every level; also those of the proposal head."""
     anchor_sizes: tuple[int, ...] = (32, 64, 128, 256, 512)
     """Side of the anchors on each pyramid level, in pixels of the resized frame."""
     box_features: int = 1024
+    """Of both layers of the box head."""
     mask_channels: int = 256
+    """Of the four layers of the mask head."""
     box_pool: int = 7
+    """Cells to a side of a region, for the box head."""
     mask_pool: int = 28
-    """The masks are twice as large, 56×56."""
+    """The same for the mask head (Mask R-CNN: 14); the masks are twice as large, 56×56."""
     min_side: int = 800
+    """See max_side."""
     max_side: int = 1333
     """Frames are resized until the short side reaches min_side or the long side max_side."""
     pre_nms_train: int = 2000
+    """While fine-tuning: proposals kept per pyramid level before non-maximum suppression."""
     pre_nms_test: int = 1000
-    """Proposals kept per pyramid level before non-maximum suppression."""
+    """The same while an object is looked for."""
     post_nms_train: int = 2000
+    """While fine-tuning: proposals kept per frame after non-maximum suppression."""
     post_nms_test: int = 1000
-    """Proposals kept per frame after it."""
+    """The same while an object is looked for; with propagation "extend" half of them are copies
+    of the previous box."""
     sampled_anchors: int = 256
+    """Drawn per frame for the losses of the proposal network, at most half of them positive."""
     sampled_regions: int = 512
-    """Anchors and regions of interest drawn per frame for the losses."""
+    """Drawn per frame for the losses of the heads, at most a quarter of them positive."""
     score_threshold: float = 0.5
     """Detections must score above it (published under the name ``box_nms_thresh``)."""
     nms_threshold: float = 0.5
+    """Of two detections that overlap by more than this (IoU) the one with the lower score goes."""
     detections: int = 1
     """Boxes kept per frame; only the best is used."""
     mask_loss: MaskLoss = "lovasz_hinge"
+    """For every positive region on its own; lovasz_softmax is the paper's wording."""
     legacy_losses: bool = True
     """True: box losses of 2019 (L1, smooth L1 with beta 1), which the learned rates expect;
     False: those of today's torchvision (smooth L1 with beta 1/9)."""
@@ -137,10 +149,13 @@ class EOSVOSConfig:
     """Stop fine-tuning when the best loss moved by at most min_improvement over so many steps;
     0: never."""
     min_improvement: float = 0.001
+    """See patience."""
     online_adaptation: bool = False
     """Fine-tune again every adaptation_interval frames on own masks (OnA)."""
     adaptation_interval: int = 5
+    """Frames from one round to the next."""
     adaptation_steps: int = 10
+    """Of every round, and after a correction."""
     adaptation_reset: Reset = "first_step"
     """Where a round starts: the weights fine-tuned on the first frame, the learned start, or
     the weights as they are."""
@@ -155,6 +170,7 @@ class EOSVOSConfig:
     """True: as published, an object given while others are followed already has no map on its
     first frame, not even the mask that was given, and no box for the next one."""
     seed: int = 1
+    """Of everything drawn; fine-tuning step t draws from seed + t."""
     micro_batches: bool = False
     """Fine-tune image by image with the normalisers of the whole batch: equal results, a
     third of the memory with three images, one more pass through trunk and proposals."""

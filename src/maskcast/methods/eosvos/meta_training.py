@@ -44,7 +44,10 @@ TRUNK_PREFIX = "backbone."
 
 
 class MetaTraining:
-    """The outer optimisation of Eq. (2); the module holds θ_g, the network is only worked with."""
+    """The outer optimisation of Eq. (2), with that of Eq. (3) inside it.
+
+    The module holds θ_g; the network is only worked with.
+    """
 
     def __init__(self, config: MetaTrainingConfig) -> None:
         self.config = config
