@@ -20,6 +20,8 @@ def test_every_side_moves_outwards_by_five_per_cent_on_average():
     outwards = (found - BOX) * torch.tensor([-1.0, -1.0, 1.0, 1.0]) / torch.tensor([40, 20, 40, 20])
     assert ((outwards >= 0) & (outwards <= 0.1)).all()
     torch.testing.assert_close(outwards.mean(dim=0), torch.full((4,), 0.05), rtol=0, atol=0.0015)
+    together = torch.corrcoef(outwards.T) - torch.eye(4)
+    assert together.abs().max() < 0.06  # no side's draw is another's
 
 
 def test_copies_stay_in_the_padded_frame():
