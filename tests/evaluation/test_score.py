@@ -64,6 +64,7 @@ def test_late_objects_count_after_their_own_first_frame(root, tmp_path):
     assert scores.objects["cows_2"]["per_frame"]["names"] == ["00004"]
     J = region_similarity(square(2, 6), square(2, 4))
     assert scores.objects["cows_2"]["J"]["mean"] == J == 35 / 63
+    assert scores.videos["cows"]["frames"] == 4  # of its other object
 
 
 def test_a_missing_frame_is_worth_nothing_and_is_listed(root, tmp_path):

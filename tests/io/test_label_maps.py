@@ -48,10 +48,15 @@ def test_small_ids_are_indexed_in_the_davis_colours(tmp_path):
     np.testing.assert_array_equal(colours[1], [[0, 128, 0], PALETTE[255]])
 
 
-def test_ids_above_255_are_16_bit_grey(tmp_path):
-    write_label_map(tmp_path / "a.png", np.array([[0, 256]]))
+@pytest.mark.parametrize(
+    ("largest", "mode"),
+    [(255, "P"), (256, "I;16"), (65535, "I;16"), (65536, "RGB"), (2**24 - 1, "RGB")],
+)
+def test_the_largest_id_decides_on_the_kind_of_picture(tmp_path, largest, mode):
+    write_label_map(tmp_path / "a.png", np.array([[0, largest]]))
     with Image.open(tmp_path / "a.png") as picture:
-        assert picture.mode == "I;16"
+        assert picture.mode == mode
+    assert read_label_map(tmp_path / "a.png").tolist() == [[0, largest]]
 
 
 def test_ids_above_65535_are_colours_as_in_panoptic_maps(tmp_path):
