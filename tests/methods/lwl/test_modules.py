@@ -28,9 +28,9 @@ def test_features_have_the_same_energy_whatever_the_image() -> None:
 def test_large_features_in_half_precision_are_not_infinite() -> None:
     x = 1000 * torch.randn(1, 64, 3, 4)
     found = normalise_features(x.half(), kernel_size=3)
-    torch.testing.assert_close(
-        found.float(), normalise_features(x, kernel_size=3), rtol=2e-3, atol=0
-    )
+    exact = normalise_features(x, kernel_size=3)
+    # half precision cannot tell numbers near 0 that are less than 6e-8 apart
+    torch.testing.assert_close(found.float(), exact, rtol=2e-3, atol=1e-7)
 
 
 def test_features_of_nothing_are_finite() -> None:
