@@ -32,3 +32,8 @@ def test_a_given_mask_owns_its_pixels_exactly() -> None:
 def test_many_confident_claims_stay_finite() -> None:
     merged = aggregate_logits(torch.full((50, 2, 2), 100.0))
     torch.testing.assert_close(merged[1:], torch.full((50, 2, 2), 1 / 50))
+
+
+def test_what_nobody_claims_is_background() -> None:
+    merged = aggregate_logits(torch.full((2, 1, 1), -100.0))
+    assert merged.flatten().tolist() == [1, 0, 0]
