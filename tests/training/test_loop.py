@@ -144,6 +144,15 @@ def test_another_run_in_the_folder_is_refused(tmp_path: Path):
         toy_train(tmp_path, other)
 
 
+def test_another_run_is_refused_where_a_killed_one_left_checkpoints_only(tmp_path: Path):
+    with pytest.raises(Crash):
+        toy_train(tmp_path, TOY.config, crashing(7))
+    (tmp_path / "best.safetensors").unlink()
+    assert not (tmp_path / "weights.safetensors").exists()
+    with pytest.raises(RunConflictError, match="width was 4, now 7"):
+        toy_train(tmp_path, replace(TOY.config, width=7))
+
+
 def test_a_second_process_in_the_folder_of_a_run_is_refused(tmp_path: Path):
     class MeetsAnother(ToyTask):
         def loss(self, batch):
