@@ -16,7 +16,6 @@ from maskcast.data.dataset import Dataset, Faults
 from maskcast.data.listing import (
     Purpose,
     VideoFiles,
-    check_given_masks,
     list_folders,
     mask_layout,
 )
@@ -40,7 +39,6 @@ def open_folder(root: Path, *, purpose: Purpose = "segment") -> Dataset:
         files = VideoFiles(name=name, images=images, annotations=masks, layout=layout)
         video = files.build(purpose, faults)
         if video is not None:
-            check_given_masks(video, faults)
             videos.append(video)
     if not videos and not faults.found:
         faults.add(f"it holds no video: expected VIDEO/{IMAGE_FOLDERS[0]} and VIDEO/masks")

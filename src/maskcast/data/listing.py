@@ -123,7 +123,10 @@ class VideoFiles:
     object_names: dict[int, str] = field(default_factory=dict)
 
     def build(self, purpose: Purpose, faults: Faults) -> Video | None:
-        """Return the video; None, with faults noted, if there is too little of it."""
+        """Return the video; None, with faults noted, if there is too little of it.
+
+        Except for training, masks that a method is to be told of objects by have to be there.
+        """
         before = len(faults.found)
         images = self._list_images(purpose, faults)
         annotations = self._list_annotations(faults)
@@ -142,7 +145,7 @@ class VideoFiles:
         if len(faults.found) > before or size is None:
             return None
         wanted = self.label_frames
-        return Video(
+        video = Video(
             name=self.name,
             frame_names=names,
             size=size,
@@ -156,6 +159,9 @@ class VideoFiles:
             if wanted is None
             else tuple(index for index, name in enumerate(names) if name in wanted),
         )
+        if purpose != "train":
+            _check_given_masks(video, faults)
+        return video
 
     def _list_images(self, purpose: Purpose, faults: Faults) -> dict[str, Path]:
         if purpose == "score" and not self.images.is_dir():
@@ -232,7 +238,7 @@ def _first_whole(paths: Sequence[Path]) -> list[Path]:
     return list(paths[:1])
 
 
-def check_given_masks(video: Video, faults: Faults) -> None:
+def _check_given_masks(video: Video, faults: Faults) -> None:
     """Note as faults what keeps a method from being told the objects of a video.
 
     Declared objects must have pixels on their first frame; without a declaration the first

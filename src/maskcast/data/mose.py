@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from maskcast.data.dataset import Dataset, Faults
-from maskcast.data.listing import Purpose, VideoFiles, check_given_masks, list_folders
+from maskcast.data.listing import Purpose, VideoFiles, list_folders
 
 
 def open_mose(
@@ -47,8 +47,6 @@ def open_mose(
         )
         video = files.build(purpose, faults)
         if video is not None:
-            if purpose != "train":
-                check_given_masks(video, faults)
             videos.append(video)
     if not videos and not faults.found:
         faults.add(f"{base / 'Annotations'} holds no video")

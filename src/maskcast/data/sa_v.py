@@ -14,7 +14,6 @@ from maskcast.data.dataset import Dataset, Faults
 from maskcast.data.listing import (
     Purpose,
     VideoFiles,
-    check_given_masks,
     folder_of,
     list_folders,
     read_names,
@@ -52,7 +51,6 @@ def open_sa_v(root: Path, *, split: str = "val", purpose: Purpose = "segment") -
         )
         video = files.build(purpose, faults)
         if video is not None:
-            check_given_masks(video, faults)
             videos.append(video)
     if not videos and not faults.found:
         faults.add(f"{annotations} holds no video")

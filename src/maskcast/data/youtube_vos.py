@@ -17,7 +17,6 @@ from maskcast.data.listing import (
     IMAGE_ENDINGS,
     Purpose,
     VideoFiles,
-    check_given_masks,
     list_pictures,
     read_meta,
 )
@@ -65,8 +64,6 @@ def open_youtube_vos(
         )
         video = files.build(purpose, faults) if len(faults.found) == before else None
         if video is not None:
-            if purpose != "train":
-                check_given_masks(video, faults)
             if purpose == "score":
                 _check_truth(video, entries, faults)
             videos.append(video)
