@@ -17,7 +17,7 @@ from maskcast.core.types import Box
 from maskcast.data.catalogue import open_dataset
 from maskcast.evaluation.published import PublishedRow
 from maskcast.evaluation.published_table import BEGIN, END
-from maskcast.evaluation.run import given_prompts, tight_box
+from maskcast.evaluation.run import given_prompts, segment_one, tight_box
 from maskcast.io.files import alone_in
 from maskcast.io.label_maps import read_label_map
 from maskcast.io.weights import PublishedFile, write_weights
@@ -76,10 +76,42 @@ def test_goes_on_with_the_videos_that_are_not_finished(evaluate, clip):
     assert len(json.loads((clip / "run" / "scores.json").read_text())["videos"]) == 2
 
 
+def test_an_interruption_keeps_the_videos_that_are_finished(evaluate, clip, monkeypatch):
+    def interrupted(segmenter, video, *others):
+        if video.name == "cows":
+            raise KeyboardInterrupt
+        return segment_one(segmenter, video, *others)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("maskcast.evaluation.run.segment_one", interrupted)
+        evaluate().assert_one_sentence(130, "goes on with the videos that are not finished")
+    assert [path.name for path in clip.glob("run/timing/*")] == ["ants.json"]
+    assert evaluate().exit_code == 0
+
+
 def test_another_question_needs_another_folder(evaluate):
     assert evaluate("--videos", "cows").exit_code == 0
     outcome = evaluate("--option", "update_rate=0.5")
     outcome.assert_one_sentence(2, "holds another evaluation: its options was")
+
+
+def test_a_call_that_failed_before_any_mask_does_not_bind_the_folder(evaluate):
+    evaluate("--option", "nothing=1").assert_one_sentence(2, "no option 'nothing'")
+    assert evaluate().exit_code == 0
+
+
+@pytest.mark.parametrize("content", ["{", "[1]"])
+def test_a_damaged_note_of_what_was_asked_is_one_sentence(evaluate, clip, content):
+    assert evaluate("--videos", "cows").exit_code == 0
+    (clip / "run" / "evaluation.json").write_text(content)
+    evaluate().assert_one_sentence(2, "evaluation.json is damaged; choose another folder")
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "{}", '{"frames": "many"}'])
+def test_a_damaged_timing_is_one_sentence(evaluate, clip, content):
+    assert evaluate("--videos", "cows").exit_code == 0
+    (clip / "run" / "timing" / "cows.json").write_text(content)
+    evaluate().assert_one_sentence(3, "cows.json is damaged; delete it and the video is segmented")
 
 
 def test_masks_that_are_not_ours_stay(evaluate, clip):
@@ -168,10 +200,14 @@ def test_box_start_is_noted(evaluate, clip):
     [
         (["--method", "copy-first", "--weights", "x"], "takes neither weights nor options"),
         (["--method", "nobody"], "there is no method 'nobody'"),
+        (["--jobs", "0"], "--jobs is at least 1, got 0"),
+        (["--method", "copy-first", "--unseen", "list.txt"], "DAVIS has no unseen group"),
+        (["--method", "copy-first", "--all-frames"], "takes no --all-frames"),
     ],
 )
-def test_calls_that_make_no_sense(evaluate, arguments, words):
+def test_calls_that_make_no_sense(evaluate, clip, arguments, words):
     evaluate(*arguments, weights=False).assert_one_sentence(2, words)
+    assert not (clip / "run").exists()
 
 
 @pytest.fixture

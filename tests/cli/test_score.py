@@ -229,3 +229,9 @@ def test_ids_that_do_not_exist_count_on_request(score, out, tmp_path):
     assert tree["objects"]["ants_8"]["per_frame"]["J"] == [0, 1, 1]
     refused = score("--count-extra-objects", dataset="lvos")
     refused.assert_one_sentence(2, "LVOS averages over groups, to which extra ids do not belong")
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1"])
+def test_less_than_one_process_is_refused(score, out, jobs):
+    score("--jobs", jobs).assert_one_sentence(2, f"--jobs is at least 1, got {jobs}")
+    assert not out.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 
 import pytest
@@ -47,6 +48,12 @@ def test_faults_are_listed_with_exit_code_3(place, maskcast):
         (["davis2017"], 2, "give DATASET, --root, --results and -o"),
         (["--check", "a.zip", "-o", "b.zip"], 2, "--check looks at an archive"),
         (["--check", "absent.zip"], 3, "there is no archive absent.zip"),
+        (["--root", ".", "--check", "a.zip"], 2, "from DATASET and --root together"),
+        (
+            ["davis2017", "--split", "val", "--check", "a.zip"],
+            2,
+            "from DATASET and --root together",
+        ),
     ],
 )
 def test_calls_that_make_no_sense(maskcast, arguments, exit_code, words):
@@ -60,6 +67,25 @@ def test_a_report_from_the_command_line(place, maskcast):
     assert outcome.exit_code == 0, outcome.error
     assert outcome.output.split() == [str(place / "page.html")]
     assert (place / "page.html").read_text("utf-8").startswith("<!doctype html>")
+    maskcast("report").assert_one_sentence(2, "which runs? maskcast report RUN")
     maskcast("report", place / "nowhere", "-o", place / "p.html").assert_one_sentence(
         3, "maskcast score or evaluate writes it"
     )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"protocol": None},
+        {"objects": {"ants_1": {}}},
+        {"videos": {}},
+        {"dataset": {"J": {"mean": "much"}, "F": {"mean": 0.5}, "J&F": 0.5}},
+        {"results": 3},
+    ],
+)
+def test_a_report_of_damaged_scores_is_one_sentence(place, maskcast, change):
+    places = ["--root", place / "set", "--results", place / "masks"]
+    maskcast("score", "davis2017", *places, "-o", place / "run", "--jobs", "1")
+    file = place / "run" / "scores.json"
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | change))
+    maskcast("report", place / "run").assert_one_sentence(3, "scores.json is damaged (")

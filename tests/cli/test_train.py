@@ -80,6 +80,9 @@ def test_the_recipes_are_listed(arguments, capsys):
         (["toy", "--config", "nowhere.json"], "there is no config file nowhere.json"),
         (["toy", "--device", "abacus"], "there is no device 'abacus'"),
         (["toy", "--device", "cuda:9"], "this machine has no cuda:9"),
+        (["toy", "--max-minutes", "-1"], "--max-minutes is at least 0, got -1"),
+        (["toy", "--max-minutes", "nan"], "--max-minutes is at least 0, got nan"),
+        (["--config"], "which recipe?"),
         (["toy", "--start-from", "nothing"], "nothing"),
     ],
 )
@@ -87,6 +90,13 @@ def test_a_mistake_is_one_sentence(arguments, sentence, tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     assert run(*arguments) in (2, 3)
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "{}", '{"recipe": "toy", "config": null}'])
+def test_a_damaged_config_is_one_sentence(content, tmp_path: Path, capsys):
+    (tmp_path / "config.json").write_text(content)
+    assert run("--config", tmp_path) == 2
+    assert "config.json is not the config of a training run" in capsys.readouterr().err
 
 
 def test_a_config_of_another_recipe_is_refused(tmp_path: Path, monkeypatch, capsys):

@@ -61,6 +61,15 @@ def test_a_file_in_the_place_of_a_folder(tmp_path):
         write_text(tmp_path / "taken" / "a.txt", "x")
 
 
+def test_whatever_the_system_says_of_the_file_itself_is_passed_on(tmp_path):
+    def fail() -> None:
+        with replacing(tmp_path / "a.txt") as temporary:
+            raise FileNotFoundError(errno.ENOENT, "gone", str(temporary))
+
+    with pytest.raises(OutputError, match=r"cannot write .*a\.txt: gone"):
+        fail()
+
+
 def test_other_faults_are_not_dressed_up(tmp_path):
     def fail() -> None:
         with replacing(tmp_path / "a.txt"):

@@ -113,9 +113,15 @@ def test_without_limits_gradients_stay_as_they_are():
     assert parameter.grad.tolist() == [30, 40]
 
 
-@pytest.mark.parametrize("change", [{"rate": -1.0}, {"weight_decay": -1.0}, {"rate_scale": -0.1}])
-def test_negative_rates_are_refused(change):
-    with pytest.raises(ConfigError, match="must not be negative"):
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"rate": -1.0}, {"weight_decay": -1.0}, {"rate_scale": -0.1}),
+        *({"rate": math.nan}, {"rate": math.inf}),
+    ],
+)
+def test_negative_and_endless_rates_are_refused(change):
+    with pytest.raises(ConfigError, match="must be finite and not negative"):
         OptimiserConfig(**change)
 
 

@@ -25,6 +25,7 @@ from maskcast.cli.arguments import (
 from maskcast.cli.progress import TerminalProgress
 from maskcast.cli.score import (
     protocol_of,
+    refuse_no_processes,
     refuse_shortcomings,
     refuse_unwritable,
     score_and_sum_up,
@@ -38,6 +39,7 @@ from maskcast.core.segmenter import VideoSegmenter
 from maskcast.data.catalogue import DATASETS, open_dataset
 from maskcast.data.dataset import Dataset
 from maskcast.evaluation.baselines import BASELINES
+from maskcast.evaluation.groups import groups_of
 from maskcast.evaluation.published import published_rows
 from maskcast.evaluation.published_table import (
     CHECKOUT_TABLE,
@@ -96,6 +98,7 @@ def evaluate(
         device: auto (an accelerator if there is one), cpu, cuda, a certain card (cuda:1) or mps.
         dtype: of the network's computation; float32 is float32 on a GPU too, without TF32.
     """
+    refuse_no_processes(jobs)
     place = str(choose_device(device))
     chosen = _choose(weights, method, options_from(option), device=place, dtype=dtype)
     refuse_unwritable(output)
@@ -106,17 +109,16 @@ def evaluate(
     truth = _truth(open_for, is_hidden=opened.split in DATASETS[dataset].hidden)
     if videos:
         opened, truth = opened.only(videos), truth.only(videos) if truth is not None else None
+    score_masks = None if truth is None else _scoring(truth, unseen, jobs)
     with alone_in(output):
         timing = _segment(chosen, opened, output, init, jobs)
         masks = masks_folder(output, opened)
-        if truth is None:
+        if score_masks is None:
             say(f"the truth is not public; the masks are in {masks}, see maskcast submit {dataset}")
             _print_speed(timing)
             return
-        protocol = replace(protocol_of(dataset), skip_first=True)
         made = chosen.request() | {"init": init, "published": chosen.published}
-        scores = score_and_sum_up(truth, masks, protocol, unseen=unseen, jobs=jobs)
-        scores = scores.with_entries(run=made, speed=speed(timing))
+        scores = score_masks(masks).with_entries(run=made, speed=speed(timing))
         scores.write(output)
     print_scores(scores)
     _print_speed(timing)
@@ -190,17 +192,29 @@ def _truth(open_for: Callable[..., Dataset], *, is_hidden: bool) -> Dataset | No
         raise
 
 
+def _scoring(truth: Dataset, unseen: Path | None, jobs: int) -> Callable[[Path], Scores]:
+    """Return what scores a folder of masks, having read all else that it needs."""
+    protocol = replace(protocol_of(truth.name), skip_first=True)
+    groups = groups_of(truth, protocol, unseen)
+    return lambda masks: score_and_sum_up(truth, masks, protocol, groups, jobs=jobs)
+
+
 def _segment(chosen: Chosen, dataset: Dataset, output: Path, init: Init, jobs: int) -> Timing:
-    with TerminalProgress() as progress:
-        return segment_dataset(
-            chosen.build,
-            dataset,
-            output,
-            request=chosen.request(),
-            init=init,
-            jobs=jobs,
-            on_video=lambda _, done, total: progress("videos", done, total),
-        )
+    try:
+        with TerminalProgress() as progress:
+            return segment_dataset(
+                chosen.build,
+                dataset,
+                output,
+                request=chosen.request(),
+                init=init,
+                jobs=jobs,
+                on_video=lambda _, done, total: progress("videos", done, total),
+            )
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(
+            "interrupted; the same command goes on with the videos that are not finished"
+        ) from interrupt
 
 
 def _set_beside_published(scores: Scores) -> None:

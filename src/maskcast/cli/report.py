@@ -10,6 +10,7 @@ from tyro.conf import Positional
 from maskcast.cli.arguments import shown_as
 from maskcast.cli.score import refuse_unwritable
 from maskcast.cli.terminal import say
+from maskcast.core.errors import UsageError
 from maskcast.evaluation.published_table import fill_published_table
 from maskcast.evaluation.report import read_runs, write_report
 from maskcast.evaluation.scores import read_scores
@@ -38,6 +39,8 @@ def report(
         filled = fill_published_table(published, [read_scores(run) for run in runs])
         print(f"{published}: filled in {len(filled)} of the published rows")
         return
+    if not runs:
+        raise UsageError("which runs? maskcast report RUN …; maskcast evaluate -o RUN makes one")
     refuse_unwritable(output.parent)
     for sentence in write_report(read_runs(runs), output, root=root):
         say(sentence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,7 @@ from maskcast.evaluation.predictions import open_predictions
 from maskcast.evaluation.score import prepare_processes, score_dataset
 from maskcast.evaluation.scores import Scores, make_scores
 from maskcast.evaluation.verdict import shortcomings
-from maskcast.metrics.protocols import PROTOCOLS, ScoringProtocol, with_choices
+from maskcast.metrics.protocols import PROTOCOLS, Group, ScoringProtocol, with_choices
 
 
 def score(
@@ -61,6 +62,7 @@ def score(
         keep_last: count the last annotated frame; DAVIS, MOSE, LVOS and SA-V leave it out.
         jobs: processes; by default one for each processor.
     """
+    refuse_no_processes(jobs)
     protocol = protocol_of(dataset)
     protocol = with_choices(
         protocol,
@@ -75,7 +77,8 @@ def score(
     if jobs != 1:
         prepare_processes()
     opened = open_dataset(dataset, root, split=split, purpose="score", resolution=resolution)
-    scores = score_and_sum_up(opened, results, protocol, unseen=unseen, jobs=jobs)
+    groups = groups_of(opened, protocol, unseen)
+    scores = score_and_sum_up(opened, results, protocol, groups, jobs=jobs)
     if output is not None:
         scores.write(output)
     print_scores(scores)
@@ -86,12 +89,11 @@ def score_and_sum_up(
     dataset: Dataset,
     results: Path,
     protocol: ScoringProtocol,
+    groups: Mapping[str, Group] | None,
     *,
-    unseen: Path | None = None,
     jobs: int | None = None,
 ) -> Scores:
     """Score a folder or a ZIP with progress on the terminal."""
-    groups = groups_of(dataset, protocol, unseen)
     predictions = open_predictions(results, [video.name for video in dataset])
     with TerminalProgress() as progress:
         scored = score_dataset(
@@ -123,6 +125,12 @@ def refuse_shortcomings(scores: Scores) -> None:
     message = shortcomings(scores)
     if message is not None:
         raise PartialResultError(message)
+
+
+def refuse_no_processes(jobs: int | None) -> None:
+    """Raise ``UsageError`` for fewer processes than one."""
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"--jobs is at least 1, got {jobs}")
 
 
 def refuse_unwritable(folder: Path) -> None:

@@ -48,6 +48,8 @@ def submit(
         opened = open_dataset(
             dataset, root, split=split, resolution=resolution, all_frames=all_frames
         )
+    elif root is not None or split is not None or resolution is not None or all_frames:
+        raise UsageError("what an archive has to hold is known from DATASET and --root together")
     if check is not None:
         if results is not None or output is not None:
             raise UsageError("--check looks at an archive; --results and -o build one")

@@ -81,6 +81,8 @@ def train(arguments: Sequence[str]) -> None:
         return
     name, config, rest = choose(arguments, known)
     options, config = parse(rest, config, name=name, title=known[name].title)
+    if options.max_minutes is not None and not options.max_minutes >= 0:
+        raise UsageError(f"--max-minutes is at least 0, got {options.max_minutes}")
     first = os.environ.get("RANK", "0") == "0"
     logging.getLogger("maskcast").setLevel(logging.INFO if first else logging.ERROR)
     outcome = run_training(
@@ -125,7 +127,7 @@ def choose(
     name = None if arguments[0].startswith("-") else arguments[0]
     rest = arguments if name is None else arguments[1:]
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--config", type=Path)
+    finder.add_argument("--config", type=Path, nargs="?")
     file = finder.parse_known_args(rest)[0].config
     request = None if file is None else read_request(file)
     if request is not None and name not in (None, request.recipe):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import UInt8
@@ -38,8 +39,10 @@ class OptimiserConfig:
 
     def __post_init__(self) -> None:
         for name in ("rate", "rate_scale", "weight_decay"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
+            if not 0 <= getattr(self, name) < inf:
+                raise ConfigError(
+                    f"{name} must be finite and not negative, got {getattr(self, name)}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

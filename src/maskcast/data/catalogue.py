@@ -104,7 +104,7 @@ def open_dataset(
     choices = {choice: value for choice, value in given.items() if value is not None}
     wrong = sorted(set(choices) - set(kind.choices))
     if wrong:
-        raise UsageError(f"{kind.title} takes no {wrong[0].replace('_', ' ')}")
+        raise UsageError(f"{kind.title} takes no --{wrong[0].replace('_', '-')}")
     if not root.is_dir():
         raise MissingFileError(f"there is no folder {root}; --root is where {kind.title} lies")
     if kind.splits:

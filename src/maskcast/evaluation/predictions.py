@@ -119,8 +119,9 @@ def _nothing_found(files: PredictionFiles, videos: list[str]) -> str:
     if not pngs:
         return f"{files.path} holds no PNG, only files such as {files.names[0]}"
     folders = sorted({str(PurePosixPath(name).parent) for name in pngs})
+    there = "PNGs without a folder" if folders == ["."] else listed(folders, 3)
     return (
-        f"{files.path} holds no video of this data set: it has {listed(folders, 3)}, "
+        f"{files.path} holds no video of this data set: it has {there}, "
         f"expected {listed(videos, 3)}"
     )
 

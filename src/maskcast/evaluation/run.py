@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -245,24 +245,30 @@ class _Worker:
 
 
 def _claim(run: Path, request: Mapping[str, Any]) -> None:
-    """Note what is asked; refuse a folder in which something else was asked."""
+    """Note what is asked; refuse a folder in which something else was asked, and begun."""
     path = run / REQUEST
-    if path.is_file():
-        try:
-            before = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunConflictError(f"{path} is damaged; choose another folder with -o") from error
-        changed = [name for name in {**before, **request} if before.get(name) != request.get(name)]
-        if changed:
-            name = changed[0]
+    if not path.is_file():
+        if run.is_dir() and any(not entry.name.startswith(".") for entry in run.iterdir()):
+            raise RunConflictError(f"{run} holds files but no evaluation; choose another folder")
+    elif any((run / name).exists() for name in (MASKS, TIMING)):
+        _refuse_another(run, request)
+        return
+    write_text(path, json.dumps(dict(request), indent=1, ensure_ascii=False) + "\n")
+
+
+def _refuse_another(run: Path, request: Mapping[str, Any]) -> None:
+    path = run / REQUEST
+    try:
+        before = json.loads(path.read_text("utf-8"))
+        names = {**before, **request}
+    except (OSError, ValueError, TypeError) as error:
+        raise RunConflictError(f"{path} is damaged; choose another folder with -o") from error
+    for name in names:
+        if before.get(name) != request.get(name):
             raise RunConflictError(
                 f"{run} holds another evaluation: its {name} was {before.get(name)!r}, "
                 f"now {request.get(name)!r}; choose another folder with -o"
             )
-        return
-    if run.is_dir() and any(not entry.name.startswith(".") for entry in run.iterdir()):
-        raise RunConflictError(f"{run} holds files but no evaluation; choose another folder")
-    write_text(path, json.dumps(dict(request), indent=1, ensure_ascii=False) + "\n")
 
 
 def _finished(run: Path, video: Video) -> Timing | None:
@@ -270,9 +276,16 @@ def _finished(run: Path, video: Video) -> Timing | None:
     if not path.is_file():
         return None
     try:
-        return Timing(**json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        entry = json.loads(path.read_text("utf-8"))
+        return Timing(**{field.name: _number(entry[field.name]) for field in fields(Timing)})
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path} is damaged; delete it and the video is segmented again") from error
+
+
+def _number(value: Any) -> Any:
+    if not isinstance(value, int | float):
+        raise TypeError(value)
+    return value
 
 
 def _ratio(amount: float, seconds: float) -> float | None:

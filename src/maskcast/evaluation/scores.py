@@ -121,7 +121,41 @@ def read_scores(path: Path) -> Scores:
         raise DataError(f"{file} is not a scores.json of this project: {error}") from error
     if schema != SCHEMA:
         raise DataError(f"{file} has the schema {schema}, this version reads {SCHEMA}; score again")
+    try:
+        _check(tree)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{file} is damaged ({error}); score again") from error
     return Scores(tree)
+
+
+_KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("dataset", "videos", "objects", "protocol", "extra_objects"), dict),
+    **dict.fromkeys(("missing", "faults"), list),
+    "results": str,
+}
+
+
+def _check(tree: Tree) -> None:
+    """Look for what others rely on; raises ``KeyError``, ``TypeError`` or ``ValueError``."""
+    for name, kind in _KINDS.items():
+        if not isinstance(tree[name], kind):
+            raise TypeError(f"{name} is no {kind.__name__}")
+    for name in ("name", "dataset", "split", "root"):
+        _refuse_wrong(tree["protocol"][name], str | None)
+    for level in (tree["dataset"], *tree["videos"].values(), *tree["objects"].values()):
+        for value in (level["J"]["mean"], level["F"]["mean"], level["J&F"]):
+            _refuse_wrong(value, int | float | None)
+    for entry in tree["objects"].values():
+        names, *curves = (entry["per_frame"][name] for name in ("names", "J", "F"))
+        if entry["video"] not in tree["videos"] or {len(names)} != set(map(len, curves)):
+            raise ValueError("its parts do not fit together")
+        for value in (value for curve in curves for value in curve):
+            _refuse_wrong(value, int | float)
+
+
+def _refuse_wrong(value: Any, kind: Any) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {kind}")
 
 
 def make_scores(

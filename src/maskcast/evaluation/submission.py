@@ -261,4 +261,5 @@ def _read_png(
 
 def _raise_all(what: str, faults: list[str]) -> None:
     if faults:
-        raise DataError("\n  - ".join([f"{what}, {len(faults)} faults:", *faults]))
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise DataError("\n  - ".join([f"{what}, {count}:", *faults]))

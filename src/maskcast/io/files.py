@@ -53,8 +53,11 @@ def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
         # torch.save makes a RuntimeError of what the file it writes to has raised
         reason = error.__context__ if type(error) is RuntimeError else error
-        if isinstance(reason, OSError) and reason.errno in _WRITING:
-            raise OutputError(f"cannot write {path}: {_WRITING[reason.errno]}") from error
+        if isinstance(reason, OSError):
+            ours = str(reason.filename) == str(temporary)
+            why = _WRITING.get(reason.errno or 0, reason.strerror if ours else None)
+            if why is not None:
+                raise OutputError(f"cannot write {path}: {why}") from error
         raise
 
 

@@ -71,10 +71,12 @@ def read_request(path: Path) -> RunRequest:
     if not path.is_file():
         raise MissingFileError(f"there is no config file {path}")
     try:
-        content = json.loads(path.read_text("utf-8"))
-        return RunRequest(**content)
+        request = RunRequest(**json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path} is not the config of a training run ({error})") from error
+    if not isinstance(request.config, dict):
+        raise ConfigError(f"{path} is not the config of a training run: it has no settings")
+    return request
 
 
 def refuse_another_run(folder: Path, request: RunRequest) -> None:
