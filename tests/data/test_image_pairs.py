@@ -96,18 +96,23 @@ def test_a_cutout_has_the_wanted_size(pairs):
         PairCutouts(read_image_pairs(pairs).videos, share=(0.9, 1.0))
 
 
-def test_a_scene_is_a_part_of_a_photograph(tmp_path):
+@pytest.mark.parametrize(("size", "largest"), [((30, 30), 80), ((20, 40), 60), ((40, 20), 80)])
+def test_a_scene_is_a_part_of_a_photograph_in_its_own_proportions(tmp_path, size, largest):
     ramp = np.zeros((80, 120, 3), dtype=np.uint8)
     ramp[..., 0] = np.arange(120)
     ramp[..., 1] = np.arange(80)[:, None]
     write_frame(tmp_path / "ramp.png", ramp)
     scenes = PhotoScenes(read_photographs(tmp_path))
     for seed in range(6):
-        scene = scenes.draw_scene(np.random.default_rng(seed), (30, 30))
-        assert scene.shape == (3, 30, 30)
-        # a square part, 70 to 100 % of the height, perhaps mirrored
+        scene = scenes.draw_scene(np.random.default_rng(seed), size)
+        assert scene.shape == (3, *size)
+        # a part of 70 to 100 % of the largest height that fits, perhaps mirrored
         width = 255 * abs(float(scene[0, 0, -1] - scene[0, 0, 0]))
         height = 255 * float(scene[1, -1, 0] - scene[1, 0, 0])
-        assert 50 < height < 80 and abs(width - height) < 3
+        assert 0.64 * largest < height < largest
+        assert abs(width - height * size[1] / size[0]) < 5
+
+
+def test_without_photographs_there_are_no_scenes():
     with pytest.raises(DatasetError, match="no photographs"):
         PhotoScenes([])
