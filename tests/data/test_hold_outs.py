@@ -50,6 +50,14 @@ def test_balanced_hold_outs_share_no_video_and_show_every_category_alike():
     )
 
 
+def test_a_video_of_several_categories_counts_by_its_rarest():
+    rare = set(NAMES[:100:20])
+    categories = {name: {"person", "yak"} if name in rare else {"person"} for name in NAMES[:100]}
+    (drawn,) = draw_balanced_hold_outs(categories, counts=(10,))
+    assert len(drawn) == 10
+    assert rare < set(drawn)
+
+
 def test_a_list_file_says_what_is_held_out(tmp_path):
     root = imitate_youtube_vos(tmp_path / "data", videos=3, frames=3)
     dataset = open_youtube_vos(root, year=2019, split="train", purpose="train")
