@@ -110,6 +110,16 @@ def test_a_journal_without_its_file_is_not_believed(videos, tmp_path, monkeypatc
     assert np.array_equal(decoded[0].read_frame(2), videos[0].read_frame(2))
 
 
+@pytest.mark.parametrize("lost", ["*.raw", "*.json"])
+def test_half_of_the_result_is_not_believed(videos, tmp_path, lost):
+    folder = tmp_path / "decoded"
+    decode_videos(videos, folder, name="test")
+    (path,) = folder.glob(lost)
+    path.unlink()
+    decoded = decode_videos(videos, folder, name="test")
+    assert np.array_equal(decoded[1].read_frame(2), videos[1].read_frame(2))
+
+
 def test_of_two_that_want_it_decoded_one_does(videos, tmp_path):
     together, reads = threading.Barrier(2), []
 
