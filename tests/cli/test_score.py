@@ -181,6 +181,13 @@ def test_no_permission(score, out, tmp_path):
     tmp_path.chmod(0o755)
 
 
+def test_an_output_that_is_not_writable_is_refused_before_any_work(score, out, monkeypatch):
+    """As root is told of no folder."""
+    monkeypatch.setattr("maskcast.cli.score.os.access", lambda *_: False)
+    score("--jobs", "1").assert_one_sentence(3, "is not writable")
+    assert not out.exists()
+
+
 def test_an_output_that_is_a_file(score, out):
     out.write_text("mine")
     score().assert_one_sentence(3, "is a file")
