@@ -83,7 +83,8 @@ def write_video(folder: Path, frames: int) -> None:
     clip = make_demo_clip(size=SIZE)
     write_label_map(folder / "first.png", clip.label_maps[0])
     timing = Timing(Fraction(1, 24), range(frames))
-    with open_video_writer(folder / "video.mp4", "overlay", size=SIZE, timing=timing) as write:
+    path, parts = folder / "video.mp4", folder / "parts"
+    with open_video_writer(path, "overlay", size=SIZE, timing=timing, parts=parts) as (_, write):
         for picture in islice(to_and_fro(clip.frames), frames):
             write(picture)
 
