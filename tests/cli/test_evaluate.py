@@ -13,11 +13,9 @@ import torch
 
 from contract import stand_in
 from evaluation.small_sets import davis2017, square, youtube_vos
-from maskcast.core.types import Box
-from maskcast.data.catalogue import open_dataset
 from maskcast.evaluation.published import PublishedRow
 from maskcast.evaluation.published_table import BEGIN, END
-from maskcast.evaluation.run import given_prompts, segment_one, tight_box
+from maskcast.evaluation.run import segment_one
 from maskcast.io.files import alone_in
 from maskcast.io.label_maps import read_label_map
 from maskcast.io.weights import PublishedFile, write_weights
@@ -172,21 +170,6 @@ def test_public_truth_with_a_fault_is_said_before_any_work(evaluate, clip, root)
     assert outcome.exit_code == 3
     assert "no truth for frame 00003" in outcome.error
     assert not (clip / "run").exists()
-
-
-def test_boxes_are_those_of_the_paper(root):
-    video = open_dataset("davis2017", root)[0]
-    # the square covers columns 3 to 9 and rows 2 to 8: the width is 9 − 3, without one more
-    assert given_prompts(video, "box")[0] == {1: Box(x=3, y=2, width=6, height=6)}
-    masks = given_prompts(video, "mask")
-    assert list(masks) == [0, 2]
-    assert torch.equal(masks[0][1], torch.from_numpy(square(1, 0)))
-
-
-def test_a_box_of_one_pixel_has_a_side():
-    mask = np.zeros((5, 5), np.bool_)
-    mask[4, 2] = True
-    assert tight_box(mask) == Box(x=2, y=4, width=1, height=1)
 
 
 def test_box_start_is_noted(evaluate, clip):
