@@ -105,10 +105,11 @@ def test_the_trunk_sees_each_point_in_time_once(recompute: bool) -> None:
     assert int(net.trunk.resnet.bn1.num_batches_tracked) == 0
 
 
-def test_training_frames_are_not_padded() -> None:
-    frames, labels = clips()
-    with pytest.raises(ConfigError, match="multiple of 16, got 30×48"):
-        clip_losses(network(), frames[..., :30, :], labels[..., :30, :], auxiliary=False)
+@pytest.mark.parametrize(("height", "width"), [(30, 48), (32, 40)])
+def test_training_frames_are_not_padded(height: int, width: int) -> None:
+    frames, labels = (whole[..., :height, :width] for whole in clips())
+    with pytest.raises(ConfigError, match=f"multiple of 16, got {height}×{width}"):
+        clip_losses(network(), frames, labels, auxiliary=False)
 
 
 def test_iou_of_masks() -> None:
