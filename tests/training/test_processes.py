@@ -67,8 +67,8 @@ def test_lovasz_over_a_batch_in_two_processes_is_that_of_one(two: Path):
     found = json.loads((two / "lovasz.json").read_text())
     assert found["loss"] == pytest.approx(loss.item(), rel=1e-6)
     torch.testing.assert_close(torch.tensor(found["gradient"]), weight.grad)
-    alone = [lovasz_over(slice(*ends), None)[0] for ends in ((0, 2), (2, 3))]
-    assert abs(sum(map(float, alone)) / 2 - float(loss)) > 1e-3  # no mean over processes
+    alone = [lovasz_over(slice(*ends), None)[0].item() for ends in ((0, 2), (2, 3))]
+    assert abs(sum(alone) / 2 - loss.item()) > 1e-3  # no mean over processes
 
 
 def test_a_broken_run_of_two_goes_on_as_if_nothing_had_happened(two: Path):

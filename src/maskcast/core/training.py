@@ -31,6 +31,7 @@ class OptimiserConfig:
     rate_scale: float = 1.0
     """Multiplies the rate of every group, for trying all of them larger or smaller."""
     weight_decay: float = 0.0
+    """Part of the gradient with adam and sgd, apart from it with adamw and radam."""
     momentum: float = 0.9
     """Of sgd."""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -55,7 +56,9 @@ class ScheduleConfig:
     milestones: tuple[int, ...] = ()
     """Epochs that are finished when the rate drops."""
     factor: float = 0.2
+    """Of milestones and exponential."""
     final: float = 0.0
+    """Of cosine."""
     warm_up: int = 0
     """Steps in which the factor rises linearly from nearly nothing to its value."""
 
@@ -72,6 +75,7 @@ class LoopConfig:
     """Everything about a training run that is not about the method."""
 
     epochs: int = 1
+    """Length of the run. Validations and checkpoints come at the end of an epoch."""
     iterations: int | None = None
     """Optimiser steps of an epoch; none: one pass through the task's data set."""
     batch_size: int = 1
@@ -80,6 +84,7 @@ class LoopConfig:
     """Parts a batch is worked through in, one after another, to save memory. A loss that is defined
     over the batch is then one over each part."""
     seed: int = 0
+    """Of the first weights, the data, and whatever else is drawn at random."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     precision: Precision = "32"
@@ -118,6 +123,7 @@ class LoopConfig:
     best_metric: str | None = None
     """Which value of the validation says what is best; none: the first one."""
     best_is: Literal["highest", "lowest"] = "highest"
+    """Whether a high value of it is good, or a low one."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate", "keep_last", "log_every", "prefetch"):

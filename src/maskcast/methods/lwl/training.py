@@ -42,7 +42,9 @@ class Rates:
     """Learning rate of each part; a part with rate 0 is frozen. Defaults are those of stage 1."""
 
     kappa: float = 1e-4
+    """κ, whose square weighs the regulariser."""
     features: float = 2e-5
+    """The convolution that makes the target model's features."""
     decoder: float = 1e-4
     label_encoder: float = 2e-4
     """Label encoder and weight predictor."""
@@ -87,14 +89,18 @@ class LWLTrainingConfig:
     rates: Rates = field(default_factory=Rates)
     loss: LossConfig = field(default_factory=LossConfig)
     query_frames: int = 3
+    """Frames of a clip that are segmented, after the reference frame."""
     apply_updates: bool = False
     """Segment each query frame with the target model updated on those before it, as the paper
     says; the published training computed the updates and never used them."""
     initial_steps: int = 5
+    """Steps of the learner on the reference frame, in training."""
     update_steps: int = 2
+    """Steps of the learner after each query frame, in training."""
     trunk_weights: Path | None = None
     """A torchvision state dict, or a maskrcnn-benchmark checkpoint, to start the trunk from."""
     validation_clips: int = 200
+    """Clips of held-out videos to validate with; 0: none."""
     licence: str = ""
     """What the data allow the weights to be used for; goes on their card."""
     loop: LoopConfig = field(default_factory=LoopConfig)
