@@ -45,6 +45,7 @@ def test_masks_of_every_frame_and_a_run_card(segment, clip):
     card = card_in(clip / "out")
     assert card["method"] == card["weights"] == "colours"
     assert card["options"] == {"update_rate": "0.5"}
+    assert card["box_start"] is None
     assert len(card["weights_sha256"]) == len(card["input_sha256"]) == 64
     assert card["resumed_from"] == 0
     assert set(card["seconds"]) == {"decode", "model", "write", "total"}
