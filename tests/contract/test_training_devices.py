@@ -127,12 +127,14 @@ def test_a_task_trains_on_a_card_as_on_the_cpu(name):
     assert calls["get_rng_state"] == calls["set_rng_state"]
 
 
-def steps(name: str, count: int, precision: Precision, scale: float = 1.0) -> list[StepReport]:
+def steps(
+    name: str, count: int, precision: Precision = "32", *, scale: float = 1.0, compile: bool = False
+) -> list[StepReport]:
     """Do steps of the engine on the CPU, all on one batch."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         task, batch = TASKS[name]()
-    config = replace(task.config.loop, precision=precision, accumulate=1)
+    config = replace(task.config.loop, precision=precision, accumulate=1, compile=compile)
     scaler = make_scaler(config, "cpu")
     if scaler is not None:
         scaler.load_state_dict({**scaler.state_dict(), "scale": scale})
@@ -159,7 +161,7 @@ def test_a_task_learns_in_half_precision(name: str, precision: Precision):
         assert not math.isfinite(overflow.losses["gradient_norm"])
         assert overflow.losses["total"] == found[0].losses["total"]
     first, second = (report.losses for report in found)
-    (single,) = steps(name, 1, "32")
+    (single,) = steps(name, 1)
     assert first["total"] == pytest.approx(single.losses["total"], rel=0.05)
     assert first["gradient_norm"] == pytest.approx(single.losses["gradient_norm"], rel=0.2)
     assert math.isfinite(second["gradient_norm"])
@@ -168,3 +170,15 @@ def test_a_task_learns_in_half_precision(name: str, precision: Precision):
 
 SCALES = {"lwl": 2.0**11, "agame": 2.0**10}
 """Scales of the gradients that are twice too large for fp16."""
+
+
+@pytest.mark.slow  # the compiler takes its time
+@pytest.mark.parametrize("name", ["lwl", "agame"])
+def test_a_task_learns_the_same_with_its_parts_compiled(name: str):
+    compiled = steps(name, 2, compile=True)
+    assert sum(torch._dynamo.utils.counters["stats"].values()) > 0
+    for found, expected in zip(compiled, steps(name, 2), strict=True):
+        assert found.taken and list(found.losses) == list(expected.losses)
+        assert list(found.losses.values()) == pytest.approx(
+            list(expected.losses.values()), rel=1e-3
+        )

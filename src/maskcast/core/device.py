@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -72,23 +73,34 @@ def compiled(module: nn.Module) -> Callable[..., Any]:
     Calling it raises:
         UsageError: torch cannot compile here.
     """
+    run = torch.compile(module)
+
+    def call(*arguments: Any) -> Any:
+        with compiler_needed():
+            return run(*arguments)
+
+    return call
+
+
+@contextmanager
+def compiler_needed() -> Iterator[None]:
+    """Run what torch compiles on the way.
+
+    Raises:
+        UsageError: torch cannot compile here.
+    """
     from torch._dynamo.exc import (  # noqa: PLC0415 - slow, and rarely needed
         BackendCompilerFailed,
         ShortenTraceback,
     )
 
-    run = torch.compile(module)
-
-    def call(*arguments: Any) -> Any:
-        try:
-            return run(*arguments)
-        except ShortenTraceback as error:  # without Triton it is not a BackendCompilerFailed
-            cause = error.inner_exception if isinstance(error, BackendCompilerFailed) else error
-            why = str(cause).strip().partition("\n")[0]
-            raise UsageError(
-                f"torch cannot compile the network here ({why}); it needs a C++ compiler and "
-                "Python's headers (g++, python3-dev), and on a GPU Triton and compute capability "
-                "7.0; or leave speed.compile off"
-            ) from error
-
-    return call
+    try:
+        yield
+    except ShortenTraceback as error:  # without Triton it is not a BackendCompilerFailed
+        cause = error.inner_exception if isinstance(error, BackendCompilerFailed) else error
+        why = str(cause).strip().partition("\n")[0]
+        raise UsageError(
+            f"torch cannot compile the network here ({why}); it needs a C++ compiler and "
+            "Python's headers (g++, python3-dev), and on a GPU Triton and compute capability "
+            "7.0; or leave speed.compile (in training loop.compile) off"
+        ) from error

@@ -97,7 +97,7 @@ class LoopConfig:
     """Keep a running average of the weights with this decay (0.999, say), and validate and export
     it in place of the last weights; none: no average."""
     compile: bool = False
-    """Compile the loss with torch.compile."""
+    """Compile with torch.compile: the parts that the task names, or all of its loss."""
     unused_parameters: bool = False
     """Several processes: allow steps in which some trained parameters get no gradient."""
 
@@ -277,6 +277,16 @@ class SetsModes(Protocol):
 
     def training_mode(self) -> None:
         """Prepare ``module`` for training. Without this the loop calls ``module.train()``."""
+        ...
+
+
+@runtime_checkable
+class CompilesParts(Protocol):
+    """A task of which some parts are worth compiling, and the rest is not."""
+
+    def compiled_parts(self) -> Sequence[nn.Module]:
+        """Return the parts of ``module`` that are compiled, each by itself. Without this all of
+        ``loss`` is compiled as one."""
         ...
 
 

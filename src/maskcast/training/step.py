@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from maskcast.core.device import compiler_needed
 from maskcast.core.errors import DeviceMemoryError, TrainingError
-from maskcast.core.training import ActsAfterSteps, LoopConfig, SetsModes, Task
+from maskcast.core.training import ActsAfterSteps, CompilesParts, LoopConfig, SetsModes, Task
 from maskcast.training.average import WeightsAverage
 from maskcast.training.items import LoadedBatch, Place
 from maskcast.training.optimisation import (
@@ -92,10 +93,10 @@ class Stepper:
         freeze_the_rest(task.module, groups)
         self.optimiser = make_optimiser(groups, config.optimiser)
         self._parameters = [p for group in groups for p in group["params"]]
-        loss: Any = _LossModule(task)
-        loss = torch.compile(loss) if config.compile else loss
         self._loss, self._wrapped_optimiser = fabric.setup(
-            loss, self.optimiser, move_to_device=False
+            _compiled_loss(task) if config.compile else _LossModule(task),
+            self.optimiser,
+            move_to_device=False,
         )
         decay = config.average_decay
         self.average = None if decay is None else WeightsAverage(task.module, decay)
@@ -192,7 +193,8 @@ class Stepper:
             ) from error
 
     def _gradients(self, batch: Any, *, last: bool) -> dict[str, Tensor]:
-        with self._fabric.no_backward_sync(self._loss, enabled=not last):
+        compiling = compiler_needed() if self._config.compile else nullcontext()
+        with compiling, self._fabric.no_backward_sync(self._loss, enabled=not last):
             with self._watch.phase("forward"):
                 losses = self._loss(_Held(batch))
             with self._watch.phase("backward"):
@@ -239,6 +241,15 @@ class _LossModule(nn.Module):
         if "total" not in losses:
             raise TrainingError(f'a loss needs the name "total"; this task gives {list(losses)}')
         return losses
+
+
+def _compiled_loss(task: Task) -> Any:
+    """Have compiled what the task names, where it stands, so that no parameter changes its name."""
+    if not isinstance(task, CompilesParts):
+        return torch.compile(_LossModule(task))
+    for part in task.compiled_parts():
+        part.compile()
+    return _LossModule(task)
 
 
 class _Held:

@@ -112,6 +112,10 @@ class AgameTask:
         trained = [p for p in self.network.parameters() if p.requires_grad]
         return [{"name": "network", "params": trained}]
 
+    def compiled_parts(self) -> Sequence[nn.Module]:
+        """Return the convolutions; the appearance model holds sums over all pixels of a frame."""
+        return [self.network.trunk, self.network.decoder]
+
     def loss(self, batch: SnippetBatch) -> dict[str, Tensor]:
         config = self.config
         losses = clip_losses(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Literal
 
@@ -221,8 +221,3 @@ def tiny() -> LWLConfig:
         memory=MemoryConfig(size=3),
         crop=CropConfig(size=(64, 96), minimum_mass=4.0),
     )
-
-
-def without_box_encoder(config: LWLConfig) -> LWLConfig:
-    """Return the same settings for a network that starts from masks only."""
-    return replace(config, network=replace(config.network, box_encoder=False))

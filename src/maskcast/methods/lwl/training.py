@@ -169,6 +169,10 @@ class LWLTask:
                 groups.append({"name": name, "params": parameters, "lr": rate})
         return groups
 
+    def compiled_parts(self) -> Sequence[nn.Module]:
+        """Return the convolutions; learner and Lovász loss hold loops and sorting."""
+        return [self.network.trunk, self.network.label_encoder, self.network.decoder]
+
     def loss(self, batch: ClipBatch) -> dict[str, Tensor]:
         return self._losses(batch, gather=gather_for_loss)
 
