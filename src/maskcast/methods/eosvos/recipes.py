@@ -12,6 +12,7 @@ from typing import Any, Literal
 from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, ScheduleConfig, Task
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskLoss, MaskRCNNConfig, RateLevel
 from maskcast.methods.eosvos.training_config import (
+    InnerLoopConfig,
     MetaTrainingConfig,
     ParentTrainingConfig,
     TaskDataConfig,
@@ -122,13 +123,14 @@ RECIPES: dict[str, Recipe[Any]] = {
         "the reduced model, meta-learned on DAVIS 2016 train",
         method=SMALL,
         data=TaskDataConfig(held_out=SMALL_HELD_OUT, all_objects_as_one=True),
+        inner=InnerLoopConfig(inner_steps=10),
         initial_rate=1e-2,
-        start_rate=1e-4,
-        rate_rate=1e-4,
+        start_rate=4e-4,
+        rate_rate=2e-4,
         validation=ValidationConfig(every=8),
         loop=LoopConfig(
             batch_size=4,
-            epochs=10,
+            epochs=7,
             iterations=30,
             validate_every=0,
             average_decay=0.98,
