@@ -29,7 +29,11 @@ def scored_run(folder, steps, score, **options):
             "options": {"inner_steps": str(steps), **options},
         },
         "speed": {"model_frames_per_second": 10 / steps},
-        "dataset": {"J&F": score},
+        "dataset": {"J": {"mean": score}, "F": {"mean": score}, "J&F": score},
+        "protocol": {"name": "folder", "dataset": "folder", "split": "all", "root": "videos"},
+        "results": "masks",
+        **{name: {} for name in ("videos", "objects", "extra_objects")},
+        **{name: [] for name in ("missing", "faults")},
     }
     (folder / "scores.json").write_text(json.dumps(tree))
     return folder
@@ -83,7 +87,9 @@ def test_runs_that_say_nothing_are_refused(tmp_path):
     with pytest.raises(UsageError, match="finished runs"):
         figures((), output=tmp_path)
     folder = scored_run(tmp_path / "a", 1, 0.5)
-    (folder / "scores.json").write_text(json.dumps({"schema": "maskcast-scores-1"}))
+    tree = json.loads((folder / "scores.json").read_text())
+    del tree["run"]
+    (folder / "scores.json").write_text(json.dumps(tree))
     with pytest.raises(DataError, match="does not say how it was made"):
         read_point(folder)
 
