@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,26 @@ def test_a_run_can_be_paused_and_after_kill_9_it_goes_on_as_if_unbroken(tmp_path
     for folder in (broken, unbroken):
         subprocess.run([sys.executable, str(script), str(folder)], env=environment, check=True)
     assert losses_of(broken) == losses_of(unbroken)
+
+
+@pytest.mark.timeout(300)
+def test_a_polite_kill_of_a_whole_job_ends_it_with_a_checkpoint(tmp_path: Path):
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("steady_run.py")), str(tmp_path)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MASKCAST_TEST_PAUSE_AT": "1000"},
+        start_new_session=True,
+    )
+    try:
+        wait_for_steps(tmp_path, 2, process)
+        os.killpg(process.pid, signal.SIGTERM)  # the workers too, as a scheduler does
+        assert process.wait(timeout=200) == 0
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    last = max((tmp_path / "checkpoints").glob("step-*.pt"))
+    assert last.name == f"step-{steps_done(tmp_path):09d}.pt"
+    assert json.loads((tmp_path / "card.json").read_text())["status"] == "interrupted"
 
 
 def test_a_second_ctrl_c_interrupts_at_once():

@@ -233,6 +233,7 @@ def make_loader(
 
 
 def _leave_signals_to_the_loop(_: int) -> None:
-    """Ctrl-C reaches every process of a terminal; only the loop may act on it."""
+    """Ctrl-C reaches every process of a terminal, and a scheduler's SIGTERM every one of a job;
+    only the loop may act on them. By a second SIGTERM torch gets rid of a worker that hangs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
