@@ -15,7 +15,7 @@ from maskcast.methods.agame import training_data as agame
 from maskcast.methods.agame.snippets import SnippetConfig
 from maskcast.methods.eosvos.tasks import open_tasks
 from maskcast.methods.eosvos.training_config import TaskDataConfig
-from maskcast.methods.lwl import training_data as lwl
+from maskcast.methods.lwl.training import data as lwl
 
 Open = Callable[..., object]
 

@@ -26,7 +26,7 @@ from maskcast.methods.eosvos.training_config import (
     ParentTrainingConfig,
 )
 from maskcast.methods.lwl import config as lwl
-from maskcast.methods.lwl.training import ClipBatch, LossConfig, LWLTask, LWLTrainingConfig
+from maskcast.methods.lwl.training.task import ClipBatch, LossConfig, LWLTask, LWLTrainingConfig
 from maskcast.training.average import WeightsAverage
 from maskcast.training.items import LoadedBatch
 from maskcast.training.optimisation import (

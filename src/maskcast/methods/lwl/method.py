@@ -10,8 +10,8 @@ from torch import Tensor
 from maskcast.methods.lwl.config import LWLConfig, tiny
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.published import PUBLISHED, read_published, write_published
-from maskcast.methods.lwl.recipes import RECIPES
 from maskcast.methods.lwl.segmenter import LWLSegmenter
+from maskcast.methods.lwl.training.recipes import RECIPES
 from maskcast.methods.method import Method, Progress, network_with
 
 

@@ -13,8 +13,8 @@ from maskcast.data.augmentation import ClipProcessing
 from maskcast.data.hold_outs import DAVIS16_HOLD_OUT
 from maskcast.methods.lwl import config as configs
 from maskcast.methods.lwl.config import NetworkConfig
-from maskcast.methods.lwl.training import LossConfig, LWLTask, LWLTrainingConfig, Rates
-from maskcast.methods.lwl.training_data import DataConfig
+from maskcast.methods.lwl.training.data import DataConfig
+from maskcast.methods.lwl.training.task import LossConfig, LWLTask, LWLTrainingConfig, Rates
 
 SMALL_LICENCE = (
     "research and evaluation only, whatever the licence of the code: trained on DAVIS 2016 "

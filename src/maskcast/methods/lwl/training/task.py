@@ -25,7 +25,7 @@ from maskcast.data.mixture import MixedClips
 from maskcast.io.checkpoints import read_state_dict
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.network import LWLNetwork
-from maskcast.methods.lwl.training_data import DataConfig, TrainingSources
+from maskcast.methods.lwl.training.data import DataConfig, TrainingSources
 from maskcast.nn.lovasz import Gather, lovasz_loss
 from maskcast.nn.resnet import load_trunk
 from maskcast.training.gather import gather_for_loss

@@ -16,15 +16,15 @@ from maskcast.core.config import config_to_dict
 from maskcast.core.errors import ConfigError, WeightsError
 from maskcast.io.weights import read_weights
 from maskcast.methods.lwl import config as configs
-from maskcast.methods.lwl.recipes import RECIPES
-from maskcast.methods.lwl.training import (
+from maskcast.methods.lwl.training.data import DataConfig
+from maskcast.methods.lwl.training.recipes import RECIPES
+from maskcast.methods.lwl.training.task import (
     LossConfig,
     LWLTask,
     LWLTrainingConfig,
     Rates,
     mean_region_similarity,
 )
-from maskcast.methods.lwl.training_data import DataConfig
 from maskcast.training.loop import train
 from maskcast.training.optimisation import freeze_the_rest
 
@@ -236,7 +236,7 @@ def test_a_validation_talks_to_no_other_process(
     def gather(own: Tensor) -> Tensor:
         raise AssertionError("the other processes do something else meanwhile")
 
-    monkeypatch.setattr("maskcast.methods.lwl.training.gather_for_loss", gather)
+    monkeypatch.setattr("maskcast.methods.lwl.training.task.gather_for_loss", gather)
     task = LWLTask(in_miniature(RECIPES["lwl-stage1"].config, data_sets))
     assert "J" in task.validate_part(0)
     clips = task.dataset(0)

@@ -1,0 +1,1 @@
+"""How LWL is learnt; nothing here is needed to segment a video."""
