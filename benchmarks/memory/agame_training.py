@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from maskcast.evaluation.timing import peak_mib
-from maskcast.methods.agame.training import RECIPES, AgameTask, SnippetBatch
+from maskcast.methods.agame.training.recipes import RECIPES
+from maskcast.methods.agame.training.task import AgameTask, SnippetBatch
 
 GIB = 2**30
 CPU = torch.device("cpu")

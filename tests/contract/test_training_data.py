@@ -11,8 +11,8 @@ import pytest
 
 from fixtures.imitations import imitate_davis2017, write_frame, write_labels
 from maskcast.core.errors import DatasetError
-from maskcast.methods.agame import training_data as agame
-from maskcast.methods.agame.snippets import SnippetConfig
+from maskcast.methods.agame.training import data as agame
+from maskcast.methods.agame.training.snippets import SnippetConfig
 from maskcast.methods.eosvos.tasks import open_tasks
 from maskcast.methods.eosvos.training_config import TaskDataConfig
 from maskcast.methods.lwl.training import data as lwl

@@ -15,7 +15,7 @@ from contract.coloured_video import frames, true_mask
 from fixtures.pretended_cuda import CUDA, PretendedCuda
 from maskcast.core.training import ActsAfterSteps, LoopConfig, OptimiserConfig, Precision
 from maskcast.methods.agame import config as agame
-from maskcast.methods.agame.training import AgameTask, AgameTrainingConfig, SnippetBatch
+from maskcast.methods.agame.training.task import AgameTask, AgameTrainingConfig, SnippetBatch
 from maskcast.methods.eosvos import config as eosvos
 from maskcast.methods.eosvos.meta_training import MetaTraining
 from maskcast.methods.eosvos.parent_training import ParentFrame, ParentTraining

@@ -14,19 +14,19 @@ from torch import Tensor
 from maskcast.core.types import Prompts
 from maskcast.io.checkpoints import read_foreign_checkpoint
 from maskcast.methods.agame.appearance import AppearanceModel, Mixture, score
-from maskcast.methods.agame.clip_loss import (
-    clip_losses,
-    coarse_log_probs,
-    follow,
-    given_log_probs,
-    target_iou,
-)
 from maskcast.methods.agame.config import AgameConfig, AppearanceConfig
 from maskcast.methods.agame.framing import Padding
 from maskcast.methods.agame.merging import merge, two_channels
 from maskcast.methods.agame.network import AgameNetwork
 from maskcast.methods.agame.published import from_published, our_name, to_published
 from maskcast.methods.agame.segmenter import AgameSegmenter, AgameState, Segmented
+from maskcast.methods.agame.training.clip_loss import (
+    clip_losses,
+    coarse_log_probs,
+    follow,
+    given_log_probs,
+    target_iou,
+)
 from oracle.containers import (
     compare_parameters,
     expected_parameters,

@@ -11,7 +11,7 @@ from maskcast.methods.agame.config import AgameConfig, tiny
 from maskcast.methods.agame.network import AgameNetwork
 from maskcast.methods.agame.published import PUBLISHED, read_published, write_published
 from maskcast.methods.agame.segmenter import AgameSegmenter
-from maskcast.methods.agame.training import RECIPES
+from maskcast.methods.agame.training.recipes import RECIPES
 from maskcast.methods.method import Method, Progress, network_with
 
 

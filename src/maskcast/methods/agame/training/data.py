@@ -27,7 +27,7 @@ from maskcast.data.image_pairs import PairCutouts, PhotoScenes, read_image_pairs
 from maskcast.data.made_up import MadeUpClips
 from maskcast.data.static_clips import StaticClips
 from maskcast.data.youtube_vos import open_youtube_vos
-from maskcast.methods.agame.snippets import (
+from maskcast.methods.agame.training.snippets import (
     ClipSnippets,
     Snippet,
     SnippetConfig,

@@ -11,7 +11,7 @@ from PIL import Image
 
 from maskcast.core.errors import ConfigError, DatasetError
 from maskcast.data.clips import DrawnClip
-from maskcast.methods.agame.snippets import (
+from maskcast.methods.agame.training.snippets import (
     ClipSnippets,
     Snippet,
     SnippetConfig,

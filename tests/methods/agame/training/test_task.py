@@ -1,4 +1,4 @@
-"""Recipes, the order of epochs, and that a network learns."""
+"""A network learns, on data that are whole or not."""
 
 from __future__ import annotations
 
@@ -11,42 +11,17 @@ import pytest
 import torch
 from PIL import Image
 
-from maskcast.core.config import config_from_dict, config_to_dict
+from maskcast.core.config import config_to_dict
 from maskcast.core.errors import ConfigError
 from maskcast.core.training import Task
 from maskcast.methods.agame.config import tiny
-from maskcast.methods.agame.snippets import SnippetConfig
-from maskcast.methods.agame.training import (
-    RECIPES,
+from maskcast.methods.agame.training.data import DataConfig
+from maskcast.methods.agame.training.snippets import SnippetConfig
+from maskcast.methods.agame.training.task import (
     AgameTask,
     AgameTrainingConfig,
     SnippetBatch,
 )
-from maskcast.methods.agame.training_data import DataConfig
-
-
-def test_recipes_are_those_of_the_publication() -> None:
-    one, two = RECIPES["agame-stage1"].config, RECIPES["agame-stage2"].config
-    assert (one.snippets.size, one.snippets.length, one.loop.batch_size) == ((240, 432), 8, 4)
-    assert (two.snippets.size, two.snippets.length, two.loop.batch_size) == ((480, 864), 14, 2)
-    assert (one.loop.epochs, two.loop.epochs) == (160, 100)
-    rates = [(c.loop.optimiser.kind, c.loop.optimiser.rate) for c in (one, two)]
-    assert rates == [("adam", 1e-4), ("adam", 1e-5)]
-    assert [c.loop.optimiser.weight_decay for c in (one, two)] == [1e-5, 1e-6]
-    assert [c.loop.schedule.factor for c in (one, two)] == [0.975, 0.985]
-    assert (one.auxiliary, two.auxiliary) == (1.0, 0.0)
-    assert (one.data.epoch, two.data.epoch) == ("pass", "balanced")
-    davis = RECIPES["agame-davis-stage1"].config
-    assert (davis.loop.epochs, davis.loop.schedule.factor) == (80, 0.95)
-    assert (davis.data.draws, davis.snippets.zoom) == (2600, True)
-    later = RECIPES["agame-davis-stage2"].config
-    assert (later.data.draws, later.snippets.zoom, later.loop.epochs) == (118, False, 100)
-
-
-@pytest.mark.parametrize("name", RECIPES)
-def test_recipes_go_through_json(name: str) -> None:
-    config = RECIPES[name].config
-    assert config_from_dict(AgameTrainingConfig, config_to_dict(config)) == config
 
 
 def write_videos(root: Path) -> None:

@@ -9,9 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from maskcast.core.errors import ConfigError
-from maskcast.methods.agame.clip_loss import clip_losses, follow, given_log_probs, target_iou
 from maskcast.methods.agame.config import tiny
 from maskcast.methods.agame.network import AgameNetwork
+from maskcast.methods.agame.training.clip_loss import (
+    clip_losses,
+    follow,
+    given_log_probs,
+    target_iou,
+)
 
 
 def network() -> AgameNetwork:

@@ -1,0 +1,102 @@
+"""Training recipes of A-GAME: both published stages, the same on DAVIS alone, a small network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, ScheduleConfig
+from maskcast.data.hold_outs import DAVIS16_HOLD_OUT
+from maskcast.methods.agame.config import small
+from maskcast.methods.agame.training.data import DataConfig
+from maskcast.methods.agame.training.snippets import SnippetConfig
+from maskcast.methods.agame.training.task import AgameTask, AgameTrainingConfig
+
+
+def stage1() -> AgameTrainingConfig:
+    """Small frames, both losses, on DAVIS 2017 and YouTube-VOS."""
+    return AgameTrainingConfig(loop=_loop(epochs=160, batch_size=4, factor=0.975))
+
+
+def stage2() -> AgameTrainingConfig:
+    """Full frames and longer snippets, the fine loss alone; starts from the end of stage 1."""
+    return AgameTrainingConfig(
+        data=DataConfig(epoch="balanced"),
+        snippets=SnippetConfig(size=(480, 864), length=14),
+        auxiliary=0.0,
+        loop=_loop(epochs=100, batch_size=2, factor=0.985, rate=1e-5, weight_decay=1e-6),
+    )
+
+
+def davis_stage1() -> AgameTrainingConfig:
+    """Stage 1 on DAVIS 2017 alone, with progressive zoom."""
+    return replace(
+        stage1(),
+        data=DataConfig(epoch="draws", draws=2600),
+        snippets=SnippetConfig(zoom=True),
+        loop=_loop(epochs=80, batch_size=4, factor=0.95),
+    )
+
+
+def davis_stage2() -> AgameTrainingConfig:
+    """Stage 2 on DAVIS 2017 alone."""
+    return replace(stage2(), data=DataConfig(epoch="draws", draws=118))
+
+
+SMALL_LICENCE = (
+    "research and evaluation only, whatever the licence of the code: trained on DAVIS 2016 "
+    "(CC BY-NC 4.0), PASCAL VOC 2012 and SBD (Flickr terms, research), COCO 2017 (CC BY 4.0), "
+    "Oxford-IIIT Pet (CC BY-SA 4.0) and research collections, from a trunk trained on Tiny "
+    "ImageNet (ImageNet: non-commercial research)"
+)
+
+
+def small_recipe() -> AgameTrainingConfig:
+    """The small network on videos and single pictures, from a small trunk."""
+    return AgameTrainingConfig(
+        model=small(),
+        data=DataConfig(epoch="draws", held_out=DAVIS16_HOLD_OUT, all_objects_as_one=True),
+        snippets=SnippetConfig(size=(192, 320), length=5, longest_step=4, visible_pixels=50),
+        trained_stages=2,
+        batch_statistics=False,
+        validation_length=12,
+        licence=SMALL_LICENCE,
+        loop=LoopConfig(
+            epochs=18,
+            iterations=150,
+            batch_size=4,
+            optimiser=OptimiserConfig(kind="adamw", rate=3e-4, weight_decay=1e-4),
+            schedule=ScheduleConfig(kind="cosine", final=0.01, warm_up=100),
+            precision="bf16",
+            clip_norm=1.0,
+            average_decay=0.995,
+            validate_every=3,
+            workers=1,
+            best_metric="iou",
+        ),
+    )
+
+
+def _loop(
+    *, epochs: int, batch_size: int, factor: float, rate: float = 1e-4, weight_decay: float = 1e-5
+) -> LoopConfig:
+    return LoopConfig(
+        epochs=epochs,
+        batch_size=batch_size,
+        optimiser=OptimiserConfig(kind="adam", rate=rate, weight_decay=weight_decay),
+        schedule=ScheduleConfig(kind="exponential", factor=factor),
+        checkpoint_every=10,
+        best_metric="iou",
+    )
+
+
+RECIPES: dict[str, Recipe[AgameTrainingConfig]] = {
+    "agame-stage1": Recipe(
+        "stage 1 of the paper: DAVIS 2017 and YouTube-VOS at 240×432", stage1(), AgameTask
+    ),
+    "agame-stage2": Recipe("stage 2, at 480×864; --start-from stage 1", stage2(), AgameTask),
+    "agame-davis-stage1": Recipe("stage 1 on DAVIS 2017 alone", davis_stage1(), AgameTask),
+    "agame-davis-stage2": Recipe(
+        "stage 2 on DAVIS 2017 alone; --start-from its stage 1", davis_stage2(), AgameTask
+    ),
+    "agame-small": Recipe("a small network, from a small trunk", small_recipe(), AgameTask),
+}
