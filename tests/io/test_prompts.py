@@ -40,6 +40,10 @@ def read(masks: list[Path], boxes: tuple[str, ...] = (), **options) -> GivenProm
     return read_prompts(masks, boxes, **{"names": NAMES, "size": SIZE, **options})
 
 
+def ids_by_frame(prompts: GivenPrompts) -> dict[int, list[int]]:
+    return {frame: list(marks) for frame, marks in prompts.by_frame.items()}
+
+
 def test_a_name_that_a_frame_has_goes_before_its_number(tmp_path):
     given_ = read([save(tmp_path / "00012.png", 1), save(tmp_path / "00003.png", 2)])
     assert {frame: list(prompts) for frame, prompts in given_.by_frame.items()} == {2: [1], 3: [2]}
@@ -151,6 +155,33 @@ def test_other_colours_are_numbered_and_keep_their_number_on_every_frame(tmp_pat
         mask = given_.by_frame[frame][2]
         assert isinstance(mask, torch.Tensor)
         assert mask[:, column].all()
+
+
+@pytest.mark.parametrize("as_indexed", [True, False])
+def test_a_corrected_label_map_of_ours_is_about_the_objects_painted_first(tmp_path, as_indexed):
+    first = colours(tmp_path / "00010.png", (255, 0, 0), (0, 255, 255))
+    later = tmp_path / "00012.png"
+    write_label_map(later, label_map(1, 2))
+    if not as_indexed:  # a paint program that saves no indexed PNG
+        with Image.open(later) as picture:
+            picture.convert("RGB").save(later)
+    given_ = read([first, later])
+    assert {frame: list(marks) for frame, marks in given_.by_frame.items()} == {
+        0: [1, 2],
+        2: [1, 2],
+    }
+
+
+def test_colours_of_ours_keep_their_ids_beside_a_grey_first_mask(tmp_path):
+    Image.fromarray(label_map(255).astype(np.uint8)).save(tmp_path / "00010.png")
+    later = colours(tmp_path / "00011.png", (128, 0, 0), (0, 128, 0))
+    assert ids_by_frame(read([tmp_path / "00010.png", later])) == {0: [1], 1: [1, 2]}
+
+
+def test_words_and_numbers_side_by_side_are_different_objects(tmp_path):
+    save(tmp_path / "masks" / "dog" / "00010.png", 1)
+    save(tmp_path / "masks" / "1" / "00011.png", 1)
+    assert ids_by_frame(read([tmp_path / "masks"])) == {0: [2], 1: [1]}
 
 
 def test_the_higher_id_wins_where_masks_overlap_and_the_report_says_so(tmp_path):
@@ -278,3 +309,6 @@ def test_a_description(tmp_path):
     lines = describe_masks(tmp_path / "a.png")
     assert lines[0] == "a.png: 8-bit grey, 8×6, id 1 (3 pixels)"
     assert "one object, id 1" in lines[1]
+    lines = describe_masks(colours(tmp_path / "b.png", (255, 0, 0), (0, 255, 0)))
+    assert lines[0] == "#ff0000 has the id 1"
+    assert lines[2] == "b.png: flat colours, 8×6, ids 1 (6 pixels), 2 (6 pixels)"

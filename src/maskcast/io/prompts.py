@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def read_prompts(
     typed = [parse_box(text, size) for text in boxes]
     found = [frame for path in masks for frame in _read_source(path, size, mask_threshold)]
     placed = frames.place(found, lone_files=_lone_files(masks))
-    ids, report = _settle_labels([frame for _, frame in placed])
+    ids, report = _settle_labels(placed)
     by_frame: dict[int, dict[int, MaskArray | Box]] = {}
     for frame_index, frame in placed:
         report.append(frames.report(frame_index, frame, ids))
@@ -102,11 +103,16 @@ def read_prompts(
 
 def describe_masks(path: Path, mask_threshold: int | None = None) -> list[str]:
     """Say in lines what a mask file or folder holds: format, size, ids, pixels per id."""
-    lines = []
-    for frame in _read_source(path, None, mask_threshold):
+    frames = _read_source(path, None, mask_threshold)
+    places = dict.fromkeys(frame.place for frame in frames)
+    order = {place: index for index, place in enumerate(places)}
+    placed = sorted(((order[frame.place], frame) for frame in frames), key=lambda pair: pair[0])
+    ids, lines = _settle_labels(placed)
+    for _, frame in placed:
         arrays = [mark for mark in frame.marks.values() if isinstance(mark, np.ndarray)]
         size = f", {arrays[0].shape[1]}×{arrays[0].shape[0]}" if arrays else ""
-        lines.append(f"{frame.source.name}: {frame.kind}{size}, {_counts(frame.marks)}")
+        marks = {ids[label]: mark for label, mark in frame.marks.items()}
+        lines.append(f"{frame.source.name}: {frame.kind}{size}, {_counts(marks)}")
         lines += [f"    {note}" for note in frame.notes]
     return lines
 
@@ -163,9 +169,7 @@ class _Frames:
         return frame_index
 
     def report(self, frame_index: int, frame: MarkedFrame, ids: Mapping[Label, int]) -> str:
-        marks: dict[Label, MaskArray | Box] = {
-            ids[label]: mark for label, mark in frame.marks.items()
-        }
+        marks = {ids[label]: mark for label, mark in frame.marks.items()}
         notes = "".join(f"; {note}" for note in frame.notes)
         return (
             f"{frame.source}: {frame.kind}, for {self.label(frame_index)}: {_counts(marks)}{notes}"
@@ -260,19 +264,46 @@ def _as_object(frame: MarkedFrame, folder: str) -> MarkedFrame:
     return marked
 
 
-def _settle_labels(frames: Sequence[MarkedFrame]) -> tuple[dict[Label, int], list[str]]:
-    """Give every text label an id: that of its DAVIS colour, or the lowest free one, in order."""
-    labels = list(dict.fromkeys(label for frame in frames for label in frame.marks))
-    ids: dict[Label, int] = {label: label for label in labels if isinstance(label, int)}
-    for object_id in ids.values():
+def _settle_labels(
+    placed: Sequence[tuple[int, MarkedFrame]],
+) -> tuple[dict[Label, int], list[str]]:
+    """Give every text label an id, frame by frame, so that no later mask changes an earlier id.
+
+    Colours of a frame that is painted in DAVIS colours alone, as our label maps are, keep the ids
+    of these. Other colours, and words, get the lowest one that neither an earlier label has nor a
+    number in files of the same kind: words and numbers side by side are different objects, but a
+    number in a label map of ours is the object that got it.
+    """
+    davis = {f"#{r:02x}{g:02x}{b:02x}": i for i, (r, g, b) in enumerate(PALETTE[:DAVIS_COLOURS])}
+    numbers: dict[str, set[int]] = {}
+    for _, frame in placed:
+        numbers.setdefault(frame.kind, set()).update(_numbers(frame.marks))
+    ids: dict[Label, int] = {}
+    texts: dict[str, None] = {}
+    for _, group in groupby(placed, key=lambda pair: pair[0]):
+        frames = [frame for _, frame in group]
+        here = {label: None for frame in frames for label in frame.marks}
+        words = [label for label in here if isinstance(label, str)]
+        ids.update((number, number) for number in _numbers(here))
+        as_davis = len(words) == len(here) and all(
+            text in davis and ids.get(text, davis[text]) == davis[text] for text in words
+        )
+        reserved = set().union(*(numbers[frame.kind] for frame in frames))
+        for text in words:
+            if text not in ids:
+                free = _lowest_free(reserved.union(ids.values()))
+                ids[text] = davis[text] if as_davis else free
+        texts.update(dict.fromkeys(words))
+    return ids, [f"{text} has the id {ids[text]}" for text in texts]
+
+
+def _numbers(labels: Iterable[Label]) -> list[int]:
+    """Return the labels that are ids already; refuse those that no object can have."""
+    numbers = [label for label in labels if isinstance(label, int)]
+    for object_id in numbers:
         if not 1 <= object_id <= LARGEST_ID:
             raise PromptError(f"ids of objects go from 1 to {LARGEST_ID}, got {object_id}")
-    texts = [label for label in labels if isinstance(label, str)]
-    davis = {f"#{r:02x}{g:02x}{b:02x}": i for i, (r, g, b) in enumerate(PALETTE[:DAVIS_COLOURS])}
-    as_davis = bool(texts) and not ids and all(text in davis for text in texts)
-    for text in texts:
-        ids[text] = davis[text] if as_davis else _lowest_free(ids.values())
-    return ids, [f"{text} has the id {ids[text]}" for text in texts]
+    return numbers
 
 
 def _lowest_free(taken: Iterable[int]) -> int:
@@ -340,11 +371,11 @@ def _as_prompt(mark: MaskArray | Box) -> torch.Tensor | Box:
     return mark if isinstance(mark, Box) else torch.from_numpy(np.ascontiguousarray(mark))
 
 
-def _counts(marks: Mapping[Label, MaskArray | Box]) -> str:
+def _counts(marks: Mapping[int, MaskArray | Box]) -> str:
     if not marks:
         return "no objects"
     shown = [
-        f"{label} (a box)" if isinstance(mark, Box) else f"{label} ({int(mark.sum())} pixels)"
-        for label, mark in marks.items()
+        f"{number} (a box)" if isinstance(mark, Box) else f"{number} ({int(mark.sum())} pixels)"
+        for number, mark in marks.items()
     ]
     return ("id " if len(shown) == 1 else "ids ") + ", ".join(shown)
