@@ -17,14 +17,14 @@ from maskcast.core.training import ActsAfterSteps, LoopConfig, OptimiserConfig, 
 from maskcast.methods.agame import config as agame
 from maskcast.methods.agame.training.task import AgameTask, AgameTrainingConfig, SnippetBatch
 from maskcast.methods.eosvos import config as eosvos
-from maskcast.methods.eosvos.meta_training import MetaTraining
-from maskcast.methods.eosvos.parent_training import ParentFrame, ParentTraining
-from maskcast.methods.eosvos.tasks import LabelledFrame, MetaTask
-from maskcast.methods.eosvos.training_config import (
+from maskcast.methods.eosvos.training.config import (
     InnerLoopConfig,
     MetaTrainingConfig,
     ParentTrainingConfig,
 )
+from maskcast.methods.eosvos.training.meta_training import MetaTraining
+from maskcast.methods.eosvos.training.parent_training import ParentFrame, ParentTraining
+from maskcast.methods.eosvos.training.tasks import LabelledFrame, MetaTask
 from maskcast.methods.lwl import config as lwl
 from maskcast.methods.lwl.training.task import ClipBatch, LossConfig, LWLTask, LWLTrainingConfig
 from maskcast.training.average import WeightsAverage

@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
-from maskcast.methods.eosvos import object_model, outer_gradient
+from maskcast.methods.eosvos import object_model
 from maskcast.methods.eosvos.augmentation import Warp, draw_warp, warp_frame, warp_label_map
 from maskcast.methods.eosvos.box_propagation import jittered_boxes, propagate
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig, NormName, RateLevel
@@ -36,7 +36,8 @@ from maskcast.methods.eosvos.network import (
 from maskcast.methods.eosvos.published import read_published
 from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
 from maskcast.methods.eosvos.targets import make_target
-from maskcast.methods.eosvos.training_config import InnerLoopConfig
+from maskcast.methods.eosvos.training import outer_gradient
+from maskcast.methods.eosvos.training.config import InnerLoopConfig
 from oracle.containers import read_inertly
 from oracle.eosvos_networks import RESETS, RecordingModel, follow_schedule, weights
 from oracle.plumbing import (

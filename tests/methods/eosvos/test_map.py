@@ -11,7 +11,7 @@ import pytest
 
 from maskcast.methods import eosvos
 from maskcast.methods.eosvos.config import EOSVOSConfig
-from maskcast.methods.eosvos.training_config import MetaTrainingConfig
+from maskcast.methods.eosvos.training.config import MetaTrainingConfig
 
 FOLDER = Path(eosvos.__file__).parent
 
@@ -25,7 +25,8 @@ def rows(title: str = "| paper | code |") -> list[list[str]]:
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row[0])
 def test_every_name_of_the_map_exists_and_carries_its_tag(row: list[str]) -> None:
     _, code, file, tag = row
-    module = importlib.import_module(f"maskcast.methods.eosvos.{Path(file.strip('`')).stem}")
+    parts = Path(file.strip("`")).with_suffix("").parts
+    module = importlib.import_module(".".join((eosvos.__name__, *parts)))
     documentation = getattr(module, code.strip("`")).__doc__ or ""
     assert tag in documentation or tag in (module.__doc__ or ""), f"{code} lacks {tag!r}"
 

@@ -9,7 +9,7 @@ import torch
 
 from maskcast.core.errors import WeightsError
 from maskcast.methods.eosvos.inner_loop import gradients_of
-from maskcast.methods.eosvos.names import published_name
+from maskcast.methods.eosvos.mask_rcnn import published_name
 from maskcast.methods.eosvos.randomness import seeded
 
 from . import small

@@ -8,11 +8,14 @@ per difference, and nothing else:
     RegionHeads          box loss smooth L1 with beta 1; mask loss per region
     FixedScaleTransform  one training scale, so that none is drawn
 
-``region_pooling`` has the pooling of regions.
+``published_name`` undoes the indices that today's torchvision adds to names of parameters: the
+public interface and all files keep the published names. ``region_pooling`` has the pooling of
+regions.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -34,6 +37,27 @@ from maskcast.methods.eosvos.targets import Target
 Features = Mapping[str, Tensor]
 """Pyramid maps by level name: 0, 1, 2, 3 (strides 4 to 32) and pool (64)."""
 PYRAMID_STRIDES = (4, 8, 16, 32)
+
+Value = TypeVar("Value")
+
+
+_RULES = (
+    (r"^backbone\.fpn\.(inner|layer)_blocks\.(\d+)\.0\.", r"backbone.fpn.\1_blocks.\2."),
+    (r"^rpn\.head\.conv\.0\.0\.", r"rpn.head.conv."),
+)
+_MASK_LAYER = re.compile(r"^roi_heads\.mask_head\.(\d+)\.0\.")
+
+
+def published_name(name: str) -> str:
+    """Return the published name of a torchvision parameter; published names stay as they are."""
+    for pattern, replacement in _RULES:
+        name = re.sub(pattern, replacement, name)
+    return _MASK_LAYER.sub(lambda m: f"roi_heads.mask_head.mask_fcn{int(m[1]) + 1}.", name)
+
+
+def with_published_names(values: Mapping[str, Value]) -> dict[str, Value]:
+    """Rename every key."""
+    return {published_name(name): value for name, value in values.items()}
 
 
 class FixedScaleTransform(GeneralizedRCNNTransform):  # type: ignore[misc]

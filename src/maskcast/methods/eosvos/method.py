@@ -11,7 +11,7 @@ from torch import Tensor
 
 from maskcast.io.weights import PublishedFile
 from maskcast.methods.eosvos.config import EOSVOSConfig, tiny
-from maskcast.methods.eosvos.recipes import RECIPES
+from maskcast.methods.eosvos.training.recipes import RECIPES
 from maskcast.methods.method import Method, Progress
 
 if TYPE_CHECKING:

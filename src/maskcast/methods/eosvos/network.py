@@ -36,8 +36,9 @@ from maskcast.methods.eosvos.mask_rcnn import (
     RegionHeads,
     RegionSample,
     joined,
+    published_name,
+    with_published_names,
 )
-from maskcast.methods.eosvos.names import published_name, with_published_names
 from maskcast.methods.eosvos.region_pooling import RegionPooling
 from maskcast.methods.eosvos.targets import Target, make_target
 

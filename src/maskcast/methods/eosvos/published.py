@@ -14,7 +14,7 @@ from maskcast.io.checkpoints import read_foreign_checkpoint, read_state_dict
 from maskcast.io.files import replacing
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig, RateLevel
 from maskcast.methods.eosvos.inner_loop import FIXED_PREFIX, RATE_PREFIX, START_PREFIX, LearnedStart
-from maskcast.methods.eosvos.names import with_published_names
+from maskcast.methods.eosvos.mask_rcnn import with_published_names
 from maskcast.methods.eosvos.network import ObjectNetwork, build_network
 
 log = logging.getLogger(__name__)

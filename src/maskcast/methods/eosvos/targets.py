@@ -52,29 +52,3 @@ def make_target(label_map: Integer[Tensor, "height width"]) -> Target:
         labels=torch.full((1,), OBJECT, dtype=torch.int64, device=label_map.device),
         masks=mask[None],
     )
-
-
-def make_empty_target(label_map: Integer[Tensor, "height width"]) -> Target:
-    """No object at all, whatever the label map says: all anchors and regions are background."""
-    return Target(
-        boxes=torch.zeros(0, 4, device=label_map.device),
-        labels=torch.zeros(0, dtype=torch.int64, device=label_map.device),
-        masks=torch.zeros(0, *label_map.shape, dtype=torch.uint8, device=label_map.device),
-    )
-
-
-def make_instance_target(label_map: Integer[Tensor, "height width"]) -> Target:
-    """Every id of a label map as an object of its own, without the void (255): parent training.
-
-    Raises:
-        PromptError: the label map shows no object.
-    """
-    ids = [value for value in torch.unique(label_map).tolist() if value not in (0, VOID)]
-    targets = [make_target((label_map == value).to(torch.uint8)) for value in ids]
-    if not targets:
-        raise PromptError("the label map is empty; a frame to learn from must show an object")
-    return Target(
-        boxes=torch.cat([target["boxes"] for target in targets]),
-        labels=torch.cat([target["labels"] for target in targets]),
-        masks=torch.cat([target["masks"] for target in targets]),
-    )

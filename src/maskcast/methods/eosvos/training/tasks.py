@@ -30,14 +30,14 @@ from maskcast.methods.eosvos.augmentation import draw_visible_warp, flip, warp_f
 from maskcast.methods.eosvos.network import AS_CODED, BoxOrder
 from maskcast.methods.eosvos.randomness import generator_of
 from maskcast.methods.eosvos.targets import OBJECT
-from maskcast.methods.eosvos.task_variations import (
+from maskcast.methods.eosvos.training.config import TaskConfig, TaskDataConfig
+from maskcast.methods.eosvos.training.task_variations import (
     draw_box_order,
     draw_group,
     flip_labels,
     group_mask,
     paste_behind,
 )
-from maskcast.methods.eosvos.training_config import TaskConfig, TaskDataConfig
 
 MOST_TRIES = 1000
 

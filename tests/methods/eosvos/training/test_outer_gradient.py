@@ -9,11 +9,11 @@ import torch
 
 from maskcast.core.errors import ConfigError
 from maskcast.methods.eosvos.inner_loop import RATE_PREFIX, learned_start_of
-from maskcast.methods.eosvos.outer_gradient import first_order, through_autograd
 from maskcast.methods.eosvos.randomness import generator_of
-from maskcast.methods.eosvos.training_config import InnerLoopConfig
+from maskcast.methods.eosvos.training.config import InnerLoopConfig
+from maskcast.methods.eosvos.training.outer_gradient import first_order, through_autograd
 
-from . import small
+from .. import small
 
 
 def task(level="neuron", *, log_rates=False, sampled=small.EVERYTHING):

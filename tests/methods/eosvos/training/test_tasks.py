@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from maskcast.core.errors import ConfigError
-from maskcast.methods.eosvos.tasks import MetaTaskItems, open_tasks
-from maskcast.methods.eosvos.training_config import TaskConfig, TaskDataConfig
+from maskcast.methods.eosvos.training.config import TaskConfig, TaskDataConfig
+from maskcast.methods.eosvos.training.tasks import MetaTaskItems, open_tasks
 
 from .videos import meta_tasks, write_video
 

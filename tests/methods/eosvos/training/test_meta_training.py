@@ -16,15 +16,15 @@ from safetensors.torch import load_file
 from maskcast.core.errors import ConfigError
 from maskcast.core.training import Recipe, ValidatesInParts
 from maskcast.methods.eosvos.inner_loop import learned_start_of
-from maskcast.methods.eosvos.meta_training import MetaTraining
 from maskcast.methods.eosvos.randomness import seeded
-from maskcast.methods.eosvos.training_config import (
+from maskcast.methods.eosvos.training.config import (
     InnerLoopConfig,
     MetaTrainingConfig,
     TaskConfig,
 )
+from maskcast.methods.eosvos.training.meta_training import MetaTraining
 
-from . import small
+from .. import small
 from .tiny_training import tiny_training
 
 

@@ -26,19 +26,23 @@ from maskcast.methods.eosvos.network import (
     build_network,
     refuse_low_precision,
 )
-from maskcast.methods.eosvos.outer_gradient import OuterGradient, first_order, through_autograd
 from maskcast.methods.eosvos.published import take_start_weights
 from maskcast.methods.eosvos.randomness import generator_of
-from maskcast.methods.eosvos.targets import OBJECT, make_empty_target, make_target
-from maskcast.methods.eosvos.tasks import (
+from maskcast.methods.eosvos.targets import OBJECT, Target, make_target
+from maskcast.methods.eosvos.training.config import MetaTrainingConfig
+from maskcast.methods.eosvos.training.outer_gradient import (
+    OuterGradient,
+    first_order,
+    through_autograd,
+)
+from maskcast.methods.eosvos.training.tasks import (
     LabelledFrame,
     MetaTask,
     MetaTaskItems,
     OpenedTasks,
     open_tasks,
 )
-from maskcast.methods.eosvos.training_config import MetaTrainingConfig
-from maskcast.methods.eosvos.validation import fine_tuned_similarity, objects_of
+from maskcast.methods.eosvos.training.validation import fine_tuned_similarity, objects_of
 
 TRUNK_PREFIX = "backbone."
 
@@ -201,8 +205,17 @@ class MetaTraining:
 def _prepared(network: ObjectNetwork, labelled: LabelledFrame, order: BoxOrder) -> Batch:
     """One frame; a label without an object says that there is none."""
     frame, label = labelled
-    target = make_target(label) if bool((label == OBJECT).any()) else make_empty_target(label)
+    target = make_target(label) if bool((label == OBJECT).any()) else _empty_target(label)
     return replace(network.prepare_targets([frame], [target]), box_order=order)
+
+
+def _empty_target(label_map: Tensor) -> Target:
+    """No object at all: all anchors and regions are background."""
+    return Target(
+        boxes=torch.zeros(0, 4, device=label_map.device),
+        labels=torch.zeros(0, dtype=torch.int64, device=label_map.device),
+        masks=torch.zeros(0, *label_map.shape, dtype=torch.uint8, device=label_map.device),
+    )
 
 
 class _Prescribed(torch.autograd.Function):

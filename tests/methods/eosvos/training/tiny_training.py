@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe
-from maskcast.methods.eosvos.training_config import (
+from maskcast.methods.eosvos.training.config import (
     InnerLoopConfig,
     MetaTrainingConfig,
     TaskDataConfig,
     ValidationConfig,
 )
 from methods.eosvos import small
-from methods.eosvos.videos import write_video
+from methods.eosvos.training.videos import write_video
 
 
 def tiny_training(root: Path) -> MetaTrainingConfig:
@@ -43,7 +43,7 @@ def tiny_training(root: Path) -> MetaTrainingConfig:
 
 
 if __name__ == "__main__":
-    from maskcast.methods.eosvos.meta_training import MetaTraining
+    from maskcast.methods.eosvos.training.meta_training import MetaTraining
     from maskcast.training.loop import train
 
     chosen = tiny_training(Path(sys.argv[1]))

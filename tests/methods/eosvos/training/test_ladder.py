@@ -11,11 +11,11 @@ from maskcast.core.config import config_to_dict
 from maskcast.core.errors import DataError, UsageError
 from maskcast.io.weights import read_weights, write_weights
 from maskcast.methods.eosvos.inner_loop import learned_start_of
-from maskcast.methods.eosvos.ladder import chart, figures, rate, read_point
-from maskcast.methods.eosvos.parent_training import GRID
-from maskcast.methods.eosvos.recipes import RECIPES
+from maskcast.methods.eosvos.training.ladder import chart, figures, rate, read_point
+from maskcast.methods.eosvos.training.parent_training import GRID
+from maskcast.methods.eosvos.training.recipes import RECIPES
 
-from . import small
+from .. import small
 from .videos import write_video
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from maskcast.methods.eosvos.tasks import MetaTaskItems, open_tasks
-from maskcast.methods.eosvos.training_config import TaskConfig, TaskDataConfig
+from maskcast.methods.eosvos.training.config import TaskConfig, TaskDataConfig
+from maskcast.methods.eosvos.training.tasks import MetaTaskItems, open_tasks
 
 SIZE = (48, 64)
 

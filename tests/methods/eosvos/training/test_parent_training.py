@@ -7,22 +7,23 @@ from dataclasses import replace
 import pytest
 import torch
 
-from maskcast.core.errors import ConfigError
+from maskcast.core.errors import ConfigError, PromptError
 from maskcast.methods.eosvos.inner_loop import learned_start_of
-from maskcast.methods.eosvos.parent_training import (
-    GRID,
-    ParentTraining,
-    random_crop,
-    search_rate,
-)
-from maskcast.methods.eosvos.tasks import open_tasks
-from maskcast.methods.eosvos.training_config import (
+from maskcast.methods.eosvos.training.config import (
     ParentTrainingConfig,
     TaskDataConfig,
     ValidationConfig,
 )
+from maskcast.methods.eosvos.training.parent_training import (
+    GRID,
+    ParentTraining,
+    make_instance_target,
+    random_crop,
+    search_rate,
+)
+from maskcast.methods.eosvos.training.tasks import open_tasks
 
-from . import small
+from .. import small
 from .videos import write_video
 
 
@@ -44,6 +45,14 @@ def test_objects_are_merged_or_each_for_itself(config):
     assert len(merged["boxes"]) == 1
     assert len(each["boxes"]) == len(item.label_map.unique()) - 1
     assert torch.equal(each["masks"].amax(dim=0), merged["masks"][0])
+
+
+def test_every_id_becomes_an_object_of_its_own():
+    target = make_instance_target(torch.tensor([[3, 0, 7], [3, 255, 7]]))
+    assert target["boxes"].tolist() == [[0, 0, 1, 2], [2, 0, 3, 2]]
+    assert target["labels"].tolist() == [1, 1]
+    with pytest.raises(PromptError, match="empty"):
+        make_instance_target(torch.zeros(4, 4, dtype=torch.int64))
 
 
 def test_crops_have_one_size_and_black_borders(config):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, ScheduleConfig, Task
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskLoss, MaskRCNNConfig, RateLevel
-from maskcast.methods.eosvos.training_config import (
+from maskcast.methods.eosvos.training.config import (
     InnerLoopConfig,
     MetaTrainingConfig,
     ParentTrainingConfig,
@@ -57,13 +57,13 @@ def ladder_row(
 
 
 def _meta_training(config: MetaTrainingConfig) -> Task:
-    from maskcast.methods.eosvos.meta_training import MetaTraining  # noqa: PLC0415 - torchvision
+    from maskcast.methods.eosvos.training.meta_training import MetaTraining  # noqa: PLC0415 - torchvision
 
     return MetaTraining(config)
 
 
 def _parent_training(config: ParentTrainingConfig) -> Task:
-    from maskcast.methods.eosvos.parent_training import ParentTraining  # noqa: PLC0415 - torchvision
+    from maskcast.methods.eosvos.training.parent_training import ParentTraining  # noqa: PLC0415 - torchvision
 
     return ParentTraining(config)
 

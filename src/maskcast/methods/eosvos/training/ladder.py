@@ -1,7 +1,7 @@
 """Table 1 and the two figures of the paper: the grid search, and curves from finished runs.
 
-    python -m maskcast.methods.eosvos.ladder rate --weights parent.safetensors --videos FOLDER …
-    python -m maskcast.methods.eosvos.ladder figures RUN… --output FOLDER
+    python -m maskcast.methods.eosvos.training.ladder rate --weights FILE --videos FOLDER …
+    python -m maskcast.methods.eosvos.training.ladder figures RUN… --output FOLDER
 
 A run is a folder of ``maskcast evaluate``; its options say how many inner steps it took.
 """
@@ -28,9 +28,9 @@ from maskcast.io.weights import read_weights, write_weights
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import learned_start_of
 from maskcast.methods.eosvos.network import build_network
-from maskcast.methods.eosvos.parent_training import search_rate
-from maskcast.methods.eosvos.tasks import open_tasks
-from maskcast.methods.eosvos.training_config import TaskDataConfig, ValidationConfig
+from maskcast.methods.eosvos.training.config import TaskDataConfig, ValidationConfig
+from maskcast.methods.eosvos.training.parent_training import search_rate
+from maskcast.methods.eosvos.training.tasks import open_tasks
 
 WIDTH, BOTTOM, LEFT, TOP, LINE = 480, 260, 52, 16, 14
 """Of the figures in pixels: width; axes from TOP to BOTTOM; a line of text below them."""

@@ -6,8 +6,8 @@ import pytest
 
 from fixtures.imitations import imitate_youtube_vos
 from maskcast.core.errors import ConfigError
-from maskcast.methods.eosvos.tasks import open_tasks
-from maskcast.methods.eosvos.training_config import TaskDataConfig
+from maskcast.methods.eosvos.training.config import TaskDataConfig
+from maskcast.methods.eosvos.training.tasks import open_tasks
 
 
 @pytest.fixture

@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from maskcast.core.types import ObjectMasks
-from maskcast.methods.eosvos import validation
 from maskcast.methods.eosvos.inner_loop import learned_start_of
-from maskcast.methods.eosvos.tasks import open_tasks
-from maskcast.methods.eosvos.training_config import (
+from maskcast.methods.eosvos.training import validation
+from maskcast.methods.eosvos.training.config import (
     MetaTrainingConfig,
     TaskDataConfig,
     ValidationConfig,
 )
+from maskcast.methods.eosvos.training.tasks import open_tasks
 
-from . import small
+from .. import small
 from .videos import write_video
 
 

@@ -18,8 +18,8 @@ from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import LearnedStart
 from maskcast.methods.eosvos.object_model import ObjectModel
 from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
-from maskcast.methods.eosvos.tasks import TaskVideo
-from maskcast.methods.eosvos.training_config import ValidationConfig
+from maskcast.methods.eosvos.training.config import ValidationConfig
+from maskcast.methods.eosvos.training.tasks import TaskVideo
 from maskcast.metrics.region import region_similarity
 
 log = logging.getLogger(__name__)

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Integer, UInt8
 from torch import Tensor, nn
 
 from maskcast.core.config import config_to_dict
-from maskcast.core.errors import ConfigError
+from maskcast.core.errors import ConfigError, PromptError
 from maskcast.core.training import Export
 from maskcast.methods.eosvos.augmentation import draw_visible_warp, flip, warp_frame, warp_label_map
 from maskcast.methods.eosvos.config import EOSVOSConfig
@@ -26,10 +26,10 @@ from maskcast.methods.eosvos.inner_loop import LearnedStart, learned_start_of
 from maskcast.methods.eosvos.network import build_network, refuse_low_precision
 from maskcast.methods.eosvos.published import take_start_weights
 from maskcast.methods.eosvos.randomness import generator_of, seeded
-from maskcast.methods.eosvos.targets import VOID, Target, make_instance_target, make_target
-from maskcast.methods.eosvos.tasks import OpenedTasks, TaskVideo, open_tasks
-from maskcast.methods.eosvos.training_config import ParentTrainingConfig, ValidationConfig
-from maskcast.methods.eosvos.validation import fine_tuned_similarity, objects_of
+from maskcast.methods.eosvos.targets import VOID, Target, make_target
+from maskcast.methods.eosvos.training.config import ParentTrainingConfig, ValidationConfig
+from maskcast.methods.eosvos.training.tasks import OpenedTasks, TaskVideo, open_tasks
+from maskcast.methods.eosvos.training.validation import fine_tuned_similarity, objects_of
 
 GRID = tuple(10 ** (half / 2) for half in range(-12, -3))
 """Rates that are tried: 1e-6 to 1e-2 in half decades; the paper's grid is not published."""
@@ -94,6 +94,23 @@ class ParentFrames:
 
 def _objects(label_map: Tensor) -> Tensor:
     return (label_map != 0) & (label_map != VOID)
+
+
+def make_instance_target(label_map: Integer[Tensor, "height width"]) -> Target:
+    """Every id of a label map as an object of its own, without the void (255).
+
+    Raises:
+        PromptError: the label map shows no object.
+    """
+    ids = [value for value in torch.unique(label_map).tolist() if value not in (0, VOID)]
+    targets = [make_target((label_map == value).to(torch.uint8)) for value in ids]
+    if not targets:
+        raise PromptError("the label map is empty; a frame to learn from must show an object")
+    return Target(
+        boxes=torch.cat([target["boxes"] for target in targets]),
+        labels=torch.cat([target["labels"] for target in targets]),
+        masks=torch.cat([target["masks"] for target in targets]),
+    )
 
 
 def random_crop(

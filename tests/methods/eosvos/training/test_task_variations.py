@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from maskcast.core.errors import ConfigError
-from maskcast.methods.eosvos.task_variations import flip_labels, group_mask, paste_behind
-from maskcast.methods.eosvos.training_config import TaskConfig
+from maskcast.methods.eosvos.training.config import TaskConfig
+from maskcast.methods.eosvos.training.task_variations import flip_labels, group_mask, paste_behind
 
 from .videos import meta_tasks, write_video
 

@@ -1,0 +1,1 @@
+"""How e-OSVOS is learnt; nothing here is needed to segment a video."""
