@@ -1,6 +1,6 @@
 """Show that memory does not grow with the length of a video: resident size over 5,000 frames.
 
-    python benchmarks/memory/flat.py [--frames 5000] [--weights lwl-small | --tiny agame]
+    python benchmarks/memory/flat.py [--frames 5000] [--every 1000] [--weights lwl-small | --tiny agame]
 
 A made-up clip is played to and fro into a video file, which is then treated as ``maskcast segment``
 does: decoded, segmented, masks and states written to a run folder; and once more for the exports.
@@ -20,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from maskcast.cli.heap import keep_freed_memory
 from maskcast.core.config import options_from, with_options
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.data.made_up_demo import make_demo_clip
@@ -103,6 +104,7 @@ if __name__ == "__main__":
     parser.add_argument("--tiny", choices=METHODS, help="the smallest seeded network of a method")
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE")
     given = parser.parse_args()
+    keep_freed_memory()
     options = options_from(given.option)
     if given.tiny:
         method = METHODS[given.tiny]
