@@ -1,6 +1,6 @@
 """Show that memory does not grow with the length of a video: resident size over 5,000 frames.
 
-    python benchmarks/memory/flat.py [--frames 5000] [--every 1000] [--weights lwl-small | --tiny agame]
+    python benchmarks/memory/flat.py [--frames N] [--every N] [--weights lwl-small | --tiny agame]
 
 A made-up clip is played to and fro into a video file, which is then treated as ``maskcast segment``
 does: decoded, segmented, masks and states written to a run folder; and once more for the exports.
