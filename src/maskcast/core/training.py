@@ -37,13 +37,16 @@ class OptimiserConfig:
     betas: tuple[float, float] = (0.9, 0.999)
     """Of the adam family."""
     eps: float = 1e-8
+    """Of the adam family: added to the root of the second moment, so that none divides by 0."""
 
     def __post_init__(self) -> None:
-        for name in ("rate", "rate_scale", "weight_decay"):
+        for name in ("rate", "rate_scale", "weight_decay", "momentum", "eps"):
             if not 0 <= getattr(self, name) < inf:
                 raise ConfigError(
                     f"{name} must be finite and not negative, got {getattr(self, name)}"
                 )
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ConfigError(f"betas lie between 0 and 1, got {self.betas}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -182,12 +182,15 @@ class ClipProcessing:
     size: tuple[int, int] = (480, 832)
     """Height and width of the crops."""
     search_area: float = 5.0
+    """Side of the crop over side of the (jittered) box, as a geometric mean."""
     grey: float = 0.05
     """Probability of a grey train frame, and of grey test frames."""
     flip: float = 0.5
     """Probability that the train frame is mirrored, and that the test frames are."""
     train_jitter: BoxJitter = BoxJitter(0.25, (3.0, 3.0))
+    """Of the train frame's box."""
     test_jitter: BoxJitter = BoxJitter(0.5, (5.5, 4.5))
+    """Of the test frames' boxes, each on its own."""
     rotation: float = 15.0
     """Degrees to either side; 0, with ``log_scale`` 0, for none (validation, box encoder)."""
     log_scale: float = 0.2

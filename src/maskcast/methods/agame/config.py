@@ -23,15 +23,16 @@ class AppearanceConfig:
     output: AppearanceOutput = "scores"
     """What the fusion sees: log-densities; their soft-max (an ablation); or nothing (another)."""
     channels: int = 512
-    """Size of the space in which appearance is modelled."""
+    """Dimensions of the space of x, in which appearance is modelled."""
     update_rate: float = 0.1
-    """Weight of a new frame in the running model; 0 keeps the first frame's."""
+    """λ, from 0 to 1: weight of a new frame in the running model; 0 keeps the first frame's."""
     residual: bool = True
     """False models object and background with one component each."""
     estimate_variance: bool = True
     """False takes the learned floor for the variance."""
     initial_floor: float = -2.0
-    """The learned variance floor before training, before its softplus."""
+    """The learned variance floor r before training; what is added to a variance is softplus(r),
+    0.13 for -2."""
     score_offsets: tuple[float, ...] = ()
     """Constants added to the scores of the four components; empty adds nothing."""
     score_scale: float = 1.0
@@ -40,6 +41,7 @@ class AppearanceConfig:
     learned_offsets: bool = False
     """Learn a further offset for each component."""
     initial_learned_offset: float = 0.0
+    """What learned offsets are before training."""
     end_to_end: bool = True
     """False keeps gradients out of the estimation of means and variances (an ablation)."""
 
@@ -75,6 +77,7 @@ class PropagationConfig:
     first_frame: bool = True
     """Look at the object's first frame and mask too."""
     channels: int = 512
+    """Of every layer, and of the result D."""
 
     def __post_init__(self) -> None:
         if self.channels < 1:
@@ -91,7 +94,9 @@ class FusionConfig:
     """How appearance and propagation become one encoding, and a coarse mask."""
 
     hidden_channels: int = 512
+    """Of the first layer, over scores S and propagated mask D."""
     channels: int = 128
+    """Of the second layer, whose output is the encoding E."""
     coarse_kernel: Literal[1, 3] = 1
     """Side of the coarse predictor's kernel."""
 
@@ -105,6 +110,7 @@ class AgameConfig:
     """The network, and what it does at test time."""
 
     trunk: TrunkName = "resnet101"
+    """Which ResNet sees the frames; the paper's is a ResNet-101."""
     trunk_classes: int = 1000
     """Classes of the trunk's ImageNet classifier, which is carried along unused as in the published
     weights; 0 leaves it out."""
@@ -112,6 +118,7 @@ class AgameConfig:
     propagation: PropagationConfig = field(default_factory=PropagationConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     decoder_channels: int = 128
+    """Of the upsampling path, at strides 8 and 4."""
     update_mask: UpdateMask = "merged"
     """The mask a model is updated with: merged with those of the other objects, the object's own
     fine one, or its own coarse one. Training uses the coarse one."""
@@ -121,8 +128,8 @@ class AgameConfig:
     """Where an object appears later: its given mask is returned and used as it is, or the object is
     segmented in that frame already, like the published code does; there corrections are refused."""
     working_side: int | None = None
-    """Frames with a longer shorter side are made so small before the network; none: never, as
-    published. For networks that are trained on small frames."""
+    """Frames whose shorter side is longer than this, in pixels, are made so small before the
+    network; none: never, as published. For networks that are trained on small frames."""
 
     def __post_init__(self) -> None:
         if self.working_side is not None and self.working_side < 16:

@@ -43,30 +43,31 @@ class MaskRCNNConfig:
     """The segmentation model of one object: Mask R-CNN with two classes."""
 
     trunk: TrunkName = "resnet50"
+    """Which ResNet makes the features; the paper's is a ResNet-50."""
     trunk_width: int = 64
     """Channels of the stem; the four stages follow it (torchvision: 64)."""
     norm: NormName = "group"
     """Normalisation of the trunk; ``frozen_bn`` is the ablation, its statistics stay fixed."""
     norm_groups: int = 32
-    """Of GroupNorm."""
+    """Groups of channels of each GroupNorm; trunk_width must be a multiple."""
     train_trunk: bool = True
     """False leaves trunk and pyramid as they start and adapts the proposal network and heads."""
     pyramid_channels: int = 256
-    """Of every level; also those of the proposal head."""
+    """Channels of every pyramid level; also those of the proposal head."""
     anchor_sizes: tuple[int, ...] = (32, 64, 128, 256, 512)
     """Side of the anchors on each pyramid level, in pixels of the resized frame."""
     box_features: int = 1024
-    """Of both layers of the box head."""
+    """Units of both layers of the box head."""
     mask_channels: int = 256
-    """Of the four layers of the mask head."""
+    """Channels of the four layers of the mask head."""
     box_pool: int = 7
     """Cells to a side of a region, for the box head."""
     mask_pool: int = 28
     """The same for the mask head (Mask R-CNN: 14); the masks are twice as large, 56×56."""
     min_side: int = 800
-    """See max_side."""
+    """Frames are resized until the short side has so many pixels, or the long one max_side."""
     max_side: int = 1333
-    """Frames are resized until the short side reaches min_side or the long side max_side."""
+    """The most pixels that the long side of a resized frame has."""
     pre_nms_train: int = 2000
     """While fine-tuning: proposals kept per pyramid level before non-maximum suppression."""
     pre_nms_test: int = 1000
@@ -142,20 +143,20 @@ class EOSVOSConfig:
     inner_steps: int = 10
     """Fine-tuning steps on the first frame; the paper reports 10, 50 and 100."""
     inner_batch: int = 3
-    """Copies of the first frame per step; also bounds the frames of an adaptation round."""
+    """Copies of the first frame per step; a later round adds one past frame less at most."""
     spatial_augmentation: bool = True
     """Flip, turn and scale every copy afresh in the fine-tuning on the first frame."""
     patience: int = 0
     """Stop fine-tuning when the best loss moved by at most min_improvement over so many steps;
     0: never."""
     min_improvement: float = 0.001
-    """See patience."""
+    """By how much the best loss must fall within patience steps for fine-tuning to go on."""
     online_adaptation: bool = False
     """Fine-tune again every adaptation_interval frames on own masks (OnA)."""
     adaptation_interval: int = 5
-    """Frames from one round to the next."""
+    """I_OnA: frames from one adaptation round to the next."""
     adaptation_steps: int = 10
-    """Of every round, and after a correction."""
+    """T_OnA: fine-tuning steps of every adaptation round, and after a correction."""
     adaptation_reset: Reset = "first_step"
     """Where a round starts: the weights fine-tuned on the first frame, the learned start, or
     the weights as they are."""
@@ -170,7 +171,7 @@ class EOSVOSConfig:
     """True: as published, an object given while others are followed already has no map on its
     first frame, not even the mask that was given, and no box for the next one."""
     seed: int = 1
-    """Of everything drawn; fine-tuning step t draws from seed + t."""
+    """Seed of everything drawn; fine-tuning step t draws from seed + t."""
     micro_batches: bool = False
     """Fine-tune image by image with the normalisers of the whole batch: equal results, a
     third of the memory with three images, one more pass through trunk and proposals."""

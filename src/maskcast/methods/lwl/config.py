@@ -19,6 +19,7 @@ class NetworkConfig:
     """What the network is made of."""
 
     trunk: Literal["resnet18", "resnet34", "resnet50"] = "resnet50"
+    """Which ResNet sees the frames; the paper's is a ResNet-50."""
     trunk_layout: Literal["mrcnn", "imagenet"] = "mrcnn"
     """``mrcnn``: BGR 0..255 minus the mean, a bottleneck halves in its first 1×1 convolution;
     ``imagenet``: RGB with mean and deviation of ImageNet, halved in the 3×3 convolution."""

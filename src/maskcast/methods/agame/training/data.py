@@ -75,11 +75,15 @@ class DataConfig:
     draws: int = 2600
     """Snippets of an epoch of draws; synthetic ones of an epoch that is a pass."""
     davis_weight: float = 1.0
-    """How often each source is drawn from, in an epoch of draws."""
+    """How often DAVIS is drawn from in an epoch of draws, beside the weights of the others."""
     youtube_vos_weight: float = 1.0
+    """The same for YouTube-VOS."""
     synthetic_weight: float = 1.0
+    """The same for synthetic clips."""
     videos_weight: float = 1.0
+    """The same for the videos of ``videos``."""
     pictures_weight: float = 1.0
+    """The same for clips made from ``pictures``."""
 
     def __post_init__(self) -> None:
         if self.draws < 1:

@@ -16,6 +16,7 @@ class InnerLoopConfig:
     """The inner loop while it is being learned."""
 
     inner_steps: int = 5
+    """T: fine-tuning steps of a task, before its test loss."""
     segment: int = 5
     """The trajectory is cut and the test loss taken after every so many steps (bptt_epochs)."""
     step_weights: tuple[float, ...] = ()
@@ -59,6 +60,7 @@ class TaskDataConfig:
     davis: Path | None = None
     """Folder of DAVIS with its ``train`` list."""
     davis_year: Literal[2016, 2017] = 2017
+    """Whose lists and masks: one object per video, or every object its own."""
     videos: tuple[Path, ...] = ()
     """Folders that hold a folder per video, with ``frames`` and ``masks``."""
     pictures: tuple[Path, ...] = ()
@@ -80,8 +82,9 @@ class TaskConfig:
     colour: bool = True
     """Brightness, contrast and saturation by up to 0.2, hue by up to 0.1."""
     flip: bool = True
+    """Mirror both frames of a task with probability one half."""
     warp: bool = True
-    """Turn and scale each frame."""
+    """Turn each frame by up to 30° and scale it by 0.75 to 1.25."""
     transforms: Literal["task", "step"] = "task"
     """Colour, flip, turn and scale of the memory frame are drawn for the whole task, or anew for
     every inner step (random_frame_transform_per_task=false)."""
@@ -112,8 +115,11 @@ class ValidationConfig:
     """Which frames of the held-out videos are scored, and after how much fine-tuning."""
 
     inner_steps: int = 10
+    """Fine-tuning steps on the first frame of each held-out object."""
     batch: int = 1
+    """Copies of the first frame per step."""
     spatial_augmentation: bool = False
+    """Flip, turn and scale every copy afresh, as at test time."""
     every: int = 1
     """Segment every so many frames; the first frame is given, the last one not scored."""
     most_frames: int | None = None
@@ -136,6 +142,7 @@ class MetaTrainingConfig:
     """COCO weights of torchvision's Mask R-CNN, or any state dict of a trunk or network in
     torchvision's names; what agrees in name and shape is taken."""
     initial_rate: float = INITIAL_RATE
+    """What the learned rates begin around: each is drawn from half to one and a half times it."""
     max_rate: float | None = None
     """Rates are kept at or below it; none: only at or above 0."""
     start_rate: float = 1e-5
@@ -144,6 +151,7 @@ class MetaTrainingConfig:
     """False: θ⁰ of trunk and pyramid stays as it starts, while the inner steps move them all the
     same (freeze_encoder)."""
     start_decay: float = 1e-3
+    """Decoupled weight decay of θ⁰; λ has none."""
     rate_rate: float = 1e-5
     """Outer learning rate of λ; 0 freezes the rates, as in the stage per data set."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
@@ -167,9 +175,11 @@ class ParentTrainingConfig:
     method: EOSVOSConfig = field(default_factory=EOSVOSConfig)
     data: TaskDataConfig = field(default_factory=TaskDataConfig)
     objects: Literal["merged", "each"] = "merged"
+    """All objects of a frame form one foreground, as published; or each is a target of its own."""
     crop: tuple[int, int] | None = (480, 854)
     """Height and width of random crops, black where the frame is smaller; none: whole frames."""
     start_weights: Path | None = None
+    """COCO weights of torchvision's Mask R-CNN, or a trunk alone; see meta-training."""
     single_rate: float = 1e-3
     """The one rate that is exported with the network; ``search_rate`` finds a good one."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)

@@ -34,6 +34,7 @@ class DataConfig:
     youtube_vos: Path | None = None
     """YouTube-VOS with its ``train`` folder."""
     youtube_vos_weight: float = 6.0
+    """How often YouTube-VOS is drawn from, beside the other weights; 0: never."""
     youtube_vos_hold_out: Path | None = None
     """List of the videos that are held out; if not given, drawn from a fixed seed."""
     youtube_vos_hold_out_size: int = YOUTUBE_VOS_HOLD_OUT
@@ -41,20 +42,26 @@ class DataConfig:
     davis: Path | None = None
     """DAVIS 2017 with its ``train`` list."""
     davis_weight: float = 1.0
+    """How often DAVIS is drawn from, beside the other weights; 0: never."""
     coco: Path | None = None
     """COCO with ``annotations/instances_<coco_split>.json``; a clip is one instance, its frame
     repeated."""
     coco_split: str = "train2014"
+    """Names the annotations and the folder of pictures."""
     coco_weight: float = 0.0
+    """How often COCO is drawn from; 0: never."""
     videos: tuple[Path, ...] = ()
     """Folders that hold a folder for each video, with ``frames`` and ``masks``."""
     videos_weight: float = 0.0
+    """How often ``videos`` are drawn from; 0: never."""
     pictures: tuple[Path, ...] = ()
     """Folders with ``images`` and ``masks``: made into clips by moving object and scene apart."""
     pictures_weight: float = 0.0
+    """How often clips are made from ``pictures``; 0: never."""
     scenes: tuple[Path, ...] = ()
     """Folders of photographs: backgrounds of made-up clips."""
     made_up_weight: float = 0.0
+    """How often clips are made up, of the objects in ``pictures`` if these are given; 0: never."""
     held_out: tuple[str, ...] = ()
     """Names of videos in ``videos`` and ``davis`` that are never trained on, but validated with."""
     decoded: Path | None = None

@@ -46,11 +46,13 @@ class Rates:
     features: float = 2e-5
     """The convolution that makes the target model's features."""
     decoder: float = 1e-4
+    """All of the decoder."""
     label_encoder: float = 2e-4
     """Label encoder and weight predictor."""
     trunk: float = 0.0
     """layer2, layer3 and layer4, with the affine parameters of their BatchNorms."""
     box_encoder: float = 0.0
+    """The box encoder, where the network has one."""
 
     def __post_init__(self) -> None:
         rates = [getattr(self, name) for name in self.__dataclass_fields__]
@@ -67,7 +69,7 @@ class LossConfig:
     box_weight: float = 0.0
     """Of the Lovász loss on the reference frame, segmented from its box."""
     over: Literal["batch", "frame"] = "batch"
-    """One Jaccard over the batch, as published; or the mean of one per frame, the paper's Eq. 5."""
+    """One Jaccard over the batch, as published; or the mean of one per frame, Eq. (5)."""
     cross_entropy: float = 0.0
     """Share of binary cross-entropy added to each Lovász loss; helps a network that starts from
     nothing, for which Lovász alone is slow. Not in the paper."""
