@@ -10,6 +10,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import project_masks_on_boxes
 from torchvision.models.detection.rpn import concat_box_prediction_layers
 
+from maskcast.core.errors import FrameError
 from maskcast.methods.eosvos.mask_rcnn import RealStrideAnchors, masks_in_boxes
 
 from . import small
@@ -145,3 +146,10 @@ def test_masks_in_boxes_are_those_of_torchvision():
     expected = project_masks_on_boxes(masks, boxes, matched, 8)
     assert 0 < float(expected.mean()) < 1
     assert masks_in_boxes(masks, boxes, matched, 8).equal(expected)
+
+
+def test_frames_of_which_nothing_would_be_left_are_refused():
+    network = small.network()  # sees 96 pixels of the long side
+    assert network.detect(torch.zeros(3, 1, 96)).probs.shape == (1, 96)
+    with pytest.raises(FrameError, match="1×97, too narrow"):
+        network.detect(torch.zeros(3, 1, 97))

@@ -32,6 +32,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import batched_nms, clip_boxes_to_image
 from torchvision.ops import remove_small_boxes as large_boxes
 
+from maskcast.core.errors import FrameError
 from maskcast.methods.eosvos.targets import Target
 
 Features = Mapping[str, Tensor]
@@ -65,6 +66,25 @@ class FixedScaleTransform(GeneralizedRCNNTransform):  # type: ignore[misc]
 
     def torch_choice(self, k: Sequence[int]) -> int:
         return k[-1]
+
+    def resize(
+        self, image: Tensor, target: dict[str, Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor] | None]:
+        """Resize a frame and its target to the one scale.
+
+        Raises:
+            FrameError: the frame is so narrow that less than a pixel of it would be left.
+        """
+        height, width = image.shape[-2:]
+        short, long = min(height, width), max(height, width)
+        if short * min(self.min_size[-1] / short, self.max_size / long) < 1:
+            raise FrameError(
+                f"the frame is {height}×{width}, too narrow for this network, which sees "
+                f"{self.max_size} pixels of its long side and would see none of its short side; "
+                "cut the frame"
+            )
+        resized: tuple[Tensor, dict[str, Tensor] | None] = super().resize(image, target)
+        return resized
 
 
 class RealStrideAnchors(AnchorGenerator):  # type: ignore[misc]
