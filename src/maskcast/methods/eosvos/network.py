@@ -199,7 +199,7 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
     def losses(
         self, batch: Batch, samples: Samples | None = None, *, recompute: bool = False
     ) -> dict[str, Tensor]:
-        """Return the five losses and their sum under ``total``.
+        """Return the five losses and their sum, L_seg, under ``total``.
 
         Args:
             samples: anchors and regions to use; without them they are drawn from torch's

@@ -74,7 +74,10 @@ class LabelEncoder(nn.Module):
 
 
 class MaskAsLabel(nn.Module):
-    """The baseline of Table 1: the mask itself, averaged over cells of stride 16, weight 1."""
+    """The mask itself, averaged over cells of stride 16, weight 1: the baseline of Table 1.
+
+    With it the learner solves Eq. (1) instead of Eq. (2).
+    """
 
     def forward(self, masks: Float[Tensor, "images height width"]) -> FewShotLabel:
         size = -(-masks.shape[-2] // STRIDE), -(-masks.shape[-1] // STRIDE)

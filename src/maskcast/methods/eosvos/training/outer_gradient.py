@@ -48,7 +48,9 @@ def first_order(
     *,
     seed: int,
 ) -> OuterGradient:
-    """The gradient of L_BPTT, Eq. (4), in closed form; the network is left at θ_T.
+    """The gradient of L_BPTT, Eq. (4), in closed form.
+
+    The steps on the way are those of Eq. (3); the network is left at θ_T.
 
     Args:
         memory: D_train, the frames of the inner steps: one batch for all of them, or for each.
