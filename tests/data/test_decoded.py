@@ -110,12 +110,16 @@ def test_a_journal_without_its_file_is_not_believed(videos, tmp_path, monkeypatc
     assert np.array_equal(decoded[0].read_frame(2), videos[0].read_frame(2))
 
 
-@pytest.mark.parametrize("lost", ["*.raw", "*.json"])
-def test_half_of_the_result_is_not_believed(videos, tmp_path, lost):
+@pytest.mark.parametrize("damaged", ["*.raw", "*.json"])
+@pytest.mark.parametrize("kept", [None, 40])
+def test_a_result_that_is_lost_or_cut_off_is_not_believed(videos, tmp_path, damaged, kept):
     folder = tmp_path / "decoded"
     decode_videos(videos, folder, name="test")
-    (path,) = folder.glob(lost)
+    (path,) = folder.glob(damaged)
+    whole = path.read_bytes()
     path.unlink()
+    if kept is not None:
+        path.write_bytes(whole[:kept])
     decoded = decode_videos(videos, folder, name="test")
     assert np.array_equal(decoded[1].read_frame(2), videos[1].read_frame(2))
 

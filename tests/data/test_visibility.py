@@ -61,6 +61,12 @@ def test_what_was_counted_is_kept(tmp_path):
     again = video()
     assert as_lists(count_videos([again], keep_in=tmp_path / "kept")) == as_lists(found)
     assert (first.reads, again.reads) == (4, 0)
+    (kept,) = (tmp_path / "kept").iterdir()
+    whole = kept.read_text()
+    for damaged in (whole[:-1], "[1]", '[{"frames": 1}]'):
+        kept.write_text(damaged)
+        assert as_lists(count_videos([video()], keep_in=tmp_path / "kept")) == as_lists(found)
+        assert kept.read_text() == whole
     # counted in another way, or with another frame, it is another result
     merged = video()
     count_videos([merged], merged=True, keep_in=tmp_path / "kept")

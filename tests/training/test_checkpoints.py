@@ -24,6 +24,20 @@ def test_the_last_ones_and_the_best_are_kept(tmp_path: Path):
     assert len(list(tmp_path.iterdir())) == 3  # nothing half-written is left
 
 
+def test_a_kill_leaves_no_newer_checkpoint_than_its_best_one(tmp_path: Path, monkeypatch):
+    """The run goes on from before the validation then, and finds the best one again."""
+    folder = CheckpointFolder(tmp_path)
+    folder.save({"step": 1}, step=1, best=True, keep_last=2)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("maskcast.training.checkpoints._link_or_copy", killed)
+    with pytest.raises(KeyboardInterrupt):
+        folder.save({"step": 2}, step=2, best=True, keep_last=2)
+    assert folder.latest()[1]["step"] == read_checkpoint(folder.best)["step"] == 1
+
+
 def test_the_newest_whole_one_is_read(tmp_path: Path, caplog):
     folder = CheckpointFolder(tmp_path)
     for step in (1, 2, 3):

@@ -400,6 +400,26 @@ def test_a_run_killed_between_its_last_checkpoint_and_its_weights_exports_them(t
     assert (card["step"], card["status"]) == (12, "finished")
 
 
+def test_weights_that_nobody_knows_the_run_of_are_not_written_over(tmp_path: Path):
+    toy_train(tmp_path, with_loop(epochs=1))
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(RunConflictError, match=r"but no config\.json that says of which run"):
+        toy_train(tmp_path, with_loop(epochs=1))
+
+
+def test_what_a_kill_left_half_written_is_removed(tmp_path: Path):
+    toy_train(tmp_path, max_minutes=0.0)
+    left = [
+        tmp_path / ".0123456789ab.part.safetensors",
+        tmp_path / "checkpoints/.abcdef012345.part",
+    ]
+    mine = tmp_path / ".notes.part"
+    for path in (*left, mine):
+        path.write_bytes(b"half")
+    toy_train(tmp_path)
+    assert not any(path.exists() for path in left) and mine.exists()
+
+
 def test_weights_of_another_run_are_not_written_over(tmp_path: Path):
     toy_train(tmp_path)
     shutil.rmtree(tmp_path / "checkpoints")

@@ -117,11 +117,12 @@ def test_without_limits_gradients_stay_as_they_are():
     "change",
     [
         *({"rate": -1.0}, {"weight_decay": -1.0}, {"rate_scale": -0.1}),
-        *({"rate": math.nan}, {"rate": math.inf}),
+        *({"rate": math.nan}, {"rate": math.inf}, {"momentum": -0.1}, {"eps": math.nan}),
+        *({"betas": (0.9, 1.0)}, {"betas": (math.nan, 0.9)}),
     ],
 )
-def test_negative_and_endless_rates_are_refused(change):
-    with pytest.raises(ConfigError, match="must be finite and not negative"):
+def test_settings_that_an_optimiser_cannot_use_are_refused(change):
+    with pytest.raises(ConfigError, match=r"must be finite and not neg|lie between 0 and 1"):
         OptimiserConfig(**change)
 
 

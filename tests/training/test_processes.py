@@ -77,7 +77,8 @@ def test_a_broken_run_of_two_goes_on_as_if_nothing_had_happened(two: Path):
 
 
 @pytest.mark.parametrize(
-    ("name", "config"), [("batch", OVER_BATCH), ("parts", with_loop(accumulate=2))]
+    ("name", "config"),
+    [("batch", OVER_BATCH), ("parts", with_loop(accumulate=2)), ("unused", TOY.config)],
 )
 def test_two_processes_learn_what_one_learns(two: Path, tmp_path: Path, name: str, config):
     toy_train(tmp_path, config)
@@ -104,6 +105,11 @@ def test_nan_in_one_process_ends_both_after_so_many_steps(two: Path):
     ends = [(two / f"ended-{rank}.txt").read_text() for rank in (0, 1)]
     assert ends[0] == ends[1]
     assert ends[0].startswith("no finite loss and gradient in 3 steps in a row")
+
+
+def test_a_parameter_without_gradient_has_to_be_told_of(two: Path):
+    ends = [(two / f"untold-{rank}.txt").read_text() for rank in (0, 1)]
+    assert ends[0] == ends[1] and "give --loop.unused-parameters True" in ends[0]
 
 
 def test_processes_share_the_parts_of_a_validation(two: Path, tmp_path: Path):

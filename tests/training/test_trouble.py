@@ -50,6 +50,22 @@ def test_nothing_is_learnt_from_a_bad_step(tmp_path: Path):
     assert all(torch.equal(bad[name], still[name]) for name in still)
 
 
+def test_a_bad_step_leaves_running_statistics_as_they_were(tmp_path: Path):
+    """A forward pass in training mode has written them before anything is known of the loss."""
+
+    class Normed(ToyTask):
+        def __init__(self, config):
+            super().__init__(config)
+            self.module[2] = torch.nn.BatchNorm1d(config.width)  # for the dropout
+
+    config = with_loop(replace(TOY.config, poison=(5,)), epochs=1, bad_steps_limit=2)
+    outcome = toy_train(tmp_path, config, Recipe("", config, Normed))
+    assert [line["step"] for line in events(tmp_path, "bad_step")] == [2]
+    tensors = read_weights(outcome.weights).tensors
+    assert tensors["2.running_mean"].isfinite().all()
+    assert tensors["2.num_batches_tracked"] == 3
+
+
 class InfiniteGradient(ToyTask):
     """A finite loss whose gradient is not: the root of nought."""
 

@@ -101,6 +101,27 @@ def hopeless(folder: Path) -> None:
         (folder / f"ended-{torch.distributed.get_rank()}.txt").write_text(str(error))
 
 
+class HasSpare(ToyTask):
+    """Trains a parameter that its loss has no use for."""
+
+    def __init__(self, config: ToyConfig) -> None:
+        super().__init__(config)
+        self.module.spare = torch.nn.Parameter(torch.zeros(2))
+
+    def parameter_groups(self):
+        return [*super().parameter_groups(), {"params": [self.module.spare]}]
+
+
+def unused(folder: Path) -> None:
+    """Train with a spare parameter, told and untold; write what the latter ends with."""
+    recipe = Recipe(TOY.title, TOY.config, HasSpare)
+    toy_train(folder / "unused", with_loop(unused_parameters=True), recipe)
+    try:
+        toy_train(folder / "untold", TOY.config, recipe)
+    except TrainingError as error:
+        (folder / f"untold-{torch.distributed.get_rank()}.txt").write_text(str(error))
+
+
 def quick(folder: Path) -> None:
     """Do everything that ends by itself."""
     toy_train(folder / "unbroken", DROPOUT)
@@ -115,6 +136,7 @@ def quick(folder: Path) -> None:
     toy_train(folder / "trouble", TROUBLED)
     hopeless(folder)
     toy_train(folder / "validation", TOY.config, IN_PARTS)
+    unused(folder)
 
 
 class DiesAlone(ToyTask):

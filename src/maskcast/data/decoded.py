@@ -99,11 +99,12 @@ def decode_videos(
     """
     file = folder / f"{name}-{fingerprint_of(videos)}.raw"
     index = file.with_suffix(".json")
-    if not (file.is_file() and index.is_file()):
+    rows, _ = _committed(file, index)
+    if len(rows) < len(videos):
         with alone_in(folder, wait=True):
-            if not (file.is_file() and index.is_file()):  # nobody did it while this one waited
-                _decode(videos, file, index)
-    rows: list[list[Row]] = json.loads(index.read_text())
+            rows, _ = _committed(file, index)  # perhaps somebody did it while this one waited
+            if len(rows) < len(videos):
+                rows = _decode(videos, file, index)
     return tuple(
         DecodedVideo(
             video.name,
@@ -117,7 +118,7 @@ def decode_videos(
     )
 
 
-def _decode(videos: Sequence[AnnotatedVideo], file: Path, index: Path) -> None:
+def _decode(videos: Sequence[AnnotatedVideo], file: Path, index: Path) -> list[list[Row]]:
     """Decode everything that an earlier call has not; files get their names when complete."""
     unfinished, journal = file.with_suffix(".part"), file.with_suffix(".part-index")
     rows, end = _committed(unfinished, journal)
@@ -132,19 +133,20 @@ def _decode(videos: Sequence[AnnotatedVideo], file: Path, index: Path) -> None:
                     end = _commit(out, rows, journal)
             _commit(out, rows, journal)
         unfinished.replace(file)
+        journal.replace(index)
     except OutputError:
         raise
     except OSError as error:
         raise OutputError(f"cannot write {unfinished}: {error.strerror}") from error
-    write_text(index, json.dumps(rows))
-    journal.unlink()
+    return rows
 
 
-def _committed(unfinished: Path, journal: Path) -> tuple[list[list[Row]], int]:
-    """Return the rows of the videos that an interrupted call has finished, and where they end."""
+def _committed(file: Path, index: Path) -> tuple[list[list[Row]], int]:
+    """Return the rows of the videos that a file holds, and where they end: no video, if it or its
+    index is not there, damaged or cut off."""
     try:
-        content = json.loads(journal.read_text())
-        if unfinished.stat().st_size >= content["end"]:
+        content = json.loads(index.read_text())
+        if file.stat().st_size >= content["end"]:
             return content["rows"], content["end"]
     except (OSError, ValueError, KeyError, TypeError):
         pass

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -82,7 +83,7 @@ def count_videos(
     path = None
     if keep_in is not None:
         path = keep_in / f"visible-{fingerprint_of(videos, merged=merged)}.json"
-        if path.is_file():
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or damaged
             return [_from_json(entry) for entry in json.loads(path.read_text())]
     broken: list[str] = []
     found = [_count(video, merged, broken) for video in videos]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import secrets
 import unicodedata
 from collections.abc import Iterator
@@ -59,6 +60,14 @@ def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
             if why is not None:
                 raise OutputError(f"cannot write {path}: {why}") from error
         raise
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what writers that were killed have left; call it inside ``alone_in``."""
+    for path in folder.glob(".*.part*"):
+        if re.match(r"\.[0-9a-f]{12}\.part", path.name):
+            with suppress(OSError):
+                path.unlink()
 
 
 def make_folder(path: Path) -> None:

@@ -55,9 +55,10 @@ class CheckpointFolder:
         path = self._folder / f"step-{step:09d}.pt"
         with replacing(path, sync=True) as temporary, temporary.open("wb") as file:
             torch.save({"format": FORMAT, **state}, file)
-        if best:
-            with replacing(self.best) as temporary:
-                _link_or_copy(path, temporary)
+            if best:  # first, so that no kill leaves a later checkpoint with an older best one
+                file.flush()
+                with replacing(self.best, sync=True) as second:
+                    _link_or_copy(temporary, second)
         for old in self.paths()[:-keep_last]:
             old.unlink(missing_ok=True)
         return path

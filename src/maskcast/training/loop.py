@@ -29,7 +29,7 @@ from maskcast.core.training import (
     Validates,
     ValidatesInParts,
 )
-from maskcast.io.files import alone_in
+from maskcast.io.files import alone_in, remove_unfinished
 from maskcast.io.weights import find_weights, read_weights, sha256_of
 from maskcast.training import run_folder
 from maskcast.training.checkpoints import CheckpointFolder
@@ -117,8 +117,11 @@ def train(
     if start_from is not None and before is None:
         load_weights(task, start_from)
     with alone_in(folder) if fabric.is_global_zero else nullcontext():
-        if fabric.is_global_zero and before is None:
-            run_folder.write_request(folder, request)
+        if fabric.is_global_zero:
+            remove_unfinished(folder)
+            remove_unfinished(folder / CHECKPOINTS)
+            if before is None:
+                run_folder.write_request(folder, request)
         watch = Stopwatch(fabric.device, exact=profile)
         stepper = Stepper(fabric, task, config.loop, scaler=scaler, watch=watch)
         now = run_folder.circumstances(task, device=fabric.device, processes=fabric.world_size)

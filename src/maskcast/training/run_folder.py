@@ -33,7 +33,7 @@ FREE_TO_CHANGE = {
     f"loop.{name}"
     for name in (
         *("workers", "prefetch", "log_every", "keep_last", "broken_limit", "bad_steps_limit"),
-        *("checkpoint_every", "checkpoint_minutes", "validate_every"),
+        *("checkpoint_every", "checkpoint_minutes", "validate_every", "unused_parameters"),
     )
 }
 """Settings that change no result, so that a resumed run may have others."""
@@ -80,13 +80,17 @@ def read_request(path: Path) -> RunRequest:
 
 
 def refuse_another_run(folder: Path, request: RunRequest) -> None:
-    """Check that a run folder is empty or holds the run that is asked for.
+    """Check that a folder with checkpoints or weights holds those of the run that is asked for.
 
     Raises:
-        RunConflictError: it holds another one; the message lists up to five differences.
+        RunConflictError: it holds another one's (the message lists up to five differences), or
+            nothing says whose they are.
     """
     if not (folder / REQUEST).is_file():
-        return
+        raise RunConflictError(
+            f"{folder} holds checkpoints or weights, but no {REQUEST} that says of which run; "
+            "choose another --run folder"
+        )
     before = read_request(folder)
     found = list(_differences(before, request))
     if found:

@@ -55,13 +55,20 @@ class StepReport:
 
 
 @contextmanager
-def _refused_without_memory() -> Iterator[None]:
+def _in_one_sentence() -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise DeviceMemoryError(
             "the device has no memory for that many items at once; give --loop.accumulate more "
             "parts, or choose a smaller --loop.batch-size"
+        ) from error
+    except RuntimeError as error:
+        if "finished reduction in the prior iteration" not in str(error):
+            raise
+        raise TrainingError(
+            "some trained parameters got no gradient, which several processes have to be told "
+            "before: give --loop.unused-parameters True"
         ) from error
 
 
@@ -107,7 +114,7 @@ class Stepper:
         if isinstance(self._task, SetsModes):
             self._task.training_mode()
 
-    @_refused_without_memory()
+    @_in_one_sentence()
     def step(
         self,
         batches: Iterator[LoadedBatch],
@@ -124,10 +131,12 @@ class Stepper:
             stop, save: say what this process wants; the report says what any process wants.
 
         Raises:
-            TrainingError: the loss has no "total", or other names than before.
+            TrainingError: the loss has no "total", or other names than before; a process that
+                loads data has died; of several processes, parameters got no gradient.
             DeviceMemoryError: the device has no memory left.
         """
         set_rates(self.optimiser, rate_factor)
+        statistics = _running_statistics(self._task.module)
         parts = [self._part(part, batches) for part in range(self._config.accumulate)]
         names = list(parts[0][1])
         losses = torch.stack([_row(names, found) for _, found in parts]).mean(0)
@@ -138,6 +147,9 @@ class Stepper:
         with self._watch.phase("optimiser"):
             norm, taken = (math.nan, False) if all_bad else self._apply()
             self._wrapped_optimiser.zero_grad()
+        if not taken:
+            for buffer, before in statistics:
+                buffer.copy_(before)
         means = [value / self._fabric.world_size for value in sums]
         values = {**dict(zip(names, means, strict=True)), "gradient_norm": norm}
         return StepReport(
@@ -250,6 +262,16 @@ def _compiled_loss(task: Task) -> Any:
     for part in task.compiled_parts():
         part.compile()
     return _LossModule(task)
+
+
+def _running_statistics(module: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Return the buffers that a forward pass in training mode may write, each with a copy."""
+    return [
+        (buffer, buffer.clone())
+        for part in module.modules()
+        if part.training
+        for buffer in part.buffers(recurse=False)
+    ]
 
 
 class _Held:
