@@ -46,4 +46,5 @@ def plain_contour(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def plain_disk(radius: int) -> NDArray[np.uint8]:
     rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    return (rows**2 + columns**2 <= radius**2).astype(np.uint8)
+    disk: NDArray[np.uint8] = (rows**2 + columns**2 <= radius**2).astype(np.uint8)
+    return disk
