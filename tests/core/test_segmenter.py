@@ -10,7 +10,7 @@ import torch
 from contract.coloured_video import frames, true_mask
 from contract.stand_in import ColourConfig, ColourTracker
 from maskcast.core.errors import DeviceMemoryError, FrameError, MaskShapeError, PromptError
-from maskcast.core.segmenter import VideoSegmenter, segment_steps, segment_video
+from maskcast.core.segmenter import VideoSegmenter, check_prompts, segment_steps, segment_video
 from maskcast.core.types import Box
 
 
@@ -78,6 +78,32 @@ def test_a_frame_of_another_size_is_refused(tracker):
     video = [*frames(2), *frames(1, size=(24, 40))]
     with pytest.raises(FrameError, match="frame 2 is 24×40 but those before it are 24×32"):
         list(segment_video(tracker, iter(video), {}))
+
+
+PICTURE = torch.full((24, 32, 3), 200, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (PICTURE.numpy(), r"frame 0 is a ndarray of uint8 and shape \(24, 32, 3\); give a float"),
+        (PICTURE, r"a Tensor of torch.uint8 and shape \(24, 32, 3\)"),
+        (PICTURE.permute(2, 0, 1), r"torch.uint8 and shape \(3, 24, 32\)"),
+        (PICTURE.permute(2, 0, 1)[None] / 255, r"shape \(1, 3, 24, 32\)"),
+        (PICTURE.permute(2, 0, 1).float(), "values up to 200; frames are 0..1, divide by 255"),
+        ("frame.png", "frame 0 is a str; give a float"),
+    ],
+)
+def test_what_cameras_and_picture_libraries_give_is_refused(tracker, frame, message):
+    with pytest.raises(FrameError, match=message):
+        list(segment_video(tracker, iter([frame]), {}))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_masks_are_boolean(dtype):
+    mask, frame = torch.ones(24, 32, dtype=dtype), torch.zeros(3, 24, 32)
+    with pytest.raises(PromptError, match=rf"object 1 on frame 0 is a Tensor of {dtype} and shape"):
+        check_prompts({1: mask}, frame, 0)
 
 
 FULL = torch.ones(24, 32, dtype=torch.bool)

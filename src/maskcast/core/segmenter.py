@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -33,7 +33,18 @@ class VideoSegmenter(Protocol[State]):
         """Segment the next frame.
 
         A prompt for an unknown id begins that object on this frame; for a known id it is a
-        correction, the truth from here on. The given state stays valid.
+        correction, the truth from here on. The given state stays valid. To correct a frame that is
+        segmented already, step again from the state before it.
+
+        Args:
+            state: what ``start`` or the step before returned.
+            frame: RGB, 0..1, on any device, of the same size throughout a video.
+            prompts: masks in the size of the frame, or boxes in its pixels, by object id (1 or
+                more). ``segment_video`` checks frames and prompts; this does not.
+
+        Returns:
+            the state after this frame, and the masks of all objects in the size of the frame, on
+            the segmenter's device, in float32.
         """
         ...
 
@@ -63,11 +74,12 @@ def segment_video(
 ) -> Iterator[ObjectMasks]:
     """Yield the masks of every frame; ``prompts`` are by frame index, from 0.
 
-    Frames are read one by one while the frame before is segmented, so memory does not grow with
-    the video, and a camera will do as well as a file.
+    Frames are read one by one, up to five ahead of the one that is segmented, so memory does not
+    grow with the video, and a camera will do as well as a file.
 
     Raises:
-        FrameError: a frame differs in size from those before it.
+        FrameError: a frame is no float tensor of 3 × height × width within 0..1, or differs in size
+            from those before it.
         PromptError: a prompt does not fit its frame (``MaskShapeError``: in size).
         DeviceMemoryError: the device has no room for a frame.
     """
@@ -93,13 +105,17 @@ def segment_steps(
         first_frame: index of the first frame given.
 
     Raises:
-        FrameError: a frame differs in size from those before it.
+        FrameError: a frame is no float tensor of 3 × height × width within 0..1, or differs in size
+            from those before it.
         PromptError: a prompt does not fit its frame (``MaskShapeError``: in size).
         DeviceMemoryError: the device has no room for a frame.
     """
     state = segmenter.start() if state is None else state
     size: torch.Size | None = None
     for frame_index, (frame, decode_seconds) in enumerate(read_ahead(frames), first_frame):
+        _check_frame(frame, frame_index)
+        if size is None:
+            _check_range(frame, frame_index)
         size = size or frame.shape
         if frame.shape != size:
             raise FrameError(
@@ -121,8 +137,8 @@ def check_prompts(prompts: Mapping[int, Tensor | Box], frame: Frame, frame_index
 
     Raises:
         MaskShapeError: a mask and the frame differ in size.
-        PromptError: an id is not positive, a mask is empty, two masks overlap, or a box lies
-            outside the frame.
+        PromptError: an id is not positive, a mask is no boolean tensor or is empty, two masks
+            overlap, or a box lies outside the frame.
     """
     height, width = frame.shape[-2:]
     taken: Tensor | None = None
@@ -135,6 +151,11 @@ def check_prompts(prompts: Mapping[int, Tensor | Box], frame: Frame, frame_index
             if outside or prompt.x + prompt.width <= 0 or prompt.y + prompt.height <= 0:
                 raise PromptError(f"the box of {what} lies outside the {_size(frame)} frame")
             continue
+        if not isinstance(prompt, Tensor) or prompt.dtype != torch.bool:
+            raise PromptError(
+                f"the mask of {what} is {_kind(prompt)}; give a boolean tensor of height × width "
+                "(torch.from_numpy(label_map == 1)), or a maskcast.Box"
+            )
         if prompt.shape != frame.shape[-2:]:
             raise MaskShapeError(
                 f"the mask of {what} is {_size(prompt)} but the frame is {_size(frame)}; draw it "
@@ -146,6 +167,31 @@ def check_prompts(prompts: Mapping[int, Tensor | Box], frame: Frame, frame_index
         if taken is not None and (mask & taken).any():
             raise PromptError(f"the mask of {what} overlaps another one; a pixel has one owner")
         taken = mask if taken is None else mask | taken
+
+
+def _check_frame(frame: Any, frame_index: int) -> None:
+    """Refuse what cameras and picture libraries give: arrays, bytes, height × width × 3."""
+    good = isinstance(frame, Tensor) and frame.is_floating_point()
+    if not good or frame.ndim != 3 or frame.shape[0] != 3:
+        raise FrameError(
+            f"frame {frame_index} is {_kind(frame)}; give a float tensor of 3 × height × width, "
+            "RGB, 0..1: torch.from_numpy(picture).permute(2, 0, 1) / 255 from an 8-bit picture"
+        )
+
+
+def _check_range(frame: Frame, frame_index: int) -> None:
+    """Refuse 0..255; what a filter overshoots stays far below 2."""
+    if (largest := float(frame.max())) > 2:
+        raise FrameError(
+            f"frame {frame_index} has values up to {largest:.0f}; frames are 0..1, divide by 255"
+        )
+
+
+def _kind(value: object) -> str:
+    shape = getattr(value, "shape", None)
+    if shape is None:
+        return f"a {type(value).__name__}"
+    return f"a {type(value).__name__} of {getattr(value, 'dtype', '')} and shape {tuple(shape)}"
 
 
 def _size(picture: Tensor) -> str:
