@@ -6,12 +6,15 @@ import pytest
 
 from maskcast.core.config import config_from_dict, config_to_dict, with_options
 from maskcast.core.errors import ConfigError
+from maskcast.core.training import LoopConfig
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig, tiny
 from maskcast.methods.eosvos.training.config import (
     InnerLoopConfig,
     MetaTrainingConfig,
     ParentTrainingConfig,
 )
+
+COMPILED = LoopConfig(compile=True)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +28,8 @@ from maskcast.methods.eosvos.training.config import (
         (InnerLoopConfig, {"step_weights": (1.0,)}, "one weight per inner step, got 1 for 5"),
         (MetaTrainingConfig, {"start_rate": 0.0, "rate_rate": 0.0}, "must be positive"),
         (ParentTrainingConfig, {}, "rate_level=single"),
+        (MetaTrainingConfig, {"loop": COMPILED}, "loop.compile is not for e-OSVOS"),
+        (ParentTrainingConfig, {"loop": COMPILED}, "loop.compile is not for e-OSVOS"),
     ],
 )
 def test_nonsense_is_refused_at_construction(kind, settings, message):

@@ -130,6 +130,14 @@ class ValidationConfig:
             raise ConfigError(f"validation needs inner_steps >= 0, batch, every >= 1, got {self}")
 
 
+def _refuse_compiling(loop: LoopConfig) -> None:
+    if loop.compile:
+        raise ConfigError(
+            "loop.compile is not for e-OSVOS: what comes after its trunk has other sizes in every "
+            "frame, and the trunk is not faster compiled (measured on a CPU); leave it off"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class MetaTrainingConfig:
     """A recipe; the defaults are stage 1 of the published training."""
@@ -162,6 +170,7 @@ class MetaTrainingConfig:
     )
 
     def __post_init__(self) -> None:
+        _refuse_compiling(self.loop)
         if min(self.start_rate, self.rate_rate, self.start_decay) < 0 or self.initial_rate <= 0:
             raise ConfigError("rates of meta-training must not be negative, the initial one not 0")
         if self.start_rate == self.rate_rate == 0:
@@ -186,6 +195,7 @@ class ParentTrainingConfig:
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(batch_size=4, epochs=500))
 
     def __post_init__(self) -> None:
+        _refuse_compiling(self.loop)
         if self.method.rate_level != "single":
             raise ConfigError("a parent network has one learning rate: method.rate_level=single")
         if self.crop is not None and min(self.crop) < 1:
