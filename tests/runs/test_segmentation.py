@@ -82,6 +82,11 @@ def test_the_first_and_the_last_two_states_stay(unbroken, tmp_path):
     assert states_in(tmp_path / "all") == [0, 4, 8, 10, 11]
 
 
+def test_states_that_are_to_be_kept_are_saved_whenever_they_are_due(tmp_path):
+    run_into(tmp_path, policy=SavePolicy(frames=5, seconds=1e9, keep_every=3))
+    assert states_in(tmp_path) == [0, 3, 6, 9]
+
+
 def test_after_a_long_step_the_state_is_saved_at_once(tmp_path):
     run_into(tmp_path, policy=SavePolicy(frames=1000, seconds=1e-9))
     assert states_in(tmp_path) == [0, 10, 11]
@@ -130,6 +135,19 @@ def test_a_state_is_saved_when_the_disk_has_all_masks_up_to_it(tmp_path, monkeyp
     assert done == first + later
 
 
+def test_a_run_killed_after_its_last_frame_is_only_finished(tmp_path, unbroken):
+    def of_the_video(frame_index: int) -> str:
+        return [f"{i:05d}" for i in range(12)][frame_index]
+
+    run_into(tmp_path, policy=SavePolicy(frames=1, seconds=1e9))
+    run = open_run(tmp_path, request(), frame_name=of_the_video)
+    run.update(status="running", forward_finished=False)  # as it was until then
+    tracker = ColourTracker(ColourConfig(), torch.zeros(()))
+    card = segment_into(run, tracker, lambda start: islice(VIDEO, start, None), PROMPTS)
+    assert (card.status, card.frames, card.resumed_from) == ("finished", 12, 12)
+    assert masks_in(tmp_path) == masks_in(unbroken)
+
+
 def test_a_bad_frame_keeps_what_was_done(tmp_path):
     with pytest.raises(FrameError):
         run_into(tmp_path, video=stopping_at(5, FrameError("frame 5 is damaged")))
@@ -143,6 +161,17 @@ def test_a_finished_run_is_left_alone(unbroken):
     card = run_into(unbroken, video=stopping_at(0, AssertionError()))
     assert card.status == "finished"
     assert masks_in(unbroken) == before
+
+
+def test_a_mask_that_is_gone_from_a_finished_run_is_made_anew(tmp_path, unbroken, caplog):
+    run_into(tmp_path)
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "00008.png").unlink()
+    card = run_into(tmp_path)
+    assert (card.status, card.resumed_from) == ("finished", 7)  # after the state of frame 6
+    assert masks_in(tmp_path) == masks_in(unbroken)
+    assert "00008.png is gone" in caplog.text
+    assert not (tmp_path / "exports").exists()
 
 
 def test_a_damaged_state_or_a_lost_mask_means_going_further_back(tmp_path, unbroken):
@@ -195,6 +224,32 @@ def test_a_different_run_is_refused(changed, message, unbroken):
     with pytest.raises(RunConflictError, match=message):
         open_run(unbroken, changed, frame_name=str)
     assert masks_in(unbroken) == before
+
+
+def test_what_failed_before_its_first_mask_binds_nobody(tmp_path):
+    other = {0: {2: true_mask(2, 0)}}
+    with pytest.raises(FrameError):
+        run_into(tmp_path, video=stopping_at(0, FrameError("frame 0 is damaged")))
+    card = run_into(tmp_path, prompts=other, video=VIDEO[:1])
+    assert (card.status, card.note, set(card.request.prompts)) == ("finished", "", {"0:2"})
+    with pytest.raises(RunConflictError, match="object 2 on frame 0 was removed"):
+        run_into(tmp_path)
+
+
+def test_a_run_that_stopped_at_a_bad_frame_goes_on_holding_the_one_before_it(tmp_path):
+    def go_on(on_bad_frame: str, video):
+        asked = request(settings={"on_bad_frame": on_bad_frame})
+        run = open_run(tmp_path, asked, frame_name=lambda i: f"{i:05d}")
+        tracker = ColourTracker(ColourConfig(), torch.zeros(()))
+        return segment_into(run, tracker, lambda start: islice(video, start, None), PROMPTS)
+
+    with pytest.raises(FrameError):
+        go_on("stop", stopping_at(5, FrameError("frame 5 is damaged")))
+    card = go_on("hold", VIDEO)
+    assert (card.resumed_from, card.steps) == (5, 12)
+    assert card.request.settings == {"on_bad_frame": "hold"}
+    with pytest.raises(RunConflictError, match="on_bad_frame was hold, now stop"):
+        go_on("stop", VIDEO)
 
 
 def test_overwrite_deletes_what_the_run_made_and_nothing_else(unbroken):

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from maskcast.core.config import config_from_dict, config_to_dict
-from maskcast.core.errors import ConfigError, RunConflictError
+from maskcast.core.errors import ConfigError, DataError
 from maskcast.io.files import write_text
 
 CARD = "run.json"
+TAKEN_UP = {"direction": ("forward", "both"), "on_bad_frame": ("stop", "hold")}
+"""Settings that a run may change to on the way: what it has found so far stays right."""
 Status = Literal["running", "interrupted", "stopped", "finished"]
 
 
@@ -33,7 +35,7 @@ class RunRequest:
     input: str
     input_sha256: str
     prompts: dict[str, str] = field(default_factory=dict)
-    """By ``FRAME:ID`` (``runs.fingerprint.prompt_fingerprints``)."""
+    """By ``FRAME:ID``, frames counted from ``start`` on (``fingerprint.prompt_fingerprints``)."""
 
     def __post_init__(self) -> None:
         if not all(re.fullmatch(r"[0-9]+:[0-9]+", place) for place in self.prompts):
@@ -76,7 +78,7 @@ class RunCard:
     frames_backward: int = 0
     """Finished by the backward pass, from its last frame on."""
     resumed_from: int = 0
-    """The frame this run continued from; 0 for a fresh one."""
+    """The frame this run continued from, counted from ``start`` on; 0 for a fresh one."""
     steps: int = 0
     """Frames segmented by all sessions together, those done again after a resume included."""
     seconds: TimeSplit = field(default_factory=TimeSplit)
@@ -98,7 +100,7 @@ def read_card(folder: Path) -> RunCard | None:
     """Read ``run.json``; None where there is none.
 
     Raises:
-        RunConflictError: it is damaged, or was not written by this command.
+        DataError: it is damaged, or was not written by this command.
     """
     path = folder / CARD
     if not path.is_file():
@@ -109,16 +111,14 @@ def read_card(folder: Path) -> RunCard | None:
         request = {name: flat.pop(name) for name in request_names & set(flat)}
         return config_from_dict(RunCard, {**flat, "request": request})
     except (ValueError, TypeError, AttributeError, RecursionError, ConfigError) as error:
-        raise RunConflictError(
-            f"{path} is not a run card of this version ({error}); choose another folder, "
-            "or give --overwrite"
-        ) from error
+        raise DataError(f"{path} is not a run card of this version ({error})") from error
 
 
 def differences(old: RunRequest, new: RunRequest) -> Iterator[str]:
     """Say in which ways a run differs from that on the card.
 
-    What goes on with the run is no difference: added prompts, and a backward pass.
+    What goes on with the run is no difference: added prompts, a backward pass, and bad frames held
+    from now on.
     """
     if old.input_sha256 != new.input_sha256:
         yield f"the input was {old.input} with other content"
@@ -129,8 +129,8 @@ def differences(old: RunRequest, new: RunRequest) -> Iterator[str]:
     if old.box_start not in (None, new.box_start):
         yield f"boxes were turned into masks by {old.box_start}"
     yield from _changed("option", old.options, new.options)
-    added = {"direction": "both"} if adds_backward_pass(old, new) else {}
-    yield from _changed("setting", {**old.settings, **added}, new.settings)
+    taken_up = {name: after for name, (_, after) in TAKEN_UP.items() if _takes_up(name, old, new)}
+    yield from _changed("setting", {**old.settings, **taken_up}, new.settings)
     for place, prompt in old.prompts.items():
         frame_index, object_id = place.split(":")
         if new.prompts.get(place) != prompt:
@@ -146,7 +146,11 @@ def first_new_prompt(old: RunRequest, new: RunRequest) -> int | None:
 
 def adds_backward_pass(old: RunRequest, new: RunRequest) -> bool:
     """Return whether a run that went forward is now to go backward too."""
-    return old.settings.get("direction") == "forward" and new.settings.get("direction") == "both"
+    return _takes_up("direction", old, new)
+
+
+def _takes_up(setting: str, old: RunRequest, new: RunRequest) -> bool:
+    return (old.settings.get(setting), new.settings.get(setting)) == TAKEN_UP[setting]
 
 
 def _changed(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

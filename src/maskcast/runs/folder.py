@@ -29,7 +29,7 @@ from jaxtyping import Int
 from PIL import Image
 
 from maskcast.core.disk import flush_to_disk
-from maskcast.core.errors import OutputError, PromptError, RunConflictError
+from maskcast.core.errors import DataError, OutputError, PromptError, RunConflictError
 from maskcast.core.types import ObjectMasks
 from maskcast.io.files import path_inside, replacing
 from maskcast.io.label_maps import LARGEST_ID, read_label_map, write_label_map
@@ -122,9 +122,13 @@ class RunFolder:
         """Read the log of finished frames: by frame and object id; a later line replaces."""
         return {frame_index: objects for frame_index, _, objects in self._log_entries()}
 
+    def has_begun(self) -> bool:
+        """Return whether the label map of any frame was written."""
+        return self.card.frames > 0 or any(True for _ in self._log_entries())
+
     def painted(self) -> int:
         """Return how many frames from the first on have their label map."""
-        count, most = 0, max(self.card.frames, *self.states.numbers(), -1) + 1
+        count, most = 0, max(self.card.frames, *(n + 1 for n in self.states.numbers()), 0)
         while count < most and self.mask_path(count).is_file():
             count += 1
         return count
@@ -235,8 +239,8 @@ def open_run(
     Args:
         path: made if need be.
         request: prompts beyond those on the card there continue that run from before the first of
-            them, and a backward pass is added to what went forward; any other difference is
-            refused.
+            them, a backward pass is added to what went forward, and bad frames may be held from
+            now on; any other difference is refused, unless that run failed before its first mask.
         frame_name: gives the name of a frame, and so of its label map, by index.
         overwrite: delete what an earlier run left, and begin anew.
 
@@ -248,7 +252,7 @@ def open_run(
     ids = [int(place.split(":")[1]) for place in request.prompts]
     if max(ids, default=0) > LARGEST_ID:
         raise PromptError(f"masks are written with ids up to {LARGEST_ID}, got {max(ids)}")
-    old = None if overwrite else read_card(path)
+    old = None if overwrite else _card_in(path)
     run = RunFolder(path, old or _fresh_card(request), frame_name)
     if overwrite and (path / CARD).is_file():
         run.clear()
@@ -258,6 +262,10 @@ def open_run(
         run.update()
         return run
     found = list(differences(old.request, request))
+    if found and not run.has_begun():  # it failed before there was anything to keep
+        run.card = _fresh_card(request)
+        run.update()
+        return run
     if found:
         raise RunConflictError(
             f"{path} holds a different run: {'; '.join(found)}. "
@@ -272,7 +280,18 @@ def open_run(
         run.forget_from(new_from, request)
     elif adds_backward_pass(old.request, request):
         run.reopen(request)
+    elif old.request.settings != request.settings:
+        run.update(request=request)
     return run
+
+
+def _card_in(path: Path) -> RunCard | None:
+    try:
+        return read_card(path)
+    except DataError as error:
+        raise RunConflictError(
+            f"{error}; choose another folder with -o, or give --overwrite"
+        ) from error
 
 
 def _fresh_card(request: RunRequest) -> RunCard:

@@ -6,6 +6,7 @@ objects' first prompts down to frame 0, and fills only the frames before an obje
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ from maskcast.runs.states import SavedStates
 
 State = TypeVar("State")
 
+logger = logging.getLogger(__name__)
+
 FramesFrom: TypeAlias = Callable[[int], Iterable[Frame]]
 """Gives frames from an index on."""
 Progress: TypeAlias = Callable[[str, int, int | None], None]
@@ -40,7 +43,7 @@ class SavePolicy:
     seconds: float = 5.0
     """Or seconds, if they are over earlier."""
     keep_every: int | None = None
-    """Keep the states after every so many frames, beside the first and the last two."""
+    """Save and keep the states after every so many frames, beside the first and the last two."""
 
     def __post_init__(self) -> None:
         fewest = min(self.frames, 1 if self.keep_every is None else self.keep_every)
@@ -107,7 +110,11 @@ def segment_into(
         KeyboardInterrupt: likewise, after the state was saved.
     """
     if run.card.status == "finished":
-        return run.card
+        painted = run.painted()
+        if painted >= run.card.frames:
+            return run.card
+        logger.warning("%s is gone: all from there on is made anew", run.mask_path(painted))
+        run.forget_from(painted, run.card.request)
     session = _Session(run, segmenter, policy or SavePolicy(), device, progress)
     with session:
         if not run.card.forward_finished:
@@ -304,7 +311,9 @@ class _Keeper:
         self._background.do(partial(self._way.write, step))
         begun = bool(step.masks.ids) and self._saved < 0 and not self._way.states.numbers()
         late = time.perf_counter() - self._saved_at >= self._policy.seconds
-        if begun or late or step.frame_index - self._saved >= self._policy.frames:
+        due = late or step.frame_index - self._saved >= self._policy.frames
+        every = self._policy.keep_every
+        if begun or due or (every is not None and step.frame_index % every == 0):
             self._save(step)
 
     def save_last(self) -> None:
