@@ -73,6 +73,13 @@ def test_the_orientation_that_a_camera_noted_is_undone(tmp_path):
     assert source.picture(0)[3, -4].mean() > 200  # the white square moves to the top right
 
 
+@pytest.mark.parametrize("notes", [b"Exif\0\0XX\0*\0\0\0\x08", b"Exif\0\0MM\0*"])
+def test_notes_of_a_camera_that_are_damaged_turn_nothing(tmp_path, notes):
+    (tmp_path / "f").mkdir()
+    Image.fromarray(numbered_picture(3, (48, 64))).save(tmp_path / "f" / "0.webp", exif=notes)
+    assert open_frames(tmp_path / "f").size == (48, 64)
+
+
 @pytest.mark.parametrize(
     ("names", "first", "second"),
     [
@@ -112,8 +119,13 @@ def test_a_corrupt_frame_is_named_or_held(tmp_path):
     assert numbers(folder, on_bad_frame="hold") == [0, 1, 1, 3, 4]
     assert numbers(folder, on_bad_frame="hold", start=2) == [1, 3, 4]
     (folder / "000.png").write_bytes(b"")
+    with pytest.raises(FrameError, match=r"frame 0 cannot be read.*no earlier one to hold"):
+        numbers(folder, on_bad_frame="hold")
+    assert numbers(folder, start=3) == [3, 4]
+    for path in folder.iterdir():
+        path.write_bytes(b"")
     with pytest.raises(FrameError, match="frame 0 cannot be read"):
-        open_frames(folder, on_bad_frame="hold")
+        open_frames(folder, start=3)
 
 
 def test_a_link_that_leads_nowhere_is_no_gap(tmp_path):

@@ -45,6 +45,14 @@ def test_names_and_contents_of_a_folder_count(tmp_path):
     assert len({before, renamed, fingerprint(tmp_path)}) == 3
 
 
+def test_files_that_are_no_frames_do_not_count(tmp_path):
+    (tmp_path / "1.PNG").write_bytes(b"one")
+    before = fingerprint(tmp_path)
+    for other in (".DS_Store", "._1.PNG", "1.json", "notes.txt"):
+        (tmp_path / other).write_bytes(b"other")
+    assert fingerprint(tmp_path) == before
+
+
 def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(MissingFileError, match="no video file or folder"):
         fingerprint(tmp_path / "none.mp4")

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from maskcast.core.errors import DataError, FrameError, VideoError
 from maskcast.io.label_maps import open_picture
-from maskcast.io.pictures import OnBadFrame, Picture, fill_bad_frame, refuse_other_size
+from maskcast.io.pictures import OnBadFrame, Picture, fill_bad_frame, log, refuse_other_size
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
@@ -33,7 +33,7 @@ class FrameFolder:
     Raises:
         VideoError: the folder has no pictures, two of the same name, or an order that depends on
             how it is read.
-        FrameError: the first picture cannot be read.
+        FrameError: none of the pictures can be read.
     """
 
     timing = None
@@ -43,7 +43,9 @@ class FrameFolder:
         self.paths = _frame_files(folder)
         self.names = [path.stem for path in self.paths]
         self.folder = folder
-        height, width, _ = self._read(0).shape
+        readable = (self._read_if_whole(frame_index) for frame_index in range(self.count))
+        first = next((picture for picture in readable if picture is not None), None)
+        height, width, _ = self._read(0).shape if first is None else first.shape
         self.size = (int(height), int(width))
 
     @property
@@ -78,17 +80,28 @@ class FrameFolder:
         ]
 
     def _last_good_before(self, frame_index: int) -> Picture | None:
-        for earlier in reversed(range(frame_index)):
-            with suppress(FrameError):
-                return self._read(earlier)
+        earlier = (self._read_if_whole(i) for i in reversed(range(frame_index)))
+        return next((picture for picture in earlier if picture is not None), None)
+
+    def _read_if_whole(self, frame_index: int) -> Picture | None:
+        with suppress(FrameError):
+            return self._read(frame_index)
         return None
 
     def _read(self, frame_index: int) -> Picture:
         path = self.paths[frame_index]
         try:
-            return _as_rgb(ImageOps.exif_transpose(open_picture(path)))
+            return _as_rgb(_upright(open_picture(path)))
         except DataError as error:
             raise FrameError(f"frame {frame_index} cannot be read: {error}") from error
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception as error:  # damaged notes of a camera make Pillow raise nearly anything
+        log.debug("the orientation of a picture cannot be read: %s", error)
+        return picture
 
 
 def _as_rgb(picture: Image.Image) -> Picture:
@@ -96,6 +109,11 @@ def _as_rgb(picture: Image.Image) -> Picture:
         grey = (np.asarray(picture).astype(np.float64) / 257).round().clip(0, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     return np.array(picture.convert("RGB"))
+
+
+def is_frame_file(path: Path) -> bool:
+    """Tell by its name whether a file in a folder of frames is one of them."""
+    return path.name[0] != "." and path.suffix.lower() in ENDINGS
 
 
 def _frame_files(folder: Path) -> list[Path]:
@@ -107,9 +125,7 @@ def _frame_files(folder: Path) -> list[Path]:
         ]  # a link that leads nowhere is a frame that cannot be read, not a gap
     except OSError as error:
         raise VideoError(f"the folder {folder} cannot be read: {error.strerror}") from error
-    found = sorted(
-        (path for path in visible if path.suffix.lower() in ENDINGS), key=lambda path: path.stem
-    )
+    found = sorted(filter(is_frame_file, visible), key=lambda path: path.stem)
     if not found:
         others = sorted({path.suffix or path.name for path in visible})[:5]
         holds = f"it holds {', '.join(others)}" if others else "it is empty"

@@ -81,7 +81,7 @@ def fill_bad_frame(
     if on_bad_frame == "stop":
         raise FrameError(f"{error}; --on-bad-frame hold shows the frame before it again") from error
     if previous is None:
-        raise FrameError(f"{error}, and there is no earlier one to hold") from error
+        raise FrameError(f"{error}, and there is no earlier one to hold; use --start") from error
     log.warning("%s; held the frame before it", error)
     return previous
 

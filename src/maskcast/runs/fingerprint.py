@@ -10,6 +10,7 @@ import torch
 
 from maskcast.core.errors import MissingFileError
 from maskcast.core.types import Box, Prompts
+from maskcast.io.frame_folder import is_frame_file
 
 WHOLE = 64 * 2**20
 """Bytes up to which a file is read as a whole; of larger ones ``PIECES`` pieces count."""
@@ -18,16 +19,18 @@ PIECE = 2**20
 
 
 def fingerprint(path: Path) -> str:
-    """Return a SHA-256 over a file, or over the names and contents of the files in a folder.
+    """Return a SHA-256 over a file, or over the names and contents of the frames in a folder.
 
-    Of a file above 64 MiB, its size and 64 pieces of 1 MiB, evenly spaced, are hashed.
+    Other files in a folder, such as drawings kept beside their frames, do not count. Of a file
+    above 64 MiB, its size and 64 pieces of 1 MiB, evenly spaced, are hashed.
 
     Raises:
         MissingFileError: there is neither a file nor a folder.
     """
     digest = hashlib.sha256()
     if path.is_dir():
-        for file in sorted(file for file in path.iterdir() if file.is_file()):
+        frames = (file for file in path.iterdir() if is_frame_file(file) and file.is_file())
+        for file in sorted(frames):
             digest.update(f"{file.name}\0{_of_file(file)}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
     if not path.exists():
