@@ -155,6 +155,8 @@ def test_a_pasted_mask_keeps_its_pixels_and_is_cut_off_at_the_border(tmp_path):
         (labelme({"label": "1", "points": "x"}), "no list of points"),
         (labelme({"label": "1", "points": POLYGON}, imageWidth=11), "picture of 8×11"),
         (labelme("shape"), "not an object with points"),
+        (labelme({"label": "1", "points": [[10, 2], [15, 7]], "shape_type": "rectangle"}),
+         "a rectangle lies outside the frame"),
         (labelme({"label": "1", "points": POLYGON},
                  {"label": "1", "points": [[1, 2], [5, 7]], "shape_type": "rectangle"}),
          "a rectangle and another shape"),

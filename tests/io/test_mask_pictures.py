@@ -117,6 +117,14 @@ def test_half_transparent_or_many_colours_are_refused(tmp_path):
         read_mask_picture(save(tmp_path / "b.png", many))
 
 
+def test_a_16_bit_picture_with_more_values_than_objects_is_refused(tmp_path):
+    values = np.arange(1024, dtype=np.uint16).reshape(32, 32)
+    assert len(read_mask_picture(save(tmp_path / "ids.png", values)).marks) == 1023
+    soft = np.arange(1025, dtype=np.uint16)[None] * 60
+    with pytest.raises(PromptError, match=r"1025 different values.*--mask-threshold"):
+        read_mask_picture(save(tmp_path / "soft.png", soft))
+
+
 def test_what_is_no_picture(tmp_path):
     (tmp_path / "a.png").write_bytes(b"nothing")
     with pytest.raises(PromptError, match="is not a picture"):

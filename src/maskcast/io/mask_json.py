@@ -203,6 +203,8 @@ def _labelme_mark(shape: Mapping[str, Any], size: tuple[int, int]) -> MaskArray 
         return _fill([[value for point in points for value in point]], size)
     if kind == "rectangle" and len(points) == 2:
         (left, right), (top, bottom) = (sorted(values) for values in zip(*points, strict=True))
+        if left >= size[1] or top >= size[0] or right <= 0 or bottom <= 0:
+            raise PromptError("a rectangle lies outside the frame")
         return Box(left, top, right - left, bottom - top)
     if kind == "circle" and len(points) == 2:
         return _disc(points[0], points[1], size)

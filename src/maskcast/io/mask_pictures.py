@@ -23,6 +23,8 @@ from maskcast.io.marks import Label, MarkedFrame, MaskArray
 
 MOST_VALUES = 32
 """Grey values or colours in a picture painted by hand; more come from soft edges."""
+MOST_IDS = 1024
+"""Objects on one frame; pictures of depth or of probabilities have tens of thousands of values."""
 
 ENDINGS = (".png", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".jpg", ".jpeg")
 
@@ -37,7 +39,8 @@ def read_mask_picture(path: Path, mask_threshold: int | None = None) -> MarkedFr
 
     Raises:
         MissingFileError: there is no such file.
-        PromptError: it is no picture, or has soft edges and no threshold was given.
+        PromptError: it is no picture, has soft edges and no threshold was given, or has more values
+            than a video has objects.
         UsageError: the threshold is no grey value.
     """
     if mask_threshold is not None and not 1 <= mask_threshold <= 255:
@@ -52,9 +55,9 @@ def read_mask_picture(path: Path, mask_threshold: int | None = None) -> MarkedFr
         raise PromptError(f"{path} holds fractions, not ids; save it as an indexed or a grey PNG")
     if picture.mode == "P" or picture.mode.startswith("I"):
         kind = "indexed" if picture.mode == "P" else "16-bit grey"
-        return _marked(path, kind, _by_value(np.asarray(picture).astype(np.int64)))
+        return _marked(path, kind, _by_value(path, np.asarray(picture).astype(np.int64)))
     if has_ids_in_colours(picture):
-        return _marked(path, "ids in colours", _by_value(ids_of_colours(picture)))
+        return _marked(path, "ids in colours", _by_value(path, ids_of_colours(picture)))
     if picture.mode == "1":
         return _marked(path, "black and white", _one_object(np.asarray(picture)))
     if mask_threshold is not None:
@@ -70,8 +73,14 @@ def _marked(
     return MarkedFrame(path.stem, path, kind, dict(marks), [] if note is None else [note])
 
 
-def _by_value(values: Int[np.ndarray, "height width"]) -> dict[Label, MaskArray]:
-    return {int(value): values == value for value in np.unique(values) if value != 0}
+def _by_value(path: Path, values: Int[np.ndarray, "height width"]) -> dict[Label, MaskArray]:
+    found = np.unique(values)
+    if len(found) > MOST_IDS:
+        raise PromptError(
+            f"{path} has {len(found)} different values, so they are no ids; a mask with soft edges "
+            "has to be saved in 8 bits, and --mask-threshold 128 cuts it into one object"
+        )
+    return {int(value): values == value for value in found if value != 0}
 
 
 def _one_object(mask: MaskArray) -> dict[Label, MaskArray]:
@@ -96,7 +105,7 @@ def _from_grey(path: Path, kind: str, grey: UInt8[np.ndarray, "height width"]) -
             f"{path} is grey with {len(values)} values, so its edges are soft and the values are "
             "no ids; --mask-threshold 128 cuts it into one object"
         )
-    return _marked(path, kind, _by_value(grey.astype(np.int64)), "its grey values are ids")
+    return _marked(path, kind, _by_value(path, grey.astype(np.int64)), "its grey values are ids")
 
 
 def _from_colours(path: Path, rgba: UInt8[np.ndarray, "height width 4"]) -> MarkedFrame:
