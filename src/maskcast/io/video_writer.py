@@ -243,7 +243,7 @@ def _add_stream(
 
 def _rate(timing: Timing) -> Fraction:
     """Return frames per second in small numbers, which encoders need for their bit rate."""
-    return timing.rate.limit_denominator(1001)
+    return max(timing.rate.limit_denominator(1001), Fraction(1, 1001))
 
 
 def _to_frame(

@@ -67,8 +67,8 @@ class Exports:
     """Frames per second of videos made from a folder of frames."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate <= 1000:
-            raise ConfigError(f"rate is 1 to 1000 frames per second, got {self.rate}")
+        if not 0.001 <= self.rate <= 1000:
+            raise ConfigError(f"rate is 0.001 to 1000 frames per second, got {self.rate}")
 
 
 def export(
