@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import socket
+import struct
 import threading
 import urllib.parse
 from collections.abc import Iterator
@@ -27,7 +29,7 @@ FORM = """<!DOCTYPE html><html><body><form id="download-form" action="{action}" 
 class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_arguments: object) -> None: ...
 
-    def answer(self, content: bytes, kind: str, declared: int | None = None) -> None:
+    def answer(self, content: bytes, kind: str, declared: object = None) -> None:
         self.send_response(200)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content) if declared is None else declared))
@@ -42,6 +44,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif path == "/broken":
             self.answer(CONTENT[:1000], "application/octet-stream", declared=len(CONTENT))
             self.close_connection = True
+        elif path == "/reset":
+            self.answer(CONTENT[:1000], "application/octet-stream", declared=len(CONTENT))
+            at_once = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+            self.connection.close()
+        elif path == "/unsure":
+            self.answer(CONTENT[:1000], "application/octet-stream", declared="many")
+            self.close_connection = True
+        elif path == "/gr%C3%B6%C3%9Fe":
+            self.answer(CONTENT, "application/octet-stream")
         elif path == "/page":
             self.answer(PAGE, "text/html; charset=utf-8")
         elif path == "/lying":
@@ -96,6 +108,7 @@ def test_a_good_file(server, tmp_path):
     ("address", "options", "message"),
     [
         ("/broken", {}, "broke off; try again"),
+        ("/reset", {}, "cannot be reached: .*reset"),
         ("/page", {}, "sent a web page, not a file"),
         ("/lying", {}, "sent a web page, not a file"),
         ("/good", {"sha256": "0" * 64}, f"its SHA-256 is {SHA256}, but it should be 000"),
@@ -113,6 +126,21 @@ def test_a_failure_keeps_the_file_that_was_there(server, tmp_path):
     with pytest.raises(WeightsError):
         download(f"{server}/broken", tmp_path / "file.pth")
     assert (tmp_path / "file.pth").read_bytes() == b"old"
+
+
+def test_a_server_that_counts_in_words(server, tmp_path):
+    download(f"{server}/unsure", tmp_path / "file.pth")
+    assert (tmp_path / "file.pth").read_bytes() == CONTENT[:1000]
+
+
+def test_an_address_in_any_script(server, tmp_path):
+    assert download(f"{server}/größe", tmp_path / "file.pth") == SHA256
+
+
+@pytest.mark.parametrize("address", ["http://[bad", "http://", "https://:x/"])
+def test_what_is_no_address(address, tmp_path):
+    with pytest.raises(WeightsError, match=r"is no address|cannot be reached"):
+        download(address, tmp_path / "file.pth")
 
 
 def test_a_server_that_is_not_there(tmp_path):

@@ -12,7 +12,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskcast.core.errors import DataError, MissingFileError, OutputError, WeightsError
+from maskcast.core.errors import (
+    DataError,
+    MissingFileError,
+    OutputError,
+    UsageError,
+    WeightsError,
+)
 from maskcast.io.weights import (
     PublishedFile,
     cache_folder,
@@ -141,6 +147,13 @@ def test_names_that_lead_out_of_the_cache_are_refused():
     for name in ("../a", "a/b", "a\nb", "x" * 300):
         with pytest.raises(DataError):
             install_weights(name, method="lwl", config={}, tensors=tensors(), card={})
+
+
+@pytest.mark.parametrize("name", ["lwl-small", "mine.safetensors"])
+def test_names_that_mean_something_else_are_refused(name, tmp_path):
+    write(tmp_path / "shipped" / "lwl-small.safetensors")
+    with pytest.raises(UsageError, match="give the weights another one"):
+        install_weights(name, method="lwl", config={}, tensors=tensors(), card={})
 
 
 def test_a_description(tmp_path):

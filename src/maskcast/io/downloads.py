@@ -6,6 +6,8 @@ import hashlib
 import http.client
 import io
 import re
+import ssl
+import string
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -25,6 +27,14 @@ _DRIVE_ID = re.compile(r"[A-Za-z0-9_-]{20,}")
 _CHUNK = 2**18
 _LARGEST_PAGE = 2**20
 _TIMEOUT = 60.0
+_NETWORK_FAULTS = (
+    urllib.error.URLError,
+    http.client.HTTPException,
+    TimeoutError,
+    ConnectionError,
+    ssl.SSLError,
+)
+"""What opening an address and reading from it raise; a disk's errors are none of them."""
 
 
 def download(
@@ -112,13 +122,12 @@ def _fetch(
                     f"{address} sent a web page, not a file; open it in a browser, "
                     "download the file there, and give its path"
                 )
-            length = response.headers.get("Content-Length")
-            return _copy(response, file, int(length) if length else None, progress)
+            return _copy(response, file, response.length, progress)
     except urllib.error.HTTPError as error:
         raise WeightsError(f"{address} cannot be had: {error.code} {error.reason}") from error
     except http.client.IncompleteRead as error:
         raise WeightsError(f"the transfer of {address} broke off; try again") from error
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
+    except _NETWORK_FAULTS as error:
         raise WeightsError(f"{address} cannot be reached: {error}") from error
 
 
@@ -150,7 +159,7 @@ def _page_at(address: str, opener: urllib.request.OpenerDirector) -> str | None:
             if not _is_page(response):
                 return None
             return str(response.read(_LARGEST_PAGE).decode("utf-8", "replace"))
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
+    except _NETWORK_FAULTS as error:
         raise WeightsError(f"Google Drive cannot be reached: {error}") from error
 
 
@@ -161,7 +170,11 @@ def _is_page(response: http.client.HTTPResponse) -> bool:
 
 
 def _request(address: str) -> urllib.request.Request:
-    return urllib.request.Request(address, headers={"User-Agent": "maskcast"})
+    in_ascii = urllib.parse.quote(address, safe=string.punctuation)
+    try:
+        return urllib.request.Request(in_ascii, headers={"User-Agent": "maskcast"})
+    except ValueError as error:
+        raise WeightsError(f"{address} is no address: {error}") from error
 
 
 class _DriveForm(HTMLParser):

@@ -19,7 +19,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from maskcast.core.errors import MissingFileError, WeightsError
+from maskcast.core.errors import MissingFileError, UsageError, WeightsError
 from maskcast.io.files import path_inside, replacing, write_text
 
 SHIPPED = Path(__file__).resolve().parent.parent / "weights"
@@ -194,9 +194,13 @@ def install_weights(
 
     Raises:
         DataError: the name cannot name a file.
+        UsageError: the name would mean something else: the weights in the package, or a path.
         OutputError: the cache cannot be written to.
     """
     path = path_inside(cache_folder(), name, ".safetensors")
+    if (SHIPPED / path.name).is_file() or name.endswith(".safetensors"):
+        what = "a file" if name.endswith(".safetensors") else "the weights in the package"
+        raise UsageError(f"the name {name} means {what}; give the weights another one")
     write_weights(path, method=method, config=config, tensors=tensors, card=card)
     beside = {"name": name, "method": method, "sha256": sha256_of(path), **card}
     write_text(path.with_suffix(".json"), json.dumps(beside, indent=2) + "\n")
