@@ -10,7 +10,7 @@ import pytest
 from fixtures.imitations import write_frame
 from maskcast.core.errors import DatasetError, MissingFileError
 from maskcast.core.types import Box
-from maskcast.data.coco import CocoClips, instance_mask, read_coco
+from maskcast.data.coco import CocoClips, read_coco
 
 SQUARE = [[2, 1, 6, 1, 6, 5, 2, 5]]
 """Columns 2 to 5, rows 1 to 4."""
@@ -52,10 +52,10 @@ def test_a_polygon_is_filled_and_run_lengths_go_down_the_columns(annotations):
     crowded, squares = read_coco(annotations, annotations.parent / "images")
     expected = np.zeros((8, 10), dtype=np.uint8)
     expected[1:5, 2:6] = 1
-    assert np.array_equal(instance_mask(squares.instances[0], (8, 10)), expected)
+    assert np.array_equal(squares.mask_of(0), expected)
     column = np.zeros((8, 10), dtype=np.uint8)
     column[:, 2] = 1
-    assert np.array_equal(instance_mask(crowded.instances[0], (8, 10)), column)
+    assert np.array_equal(crowded.mask_of(0), column)
 
 
 def test_a_label_map_has_the_smaller_on_top_and_crowds_as_void(annotations):
@@ -80,6 +80,17 @@ def test_an_instance_that_is_hidden_by_another_keeps_its_whole_mask(annotations)
     )
     drawn = [clips.draw(np.random.default_rng(seed), 0) for seed in range(12)]
     assert {int(clip.masks[0].sum()) for clip in drawn} == {16, 4}
+
+
+@pytest.mark.parametrize("outline", [[], [[2, 1]], "x", {"size": [8, 10], "counts": [1, 2]}])
+def test_an_outline_that_is_none_is_a_broken_item(annotations, outline):
+    """The engine passes over what raises ``DataError``."""
+    content = json.loads(annotations.read_text())
+    content["annotations"][0]["segmentation"] = outline
+    annotations.write_text(json.dumps(content))
+    clips = CocoClips("coco", read_coco(annotations, annotations.parent / "images"))
+    with pytest.raises(DatasetError, match=r"a\.png, instance 0: "):
+        clips.draw(np.random.default_rng(0), 1)
 
 
 def test_faults_are_said(annotations, tmp_path):

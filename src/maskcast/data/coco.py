@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from pycocotools import mask as run_lengths
 
-from maskcast.core.errors import DatasetError, MissingFileError
+from maskcast.core.errors import DatasetError, MissingFileError, PromptError
 from maskcast.core.types import Box
 from maskcast.data.clips import BinaryMask, DrawnClip, Picture
 from maskcast.data.dataset import VOID
 from maskcast.io.label_maps import open_picture
+from maskcast.io.mask_json import segmentation_mask
 
 LARGEST_ID = VOID - 1
 
@@ -72,9 +72,19 @@ class CocoPicture:
         )
         for place in order:
             instance = self.instances[place]
-            inside = instance_mask(instance, self.size) == 1
-            label_map[inside] = VOID if instance.is_crowd else place + 1
+            label_map[self.mask_of(place) == 1] = VOID if instance.is_crowd else place + 1
         return label_map
+
+    def mask_of(self, place: int) -> BinaryMask:
+        """Return 1 inside an instance, 0 elsewhere.
+
+        Raises:
+            DatasetError: its outline is malformed.
+        """
+        try:
+            return segmentation_mask(self.instances[place].outline, self.size).astype(np.uint8)
+        except PromptError as error:
+            raise DatasetError(f"{self.file}, instance {place}: {error}") from error
 
 
 def read_coco(annotations: Path, images: Path) -> tuple[CocoPicture, ...]:
@@ -124,19 +134,6 @@ def _instances_by_picture(
     return found
 
 
-def instance_mask(instance: CocoInstance, size: tuple[int, int]) -> BinaryMask:
-    """Return 1 inside an instance, 0 elsewhere."""
-    height, width = size
-    outline = instance.outline
-    if isinstance(outline, list):
-        encoded = run_lengths.merge(run_lengths.frPyObjects(outline, height, width))
-    elif isinstance(outline["counts"], list):
-        encoded = run_lengths.frPyObjects(outline, height, width)
-    else:
-        encoded = outline
-    return np.asarray(run_lengths.decode(encoded), dtype=np.uint8)
-
-
 class CocoClips:
     """Single instances as clips: the picture is train frame and every test frame at once.
 
@@ -167,11 +164,10 @@ class CocoClips:
     def draw(self, generator: np.random.Generator, test_frames: int) -> DrawnClip:
         place, slot = self.targets[int(generator.integers(len(self.targets)))]
         picture = self.pictures[place]
-        instance = picture.instances[slot]
         count = 1 + test_frames
         return DrawnClip(
             f"{self.name}/{picture.name}, instance {slot}",
             (picture.read_frame(),) * count,
-            (instance_mask(instance, picture.size),) * count,
-            (instance.box,) * count,
+            (picture.mask_of(slot),) * count,
+            (picture.instances[slot].box,) * count,
         )

@@ -90,7 +90,7 @@ def _from_coco(path: Path, content: Any, size: tuple[int, int]) -> list[MarkedFr
     for place, annotation in zip(places, annotations, strict=True):
         frame = frames.setdefault(place, MarkedFrame(place, path, "COCO JSON", {}))
         object_id = _coco_object(annotation, several)
-        mask = _segmentation(annotation.get("segmentation"), size)
+        mask = segmentation_mask(annotation.get("segmentation"), size)
         before = frame.marks.get(object_id)
         frame.marks[object_id] = mask if before is None else mask | before
     return list(frames.values())
@@ -133,7 +133,16 @@ def _coco_object(annotation: Mapping[str, Any], several_frames: bool) -> int:
     return value
 
 
-def _segmentation(segmentation: Any, size: tuple[int, int]) -> MaskArray:
+def segmentation_mask(segmentation: Any, size: tuple[int, int]) -> MaskArray:
+    """Return the pixels of an annotation of COCO: polygons, or run lengths of either form.
+
+    Args:
+        segmentation: as the file has it.
+        size: (height, width) of the picture.
+
+    Raises:
+        PromptError: it is malformed, or of another size.
+    """
     if isinstance(segmentation, dict):
         mask = decode_mask(segmentation)
         _refuse_other_size(mask.shape, size)
