@@ -40,7 +40,7 @@ from maskcast.methods.lwl.segmenter import LWLSegmenter
 from maskcast.methods.lwl.target_model import apply_target_model
 from maskcast.nn.aggregation import aggregate_logits
 from maskcast.nn.lovasz import lovasz_loss
-from maskcast.nn.resnet import Taps, freeze
+from maskcast.nn.resnet import Taps
 from oracle.containers import (
     compare_parameters,
     expected_parameters,
@@ -444,7 +444,8 @@ def test_training(oracle: OracleFile) -> None:
     images, masks = oracle.tensor("in/images"), oracle.tensor("in/masks")
     network = LWLNetwork(ytvos().network).train()
     network.load_state_dict(oracle_tensors("mask"))
-    freeze(network.trunk.conv1, network.trunk.bn1, network.trunk.layer1)
+    for part in (network.trunk.conv1, network.trunk.bn1, network.trunk.layer1):
+        part.requires_grad_(False)
     for prefix, apply_updates in (("released", False), ("updated", True)):
         if f"out/{prefix}_logits" not in oracle:
             continue

@@ -145,12 +145,6 @@ def keep_batch_norm_in_evaluation(module: nn.Module) -> None:
             child.eval()
 
 
-def freeze(*modules: nn.Module) -> None:
-    """Ask no gradient of the parameters of these modules."""
-    for module in modules:
-        module.requires_grad_(False)
-
-
 def fold_batch_norm(module: nn.Module) -> None:
     """Fold every BatchNorm into the convolution before it, in place; for inference only.
 
