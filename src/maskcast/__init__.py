@@ -8,51 +8,76 @@
     for masks in maskcast.segment_video(segmenter, frames, given.by_frame):
         masks.label_map()
 
+docs/python.md shows more: cameras, several videos, saved states, corrections, errors by kind.
 Names are imported when they are first used, so that ``import maskcast`` costs nothing.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from maskcast.core.errors import MaskcastError
-    from maskcast.core.segmenter import VideoSegmenter, segment_video
-    from maskcast.core.types import Box, ObjectMasks
+    from maskcast.core.segmenter import VideoSegmenter, segment_steps, segment_video
+    from maskcast.core.state import load_state, save_state
+    from maskcast.core.types import Box, Frame, Mask, ObjectMasks, Prompts
     from maskcast.io.label_maps import read_label_map, write_label_map
     from maskcast.io.prompts import read_prompts
     from maskcast.io.video import open_frames
     from maskcast.methods.catalogue import load_segmenter
 
+    __version__: str
+
 _HOMES = {
     "Box": "core.types",
+    "Frame": "core.types",
+    "Mask": "core.types",
     "MaskcastError": "core.errors",
     "ObjectMasks": "core.types",
+    "Prompts": "core.types",
     "VideoSegmenter": "core.segmenter",
     "load_segmenter": "methods.catalogue",
+    "load_state": "core.state",
     "open_frames": "io.video",
     "read_label_map": "io.label_maps",
     "read_prompts": "io.prompts",
+    "save_state": "core.state",
+    "segment_steps": "core.segmenter",
     "segment_video": "core.segmenter",
     "write_label_map": "io.label_maps",
 }
 
 __all__ = [
     "Box",
+    "Frame",
+    "Mask",
     "MaskcastError",
     "ObjectMasks",
+    "Prompts",
     "VideoSegmenter",
     "load_segmenter",
+    "load_state",
     "open_frames",
     "read_label_map",
     "read_prompts",
+    "save_state",
+    "segment_steps",
     "segment_video",
     "write_label_map",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'maskcast' has no attribute {name!r}")
-    return getattr(import_module(f"maskcast.{_HOMES[name]}"), name)
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})
+
+
+if not TYPE_CHECKING:  # a type checker would take any name for one of ours
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return version("maskcast")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'maskcast' has no attribute {name!r}")
+        return getattr(import_module(f"maskcast.{_HOMES[name]}"), name)

@@ -49,13 +49,14 @@ _DTYPES = {
 }
 
 
-def save_state(state: Any, path: Path) -> None:
+def save_state(state: Any, path: Path | str) -> None:
     """Write a state to one file, which is whole or absent even after a power cut.
 
     Raises:
         TypeError: it holds something that is not a value (see above).
         OutputError: the file cannot be written.
     """
+    path = Path(path)
     found: list[_Found] = []
     tree = _encode(state, found, on_host=False)
     blocks = _blocks(found)
@@ -74,7 +75,7 @@ def save_state(state: Any, path: Path) -> None:
 
 
 def load_state(
-    path: Path, expected: type[State], *, device: torch.device | str | None = None
+    path: Path | str, expected: type[State], *, device: torch.device | str | None = None
 ) -> State:
     """Read a state back.
 
@@ -89,6 +90,7 @@ def load_state(
         MissingFileError: there is no such file.
         StateError: it is damaged, or no state of this class.
     """
+    path = Path(path)
     if not path.is_file():
         raise MissingFileError(f"there is no saved state {path}")
     try:

@@ -20,8 +20,11 @@ from torch import Tensor
 from maskcast.core.errors import PromptError
 
 Frame: TypeAlias = Float[Tensor, "3 height width"]
+"""RGB, 0..1, on any device."""
 Mask: TypeAlias = Bool[Tensor, "height width"]
+"""One object's region."""
 LabelMap: TypeAlias = Int64[Tensor, "height width"]
+"""One object id per pixel; 0 is the background."""
 
 
 @dataclass(frozen=True)

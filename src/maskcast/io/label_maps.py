@@ -41,14 +41,14 @@ def open_picture(path: Path) -> Image.Image:
     return _decoded(path, str(path))
 
 
-def read_label_map(path: Path) -> LabelArray:
+def read_label_map(path: Path | str) -> LabelArray:
     """Read what ``write_label_map`` writes, or 8-bit grey; the values are ids, unchanged.
 
     Raises:
         MissingFileError: there is no such file.
         DataError: it is not a picture, or painted in colours rather than ids.
     """
-    return _ids(open_picture(path), str(path))
+    return _ids(open_picture(Path(path)), str(path))
 
 
 def decode_label_map(content: bytes, name: str) -> LabelArray:
@@ -104,14 +104,14 @@ def _ids(picture: Image.Image, name: str) -> LabelArray:
     return np.asarray(picture).astype(np.int32)
 
 
-def write_label_map(path: Path, label_map: Integer[np.ndarray, "height width"]) -> None:
+def write_label_map(path: Path | str, label_map: Integer[np.ndarray, "height width"]) -> None:
     """Write ids as PNG: indexed up to 255, 16-bit grey up to 65535, else in colours (see above).
 
     Raises:
         DataError: an id is negative or above ``LARGEST_ID``.
         OutputError: the file cannot be written.
     """
-    write_bytes(path, encode_label_map(label_map))
+    write_bytes(Path(path), encode_label_map(label_map))
 
 
 def encode_label_map(label_map: Integer[np.ndarray, "height width"]) -> bytes:

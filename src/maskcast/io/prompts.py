@@ -46,7 +46,7 @@ class GivenPrompts:
 
 
 def read_prompts(
-    masks: Sequence[Path],
+    masks: Sequence[Path | str],
     boxes: Sequence[str] = (),
     *,
     names: Sequence[str],
@@ -61,7 +61,7 @@ def read_prompts(
     higher id wins. A box without an id gets the lowest free one.
 
     Args:
-        masks: files, or folders of files, or folders with one folder per object.
+        masks: a list of files, or folders of files, or folders with one folder per object.
         boxes: ``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT``.
         names: the names of the frames that are read.
         size: their height and width.
@@ -78,8 +78,9 @@ def read_prompts(
         raise UsageError("there is nothing to follow: give a first mask (--masks) or box (--box)")
     frames = _Frames(names, size, first)
     typed = [parse_box(text, size) for text in boxes]
-    found = [frame for path in masks for frame in _read_source(path, size, mask_threshold)]
-    placed = frames.place(found, lone_files=_lone_files(masks))
+    paths = [Path(mask) for mask in masks]
+    found = [frame for path in paths for frame in _read_source(path, size, mask_threshold)]
+    placed = frames.place(found, lone_files=_lone_files(paths))
     ids, report = _settle_labels(placed)
     by_frame: dict[int, dict[int, MaskArray | Box]] = {}
     for frame_index, frame in placed:

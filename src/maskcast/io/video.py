@@ -107,7 +107,7 @@ class FrameSource:
 
 
 def open_frames(
-    path: Path,
+    path: Path | str,
     *,
     start: int | str | None = None,
     end: int | str | None = None,
@@ -126,6 +126,7 @@ def open_frames(
         VideoError: it is not a video, has no frames, is cut off, or its order is ambiguous.
         UsageError: no frames lie between ``start`` and ``end``.
     """
+    path = Path(path)
     reader = _open_reader(path)
     first = 0 if start is None else _place(start, reader, "start")
     last = reader.count if end is None else _place(end, reader, "end")

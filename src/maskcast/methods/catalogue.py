@@ -94,7 +94,8 @@ def load_segmenter(
     weights: str | Path | None = None,
     *,
     device: DeviceName = "auto",
-    options: Mapping[str, str] | None = None,
+    dtype: torch.dtype = torch.float32,
+    options: Mapping[str, object] | None = None,
 ) -> VideoSegmenter[Any]:
     """Build a segmenter from weights by name or file; by default the small ones in the package.
 
@@ -102,14 +103,18 @@ def load_segmenter(
         weights: such as ``"lwl-small"``, ``"lwl-ytvos"`` once imported, or a safetensors file.
         device: where it computes: ``auto`` (an accelerator if there is one), ``cpu``, ``cuda``, a
             certain card (``cuda:1``) or ``mps``.
-        options: settings of the method by name, as text: ``{"update_steps": "5"}``.
+        dtype: of the network's computation: ``torch.bfloat16`` is faster where the processor or
+            card has it, and masks are float32 all the same.
+        options: settings of the method by name, ``{"update_steps": 5}``; ``maskcast info METHOD``
+            lists them.
 
     Raises:
         UsageError: an option is unknown or out of range, or the device is not there.
         MissingFileError, WeightsError: the weights cannot be had.
     """
     chosen = choose_weights(None if weights is None else str(weights), None)
-    return build(chosen, options=options, device=choose_device(device))
+    texts = {name: str(value) for name, value in (options or {}).items()}
+    return build(chosen, options=texts, device=choose_device(device), dtype=dtype)
 
 
 def choose_weights(name: str | None, method: str | None) -> Weights:

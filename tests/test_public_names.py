@@ -1,0 +1,64 @@
+"""What ``import maskcast`` offers: every name is there, documented, and known to type checkers."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import maskcast
+from fixtures.video_files import VideoRecipe, write_numbered_video
+from maskcast.core.errors import ConfigError, MissingFileError
+
+
+@pytest.mark.parametrize("name", maskcast.__all__)
+def test_names_are_there_and_documented(name):
+    value = getattr(maskcast, name)
+    assert name in dir(maskcast)
+    if getattr(value, "__module__", "").startswith("maskcast"):  # shapes are no classes of ours
+        assert inspect.getdoc(value)
+
+
+def test_type_checkers_know_the_same_names_and_no_others():
+    tree = ast.parse(Path(maskcast.__file__).read_text())
+    checked, unchecked = (node for node in tree.body if isinstance(node, ast.If))
+    imported = [
+        alias.name
+        for node in checked.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+    assert sorted(imported) == sorted(maskcast.__all__)
+    assert ast.unparse(unchecked.test) == "not TYPE_CHECKING"  # where the lazy names are made
+    assert not hasattr(maskcast, "load_segmentor")
+
+
+def test_paths_may_be_text(tmp_path):
+    video, mask = str(tmp_path / "video.mp4"), str(tmp_path / "mask.png")
+    write_numbered_video(Path(video), VideoRecipe(count=2))
+    painted = np.zeros((48, 64), dtype=np.int32)
+    painted[10:20, 10:20] = 3
+    maskcast.write_label_map(mask, painted)
+    assert np.array_equal(maskcast.read_label_map(mask), painted)
+    frames = maskcast.open_frames(video)
+    given = maskcast.read_prompts([mask], names=frames.names, size=frames.size)
+    assert given.ids == [3]
+    for missing in (
+        lambda: maskcast.open_frames("none"),
+        lambda: maskcast.read_label_map("none"),
+        lambda: maskcast.load_state("none", tuple),
+    ):
+        with pytest.raises(MissingFileError, match=r"there is no .*none"):
+            missing()
+
+
+def test_options_may_be_numbers():
+    options = {"update_steps": 0, "crop.size": (64, 96), "batch_objects": False}
+    segmenter = maskcast.load_segmenter(device="cpu", options=options)
+    assert segmenter.config.learner.update_steps == 0
+    assert segmenter.config.crop.size == (64, 96)
+    with pytest.raises(ConfigError, match="update_steps"):
+        maskcast.load_segmenter(device="cpu", options={"update_steps": 0.5})
