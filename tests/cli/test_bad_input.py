@@ -300,6 +300,23 @@ def test_the_folder_of_the_video_or_of_the_masks_cannot_be_the_output(segment, c
         segment("-o", "given", *more, masks="given").assert_one_sentence(2, "given would be")
 
 
+def test_masks_that_the_run_itself_writes_cannot_be_given(segment, clip):
+    segment("--rle", "--probabilities")
+    before = (clip / "out" / "00004.png").read_bytes()
+    for given in ("out/00004.png", "out/exports/masks.json", "out/probs/1/00004.png"):
+        for more in ((), ("--overwrite",)):
+            outcome = segment("--masks", given, *more)
+            outcome.assert_one_sentence(2, f"{given} would be written over; copy it")
+    assert (clip / "out" / "00004.png").read_bytes() == before
+
+
+def test_soft_masks_that_were_not_written_cannot_be_added(segment, clip):
+    segment()
+    outcome = segment("--probabilities")
+    assert outcome.exit_code == 2
+    assert "the setting probabilities was not given, now True" in outcome.error
+
+
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "words"),
     [

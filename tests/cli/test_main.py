@@ -145,6 +145,12 @@ def test_help_breaks_paragraphs_at_the_width_of_the_terminal(maskcast, monkeypat
         assert columns - 15 < max(map(len, about)) <= columns
 
 
+def test_help_leaves_examples_on_one_line(maskcast, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = maskcast("segment", "--help").output.splitlines()
+    assert "    maskcast segment dog.mp4 --masks first.png -o dog" in lines
+
+
 @pytest.mark.parametrize("command", [*COMMANDS, "weights import"])
 def test_help_says_what_stands_for_a_value(command, maskcast):
     outcome = maskcast(*command.split(), "--help")

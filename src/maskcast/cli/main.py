@@ -102,6 +102,9 @@ def overview() -> str:
             *lines,
             "",
             "maskcast COMMAND --help says more; maskcast demo is a good start.",
+            "",
+            "Exit codes: 0 done, 2 the call makes no sense, 3 bad data, 4 part of the work done,",
+            "130 interrupted, 1 a fault of maskcast, with a log file to report it with.",
         ]
     )
 
@@ -143,12 +146,15 @@ def unwrapped(docstring: str) -> str:
 def manual(text: str) -> str:
     """Break paragraphs at the width of the terminal; those after the first are indented.
 
-    The parser itself breaks what is in boxes, and joins lines that begin with a letter.
+    Examples, which are indented already, stay as they are. The parser itself breaks what is in
+    boxes, and joins lines that begin with a letter.
     """
     width = shutil.get_terminal_size().columns
     first, *others = filter(None, text.strip().splitlines())
     lines = [textwrap.fill(first, width, subsequent_indent="  ")]
-    lines += [textwrap.indent(textwrap.fill(each, width - 2), "  ") for each in others]
+    for each in others:
+        is_example = each[0].isspace()
+        lines.append(each if is_example else textwrap.indent(textwrap.fill(each, width - 2), "  "))
     return "\n".join(lines)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,7 +33,7 @@ from maskcast.methods.catalogue import build, choose_weights
 from maskcast.runs.card import RunCard, RunRequest
 from maskcast.runs.exports import Exports, export
 from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
-from maskcast.runs.folder import open_run
+from maskcast.runs.folder import EXPORTS, PROBABILITIES, open_run
 from maskcast.runs.segmentation import SavePolicy, segment_into
 
 NO_EXPORTS = Exports()
@@ -71,23 +71,31 @@ def segment(
     card run.json. When the command is interrupted, the same command again goes on from where it
     was; with one more mask or box it goes on from the frame of that mask.
 
+    From a mask; from two boxes, with a video to look at; the first call again, with a mask that
+    corrects frame 120:
+        maskcast segment dog.mp4 --masks first.png -o dog
+        maskcast segment frames --box 200,120,80,160 --box 40,60,30,30 -o two --overlay
+        maskcast segment dog.mp4 --masks first.png --masks 00120.png -o dog
+
     Args:
         video: a video file, or a folder of frames (jpg, png) in name order.
         masks: a mask file or a folder of them: pixel value = object id, 0 = background. A file
             named like a frame, or by its index (00012.png), belongs to that frame; a single file
             of another name to the first frame.
         box: [[FRAME:]ID:]X,Y,WIDTH,HEIGHT in pixels; (X, Y) is the top left corner.
-        weights: name or file; they say which method to run. Default: lwl-small, the ones inside.
+        weights: name or file; they say which method to run. Default: lwl-small, inside the package.
         method: a method's name, to take its default weights.
         option: NAME=VALUE, a setting of the method; maskcast info METHOD lists them.
         output: the run folder.
-        start: the first frame, as a number or a time (12.5s, 1:02).
-        end: the frame or time before which to stop.
+        start: the first frame wanted, as a number or a time (12.5s, 1:02).
+        end: the first frame no longer wanted, likewise.
         direction: both: from a mask in the middle go backward too; this fills the frames before an
             object's first mask. It can be added to a run that went forward.
         on_bad_frame: stop at a frame that cannot be read, or hold the one before it in its place.
-        mask_threshold: take grey masks apart at this value (1 to 255) into one object.
-        probabilities: write soft masks too, one 16-bit PNG per object and frame.
+            A run that has stopped goes on with hold.
+        mask_threshold: for grey masks with soft edges: from this value on (1 to 255) a pixel
+            belongs to the one object, id 1.
+        probabilities: write soft masks too, probs/ID/FRAME.png in 16 bits.
         exports: what else is made, from the finished masks.
         overwrite: delete what an earlier run left in the output folder.
         device: auto (an accelerator if there is one), cpu, cuda, a certain card (cuda:1) or mps.
@@ -96,12 +104,13 @@ def segment(
         deterministic: the same bits in every run on a GPU; slower.
         save_frames: after at most so many frames the state is saved, to go on from.
         save_seconds: or after at most so many seconds.
-        keep_every: keep the states after every so many frames, beside the first and the last two.
+        keep_every: save and keep the state after every so many frames, beside the first and the
+            last two, so that a later correction costs few frames.
     """
-    _refuse_to_write_over((video, *masks), output)
     place = _set_up(device, threads=threads, deterministic=deterministic)
     policy = SavePolicy(frames=save_frames, seconds=save_seconds, keep_every=keep_every)
     frames = open_frames(video, start=start, end=end, on_bad_frame=on_bad_frame)
+    _refuse_to_write_over((video, *masks), output, frames.names)
     given = read_prompts(
         masks,
         box,
@@ -124,7 +133,8 @@ def segment(
             box_start=_box_start(segmenter, given.by_frame),
             options=options,
             settings={"start": start, "end": end, "direction": direction, "dtype": dtype}
-            | {"on_bad_frame": on_bad_frame, "deterministic": deterministic},
+            | {"on_bad_frame": on_bad_frame, "deterministic": deterministic}
+            | ({"probabilities": True} if probabilities else {}),
             input=str(video),
             input_sha256=fingerprint(video),
             prompts=prompt_fingerprints(given.by_frame),
@@ -153,10 +163,16 @@ def segment(
         print(path)
 
 
-def _refuse_to_write_over(sources: Iterable[Path], output: Path) -> None:
+def _refuse_to_write_over(sources: Iterable[Path], output: Path, names: Container[str]) -> None:
+    folder = output.resolve()
     for source in sources:
-        if output.resolve() == source.resolve():
-            raise UsageError(f"{source} would be written over; choose another folder with -o")
+        place = source.resolve()
+        is_painted = place.parent == folder and place.suffix == ".png" and place.stem in names
+        is_made = any(place.is_relative_to(folder / made) for made in (EXPORTS, PROBABILITIES))
+        if place == folder or is_painted or is_made:
+            raise UsageError(
+                f"{source} would be written over; copy it, or choose another folder with -o"
+            )
 
 
 def _set_up(device: DeviceName, *, threads: int | None, deterministic: bool) -> torch.device:

@@ -41,6 +41,8 @@ def import_(
 ) -> None:
     """Install an authors' checkpoint; nothing in it is executed.
 
+    From then on its weights have a name: lwl_stage2.pth, for instance, is --weights lwl-ytvos.
+
     Args:
         source: a path, an http(s) address, a Google Drive id, or a name from maskcast weights list.
         name: what the weights are called from then on; known files have theirs.
