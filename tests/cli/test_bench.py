@@ -46,3 +46,4 @@ def test_what_has_no_benchmark_is_told(maskcast):
     outcome = maskcast("bench", "--method", "colours")
     outcome.assert_one_sentence(2, "colours has no benchmark")
     maskcast("bench", "--threads", "0").assert_one_sentence(2, "--threads")
+    maskcast("bench", "metrics", "--method", "lwl").assert_one_sentence(2, "leave --method out")

@@ -21,6 +21,10 @@ def test_the_demo_writes_and_prints_what_it_promises(clip, maskcast):
     assert re.search(r"^J&F \d+\.\d  \(J \d+\.\d, F \d+\.\d\)$", outcome.output, re.MULTILINE)
     assert re.search(r"^\d+\.\d frames per second on cpu$", outcome.output, re.MULTILINE)
 
+    shorter = maskcast("demo", "--frames", "3", "--weights", "./colours.safetensors")
+    assert shorter.exit_code == 0, shorter.error
+    assert [path.name for path in sorted(masks.glob("*.png"))] == [f"0000{i}.png" for i in range(3)]
+
 
 def test_the_score_leaves_out_the_first_and_the_last_frame(tmp_path):
     clip = make_demo_clip(frames=4, size=(68, 120))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import struct
+import zlib
 
 import pytest
 
@@ -88,4 +90,22 @@ def test_info_on_a_run_shows_its_card(segment, maskcast):
 
 def test_info_on_nothing_known_says_what_there_is(clip, maskcast):
     maskcast("info", "lwll").assert_one_sentence(3, "methods are lwl")
-    maskcast("info", "none/here").assert_one_sentence(3, "none/here")
+    maskcast("info", "none/here").assert_one_sentence(3, "there is no file none/here")
+
+
+def test_info_on_what_is_damaged_is_one_sentence(segment, maskcast, clip):
+    segment()
+    (clip / "out" / "run.json").write_text("{")
+    maskcast("info", "out").assert_one_sentence(3, "out/run.json is not a run card")
+    maskcast("info", "/dev/null").assert_one_sentence(3, "/dev/null is not a file")
+    (clip / "odd").mkdir()
+    header = b"\0\0\0\rIHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    check = struct.pack(">I", zlib.crc32(header[4:]))
+    (clip / "odd" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + check + b"\0\0\0\0IDAT")
+    maskcast("info", "odd").assert_one_sentence(3, "decompression bomb")
+
+
+def test_info_on_a_checkpoint_says_how_to_install_it(maskcast, clip):
+    (clip / "lwl_stage2.pth").write_bytes(b"")
+    outcome = maskcast("info", "lwl_stage2.pth")
+    assert "maskcast weights import lwl_stage2.pth" in outcome.output

@@ -49,14 +49,16 @@ def bench(
     in float32 on the same device and threads. Quiet machines give figures that can be compared.
 
     Args:
-        what: the methods, or the metrics beside a plain transcription of their definition.
-        method: only this one.
+        what: methods, or metrics: these beside a plain transcription of their definition.
+        method: only this one; all by default.
         json: write the figures to this file too.
         device: auto, cpu, cuda, a certain card (cuda:1) or mps.
         threads: processor threads; the default is torch's.
     """
     if threads is not None and threads < 1:
         raise UsageError(f"--threads is at least 1, got {threads}")
+    if what == "metrics" and method is not None:
+        raise UsageError("maskcast bench metrics is about no method; leave --method out")
     torch.set_num_threads(threads or torch.get_num_threads())
     logging.getLogger("maskcast").setLevel(logging.INFO)  # fine-tuning takes minutes
     place = choose_device(device)

@@ -37,7 +37,7 @@ def demo(
     similarity and contour accuracy over objects and frames as DAVIS counts it, and the speed.
 
     Args:
-        output: where everything is written.
+        output: where everything is written, in place of an earlier demo.
         frames: length of the clip, at least 3; 24 frames are a second.
         weights: name or file; the default are those inside the package.
         method: a method's name, to take its default weights.
@@ -56,6 +56,7 @@ def demo(
         option=option,
         output=output / "masks",
         exports=Exports(overlay=True, contact_sheet=True),
+        overwrite=True,
         device=device,
     )
     region, contour = score(clip, output / "masks")
@@ -78,6 +79,10 @@ def score(clip: MadeUpClip, masks: Path) -> tuple[float, float]:
 
 
 def _write(clip: MadeUpClip, folder: Path) -> None:
+    earlier = [*folder.glob("clip/*.png"), *folder.glob("truth/*.png")]
+    for path in earlier:
+        if path.stem.isdecimal() and int(path.stem) >= len(clip.frames):
+            path.unlink()
     for frame_index, (pixels, truth) in enumerate(zip(clip.frames, clip.label_maps, strict=True)):
         name = f"{frame_index:05d}.png"
         with replacing(folder / "clip" / name) as temporary:

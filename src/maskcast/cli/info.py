@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image
 from tyro.conf import Positional
 
 from maskcast.core.config import config_to_dict, settings_of
-from maskcast.core.errors import WeightsError
-from maskcast.io.label_maps import has_ids_in_colours
+from maskcast.core.errors import DataError, MissingFileError, WeightsError
+from maskcast.io.label_maps import has_ids_in_colours, open_picture
 from maskcast.io.prompts import ENDINGS as MASK_ENDINGS
 from maskcast.io.prompts import describe_masks
 from maskcast.io.video import describe_video
 from maskcast.io.weights import describe_weights, installed_weights
 from maskcast.methods.catalogue import METHODS, published_files
 from maskcast.runs.card import read_card
+
+CHECKPOINT_ENDINGS = (".pth", ".pt", ".tar", ".ckpt", ".model")
+"""Of files that torch wrote."""
 
 
 def info(what: Positional[str]) -> None:
@@ -39,6 +41,8 @@ def describe(what: str) -> Iterator[str]:
     path = Path(what).expanduser()
     if what in METHODS:
         yield from _describe_method(what)
+    elif path.is_file() and path.suffix.lower() in CHECKPOINT_ENDINGS:
+        yield f"{path} is a checkpoint; to use it: maskcast weights import {path}"
     elif path.exists() and path.suffix != ".safetensors":
         yield from _describe_path(path)
     else:
@@ -56,7 +60,7 @@ def _describe_path(path: Path) -> list[str]:
 
 def _holds_masks(path: Path) -> bool:
     """Tell masks from frames: JSON, or pictures that are not in full colour."""
-    if path.is_file():
+    if not path.is_dir():
         return path.suffix.lower() in MASK_ENDINGS
     files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in MASK_ENDINGS]
     if not files:  # one folder per object
@@ -64,11 +68,10 @@ def _holds_masks(path: Path) -> bool:
     if files[0].suffix.lower() == ".json":
         return True
     try:
-        with Image.open(files[0]) as picture:
-            coloured = picture.mode in ("RGB", "CMYK", "YCbCr")
-            return not coloured or has_ids_in_colours(picture)
-    except OSError:
+        picture = open_picture(files[0])
+    except DataError:  # to be told by the reader of frames
         return False
+    return picture.mode not in ("RGB", "CMYK", "YCbCr") or has_ids_in_colours(picture)
 
 
 def _describe_method(name: str) -> Iterator[str]:
@@ -92,6 +95,8 @@ def _describe_method(name: str) -> Iterator[str]:
 def _describe_weights(what: str) -> list[str]:
     try:
         return describe_weights(what)
+    except MissingFileError as error:
+        raise MissingFileError(f"there is no file {what}") from error
     except WeightsError as error:
         file = published_files().get(what)
         if file is None:
