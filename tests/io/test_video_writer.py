@@ -111,6 +111,14 @@ def test_a_player_is_told_the_whole_duration(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", FORMATS)
+def test_frames_may_be_hours_apart(tmp_path, kind):
+    hourly = Timing(Fraction(1, 1000), range(0, 8 * 3_600_000, 3_600_000))
+    path, _ = write(tmp_path / f"v{SUFFIXES[kind]}", kind, hourly)
+    timing = open_frames(path).timing
+    assert [timing.seconds(i) for i in range(8)] == [3600 * i for i in range(8)]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
 def test_an_interrupted_video_goes_on_after_its_parts_and_ends_alike(tmp_path, kind):
     name, parts = f"v{SUFFIXES[kind]}", tmp_path / "parts"
     with pytest.raises(KeyboardInterrupt):
