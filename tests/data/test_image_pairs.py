@@ -47,6 +47,16 @@ def test_a_pair_is_a_video_of_one_frame(pairs):
     assert sorted(np.unique(found[0].read_annotation(0))) == [0, 1, 2, 255]
 
 
+def test_masks_of_nought_and_255_show_one_object(tmp_path):
+    frame, mask = red_disc_on_green()
+    for name, shown in (("a", 0 * mask), ("b", 255 * mask)):  # the first mask tells nothing
+        write_frame(tmp_path / f"images/{name}.jpg", frame)
+        write_labels(tmp_path / f"masks/{name}.png", shown)
+    found = read_image_pairs(tmp_path)
+    assert np.array_equal(found[1].read_annotation(0), mask)
+    assert [(each.picture, each.object_id) for each in objects_of(found.videos)] == [(1, 1)]
+
+
 def test_everything_that_is_wrong_is_said_at_once(pairs):
     for name in ("a.jpg", "b.PNG"):
         (pairs / "images" / name).write_bytes(b"no picture")

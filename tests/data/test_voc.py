@@ -7,6 +7,7 @@ import pytest
 
 from fixtures.imitations import write_frame, write_labels
 from maskcast.core.errors import DatasetError
+from maskcast.data.image_pairs import read_image_pairs
 from maskcast.data.voc import read_voc
 
 
@@ -33,6 +34,11 @@ def test_a_split_names_its_pictures(voc):
 
 def test_without_a_split_every_picture_with_a_mask_counts(voc):
     assert [video.name for video in read_voc(voc, split=None)] == ["2007_000032", "2007_000039"]
+
+
+def test_recipes_read_it_like_pairs_of_image_and_mask(voc):
+    names = ["2007_000032", "2007_000039"]
+    assert [video.name for video in read_image_pairs(voc)] == names
 
 
 def test_faults_are_said(voc):

@@ -1,7 +1,8 @@
 """Folders of pictures with masks: each picture is a video of one frame.
 
-``<folder>/images/*`` and ``<folder>/masks/*.png`` with the same names, or any two folders. Masks
-hold 0 for background, ids from 1, and 255 for void.
+``<folder>/images/*`` and ``<folder>/masks/*.png`` with the same names, or ``JPEGImages`` and
+``SegmentationObject`` as in PASCAL VOC. Masks hold 0 for background, ids from 1, and 255 for void;
+where they know only 0 and 255, they show one object.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from torch.nn import functional
 from maskcast.core.errors import DataError, DatasetError
 from maskcast.core.types import Box
 from maskcast.data.clips import AnnotatedVideo, object_mask, tight_box
-from maskcast.data.dataset import AnnotationFile, Dataset, Faults, Video
+from maskcast.data.dataset import AnnotationFile, Dataset, Faults, Layout, Video
 from maskcast.data.listing import (
     IMAGE_ENDINGS,
     MASK_ENDINGS,
+    folder_of,
     list_pictures,
+    mask_layout,
     picture_size,
 )
 from maskcast.data.made_up_stage import Cutout
@@ -36,29 +39,26 @@ BROKEN_LIMIT = 100
 logger = logging.getLogger(__name__)
 
 
-def read_image_pairs(
-    root: Path, *, images: str = "images", masks: str = "masks", has_void: bool = True
-) -> Dataset:
+def read_image_pairs(root: Path) -> Dataset:
     """List the pictures of a folder that have a mask; a picture without one is left out.
-
-    Args:
-        images, masks: folders below ``root``.
-        has_void: whether 255 in a mask is void rather than an object.
 
     Raises:
         DatasetError: with every fault found: a folder is not there, a mask has no picture, many
-            pictures cannot be opened (``whole_pictures``), no picture has a mask.
+            pictures cannot be opened (``whole_pictures``), no mask can, no picture has one.
     """
     faults = Faults(f"the pairs of image and mask in {root}")
-    pictures = list_pictures(root / images, IMAGE_ENDINGS, faults)
-    labels = list_pictures(root / masks, MASK_ENDINGS, faults)
+    images = folder_of(root, "images", "JPEGImages")
+    masks = folder_of(root, "masks", "SegmentationObject")
+    pictures = list_pictures(images, IMAGE_ENDINGS, faults)
+    labels = list_pictures(masks, MASK_ENDINGS, faults)
     for name in sorted(labels.keys() - pictures.keys()):
-        faults.add(f"{labels[name]} has no picture of its name in {root / images}")
+        faults.add(f"{labels[name]} has no picture of its name in {images}")
     names = [name for name in pictures if name in labels]
     if not names and not faults.found:
         faults.add("no picture has a mask of the same name")
+    layout = mask_layout(masks, faults) or "label_maps"
     videos = whole_pictures(
-        [one_frame_video(name, pictures[name], labels[name], has_void) for name in names], faults
+        [one_frame_video(name, pictures[name], labels[name], layout) for name in names], faults
     )
     faults.raise_if_any()
     return Dataset("image-pairs", "train", root, videos)
@@ -73,7 +73,7 @@ def read_photographs(folder: Path) -> tuple[Video, ...]:
     faults = Faults(f"the photographs in {folder}")
     pictures = list_pictures(folder, IMAGE_ENDINGS, faults)
     videos = whole_pictures(
-        [one_frame_video(name, path, None, True) for name, path in pictures.items()], faults
+        [one_frame_video(name, path) for name, path in pictures.items()], faults
     )
     faults.raise_if_any()
     return videos
@@ -88,21 +88,25 @@ def whole_pictures(found: Sequence[Video | None], faults: Faults) -> tuple[Video
     return videos
 
 
-def one_frame_video(name: str, picture: Path, label: Path | None, has_void: bool) -> Video | None:
+def one_frame_video(
+    name: str, picture: Path, label: Path | None = None, layout: Layout = "label_maps"
+) -> Video | None:
     """Return a picture as a video; None, with a warning, if it cannot be opened."""
     try:
         size = picture_size(picture)
     except DataError as error:
         logger.warning("left out a picture: %s", error)
         return None
-    annotations = {} if label is None else {0: (AnnotationFile(label),)}
+    object_id = 1 if layout == "one_object" else None
+    annotations = {} if label is None else {0: (AnnotationFile(label, object_id),)}
     return Video(
         name=name,
         frame_names=(name,),
         size=size,
         image_files={0: picture},
         annotation_files=annotations,
-        has_void=has_void,
+        layout=layout,
+        has_void=layout == "label_maps",
     )
 
 

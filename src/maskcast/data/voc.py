@@ -41,7 +41,7 @@ def read_voc(
                 faults.add(f"{name} of the list {split} has no {what}")
     faults.raise_if_any()
     videos = whole_pictures(
-        [one_frame_video(name, pictures[name], labels[name], True) for name in names], faults
+        [one_frame_video(name, pictures[name], labels[name]) for name in names], faults
     )
     faults.raise_if_any()
     return Dataset("voc", split or "all", root, videos)

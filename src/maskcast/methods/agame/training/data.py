@@ -55,13 +55,14 @@ class DataConfig:
     youtube_vos_hold_out_size: int = YOUTUBE_VOS_HOLD_OUT
     """How many are drawn, of all videos; of these too, only those of 720×1280 are used."""
     synthetic: tuple[Path, ...] = ()
-    """Folders with ``images`` and ``masks``: their objects, moved over ``backgrounds``."""
+    """Folders with ``images`` and ``masks``, or PASCAL VOC's: their objects, moved over
+    ``backgrounds``."""
     backgrounds: tuple[Path, ...] = ()
     """Folders of photographs; without them backgrounds are made up."""
     videos: tuple[Path, ...] = ()
     """Folders that hold a folder for each video, with ``frames`` and ``masks``."""
     pictures: tuple[Path, ...] = ()
-    """Folders with ``images`` and ``masks``: object and scene of a picture move apart."""
+    """The same; but here object and scene of a picture move apart."""
     held_out: tuple[str, ...] = ()
     """Names of videos in ``videos`` and ``davis`` that are never trained on, but validated with."""
     all_objects_as_one: bool = False

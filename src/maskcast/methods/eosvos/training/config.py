@@ -64,7 +64,8 @@ class TaskDataConfig:
     videos: tuple[Path, ...] = ()
     """Folders that hold a folder per video, with ``frames`` and ``masks``."""
     pictures: tuple[Path, ...] = ()
-    """Folders with ``images`` and ``masks``; a picture counts as a video of one frame."""
+    """Folders with ``images`` and ``masks``, or PASCAL VOC's; a picture counts as a video of one
+    frame."""
     held_out: tuple[str, ...] = ()
     """Videos of ``videos`` or ``davis`` to validate with instead."""
     all_objects_as_one: bool = False

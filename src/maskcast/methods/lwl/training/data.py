@@ -55,7 +55,8 @@ class DataConfig:
     videos_weight: float = 0.0
     """How often ``videos`` are drawn from; 0: never."""
     pictures: tuple[Path, ...] = ()
-    """Folders with ``images`` and ``masks``: made into clips by moving object and scene apart."""
+    """Folders with ``images`` and ``masks``, or PASCAL VOC's: made into clips by moving object and
+    scene apart."""
     pictures_weight: float = 0.0
     """How often clips are made from ``pictures``; 0: never."""
     scenes: tuple[Path, ...] = ()
