@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Literal
 
 Reason = Literal["interrupted", "time"]
@@ -40,12 +40,7 @@ class Stopper:
                 self._before[kind] = signal.signal(kind, self._ask)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
