@@ -15,8 +15,7 @@ from maskcast.core.types import Prompts
 from maskcast.io.checkpoints import read_foreign_checkpoint
 from maskcast.methods.agame.appearance import AppearanceModel, Mixture, score
 from maskcast.methods.agame.config import AgameConfig, AppearanceConfig
-from maskcast.methods.agame.framing import Padding
-from maskcast.methods.agame.merging import merge, two_channels
+from maskcast.methods.agame.framing import Padding, two_channels
 from maskcast.methods.agame.network import AgameNetwork
 from maskcast.methods.agame.published import from_published, our_name, to_published
 from maskcast.methods.agame.segmenter import AgameSegmenter, AgameState, Segmented
@@ -27,6 +26,7 @@ from maskcast.methods.agame.training.clip_loss import (
     given_log_probs,
     target_iou,
 )
+from maskcast.nn.aggregation import aggregate_probs
 from oracle.containers import (
     compare_parameters,
     expected_parameters,
@@ -225,7 +225,7 @@ def test_modules(oracle: OracleFile) -> None:
 def test_aggregation(oracle: OracleFile) -> None:
     for case in [key.removesuffix("/prob") for key in oracle.keys("") if key.endswith("/prob")]:
         ids = np.array([0, *oracle.array(f"{case}/ids")])
-        merged = [merge(probs) for probs in oracle.tensor(f"{case}/prob").unbind(dim=1)]
+        merged = [aggregate_probs(probs) for probs in oracle.tensor(f"{case}/prob").unbind(dim=1)]
         masks = torch.stack([two_channels(one[1:]) for one in merged], dim=1)
         oracle.compare(f"{case}/aggregated", masks, relative=0, absolute=1e-6)
         labels = ids[torch.stack([one.argmax(dim=0) for one in merged]).numpy()][:, None]

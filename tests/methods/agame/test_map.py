@@ -22,8 +22,9 @@ def rows() -> list[list[str]]:
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row[0])
 def test_every_name_of_the_map_exists_and_carries_its_tag(row: list[str]) -> None:
     _, code, file, tag = row
-    name, parts = code.strip("`"), Path(file.strip("`")).with_suffix("").parts
-    module = importlib.import_module(".".join((agame.__name__, *parts)))
+    name, path = code.strip("`"), (FOLDER / file.strip("`")).resolve()
+    package = path.relative_to(FOLDER.parents[2]).with_suffix("")
+    module = importlib.import_module(".".join(package.parts))
     found = reduce(getattr, name.split("."), module)
     text = module.__doc__ if name == "NAMES" else found.__doc__
     assert tag in (text or ""), f"{name} does not mention {tag!r}"

@@ -84,6 +84,13 @@ def indicator(
     return torch.stack([~masks, masks], dim=1).float()
 
 
+def two_channels(
+    foreground: Float[Tensor, "objects height width"],
+) -> Float[Tensor, "objects 2 height width"]:
+    """Return soft masks as two channels, background and target."""
+    return torch.stack([1 - foreground, foreground], dim=1)
+
+
 def _before(size: int) -> int:
     """How many of the missing pixels come first: half of them, rounded up."""
     return (-size % STRIDE + 1) // 2

@@ -26,10 +26,11 @@ from maskcast.methods.agame.framing import (
     shrink_frame,
     shrink_mask,
     to_grid,
+    two_channels,
     working_size,
 )
-from maskcast.methods.agame.merging import merge, two_channels
 from maskcast.methods.agame.network import AgameNetwork, FrameFeatures, Prediction, TrackedObjects
+from maskcast.nn.aggregation import aggregate_probs
 from maskcast.nn.resize import resize_bilinear
 from maskcast.nn.resnet import fold_batch_norm
 
@@ -164,7 +165,7 @@ class AgameSegmenter:
         prediction = None
         if slots:
             prediction = self._predict(features, objects, slots)
-            probs[slots] = merge(prediction.fine.softmax(dim=1))[1:]
+            probs[slots] = aggregate_probs(prediction.fine.softmax(dim=1))[1:]
             probs = _put(standing, state.ids, probs)
             y = self._update_mask(prediction, probs[slots])
             objects = self._update(features, objects, slots, y)
