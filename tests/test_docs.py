@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import shlex
+import subprocess
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
@@ -67,19 +69,43 @@ def test_commands_of_the_documents_have_these_flags(command, monkeypatch):
         assert flag in listed or (name, flag) == ("train", "--list"), flag
 
 
-def test_the_python_examples_of_runs(tmp_path, monkeypatch):
-    clip = make_clip(5, frames=3, size=(120, 208), objects=(1, 1))
+def test_the_python_examples_for_programs(tmp_path, monkeypatch, capsys):
+    clip = make_clip(5, frames=8, size=(120, 208), objects=(1, 1))
     write_pictures(tmp_path / "video.mp4", list(clip.frames), VideoRecipe(size=(120, 208)))
-    write_label_map(tmp_path / "first.png", clip.label_maps[0].astype(np.int32))
+    write_label_map(tmp_path / "mask.png", clip.label_maps[0].astype(np.int32))
     monkeypatch.chdir(tmp_path)
-    states, whole = python_blocks("runs.md")
     names: dict[str, object] = {}
-    exec(whole, names)
-    assert names["step"].frame_index == 2
-    names["frame"], names["prompts"] = next(iter(names["frames"])), names["given"].by_frame[0]
-    names["path"] = tmp_path / "state.safetensors"
-    exec(states.replace('"cuda"', '"cpu"'), names)  # the example of states continues that one
-    assert len(names["state"].targets) == 1
+    one, camera, steps, correction, turns, states, errors = python_blocks("python.md")
+    small = {'"auto"': '"cpu"', '"update_steps": 3': '"crop.size": (96, 160)'}
+    for given, instead in small.items():
+        one = one.replace(given, instead)
+    exec(one, names)
+    assert len(list(tmp_path.glob("0000*.png"))) == 8
+    exec(camera, names)
+    assert capsys.readouterr().out.split("\n")[1:3] == ["(1,)", "(1, 7)"]
+    exec(steps, names)
+    exec(correction, names)
+    assert names["masks"].ids == (1, 7)
+    assert names["masks"].label_map().eq(1).equal(names["mask"])
+    assert [target.object_id for target in names["state"].targets] == [1]
+    exec(turns, names)
+    exec(states, names)
+    assert names["step"].frame_index == 7
+    exec(errors, names)
+    assert "100×208 but the frame is 120×208" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_python_examples_for_programs_have_the_types_that_are_wanted(tmp_path):
+    (tmp_path / "program.py").write_text("\n".join(python_blocks("python.md")))
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", "program.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout
 
 
 @pytest.fixture
