@@ -43,6 +43,23 @@ def python_blocks(document: str) -> list[str]:
     return [block for language, block in FENCED.findall(text) if language == "python"]
 
 
+def anchors(document: Path) -> set[str]:
+    """What the headings of a page are called in links to them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_lead_somewhere():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("src/maskcast/**/*.md")]
+    assert len(pages) > 15
+    for page in pages:
+        for target in re.findall(r"\]\((?!http)([^)\s]+)\)", page.read_text()):
+            file, _, anchor = target.partition("#")
+            found = page.parent / file if file else page
+            assert found.exists(), f"{page} links to {target}"
+            assert not anchor or anchor in anchors(found), f"{page} links to {target}"
+
+
 @cache
 def help_of(*command: str) -> str:
     text = io.StringIO()
