@@ -17,7 +17,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from maskcast.methods.agame.bench import labels, share_differing
+from maskcast.evaluation.timing import share_differing
+from maskcast.methods.agame.bench import labels
 from maskcast.methods.agame.config import AgameConfig
 from maskcast.methods.agame.network import AgameNetwork
 from maskcast.methods.agame.segmenter import AgameSegmenter

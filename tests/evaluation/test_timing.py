@@ -45,3 +45,9 @@ def test_peak_memory_grows_with_what_is_held_and_begins_anew():
     assert during - before > 50
     timing.reset_peak(CPU)
     assert timing.peak_mib(CPU) < during - 50
+
+
+def test_the_share_of_differing_labels_is_a_mean_over_frames():
+    some = [torch.tensor([[0, 1, 2, 2]]), torch.tensor([[3, 3, 3, 3]])]
+    others = [torch.tensor([[0, 1, 1, 2]]), torch.tensor([[3, 0, 3, 0]])]
+    assert timing.share_differing(some, others) == pytest.approx((1 / 4 + 2 / 4) / 2)

@@ -1,16 +1,18 @@
-"""Measure what work costs: times beside a yardstick taken in between, and peak memory."""
+"""Measure what work costs: times beside a yardstick taken in between, peak memory, rounding."""
 
 from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
 import torch
 from torch import nn
 from torchvision.models import resnet50
+
+from maskcast.core.types import LabelMap
 
 TRUNK_SIZE = (480, 832)
 
@@ -76,3 +78,16 @@ def peak_mib(device: torch.device) -> float:
         peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(peak.split()[1]) / 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 faster than in float32."""
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported()
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def share_differing(some: Sequence[LabelMap], others: Sequence[LabelMap]) -> float:
+    """Return the share of pixels with different labels, the mean over frames of one size."""
+    shares = [(a != b).float().mean() for a, b in zip(some, others, strict=True)]
+    return float(torch.stack(shares).mean())

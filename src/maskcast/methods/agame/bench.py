@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from maskcast.core.types import Frame, LabelMap, Mask
-from maskcast.evaluation.timing import time_ms, wait
+from maskcast.evaluation.timing import has_bfloat16, share_differing, time_ms, wait
 from maskcast.methods.agame.config import AgameConfig, small
 from maskcast.methods.agame.method import build
 from maskcast.methods.agame.segmenter import AgameSegmenter, AgameState
@@ -46,7 +46,7 @@ def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, floa
         labels that differ from those of float32.
     """
     dtypes = {"float32": torch.float32}
-    if _has_bfloat16(device):
+    if has_bfloat16(device):
         dtypes["bfloat16"] = torch.bfloat16
     objects = OBJECTS_ON_GPU if device.type == "cuda" else OBJECTS
     cases = {}
@@ -137,12 +137,6 @@ def labels(segmenter: AgameSegmenter, objects: int, *, frames: int) -> list[Labe
     return found
 
 
-def share_differing(some: list[LabelMap], others: list[LabelMap]) -> float:
-    """Return the share of pixels with different labels."""
-    shares = [(a != b).float().mean() for a, b in zip(some, others, strict=True)]
-    return float(torch.stack(shares).mean())
-
-
 def started(segmenter: AgameSegmenter, objects: int) -> AgameState:
     """Return the state after the first frame of the made-up video."""
     prompts = {object_id: made_up_mask(object_id) for object_id in range(1, objects + 1)}
@@ -168,10 +162,3 @@ def made_up_mask(object_id: int, frame_index: int = 0) -> Mask:
     top, left = 20 + 150 * row, 20 + 200 * column + 4 * frame_index
     mask[top : top + 120, left : left + 120] = True
     return mask
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 faster than in float32."""
-    if device.type == "cpu":
-        return torch.cpu._is_avx512_bf16_supported()
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

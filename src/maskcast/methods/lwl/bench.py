@@ -20,7 +20,14 @@ import torch
 from torch import Tensor
 
 from maskcast.core.types import Frame, LabelMap
-from maskcast.evaluation.timing import peak_mib, reset_peak, time_ms, wait
+from maskcast.evaluation.timing import (
+    has_bfloat16,
+    peak_mib,
+    reset_peak,
+    share_differing,
+    time_ms,
+    wait,
+)
 from maskcast.methods.lwl.config import LWLConfig, MemoryConfig, small, ytvos
 from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.method import network_of
@@ -104,13 +111,6 @@ def compiled(config: LWLConfig) -> LWLConfig:
     return replace(config, speed=replace(config.speed, compile=True))
 
 
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 faster than in float32."""
-    if device.type == "cpu":
-        return torch.cpu._is_avx512_bf16_supported()
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-
-
 def measure(
     config: LWLConfig,
     device: torch.device,
@@ -158,8 +158,7 @@ def labels_differing(config: LWLConfig, device: torch.device, *, frames: int = 4
     exact, rounded = (
         _labels(config, device, dtype, frames) for dtype in (torch.float32, torch.bfloat16)
     )
-    differing = [(a != b).float().mean() for a, b in zip(exact, rounded, strict=True)]
-    return float(torch.stack(differing).mean())
+    return share_differing(exact, rounded)
 
 
 def _labels(
