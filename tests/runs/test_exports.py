@@ -104,6 +104,12 @@ def test_run_length_masks_are_the_masks(run, source):
     assert decode_mask(entry["segmentation"]).tolist() == true_mask(2, 4).tolist()
 
 
+def test_a_video_named_by_a_dot_has_the_name_of_its_folder(run, source, monkeypatch):
+    monkeypatch.chdir(source.path)
+    (path,) = export(run, open_frames(Path()), Exports(rle=True))
+    assert {entry["video_id"] for entry in json.loads(path.read_text())} == {"ride"}
+
+
 def test_without_objects_the_list_is_empty(run, source):
     for frame_index in range(COUNT):
         run.write_frame(frame_index, ObjectMasks((), torch.zeros(0, *SIZE)))

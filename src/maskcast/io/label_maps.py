@@ -115,7 +115,7 @@ def write_label_map(path: Path | str, label_map: Integer[np.ndarray, "height wid
 
 
 def encode_label_map(label_map: Integer[np.ndarray, "height width"]) -> bytes:
-    """Return the PNG file that ``write_label_map`` writes."""
+    """Return the PNG file that ``write_label_map`` writes; raises ``DataError`` likewise."""
     smallest, largest = int(label_map.min(initial=0)), int(label_map.max(initial=0))
     if smallest < 0 or largest > LARGEST_ID:
         wrong = smallest if smallest < 0 else largest

@@ -48,8 +48,9 @@ class Timing:
 class PictureReader(Protocol):
     """A video that can be read from any frame on.
 
-    ``cut_short`` tells that the file ends before the video does; ``group_start`` is the frame with
-    which decoding ``frame_index`` has to begin.
+    ``names``, ``size`` (height, width) and ``timing`` are those of the whole video, ``pictures``
+    yields the frames ``first`` ≤ i < ``last``, ``cut_short`` tells that the file ends before the
+    video does, and ``group_start`` is the frame with which decoding ``frame_index`` has to begin.
     """
 
     @property

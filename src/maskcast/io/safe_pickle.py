@@ -264,7 +264,11 @@ def _refuse_code(module: str, name: str) -> None:
 
 
 def load_pickle(file: File) -> tuple[Any, dict[str, Storage]]:
-    """Check the opcodes of one pickle, then run it restricted; return content and storages."""
+    """Check the opcodes of one pickle, then run it restricted; return content and storages.
+
+    Raises:
+        WeightsError: it is damaged, asks for code to be run, or for endless work or memory.
+    """
     start = file.tell()
     try:
         for operations, (opcode, _, _) in enumerate(pickletools.genops(file)):

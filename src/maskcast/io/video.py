@@ -76,11 +76,16 @@ class FrameSource:
         return (_as_frame(picture) for picture in self._pictures_backward(start))
 
     def pictures(self, start: int = 0) -> Iterator[Picture]:
-        """Yield the frames from number ``start`` on as 8-bit pictures."""
+        """Yield the frames from number ``start`` on as 8-bit pictures; raises ``FrameError``."""
         return self._pictures(start, self.count)
 
     def picture(self, frame_index: int) -> Picture:
-        """Read one frame as an 8-bit picture."""
+        """Read one frame as an 8-bit picture.
+
+        Raises:
+            UsageError: there is no such frame.
+            FrameError: it is damaged (unless held) or has another size.
+        """
         if not 0 <= frame_index < self.count:
             raise UsageError(f"there is no frame {frame_index}; frames are 0 to {self.count - 1}")
         return next(self._pictures(frame_index, frame_index + 1))
@@ -135,7 +140,7 @@ def open_frames(
             f"--start {start} lies behind the last frame, {reader.count - 1}, of {path}"
         )
     if first >= last:
-        raise UsageError(f"no frames lie between --start {start} and --end {end}")
+        raise UsageError(f"no frames lie between --start {start or 0} and --end {end}")
     if reader.cut_short and (end is None or last > reader.count):
         _report_cut(path, reader, on_bad_frame)
     last = min(last, reader.count)

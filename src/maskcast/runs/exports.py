@@ -141,7 +141,7 @@ def _makers(run: RunFolder, frames: FrameSource, wanted: Exports) -> dict[Path, 
     if wanted.rle:
         objects = run.found_objects()
         makers[folder / "masks.json"] = partial(
-            _rle, video_id=frames.path.stem, first=frames.first, objects=objects
+            _rle, video_id=_name_of(frames.path), first=frames.first, objects=objects
         )
     if wanted.tracks:
         makers[folder / "tracks.csv"] = partial(
@@ -274,6 +274,11 @@ def _contact_sheet(path: Path, *, names: list[str]) -> Iterator[tuple[int, AddFr
     yield 0, add
     with replacing(path) as temporary:
         Image.fromarray(draw_contact_sheet(tiles)).save(temporary)
+
+
+def _name_of(video: Path) -> str:
+    named = video if video.name.strip(".") else video.resolve()  # "." and ".." are no names
+    return named.name if named.is_dir() else named.stem
 
 
 def _ids_in(label_map: LabelArray) -> list[int]:
