@@ -112,6 +112,13 @@ def test_profile_says_where_the_time_went(tmp_path: Path, capsys):
     assert "waiting for data" in said and "backward" in said and "ms" in said
 
 
+def test_help_breaks_a_description_at_the_width_of_the_terminal_alone(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "300")
+    with pytest.raises(SystemExit):
+        run("toy", "--help")
+    assert "A loss that is defined over the batch is then one over" in capsys.readouterr().out
+
+
 def test_recipes_are_listed_without_the_extra_and_without_pyav():
     """Also in the commands, which import every method."""
     program = (

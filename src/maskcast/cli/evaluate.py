@@ -78,13 +78,18 @@ def evaluate(
     on which an object is given. Where the truth is on a server, the masks are left for maskcast
     submit. Compare runs with maskcast report.
 
+    A benchmark; videos of your own, from boxes; what copying the first mask would give:
+        maskcast evaluate davis2017 --root DAVIS -o runs/davis17
+        maskcast evaluate folder --root videos --init box -o runs/mine
+        maskcast evaluate davis2017 --root DAVIS --method copy-first -o runs/copied
+
     Args:
         dataset: davis2016, davis2017, youtube-vos-2018, youtube-vos-2019, mose, mose-v2, lvos,
-            sa-v; or folder, for videos of your own.
-        root: where the data set lies.
+            sa-v; or folder: videos of your own, as VIDEO/frames and VIDEO/masks.
+        root: where the data set lies, as it is unpacked.
         output: the run: masks, scores.json, scores.csv, and how long each video took.
         split: by default the validation split (val or valid); others are train, test, test-dev.
-        weights: name or file; they say which method to run. Default: lwl-small, the ones inside.
+        weights: name or file; they say which method to run. Default: lwl-small, inside the package.
         method: a method's name, to take its default weights; or one of the baselines copy-first
             and shift-first, which copy or move the first mask.
         option: NAME=VALUE, a setting of the method; maskcast info METHOD lists them.

@@ -28,6 +28,8 @@ def report(
     It shows J and F of every object over time, the differences between the first run and the
     others with bootstrap intervals, and the worst objects with image, truth and prediction.
 
+        maskcast report runs/before runs/after -o compared.html
+
     Args:
         runs: folders that maskcast evaluate or maskcast score has written, of one data set.
         output: the HTML file; it needs no other file and no network.

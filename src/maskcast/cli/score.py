@@ -45,10 +45,12 @@ def score(
     Predictions that are missing or cannot be used are worth 0 and are listed, with exit code 4.
     Which frames count is as the benchmark has it; --skip-… and --keep-… change that.
 
+        maskcast score davis2017 --root DAVIS --results masks.zip -o scores
+
     Args:
         dataset: davis2016, davis2017, youtube-vos-2018, youtube-vos-2019, mose, lvos, sa-v; or
-            folder, for videos of your own.
-        root: where the data set lies.
+            folder: videos of your own, as VIDEO/frames and VIDEO/masks.
+        root: where the data set lies, as it is unpacked.
         results: a folder or a ZIP with VIDEO/FRAME.png; any folders may lie above the videos.
         split: by default the validation split (val or valid); others are train, test, test-dev.
         output: where scores.json and scores.csv go; without it only the table is printed.

@@ -28,9 +28,9 @@ def submit(
 ) -> None:
     """Build the archive that a benchmark's server expects, or check one.
 
-    To build one: maskcast submit DATASET --root FOLDER --results RUN/masks -o FILE.zip. To check
-    one: maskcast submit DATASET --root FOLDER --check FILE.zip; every fault is listed, with exit
-    code 3.
+    To build one from a run; to check one, which lists every fault, with exit code 3:
+        maskcast submit davis2017 --split test-dev --root DAVIS --results runs/a/masks -o a.zip
+        maskcast submit davis2017 --split test-dev --root DAVIS --check a.zip
 
     Args:
         dataset: davis2016, davis2017, youtube-vos-2018, youtube-vos-2019, mose, mose-v2, lvos,

@@ -6,15 +6,16 @@ import argparse
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import tyro
 
 from maskcast.cli.arguments import Device, Weights, shown_as
 from maskcast.cli.main import manual
-from maskcast.core.config import config_from_dict
+from maskcast.core.config import config_from_dict, settings_of
 from maskcast.core.errors import UsageError
 from maskcast.core.training import Recipe
 from maskcast.methods.catalogue import METHODS
@@ -150,6 +151,7 @@ def parse(
 
     Settings that are true or false take the word, whatever they were: ``--loop.compile False``.
     """
+    _unwrap_descriptions(config)
     without_prefix = tyro.conf.arg(name="")
     settings: Any = Annotated[type(config), without_prefix, tyro.conf.FlagConversionOff]
     together = make_dataclass(
@@ -167,6 +169,17 @@ def parse(
         config=(tyro.conf.FlagCreatePairsOff,),
     )
     return given.options, given.settings
+
+
+def _unwrap_descriptions(config: Any) -> None:
+    """Give the parser each setting's description as one line: it keeps breaks that are indented."""
+    descriptions = {setting.name: setting.description for setting in settings_of(config)}
+    for each in fields(config):
+        value = getattr(config, each.name)
+        if is_dataclass(value):
+            _unwrap_descriptions(value)
+        elif text := descriptions.get(each.name):
+            each.metadata = MappingProxyType({**each.metadata, "help": text.replace("``", "")})
 
 
 def report(outcome: Outcome, *, profile: bool) -> None:
