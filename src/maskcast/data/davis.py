@@ -72,7 +72,7 @@ def _video_names(root: Path, year: int, split: str, faults: Faults) -> list[str]
         if path.is_file():
             return list(dict.fromkeys(map(_video_of, read_names(path, faults))))
     expected = " or ".join(str(path) for path in lists[:2])
-    faults.add(f"there is no list {expected}; --root is the folder that holds ImageSets")
+    faults.add(f"there is no list {expected}; give the folder that holds ImageSets")
     return []
 
 
