@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -15,7 +16,7 @@ from contract import stand_in
 from evaluation.small_sets import davis2017, square, youtube_vos
 from maskcast.evaluation.published import PublishedRow
 from maskcast.evaluation.published_table import BEGIN, END
-from maskcast.evaluation.run import segment_one
+from maskcast.evaluation.run import Timing, segment_one
 from maskcast.io.files import alone_in
 from maskcast.io.label_maps import read_label_map
 from maskcast.io.weights import PublishedFile, write_weights
@@ -140,6 +141,34 @@ def test_a_process_that_dies_is_one_sentence(evaluate, clip, monkeypatch):
     evaluate("--method", "shift-first", "--jobs", "2", weights=False).assert_one_sentence(
         4, "the same command with fewer --jobs goes on"
     )
+
+
+def test_an_interruption_keeps_the_videos_that_are_waited_for(evaluate, clip, monkeypatch):
+    begun, stopping = threading.Event(), threading.Event()
+
+    class Threads(ThreadPoolExecutor):
+        def __init__(self, jobs, **_):
+            super().__init__(jobs)
+
+        def submit(self, _, video, masks, init):
+            return super().submit(work, video.name)
+
+        def shutdown(self, **how):
+            stopping.set()
+            super().shutdown(**how)
+
+    def work(name: str) -> Timing:
+        if name == "cows":
+            begun.wait()
+            raise KeyboardInterrupt
+        begun.set()
+        stopping.wait()
+        return Timing(frames=1)
+
+    monkeypatch.setattr("maskcast.evaluation.run.ProcessPoolExecutor", Threads)
+    outcome = evaluate("--method", "shift-first", "--jobs", "2", weights=False)
+    outcome.assert_one_sentence(130, "the same command")
+    assert [path.name for path in (clip / "run" / "timing").iterdir()] == ["ants.json"]
 
 
 @pytest.mark.slow  # two more processes import torch

@@ -22,7 +22,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from maskcast.core.errors import DataError, PartialResultError, RunConflictError
+from maskcast.core.errors import DataError, MaskcastError, PartialResultError, RunConflictError
 from maskcast.core.overlap import InBackground
 from maskcast.core.segmenter import VideoSegmenter, segment_steps
 from maskcast.core.types import Box, Frame, ObjectMasks, Prompts
@@ -211,16 +211,23 @@ def _in_processes(
         jobs, mp_context=context, initializer=_Worker.begin, initargs=(build, threads)
     ) as pool:
         waiting = {
-            pool.submit(_Worker.segment, video, masks, init): video for video in longest_first
+            pool.submit(_Worker.segment, video, masks, init): video.name for video in longest_first
         }
         try:
-            for done in as_completed(waiting):
-                yield waiting[done].name, done.result()
+            for done in as_completed(list(waiting)):
+                timing = done.result()
+                yield waiting.pop(done), timing
         except BrokenProcessPool as error:
             raise PartialResultError(
                 "a process that segments has died, usually for want of memory; what is finished is "
                 "kept, and the same command with fewer --jobs goes on"
             ) from error
+        except (MaskcastError, KeyboardInterrupt):  # videos in work end, so what they cost is kept
+            pool.shutdown(cancel_futures=True)
+            for other, name in waiting.items():
+                if not other.cancelled() and other.exception() is None:
+                    yield name, other.result()
+            raise
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
