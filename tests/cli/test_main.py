@@ -100,6 +100,11 @@ def test_a_device_without_memory_is_no_fault_of_ours(maskcast, monkeypatch):
     maskcast("info").assert_one_sentence(3, "the device has no memory left; use --device cpu")
 
 
+def test_an_output_that_is_closed_is_no_fault_of_ours(maskcast, monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)  # as python has it after >&-
+    assert maskcast("info", "lwl").exit_code == 0
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_output_that_finds_no_room_is_no_fault_of_ours(tmp_path):
     Image.new("1", (8, 8)).save(tmp_path / "x.gif")

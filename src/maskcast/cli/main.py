@@ -175,7 +175,7 @@ def _guarded(work: Callable[[], None]) -> int:
     """Do the work; a person's mistake is one sentence, a fault of ours leaves a log file too."""
     try:
         work()
-        sys.stdout.flush()  # what cannot be written is told here, not at the end of the process
+        print(end="", flush=True)  # what cannot be written is told here, not at the end
     except MaskcastError as error:
         say(textwrap.shorten(str(error), LONGEST_SENTENCE, placeholder=" …"))
         return error.exit_code
