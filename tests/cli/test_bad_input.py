@@ -249,6 +249,14 @@ def test_paths_no_system_takes_are_refused_in_a_sentence(segment, clip):
     assert "Traceback" not in outcome.error
 
 
+def test_links_that_go_round_are_refused_in_a_sentence(segment, clip):
+    (clip / "round").symlink_to("round")
+    segment(masks="round").assert_one_sentence(3, "there is no mask round")
+    outcome = segment("-o", "round")
+    assert outcome.exit_code == 3
+    assert "cannot make the folder round" in outcome.error
+
+
 def test_a_line_break_in_a_path_breaks_no_line_of_ours(segment, clip):
     (clip / "first.png").rename(clip / "fi\nrst.png")
     outcome = segment(masks="fi\nrst.png")

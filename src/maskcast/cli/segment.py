@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -164,15 +165,20 @@ def segment(
 
 
 def _refuse_to_write_over(sources: Iterable[Path], output: Path, names: Container[str]) -> None:
-    folder = output.resolve()
+    folder = _followed(output)
     for source in sources:
-        place = source.resolve()
+        place = _followed(source)
         is_painted = place.parent == folder and place.suffix == ".png" and place.stem in names
         is_made = any(place.is_relative_to(folder / made) for made in (EXPORTS, PROBABILITIES))
         if place == folder or is_painted or is_made:
             raise UsageError(
                 f"{source} would be written over; copy it, or choose another folder with -o"
             )
+
+
+def _followed(path: Path) -> Path:
+    """Follow links; those that go round stay, which ``Path.resolve`` has no sentence for."""
+    return Path(os.path.realpath(path))
 
 
 def _set_up(device: DeviceName, *, threads: int | None, deterministic: bool) -> torch.device:
