@@ -31,7 +31,6 @@ from maskcast.methods.eosvos.network import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     ObjectNetwork,
-    build_network,
 )
 from maskcast.methods.eosvos.published import read_published
 from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
@@ -57,7 +56,7 @@ def test_the_folder_holds_what_is_known() -> None:
 
 
 def network_of(config: MaskRCNNConfig) -> ObjectNetwork:
-    network = build_network(config)
+    network = ObjectNetwork(config)
     network.load_published(weights("model_frozenbn" if config.norm == "frozen_bn" else ""))
     return network
 
@@ -133,7 +132,7 @@ def _compare_small_transform(oracle: OracleFile) -> None:
 
 def _compare_anchors(oracle: OracleFile) -> None:
     height, width = (int(side) for side in oracle.array("padded"))
-    network = build_network(MaskRCNNConfig())
+    network = ObjectNetwork(MaskRCNNConfig())
     maps = [torch.zeros(1, 1, -(-height // s), -(-width // s)) for s in (*PYRAMID_STRIDES, 64)]
     images = ImageList(torch.zeros(1, 3, height, width), [(height, width)])
     anchors = network.rpn.anchor_generator(images, maps)[0]
@@ -593,7 +592,7 @@ def _noting_losses(losses: list[float]) -> Callable[..., Any]:
 )
 def test_keys_of_published_files(section: str, level: RateLevel, norm: NormName) -> None:
     with torch.device("meta"):
-        network = build_network(MaskRCNNConfig(norm=norm))
+        network = ObjectNetwork(MaskRCNNConfig(norm=norm))
         learned = LearnedStart(network.published_parameters(), level=level)
     manifest = json.loads((ORACLE / "eosvos" / "manifest.json").read_text())
     expected = {key: tuple(entry["shape"]) for key, entry in manifest[section]["entries"].items()}

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from maskcast.methods.eosvos.names import with_published_names
 
 from maskcast.methods.eosvos.config import MaskRCNNConfig
+from maskcast.methods.eosvos.mask_rcnn import with_published_names
 from maskcast.methods.eosvos.network import ObjectNetwork
 
 Array = Any

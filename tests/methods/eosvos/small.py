@@ -8,7 +8,7 @@ import torch
 
 from maskcast.core.types import Frame, Mask
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig, tiny
-from maskcast.methods.eosvos.network import Batch, ObjectNetwork, build_network
+from maskcast.methods.eosvos.network import Batch, ObjectNetwork
 from maskcast.methods.eosvos.randomness import seeded
 
 EVERYTHING = 10**6
@@ -24,7 +24,7 @@ def config(**changes: object) -> MaskRCNNConfig:
 
 def network(seed: int = 0, **changes: object) -> ObjectNetwork:
     with seeded(seed):
-        return build_network(config(**changes))
+        return ObjectNetwork(config(**changes))
 
 
 def method(**changes: object) -> EOSVOSConfig:

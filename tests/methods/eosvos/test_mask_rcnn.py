@@ -104,20 +104,6 @@ def test_the_head_at_single_anchors_is_the_head_everywhere():
         torch.testing.assert_close(mine, theirs)
 
 
-def test_the_ordinary_call_of_torchvision_gives_the_same_losses():
-    network = small.network()
-    label = small.mask().to(torch.uint8)
-    target = {
-        "boxes": torch.tensor([[10.0, 8.0, 34.0, 28.0]]),
-        "labels": torch.ones(1, dtype=torch.int64),
-        "masks": label[None],
-    }
-    ordinary = network([small.frame()], [target])
-    ours = network.losses(small.batch(network, 0))
-    for name, loss in ordinary.items():
-        torch.testing.assert_close(loss, ours[name])
-
-
 def test_every_loss_has_its_effect():
     found = []
     for loss in ("lovasz_hinge", "lovasz_softmax", "bce"):

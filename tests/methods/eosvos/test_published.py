@@ -139,7 +139,7 @@ def test_a_trunk_alone_is_enough(tmp_path):
 def test_published_sizes():
     with torch.device("meta"):
         learned = LearnedStart(
-            published.build_network(MaskRCNNConfig()).published_parameters(),
+            published.ObjectNetwork(MaskRCNNConfig()).published_parameters(),
             level=EOSVOSConfig().rate_level,
         )
     assert len(learned.state_dict()) == 402

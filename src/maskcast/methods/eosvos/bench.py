@@ -25,7 +25,7 @@ from maskcast.methods.eosvos.box_propagation import jittered_boxes
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig
 from maskcast.methods.eosvos.inner_loop import gradients_of, inner_step, learned_start_of
 from maskcast.methods.eosvos.mask_rcnn import Features, Outlook
-from maskcast.methods.eosvos.network import ObjectNetwork, build_network
+from maskcast.methods.eosvos.network import ObjectNetwork
 from maskcast.methods.eosvos.randomness import generator_of, seeded
 from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter, build_segmenter
 from maskcast.methods.eosvos.targets import tight_box
@@ -96,7 +96,7 @@ def step_work(device: torch.device, *, recompute: bool = False) -> Callable[[], 
     """One fine-tuning step: losses, gradients and the update of all tensors."""
     network = _network(device)
     rates = [rate.detach() for rate in learned_start_of(network).to(device).rates()]
-    parameters = [p for p in network.parameters() if p.requires_grad]
+    parameters = network.trained()
     batch = network.prepare([made_up_frame().to(device)], [made_up_mask().long().to(device)])
     _set_positives(network, batch.targets[0]["boxes"])
 
@@ -120,7 +120,7 @@ def _set_positives(network: ObjectNetwork, box: Tensor) -> None:
         elsewhere = own[box_iou(own, box)[:, 0] < POSITIVE_OVERLAP]
         return replace(outlook, proposals=[torch.cat([elsewhere, near])])
 
-    network.rpn.propose = with_positives
+    network.rpn.propose = with_positives  # type: ignore[method-assign]
 
 
 def frame_work(device: torch.device) -> Callable[[], object]:
@@ -150,8 +150,8 @@ def _follow(segmenter: EOSVOSSegmenter, frames: int) -> None:
 
 def _network(device: torch.device) -> ObjectNetwork:
     with seeded(0):
-        network = build_network(NETWORK)
-    network.to(device, memory_format=torch.channels_last)
+        network = ObjectNetwork(NETWORK)
+    network.to(device).to(memory_format=torch.channels_last)
     return network
 
 

@@ -143,7 +143,7 @@ class EOSVOSConfig:
     inner_steps: int = 10
     """Fine-tuning steps on the first frame; the paper reports 10, 50 and 100."""
     inner_batch: int = 3
-    """Copies of the first frame per step; a later round adds one past frame less at most."""
+    """Copies of the first frame per step. An adaptation round learns from one past frame fewer."""
     spatial_augmentation: bool = True
     """Flip, turn and scale every copy afresh in the fine-tuning on the first frame."""
     patience: int = 0

@@ -195,7 +195,7 @@ def gradients_of(
             image is weighed by the counts of the whole batch and the sum is the same.
         recompute: hold no activations of the trunk.
     """
-    parameters = [p for p in network.parameters() if p.requires_grad]
+    parameters = network.trained()
     if not micro_batches or len(batch) == 1:
         losses = network.losses(batch, recompute=recompute)
         gradients = _gradients(losses["total"], parameters)
@@ -243,7 +243,7 @@ def fine_tune(
     Returns:
         The losses before each step.
     """
-    parameters = [p for p in network.parameters() if p.requires_grad]
+    parameters = network.trained()
     device = parameters[0].device
     losses: list[dict[str, float]] = []
     best: list[float] = []

@@ -139,16 +139,6 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
 
     legacy_losses: bool = True
 
-    def forward(
-        self, images: ImageList, features: Features, targets: Sequence[Target] | None = None
-    ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        outlook = self.propose(images, features)
-        if not self.training or targets is None:
-            return outlook.proposals, {}
-        samples = self.sample(outlook.anchors, targets)
-        count = sum(s.positive.numel() + s.negative.numel() for s in samples)
-        return outlook.proposals, self.losses(features, samples, count)
-
     @torch.no_grad()
     def propose(self, images: ImageList, features: Features) -> Outlook:
         """Look everywhere, and keep the best boxes of every image."""
@@ -297,25 +287,6 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]
 
     legacy_losses: bool = True
     mask_loss: Callable[[Tensor, Tensor], Tensor]
-
-    def forward(
-        self,
-        features: Features,
-        proposals: list[Tensor],
-        image_shapes: list[tuple[int, int]],
-        targets: Sequence[Target] | None = None,
-    ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-        if not self.training or targets is None:
-            detections: tuple[list[dict[str, Tensor]], dict[str, Tensor]]
-            detections = super().forward(features, proposals, image_shapes)
-            return detections
-        samples = self.sample(proposals, targets)
-        regions = sum(len(s.labels) for s in samples)
-        positives = sum(int((s.labels > 0).sum()) for s in samples)
-        losses = self.losses(
-            features, samples, image_shapes, targets, regions=regions, positives=positives
-        )
-        return [], losses
 
     def sample(self, proposals: list[Tensor], targets: Sequence[Target]) -> list[RegionSample]:
         """Draw regions for the losses, from torch's global generator."""

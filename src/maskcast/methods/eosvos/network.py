@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
-from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.rpn import RPNHead
@@ -125,10 +124,26 @@ def _without_kept_casts() -> Iterator[None]:
         torch.set_autocast_cache_enabled(before)
 
 
-class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
-    """Mask R-CNN for one object, with 2019's losses (paper, section 3.1)."""
+class ObjectNetwork(nn.Module):
+    """Mask R-CNN for one object, with 2019's losses (paper, section 3.1).
 
-    config: MaskRCNNConfig
+    Its random parameters come from torch's global generator; seed and fork around the call.
+    """
+
+    def __init__(self, config: MaskRCNNConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.transform = FixedScaleTransform(
+            config.min_side, config.max_side, IMAGENET_MEAN, IMAGENET_STD
+        )
+        self.backbone = _backbone(config)
+        self.rpn = _proposal_network(config)
+        self.roi_heads = _region_heads(config)
+        self.backbone.requires_grad_(config.train_trunk)
+
+    def trained(self) -> list[Tensor]:
+        """θ, the trainable parameters in order."""
+        return [p for p in self.parameters() if p.requires_grad]
 
     def published_parameters(self) -> dict[str, nn.Parameter]:
         """Trainable parameters by published name, in order."""
@@ -314,13 +329,13 @@ class ObjectNetwork(GeneralizedRCNN):  # type: ignore[misc]
         generator: torch.Generator | None,
     ) -> Float[Tensor, "proposals 4"]:
         """Where to look in a frame, in pixels of the resized frame."""
-        no_proposals = images.tensors.new_zeros(0, 4)
         if previous_box is None or propagation == "off" or generator is None:
-            found: Tensor = self.rpn(images, features)[0][0]
-            return found
+            return self.rpn.propose(images, features).proposals[0]
         replaced = propagation == "replace"
         return propagate(
-            no_proposals if replaced else self.rpn(images, features)[0][0],
+            images.tensors.new_zeros(0, 4)
+            if replaced
+            else self.rpn.propose(images, features).proposals[0],
             resize_boxes(previous_box[None], frame_size, images.image_sizes[0])[0],
             mode=propagation,
             limit=self.config.post_nms_test,
@@ -360,35 +375,19 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
         network.train(training)
 
 
-def build_network(config: MaskRCNNConfig) -> ObjectNetwork:
-    """Assemble the network with random parameters, in training mode.
-
-    Random draws come from torch's global generator; seed and fork around the call.
-    """
-    trunk = _trunk(config)
-    channels = config.pyramid_channels
-    backbone = BackboneWithFPN(
-        trunk,
+def _backbone(config: MaskRCNNConfig) -> BackboneWithFPN:
+    return BackboneWithFPN(
+        _trunk(config),
         {f"layer{stage}": str(stage - 1) for stage in range(1, 5)},
         [_stage_channels(config) * 2**stage for stage in range(4)],
-        channels,
+        config.pyramid_channels,
     )
+
+
+def _proposal_network(config: MaskRCNNConfig) -> ProposalNetwork:
     anchors = RealStrideAnchors(
         tuple((size,) for size in config.anchor_sizes), ((0.5, 1.0, 2.0),) * 5
     )
-    network = ObjectNetwork(
-        backbone,
-        _proposal_network(config, anchors),
-        _region_heads(config),
-        FixedScaleTransform(config.min_side, config.max_side, IMAGENET_MEAN, IMAGENET_STD),
-    )
-    network.config = config
-    network.backbone.requires_grad_(config.train_trunk)
-    network.train()
-    return network
-
-
-def _proposal_network(config: MaskRCNNConfig, anchors: RealStrideAnchors) -> ProposalNetwork:
     found = ProposalNetwork(
         anchors,
         RPNHead(config.pyramid_channels, anchors.num_anchors_per_location()[0]),

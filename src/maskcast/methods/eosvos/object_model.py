@@ -23,7 +23,7 @@ from maskcast.core.types import Frame
 from maskcast.methods.eosvos.augmentation import augment_spatially
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import LearnedStart, fine_tune
-from maskcast.methods.eosvos.network import Batch, Detection, ObjectNetwork, build_network
+from maskcast.methods.eosvos.network import Batch, Detection, ObjectNetwork
 from maskcast.methods.eosvos.online_adaptation import AnnotatedFrame
 from maskcast.methods.eosvos.randomness import generator_of
 from maskcast.methods.method import Progress
@@ -87,7 +87,7 @@ class ObjectModel:
         self.learned = learned.to(device).requires_grad_(False)
         self.rates = _views_of_one_buffer([r.detach() for r in self.learned.rates()])
         self._networks = [
-            _Loaded(build_network(config.network).to(device, memory_format=torch.channels_last))
+            _Loaded(ObjectNetwork(config.network).to(device).to(memory_format=torch.channels_last))
         ]
         self._most_networks = config.objects_at_once or networks_that_fit(
             sum(p.nbytes for p in self._networks[0].network.parameters()), device
@@ -142,7 +142,7 @@ class ObjectModel:
                 micro_batches=self.config.micro_batches,
                 recompute=self.config.recompute,
             )
-        tuned = torch.cat([p.detach().flatten() for p in _trained(network)])
+        tuned = torch.cat([p.detach().flatten() for p in network.trained()])
         if not bool(tuned.isfinite().all()):
             log.warning(
                 "%s: the weights became infinite, so that nothing will be found with them; the "
@@ -214,7 +214,7 @@ class ObjectModel:
         loaded.is_start = weights is None
         loaded.weights = None if weights is None else weakref.ref(weights)
         if weights is not None:
-            parameters = _trained(loaded.network)
+            parameters = loaded.network.trained()
             parts = torch.split(weights, [p.numel() for p in parameters])
             torch._foreach_copy_(
                 parameters, [part.view(p.shape) for part, p in zip(parts, parameters, strict=True)]
@@ -230,10 +230,6 @@ def networks_that_fit(size: int, device: torch.device) -> int:
         return 1
     free, _ = torch.cuda.mem_get_info(device)
     return max(1, free // 2 // size)
-
-
-def _trained(network: ObjectNetwork) -> list[Tensor]:
-    return [p for p in network.parameters() if p.requires_grad]
 
 
 def _views_of_one_buffer(tensors: Sequence[Tensor]) -> list[Tensor]:

@@ -15,7 +15,7 @@ from maskcast.io.files import replacing
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig, RateLevel
 from maskcast.methods.eosvos.inner_loop import FIXED_PREFIX, RATE_PREFIX, START_PREFIX, LearnedStart
 from maskcast.methods.eosvos.mask_rcnn import with_published_names
-from maskcast.methods.eosvos.network import ObjectNetwork, build_network
+from maskcast.methods.eosvos.network import ObjectNetwork
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def level_of(tensors: Mapping[str, Tensor]) -> RateLevel:
 
 def _check(name: str, config: EOSVOSConfig, tensors: Mapping[str, Tensor]) -> None:
     with torch.device("meta"):
-        network = build_network(config.network)
+        network = ObjectNetwork(config.network)
         learned = LearnedStart(network.published_parameters(), level=config.rate_level)
     expected = {
         key: value.shape
@@ -145,7 +145,7 @@ def with_coco_statistics(
     config: EOSVOSConfig, tensors: Mapping[str, Tensor], coco: Path
 ) -> dict[str, Tensor]:
     """Complete a file for frozen BatchNorm with weights, biases and statistics from COCO."""
-    network = build_network(config.network)
+    network = ObjectNetwork(config.network)
     take_start_weights(network, coco)
     fixed = {
         FIXED_PREFIX + name.replace(".", "-"): value

@@ -16,7 +16,7 @@ from maskcast.core.types import NO_PROMPTS, Box, Frame, ObjectMasks, Prompts
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import learned_start_of
 from maskcast.methods.eosvos.merge import given_map, normalised
-from maskcast.methods.eosvos.network import Detection, build_network
+from maskcast.methods.eosvos.network import Detection, ObjectNetwork
 from maskcast.methods.eosvos.object_model import ObjectBox, ObjectModel, ObjectWeights
 from maskcast.methods.eosvos.online_adaptation import (
     AnnotatedFrame,
@@ -286,7 +286,7 @@ def build_segmenter(
     """Build the segmenter from θ⁰ and λ in the published keys; see ``method.build``."""
     with torch.inference_mode(False), seeded(SEED):
         learned = learned_start_of(
-            build_network(config.network),
+            ObjectNetwork(config.network),
             level=config.rate_level,
             log_rates=config.log_rates,
             generator=generator_of(SEED),

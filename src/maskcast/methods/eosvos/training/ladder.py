@@ -27,7 +27,7 @@ from maskcast.io.files import write_text
 from maskcast.io.weights import read_weights, write_weights
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import learned_start_of
-from maskcast.methods.eosvos.network import build_network
+from maskcast.methods.eosvos.network import ObjectNetwork
 from maskcast.methods.eosvos.training.config import TaskDataConfig, ValidationConfig
 from maskcast.methods.eosvos.training.parent_training import search_rate
 from maskcast.methods.eosvos.training.tasks import open_tasks
@@ -75,7 +75,7 @@ def rate(
     """
     read = read_weights(weights)
     config = config_from_dict(EOSVOSConfig, read.config)
-    learned = learned_start_of(build_network(config.network), level=config.rate_level)
+    learned = learned_start_of(ObjectNetwork(config.network), level=config.rate_level)
     learned.load_tensors({name: value.float() for name, value in read.tensors.items()})
     opened = open_tasks(TaskDataConfig(videos=videos, held_out=held_out, all_objects_as_one=True))
     validation = ValidationConfig(inner_steps=inner_steps, every=every)

@@ -23,7 +23,6 @@ from maskcast.methods.eosvos.network import (
     Batch,
     BoxOrder,
     ObjectNetwork,
-    build_network,
     refuse_low_precision,
 )
 from maskcast.methods.eosvos.published import take_start_weights
@@ -55,7 +54,7 @@ class MetaTraining:
 
     def __init__(self, config: MetaTrainingConfig) -> None:
         self.config = config
-        self._network: ObjectNetwork = build_network(config.method.network)
+        self._network: ObjectNetwork = ObjectNetwork(config.method.network)
         if config.start_weights is not None:
             take_start_weights(self._network, config.start_weights)
         self.learned: LearnedStart = learned_start_of(
@@ -158,7 +157,7 @@ class MetaTraining:
             return way(self.learned, network, memory, query, self.config.inner, seed=int(task.seed))
 
     def _network_on(self, device: torch.device) -> ObjectNetwork:
-        self._network.to(device, memory_format=torch.channels_last)
+        self._network.to(device).to(memory_format=torch.channels_last)
         return self._network
 
     def after_step(self) -> None:
@@ -205,11 +204,11 @@ class MetaTraining:
 def _prepared(network: ObjectNetwork, labelled: LabelledFrame, order: BoxOrder) -> Batch:
     """One frame; a label without an object says that there is none."""
     frame, label = labelled
-    target = make_target(label) if bool((label == OBJECT).any()) else _empty_target(label)
+    target = make_target(label) if bool((label == OBJECT).any()) else make_empty_target(label)
     return replace(network.prepare_targets([frame], [target]), box_order=order)
 
 
-def _empty_target(label_map: Tensor) -> Target:
+def make_empty_target(label_map: Tensor) -> Target:
     """No object at all: all anchors and regions are background."""
     return Target(
         boxes=torch.zeros(0, 4, device=label_map.device),

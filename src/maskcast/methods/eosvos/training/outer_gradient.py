@@ -61,7 +61,7 @@ def first_order(
         raise ConfigError("second order has no closed form; use through_autograd")
     learned.load_into(network)
     rates = [r.detach() for r in learned.rates()]
-    parameters = [p for p in network.parameters() if p.requires_grad]
+    parameters = network.trained()
     device = parameters[0].device
     taken = [torch.zeros_like(p) for p in parameters]
     start = [torch.zeros_like(p) for p in parameters]

@@ -23,7 +23,7 @@ from maskcast.core.training import Export
 from maskcast.methods.eosvos.augmentation import draw_visible_warp, flip, warp_frame, warp_label_map
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import LearnedStart, learned_start_of
-from maskcast.methods.eosvos.network import build_network, refuse_low_precision
+from maskcast.methods.eosvos.network import ObjectNetwork, refuse_low_precision
 from maskcast.methods.eosvos.published import take_start_weights
 from maskcast.methods.eosvos.randomness import generator_of, seeded
 from maskcast.methods.eosvos.targets import VOID, Target, make_target
@@ -132,7 +132,7 @@ class ParentTraining:
 
     def __init__(self, config: ParentTrainingConfig) -> None:
         self.config = config
-        self.network = build_network(config.method.network)
+        self.network = ObjectNetwork(config.method.network)
         if config.start_weights is not None:
             take_start_weights(self.network, config.start_weights)
         self.network.to(memory_format=torch.channels_last)
