@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import struct
 import zlib
@@ -86,6 +87,16 @@ def test_info_on_a_run_shows_its_card(segment, maskcast):
     output = maskcast("info", "out").output
     assert "resumed_from    0" in output
     assert "status          finished" in output
+    assert "deterministic: false" in output
+    assert "seconds         decode: " in output
+
+
+def test_info_on_a_training_run_names_its_recipe(clip, maskcast):
+    request = {"recipe": "lwl-small", "config": {}, "start_from": "ab12"}
+    (clip / "run").mkdir()
+    (clip / "run" / "config.json").write_text(json.dumps(request))
+    output = maskcast("info", "run").output
+    assert "training  of lwl-small from weights of SHA-256 ab12" in output
 
 
 def test_info_on_nothing_known_says_what_there_is(clip, maskcast):

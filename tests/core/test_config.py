@@ -11,6 +11,7 @@ import pytest
 from maskcast.core.config import (
     config_from_dict,
     config_to_dict,
+    in_words,
     options_from,
     settings_of,
     with_options,
@@ -111,6 +112,12 @@ def test_settings_carry_their_description():
     assert settings["other.steps"].value == 7
     assert settings["learner.steps"].description == "Steps after each frame."
     assert settings["learner.rate"].type_name == "a number or none"
+
+
+def test_values_in_words():
+    card = {"end": None, "on": True, "sizes": [240, 416], "seconds": {"model": 1.5}, "notes": []}
+    expected = "end: none, on: true, sizes: (240 416), seconds: (model: 1.5), notes: none"
+    assert in_words(card) == expected
 
 
 def test_options_are_taken_apart_at_the_first_equals_sign():

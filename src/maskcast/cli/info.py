@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from maskcast.core.config import config_to_dict, settings_of
+from maskcast.core.config import config_to_dict, in_words, settings_of
 from maskcast.core.errors import DataError, MissingFileError, WeightsError
 from maskcast.io.label_maps import has_ids_in_colours, open_picture
 from maskcast.io.prompts import ENDINGS as MASK_ENDINGS
@@ -16,6 +16,8 @@ from maskcast.io.video import describe_video
 from maskcast.io.weights import describe_weights, installed_weights
 from maskcast.methods.catalogue import METHODS, published_files
 from maskcast.runs.card import read_card
+from maskcast.training.run_folder import REQUEST as TRAINING
+from maskcast.training.run_folder import read_request
 
 CHECKPOINT_ENDINGS = (".pth", ".pt", ".tar", ".ckpt", ".model")
 """Of files that torch wrote."""
@@ -25,8 +27,8 @@ def info(what: Positional[str]) -> None:
     """Say what something is, its licence where it has one, and its options.
 
     Args:
-        what: a video or a folder of frames, a mask file or folder, a run folder, weights (name or
-            file), or a method.
+        what: a video or a folder of frames, a mask file or folder, a run folder (of segment or
+            train), weights (name or file), or a method.
     """
     for line in describe(what):
         print(line)
@@ -54,7 +56,11 @@ def _describe_path(path: Path) -> list[str]:
     if card is not None:
         entries = config_to_dict(card)
         flat = {**entries.pop("request"), **entries}
-        return [f"{name:<15} {value}" for name, value in flat.items()]
+        return [f"{name:<15} {in_words(value)}" for name, value in flat.items()]
+    if path.is_dir() and (path / TRAINING).is_file():
+        request = read_request(path)
+        began = f" from weights of SHA-256 {request.start_from}" if request.start_from else ""
+        return [f"training  of {request.recipe}{began}; all settings are in {path / TRAINING}"]
     return describe_masks(path) if _holds_masks(path) else describe_video(path)
 
 

@@ -55,6 +55,22 @@ def config_from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
     return config
 
 
+def in_words(value: Any) -> str:
+    """Return a value of a config or a card as one line for people: ``end: 16, dtype: float32``."""
+    if value is None or value in ("", [], {}):
+        return "none"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_enclosed(inner)}" for name, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return " ".join(_enclosed(item) for item in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _enclosed(value: Any) -> str:
+    nested = isinstance(value, (Mapping, list, tuple)) and len(value) > 0
+    return f"({in_words(value)})" if nested else in_words(value)
+
+
 def with_options(config: Config, options: Mapping[str, str]) -> Config:
     """Return the config with some settings given as text, as a command line has them.
 

@@ -19,6 +19,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from maskcast.core.config import in_words
 from maskcast.core.errors import MissingFileError, UsageError, WeightsError
 from maskcast.io.files import path_inside, replacing, write_text
 
@@ -236,8 +237,11 @@ def describe_weights(name_or_path: str | Path) -> list[str]:
         f"numbers   {numbers:,} in {len(weights.tensors)} tensors, "
         f"{size / 1e6:.1f} MB ({', '.join(kinds)})",
         f"sha256    {weights.sha256}",
+        f"file      {find_weights(name_or_path)}",
     ]
-    lines += [f"{key:<9} {_short(value)}" for key, value in weights.card.items()]
+    for key, value in weights.card.items():
+        runs = value if isinstance(value, list) else [value]
+        lines += [f"{key:<9} {in_words(run)}" for run in runs]
     return lines
 
 
@@ -245,10 +249,6 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _short(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _sha256_on_card(card: Path) -> str | None:
