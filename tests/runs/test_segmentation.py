@@ -16,7 +16,7 @@ from maskcast.core.errors import ConfigError, FrameError, OutputError, RunConfli
 from maskcast.core.state import save_state
 from maskcast.core.types import ObjectMasks
 from maskcast.io.label_maps import read_label_map, write_label_map
-from maskcast.runs.card import RunRequest, read_card
+from maskcast.runs.card import RunRequest, differences, read_card
 from maskcast.runs.fingerprint import prompt_fingerprints
 from maskcast.runs.folder import FoundObject, open_run
 from maskcast.runs.segmentation import SavePolicy, segment_into
@@ -224,6 +224,11 @@ def test_a_different_run_is_refused(changed, message, unbroken):
     with pytest.raises(RunConflictError, match=message):
         open_run(unbroken, changed, frame_name=str)
     assert masks_in(unbroken) == before
+
+
+def test_a_setting_that_is_left_out_now_was_given_before():
+    old, new = (request(settings={"end": end}) for end in ("16", None))
+    assert list(differences(old, new)) == ["the setting end was 16, now not given"]
 
 
 def test_what_failed_before_its_first_mask_binds_nobody(tmp_path):

@@ -156,5 +156,5 @@ def _takes_up(setting: str, old: RunRequest, new: RunRequest) -> bool:
 def _changed(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
-            was, now = old.get(name, "not given"), new.get(name, "not given")
+            was, now = ("not given" if of.get(name) is None else of[name] for of in (old, new))
             yield f"the {kind} {name} was {was}, now {now}"
