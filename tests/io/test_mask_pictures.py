@@ -117,6 +117,15 @@ def test_half_transparent_or_many_colours_are_refused(tmp_path):
         read_mask_picture(save(tmp_path / "b.png", many))
 
 
+def test_a_jpeg_does_not_keep_ids(tmp_path):
+    values = np.zeros((16, 16), dtype=np.uint8)
+    values[4:8, 4:8] = 3
+    path = save(tmp_path / "a.jpg", values)
+    with pytest.raises(PromptError, match=r"a\.jpg is a JPEG.*--mask-threshold"):
+        read_mask_picture(path)
+    assert set(read_mask_picture(path, 2).marks) == {1}
+
+
 def test_a_16_bit_picture_with_more_values_than_objects_is_refused(tmp_path):
     values = np.arange(1024, dtype=np.uint16).reshape(32, 32)
     assert len(read_mask_picture(save(tmp_path / "ids.png", values)).marks) == 1023

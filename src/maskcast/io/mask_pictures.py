@@ -6,7 +6,7 @@ What a value means:
     8-bit grey                  the id; but {0, 1} and {0, 255} are one object with id 1
     colours                     an object each; black, or what is transparent, is background
     more than 32 grey values    refused: soft edges are no ids
-    or colours
+    or colours, JPEG
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def read_mask_picture(path: Path, mask_threshold: int | None = None) -> MarkedFr
 
     Raises:
         MissingFileError: there is no such file.
-        PromptError: it is no picture, has soft edges and no threshold was given, or has more values
-            than a video has objects.
+        PromptError: it is no picture, has soft edges or is a JPEG and no threshold was given, or
+            has more values than a video has objects.
         UsageError: the threshold is no grey value.
     """
     if mask_threshold is not None and not 1 <= mask_threshold <= 255:
@@ -62,6 +62,11 @@ def read_mask_picture(path: Path, mask_threshold: int | None = None) -> MarkedFr
         return _marked(path, "black and white", _one_object(np.asarray(picture)))
     if mask_threshold is not None:
         return _cut_at(path, picture, mask_threshold)
+    if picture.format in ("JPEG", "MPO"):
+        raise PromptError(
+            f"{path} is a JPEG, which does not keep values as they were; save the mask as a PNG, "
+            "or cut it into one object with --mask-threshold 128"
+        )
     if picture.mode == "L":
         return _from_grey(path, "8-bit grey", np.asarray(picture))
     return _from_colours(path, np.asarray(picture.convert("RGBA")))
