@@ -189,9 +189,10 @@ class ParentTrainingConfig:
     crop: tuple[int, int] | None = (480, 854)
     """Height and width of random crops, black where the frame is smaller; none: whole frames."""
     start_weights: Path | None = None
-    """COCO weights of torchvision's Mask R-CNN, or a trunk alone; see meta-training."""
+    """COCO weights of torchvision's Mask R-CNN, or any state dict of a trunk or network in
+    torchvision's names; what agrees in name and shape is taken."""
     single_rate: float = 1e-3
-    """The one rate that is exported with the network; ``search_rate`` finds a good one."""
+    """The one learning rate that is exported with the network; ``ladder rate`` finds a good one."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(batch_size=4, epochs=500))
 
