@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -86,6 +87,7 @@ def test_the_last_part_of_a_name_will_do_where_it_is_unique():
         ("mode", "medium", "soft or hard"),
         ("flip", "maybe", "true or false"),
         ("learner.steps", "-1", "must not be negative"),
+        ("learner.rate", "nan", "a number or none"),
     ],
 )
 def test_what_does_not_fit_is_named(name, text, message):
@@ -101,7 +103,10 @@ def test_a_config_goes_through_json_and_back():
         config_from_dict(Whole, {"size": [1, 2, 3]})
 
 
-@pytest.mark.parametrize("values", [{"nope": 1}, {"learner": {"step": 1}}, {"margin": "2"}])
+@pytest.mark.parametrize(
+    "values",
+    [{"nope": 1}, {"learner": {"step": 1}}, {"margin": "2"}, {"learner": {"rate": math.nan}}],
+)
 def test_json_of_another_config_is_refused(values):
     with pytest.raises(ConfigError):
         config_from_dict(Whole, values)

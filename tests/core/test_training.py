@@ -15,6 +15,7 @@ from maskcast.core.training import LoopConfig
         ({"iterations": 0}, "iterations must be at least 1"),
         ({"keep_last": 0}, "keep_last must be at least 1"),
         ({"workers": -1}, "workers must not be negative"),
+        ({"seed": -1}, "seed must not be negative"),
         ({"checkpoint_minutes": -1.0}, "checkpoint_minutes must not be negative"),
         ({"batch_size": 5, "accumulate": 2}, "a batch of 5 cannot be worked through in 2 equal"),
         ({"clip_norm": 0.0}, "clip_norm must be positive, got 0.0"),

@@ -207,3 +207,5 @@ def test_nonsense_is_refused():
         ClipProcessing(flip=1.5)
     with pytest.raises(ConfigError, match="negative"):
         BoxJitter(-0.1, (0.0, 0.0))
+    with pytest.raises(ConfigError, match="rotation and log_scale are finite and not negative"):
+        ClipProcessing(rotation=-15.0)

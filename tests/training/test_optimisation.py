@@ -126,7 +126,9 @@ def test_settings_that_an_optimiser_cannot_use_are_refused(change):
         OptimiserConfig(**change)
 
 
-@pytest.mark.parametrize("change", [{"factor": 0.0}, {"final": 1.5}, {"warm_up": -1}])
+@pytest.mark.parametrize(
+    "change", [{"factor": 0.0}, {"factor": math.inf}, {"final": 1.5}, {"warm_up": -1}]
+)
 def test_an_impossible_schedule_is_refused(change):
     with pytest.raises(ConfigError, match="a schedule needs"):
         ScheduleConfig(**change)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -162,7 +163,9 @@ def _parsed_as(kind: Any, text: str) -> Any:  # noqa: PLR0911 - one line per typ
         return _BOOLEANS[text.lower()]
     if kind is int:
         return int(text)
-    if kind in (float, str, Path):
+    if kind is float and not math.isnan(float(text)):
+        return float(text)
+    if kind in (str, Path):
         return kind(text)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return next(member for member in kind if text in (member.name, str(member.value)))
@@ -201,15 +204,20 @@ def _restored(hint: Any, value: Any, name: str) -> Any:  # noqa: PLR0911 - one l
             return value
         if get_origin(kind) in (dict, Mapping) or _is_mapping(kind):
             return dict(value)
-        if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if kind is float and _is_number(value):
             return float(value)
         if kind is Path and isinstance(value, str):
             return Path(value)
         if isinstance(kind, type) and issubclass(kind, Enum):
             return kind(value)
-        if isinstance(kind, type) and type(value) is kind:
+        if isinstance(kind, type) and type(value) is kind and kind is not float:
             return value
     raise ConfigError(f"{name} takes {_type_name(hint)}, got {value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    kinds = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return kinds and not math.isnan(value)
 
 
 def _is_mapping(kind: Any) -> bool:

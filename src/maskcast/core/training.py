@@ -66,9 +66,9 @@ class ScheduleConfig:
     """Steps in which the factor rises linearly from nearly nothing to its value."""
 
     def __post_init__(self) -> None:
-        if self.factor <= 0 or not 0 <= self.final <= 1 or self.warm_up < 0:
+        if not 0 < self.factor < inf or not 0 <= self.final <= 1 or self.warm_up < 0:
             raise ConfigError(
-                "a schedule needs factor > 0, 0 <= final <= 1 and warm_up >= 0, "
+                "a schedule needs a finite factor > 0, 0 <= final <= 1 and warm_up >= 0, "
                 f"got {self.factor}, {self.final} and {self.warm_up}"
             )
 
@@ -135,7 +135,7 @@ class LoopConfig:
         for name in ("checkpoint_every", "bad_steps_limit"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("workers", "broken_limit", "validate_every", "checkpoint_minutes"):
+        for name in ("seed", "workers", "broken_limit", "validate_every", "checkpoint_minutes"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.iterations is not None and self.iterations < 1:

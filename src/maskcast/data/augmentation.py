@@ -10,7 +10,7 @@ its seed alone. Geometry is drawn once and applied to image and mask together.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, exp, floor, sqrt
+from math import ceil, exp, floor, inf, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -160,8 +160,8 @@ class BoxJitter:
     """Range of the centre's shift along x and y, in units of the jittered box's mean side."""
 
     def __post_init__(self) -> None:
-        if self.log_size < 0 or min(self.shift) < 0:
-            raise ConfigError(f"a box jitter cannot be negative, got {self}")
+        if not all(0 <= amount < inf for amount in (self.log_size, *self.shift)):
+            raise ConfigError(f"a box jitter is finite and not negative, got {self}")
 
 
 def jitter_box(box: Box, jitter: BoxJitter, generator: np.random.Generator) -> Box:
@@ -201,8 +201,10 @@ class ClipProcessing:
     """Leave 255 in the masks rather than background; LWL's loss knows no void."""
 
     def __post_init__(self) -> None:
-        if min(self.size) < 1 or self.search_area <= 0:
+        if min(self.size) < 1 or not 0 < self.search_area < inf:
             raise ConfigError(f"a crop needs a positive size and search area, got {self}")
+        if not (0 <= self.rotation < inf and 0 <= self.log_scale < inf):
+            raise ConfigError(f"rotation and log_scale are finite and not negative, got {self}")
         if not (0 <= self.grey <= 1 and 0 <= self.flip <= 1 and 0 <= self.brightness < 1):
             raise ConfigError(f"grey and flip are probabilities, brightness below 1, got {self}")
 
