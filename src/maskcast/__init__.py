@@ -3,8 +3,8 @@
     import maskcast
 
     segmenter = maskcast.load_segmenter()
-    frames = maskcast.open_frames(Path("video.mp4"))
-    given = maskcast.read_prompts([Path("mask.png")], names=frames.names, size=frames.size)
+    frames = maskcast.open_frames("video.mp4")
+    given = maskcast.read_prompts(["mask.png"], names=frames.names, size=frames.size)
     for masks in maskcast.segment_video(segmenter, frames, given.by_frame):
         masks.label_map()
 
