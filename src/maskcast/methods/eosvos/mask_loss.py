@@ -4,8 +4,8 @@
     targets    regions × side × side   soft, 0..1 at the outline; above 1: left out
 
 Each returns one value per region; the network averages them over all positive regions of a batch.
-The Lovász extension of ``nn.lovasz`` is for labels of 0 and 1; here targets are soft, and pixels may
-be left out.
+The Lovász extension of ``nn.lovasz`` is for labels of 0 and 1; here targets are soft, and pixels
+may be left out.
 """
 
 from __future__ import annotations
