@@ -92,6 +92,7 @@ def open_dataset(
 
     Raises:
         UsageError: there is no such data set, split, or choice.
+        MissingFileError: there is no folder ``root``.
         DatasetError: all that is wrong with it, in one message.
     """
     kind = DATASETS.get(name)

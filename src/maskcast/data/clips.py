@@ -76,6 +76,7 @@ class ClipSampling:
     """The train frame has a visible frame before it, as in the published training (by accident:
     the first visible frame is then never the train frame)."""
     tries: int = 1000
+    """Draws of a train frame before a target, and of targets before a source, is given up."""
 
     def __post_init__(self) -> None:
         if self.max_gap < 1 or self.gap_step < 1 or self.tries < 1 or self.smallest_object < 0:
@@ -88,6 +89,7 @@ class ClipFrames:
 
     train: int
     test: tuple[int, ...]
+    """Rising; a frame may come twice."""
 
 
 def draw_clip_frames(

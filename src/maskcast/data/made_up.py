@@ -91,7 +91,9 @@ class MadeUpConfig:
     occluder: float = 0.35
     """Probability of something in front of everything, as background."""
     shadow: float = 0.4
+    """Probability that objects cast shadows."""
     film: FilmConfig = field(default_factory=FilmConfig)
+    """How it is recorded."""
 
     def __post_init__(self) -> None:
         for name in ("look_alike", "crossing", "leaving", "occluder", "shadow"):

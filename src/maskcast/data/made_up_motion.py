@@ -29,11 +29,16 @@ class Wave:
     """A smooth random function of time that is zero at time zero: two sines and a drift."""
 
     amplitudes: Array
+    """Of the two sines, in the unit of what they move."""
     rates: Array
+    """Radians per frame."""
     phases: Array
+    """Radians, at time zero."""
     drift: float
+    """Per frame."""
 
     def at(self, time: float) -> float:
+        """Return the value at a time."""
         swing = np.sin(self.rates * time + self.phases) - np.sin(self.phases)
         return float(self.amplitudes @ swing) + self.drift * time
 
@@ -55,10 +60,13 @@ class Excursion:
     """A detour that begins and ends smoothly, long enough to leave the frame and to return."""
 
     begin: float
+    """In frames."""
     end: float
     shift: tuple[float, float]
+    """Half-way, in units of the world."""
 
     def at(self, time: float) -> Array:
+        """Return the shift (x, y) at a time."""
         place = np.clip((time - self.begin) / (self.end - self.begin), 0, 1)
         return np.asarray(np.array(self.shift) * np.sin(pi * place) ** 2)
 
@@ -70,10 +78,13 @@ class Bending:
     points: Array
     """9 × 2, in the layer's own square."""
     amplitude: float
+    """Of the swing, in units of half the layer's side."""
     rate: float
+    """Radians per frame."""
     directions: Array
     """9 × 2, unit vectors."""
     phases: Array
+    """9, in radians."""
     inverse: Array = field(init=False, repr=False)
     """Of the 12 × 12 interpolation matrix."""
 
@@ -129,13 +140,17 @@ class Motion:
     aspect: float
     """Width over height of what is drawn in its square, as a factor on x."""
     path: tuple[Wave, Wave]
+    """Of its centre along x and y, in units of the world."""
     rotation: Wave
+    """In radians."""
     zoom: Wave
     """Of the logarithm of the size."""
     tilt: tuple[Wave, Wave]
     """Perspective: how much farther the right and the lower side are than the others."""
     bending: Bending | None = None
+    """None: it stays flat."""
     excursion: Excursion | None = None
+    """None: it keeps to its path."""
 
     def centre(self, time: float) -> Array:
         """Where its centre is in the world."""
@@ -143,6 +158,7 @@ class Motion:
         return place if self.excursion is None else place + self.excursion.at(time)
 
     def homography(self, time: float) -> Array:
+        """Return the mapping of its square into the world (see above) at a time."""
         x, y = self.centre(time)
         angle = self.turn + self.rotation.at(time)
         scale = self.size * np.exp(self.zoom.at(time))

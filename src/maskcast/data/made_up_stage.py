@@ -134,8 +134,11 @@ class FilmConfig:
     """How clips may be recorded. Probabilities are per clip."""
 
     blur: float = 0.3
+    """Probability of a blur along a row or a column, of 3 or 5 pixels."""
     noise: float = 0.6
+    """Probability of grain with a deviation of up to 0.03, white being 1."""
     jpeg: float = 0.5
+    """Probability that frames were stored as JPEG, of quality 35 to 94."""
     light_change: float = 0.12
     """Amplitude of the brightness over time."""
 
@@ -149,10 +152,13 @@ class Film:
     """How the clip was recorded."""
 
     contrast: float
+    """Factor on the distance from middle grey."""
     gamma: float
+    """Exponent of the light, before all else."""
     tint: tuple[float, float, float]
     """Factors on red, green and blue."""
     flicker: Wave
+    """Of the contrast, as a share of it."""
     blur: int
     """Length of the blur in pixels; 1 for none."""
     blur_is_vertical: bool
@@ -165,6 +171,7 @@ class Film:
     def draw(
         cls, generator: np.random.Generator, size: tuple[int, int], config: FilmConfig
     ) -> Film:
+        """Draw how a clip is recorded whose frames have this height and width."""
         grain = None
         if generator.uniform() < config.noise:
             larger = (3, size[0] + GRAIN_MARGIN, size[1] + GRAIN_MARGIN)

@@ -44,6 +44,7 @@ class StaticConfig:
     reach: float = 90.0
     """Longest time from the first frame to the last, in frames."""
     film: FilmConfig = field(default_factory=FilmConfig)
+    """How it is recorded."""
 
     def __post_init__(self) -> None:
         for name in ("look_alike", "stranger", "other_background"):

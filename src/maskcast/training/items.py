@@ -122,8 +122,11 @@ class Plan:
     steps_per_epoch: int
     total_steps: int
     batch_size: int
+    """Items of a step, over all processes and parts together."""
     accumulate: int
+    """Parts of a step."""
     rank: int = 0
+    """Of this process, from 0."""
     processes: int = 1
 
     def __post_init__(self) -> None:

@@ -29,7 +29,9 @@ class LossWindow:
     """Sums of losses since the last line of the metrics; a checkpoint keeps it."""
 
     sums: dict[str, float] = field(default_factory=dict)
+    """By the name of a loss."""
     steps: int = 0
+    """How many were summed up."""
 
     def add(self, losses: Mapping[str, float]) -> None:
         """Take in the losses of one step."""

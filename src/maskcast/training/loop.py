@@ -61,12 +61,14 @@ class Outcome:
     """How a run, or this part of it, ended."""
 
     reason: Ending
+    """finished; interrupted by Ctrl-C or a polite kill; or its time was up."""
     step: int
     """Steps done, of ``total_steps``."""
     total_steps: int
     weights: Path
     """Exported, in half precision."""
     checkpoint: Path | None
+    """The newest one."""
     best: float | None
     """Best value of the metric that chooses."""
     times: str
