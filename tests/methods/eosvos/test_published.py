@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from maskcast.core.errors import WeightsError
-from maskcast.methods.eosvos import published
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig
 from maskcast.methods.eosvos.inner_loop import LearnedStart, learned_start_of
+from maskcast.methods.eosvos.network import ObjectNetwork
 from maskcast.methods.eosvos.published import (
     level_of,
     read_published,
@@ -139,7 +139,7 @@ def test_a_trunk_alone_is_enough(tmp_path):
 def test_published_sizes():
     with torch.device("meta"):
         learned = LearnedStart(
-            published.ObjectNetwork(MaskRCNNConfig()).published_parameters(),
+            ObjectNetwork(MaskRCNNConfig()).published_parameters(),
             level=EOSVOSConfig().rate_level,
         )
     assert len(learned.state_dict()) == 402
