@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from maskcast.core.errors import WeightsError
+from maskcast.methods.eosvos import published
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig
 from maskcast.methods.eosvos.inner_loop import LearnedStart, learned_start_of
 from maskcast.methods.eosvos.network import ObjectNetwork
