@@ -231,6 +231,14 @@ def test_a_setting_that_is_left_out_now_was_given_before():
     assert list(differences(old, new)) == ["the setting end was 16, now not given"]
 
 
+def test_frames_counted_from_start_are_told_as_such():
+    old, new = (request(prompts, settings={"start": "1.5s"}) for prompts in (PROMPTS, {}))
+    assert list(differences(old, new)) == [
+        "the prompt of object 1 on frame 0 after --start was removed",
+        "the prompt of object 2 on frame 4 after --start was removed",
+    ]
+
+
 def test_what_failed_before_its_first_mask_binds_nobody(tmp_path):
     other = {0: {2: true_mask(2, 0)}}
     with pytest.raises(FrameError):

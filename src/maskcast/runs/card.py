@@ -131,11 +131,12 @@ def differences(old: RunRequest, new: RunRequest) -> Iterator[str]:
     yield from _changed("option", old.options, new.options)
     taken_up = {name: after for name, (_, after) in TAKEN_UP.items() if _takes_up(name, old, new)}
     yield from _changed("setting", {**old.settings, **taken_up}, new.settings)
+    counted = "" if old.settings.get("start") is None else " after --start"
     for place, prompt in old.prompts.items():
         frame_index, object_id = place.split(":")
         if new.prompts.get(place) != prompt:
             change = "changed" if place in new.prompts else "removed"
-            yield f"the prompt of object {object_id} on frame {frame_index} was {change}"
+            yield f"the prompt of object {object_id} on frame {frame_index}{counted} was {change}"
 
 
 def first_new_prompt(old: RunRequest, new: RunRequest) -> int | None:
