@@ -143,7 +143,7 @@ def test_a_process_that_dies_is_one_sentence(evaluate, clip, monkeypatch):
     )
 
 
-def test_an_interruption_keeps_the_videos_that_are_waited_for(evaluate, clip, monkeypatch):
+def test_an_interruption_keeps_the_videos_that_are_waited_for(evaluate, clip, monkeypatch, caplog):
     begun, stopping = threading.Event(), threading.Event()
 
     class Threads(ThreadPoolExecutor):
@@ -168,6 +168,7 @@ def test_an_interruption_keeps_the_videos_that_are_waited_for(evaluate, clip, mo
     monkeypatch.setattr("maskcast.evaluation.run.ProcessPoolExecutor", Threads)
     outcome = evaluate("--method", "shift-first", "--jobs", "2", weights=False)
     outcome.assert_one_sentence(130, "the same command")
+    assert "waiting for the videos in work" in caplog.text
     assert [path.name for path in (clip / "run" / "timing").iterdir()] == ["ants.json"]
 
 

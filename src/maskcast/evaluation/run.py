@@ -9,6 +9,7 @@ evaluation.json                         what was asked; another question needs a
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,8 @@ Init = Literal["mask", "box"]
 """What a method is told: the given masks, or tight boxes around them."""
 Build = Callable[[], VideoSegmenter[Any]]
 """Makes the segmenter; must be picklable for more than one process."""
+
+logger = logging.getLogger(__name__)
 
 MASKS = "masks"
 TIMING = "timing"
@@ -222,7 +225,8 @@ def _in_processes(
                 "a process that segments has died, usually for want of memory; what is finished is "
                 "kept, and the same command with fewer --jobs goes on"
             ) from error
-        except (MaskcastError, KeyboardInterrupt):  # videos in work end, so what they cost is kept
+        except (MaskcastError, KeyboardInterrupt):
+            logger.warning("waiting for the videos in work, which are kept")
             pool.shutdown(cancel_futures=True)
             for other, name in waiting.items():
                 if not other.cancelled() and other.exception() is None:
