@@ -78,6 +78,13 @@ def test_a_fault_of_ours_is_1_and_leaves_a_log(fault, maskcast, tmp_path, monkey
     assert "our fault" in log.read_text()
 
 
+@pytest.mark.parametrize(("cache", "logs"), [("", ".cache/maskcast/logs"), ("~/mine", "mine/logs")])
+def test_the_log_lies_where_weights_would(cache, logs, tmp_path, monkeypatch):
+    monkeypatch.setenv("MASKCAST_CACHE", cache)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert module._write_log().parent == tmp_path / logs
+
+
 def refused() -> None:
     """Meet a path to which the person has no right."""
     raise PermissionError(errno.EACCES, "Permission denied", Path("/root/secret"))

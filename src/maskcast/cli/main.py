@@ -209,7 +209,7 @@ def _reason_outside(fault: Exception) -> str | None:
 
 
 def _write_log() -> Path:
-    cache = Path(os.environ.get("MASKCAST_CACHE", Path.home() / ".cache" / "maskcast"))
+    cache = Path(os.environ.get("MASKCAST_CACHE") or "~/.cache/maskcast").expanduser()
     name = f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
     text = f"maskcast {version('maskcast')}\n{sys.argv}\n{traceback.format_exc()}"
     for folder in (cache / "logs", Path(tempfile.gettempdir())):
