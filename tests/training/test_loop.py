@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -418,6 +420,25 @@ def test_what_a_kill_left_half_written_is_removed(tmp_path: Path):
         path.write_bytes(b"half")
     toy_train(tmp_path)
     assert not any(path.exists() for path in left) and mine.exists()
+
+
+def test_a_run_that_fails_leaves_no_process_behind(tmp_path: Path):
+    """The traceback, which is kept here, would keep the loader."""
+    with pytest.raises(Crash) as failure:
+        toy_train(tmp_path, with_loop(workers=2), crashing(2))
+    assert failure.traceback and multiprocessing.active_children() == []
+
+
+def test_a_loading_process_that_dies_is_one_sentence(tmp_path: Path):
+    class Kills(ToyTask):
+        def loss(self, batch):
+            multiprocessing.active_children()[0].kill()
+            time.sleep(60)  # torch hears of it here
+            return super().loss(batch)
+
+    recipe = Recipe("", TOY.config, Kills)
+    with pytest.raises(TrainingError, match=r"loads data has died .* fewer --loop\.workers"):
+        toy_train(tmp_path, with_loop(workers=2), recipe)
 
 
 def test_weights_of_another_run_are_not_written_over(tmp_path: Path):

@@ -10,6 +10,7 @@ import signal
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -233,6 +234,31 @@ def make_loader(
         generator=torch.Generator(),
         pin_memory=pin,
     )
+
+
+@contextmanager
+def loading(loader: DataLoader[LoadedItem]) -> Iterator[Iterator[LoadedBatch]]:
+    """Give the batches of a loader, and end its processes when the block is left.
+
+    Without that, a traceback that is kept keeps the processes, and python waits for them at its
+    end.
+
+    Raises:
+        TrainingError: one of them has died; torch tells wherever in the block that is noticed.
+    """
+    batches: Any = iter(loader)
+    try:
+        yield batches
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise TrainingError(
+            f"a process that loads data has died ({error}), usually for want of memory; go on "
+            "with the same command and fewer --loop.workers"
+        ) from error
+    finally:
+        if loader.num_workers:
+            batches._shutdown_workers()
 
 
 def _leave_signals_to_the_loop(_: int) -> None:

@@ -33,7 +33,7 @@ from maskcast.io.files import alone_in, remove_unfinished
 from maskcast.io.weights import find_weights, read_weights, sha256_of
 from maskcast.training import run_folder
 from maskcast.training.checkpoints import CheckpointFolder
-from maskcast.training.items import Batches, items_from, make_loader, make_plan
+from maskcast.training.items import Batches, items_from, loading, make_loader, make_plan
 from maskcast.training.logs import LossWindow, RunLogs
 from maskcast.training.optimisation import rate_factor
 from maskcast.training.processes import from_all, make_scaler, start_processes
@@ -201,14 +201,17 @@ class _Run:
         items = items_from(self.task, self.config, self.plan, self.step)
         pin = self.fabric.device.type == "cuda"
         places = Batches(self.plan, self.step)
-        # an iterator starts its workers, which must come before any thread of ours
-        batches = iter(make_loader(items, self.task.collate, places, self.config, pin=pin))
+        loader = make_loader(items, self.task.collate, places, self.config, pin=pin)
         first, total = self.step, self.plan.total_steps
         self.stepper.training_mode()
         stop = False
-        with RunLogs(
-            self.folder, first_step=first, total_steps=total, active=self.fabric.is_global_zero
-        ) as logs:
+        # the processes of a loader must be started before any thread of ours
+        with (
+            loading(loader) as batches,
+            RunLogs(
+                self.folder, first_step=first, total_steps=total, active=self.fabric.is_global_zero
+            ) as logs,
+        ):
             self._set_random_states()
             while self.step < total and not stop:
                 report = self.stepper.step(

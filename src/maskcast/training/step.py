@@ -131,8 +131,8 @@ class Stepper:
             stop, save: say what this process wants; the report says what any process wants.
 
         Raises:
-            TrainingError: the loss has no "total", or other names than before; a process that
-                loads data has died; of several processes, parameters got no gradient.
+            TrainingError: the loss has no "total", or other names than before; of several
+                processes, parameters got no gradient.
             DeviceMemoryError: the device has no memory left.
         """
         set_rates(self.optimiser, rate_factor)
@@ -188,21 +188,10 @@ class Stepper:
         processes wait there; ``step`` then drops the gradients of all.
         """
         with self._watch.phase("waiting for data"):
-            batch = self._next(batches)
+            batch = next(batches)
         with self._watch.phase("copying to the device"):
             value = to_device(batch.value, self._fabric.device)
         return batch, self._gradients(value, last=part == self._config.accumulate - 1)
-
-    def _next(self, batches: Iterator[LoadedBatch]) -> LoadedBatch:
-        try:
-            return next(batches)
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise TrainingError(
-                f"a process that loads data has died ({error}), usually for want of memory; go on "
-                "with the same command and fewer --loop.workers"
-            ) from error
 
     def _gradients(self, batch: Any, *, last: bool) -> dict[str, Tensor]:
         compiling = compiler_needed() if self._config.compile else nullcontext()
