@@ -109,12 +109,11 @@ def segment_into(
         MaskcastError: a frame, a prompt, or the disk; what was finished stays and can be resumed.
         KeyboardInterrupt: likewise, after the state was saved.
     """
-    if run.card.status == "finished":
-        painted = run.painted()
-        if painted >= run.card.frames:
-            return run.card
+    if run.card.forward_finished and (painted := run.painted()) < run.card.frames:
         logger.warning("%s is gone: all from there on is made anew", run.mask_path(painted))
         run.forget_from(painted, run.card.request)
+    if run.card.status == "finished":
+        return run.card
     session = _Session(run, segmenter, policy or SavePolicy(), device, progress)
     with session:
         if not run.card.forward_finished:
