@@ -48,6 +48,13 @@ def test_the_newest_whole_one_is_read(tmp_path: Path, caplog):
     assert caplog.text.count("is damaged") == 2
 
 
+def test_a_damaged_one_that_was_passed_over_does_not_outlive_a_whole_one(tmp_path: Path):
+    folder = CheckpointFolder(tmp_path)
+    (tmp_path / "step-000000003.pt").write_bytes(b"cut off")
+    folder.save({"step": 2}, step=2, best=False, keep_last=1)
+    assert [path.name for path in folder.paths()] == ["step-000000002.pt"]
+
+
 def test_no_readable_one_is_an_error_and_none_at_all_is_not(tmp_path: Path):
     folder = CheckpointFolder(tmp_path)
     assert folder.latest() is None

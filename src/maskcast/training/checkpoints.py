@@ -43,6 +43,8 @@ class CheckpointFolder:
     def save(self, state: Mapping[str, Any], *, step: int, best: bool, keep_last: int) -> Path:
         """Write a checkpoint, then remove those before the last few.
 
+        Those of later steps are removed, too: they are damaged, or the run had begun from them.
+
         Args:
             state: tensors and plain values.
             step: how many steps are done.
@@ -59,8 +61,10 @@ class CheckpointFolder:
                 file.flush()
                 with replacing(self.best, sync=True) as second:
                     _link_or_copy(temporary, second)
-        for old in self.paths()[:-keep_last]:
-            old.unlink(missing_ok=True)
+        kept = [each for each in self.paths() if each <= path][-keep_last:]
+        for each in self.paths():
+            if each not in kept:
+                each.unlink(missing_ok=True)
         return path
 
     def latest(self) -> tuple[Path, dict[str, Any]] | None:
