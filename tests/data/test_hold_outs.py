@@ -79,6 +79,8 @@ def test_not_everything_can_be_held_out():
         draw_hold_out(NAMES[:300])
     with pytest.raises(ConfigError):
         draw_balanced_hold_outs({name: {"person"} for name in NAMES[:200]})
+    with pytest.raises(ConfigError):
+        draw_balanced_hold_outs({name: {"person"} for name in NAMES}, counts=(-1, 5))
 
 
 def test_the_validation_videos_of_davis_are_listed():

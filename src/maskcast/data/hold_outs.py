@@ -70,7 +70,7 @@ def draw_balanced_hold_outs(
     Raises:
         ConfigError: there are not more videos than are to be held out.
     """
-    if sum(counts) >= len(categories):
+    if min(counts) < 0 or sum(counts) >= len(categories):
         raise ConfigError(f"{sum(counts)} of {len(categories)} videos cannot be held out")
     left = sorted(categories, key=lambda name: _rank(seed, name))
     hold_outs = []
