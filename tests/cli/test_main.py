@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -101,10 +102,22 @@ def without_memory() -> None:
     raise RuntimeError("CUDA error: out of memory")
 
 
-def test_a_device_without_memory_is_no_fault_of_ours(maskcast, monkeypatch):
-    monkeypatch.setitem(COMMANDS, "info", Command(__name__, "without_memory", ""))
-    monkeypatch.setitem(sys.modules, __name__, sys.modules[without_memory.__module__])
-    maskcast("info").assert_one_sentence(3, "the device has no memory left; use --device cpu")
+def with_too_much() -> None:
+    """Ask the machine itself for more than it has."""
+    np.empty(10**17)
+
+
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [
+        (without_memory, "the device has no memory left; use --device cpu"),
+        (with_too_much, "this machine has no memory left"),
+    ],
+)
+def test_want_of_memory_is_no_fault_of_ours(work, words, maskcast, monkeypatch):
+    monkeypatch.setitem(COMMANDS, "info", Command(__name__, work.__name__, ""))
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[work.__module__])
+    maskcast("info").assert_one_sentence(3, words)
 
 
 def test_an_output_that_is_closed_is_no_fault_of_ours(maskcast, monkeypatch):

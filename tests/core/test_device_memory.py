@@ -39,6 +39,7 @@ def test_one_that_does_not_fit_is_an_error_of_its_own():
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
         (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
         (RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4"), True),
         (RuntimeError("Expected all tensors to be on the same device"), False),
     ],
 )

@@ -200,6 +200,8 @@ def _reason_outside(fault: Exception) -> str | None:
         return f"the system refuses {str(fault.filename)!r}: {fault.strerror}"
     if isinstance(fault, OSError) and fault.errno == errno.ENOSPC:
         return "what this command prints cannot be written: the disk is full"
+    if isinstance(fault, MemoryError):
+        return "this machine has no memory left; end other programs, or ask for less at once"
     if isinstance(fault, RuntimeError):
         from maskcast.core.device_memory import is_out_of_memory  # noqa: PLC0415 - imports torch
 

@@ -15,15 +15,17 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
+OUT_OF_MEMORY = ("out of memory", "STATUS_ALLOC_FAILED", "can't allocate memory")
+
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error says that a device has no memory left.
+    """Whether an error says that a device, be it the processor, has no memory left.
 
-    Only torch's own allocator has a class for it; the runtime, cuBLAS, cuDNN and MPS say it in
-    words.
+    Only torch's own allocator for cards has a class for it; the others, the runtime, cuBLAS, cuDNN
+    and MPS say it in words.
     """
     said = str(error)
-    in_words = "out of memory" in said or "STATUS_ALLOC_FAILED" in said
+    in_words = any(words in said for words in OUT_OF_MEMORY)
     return isinstance(error, torch.OutOfMemoryError) or in_words
 
 
