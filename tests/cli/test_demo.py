@@ -26,6 +26,13 @@ def test_the_demo_writes_and_prints_what_it_promises(clip, maskcast):
     assert [path.name for path in sorted(masks.glob("*.png"))] == [f"0000{i}.png" for i in range(3)]
 
 
+def test_a_run_that_is_no_demo_stays(segment, maskcast):
+    segment("-o", "masks")
+    outcome = maskcast("demo", "--frames", "3", "--weights", "./colours.safetensors", "-o", ".")
+    assert outcome.exit_code == 2
+    assert "masks holds a different run" in outcome.error
+
+
 def test_the_score_leaves_out_the_first_and_the_last_frame(tmp_path):
     clip = make_demo_clip(frames=4, size=(68, 120))
     for frame_index, truth in enumerate(clip.label_maps):

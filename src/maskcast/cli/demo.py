@@ -46,6 +46,7 @@ def demo(
     """
     if frames < 3:
         raise UsageError(f"the clip needs at least 3 frames to be scored, got {frames}")
+    earlier = read_card(output / "masks")
     clip = make_demo_clip(frames=frames)
     _write(clip, output)
     segment(
@@ -56,7 +57,7 @@ def demo(
         option=option,
         output=output / "masks",
         exports=Exports(overlay=True, contact_sheet=True),
-        overwrite=True,
+        overwrite=earlier is not None and Path(earlier.input).name == "clip",
         device=device,
     )
     region, contour = score(clip, output / "masks")
