@@ -57,7 +57,7 @@ def demo(
         option=option,
         output=output / "masks",
         exports=Exports(overlay=True, contact_sheet=True),
-        overwrite=earlier is not None and Path(earlier.input).name == "clip",
+        overwrite=earlier is not None and Path(earlier.request.input).name == "clip",
         device=device,
     )
     region, contour = score(clip, output / "masks")
