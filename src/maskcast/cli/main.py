@@ -27,7 +27,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from maskcast.cli.heap import keep_freed_memory
 from maskcast.cli.terminal import say
 from maskcast.core.errors import MaskcastError
 
@@ -79,7 +78,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[0] not in COMMANDS:
         say(f"there is no command {given[0]!r}; known: {', '.join(COMMANDS)}")
         return USAGE_ERROR
-    keep_freed_memory()
     with _terminated_like_interrupted():
         return _guarded(lambda: _run(given[0], given[1:]))
 

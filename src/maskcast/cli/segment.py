@@ -12,6 +12,7 @@ import tyro
 from tyro.conf import Positional, UseAppendAction
 
 from maskcast.cli.arguments import Device, MethodName, Options, Weights, shown_as
+from maskcast.cli.heap import keep_freed_memory
 from maskcast.cli.progress import TerminalProgress
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
@@ -185,6 +186,7 @@ def _set_up(device: DeviceName, *, threads: int | None, deterministic: bool) -> 
     if threads is not None and threads < 1:
         raise UsageError(f"--threads is at least 1, got {threads}")
     torch.set_num_threads(threads or torch.get_num_threads())
+    keep_freed_memory()
     if deterministic:
         make_deterministic()
     return choose_device(device)
