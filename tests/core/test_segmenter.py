@@ -91,6 +91,7 @@ PICTURE = torch.full((24, 32, 3), 200, dtype=torch.uint8)
         (PICTURE.permute(2, 0, 1), r"torch.uint8 and shape \(3, 24, 32\)"),
         (PICTURE.permute(2, 0, 1)[None] / 255, r"shape \(1, 3, 24, 32\)"),
         (PICTURE.permute(2, 0, 1).float(), "values up to 200; frames are 0..1, divide by 255"),
+        (torch.zeros(3, 0, 32), r"shape \(3, 0, 32\)"),
         ("frame.png", "frame 0 is a str; give a float"),
     ],
 )

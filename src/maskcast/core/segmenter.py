@@ -172,7 +172,7 @@ def check_prompts(prompts: Mapping[int, Tensor | Box], frame: Frame, frame_index
 def _check_frame(frame: Any, frame_index: int) -> None:
     """Refuse what cameras and picture libraries give: arrays, bytes, height × width × 3."""
     good = isinstance(frame, Tensor) and frame.is_floating_point()
-    if not good or frame.ndim != 3 or frame.shape[0] != 3:
+    if not good or frame.ndim != 3 or frame.shape[0] != 3 or frame.numel() == 0:
         raise FrameError(
             f"frame {frame_index} is {_kind(frame)}; give a float tensor of 3 × height × width, "
             "RGB, 0..1: torch.from_numpy(picture).permute(2, 0, 1) / 255 from an 8-bit picture"
