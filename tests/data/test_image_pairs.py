@@ -126,3 +126,16 @@ def test_a_scene_is_a_part_of_a_photograph_in_its_own_proportions(tmp_path, size
 def test_without_photographs_there_are_no_scenes():
     with pytest.raises(DatasetError, match="no photographs"):
         PhotoScenes([])
+
+
+def test_the_layout_of_pascal_voc_is_read_too(tmp_path):
+    label_map = np.zeros((6, 8), dtype=np.uint8)
+    label_map[2, 2:5] = (1, 255, 2)
+    for name in ("2007_000032", "2007_000039", "2008_000001"):
+        write_frame(tmp_path / f"JPEGImages/{name}.jpg", np.zeros((6, 8, 3), np.uint8))
+    for name in ("2007_000032", "2007_000039"):
+        write_labels(tmp_path / f"SegmentationObject/{name}.png", label_map)
+    found = read_image_pairs(tmp_path)
+    assert [video.name for video in found] == ["2007_000032", "2007_000039"]
+    assert sorted(np.unique(found[0].read_annotation(0))) == [0, 1, 2, 255]
+    assert found[0].has_void

@@ -44,7 +44,7 @@ def read_image_pairs(root: Path) -> Dataset:
 
     Raises:
         DatasetError: with every fault found: a folder is not there, a mask has no picture, many
-            pictures cannot be opened (``whole_pictures``), no mask can, no picture has one.
+            pictures cannot be opened (``_whole_pictures``), no mask can, no picture has one.
     """
     faults = Faults(f"the pairs of image and mask in {root}")
     images = folder_of(root, "images", "JPEGImages")
@@ -57,8 +57,8 @@ def read_image_pairs(root: Path) -> Dataset:
     if not names and not faults.found:
         faults.add("no picture has a mask of the same name")
     layout = mask_layout(masks, faults) or "label_maps"
-    videos = whole_pictures(
-        [one_frame_video(name, pictures[name], labels[name], layout) for name in names], faults
+    videos = _whole_pictures(
+        [_one_frame_video(name, pictures[name], labels[name], layout) for name in names], faults
     )
     faults.raise_if_any()
     return Dataset("image-pairs", "train", root, videos)
@@ -72,14 +72,14 @@ def read_photographs(folder: Path) -> tuple[Video, ...]:
     """
     faults = Faults(f"the photographs in {folder}")
     pictures = list_pictures(folder, IMAGE_ENDINGS, faults)
-    videos = whole_pictures(
-        [one_frame_video(name, path) for name, path in pictures.items()], faults
+    videos = _whole_pictures(
+        [_one_frame_video(name, path) for name, path in pictures.items()], faults
     )
     faults.raise_if_any()
     return videos
 
 
-def whole_pictures(found: Sequence[Video | None], faults: Faults) -> tuple[Video, ...]:
+def _whole_pictures(found: Sequence[Video | None], faults: Faults) -> tuple[Video, ...]:
     """Leave out what could not be opened; a fault above ``BROKEN_LIMIT``, or above half of all."""
     videos = tuple(video for video in found if video is not None)
     broken = len(found) - len(videos)
@@ -88,7 +88,7 @@ def whole_pictures(found: Sequence[Video | None], faults: Faults) -> tuple[Video
     return videos
 
 
-def one_frame_video(
+def _one_frame_video(
     name: str, picture: Path, label: Path | None = None, layout: Layout = "label_maps"
 ) -> Video | None:
     """Return a picture as a video; None, with a warning, if it cannot be opened."""
