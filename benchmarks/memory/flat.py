@@ -76,7 +76,7 @@ def measure(segmenter: VideoSegmenter[Any], frames: int, watch: Watch) -> None:
         run = open_run(folder / "masks", request, frame_name=source.names.__getitem__)
         segment_into(run, segmenter, source.frames, given.by_frame, progress=watch)
         wanted = Exports(overlay=True, rle=True, tracks=True, contact_sheet=True)
-        export(run, source, wanted, on_frame=lambda index: watch("exports", index + 1, None))
+        export(run, source, wanted, progress=watch)
 
 
 def write_video(folder: Path, frames: int) -> None:

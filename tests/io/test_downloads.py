@@ -90,17 +90,17 @@ def server() -> Iterator[str]:
 
 
 def test_a_good_file(server, tmp_path):
-    told: list[tuple[int, int | None]] = []
+    told: list[tuple[str, int, int | None]] = []
     target = tmp_path / "new" / "file.pth"
     found = download(
         f"{server}/good",
         target,
         sha256=SHA256.upper(),
-        progress=lambda done, size: told.append((done, size)),
+        progress=lambda *now: told.append(now),
     )
     assert found == SHA256
     assert target.read_bytes() == CONTENT
-    assert told[-1] == (len(CONTENT), len(CONTENT))
+    assert told[-1] == ("download", len(CONTENT), len(CONTENT))
     assert [path.name for path in target.parent.iterdir()] == ["file.pth"]
 
 

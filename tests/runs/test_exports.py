@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from PIL import Image
 
 from contract.coloured_video import SIZE, frames, true_mask
 from maskcast.core.errors import ConfigError
+from maskcast.core.progress import Progress
 from maskcast.core.types import ObjectMasks
 from maskcast.io.rle import decode_mask
 from maskcast.io.video import FrameSource, open_frames
@@ -138,12 +138,20 @@ def short_parts(monkeypatch):
         monkeypatch.setitem(FORMATS, kind, replace(format_, part_frames=2))
 
 
-def interrupt_at(last: int) -> Callable[[int], None]:
-    def interrupt(frame_index: int) -> None:
-        if frame_index == last:
+def interrupt_at(last: int) -> Progress:
+    def interrupt(work: str, done: int, total: int | None) -> None:
+        if done - 1 == last:
             raise KeyboardInterrupt
 
     return interrupt
+
+
+def noted(frames: list[int]) -> Progress:
+    def note(work: str, done: int, total: int | None) -> None:
+        assert (work, total) == ("exports", COUNT)
+        frames.append(done - 1)
+
+    return note
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
@@ -160,7 +168,7 @@ def test_an_interrupted_pass_keeps_what_is_whole_and_ends_like_an_unbroken_one(
     run, source, short_parts
 ):
     with pytest.raises(KeyboardInterrupt, match="the same command again goes on with the exports"):
-        export(run, source, EVERYTHING, on_frame=interrupt_at(2))
+        export(run, source, EVERYTHING, progress=interrupt_at(2))
     folder = run.path / "exports"
     assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == [
         "00000.png",
@@ -183,17 +191,17 @@ def test_an_interrupted_pass_keeps_what_is_whole_and_ends_like_an_unbroken_one(
 def test_a_pass_goes_on_at_the_first_frame_that_a_file_lacks(run, source, short_parts):
     wanted = Exports(overlay=True, cutout=("png",))
     with pytest.raises(KeyboardInterrupt):
-        export(run, source, wanted, on_frame=interrupt_at(4))
+        export(run, source, wanted, progress=interrupt_at(4))
     again: list[int] = []
-    export(run, source, wanted, on_frame=again.append)
+    export(run, source, wanted, progress=noted(again))
     assert again == [4, 5]  # frames 0 to 3 are two parts
 
 
 def test_parts_of_a_video_at_another_rate_are_not_taken(run, source, short_parts):
     with pytest.raises(KeyboardInterrupt):
-        export(run, source, Exports(overlay=True, rate=12), on_frame=interrupt_at(4))
+        export(run, source, Exports(overlay=True, rate=12), progress=interrupt_at(4))
     again: list[int] = []
-    export(run, source, Exports(overlay=True, rate=24), on_frame=again.append)
+    export(run, source, Exports(overlay=True, rate=24), progress=noted(again))
     assert again == list(range(COUNT))
     assert not list((run.path / "exports").glob(".*"))
 
@@ -207,7 +215,7 @@ def test_what_is_there_is_not_made_again(run, source, monkeypatch):
 def test_new_prompts_outdate_every_export(run, source, short_parts):
     export(run, source, Exports(tracks=True))
     with pytest.raises(KeyboardInterrupt):
-        export(run, source, Exports(overlay=True), on_frame=interrupt_at(4))
+        export(run, source, Exports(overlay=True), progress=interrupt_at(4))
     request = run.card.request
     more = RunRequest(
         method="none",

@@ -214,7 +214,7 @@ def _segment(chosen: Chosen, dataset: Dataset, output: Path, init: Init, jobs: i
                 request=chosen.request(),
                 init=init,
                 jobs=jobs,
-                on_video=lambda _, done, total: progress("videos", done, total),
+                progress=progress,
             )
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(

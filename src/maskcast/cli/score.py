@@ -103,7 +103,7 @@ def score_and_sum_up(
             predictions,
             protocol,
             jobs=jobs or len(os.sched_getaffinity(0)),
-            on_video=lambda _, done, total: progress("scoring", done, total),
+            progress=progress,
         )
     return make_scores(dataset, scored, protocol, results=str(results.absolute()), groups=groups)
 

@@ -157,9 +157,7 @@ def segment(
                 probabilities=probabilities,
                 progress=progress,
             )
-            made = export(
-                run, frames, exports, on_frame=lambda i: progress("exports", i + 1, frames.count)
-            )
+            made = export(run, frames, exports, progress=progress)
     print(_summary(output, card))
     for path in made:
         print(path)

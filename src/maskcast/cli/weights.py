@@ -55,7 +55,7 @@ def import_(
             name=name,
             method=method,
             sha256=sha256,
-            progress=lambda done, total: progress("bytes", done, total),
+            progress=progress,
         )
     print(f"{path.stem} installed as {path}\nsha256 {verify_weights(path)}")
 

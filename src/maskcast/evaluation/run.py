@@ -25,10 +25,10 @@ import torch
 
 from maskcast.core.errors import DataError, MaskcastError, PartialResultError, RunConflictError
 from maskcast.core.overlap import InBackground
+from maskcast.core.progress import Progress
 from maskcast.core.segmenter import VideoSegmenter, segment_steps
 from maskcast.core.types import Box, Frame, ObjectMasks, Prompts
 from maskcast.data.dataset import Dataset, MaskArray, Video
-from maskcast.evaluation.score import VideoDone
 from maskcast.io.files import path_inside, write_text
 from maskcast.io.label_maps import write_label_map
 
@@ -81,7 +81,7 @@ def segment_dataset(
     request: Mapping[str, Any],
     init: Init = "mask",
     jobs: int = 1,
-    on_video: VideoDone | None = None,
+    progress: Progress | None = None,
 ) -> Timing:
     """Segment every video that the run does not have yet; return what all of them cost.
 
@@ -92,7 +92,7 @@ def segment_dataset(
         request: what else decides the masks (method, weights, options), plain values.
         init: start from masks, or from boxes around them.
         jobs: processes; each has its own copy of the model.
-        on_video: told about every finished video.
+        progress: called after every finished video.
 
     Raises:
         RunConflictError: the folder holds another run, or something else.
@@ -107,8 +107,8 @@ def segment_dataset(
     for name, timing in make(build, waiting, masks, init, jobs):
         write_text(path_inside(run / TIMING, name, ".json"), json.dumps(asdict(timing)) + "\n")
         done[name] = timing
-        if on_video is not None:
-            on_video(name, len(done), len(dataset))
+        if progress is not None:
+            progress("videos", len(done), len(dataset))
     total = Timing()
     for timing in done.values():
         total = total.plus(timing)

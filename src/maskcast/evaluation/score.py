@@ -6,7 +6,7 @@ Only the frame at hand is in memory, so a video may be of any length.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -17,13 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from maskcast.core.errors import DataError, DatasetError, MaskcastError
+from maskcast.core.progress import Progress
 from maskcast.data.dataset import Annotation, Dataset, MaskArray, Video
 from maskcast.evaluation.predictions import Prediction, Predictions, reopened
 from maskcast.metrics.frame import MISSED, FrameScore, score_object
 from maskcast.metrics.protocols import ObjectScores, ScoringProtocol
-
-VideoDone = Callable[[str, int, int], None]
-"""Told the name of a finished video, how many are done, and of how many."""
 
 FRAMES_PER_PROCESS = 150
 """Below this a further process takes longer to start than it saves."""
@@ -64,7 +62,7 @@ def score_dataset(
     protocol: ScoringProtocol,
     *,
     jobs: int = 1,
-    on_video: VideoDone | None = None,
+    progress: Progress | None = None,
 ) -> list[VideoScores]:
     """Score all videos, in the data set's order.
 
@@ -74,7 +72,7 @@ def score_dataset(
         protocol: of the benchmark.
         jobs: processes at most; a script that asks for more than one needs the usual
             ``if __name__ == "__main__"``.
-        on_video: told about every finished video.
+        progress: called after every finished video.
 
     Raises:
         DatasetError: the truth cannot be read, or leaves no frame to score.
@@ -90,8 +88,8 @@ def score_dataset(
     )
     for scores in results:
         found[scores.name] = scores
-        if on_video is not None:
-            on_video(scores.name, len(found), len(dataset))
+        if progress is not None:
+            progress("scoring", len(found), len(dataset))
     scored = [found[video.name] for video in dataset]
     _refuse_nothing(dataset, scored)
     return scored

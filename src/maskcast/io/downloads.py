@@ -11,16 +11,13 @@ import string
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from html.parser import HTMLParser
 from http.cookiejar import CookieJar
 from pathlib import Path
 
 from maskcast.core.errors import MissingFileError, WeightsError
+from maskcast.core.progress import Progress
 from maskcast.io.files import replacing
-
-Progress = Callable[[int, int | None], None]
-"""Called with the bytes that have come and the bytes expected, if the server says."""
 
 DRIVE = "https://drive.usercontent.google.com/download"
 _DRIVE_ID = re.compile(r"[A-Za-z0-9_-]{20,}")
@@ -51,7 +48,7 @@ def download(
         source: a path, an http(s) address, ``drive:ID``, or a bare Google Drive id.
         target: the file to be written.
         sha256: what the file must hash to, if known.
-        progress: told how far the transfer is.
+        progress: called after every chunk, with the bytes expected if the server declares them.
         drive: address that serves Google Drive files, for tests.
 
     Raises:
@@ -102,7 +99,7 @@ def _copy(
         digest.update(chunk)
         done += len(chunk)
         if progress is not None:
-            progress(done, size)
+            progress("download", done, size)
     if size is not None and done != size:
         raise http.client.IncompleteRead(b"", size - done)
     return digest.hexdigest()

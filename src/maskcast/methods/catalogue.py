@@ -16,19 +16,19 @@ import torch
 from maskcast.core.config import config_from_dict, with_options
 from maskcast.core.device import DeviceName, choose_device, make_float32_exact
 from maskcast.core.errors import ConfigError, UsageError, WeightsError
+from maskcast.core.progress import Progress
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.io.weights import PublishedFile, Weights, read_weights
 from maskcast.methods.agame.method import METHOD as AGAME
 from maskcast.methods.box_start import BOX_WEIGHTS, BoxStart
 from maskcast.methods.eosvos.method import METHOD as EOSVOS
 from maskcast.methods.lwl.method import METHOD as LWL
-from maskcast.methods.method import Method, Progress
+from maskcast.methods.method import Method
 
 __all__ = [
     "DEFAULT_WEIGHTS",
     "METHODS",
     "Method",
-    "Progress",
     "build",
     "choose_weights",
     "load_segmenter",
@@ -61,7 +61,7 @@ def build(
         device: where it computes, and where its results are.
         dtype: of the network's computation. Float32 means so on CUDA too: TF32 is switched off,
             for the whole process (``torch.backends.cudnn.allow_tf32``).
-        progress: told about work that takes long, such as fine-tuning.
+        progress: called during work that takes long, such as fine-tuning.
 
     Raises:
         UsageError: the method is unknown, or not that of the weights (``ConfigError``: an option

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,6 @@ from maskcast.core.errors import WeightsError
 from maskcast.core.segmenter import VideoSegmenter
 
 Network = TypeVar("Network", bound=nn.Module)
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with what is being done, how many parts are done, and of how many."""
 
 SEED = 0
 """Of a network without weights."""

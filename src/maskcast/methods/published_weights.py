@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from maskcast.core.config import config_from_dict, config_to_dict
 from maskcast.core.errors import UsageError, WeightsError
+from maskcast.core.progress import Progress
 from maskcast.io.downloads import download
 from maskcast.io.weights import (
     PublishedFile,
@@ -21,8 +22,6 @@ from maskcast.io.weights import (
 )
 from maskcast.methods.catalogue import METHODS, Method, published_files
 
-DownloadProgress = Callable[[int, int | None], None]
-
 
 def import_weights(
     source: str,
@@ -30,7 +29,7 @@ def import_weights(
     name: str | None = None,
     method: str | None = None,
     sha256: str | None = None,
-    progress: DownloadProgress | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Install an authors' file in the user's cache; from then on its weights have a name.
 
@@ -41,7 +40,7 @@ def import_weights(
         name: what the weights are called; by default known from the file's name.
         method: whose file it is; by default the method that can read it.
         sha256: what the file must hash to.
-        progress: told how far a download is.
+        progress: called during a download.
 
     Raises:
         UsageError: the method is unknown, or a name has to be given.

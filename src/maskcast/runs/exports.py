@@ -26,6 +26,7 @@ from PIL import Image
 
 from maskcast.core.errors import ConfigError
 from maskcast.core.overlap import read_ahead
+from maskcast.core.progress import Progress
 from maskcast.io.files import path_inside, replacing
 from maskcast.io.label_maps import LabelArray, read_label_map
 from maskcast.io.pictures import Picture, Timing
@@ -76,7 +77,7 @@ def export(
     frames: FrameSource,
     wanted: Exports,
     *,
-    on_frame: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Path]:
     """Make what is wanted and not yet there; returns where all of it is.
 
@@ -84,7 +85,7 @@ def export(
         run: a finished run over ``frames``.
         frames: the video the masks belong to.
         wanted: which files.
-        on_frame: told the index of every frame that is done.
+        progress: called after every finished frame.
 
     Raises:
         OutputError: a file cannot be written.
@@ -95,7 +96,7 @@ def export(
     missing = {p: maker for p, maker in makers.items() if not _is_made(p, frames, wanted.rate)}
     if missing:
         try:
-            _make(missing, run, frames, on_frame)
+            _make(missing, run, frames, progress)
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(
                 "all masks are there; the same command again goes on with the exports"
@@ -109,7 +110,7 @@ def _make(
     missing: Mapping[Path, Maker],
     run: RunFolder,
     frames: FrameSource,
-    on_frame: Callable[[int], None] | None,
+    progress: Progress | None,
 ) -> None:
     with ExitStack() as stack:
         adders = [stack.enter_context(maker(path)) for path, maker in missing.items()]
@@ -119,8 +120,8 @@ def _make(
             for first, add in adders:
                 if frame_index >= first:
                     add(frame_index, picture, label_map)
-            if on_frame:
-                on_frame(frame_index)
+            if progress is not None:
+                progress("exports", frame_index + 1, frames.count)
 
 
 def _makers(run: RunFolder, frames: FrameSource, wanted: Exports) -> dict[Path, Maker]:

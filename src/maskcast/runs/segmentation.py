@@ -18,6 +18,7 @@ import torch
 from maskcast.core.device import name_of
 from maskcast.core.errors import ConfigError, MaskcastError
 from maskcast.core.overlap import InBackground
+from maskcast.core.progress import Progress
 from maskcast.core.segmenter import Step, VideoSegmenter, segment_steps
 from maskcast.core.types import Frame, Prompts
 from maskcast.runs.card import RunCard, Status, TimeSplit
@@ -30,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 FramesFrom: TypeAlias = Callable[[int], Iterable[Frame]]
 """Gives frames from an index on."""
-Progress: TypeAlias = Callable[[str, int, int | None], None]
-"""Told which pass is how far, and of how many frames if that is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +102,7 @@ def segment_into(
         device: where saved states are put.
         policy: how often the state is saved.
         probabilities: write soft masks too.
-        progress: told about every segmented frame.
+        progress: called after every segmented frame.
 
     Raises:
         MaskcastError: a frame, a prompt, or the disk; what was finished stays and can be resumed.

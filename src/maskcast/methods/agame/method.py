@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from maskcast.core.progress import Progress
 from maskcast.methods.agame.config import AgameConfig, tiny
 from maskcast.methods.agame.network import AgameNetwork
 from maskcast.methods.agame.published import PUBLISHED, read_published, write_published
 from maskcast.methods.agame.segmenter import AgameSegmenter
 from maskcast.methods.agame.training.recipes import RECIPES
-from maskcast.methods.method import Method, Progress, network_with
+from maskcast.methods.method import Method, network_with
 
 
 def build(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from maskcast.core.errors import WeightsError
+from maskcast.core.progress import Progress
 from maskcast.methods.eosvos.config import INITIAL_RATE, RateLevel
 from maskcast.methods.eosvos.network import Batch, ObjectNetwork
 from maskcast.methods.eosvos.randomness import seeded
@@ -227,7 +228,8 @@ def fine_tune(
     seed: int,
     patience: int = 0,
     min_improvement: float = 0.001,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    work: str = "fine-tuning",
     **how: Any,
 ) -> list[dict[str, float]]:
     """Fine-tune the network in place, Eq. (1): section 3.2's inner loop at test time.
@@ -238,6 +240,8 @@ def fine_tune(
         seed: step t draws from seed + t.
         patience: stop when the best loss moved by at most ``min_improvement`` over so many
             steps; 0: never.
+        progress: called after every step.
+        work: how progress calls it.
         how: memory settings of ``gradients_of``.
 
     Returns:
@@ -254,7 +258,7 @@ def fine_tune(
         losses.append(found)
         best.append(min(found["total"], best[-1] if best else found["total"]))
         if progress is not None:
-            progress(step + 1, steps)
+            progress(work, step + 1, steps)
         if patience and len(best) > patience and best[-1 - patience] - best[-1] <= min_improvement:
             break
     return losses

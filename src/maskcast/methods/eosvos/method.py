@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from maskcast.core.progress import Progress
 from maskcast.io.weights import PublishedFile
 from maskcast.methods.eosvos.config import EOSVOSConfig, tiny
 from maskcast.methods.eosvos.training.recipes import RECIPES
-from maskcast.methods.method import Method, Progress
+from maskcast.methods.method import Method
 
 if TYPE_CHECKING:
     from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
@@ -31,7 +32,7 @@ def build(
     Args:
         tensors: θ⁰ and λ; None: a network and rates drawn with a fixed seed.
         dtype: of inference; fine-tuning stays in float32.
-        progress: told of fine-tuning steps.
+        progress: called after every fine-tuning step.
 
     Raises:
         WeightsError: the tensors do not fit the config.

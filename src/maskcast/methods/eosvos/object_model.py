@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from maskcast.core.errors import ConfigError
+from maskcast.core.progress import Progress
 from maskcast.core.types import Frame
 from maskcast.methods.eosvos.augmentation import augment_spatially
 from maskcast.methods.eosvos.config import EOSVOSConfig
@@ -26,7 +27,6 @@ from maskcast.methods.eosvos.inner_loop import LearnedStart, fine_tune
 from maskcast.methods.eosvos.network import Batch, Detection, ObjectNetwork
 from maskcast.methods.eosvos.online_adaptation import AnnotatedFrame
 from maskcast.methods.eosvos.randomness import generator_of
-from maskcast.methods.method import Progress
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class ObjectModel:
         Args:
             dtype: of inference, by autocast; fine-tuning stays in float32 unless
                 ``autocast_fine_tuning``.
-            progress: told of every fine-tuning step.
+            progress: called after every fine-tuning step.
 
         Raises:
             ConfigError: fine-tuning in lower precision on a CPU, where torch 2.15 aborts in the
@@ -108,7 +108,7 @@ class ObjectModel:
 
         Args:
             augment: flip, turn and scale every frame afresh in each step.
-            what: for progress.
+            what: name of the work, for progress and warnings.
         """
         if steps == 0:
             return weights
@@ -128,7 +128,6 @@ class ObjectModel:
         loaded = self._ready(weights)
         network = loaded.network
         fixed = None if augment else self._batch(network, frames, augment=False)
-        progress = self.progress
         with self._autocast(self.config.autocast_fine_tuning):
             fine_tune(
                 network,
@@ -138,7 +137,8 @@ class ObjectModel:
                 seed=seed,
                 patience=self.config.patience,
                 min_improvement=self.config.min_improvement,
-                progress=None if progress is None else lambda n, of: progress(what, n, of),
+                progress=self.progress,
+                work=what,
                 micro_batches=self.config.micro_batches,
                 recompute=self.config.recompute,
             )

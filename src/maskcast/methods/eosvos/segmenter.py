@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from maskcast.core.errors import PromptError
+from maskcast.core.progress import Progress
 from maskcast.core.types import NO_PROMPTS, Box, Frame, ObjectMasks, Prompts
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import learned_start_of
@@ -27,7 +28,6 @@ from maskcast.methods.eosvos.online_adaptation import (
 )
 from maskcast.methods.eosvos.randomness import generator_of, seeded
 from maskcast.methods.eosvos.targets import tight_box
-from maskcast.methods.method import Progress
 
 SEED = 0
 """Of the random network that is built without weights."""

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from maskcast.core.progress import Progress
 from maskcast.methods.lwl.config import LWLConfig, tiny
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.published import PUBLISHED, read_published, write_published
 from maskcast.methods.lwl.segmenter import LWLSegmenter
 from maskcast.methods.lwl.training.recipes import RECIPES
-from maskcast.methods.method import Method, Progress, network_with
+from maskcast.methods.method import Method, network_with
 
 
 def build(
