@@ -11,7 +11,7 @@ from contract.coloured_video import frames, true_mask
 from contract.stand_in import ColourConfig, ColourTracker
 from maskcast.core.errors import DeviceMemoryError, FrameError, MaskShapeError, PromptError
 from maskcast.core.segmenter import VideoSegmenter, check_prompts, segment_steps, segment_video
-from maskcast.core.types import Box
+from maskcast.core.types import ABSENT, Box
 
 
 @pytest.fixture
@@ -136,3 +136,34 @@ def test_a_device_without_memory_is_named_with_the_frame(tracker, monkeypatch):
     monkeypatch.setattr(tracker, "step", step)
     with pytest.raises(DeviceMemoryError, match="no memory for frame 0 of 24×32"):
         list(segment_video(tracker, frames(1), {}))
+
+
+def test_an_object_ends_before_the_step_of_its_last_frame_and_may_begin_again(tracker):
+    prompts = {**PROMPTS, 6: {1: true_mask(1, 6)}}
+    ends = {2: (1,), 5: (1, 2), 7: (99,)}
+    found = [step.masks.ids for step in segment_steps(tracker, frames(8), prompts, ends=ends)]
+    assert found == [(1,), (1,), (), (2,), (2,), (), (1,), (1,)]
+
+
+def test_an_end_and_a_prompt_on_one_frame_begin_the_object_anew(tracker):
+    video = frames(3)
+    here = {1: true_mask(1, 2)}
+    again = list(segment_steps(tracker, video, {**PROMPTS, 2: here}, ends={2: (1,)}))
+    fresh = list(segment_steps(tracker, video[2:], {2: here}, first_frame=2))
+    assert again[2].masks.probs.equal(fresh[0].masks.probs)
+
+
+def test_a_state_before_an_end_goes_on_the_same(tracker):
+    video, ends = frames(7), {4: (1,)}
+    steps = list(segment_steps(tracker, video, PROMPTS, ends=ends))
+    again = segment_steps(
+        tracker, video[4:], PROMPTS, ends=ends, state=steps[3].state, first_frame=4
+    )
+    for expected, found in zip(steps[4:], again, strict=True):
+        assert found.masks.ids == expected.masks.ids
+        assert found.masks.probs.equal(expected.masks.probs)
+
+
+def test_a_mark_of_absence_is_refused_until_methods_take_it(tracker):
+    with pytest.raises(PromptError, match="object 1 on frame 2 is marked absent"):
+        list(segment_steps(tracker, frames(3), {**PROMPTS, 2: {1: ABSENT}}))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 
 import pytest
 import torch
 
 from maskcast.core.errors import PromptError
-from maskcast.core.types import Box, ObjectMasks
+from maskcast.core.types import ABSENT, Box, ObjectMasks, masks_and_boxes
 
 
 def test_a_pixel_goes_to_the_largest_share_and_ties_to_the_background_then_to_the_lower_slot():
@@ -43,3 +45,15 @@ def test_without_objects_everything_is_background():
 def test_boxes_without_area_or_numbers_are_refused(numbers):
     with pytest.raises(PromptError, match="a box needs"):
         Box(*numbers)
+
+
+def test_absent_is_one_value_in_every_process():
+    assert pickle.loads(pickle.dumps(ABSENT)) is ABSENT
+    assert copy.deepcopy({3: ABSENT})[3] is ABSENT
+
+
+def test_masks_and_boxes_pass_and_marks_of_absence_do_not():
+    prompts = {1: torch.ones(2, 3, dtype=torch.bool), 4: Box(0, 0, 2, 2)}
+    assert masks_and_boxes(prompts) == prompts
+    with pytest.raises(PromptError, match="object 4 is marked absent"):
+        masks_and_boxes({**prompts, 4: ABSENT})

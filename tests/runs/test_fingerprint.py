@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from maskcast.core.errors import MissingFileError
-from maskcast.core.types import Box
+from maskcast.core.types import ABSENT, Box
 from maskcast.runs import fingerprint as module
 from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
 
@@ -66,3 +66,7 @@ def test_prompts_are_told_apart_by_every_pixel_and_number():
     found = [prompt_fingerprints(given)["3:7"] for given in masks]
     assert len(set(found)) == 4
     assert found[3] == "box 1.0,2.0,3.0,4.5"
+
+
+def test_a_mark_of_absence_is_a_prompt_of_its_own():
+    assert prompt_fingerprints({3: {7: ABSENT}}) == {"3:7": "absent"}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -14,9 +15,12 @@ from torch import Tensor
 from maskcast.core.device_memory import is_out_of_memory
 from maskcast.core.errors import DeviceMemoryError, FrameError, MaskShapeError, PromptError
 from maskcast.core.overlap import read_ahead
-from maskcast.core.types import NO_PROMPTS, Box, Frame, ObjectMasks, Prompts
+from maskcast.core.types import NO_PROMPTS, Absent, Box, Frame, ObjectMasks, Prompts
 
 State = TypeVar("State")
+
+NO_ENDS: Mapping[int, Collection[int]] = MappingProxyType({})
+"""No object ends before the last frame."""
 
 
 @runtime_checkable
@@ -92,6 +96,7 @@ def segment_steps(
     frames: Iterable[Frame],
     prompts: Mapping[int, Prompts],
     *,
+    ends: Mapping[int, Collection[int]] = NO_ENDS,
     state: State | None = None,
     first_frame: int = 0,
 ) -> Iterator[Step[State]]:
@@ -101,6 +106,8 @@ def segment_steps(
         segmenter: any method.
         frames: the frames from ``first_frame`` on.
         prompts: by frame index in the whole video.
+        ends: ids of the objects that are removed before the step of a frame, by its index in the
+            whole video. A prompt on that frame or a later one begins the object again.
         state: the state before ``first_frame``, to go on with; else a fresh one.
         first_frame: index of the first frame given.
 
@@ -126,19 +133,24 @@ def segment_steps(
         check_prompts(given, frame, frame_index)
         began = time.perf_counter()
         with _told_when_memory_runs_out(frame_index, frame):
+            if ended := ends.get(frame_index, ()):
+                state = segmenter.remove_objects(state, ended)
             state, masks = segmenter.step(state, frame, given)
             _wait_for(masks.probs)
         model_seconds = time.perf_counter() - began
         yield Step(frame_index, frame, masks, state, decode_seconds, model_seconds)
 
 
-def check_prompts(prompts: Mapping[int, Tensor | Box], frame: Frame, frame_index: int) -> None:
-    """Refuse prompts which no method could follow.
+def check_prompts(
+    prompts: Mapping[int, Tensor | Box | Absent], frame: Frame, frame_index: int
+) -> None:
+    """Reject prompts that no method can follow.
 
     Raises:
         MaskShapeError: a mask and the frame differ in size.
         PromptError: an id is not positive, a mask is no boolean tensor or is empty, two masks
-            overlap, or a box lies outside the frame.
+            overlap, a box lies outside the frame, or a prompt is ``ABSENT``, which this version
+            does not support.
     """
     height, width = frame.shape[-2:]
     taken: Tensor | None = None
@@ -146,6 +158,10 @@ def check_prompts(prompts: Mapping[int, Tensor | Box], frame: Frame, frame_index
         what = f"object {object_id} on frame {frame_index}"
         if object_id < 1:
             raise PromptError(f"ids of objects are 1 or more, got {object_id} on {frame_index=}")
+        if isinstance(prompt, Absent):
+            raise PromptError(
+                f"{what} is marked absent, which this version does not support; remove the mark"
+            )
         if isinstance(prompt, Box):
             outside = prompt.x >= width or prompt.y >= height
             if outside or prompt.x + prompt.width <= 0 or prompt.y + prompt.height <= 0:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from math import isfinite
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -51,10 +52,36 @@ class Box:
             )
 
 
-Prompts: TypeAlias = Mapping[int, Mask | Box]
-"""What a person marked on one frame, by object id."""
+class Absent(Enum):
+    """The type of ``ABSENT``; an enumeration, so that ``is`` holds across processes."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+"""Says that a known object is not visible on a frame. It may return later."""
+
+Prompts: TypeAlias = Mapping[int, Mask | Box | Absent]
+"""What a person said about one frame, by object id."""
 
 NO_PROMPTS: Prompts = MappingProxyType({})
+
+
+def masks_and_boxes(prompts: Prompts) -> Mapping[int, Mask | Box]:
+    """Return the same prompts, typed for methods that do not know absence marks.
+
+    Raises:
+        PromptError: a prompt is ``ABSENT``.
+    """
+    shown: dict[int, Mask | Box] = {}
+    for object_id, prompt in prompts.items():
+        if isinstance(prompt, Absent):
+            raise PromptError(
+                f"object {object_id} is marked absent, which this version does not support; "
+                "remove the mark"
+            )
+        shown[object_id] = prompt
+    return shown
 
 
 @dataclass(frozen=True)

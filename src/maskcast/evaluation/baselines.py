@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from maskcast.core.segmenter import VideoSegmenter
-from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts
+from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, masks_and_boxes
 
 SEARCH_SHARE = 0.1
 """How far an object may move from one frame to the next, of the longer side."""
@@ -67,7 +67,7 @@ class FirstMask:
             for each in state.objects
             if each.object_id not in prompts
         }
-        for object_id, prompt in prompts.items():
+        for object_id, prompt in masks_and_boxes(prompts).items():
             mask = _filled(prompt, frame) if isinstance(prompt, Box) else prompt.to(frame.device)
             objects[object_id] = Template(object_id, mask, frame * mask)
         after = Templates(tuple(objects[object_id] for object_id in sorted(objects)))

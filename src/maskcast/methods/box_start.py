@@ -8,7 +8,15 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from maskcast.core.segmenter import VideoSegmenter
-from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts
+from maskcast.core.types import (
+    NO_PROMPTS,
+    Box,
+    Frame,
+    Mask,
+    ObjectMasks,
+    Prompts,
+    masks_and_boxes,
+)
 
 State = TypeVar("State")
 
@@ -55,7 +63,7 @@ class BoxStart(Generic[State]):
         _, found = self._boxer.step(self._boxer.start(), frame, prompts)
         label_map = found.label_map().to(frame.device)
         masks: dict[int, Mask | Box] = {}
-        for object_id, prompt in prompts.items():
+        for object_id, prompt in masks_and_boxes(prompts).items():
             mask = label_map == object_id if isinstance(prompt, Box) else prompt
             if isinstance(prompt, Box) and not mask.any():
                 logger.warning("found nothing in the box of object %d: it is filled", object_id)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from maskcast.core.errors import MissingFileError
-from maskcast.core.types import Box, Prompts
+from maskcast.core.types import Absent, Box, Prompts
 from maskcast.io.frame_folder import is_frame_file
 
 WHOLE = 64 * 2**20
@@ -39,7 +39,7 @@ def fingerprint(path: Path) -> str:
 
 
 def prompt_fingerprints(prompts: Mapping[int, Prompts]) -> dict[str, str]:
-    """Return what was given, by ``FRAME:ID``: boxes as numbers, masks as a hash of their pixels."""
+    """Return prompts by ``FRAME:ID``: boxes as numbers, masks as a hash of their pixels."""
     return {
         f"{frame_index}:{object_id}": _of_prompt(prompt)
         for frame_index, given in sorted(prompts.items())
@@ -59,7 +59,9 @@ def _of_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _of_prompt(prompt: torch.Tensor | Box) -> str:
+def _of_prompt(prompt: torch.Tensor | Box | Absent) -> str:
+    if isinstance(prompt, Absent):
+        return "absent"
     if isinstance(prompt, Box):
         return f"box {prompt.x!r},{prompt.y!r},{prompt.width!r},{prompt.height!r}"
     pixels = prompt.cpu().contiguous().numpy().tobytes()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from maskcast.core.device_memory import in_parts
 from maskcast.core.errors import FrameError, PromptError
-from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts
+from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, masks_and_boxes
 from maskcast.methods.agame.config import AgameConfig
 from maskcast.methods.agame.framing import (
     STRIDE,
@@ -111,7 +111,7 @@ class AgameSegmenter:
             return segmented.state, segmented.masks
         small = {
             key: prompt if isinstance(prompt, Box) else shrink_mask(prompt, working)
-            for key, prompt in prompts.items()
+            for key, prompt in masks_and_boxes(prompts).items()
         }
         image = normalise(shrink_frame(frame, working))
         segmented = self.step_normalised(state, image, small)
@@ -187,7 +187,7 @@ class AgameSegmenter:
     ) -> dict[int, Bool[Tensor, "padded_height padded_width"]]:
         """Return the given masks by id in order, at the padded size."""
         masks = {}
-        for object_id, prompt in sorted(prompts.items()):
+        for object_id, prompt in sorted(masks_and_boxes(prompts).items()):
             if isinstance(prompt, Box):
                 raise PromptError(
                     f"A-GAME begins objects from masks, object {object_id} has a box; build the "

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from maskcast.core.errors import PromptError
 from maskcast.core.progress import Progress
-from maskcast.core.types import NO_PROMPTS, Box, Frame, ObjectMasks, Prompts
+from maskcast.core.types import NO_PROMPTS, Box, Frame, ObjectMasks, Prompts, masks_and_boxes
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import learned_start_of
 from maskcast.methods.eosvos.merge import given_map, normalised
@@ -104,7 +104,8 @@ class EOSVOSSegmenter:
     ) -> tuple[EOSVOSState, ObjectMasks]:
         """Segment the next frame; a given mask is fine-tuned on at once."""
         frame = frame.to(self.device, torch.float32)
-        masks = {object_id: self._mask(prompt) for object_id, prompt in prompts.items()}
+        marks = masks_and_boxes(prompts)
+        masks = {object_id: self._mask(prompt) for object_id, prompt in marks.items()}
         objects = {}
         for object_id in sorted(state.objects.keys() | masks.keys()):
             known = state.objects.get(object_id)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from maskcast.core.device import compiled
 from maskcast.core.device_memory import in_parts
-from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts
+from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, masks_and_boxes
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.crop import (
     OUTSIDE_LOGIT,
@@ -155,7 +155,10 @@ class LWLSegmenter:
         """Segment the next frame; see ``VideoSegmenter``."""
         frame = frame.to(self.device)
         targets = [self._adapt(target) for target in state.targets]
-        given = {object_id: self._given(frame, prompt) for object_id, prompt in prompts.items()}
+        given = {
+            object_id: self._given(frame, prompt)
+            for object_id, prompt in masks_and_boxes(prompts).items()
+        }
         followed = [target for target in targets if target.object_id not in given]
         predicted = {found.target.object_id: found for found in self._predict(followed, frame)}
         found = [
