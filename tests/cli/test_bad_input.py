@@ -282,7 +282,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_later(segment, clip, monkeypatc
         write_label_map(path, label_map)
 
     with monkeypatch.context() as patch:
-        patch.setattr("maskcast.runs.folder.write_label_map", full_after_three)
+        patch.setattr("maskcast.runs.masks.write_label_map", full_after_three)
         outcome = segment("--save-frames", "1")
     assert outcome.exit_code == 3
     assert "the disk is full" in outcome.error

@@ -18,7 +18,8 @@ from maskcast.core.types import ObjectMasks
 from maskcast.io.label_maps import read_label_map, write_label_map
 from maskcast.runs.card import RunRequest, differences, read_card
 from maskcast.runs.fingerprint import prompt_fingerprints
-from maskcast.runs.folder import FoundObject, open_run
+from maskcast.runs.folder import open_run
+from maskcast.runs.masks import FoundObject
 from maskcast.runs.segmentation import SavePolicy, segment_into
 
 VIDEO = frames(12)
@@ -128,7 +129,7 @@ def test_a_state_is_saved_when_the_disk_has_all_masks_up_to_it(tmp_path, monkeyp
         done.append(f"state {int(path.stem)}")
         save_state(state, path)
 
-    monkeypatch.setattr("maskcast.runs.folder.flush_to_disk", flush)
+    monkeypatch.setattr("maskcast.runs.masks.flush_to_disk", flush)
     monkeypatch.setattr("maskcast.runs.states.save_state", save)
     run_into(tmp_path, video=VIDEO[:5])
     first, later = ["00000", "state 0"], ["00001", "00002", "00003", "state 3", "00004"]
@@ -298,7 +299,7 @@ def test_an_output_below_a_file_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("place", "writer"),
     [
-        ("maskcast.runs.folder.write_label_map", write_label_map),
+        ("maskcast.runs.masks.write_label_map", write_label_map),
         ("maskcast.runs.states.save_state", save_state),
     ],
 )

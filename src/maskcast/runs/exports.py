@@ -28,12 +28,13 @@ from maskcast.core.errors import ConfigError
 from maskcast.core.overlap import read_ahead
 from maskcast.core.progress import Progress
 from maskcast.io.files import path_inside, replacing
-from maskcast.io.label_maps import LabelArray, read_label_map
+from maskcast.io.label_maps import LabelArray
 from maskcast.io.pictures import Picture, Timing
 from maskcast.io.rle import encode_mask
 from maskcast.io.video import FrameSource, open_frames
 from maskcast.io.video_writer import SUFFIXES, VideoKind, open_video_writer
-from maskcast.runs.folder import EXPORTS, FoundObject, RunFolder
+from maskcast.runs.folder import EXPORTS, RunFolder
+from maskcast.runs.masks import FoundObject
 from maskcast.viz.contact_sheet import choose_frames, draw_contact_sheet
 from maskcast.viz.overlay import cut_out, draw_overlay
 
@@ -116,7 +117,7 @@ def _make(
         adders = [stack.enter_context(maker(path)) for path, maker in missing.items()]
         begin = min(first for first, _ in adders)
         for frame_index, (picture, _) in enumerate(read_ahead(frames.pictures(begin)), begin):
-            label_map = read_label_map(run.mask_path(frame_index))
+            label_map = run.masks.read(frame_index)
             for first, add in adders:
                 if frame_index >= first:
                     add(frame_index, picture, label_map)

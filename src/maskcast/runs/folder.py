@@ -18,7 +18,7 @@ import logging
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,10 @@ import torch
 from jaxtyping import Int
 from PIL import Image
 
-from maskcast.core.disk import flush_to_disk
 from maskcast.core.errors import DataError, OutputError, PromptError, RunConflictError
 from maskcast.core.types import ObjectMasks
 from maskcast.io.files import path_inside, replacing
-from maskcast.io.label_maps import LARGEST_ID, read_label_map, write_label_map
+from maskcast.io.label_maps import LARGEST_ID
 from maskcast.runs.card import (
     CARD,
     RunCard,
@@ -43,6 +42,7 @@ from maskcast.runs.card import (
     read_card,
     write_card,
 )
+from maskcast.runs.masks import FoundObject, MaskStore, PngMasks, flush_files
 from maskcast.runs.states import SavedStates
 
 STATES = ".states"
@@ -53,16 +53,6 @@ EXPORTS = "exports"
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class FoundObject:
-    """What is known of one object in one finished frame."""
-
-    area: int
-    """Pixels painted with its id."""
-    confidence: float | None
-    """Mean probability over these pixels; None without any."""
-
-
 class RunFolder:
     """One folder with the masks of one video. Made by ``open_run``."""
 
@@ -71,12 +61,9 @@ class RunFolder:
         self.card = card
         self.states = SavedStates(path / STATES)
         self.states_backward = SavedStates(path / STATES / "backward")
+        self.masks: MaskStore = PngMasks(path, frame_name)
         self._frame_name = frame_name
         self._unflushed: set[Path] = set()
-
-    def mask_path(self, frame_index: int) -> Path:
-        """Return where the label map of a frame is or will be. Raises ``DataError``: its name."""
-        return path_inside(self.path, self._frame_name(frame_index), ".png")
 
     def write_frame(
         self, frame_index: int, masks: ObjectMasks, *, probabilities: bool = False
@@ -111,7 +98,7 @@ class RunFolder:
             tuple(object_id for object_id in masks.ids if object_id in ids),
             masks.probs[wanted.to(masks.probs.device)],
         )
-        there = read_label_map(self.mask_path(frame_index))
+        there = self.masks.read(frame_index)
         there[np.isin(there, list(ids))] = 0
         found = masks.label_map().cpu().numpy()
         free = (there == 0) & np.isin(found, filling.ids)
@@ -129,19 +116,14 @@ class RunFolder:
     def painted(self) -> int:
         """Return how many frames from the first on have their label map."""
         count, most = 0, max(self.card.frames, *(n + 1 for n in self.states.numbers()), 0)
-        while count < most and self.mask_path(count).is_file():
+        while count < most and self.masks.has(count):
             count += 1
         return count
 
     def flush(self) -> None:
         """Wait until the disk has all that was written. Raises ``OutputError``."""
-        try:
-            for path in sorted(self._unflushed):
-                flush_to_disk(path)
-            for folder in {path.parent for path in self._unflushed}:
-                flush_to_disk(folder)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
+        self.masks.flush()
+        flush_files(self._unflushed, self.path)
         self._unflushed.clear()
 
     def update(self, **changes: Any) -> None:
@@ -160,7 +142,7 @@ class RunFolder:
         kept = min(frames, frame_index)
         self.reopen(request, frames=kept, forward_finished=False, frames_backward=0)
         for outdated in range(frame_index, frames):
-            self.mask_path(outdated).unlink(missing_ok=True)
+            self.masks.remove(outdated)
 
     def reopen(self, request: RunRequest, **changes: Any) -> None:
         """Take up a request that adds to the run: what is finished stays, exports are made anew."""
@@ -186,18 +168,18 @@ class RunFolder:
         others: Mapping[int, FoundObject],
         probabilities: bool,
     ) -> None:
-        path = self.mask_path(frame_index)
-        objects = {str(i): (found.area, found.confidence) for i, found in others.items()}
+        name, objects = self.masks.path(frame_index).name, dict(others)
         for object_id, soft in zip(masks.ids, masks.probs.float().cpu().numpy(), strict=True):
             inside = label_map == object_id
             area = int(inside.sum())
             confidence = round(float(soft[inside].mean(dtype=np.float64)), 5) if area else None
-            objects[str(object_id)] = (area, confidence)
+            objects[object_id] = FoundObject(area, confidence)
             if probabilities:
                 self._write_probability(frame_index, object_id, soft)
-        self._log({"frame": frame_index, "mask": path.name, "objects": objects})
-        write_label_map(path, label_map)
-        self._unflushed |= {path, self.path / FRAME_LOG}
+        noted = {str(i): (found.area, found.confidence) for i, found in objects.items()}
+        self._log({"frame": frame_index, "mask": name, "objects": noted})
+        self.masks.write(frame_index, label_map, objects)
+        self._unflushed.add(self.path / FRAME_LOG)
 
     def _write_probability(self, frame_index: int, object_id: int, soft: Any) -> None:
         folder = self.path / PROBABILITIES / str(object_id)

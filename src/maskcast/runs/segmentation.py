@@ -109,7 +109,7 @@ def segment_into(
         KeyboardInterrupt: likewise, after the state was saved.
     """
     if run.card.forward_finished and (painted := run.painted()) < run.card.frames:
-        logger.warning("%s is gone: all from there on is made anew", run.mask_path(painted))
+        logger.warning("%s is gone: all from there on is made anew", run.masks.path(painted))
         run.forget_from(painted, run.card.request)
     if run.card.status == "finished":
         return run.card
