@@ -51,8 +51,6 @@ class ColourState:
 class ColourTracker:
     """Follows objects by their mean colour."""
 
-    takes_boxes = False
-
     def __init__(self, config: ColourConfig, colour_bias: Tensor) -> None:
         self.config = config
         self.colour_bias = colour_bias
@@ -112,5 +110,5 @@ METHOD = Method(
     config=ColourConfig,
     build=build,
     tiny=ColourConfig,
-    takes_boxes=False,
+    takes_boxes=lambda config: False,
 )

@@ -65,7 +65,7 @@ def test_what_is_right_on_a_card_passes(cuda):
 def test_a_method_finds_on_a_card_what_it_finds_on_the_cpu(method, tmp_path):
     video = frames(2, (1, 2), size=SIZE)
     prompts = {1: true_mask(1, 0, SIZE)}
-    if METHODS[method].takes_boxes:
+    if METHODS[method].takes_boxes(METHODS[method].tiny()):
         prompts[7] = Box(2.0, 20.0, 9.0, 8.0)
     here = build_tiny(method, CPU)
     state, first = here.step(here.start(), video[0], prompts)

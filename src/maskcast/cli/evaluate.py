@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 from tyro.conf import Positional, UseAppendAction
 
 from maskcast.cli.arguments import (
@@ -33,12 +32,12 @@ from maskcast.cli.score import (
 from maskcast.cli.tables import print_scores
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
-from maskcast.core.device import DtypeName, choose_device, dtype_named
+from maskcast.core.device import DtypeName, choose_device
 from maskcast.core.errors import DatasetError, MaskcastError, UsageError
-from maskcast.core.segmenter import VideoSegmenter
+from maskcast.core.segmenter import SegmenterIdentity, SegmenterSource, VideoSegmenter
 from maskcast.data.catalogue import DATASETS, open_dataset
 from maskcast.data.dataset import Dataset
-from maskcast.evaluation.baselines import BASELINES
+from maskcast.evaluation.baselines import BASELINES, BaselineSource
 from maskcast.evaluation.groups import groups_of
 from maskcast.evaluation.published import published_rows
 from maskcast.evaluation.published_table import (
@@ -50,8 +49,9 @@ from maskcast.evaluation.published_table import (
 from maskcast.evaluation.run import Init, Timing, masks_folder, segment_dataset, speed
 from maskcast.evaluation.scores import Scores
 from maskcast.io.files import alone_in
-from maskcast.methods.catalogue import METHODS, build, choose_weights
+from maskcast.methods.catalogue import METHODS, choose_weights
 from maskcast.methods.published_weights import published_name
+from maskcast.methods.spec import SegmenterSpec
 
 
 def evaluate(
@@ -105,7 +105,10 @@ def evaluate(
     """
     refuse_no_processes(jobs)
     place = str(choose_device(device))
-    chosen = _choose(weights, method, options_from(option), device=place, dtype=dtype)
+    source = _choose(weights, method, options_from(option), device=place, dtype=dtype)
+    identity = source.identity(uses_boxes=init == "box")
+    request = _request(identity, weights)
+    published = _published(weights, identity)
     refuse_unwritable(output)
     open_for = partial(
         open_dataset, dataset, root, split=split, resolution=resolution, all_frames=all_frames
@@ -116,55 +119,21 @@ def evaluate(
         opened, truth = opened.only(videos), truth.only(videos) if truth is not None else None
     score_masks = None if truth is None else _scoring(truth, unseen, jobs)
     with alone_in(output):
-        timing = _segment(chosen, opened, output, init, jobs)
+        timing = _segment(
+            partial(_build, source), opened, output, request=request, init=init, jobs=jobs
+        )
         masks = masks_folder(output, opened)
         if score_masks is None:
             say(f"the truth is not public; the masks are in {masks}, see maskcast submit {dataset}")
             _print_speed(timing)
             return
-        made = chosen.request() | {"init": init, "published": chosen.published}
+        made = request | {"init": init, "published": published}
         scores = score_masks(masks).with_entries(run=made, speed=speed(timing))
         scores.write(output)
     print_scores(scores)
     _print_speed(timing)
     _set_beside_published(scores)
     refuse_shortcomings(scores)
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Which segmenter was asked for; can be sent to other processes, which build it."""
-
-    method: str
-    weights: str | None
-    """Name or file; None for a baseline."""
-    sha256: str | None
-    device: str
-    dtype: DtypeName
-    options: Mapping[str, str] = field(default_factory=dict)
-    published: str | None = None
-    """Name of the authors' weights, if it is these."""
-
-    def build(self) -> VideoSegmenter[Any]:
-        """Build it."""
-        if self.weights is None:
-            return BASELINES[self.method]()
-        return build(
-            choose_weights(self.weights, self.method),
-            options=self.options,
-            device=torch.device(self.device),
-            dtype=dtype_named(self.dtype),
-        )
-
-    def request(self) -> dict[str, Any]:
-        """Return what decides the masks, for the run."""
-        return {
-            "method": self.method,
-            "weights": self.weights,
-            "weights_sha256": self.sha256,
-            "options": dict(self.options),
-            "dtype": self.dtype,
-        }
 
 
 def _choose(
@@ -174,17 +143,40 @@ def _choose(
     *,
     device: str,
     dtype: DtypeName,
-) -> Chosen:
+) -> SegmenterSource:
     if method is not None and method in BASELINES:
         if weights is not None or options:
             raise UsageError(f"the baseline {method} takes neither weights nor options")
-        return Chosen(method, None, None, "cpu", "float32")
+        return BaselineSource(method)
     if method is not None and method not in METHODS:
         known = ", ".join([*METHODS, *BASELINES])
         raise UsageError(f"there is no method {method!r}; known: {known}")
-    found = choose_weights(weights, method)
-    named = weights if weights is not None else found.name
-    return Chosen(found.method, named, found.sha256, device, dtype, options, published_name(found))
+    return SegmenterSpec(
+        weights=weights, method=method, options=options, device=device, dtype=dtype
+    )
+
+
+def _published(weights: str | None, identity: SegmenterIdentity) -> str | None:
+    """Return the name of the authors' weights, if it is these."""
+    if identity.weights is None:
+        return None
+    return published_name(choose_weights(weights, identity.method))
+
+
+def _build(source: SegmenterSource) -> VideoSegmenter[Any]:
+    """Build a segmenter in the process that uses it."""
+    return source.build().segmenter
+
+
+def _request(identity: SegmenterIdentity, weights: str | None) -> dict[str, Any]:
+    """Return what decides the masks, for ``evaluation.json``; weights are named as given."""
+    return {
+        "method": identity.method,
+        "weights": identity.weights if weights is None else weights,
+        "weights_sha256": identity.weights_sha256,
+        "options": dict(identity.options),
+        "dtype": identity.dtype,
+    }
 
 
 def _truth(open_for: Callable[..., Dataset], *, is_hidden: bool) -> Dataset | None:
@@ -204,14 +196,22 @@ def _scoring(truth: Dataset, unseen: Path | None, jobs: int) -> Callable[[Path],
     return lambda masks: score_and_sum_up(truth, masks, protocol, groups, jobs=jobs)
 
 
-def _segment(chosen: Chosen, dataset: Dataset, output: Path, init: Init, jobs: int) -> Timing:
+def _segment(
+    build: Callable[[], VideoSegmenter[Any]],
+    dataset: Dataset,
+    output: Path,
+    *,
+    request: Mapping[str, Any],
+    init: Init,
+    jobs: int,
+) -> Timing:
     try:
         with TerminalProgress() as progress:
             return segment_dataset(
-                chosen.build,
+                build,
                 dataset,
                 output,
-                request=chosen.request(),
+                request=request,
                 init=init,
                 jobs=jobs,
                 progress=progress,

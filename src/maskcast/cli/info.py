@@ -7,13 +7,14 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from maskcast.core.config import config_to_dict, in_words, settings_of
+from maskcast.core.config import config_from_dict, config_to_dict, in_words, settings_of
 from maskcast.core.errors import DataError, MissingFileError, WeightsError
 from maskcast.io.label_maps import has_ids_in_colours, open_picture
 from maskcast.io.prompts import ENDINGS as MASK_ENDINGS
 from maskcast.io.prompts import describe_masks
 from maskcast.io.video import describe_video
 from maskcast.io.weights import describe_weights, installed_weights
+from maskcast.methods.box_start import BOX_WEIGHTS
 from maskcast.methods.catalogue import METHODS, published_files
 from maskcast.runs.card import read_card
 from maskcast.training.run_folder import REQUEST as TRAINING
@@ -83,13 +84,15 @@ def _holds_masks(path: Path) -> bool:
 def _describe_method(name: str) -> Iterator[str]:
     method = METHODS[name]
     yield method.title
-    here = [weights.name for weights in installed_weights() if weights.method == name]
+    here = {weights.name: weights for weights in installed_weights() if weights.method == name}
     yield f"weights   {', '.join(here) or 'none installed'}"
     for file in method.published.values():
         yield f"published {file.name}: {file.file_name} from {file.page}; licence: {file.licence}"
     if method.recipes:
         yield f"recipes   {', '.join(method.recipes)}"
-    yield "boxes     " + ("its own" if method.takes_boxes else "through lwl-small")
+    default = here.get(method.default_weights or "")
+    config = config_from_dict(method.config, default.config if default else {})
+    yield "boxes     " + ("its own" if method.takes_boxes(config) else f"through {BOX_WEIGHTS}")
     yield "options   --option NAME=VALUE, with the defaults of the method; weights bring their own"
     settings = list(settings_of(method.config()))
     width = max(len(setting.name) for setting in settings)

@@ -1,4 +1,4 @@
-"""What every room knows of a method: the protocol, and the only loop over frames."""
+"""The protocols that every package knows of a method, and the only loop over frames."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from maskcast.core.device_memory import is_out_of_memory
 from maskcast.core.errors import DeviceMemoryError, FrameError, MaskShapeError, PromptError
 from maskcast.core.overlap import read_ahead
+from maskcast.core.progress import Progress
 from maskcast.core.types import NO_PROMPTS, Absent, Box, Frame, ObjectMasks, Prompts
 
 State = TypeVar("State")
@@ -54,6 +55,75 @@ class VideoSegmenter(Protocol[State]):
 
     def remove_objects(self, state: State, ids: Collection[int]) -> State:
         """Forget these objects; ids that are not tracked are passed over."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterIdentity:
+    """What decides the masks of a segmenter, as run cards and evaluations record it.
+
+    The device and the number of threads are left out: a run may continue on another machine.
+    """
+
+    method: str
+    weights: str | None
+    """Name of the weights; None for a method without weights."""
+    weights_sha256: str | None
+    """SHA-256 of the weights file, in hexadecimal digits."""
+    box_start: str | None
+    """Name and SHA-256 of the weights that turn boxes into masks, if another model does."""
+    options: Mapping[str, str]
+    """Settings of the method that differ from those of the weights, as given."""
+    dtype: str
+    """Of the network's computation; run cards keep it among their settings."""
+
+
+@runtime_checkable
+class BuiltSegmenter(Protocol):
+    """A segmenter in memory, with what is needed to record how it was made."""
+
+    @property
+    def segmenter(self) -> VideoSegmenter[Any]:
+        """The segmenter; it accepts masks and boxes."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes, and where states have to be loaded."""
+        ...
+
+    def identity(self, *, uses_boxes: bool) -> SegmenterIdentity:
+        """Return what decides the masks; see ``SegmenterSource.identity``."""
+        ...
+
+
+@runtime_checkable
+class SegmenterSource(Protocol):
+    """Builds a segmenter. It is small and picklable, so that worker processes build their own."""
+
+    def build(self, *, progress: Progress | None = None) -> BuiltSegmenter:
+        """Read the weights and build the segmenter.
+
+        Args:
+            progress: called during long work, such as fine-tuning.
+
+        Raises:
+            UsageError: the method, an option or the device is unknown or does not fit.
+            MissingFileError, WeightsError: the weights are missing or damaged.
+        """
+        ...
+
+    def identity(self, *, uses_boxes: bool) -> SegmenterIdentity:
+        """Return what decides the masks, without building anything.
+
+        Args:
+            uses_boxes: whether prompts contain boxes. Only then does the model that turns boxes
+                into masks count.
+
+        Raises:
+            UsageError: the method is unknown, or is not the method of the weights.
+            MissingFileError, WeightsError: the weights are missing or damaged.
+        """
         ...
 
 

@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from maskcast.core.segmenter import VideoSegmenter
+from maskcast.core.progress import Progress
+from maskcast.core.segmenter import SegmenterIdentity, VideoSegmenter
 from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, masks_and_boxes
 
 SEARCH_SHARE = 0.1
@@ -48,8 +49,6 @@ class FirstMask:
     longer side of where it was, the one at which the object's first pixels differ least from the
     frame, in mean squared difference over the pixels in view.
     """
-
-    takes_boxes = True
 
     def __init__(self, *, moves: bool) -> None:
         self.moves = moves
@@ -93,6 +92,45 @@ BASELINES: Mapping[str, Callable[[], VideoSegmenter[Templates]]] = {
     "shift-first": shift_first,
 }
 """By the name that ``maskcast evaluate --method`` takes."""
+
+
+@dataclass(frozen=True)
+class BaselineSource:
+    """A baseline by name; a ``SegmenterSource``."""
+
+    method: str
+
+    def build(self, *, progress: Progress | None = None) -> BuiltBaseline:
+        """Return the baseline, which takes no time to build."""
+        return BuiltBaseline(BASELINES[self.method](), self)
+
+    def identity(self, *, uses_boxes: bool) -> SegmenterIdentity:
+        """Return what decides the masks: the name alone."""
+        return SegmenterIdentity(
+            method=self.method,
+            weights=None,
+            weights_sha256=None,
+            box_start=None,
+            options={},
+            dtype="float32",
+        )
+
+
+@dataclass(frozen=True)
+class BuiltBaseline:
+    """What ``BaselineSource.build`` has built; a ``BuiltSegmenter``."""
+
+    segmenter: VideoSegmenter[Templates]
+    source: BaselineSource
+
+    @property
+    def device(self) -> torch.device:
+        """The processor: masks are copied and moved there."""
+        return torch.device("cpu")
+
+    def identity(self, *, uses_boxes: bool) -> SegmenterIdentity:
+        """Return what decides the masks: the name alone."""
+        return self.source.identity(uses_boxes=uses_boxes)
 
 
 def _painted(state: Templates, frame: Frame, prompts: Prompts) -> ObjectMasks:

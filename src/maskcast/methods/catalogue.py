@@ -31,6 +31,7 @@ __all__ = [
     "Method",
     "build",
     "choose_weights",
+    "configured",
     "load_segmenter",
     "published_files",
 ]
@@ -68,26 +69,43 @@ def build(
             is unknown or out of range).
         WeightsError: the weights do not fit their own method.
     """
-    chosen = _method_of(weights, method)
-    try:
-        config = config_from_dict(chosen.config, weights.config if weights else {})
-    except ConfigError as error:
-        raise WeightsError(f"the weights do not fit this version of maskcast: {error}") from error
+    chosen, config = configured(weights, method=method, options=options)
     make_float32_exact()
     segmenter = chosen.build(
-        with_options(config, options or {}),
+        config,
         weights.tensors if weights else None,
         device=torch.device(device),
         dtype=dtype,
         progress=progress,
     )
-    if getattr(segmenter, "takes_boxes", chosen.takes_boxes):
+    if chosen.takes_boxes(config):
         return segmenter
 
     def build_boxer() -> VideoSegmenter[Any]:
         return build(read_weights(BOX_WEIGHTS), device=device, dtype=dtype)
 
     return BoxStart(segmenter, build_boxer)
+
+
+def configured(
+    weights: Weights | None,
+    *,
+    method: str | None = None,
+    options: Mapping[str, str] | None = None,
+) -> tuple[Method, Any]:
+    """Return the method that weights belong to, and its config with the options applied.
+
+    Raises:
+        UsageError: the method is unknown, or not that of the weights (``ConfigError``: an option
+            is unknown or out of range).
+        WeightsError: the config of the weights does not fit their own method.
+    """
+    chosen = _method_of(weights, method)
+    try:
+        config = config_from_dict(chosen.config, weights.config if weights else {})
+    except ConfigError as error:
+        raise WeightsError(f"the weights do not fit this version of maskcast: {error}") from error
+    return chosen, with_options(config, options or {})
 
 
 def load_segmenter(

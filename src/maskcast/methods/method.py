@@ -32,8 +32,9 @@ class Method:
     the network is seeded: for tests and benchmarks."""
     tiny: Callable[[], Any]
     """The smallest config that still runs every part; for the contract tests."""
-    takes_boxes: bool
-    """False: boxes are turned into masks by ``methods.box_start``."""
+    takes_boxes: Callable[[Any], bool]
+    """``takes_boxes(config)``: whether the method starts from boxes itself. If not,
+    ``methods.box_start`` turns them into masks."""
     default_weights: str | None = None
     """Name of the weights that ``--method`` alone takes."""
     recipes: Mapping[str, Any] = field(default_factory=dict)

@@ -128,7 +128,6 @@ def test_no_update_steps_freeze_the_target_model() -> None:
 
 
 def test_a_box_is_clipped_and_answered_with_a_mask_of_our_own(plain: LWLSegmenter) -> None:
-    assert plain.takes_boxes
     given, ours = plain.step(plain.start(), frame(0), {1: Box(-5.0, 30.0, 15.0, 20.0)})
     _, inside = plain.step(plain.start(), frame(0), {1: Box(0.0, 30.0, 10.0, 7.0)})
     assert torch.equal(ours.probs, inside.probs)  # what is encoded lies inside the frame

@@ -139,11 +139,6 @@ class LWLSegmenter:
         self._buffers = SampleBuffers(config.memory.size)
         self._watch: Watch = watch or (lambda stage: nullcontext())
 
-    @property
-    def takes_boxes(self) -> bool:
-        """Whether this network can make a first mask from a box."""
-        return self.network.box_encoder is not None
-
     def start(self) -> LWLState:
         """Return the state before any frame, without objects."""
         return LWLState()
