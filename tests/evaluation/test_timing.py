@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -45,6 +47,23 @@ def test_peak_memory_grows_with_what_is_held_and_begins_anew():
     assert during - before > 50
     timing.reset_peak(CPU)
     assert timing.peak_mib(CPU) < during - 50
+
+
+@pytest.mark.parametrize(("system", "unit"), [("darwin", 1), ("freebsd14", 2**10)])
+def test_peak_memory_where_there_is_no_proc(monkeypatch, system, unit):
+    usage = SimpleNamespace(ru_maxrss=300 * 2**20 // unit)
+    unix = SimpleNamespace(RUSAGE_SELF=0, getrusage=lambda who: usage)
+    monkeypatch.setattr(timing, "Path", lambda name: Path("/nowhere") / name.lstrip("/"))
+    monkeypatch.setattr(timing, "resource", unix)
+    monkeypatch.setattr(timing.sys, "platform", system)
+    assert timing.peak_mib(CPU) == 300
+
+
+def test_peak_memory_is_unknown_on_windows(monkeypatch):
+    monkeypatch.setattr(timing, "Path", lambda name: Path("/nowhere") / name.lstrip("/"))
+    monkeypatch.setattr(timing, "resource", None)
+    timing.reset_peak(CPU)
+    assert math.isnan(timing.peak_mib(CPU))
 
 
 def test_the_share_of_differing_labels_is_a_mean_over_frames():

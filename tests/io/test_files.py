@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maskcast.core.errors import DataError, OutputError, RunConflictError
+from maskcast.io import files
 from maskcast.io.files import alone_in, path_inside, replacing, write_bytes, write_text
 
 
@@ -147,3 +151,75 @@ def test_a_forked_process_keeps_nobody_out_when_its_parent_has_left(tmp_path):
         os.waitpid(child, 0)
         ours.close()
         childs.close()
+
+
+class _Windows:
+    """The lock of Windows on this system: one byte of a file, with its errors."""
+
+    LK_NBLCK = 2
+
+    def __init__(self) -> None:
+        self.tries = 0
+        self.error = errno.EACCES
+
+    def locking(self, descriptor: int, mode: int, count: int) -> None:
+        assert (mode, count) == (self.LK_NBLCK, 1)
+        self.tries += 1
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OSError(self.error, "denied") from None
+
+
+@pytest.fixture
+def windows(monkeypatch) -> _Windows:
+    """A system without ``fcntl`` and fork, which opens no folders."""
+    system, opened = _Windows(), os.open
+
+    def open_(path, flags, *more):
+        if Path(path).is_dir():
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, flags, *more)
+
+    monkeypatch.setattr(files, "fcntl", None)
+    monkeypatch.setattr(files, "msvcrt", system)
+    monkeypatch.setattr(files, "BETWEEN_TRIES", 0.001)
+    monkeypatch.setattr(files.os, "open", open_)
+    return system
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EDEADLK])
+def test_one_at_a_time_is_alone_in_a_folder_on_windows(windows, tmp_path, error):
+    windows.error = error
+    with alone_in(tmp_path / "run"):
+        assert (tmp_path / "run" / ".lock").exists()
+        with pytest.raises(RunConflictError, match=r"another process is writing into .*run; wait"):
+            alone_in(tmp_path / "run").__enter__()
+        with alone_in(tmp_path / "other"):
+            pass
+    assert not list((tmp_path / "run").iterdir())
+    with alone_in(tmp_path / "run"):
+        pass
+
+
+def test_the_second_process_waits_its_turn_on_windows(windows, tmp_path):
+    order = []
+
+    def second() -> None:
+        with alone_in(tmp_path, wait=True):
+            order.append("second")
+
+    with alone_in(tmp_path):
+        thread = threading.Thread(target=second)
+        thread.start()
+        while windows.tries < 3:
+            time.sleep(0.001)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
+
+
+def test_a_file_system_without_locks_lets_everyone_in_on_windows(windows, tmp_path):
+    windows.error = errno.EINVAL
+    with alone_in(tmp_path), alone_in(tmp_path):
+        pass

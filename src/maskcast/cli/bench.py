@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import json as json_format
 import logging
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -74,7 +75,9 @@ def bench(
         write_ms = median_ms(_writing_ms, warm_up=WARM_UP, repeats=REPEATS)
         for name, measure in benches.items():
             cases = measure(place, figures["Y_ms"])
-            figures[name] = {case: {**found, "write": write_ms} for case, found in cases.items()}
+            figures[name] = {
+                case: _measured({**found, "write": write_ms}) for case, found in cases.items()
+            }
             _show(name, figures[name])
     if json is not None:
         write_text(json, json_format.dumps(figures, indent=2) + "\n")
@@ -83,6 +86,11 @@ def bench(
 def yardstick_ms(device: torch.device) -> float:
     """Return Y: the median time of one forward pass of the plain ResNet-50 trunk."""
     return median_ms(Yardstick(device), warm_up=WARM_UP, repeats=REPEATS)
+
+
+def _measured(figures: Mapping[str, float]) -> dict[str, float]:
+    """Leave out what this system cannot measure, which is NaN."""
+    return {name: value for name, value in figures.items() if not math.isnan(value)}
 
 
 def _writing_ms() -> float:

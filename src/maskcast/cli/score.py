@@ -14,6 +14,7 @@ from maskcast.cli.arguments import Folder, ListFile, Resolution, Split, shown_as
 from maskcast.cli.progress import TerminalProgress
 from maskcast.cli.tables import print_scores
 from maskcast.core.errors import OutputError, PartialResultError, UsageError
+from maskcast.core.processors import processor_count
 from maskcast.data.catalogue import open_dataset
 from maskcast.data.dataset import Dataset
 from maskcast.evaluation.groups import groups_of
@@ -102,7 +103,7 @@ def score_and_sum_up(
             dataset,
             predictions,
             protocol,
-            jobs=jobs or len(os.sched_getaffinity(0)),
+            jobs=jobs or processor_count(),
             progress=progress,
         )
     return make_scores(dataset, scored, protocol, results=str(results.absolute()), groups=groups)

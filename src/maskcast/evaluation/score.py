@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
@@ -98,6 +97,8 @@ def score_dataset(
 def prepare_processes() -> None:
     """Let what further processes import be imported in the background while data are looked at."""
     if _context().get_start_method() == "forkserver":
+        from multiprocessing import forkserver  # noqa: PLC0415 - not on Windows
+
         forkserver.ensure_running()
 
 

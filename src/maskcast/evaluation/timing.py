@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import resource
+import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,11 @@ from torch import nn
 from torchvision.models import resnet50
 
 from maskcast.core.types import LabelMap
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 TRUNK_SIZE = (480, 832)
 
@@ -70,14 +76,20 @@ def reset_peak(device: torch.device) -> None:
 
 
 def peak_mib(device: torch.device) -> float:
-    """Return the peak memory in MiB: of the device, or on a CPU of the whole process."""
+    """Return the peak memory in MiB: of the device, or on a CPU of the whole process.
+
+    NaN where the system does not report it (Windows).
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     status = Path("/proc/self/status")
     if status.exists():
         peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(peak.split()[1]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    if resource is None:
+        return math.nan
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
 
 
 def has_bfloat16(device: torch.device) -> bool:

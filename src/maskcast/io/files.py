@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import secrets
+import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,11 +20,19 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+try:
+    import msvcrt
+except ImportError:  # everywhere else
+    msvcrt = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
 
 LONGEST_NAME = 255
 """Bytes of one file name on the usual file systems."""
+LOCK_FILE = ".lock"
+"""What carries the lock of a folder on Windows."""
+BETWEEN_TRIES = 0.2
+"""Seconds between two attempts to lock a folder on Windows."""
 
 
 @contextmanager
@@ -81,60 +90,85 @@ def make_folder(path: Path) -> None:
 
 @contextmanager
 def alone_in(folder: Path, *, wait: bool = False) -> Iterator[None]:
-    """Keep other processes that ask for the same out of a folder; one that dies leaves it.
+    """Lock a folder for this process. The system releases the lock when the process dies.
 
-    Processes forked inside are not in it themselves. Nobody is kept out on Windows, nor on file
-    systems without locks.
+    The lock is a ``flock`` on the folder itself; on Windows, where folders cannot be opened, it is
+    on the file ``.lock`` inside, which is removed at the end. A forked child does not hold the
+    lock. File systems without locks let everyone in.
 
     Args:
-        folder: is made if it is not there.
-        wait: for the process that is in it, rather than refuse.
+        folder: created if missing.
+        wait: wait for the process that holds the lock instead of raising.
 
     Raises:
-        RunConflictError: another process works in the folder.
-        OutputError: it cannot be made or opened.
+        RunConflictError: another process holds the lock.
+        OutputError: the folder cannot be created or opened.
     """
     make_folder(folder)
-    if fcntl is None:
-        yield
-        return
+    lock_file = None if fcntl is not None else folder / LOCK_FILE
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
+        if lock_file is None:
+            descriptor = os.open(folder, os.O_RDONLY)
+        else:
+            descriptor = os.open(lock_file, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise OutputError(f"cannot use the output folder {folder}: {error.strerror}") from error
     _guards.add(descriptor)
+    entered = False
     try:
         _lock(descriptor, folder, wait=wait)
+        entered = True
         yield
     finally:
         if descriptor in _guards:
             _guards.remove(descriptor)
-            os.close(descriptor)
+            os.close(descriptor)  # releases the lock
+        if entered and lock_file is not None:
+            with suppress(OSError):  # Windows does not remove a file that another process has open
+                lock_file.unlink()
 
 
 def _lock(descriptor: int, folder: Path, *, wait: bool) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        elif msvcrt is not None:
+            _lock_on_windows(descriptor, wait=wait)
     except BlockingIOError as error:
         raise RunConflictError(
             f"another process is writing into {folder}; wait until it is done, "
             "or choose another folder"
         ) from error
     except OSError as error:
-        logger.debug("no guard for %s: %s", folder, error)
+        logger.debug("cannot lock %s: %s", folder, error)
+
+
+def _lock_on_windows(descriptor: int, *, wait: bool) -> None:
+    """Lock the first byte of a file. Raises ``BlockingIOError`` if another process has done so."""
+    while True:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EDEADLK):
+                raise
+            if not wait:
+                raise BlockingIOError(error.errno, error.strerror) from error
+        else:
+            return
+        time.sleep(BETWEEN_TRIES)  # LK_LOCK would give up after ten tries
 
 
 _guards: set[int] = set()
-"""Descriptors of the folders this process is alone in."""
+"""Descriptors of the folders that this process has locked."""
 
 
 def _leave_to_parent() -> None:
-    """A forked process (a data loader's, say) would keep others out when its parent is dead."""
+    """Close the locks in a forked child, which would otherwise hold them after the parent died."""
     while _guards:
         os.close(_guards.pop())
 
 
-if fcntl is not None:
+if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_leave_to_parent)
 
 
