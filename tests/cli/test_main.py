@@ -1,8 +1,10 @@
-"""The frame around all commands: the overview, exit codes, and faults of ours."""
+"""The frame around all commands: the overview, exit codes, and internal errors."""
 
 from __future__ import annotations
 
 import errno
+import logging
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from PIL import Image
 
 from maskcast.cli import main as module
 from maskcast.cli.main import COMMANDS, Command
+from maskcast.core.errors import DataError
 
 
 def test_the_overview_lists_every_command_without_importing_any(capsys):
@@ -38,7 +41,9 @@ def test_the_version_is_told(capsys):
 
 
 def test_an_unknown_command_is_answered_with_the_known_ones(maskcast):
-    maskcast("sgment").assert_one_sentence(2, "no command 'sgment'; known: segment, demo")
+    maskcast("sgment").assert_one_sentence(
+        2, "unknown command 'sgment'; choose one of segment, demo"
+    )
 
 
 def test_what_would_steer_the_terminal_is_written_out(maskcast):
@@ -52,6 +57,47 @@ def test_home_is_written_out_where_the_shell_leaves_it(before):
     assert module._with_home(f"{before}a~/b") == f"{before}a~/b"
 
 
+def with_parts(*, masks: str = "", on_bad_frame: str = "") -> None:
+    """Fail with a list, with text from a file, and with options that are flags here, or not."""
+    raise DataError(
+        "3 problems in a\x1b[2Jb",
+        details=["one\nand a half", "two\x9b1m", "three"],
+        options=("masks", "on_bad_frame", "output"),
+    )
+
+
+def test_lists_keep_their_lines_and_options_get_their_flags(maskcast, monkeypatch):
+    monkeypatch.setitem(COMMANDS, "info", Command(__name__, "with_parts", ""))
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[with_parts.__module__])
+    outcome = maskcast("info")
+    assert outcome.exit_code == 3
+    assert outcome.error.splitlines() == [
+        r"maskcast: 3 problems in a\x1b[2Jb (--masks, --on-bad-frame)",
+        "  - one and a half",
+        r"  - two\x9b1m",
+        "  - three",
+    ]
+
+
+def warning_of_an_odd_name() -> None:
+    """Log what a file is called."""
+    logging.getLogger("maskcast.io").warning("skipped %s", "a\x1b[2Jb\x07")
+
+
+def test_log_messages_cannot_drive_the_terminal():
+    code = (
+        "import sys; from maskcast.cli import main; from cli import test_main; "
+        "main.COMMANDS['info'] = main.Command('cli.test_main', 'warning_of_an_odd_name', ''); "
+        "sys.exit(main.main(['info']))"
+    )
+    tests = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": f"{tests}:{os.environ.get('PYTHONPATH', '')}"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, env=environment
+    )
+    assert ended.stderr == rb"maskcast: skipped a\x1b[2Jb\x07" + b"\n"
+
+
 def test_an_unknown_flag_is_misuse(segment):
     outcome = segment("--maks", "first.png")
     assert outcome.exit_code == 2
@@ -59,7 +105,7 @@ def test_an_unknown_flag_is_misuse(segment):
 
 
 def broken() -> None:
-    """Fail as only a fault of ours does."""
+    """Fail as only an internal error does."""
     raise ZeroDivisionError("our fault")
 
 
@@ -69,13 +115,14 @@ def reading_nothing() -> None:
 
 
 @pytest.mark.parametrize("fault", [broken, reading_nothing])
-def test_a_fault_of_ours_is_1_and_leaves_a_log(fault, maskcast, tmp_path, monkeypatch):
+def test_an_internal_error_is_1_and_leaves_a_log(fault, maskcast, tmp_path, monkeypatch):
     monkeypatch.setenv("MASKCAST_CACHE", str(tmp_path))
     monkeypatch.setitem(COMMANDS, "info", Command(__name__, fault.__name__, ""))
     monkeypatch.setitem(sys.modules, __name__, sys.modules[fault.__module__])
     outcome = maskcast("info")
     (log,) = (tmp_path / "logs").iterdir()
-    outcome.assert_one_sentence(1, str(log))
+    name = "ZeroDivisionError" if fault is broken else "FileNotFoundError"
+    outcome.assert_one_sentence(1, f"internal error ({name}); please report it and attach {log}")
     assert "our fault" in log.read_text()
 
 
@@ -87,14 +134,26 @@ def test_the_log_lies_where_weights_would(cache, logs, tmp_path, monkeypatch):
 
 
 def refused() -> None:
-    """Meet a path to which the person has no right."""
+    """Open a path without permission."""
     raise PermissionError(errno.EACCES, "Permission denied", Path("/root/secret"))
 
 
-def test_what_the_system_refuses_is_told_with_its_path(maskcast, monkeypatch):
-    monkeypatch.setitem(COMMANDS, "info", Command(__name__, "refused", ""))
-    monkeypatch.setitem(sys.modules, __name__, sys.modules[refused.__module__])
-    maskcast("info").assert_one_sentence(3, "refuses '/root/secret': Permission denied")
+def full() -> None:
+    """Write to a full disk."""
+    raise OSError(errno.ENOSPC, "No space left on device", "/mnt/full")
+
+
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [
+        (refused, "cannot open '/root/secret': Permission denied"),
+        (full, "cannot write /mnt/full: No space left on device"),
+    ],
+)
+def test_a_path_that_cannot_be_opened_is_no_internal_error(work, words, maskcast, monkeypatch):
+    monkeypatch.setitem(COMMANDS, "info", Command(__name__, work.__name__, ""))
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[work.__module__])
+    maskcast("info").assert_one_sentence(3, words)
 
 
 def without_memory() -> None:
@@ -110,8 +169,8 @@ def with_too_much() -> None:
 @pytest.mark.parametrize(
     ("work", "words"),
     [
-        (without_memory, "the device has no memory left; use --device cpu"),
-        (with_too_much, "this machine has no memory left"),
+        (without_memory, "the device is out of memory; use the CPU"),
+        (with_too_much, "out of memory; close other programs"),
     ],
 )
 def test_want_of_memory_is_no_fault_of_ours(work, words, maskcast, monkeypatch):
@@ -134,9 +193,7 @@ def test_output_that_finds_no_room_is_no_fault_of_ours(tmp_path):
             command, stdout=full, stderr=subprocess.PIPE, check=False, cwd=tmp_path
         )
     assert ended.returncode == 3
-    assert (
-        ended.stderr == b"maskcast: what this command prints cannot be written: the disk is full\n"
-    )
+    assert ended.stderr == b"maskcast: cannot write the output: No space left on device\n"
 
 
 def test_a_polite_kill_is_taken_for_ctrl_c_inside_a_command_only(maskcast, monkeypatch):

@@ -25,10 +25,10 @@ def test_build_and_check(place, maskcast):
     outcome = maskcast("submit", *known, "--results", place / "masks", "-o", archive)
     assert outcome.exit_code == 0, outcome.error
     assert "6 masks of 1 videos" in outcome.output
-    assert "no fault found" in maskcast("submit", *known, "--check", archive).output
+    assert "no problems found" in maskcast("submit", *known, "--check", archive).output
     alone = maskcast("submit", "--check", archive)
     assert alone.exit_code == 0
-    assert "are not checked" in alone.error
+    assert "only checked with DATASET" in alone.error
 
 
 def test_faults_are_listed_with_exit_code_3(place, maskcast):
@@ -37,22 +37,35 @@ def test_faults_are_listed_with_exit_code_3(place, maskcast):
     known = ["davis2017", "--root", place / "set"]
     outcome = maskcast("submit", *known, "--check", place / "bad.zip")
     assert outcome.exit_code == 3
-    assert "bad.zip has 2 faults:" in outcome.error
+    assert "bad.zip has 2 problems:" in outcome.error
     assert "wrapped around the videos" in outcome.error
     assert "ants is missing" in outcome.error
+
+
+def test_120_problems_are_120_lines(place, maskcast):
+    with zipfile.ZipFile(place / "bad.zip", "w") as archive:
+        for number in range(120):
+            archive.writestr(f"ants/{number:05d}.png", b"no picture")
+    outcome = maskcast("submit", "--check", place / "bad.zip")
+    first, *lines = [line for line in outcome.error.splitlines() if "DATASET" not in line]
+    assert outcome.exit_code == 3
+    assert first == f"maskcast: {place}/bad.zip has 120 problems:"
+    assert len(lines) == 120
+    for number, line in enumerate(lines):
+        assert line.startswith(f"  - ants/{number:05d}.png")
 
 
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "words"),
     [
-        (["davis2017"], 2, "give DATASET, --root, --results and -o"),
-        (["--check", "a.zip", "-o", "b.zip"], 2, "--check looks at an archive"),
+        (["davis2017"], 2, "requires DATASET, --root, --results and -o"),
+        (["--check", "a.zip", "-o", "b.zip"], 2, "--check excludes --results"),
         (["--check", "absent.zip"], 3, "there is no archive absent.zip"),
-        (["--root", ".", "--check", "a.zip"], 2, "from DATASET and --root together"),
+        (["--root", ".", "--check", "a.zip"], 2, "requires both DATASET and --root"),
         (
             ["davis2017", "--split", "val", "--check", "a.zip"],
             2,
-            "from DATASET and --root together",
+            "requires both DATASET and --root",
         ),
     ],
 )

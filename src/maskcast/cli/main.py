@@ -1,6 +1,6 @@
-"""The command ``maskcast``: finds the subcommand, turns errors into a sentence and an exit code.
+"""The command ``maskcast``: finds the subcommand, turns errors into messages and exit codes.
 
-0 done · 1 a fault of ours · 2 the call makes no sense · 3 bad data · 4 part of the work done ·
+0 success · 1 internal error · 2 usage error · 3 bad data · 4 partial result ·
 130 interrupted (Ctrl-C or SIGTERM), can be resumed
 """
 
@@ -27,8 +27,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from maskcast.cli.terminal import say
-from maskcast.core.errors import MaskcastError
+from maskcast.cli.flags import Flags, flags_of, flags_of_fields
+from maskcast.cli.terminal import TerminalFormatter, say
+from maskcast.core.errors import DeviceMemoryError, MaskcastError, OutputError
 
 
 class Command(NamedTuple):
@@ -58,10 +59,9 @@ COMMANDS: dict[str, Command] = {
 USAGE_ERROR = 2
 BAD_DATA = 3
 INTERRUPTED = 130
-REFUSALS = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOSPC, errno.EROFS)
-"""What the system says of a path whoever asks: no right to it, an impossible name, no room."""
-LONGEST_SENTENCE = 1200
-"""Characters."""
+NOT_OPENED = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
+NOT_WRITTEN = (errno.ENOSPC, errno.EROFS)
+"""Failures of a path that are no bug: permissions, an impossible name, a full or read-only disk."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,10 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"maskcast {version('maskcast')}")
         return 0
     if given[0] not in COMMANDS:
-        say(f"there is no command {given[0]!r}; known: {', '.join(COMMANDS)}")
+        say(f"unknown command {given[0]!r}; choose one of {', '.join(COMMANDS)}")
         return USAGE_ERROR
     with _terminated_like_interrupted():
-        return _guarded(lambda: _run(given[0], given[1:]))
+        return _guarded(lambda: _run(given[0], given[1:]), given)
 
 
 def _with_home(argument: str) -> str:
@@ -101,8 +101,8 @@ def overview() -> str:
             "",
             "maskcast COMMAND --help says more; maskcast demo is a good start.",
             "",
-            "Exit codes: 0 done, 2 the call makes no sense, 3 bad data, 4 part of the work done,",
-            "130 interrupted, 1 a fault of maskcast, with a log file to report it with.",
+            "Exit codes: 0 success, 1 internal error (a log file is written), 2 usage error,",
+            "3 bad data, 4 partial result, 130 interrupted.",
         ]
     )
 
@@ -110,7 +110,9 @@ def overview() -> str:
 def _run(name: str, arguments: list[str]) -> None:
     import tyro  # noqa: PLC0415 - slow to import, and the overview does without
 
-    logging.basicConfig(level=logging.WARNING, format="maskcast: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(TerminalFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     command = COMMANDS[name]
     target: Any = getattr(importlib.import_module(command.module), command.name)
     if command.parses_itself:
@@ -169,14 +171,13 @@ def _terminated_like_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _guarded(work: Callable[[], None]) -> int:
-    """Do the work; a person's mistake is one sentence, a fault of ours leaves a log file too."""
+def _guarded(work: Callable[[], None], given: Sequence[str]) -> int:
+    """Do the work of a command line; report errors, and write a log for internal ones."""
     try:
         work()
-        print(end="", flush=True)  # what cannot be written is told here, not at the end
+        print(end="", flush=True)  # a failure to write appears here, not when python exits
     except MaskcastError as error:
-        say(textwrap.shorten(str(error), LONGEST_SENTENCE, placeholder=" …"))
-        return error.exit_code
+        return _report(error, given)
     except KeyboardInterrupt as interrupt:
         say(str(interrupt) or "interrupted")
         return INTERRUPTED
@@ -184,27 +185,49 @@ def _guarded(work: Callable[[], None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as fault:
         if reason := _reason_outside(fault):
-            say(reason)
-            return BAD_DATA
+            return _report(reason, given)
         log = _write_log()
-        say(f"this is a fault in maskcast ({type(fault).__name__}); please report it with {log}")
+        say(f"internal error ({type(fault).__name__}); please report it and attach {log}")
         return 1
     return 0
 
 
-def _reason_outside(fault: Exception) -> str | None:
-    """Say what the machine refuses, if that is the reason, and not a fault of ours."""
-    if isinstance(fault, OSError) and fault.filename and fault.errno in REFUSALS:
-        return f"the system refuses {str(fault.filename)!r}: {fault.strerror}"
-    if isinstance(fault, OSError) and fault.errno == errno.ENOSPC:
-        return "what this command prints cannot be written: the disk is full"
+def _report(error: MaskcastError, given: Sequence[str]) -> int:
+    """Print an error with the flags of the options it names; returns its exit code."""
+    flags = _flags_for(given) if error.options else Flags()
+    say(error.summary + flags.in_parentheses(error.options), error.details)
+    return error.exit_code
+
+
+def _flags_for(given: Sequence[str]) -> Flags:
+    """Return the flags of the command, or further subcommand, of a command line."""
+    command = COMMANDS[given[0]]
+    module = importlib.import_module(command.module)
+    target: Any = getattr(module, command.name)
+    if command.parses_itself:
+        return Flags(flags_of_fields(module.RunOptions), takes_settings=True)
+    if isinstance(target, dict):
+        target = next((target[name] for name in given[1:2] if name in target), None)
+    return Flags() if target is None else flags_of(target)
+
+
+def _reason_outside(fault: Exception) -> MaskcastError | None:
+    """Return an error that explains the fault by its environment; None for an internal error."""
+    if isinstance(fault, OSError) and fault.filename and fault.errno in NOT_OPENED:
+        return OutputError(f"cannot open {str(fault.filename)!r}: {fault.strerror}")
+    if isinstance(fault, OSError) and fault.errno in NOT_WRITTEN:
+        where = str(fault.filename) if fault.filename else "the output"
+        return OutputError(f"cannot write {where}: {fault.strerror}")
     if isinstance(fault, MemoryError):
-        return "this machine has no memory left; end other programs, or ask for less at once"
+        return DeviceMemoryError("out of memory; close other programs, or process less at a time")
     if isinstance(fault, RuntimeError):
         from maskcast.core.device_memory import is_out_of_memory  # noqa: PLC0415 - imports torch
 
         if is_out_of_memory(fault):
-            return "the device has no memory left; use --device cpu, or a card nobody else uses"
+            return DeviceMemoryError(
+                "the device is out of memory; use the CPU, or a GPU that no other program uses",
+                options=("device",),
+            )
     return None
 
 

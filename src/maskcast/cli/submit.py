@@ -49,26 +49,26 @@ def submit(
             dataset, root, split=split, resolution=resolution, all_frames=all_frames
         )
     elif root is not None or split is not None or resolution is not None or all_frames:
-        raise UsageError("what an archive has to hold is known from DATASET and --root together")
+        raise UsageError("the expected content of an archive requires both DATASET and --root")
     if check is not None:
         if results is not None or output is not None:
-            raise UsageError("--check looks at an archive; --results and -o build one")
+            raise UsageError("--check excludes --results and -o, which build an archive")
         _check(check, opened, dataset)
         return
     if opened is None or results is None or output is None:
-        raise UsageError("to build an archive, give DATASET, --root, --results and -o FILE.zip")
+        raise UsageError("building an archive requires DATASET, --root, --results and -o FILE.zip")
     count = build_submission(opened, results, output)
     faults = check_submission(output, opened)
     if faults:
-        raise AssertionError(f"the archive just built has faults: {faults}")
+        raise AssertionError(f"the archive just built has problems: {faults}")
     print(f"{output}: {count} masks of {len(opened)} videos")
 
 
 def _check(path: Path, dataset: Dataset | None, name: str | None) -> None:
     faults = check_submission(path, dataset, name)
     if dataset is None:
-        say("without DATASET and --root, missing and extra videos, frames and ids are not checked")
+        say("missing and extra videos, frames and ids are only checked with DATASET and --root")
     if faults:
-        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise DataError("\n  - ".join([f"{path} has {count}:", *faults]))
-    print(f"{path}: no fault found")
+        count = "1 problem" if len(faults) == 1 else f"{len(faults)} problems"
+        raise DataError(f"{path} has {count}:", details=faults)
+    print(f"{path}: no problems found")

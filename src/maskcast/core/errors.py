@@ -1,33 +1,55 @@
-"""The errors a person can meet, each with the exit code of the command that reports it."""
+"""Exceptions for problems that the user can fix, each with the exit code of the command line."""
 
 from __future__ import annotations
 
 
 class MaskcastError(Exception):
-    """Something a person can put right; its message is one clear sentence."""
+    """A problem that the user can fix: a summary in one line, and further lines for a list.
+
+    Args:
+        summary: what is wrong, what was received, and what to do, in one line.
+        details: the single problems where there are several: complete, one line each.
+        options: names of the parameters or settings concerned, such as ``masks`` or
+            ``loop.workers``. The message names no command-line flags; the command line adds those
+            of ``options``.
+
+    ``str()`` returns the summary and the details, one per line.
+    """
 
     exit_code = 3
 
+    def __init__(
+        self,
+        summary: str,
+        *,
+        details: tuple[str, ...] | list[str] = (),
+        options: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.details = tuple(details)
+        self.options = options
+
+    def __str__(self) -> str:
+        return "\n".join([self.summary, *(f"  - {detail}" for detail in self.details)])
+
 
 class UsageError(MaskcastError, ValueError):
-    """The call itself does not make sense: an unknown name, options that exclude each other."""
+    """An invalid call: an unknown name, or arguments that exclude each other."""
 
     exit_code = 2
 
 
 class ConfigError(UsageError):
-    """A setting is outside its range, or unknown."""
+    """A setting is unknown or outside its range."""
 
 
 class DataError(MaskcastError, ValueError):
-    """A file or an array holds something other than what was expected."""
+    """A file or an array has invalid content."""
 
 
 class MissingFileError(DataError, FileNotFoundError):
-    """A file or folder that was named is not there."""
-
-    def __str__(self) -> str:
-        return Exception.__str__(self)
+    """A file or folder does not exist."""
 
 
 class VideoError(DataError):
@@ -35,7 +57,7 @@ class VideoError(DataError):
 
 
 class FrameError(VideoError):
-    """One frame cannot be read, or does not fit the frames before it."""
+    """A frame cannot be read, or its size differs from the frames before it."""
 
 
 class PromptError(DataError):
@@ -43,30 +65,27 @@ class PromptError(DataError):
 
 
 class MaskShapeError(PromptError):
-    """A mask and its frame differ in size."""
+    """The sizes of a mask and its frame differ."""
 
 
 class WeightsError(DataError):
-    """Weights are missing, damaged, hostile, or made for something else."""
+    """Weights are missing, damaged, malicious, or made for another method."""
 
 
 class DatasetError(DataError):
-    """A data set is incomplete or contradicts itself; the message lists every fault."""
+    """A data set is incomplete or inconsistent; ``details`` lists every problem."""
 
 
 class RunConflictError(UsageError):
-    """The output folder holds a run that differs from the one asked for."""
+    """The output folder holds the results of a different run."""
 
 
 class OutputError(MaskcastError, OSError):
     """Results cannot be written."""
 
-    def __str__(self) -> str:
-        return Exception.__str__(self)
-
 
 class PartialResultError(MaskcastError):
-    """Part of the work was done and kept; the rest was not."""
+    """Part of the work was completed and saved; the rest failed."""
 
     exit_code = 4
 
@@ -76,8 +95,8 @@ class StateError(DataError):
 
 
 class DeviceMemoryError(MaskcastError, RuntimeError):
-    """The device has no room for what was asked."""
+    """The device has too little memory."""
 
 
 class TrainingError(MaskcastError, RuntimeError):
-    """A training run cannot go on; the message says from where it can."""
+    """A training run cannot continue; the message says where it can resume."""
