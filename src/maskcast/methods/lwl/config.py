@@ -49,11 +49,15 @@ class NetworkConfig:
     """Whether a first mask can be made from a box."""
     box_width: int = 64
     """Channels inside the box encoder."""
+    presence_head: bool = False
+    """Whether the network judges if an object is visible; not part of the paper."""
+    presence_width: int = 32
+    """Hidden units of the presence head."""
 
     def __post_init__(self) -> None:
         widths = (*self.label_widths, *self.decoder_widths, self.upsampler_width, self.box_width)
         _require(
-            min(*widths, self.feature_channels, self.filters) > 0,
+            min(*widths, self.feature_channels, self.filters, self.presence_width) > 0,
             f"channels must be positive, got {self}",
         )
         _require(

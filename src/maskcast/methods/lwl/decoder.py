@@ -11,7 +11,7 @@ lets a channel attention decide what of the deeper level to take over.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -161,6 +161,14 @@ class TapwiseUpsampler(nn.Module):
         return logits
 
 
+class Decoded(NamedTuple):
+    """The result of the decoder and what it was made of."""
+
+    logits: Float[Tensor, "objects height width"]
+    states: list[Tensor]
+    """The state after each level, layer4 first."""
+
+
 class Decoder(nn.Module):
     """D_θ of the paper (section 3.4).
 
@@ -203,8 +211,14 @@ class Decoder(nn.Module):
         self, scores: Float[Tensor, "objects D h w"], taps: Taps, size: tuple[int, int]
     ) -> Float[Tensor, "objects height width"]:
         """Return logits of ``size``; not limited to multiples of the stride."""
-        logits: Tensor = self.upsampler(self.states(scores, taps)[-1], size)
-        return logits
+        return self.decode(scores, taps, size).logits
+
+    def decode(
+        self, scores: Float[Tensor, "objects D h w"], taps: Taps, size: tuple[int, int]
+    ) -> Decoded:
+        """Return logits of ``size`` together with the states they were made of."""
+        states = self.states(scores, taps)
+        return Decoded(self.upsampler(states[-1], size), states)
 
     def states(self, scores: Float[Tensor, "objects D h w"], taps: Taps) -> list[Tensor]:
         """Return the state after each level, layer4 first."""

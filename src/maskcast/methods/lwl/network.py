@@ -18,6 +18,7 @@ from maskcast.methods.lwl.config import NetworkConfig
 from maskcast.methods.lwl.decoder import Decoder
 from maskcast.methods.lwl.few_shot_learner import FewShotLearner, Samples
 from maskcast.methods.lwl.label_encoder import LabelEncoder, MaskAsLabel
+from maskcast.methods.lwl.presence import PresenceHead
 from maskcast.methods.lwl.target_model import TargetFeatures, apply_target_model
 from maskcast.nn.resnet import ResNetTrunk, Taps, keep_batch_norm_in_evaluation
 
@@ -62,6 +63,12 @@ class LWLNetwork(nn.Module):
         self.box_encoder = (
             BoxEncoder(config.feature_channels, config.filters, width=config.box_width)
             if config.box_encoder
+            else None
+        )
+        z1_width, _, z3_width, _ = config.decoder_widths
+        self.presence_head = (
+            PresenceHead(z3_width, z1_width, config.feature_channels, width=config.presence_width)
+            if config.presence_head
             else None
         )
         mean, deviation = (BGR_MEAN, (1.0,) * 3) if caffe else (RGB_MEAN, RGB_DEVIATION)

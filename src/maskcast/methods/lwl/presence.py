@@ -1,0 +1,187 @@
+"""The presence head: is the object visible on this frame, and is its mask right?
+
+    z3        objects × W3 × h × w            decoder state after layer3, stride 16
+    z1        objects × W1 × 4h × 4w          last decoder state, stride 4
+    logits    objects × height × width        of the object's own crop, before objects are merged
+    x         objects × C × h × w             target-model features of the crop
+    scores    objects × D × h × w             what the target model says about x
+    first     objects × (2C + D)              ``describe_first`` of the frame with the given mask
+
+Not part of the paper. Training and inference call the same two functions, ``describe_first`` and
+``PresenceHead.forward``. No gradient flows from the head into the network.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+EPS = 1e-6
+SMALLEST_SHARE = 1e-5
+"""Share of the crop that logarithms of an area start from."""
+
+
+class Evidence(NamedTuple):
+    """What the head judges a prediction by; shapes are those of the module."""
+
+    z3: Float[Tensor, "objects W3 h w"]
+    z1: Float[Tensor, "objects W1 h4 w4"]
+    logits: Float[Tensor, "objects height width"]
+    x: Float[Tensor, "objects C h w"]
+    scores: Float[Tensor, "objects D h w"]
+    first: Float[Tensor, "objects first"]
+
+
+class Presence(NamedTuple):
+    """Two judgements as logits; positive means yes."""
+
+    visible: Float[Tensor, "*objects"]
+    """The object can be seen on this frame."""
+    right: Float[Tensor, "*objects"]
+    """The mask has an IoU of at least 0.5 with the object."""
+
+
+@torch.no_grad()
+def describe_first(
+    x: Float[Tensor, "objects C h w"],
+    masks: Float[Tensor, "objects height width"],
+    labels: Float[Tensor, "objects D h w"],
+) -> Float[Tensor, "objects first"]:
+    """Summarise the frame on which a mask was given; later frames are compared with it.
+
+    Args:
+        x: target-model features of the crop.
+        masks: the given mask in the crop, 0..1.
+        labels: its few-shot label E(y).
+    """
+    cells = _cells(masks.float(), x)
+    x = x.float()
+    parts = (_mean_under(x, cells), x.mean(dim=(2, 3)), _mean_under(labels.float(), cells))
+    return torch.cat(parts, dim=1)
+
+
+class PresenceHead(nn.Module):
+    """A small perceptron on pooled decoder states and a dozen scalars; computes in float32.
+
+    Args:
+        z3_width, z1_width: channels of the decoder at layer3 and layer1.
+        feature_channels: C.
+        width: hidden units.
+    """
+
+    SCALARS = 16
+
+    def __init__(self, z3_width: int, z1_width: int, feature_channels: int, *, width: int) -> None:
+        super().__init__()
+        self.feature_channels = feature_channels
+        self.z3 = nn.Sequential(nn.LayerNorm(2 * z3_width), nn.Linear(2 * z3_width, width))
+        self.z1 = nn.Sequential(nn.LayerNorm(2 * z1_width), nn.Linear(2 * z1_width, width))
+        self.hidden = nn.Linear(2 * width + self.SCALARS, width)
+        self.output = nn.Linear(width, 2)
+        with torch.no_grad():  # begin by trusting every prediction
+            self.output.bias.copy_(torch.tensor([2.0, 0.0]))
+
+    def forward(self, evidence: Evidence) -> Presence:
+        """Return both logits for each object."""
+        with torch.autocast(evidence.x.device.type, enabled=False):
+            with torch.no_grad():
+                z3, z1, scalars = self._pooled(evidence)
+            states = torch.cat([self.z3(z3), self.z1(z1), scalars], dim=1)
+            found = self.output(functional.relu(self.hidden(functional.relu(states))))
+        return Presence(found[:, 0], found[:, 1])
+
+    def _pooled(self, evidence: Evidence) -> tuple[Tensor, Tensor, Tensor]:
+        probs = evidence.logits.float().sigmoid()
+        fine = _cells(probs, evidence.z1)
+        coarse = _cells(probs, evidence.x)
+        scalars = [
+            *_about_mask(probs, coarse),
+            *self._about_likeness(evidence, coarse),
+            *self._about_response(evidence, coarse),
+        ]
+        return (
+            _mean_and_maximum(evidence.z3.float(), _cells(probs, evidence.z3)),
+            _mean_and_maximum(evidence.z1.float(), fine),
+            torch.stack(scalars, dim=1),
+        )
+
+    def _about_likeness(self, evidence: Evidence, cells: Tensor) -> list[Tensor]:
+        """Compare the features under the mask with those of the first frame."""
+        x, channels = evidence.x.float(), self.feature_channels
+        target, scene = _mean_under(x, cells), x.mean(dim=(2, 3))
+        first_target, first_scene = evidence.first[:, : 2 * channels].float().chunk(2, dim=1)
+        first = first_target - first_scene
+        return [
+            functional.cosine_similarity(target - first_scene, first, eps=EPS),
+            functional.cosine_similarity(target - scene, first, eps=EPS),
+            functional.cosine_similarity(target, first_target, eps=EPS),
+            functional.cosine_similarity(scene, first_scene, eps=EPS),
+        ]
+
+    def _about_response(self, evidence: Evidence, cells: Tensor) -> list[Tensor]:
+        """Compare what the target model answers with the label of the first frame."""
+        scores = evidence.scores.float()
+        label = evidence.first[:, 2 * self.feature_channels :].float()
+        strength = label.norm(dim=1).clamp(min=EPS)
+        direction = label / strength[:, None]
+        along = (scores * direction[:, :, None, None]).sum(dim=1, keepdim=True)
+        along = along / strength[:, None, None, None]
+        energy = scores.norm(dim=1, keepdim=True) / strength[:, None, None, None]
+        return [
+            along.amax(dim=(1, 2, 3)),
+            _mean_under(along, cells)[:, 0],
+            energy.amax(dim=(1, 2, 3)),
+            _mean_under(energy, cells)[:, 0],
+            energy.mean(dim=(1, 2, 3)),
+            functional.cosine_similarity(_mean_under(scores, cells), label, eps=EPS),
+        ]
+
+
+def mean_confidence(
+    logits: Float[Tensor, "objects height width"],
+) -> Float[Tensor, "objects"]:
+    """Mean probability inside the mask; 0 where the mask is empty."""
+    probs = logits.float().sigmoid()
+    inside = probs > 0.5
+    return (probs * inside).sum(dim=(1, 2)) / inside.sum(dim=(1, 2)).clamp(min=1)
+
+
+def _about_mask(probs: Tensor, cells: Tensor) -> list[Tensor]:
+    """Describe the mask itself: how sure, how soft, how large, how much at the border."""
+    mass = probs.sum(dim=(1, 2))
+    inside = probs > 0.5
+    count = inside.sum(dim=(1, 2))
+    border = cells.sum(dim=(1, 2, 3)) - cells[:, :, 1:-1, 1:-1].sum(dim=(1, 2, 3))
+    pixels = probs.shape[-1] * probs.shape[-2]
+    return [
+        (probs * inside).sum(dim=(1, 2)) / count.clamp(min=1),
+        probs.amax(dim=(1, 2)),
+        (probs * (1 - probs)).sum(dim=(1, 2)) / (mass + 1),
+        _log_share(mass / pixels),
+        _log_share(count / pixels),
+        border / cells.sum(dim=(1, 2, 3)).clamp(min=EPS),
+    ]
+
+
+def _log_share(share: Tensor) -> Tensor:
+    """The logarithm of an area, shifted and scaled to about -2..2."""
+    return ((share + SMALLEST_SHARE).log() + 5) / 3
+
+
+def _cells(probs: Tensor, like: Tensor) -> Tensor:
+    """Average a mask over the cells of a map: objects × 1 × h × w."""
+    return functional.adaptive_avg_pool2d(probs[:, None], (like.shape[-2], like.shape[-1]))
+
+
+def _mean_under(z: Tensor, cells: Tensor) -> Tensor:
+    weights = cells.flatten(2)
+    summed = torch.bmm(z.flatten(2), weights.mT)[:, :, 0]
+    return summed / weights.sum(dim=2).clamp(min=EPS)
+
+
+def _mean_and_maximum(z: Tensor, cells: Tensor) -> Tensor:
+    return torch.cat([_mean_under(z, cells), (z * cells).amax(dim=(2, 3))], dim=1)

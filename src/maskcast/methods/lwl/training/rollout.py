@@ -1,0 +1,248 @@
+"""Follow the object of a clip in training the way it is followed at test time.
+
+images   frames × sequences × 3 × height × width   prepared; frame 0 is the reference frame
+masks    frames × sequences × height × width       0..1, ground truth
+visible  frames × sequences                        1 visible, 0 absent, -1 unknown
+
+With its default settings ``follow`` computes what ``LWLNetwork.forward`` does with updates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int8
+from torch import Tensor
+
+from maskcast.core.errors import ConfigError
+from maskcast.methods.lwl.config import MemoryConfig
+from maskcast.methods.lwl.memory import Memory, Slot
+from maskcast.methods.lwl.network import Features, LWLNetwork
+from maskcast.methods.lwl.presence import Evidence, Presence, describe_first, mean_confidence
+from maskcast.methods.lwl.target_model import apply_target_model
+from maskcast.nn.resnet import Taps
+
+USABLE_BOX_MASK = 0.5
+"""IoU from which a box's mask serves as first mask."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutConfig:
+    """What happens between the frames of a clip; the defaults are those of ``lwl-small`` 0.1."""
+
+    gammas_as_at_test: bool = False
+    """Weigh remembered frames as the memory does at test time, instead of all alike."""
+    last_update_only: bool = False
+    """Stop gradients before each update of the target model, so that they pass through its last
+    one only; saves memory on long clips."""
+    negatives: int = 0
+    """Absent frames of a clip that are remembered, with an empty mask; later ones are not
+    remembered. 0: every frame is remembered with its own prediction."""
+    known_absence: float = 1.0
+    """Probability that the ground truth says which frame is absent, in training; otherwise the
+    presence head does, or the mean confidence where there is no head."""
+    absent_below: float = 0.0
+    """Mean confidence inside the mask below which an object counts as absent, where the network
+    has no presence head."""
+    corrections: float = 0.0
+    """Probability that a query frame is remembered with its true mask, as a correction."""
+    box_starts: float = 0.0
+    """Probability that a clip starts from the soft mask of its box instead of the true mask;
+    only where that mask has an IoU of at least 0.5."""
+
+    def __post_init__(self) -> None:
+        for name in ("known_absence", "absent_below", "corrections", "box_starts"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        if self.negatives < 0:
+            raise ConfigError(f"negatives cannot be negative, got {self.negatives}")
+
+
+class Followed(NamedTuple):
+    """What was found in a clip."""
+
+    logits: Float[Tensor, "queries sequences height width"]
+    presence: Presence | None
+    """Of the query frames; None if the network has no presence head."""
+    box_logits: Float[Tensor, "sequences height width"] | None
+    """Of the reference frame, segmented from its box."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipFollower:
+    """Runs a network over the frames of clips.
+
+    Args:
+        network: in training mode it draws corrections, known absences and starts from boxes with
+            the global generator; in evaluation mode there are none.
+        config: what happens between frames.
+        memory: temporal weights, used with ``gammas_as_at_test``.
+        initial_steps, update_steps: of the learner.
+    """
+
+    network: LWLNetwork
+    config: RolloutConfig
+    memory: MemoryConfig
+    initial_steps: int
+    update_steps: int
+
+    def follow(
+        self,
+        images: Float[Tensor, "frames sequences 3 height width"],
+        masks: Float[Tensor, "frames sequences height width"],
+        visible: Int8[Tensor, "frames sequences"],
+        boxes: Float[Tensor, "sequences 4"] | None = None,
+    ) -> Followed:
+        """Segment all frames but the first, in order.
+
+        Args:
+            boxes: of the object on the first frame; if given, that frame is segmented from it
+                too. Gradients of that reach box encoder and decoder, not the trunk.
+        """
+        network, sequences = self.network, images.shape[1]
+        size = (images.shape[-2], images.shape[-1])
+        features = network.extract(images.flatten(0, 1))
+        box_logits = None if boxes is None else self._from_boxes(images[0], boxes, features)
+        start = masks[0] if box_logits is None else self._start(masks[0], box_logits)
+        x = features.x.view(-1, sequences, *features.x.shape[1:])
+        x = x if network.config.end_to_end else x.detach()
+        labels = network.label_encoder(start)
+        remembered = _Remembered(x[0], labels.label, labels.weight, self)
+        first = describe_first(x[0], start, labels.label)
+        tau = network.no_filters(sequences, x)
+        tau = network.fit(tau, *remembered.samples(), self.initial_steps)
+        logits: list[Tensor] = []
+        judged: list[Presence] = []
+        for frame in range(1, len(x)):
+            scores = apply_target_model(tau, x[frame : frame + 1])[0]
+            places = slice(frame * sequences, (frame + 1) * sequences)
+            taps = Taps(*(tap[places] for tap in features.taps))
+            decoded = network.decoder.decode(scores, taps, size)
+            logits.append(decoded.logits)
+            _, z3, _, z1 = decoded.states
+            if network.presence_head is not None:
+                evidence = Evidence(z3, z1, decoded.logits, x[frame], scores, first)
+                judged.append(network.presence_head(evidence))
+            if self.update_steps and frame + 1 < len(x):
+                presence = judged[-1] if judged else None
+                found = decoded.logits.detach()
+                absent = self._absent(found, presence, visible[frame])
+                kept, annotated = self._corrected(found.sigmoid(), masks[frame], visible[frame])
+                kept = torch.where(absent[:, None, None], 0.0, kept)
+                labels = network.label_encoder(kept)
+                remembered.add(x[frame], labels.label, labels.weight, absent, annotated)
+                tau = tau.detach() if self.config.last_update_only else tau
+                tau = network.fit(tau, *remembered.samples(), self.update_steps)
+        return Followed(torch.stack(logits), _stacked(judged), box_logits)
+
+    def _from_boxes(self, images: Tensor, boxes: Tensor, features: Features) -> Tensor:
+        sequences = len(images)
+        first = Features(
+            Taps(*(tap[:sequences].detach() for tap in features.taps)),
+            features.x[:sequences].detach(),
+        )
+        return self.network.segment_box(images, boxes, first)
+
+    def _start(self, masks: Tensor, box_logits: Tensor) -> Tensor:
+        """Choose between the true first mask and the soft mask of the box."""
+        soft = box_logits.detach().float().sigmoid()
+        usable = _overlap(soft > 0.5, masks > 0.5) >= USABLE_BOX_MASK
+        chosen = usable & self._drawn(self.config.box_starts, masks)
+        return torch.where(chosen[:, None, None], soft, masks)
+
+    def _absent(
+        self, logits: Tensor, presence: Presence | None, visible: Tensor
+    ) -> Bool[Tensor, "sequences"]:
+        """Decide on which sequences the object counts as absent."""
+        if not self.config.negatives:
+            return torch.zeros_like(visible, dtype=torch.bool)
+        if presence is None:
+            own = mean_confidence(logits) < self.config.absent_below
+        else:
+            own = presence.visible.detach() < 0
+        known = self._drawn(self.config.known_absence, logits) & (visible >= 0)
+        return torch.where(known, visible == 0, own)
+
+    def _corrected(
+        self, probs: Tensor, masks: Tensor, visible: Tensor
+    ) -> tuple[Tensor, Bool[Tensor, "sequences"]]:
+        """Replace some predictions by the true mask; returns which ones, too."""
+        chosen = self._drawn(self.config.corrections, probs) & (visible == 1)
+        return torch.where(chosen[:, None, None], masks, probs), chosen
+
+    def _drawn(self, probability: float, like: Tensor) -> Bool[Tensor, "sequences"]:
+        """Draw for each sequence; never in evaluation mode, nor from the generator if needless."""
+        if not self.network.training or probability == 0:
+            return torch.zeros(len(like), dtype=torch.bool, device=like.device)
+        return torch.rand(len(like), device=like.device) < probability
+
+
+class _Remembered:
+    """The frames of several sequences that the learner is fitted to, and their weights γ."""
+
+    def __init__(self, x: Tensor, label: Tensor, weight: Tensor, follower: ClipFollower) -> None:
+        self.follower = follower
+        self.x, self.label, self.weight = [x], [label], [weight]
+        self.memories = [Memory.of_first(_slot(x, label, weight, s)) for s in range(len(x))]
+        self.frames = [[0] for _ in range(len(x))]
+        self.negatives = [0] * len(x)
+
+    def add(
+        self, x: Tensor, label: Tensor, weight: Tensor, absent: Tensor, annotated: Tensor
+    ) -> None:
+        """Add the next frame, except where enough absent ones are remembered already."""
+        frame = len(self.x)
+        self.x.append(x)
+        self.label.append(label)
+        self.weight.append(weight)
+        flags = zip(absent.tolist(), annotated.tolist(), strict=True)
+        for sequence, (is_absent, is_annotated) in enumerate(flags):
+            if is_absent and self.negatives[sequence] >= self.follower.config.negatives:
+                continue
+            self.negatives[sequence] += is_absent
+            slot = _slot(x, label, weight, sequence, annotated=is_annotated and not is_absent)
+            memory = self.memories[sequence].insert(slot, self.follower.memory)
+            frames = self.frames[sequence]
+            frames[memory.newest : memory.newest + 1] = [frame]
+            self.memories[sequence] = memory
+
+    def samples(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return x, e and γ·v, frames first."""
+        v = torch.stack(self.weight)
+        gammas = self._gammas(v)
+        if gammas is not None:
+            v = v * gammas[:, :, None, None, None]
+        return torch.stack(self.x), torch.stack(self.label), v
+
+    def _gammas(self, v: Tensor) -> Tensor | None:
+        """Return γ by frame and sequence, 0 where a frame is not remembered; None if all are 1."""
+        weighted = self.follower.config.gammas_as_at_test
+        if not weighted and all(len(frames) == len(self.x) for frames in self.frames):
+            return None
+        gammas = torch.zeros(v.shape[:2])
+        for sequence, (frames, memory) in enumerate(zip(self.frames, self.memories, strict=True)):
+            gammas[frames, sequence] = torch.tensor(memory.gammas) if weighted else 1.0
+        return gammas.to(v)
+
+
+def _slot(
+    x: Tensor, label: Tensor, weight: Tensor, sequence: int, *, annotated: bool = False
+) -> Slot:
+    x, label, weight = (part[sequence].movedim(0, -1) for part in (x, label, weight))
+    return Slot(x, label, weight, annotated)
+
+
+def _overlap(
+    found: Bool[Tensor, "*batch height width"], true: Bool[Tensor, "*batch height width"]
+) -> Float[Tensor, "*batch"]:
+    """IoU; 0 where both are empty."""
+    union = (found | true).sum(dim=(-2, -1))
+    return (found & true).sum(dim=(-2, -1)) / union.clamp(min=1)
+
+
+def _stacked(judged: list[Presence]) -> Presence | None:
+    if not judged:
+        return None
+    return Presence(*(torch.stack(each) for each in zip(*judged, strict=True)))
