@@ -48,7 +48,8 @@ MASKS = torch.stack([true_mask(1, index, SIZE) for index in range(3)]).to(torch.
 def lwl_task() -> tuple[Any, Any]:
     loss = LossConfig(box_weight=1.0, cross_entropy=0.5)
     boxes = torch.tensor([2.0, 1.0, 7.0, 7.0]).expand(3, 2, 4)
-    clips = ClipBatch(torch.stack([PICTURES] * 2, 1), torch.stack([MASKS] * 2, 1), boxes)
+    images, masks = torch.stack([PICTURES] * 2, 1), torch.stack([MASKS] * 2, 1)
+    clips = ClipBatch(images, masks, boxes, torch.ones(3, 2, dtype=torch.int8))
     config = LWLTrainingConfig(model=lwl.tiny(), loss=loss, query_frames=2, apply_updates=True)
     return LWLTask(config), clips
 

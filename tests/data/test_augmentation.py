@@ -209,3 +209,46 @@ def test_nonsense_is_refused():
         BoxJitter(-0.1, (0.0, 0.0))
     with pytest.raises(ConfigError, match="rotation and log_scale are finite and not negative"):
         ClipProcessing(rotation=-15.0)
+
+
+def presence(*masks: np.ndarray, **changes: object) -> list[int]:
+    """Truth of presence on a clip of 100 × 100 pictures, cropped around one box."""
+    frames = (np.zeros((100, 100, 3), dtype=np.uint8),) * len(masks)
+    drawn = DrawnClip("clip", frames, masks, (Box(25, 20, 10, 10),) * len(masks))
+    settings = replace(PLAIN, **{"size": (50, 50), **changes})
+    sample = process_clip(drawn, settings, np.random.default_rng(0))
+    assert sample.visible.dtype == torch.int8
+    return sample.visible.tolist()
+
+
+def spot(top: int, left: int, height: int, width: int) -> np.ndarray:
+    mask = np.zeros((100, 100), dtype=np.uint8)
+    mask[top : top + height, left : left + width] = 1
+    return mask
+
+
+def test_an_object_is_visible_from_a_thousandth_of_the_picture_in_the_crop():
+    # the crop is rows 0 to 49 and columns 5 to 54; a thousandth of the picture is 10 pixels
+    masks = [spot(20, 20, 2, 5), spot(20, 20, 3, 3), spot(0, 0, 0, 0), spot(60, 60, 20, 20)]
+    assert presence(*masks) == [1, -1, 0, 0]
+    # 2 of its 10 columns are in the crop, so 20 pixels, then 1 of 10 with 9 rows
+    assert presence(spot(10, 53, 10, 10), spot(10, 54, 9, 10)) == [1, -1]
+
+
+def test_an_object_is_not_absent_where_the_smaller_crop_has_lost_its_pixels():
+    pixel = spot(21, 21, 1, 1)
+    assert presence(pixel, size=(10, 10)) == [-1]
+
+
+def test_an_object_that_the_affine_pushes_out_is_neither_visible_nor_absent():
+    # a scale of exp(±0.2) about the centre of the crop and 45° to either side
+    corner = spot(0, 5, 4, 4)
+    seen = {
+        process_clip(
+            DrawnClip("c", (np.zeros((100, 100, 3), np.uint8),), (corner,), (Box(25, 20, 10, 10),)),
+            replace(PLAIN, size=(50, 50), rotation=45.0, log_scale=0.2),
+            np.random.default_rng(seed),
+        ).visible.item()
+        for seed in range(40)
+    }
+    assert seen == {-1, 1}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 
 from maskcast.core.errors import DataError
-from maskcast.data.visibility import count_videos, fingerprint_of
+from maskcast.data.visibility import Absences, count_absences, count_videos, fingerprint_of
 
 
 @dataclass
@@ -99,3 +100,21 @@ def test_a_fingerprint_changes_with_every_name():
         fingerprint_of([video(), video()]),
     }
     assert len(names) == 5
+
+
+@pytest.mark.parametrize(
+    ("pixels", "absences"),
+    [
+        ([9, 9, 9], (0, 0)),
+        ([0, 0, 9, 9], (0, 0)),  # it comes later
+        ([9, 0, 0, 9, 0], (3, 1)),
+        ([9, 0, 9, 0, 9], (2, 2)),
+        ([9, 2, 0, 2, 0, 2, 9], (2, 1)),  # a few pixels are no return
+        ([9, 2, 9], (0, 0)),  # and no absence
+        ([2, 0, 9, 0], (1, 0)),  # nor a first appearance
+        ([0, 0], (0, 0)),
+    ],
+)
+def test_absences_are_counted_after_the_first_appearance(pixels, absences):
+    found = count_absences(np.array(pixels), visible_from=3)
+    assert found == Absences(*absences)

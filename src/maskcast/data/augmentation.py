@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int8, UInt8
 from torch import Tensor
 from torch.nn import functional
 from torchvision import tv_tensors
@@ -25,6 +25,9 @@ from torchvision.transforms.v2 import functional as transforms
 from maskcast.core.errors import ConfigError
 from maskcast.core.types import Box
 from maskcast.data.clips import DrawnClip, tight_box
+
+VISIBLE_SHARE = 0.001
+"""Share of the picture from which an object counts as visible."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +221,9 @@ class ClipSample(NamedTuple):
     """1 object, 0 background, and 255 void if it was kept."""
     boxes: Float[Tensor, "frames 4"]
     """x, y, width, height of the target in pixels of the crop, without the random affine."""
+    visible: Int8[Tensor, " frames"]
+    """Ground truth of the target's presence in the crop: 1 visible (at least ``VISIBLE_SHARE`` of
+    the picture), 0 absent (not one pixel), -1 in between, to be left out of a loss."""
     name: str
 
 
@@ -232,7 +238,7 @@ def process_clip(
     train = _draw_joint(processing, generator)
     test = _draw_joint(processing, generator)
     boxes = clip.boxes or tuple(tight_box(mask) for mask in clip.masks)
-    images, masks, targets = [], [], []
+    images, masks, targets, visible = [], [], [], []
     for place, (frame, mask, box) in enumerate(zip(clip.frames, clip.masks, boxes, strict=True)):
         joint, jitter = (
             (train, processing.train_jitter) if place == 0 else (test, processing.test_jitter)
@@ -246,11 +252,42 @@ def process_clip(
             size=processing.size,
             search_area=processing.search_area,
         )
-        image, label = _turn_and_scale(crop.image, crop.mask, processing, generator)
+        image, turned, scale = _turn_and_scale(crop.image, crop.mask, processing, generator)
         images.append(_brighten(image, processing.brightness, generator))
-        masks.append(label)
+        masks.append(turned)
         targets.append([crop.target.x, crop.target.y, crop.target.width, crop.target.height])
-    return ClipSample(torch.stack(images), torch.stack(masks), torch.tensor(targets), clip.name)
+        visible.append(_visibility(label, crop, turned, scale))
+    return ClipSample(
+        torch.stack(images),
+        torch.stack(masks),
+        torch.tensor(targets),
+        torch.tensor(visible, dtype=torch.int8),
+        clip.name,
+    )
+
+
+def _visibility(
+    label: UInt8[Tensor, "frame_height frame_width"],
+    crop: TrainingCrop,
+    turned: UInt8[Tensor, "height width"],
+    scale: float,
+) -> int:
+    """Return 1 if the crop shows the object, 0 if it does not, -1 if too little of it to say.
+
+    Args:
+        label: the frame's mask.
+        crop: what was cut from the frame.
+        turned: the crop's mask after the random affine.
+        scale: of the random affine.
+    """
+    x, y, width, height = crop.area
+    cut = int((label[max(0, y) : y + height, max(0, x) : x + width] == 1).sum())
+    shown = int((turned == 1).sum())
+    if cut == shown == 0:
+        return 0
+    pixels_per_pixel = width * height / (turned.numel() * scale**2)
+    seen = min(cut, shown * pixels_per_pixel)
+    return 1 if seen >= VISIBLE_SHARE * label.numel() else -1
 
 
 @dataclass(frozen=True)
@@ -288,12 +325,16 @@ def _turn_and_scale(
     mask: UInt8[Tensor, "height width"],
     processing: ClipProcessing,
     generator: np.random.Generator,
-) -> tuple[UInt8[Tensor, "3 height width"], UInt8[Tensor, "height width"]]:
-    """Rotate and scale about the centre; what comes in from outside is black, and background."""
+) -> tuple[UInt8[Tensor, "3 height width"], UInt8[Tensor, "height width"], float]:
+    """Rotate and scale about the centre; pixels from outside are black, and background.
+
+    Returns:
+        The image, the mask and the scale.
+    """
     angle = float(generator.uniform(-processing.rotation, processing.rotation))
     scale = exp(generator.uniform(-processing.log_scale, processing.log_scale))
     if angle == 0 and scale == 1:
-        return image, mask
+        return image, mask, scale
 
     def turn(picture: Tensor) -> Tensor:
         turned: Tensor = transforms.affine(
@@ -302,7 +343,7 @@ def _turn_and_scale(
         return turned
 
     turned = turn(tv_tensors.Image(image)), turn(tv_tensors.Mask(mask.unsqueeze(0)))
-    return turned[0].as_subclass(Tensor), turned[1].as_subclass(Tensor)[0]
+    return turned[0].as_subclass(Tensor), turned[1].as_subclass(Tensor)[0], scale
 
 
 def _brighten(

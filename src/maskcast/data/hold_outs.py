@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from maskcast.core.errors import ConfigError, DatasetError
+from maskcast.core.errors import ConfigError, DatasetError, OutputError
 from maskcast.data.dataset import Dataset, Faults, listed
 from maskcast.data.listing import read_names
 
@@ -28,6 +28,16 @@ DAVIS16_HOLD_OUT = (
     "scooter-gray",
 )
 """Of DAVIS-2016 train: what the small LWL and A-GAME are tuned on, chosen before the first run."""
+
+SMALL_HOLD_OUT_REAL = (*DAVIS16_HOLD_OUT, "schoolgirls_432x240")
+"""Real half of ``SMALL_HOLD_OUT``: DAVIS training sequences, the last one with seven objects."""
+SMALL_HOLD_OUT_RENDERED = (
+    *("render_all_003", "render_all_064", "render_all_067", "render_all_069", "render_all_092"),
+    *("render_all_102", "render_ycb_003", "render_ycb_015"),
+)
+"""Rendered half of ``SMALL_HOLD_OUT``: objects that leave and return, and copies of one object."""
+SMALL_HOLD_OUT = (*SMALL_HOLD_OUT_REAL, *SMALL_HOLD_OUT_RENDERED)
+"""Clips that no small model is trained on; every choice between small models is made on them."""
 
 DAVIS_VALIDATION = (
     *("bike-packing", "blackswan", "bmx-trees", "breakdance", "camel", "car-roundabout"),
@@ -117,6 +127,54 @@ def without(dataset: Dataset, held_out: Collection[str]) -> tuple[Dataset, Datas
     if not kept:
         raise DatasetError(f"all videos of {dataset.name} {dataset.split} are held out")
     return dataset.only(kept), dataset.only([name for name in names if name in held_out])
+
+
+def find_clips(root: Path, names: Collection[str]) -> dict[str, Path]:
+    """Return the folder of each clip, at most three levels below ``root``.
+
+    Args:
+        root: holds the unpacked training archives.
+        names: clips, each a folder with ``frames`` and ``masks``.
+
+    Raises:
+        DatasetError: lists the clips that are not there, or are there twice.
+    """
+    faults = Faults(f"the hold-out in {root}")
+    found = {}
+    for name in names:
+        places = sorted(
+            place
+            for depth in ("", "*/", "*/*/")
+            for place in root.glob(depth + name)
+            if (place / "frames").is_dir() and (place / "masks").is_dir()
+        )
+        if len(places) == 1:
+            found[name] = places[0]
+        elif places:
+            faults.add(f"clip {name} is there {len(places)} times: {', '.join(map(str, places))}")
+        else:
+            faults.add(f"clip {name} is missing")
+    faults.raise_if_any()
+    return found
+
+
+def link_clips(clips: Mapping[str, Path], folder: Path) -> None:
+    """Make ``folder`` a data set of these clips, as ``maskcast.data.folder`` reads it.
+
+    Each clip becomes a symbolic link; a link that is already there is replaced.
+
+    Raises:
+        OutputError: ``folder`` holds something else of that name, or cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, clip in clips.items():
+            link = folder / name
+            if link.is_symlink():
+                link.unlink()
+            link.symlink_to(clip.resolve(), target_is_directory=True)
+    except OSError as error:
+        raise OutputError(f"cannot link the clips into {folder}: {error}") from error
 
 
 def _rank(seed: int, name: str) -> str:

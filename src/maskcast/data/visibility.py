@@ -92,6 +92,31 @@ def count_videos(
     return found
 
 
+@dataclass(frozen=True)
+class Absences:
+    """When an object is missing from its video, after it was first visible."""
+
+    frames: int
+    """Annotated frames without a pixel of it."""
+    returns: int
+    """How often it becomes visible again after such frames."""
+
+
+def count_absences(pixels: Int64[np.ndarray, " frames"], *, visible_from: float) -> Absences:
+    """Count the absences of an object from its pixels on each frame.
+
+    Args:
+        visible_from: pixels from which the object is visible; fewer neither begin nor end an
+            absence.
+    """
+    visible = np.flatnonzero(pixels >= visible_from)
+    if len(visible) == 0:
+        return Absences(0, 0)
+    absent = np.flatnonzero(pixels[visible[0] :] == 0) + visible[0]
+    between = np.searchsorted(absent, visible)
+    return Absences(len(absent), int((np.diff(between) > 0).sum()))
+
+
 def readable_annotations(
     video: LabelledVideo, broken: list[str] | None = None
 ) -> Iterator[tuple[int, Integer[np.ndarray, "height width"]]]:

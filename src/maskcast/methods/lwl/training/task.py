@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int8, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -124,6 +124,8 @@ class ClipBatch(NamedTuple):
     images: UInt8[Tensor, "frames sequences 3 height width"]
     masks: UInt8[Tensor, "frames sequences height width"]
     boxes: Float[Tensor, "frames sequences 4"]
+    visible: Int8[Tensor, "frames sequences"]
+    """1 visible, 0 absent, -1 neither (``ClipSample.visible``)."""
 
 
 class LWLTask:
@@ -243,6 +245,7 @@ class LWLTask:
             torch.stack([item.images for item in items], dim=1),
             torch.stack([item.masks for item in items], dim=1),
             torch.stack([item.boxes for item in items], dim=1),
+            torch.stack([item.visible for item in items], dim=1),
         )
 
     def validation_parts(self) -> int:
