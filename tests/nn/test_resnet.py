@@ -12,9 +12,9 @@ from maskcast.nn.resnet import (
     ResNetTrunk,
     fold_batch_norm,
     keep_batch_norm_in_evaluation,
-    load_trunk,
     tap_channels,
 )
+from maskcast.nn.trunks import load_trunk
 
 
 @pytest.fixture(scope="module")

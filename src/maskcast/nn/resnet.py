@@ -18,8 +18,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models import resnet as torchvision_resnet
 
-from maskcast.core.errors import WeightsError
-
 Depth: TypeAlias = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
 StrideIn: TypeAlias = Literal["3x3", "first-1x1"]
 
@@ -89,53 +87,6 @@ class ResNetTrunk(nn.Module):
         layer2 = self.layer2(layer1)
         layer3 = self.layer3(layer2)
         return Taps(layer1, layer2, layer3, self.layer4(layer3))
-
-
-def load_trunk(trunk: ResNetTrunk, tensors: Mapping[str, Tensor]) -> None:
-    """Fill a trunk from a torchvision state dict or a maskrcnn-benchmark checkpoint.
-
-    The classifier ``fc`` of torchvision files and everything outside ``backbone.body`` of
-    maskrcnn-benchmark files are left out. Half-precision tensors are widened.
-
-    Raises:
-        WeightsError: a tensor is missing, left over, or has another shape.
-    """
-    found = dict(_trunk_entries(tensors))
-    expected = trunk.state_dict()
-    for name, tensor in expected.items():
-        if name.endswith("num_batches_tracked"):
-            found[name] = tensor
-    missing, unknown = expected.keys() - found.keys(), found.keys() - expected.keys()
-    if missing or unknown:
-        raise WeightsError(
-            f"these are not the weights of this trunk: {_some(missing)} missing, "
-            f"{_some(unknown)} not expected; give the file of the same depth"
-        )
-    for name, tensor in found.items():
-        if tensor.shape != expected[name].shape:
-            raise WeightsError(
-                f"tensor {name} of the trunk is {tuple(tensor.shape)}, "
-                f"expected {tuple(expected[name].shape)}; give the file of the same depth"
-            )
-    trunk.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in found.items()})
-
-
-def _trunk_entries(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """Yield the trunk's tensors under torchvision's names, from either kind of file."""
-    body = "backbone.body."
-    is_mask_rcnn = any(body in name for name in tensors)
-    for name, tensor in tensors.items():
-        if is_mask_rcnn:
-            prefix, found, rest = name.partition(body)
-            if found and prefix in {"", "module."}:
-                yield rest.removeprefix("stem."), tensor
-        elif not name.startswith("fc."):
-            yield name, tensor
-
-
-def _some(names: set[str]) -> str:
-    listed = ", ".join(sorted(names)[:3])
-    return "none" if not names else f"{len(names)} ({listed}{', …' if len(names) > 3 else ''})"
 
 
 def keep_batch_norm_in_evaluation(module: nn.Module) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from maskcast.core.errors import ConfigError
-from maskcast.methods.lwl.config import NetworkConfig, boxinit, small, tiny, ytvos
+from maskcast.methods.lwl.config import NetworkConfig, boxinit, small, small_lite, tiny, ytvos
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.nn.resnet import Taps
 
@@ -46,6 +46,24 @@ def test_caffe_input_is_bgr_minus_the_mean() -> None:
 def test_imagenet_input_is_standardised_rgb() -> None:
     frame = torch.tensor([0.485, 0.456 + 0.224, 0.406]).view(3, 1, 1)
     torch.testing.assert_close(network().prepare(frame).flatten(), torch.tensor([0.0, 1.0, 0.0]))
+
+
+def test_lite_input_is_rgb_around_one_half() -> None:
+    net = network(replace(TINY, trunk="efficientnet-lite0", trunk_layout="mrcnn"))
+    frame = torch.tensor([0.5, 1.0, 0.25]).view(3, 1, 1)
+    torch.testing.assert_close(net.prepare(frame).flatten(), torch.tensor([0.0, 1.0, -0.5]))
+
+
+@pytest.mark.parametrize("trunk", ["efficientnet-lite0", "efficientnet-lite2"])
+def test_the_small_network_on_a_lite_trunk(trunk, clip: tuple[Tensor, Tensor]) -> None:
+    config = small_lite(trunk)
+    assert config.network.decoder_widths == small().network.decoder_widths
+    assert config.memory.size == 12
+    net = network(config.network)
+    assert not any(m.training for m in net.modules() if isinstance(m, nn.BatchNorm2d))
+    moved = gradients(net, clip)
+    assert {"trunk.conv1.weight", "trunk.layer4.0.conv1.weight", "features.conv.weight"} <= moved
+    assert 2 * sum(t.numel() for t in net.state_dict().values()) < 30e6
 
 
 def test_batch_norms_stay_in_evaluation() -> None:

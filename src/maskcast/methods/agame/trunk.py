@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from maskcast.methods.agame.config import TrunkName
-from maskcast.nn.resnet import ResNetTrunk, load_trunk
+from maskcast.nn.resnet import ResNetTrunk
+from maskcast.nn.trunks import load_trunk
 
 
 class TrunkFeatures(NamedTuple):

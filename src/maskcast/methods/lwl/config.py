@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Literal
 
@@ -18,11 +18,18 @@ def _require(right: bool, sentence: str) -> None:
 class NetworkConfig:
     """What the network is made of."""
 
-    trunk: Literal["resnet18", "resnet34", "resnet50"] = "resnet50"
-    """Which ResNet sees the frames; the paper's is a ResNet-50."""
+    trunk: Literal[
+        "resnet18", "resnet34", "resnet50", "efficientnet-lite0", "efficientnet-lite2"
+    ] = "resnet50"
+    """Which network sees the frames; the paper's is a ResNet-50."""
     trunk_layout: Literal["mrcnn", "imagenet"] = "mrcnn"
-    """``mrcnn``: BGR 0..255 minus the mean, a bottleneck halves in its first 1×1 convolution;
-    ``imagenet``: RGB with mean and deviation of ImageNet, halved in the 3×3 convolution."""
+    """Variant of a ResNet. ``mrcnn``: BGR 0..255 minus the mean, a bottleneck halves in its first
+    1×1 convolution; ``imagenet``: RGB with mean and deviation of ImageNet, halved in the 3×3
+    convolution. Has no effect on an EfficientNet-Lite, which always takes RGB with mean and
+    deviation 0.5."""
+    trunk_padding: Literal["same", "symmetric"] = "same"
+    """Padding of an EfficientNet-Lite: TensorFlow's, as published, or as in a ResNet, which is
+    faster and keeps features in place whatever the size. Has no effect on a ResNet."""
     feature_channels: int = 512
     """C, channels of the target-model features."""
     filters: int = 16
@@ -205,6 +212,18 @@ def small() -> LWLConfig:
         learner=LearnerConfig(update_steps=5, update_every=2),
         memory=MemoryConfig(update_rate=0.2),
         crop=CropConfig(size=(288, 496), search_area=3.0, exact_paste=True, box_view="crop"),
+    )
+
+
+def small_lite(
+    trunk: Literal["efficientnet-lite0", "efficientnet-lite2"] = "efficientnet-lite0",
+) -> LWLConfig:
+    """Return the settings of the small network with an EfficientNet-Lite in place of ResNet-18."""
+    first = small()
+    return replace(
+        first,
+        network=replace(first.network, trunk=trunk, trunk_padding="symmetric"),
+        memory=replace(first.memory, size=12),
     )
 
 

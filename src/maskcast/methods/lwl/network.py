@@ -20,10 +20,12 @@ from maskcast.methods.lwl.few_shot_learner import FewShotLearner, Samples
 from maskcast.methods.lwl.label_encoder import LabelEncoder, MaskAsLabel
 from maskcast.methods.lwl.presence import PresenceHead
 from maskcast.methods.lwl.target_model import TargetFeatures, apply_target_model
-from maskcast.nn.resnet import ResNetTrunk, Taps, keep_batch_norm_in_evaluation
+from maskcast.nn.resnet import Taps, keep_batch_norm_in_evaluation
+from maskcast.nn.trunks import build_trunk, is_lite
 
 BGR_MEAN = (102.9801, 115.9465, 122.7717)
 RGB_MEAN, RGB_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+LITE_MEAN, LITE_DEVIATION = (0.5,) * 3, (0.5,) * 3
 
 
 class Features(NamedTuple):
@@ -40,8 +42,12 @@ class LWLNetwork(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        caffe = config.trunk_layout == "mrcnn"
-        self.trunk = ResNetTrunk(config.trunk, stride_in="first-1x1" if caffe else "3x3")
+        self.caffe = config.trunk_layout == "mrcnn" and not is_lite(config.trunk)
+        self.trunk = build_trunk(
+            config.trunk,
+            stride_in="first-1x1" if self.caffe else "3x3",
+            padding=config.trunk_padding,
+        )
         self.features = TargetFeatures(
             self.trunk.channels.layer3, config.feature_channels, kernel_size=config.kernel_size
         )
@@ -71,7 +77,7 @@ class LWLNetwork(nn.Module):
             if config.presence_head
             else None
         )
-        mean, deviation = (BGR_MEAN, (1.0,) * 3) if caffe else (RGB_MEAN, RGB_DEVIATION)
+        mean, deviation = _normalisation(config)
         self.mean: Tensor
         self.deviation: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
@@ -86,7 +92,7 @@ class LWLNetwork(nn.Module):
         self, frames: Float[Tensor, "*batch 3 height width"]
     ) -> Float[Tensor, "*batch 3 height width"]:
         """Turn RGB frames, 0..1, into what the trunk was trained on."""
-        if self.config.trunk_layout == "mrcnn":
+        if self.caffe:
             frames = frames.flip(-3) * 255  # BGR
         return (frames - self.mean) / self.deviation
 
@@ -186,3 +192,12 @@ class LWLNetwork(nn.Module):
         encoding = self.box_encoder(boxes, features.x, size)
         logits: Tensor = self.decoder(encoding, features.taps, size)
         return logits
+
+
+def _normalisation(config: NetworkConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and deviation of the images that the trunk was trained on."""
+    if is_lite(config.trunk):
+        return LITE_MEAN, LITE_DEVIATION
+    if config.trunk_layout == "mrcnn":
+        return BGR_MEAN, (1.0,) * 3
+    return RGB_MEAN, RGB_DEVIATION

@@ -169,6 +169,34 @@ def test_the_hold_out_is_never_trained_on(data_sets: DataConfig) -> None:
     assert not trained_on & held_out
 
 
+@pytest.mark.parametrize("trunk", ["resnet18", "efficientnet-lite0"])
+def test_the_trunk_is_trained_from_stride_8_on(trunk: str, data_sets: DataConfig) -> None:
+    config = in_miniature(RECIPES["lwl-stage2"].config, data_sets)
+    network = replace(config.model.network, trunk=trunk)
+    torch.manual_seed(0)
+    task = LWLTask(replace(config, model=replace(config.model, network=network)))
+    freeze_the_rest(task.module, task.parameter_groups())
+    trained = {
+        name.split(".")[0] for name, p in task.network.trunk.named_parameters() if p.requires_grad
+    }
+    assert trained == {"layer2", "layer3", "layer4"}
+    taps = task.network.trunk(torch.rand(1, 3, 64, 96))
+    assert taps.layer1.grad_fn is None  # no graph is kept of what is frozen
+    assert gradients(task, range(2))["trunk"] > 0
+
+
+def test_the_trunk_is_taken_from_a_file(data_sets: DataConfig, tmp_path: Path) -> None:
+    config = in_miniature(RECIPES["lwl-stage1"].config, data_sets)
+    torch.manual_seed(0)
+    before = LWLTask(config)
+    tensors = {name: t.contiguous() for name, t in before.network.state_dict().items()}
+    save_file(tensors, tmp_path / "lwl.safetensors")
+    after = LWLTask(replace(config, trunk_weights=tmp_path / "lwl.safetensors"))
+    for name, tensor in after.network.trunk.state_dict().items():
+        assert torch.equal(tensor, before.network.trunk.state_dict()[name])
+    assert not torch.equal(after.network.features.conv.weight, before.network.features.conv.weight)
+
+
 def test_data_that_were_not_given_are_asked_for() -> None:
     task = LWLTask(in_miniature(RECIPES["lwl-stage1"].config, DataConfig()))
     with pytest.raises(ConfigError, match=r"--data\.youtube-vos FOLDER"):

@@ -27,7 +27,7 @@ from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.training.data import DataConfig, TrainingSources
 from maskcast.nn.lovasz import Gather, lovasz_loss
-from maskcast.nn.resnet import load_trunk
+from maskcast.nn.trunks import load_trunk
 from maskcast.training.gather import gather_for_loss
 from maskcast.training.items import Place, SteadyItems
 from maskcast.viz.overlay import draw_overlay
@@ -50,7 +50,8 @@ class Rates:
     label_encoder: float = 2e-4
     """Label encoder and weight predictor."""
     trunk: float = 0.0
-    """layer2, layer3 and layer4, with the affine parameters of their BatchNorms."""
+    """layer2, layer3 and layer4 (strides 8, 16 and 32), with the affine parameters of their
+    BatchNorms; what comes before them is always frozen."""
     box_encoder: float = 0.0
     """The box encoder, where the network has one."""
 
@@ -100,7 +101,9 @@ class LWLTrainingConfig:
     update_steps: int = 2
     """Steps of the learner after each query frame, in training."""
     trunk_weights: Path | None = None
-    """A torchvision state dict, or a maskrcnn-benchmark checkpoint, to start the trunk from."""
+    """File to start the trunk from: a torchvision state dict or a maskrcnn-benchmark checkpoint for
+    a ResNet, the state dict of efficientnet_lite_pytorch for an EfficientNet-Lite, or the weights
+    of an LWL network with the same trunk."""
     validation_clips: int = 200
     """Clips of held-out videos to validate with; 0: none."""
     licence: str = ""

@@ -1,0 +1,253 @@
+"""EfficientNet-Lite trunks (Apache-2.0 weights by Google), tapped at strides 4, 8, 16 and 32.
+
+    images   batch × 3 × height × width    RGB, mean 0.5 and deviation 0.5
+    layerS   batch × channels_S × height/2^(S+1) × width/2^(S+1)   sides rounded up
+
+Compared with EfficientNet (Tan and Le, ICML 2019), Lite has ReLU6 in place of swish, no
+squeeze-and-excitation, and a stem that is not scaled. Its blocks end in a linear projection, so
+taps take both signs. The 1280-channel head and the classifier are left out.
+
+Block numbers of the published weights and their places here:
+
+    stem             conv1, bn1                 stride 2
+    stages 1, 2      layer1                     stride 4
+    stage 3          layer2                     stride 8
+    stages 4, 5      layer3                     stride 16
+    stages 6, 7      layer4                     stride 32
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import sqrt
+from typing import Literal, NamedTuple, TypeAlias
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from maskcast.nn.resnet import TapChannels, Taps
+
+LiteName: TypeAlias = Literal["efficientnet-lite0", "efficientnet-lite2"]
+Padding: TypeAlias = Literal["same", "symmetric"]
+
+BATCH_NORM_EPSILON = 1e-3
+STEM_CHANNELS = 32
+EXPANSION = 6
+
+
+class Stage(NamedTuple):
+    """A run of blocks with the same kernel; only the first one may have a stride or widen."""
+
+    kernel_size: int
+    stride: int
+    blocks: int
+    channels: int
+
+
+def _stages(blocks: tuple[int, ...], channels: tuple[int, ...]) -> tuple[Stage, ...]:
+    kernel_sizes, strides = (3, 3, 5, 3, 5, 5, 3), (1, 2, 2, 2, 1, 2, 1)
+    return tuple(map(Stage, kernel_sizes, strides, blocks, channels))
+
+
+STAGES: Mapping[LiteName, tuple[Stage, ...]] = {
+    "efficientnet-lite0": _stages((1, 2, 2, 3, 3, 4, 1), (16, 24, 40, 80, 112, 192, 320)),
+    "efficientnet-lite2": _stages((1, 3, 3, 4, 4, 5, 1), (16, 24, 48, 88, 120, 208, 352)),
+}
+"""Depth and width of B0, and scaled by 1.2 and 1.1 for Lite2 (first and last stage: not deeper)."""
+
+
+class SamePaddingConv2d(nn.Conv2d):
+    """A convolution with TensorFlow's SAME padding: output sides are input/stride, rounded up.
+
+    Where the padding is odd, the extra row and column of zeros are at the bottom and right. So
+    with a stride of 2, output pixel i lies over input pixel 2i + 1 where the side is even, and over
+    2i where it is odd.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        (top, below), (left, right) = (
+            _same_padding(side, kernel_size, stride)
+            for side, kernel_size, stride in zip(
+                x.shape[-2:], self.kernel_size, self.stride, strict=True
+            )
+        )
+        if (top, left) != (below, right):
+            x = functional.pad(x, (0, right - left, 0, below - top))
+        return functional.conv2d(
+            x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups
+        )
+
+
+def _same_padding(side: int, kernel_size: int, stride: int) -> tuple[int, int]:
+    total = max((-(-side // stride) - 1) * stride + kernel_size - side, 0)
+    return total // 2, total - total // 2
+
+
+def _spatial_conv(
+    in_channels: int,
+    channels: int,
+    kernel_size: int,
+    stride: int,
+    *,
+    groups: int = 1,
+    padding: Padding,
+) -> nn.Conv2d:
+    if padding == "same":
+        return SamePaddingConv2d(
+            in_channels, channels, kernel_size, stride, groups=groups, bias=False
+        )
+    return nn.Conv2d(
+        in_channels,
+        channels,
+        kernel_size,
+        stride,
+        padding=kernel_size // 2,
+        groups=groups,
+        bias=False,
+    )
+
+
+class InvertedResidual(nn.Module):
+    """Expand by a 1×1 convolution, filter each channel, project; skip where shapes allow it.
+
+    Each convolution is followed by a BatchNorm, and the first two by ReLU6 as well. Without an
+    expansion, ``conv1`` and ``bn1`` are absent.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        *,
+        kernel_size: int,
+        stride: int,
+        expansion: int,
+        padding: Padding,
+    ) -> None:
+        super().__init__()
+        inner = in_channels * expansion
+        self.expands = expansion != 1
+        self.skips = stride == 1 and in_channels == channels
+        if self.expands:
+            self.conv1 = nn.Conv2d(in_channels, inner, 1, bias=False)
+            self.bn1 = _batch_norm(inner)
+        self.conv2 = _spatial_conv(inner, inner, kernel_size, stride, groups=inner, padding=padding)
+        self.bn2 = _batch_norm(inner)
+        self.conv3 = nn.Conv2d(inner, channels, 1, bias=False)
+        self.bn3 = _batch_norm(channels)
+
+    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Tensor:
+        inner = x
+        if self.expands:
+            inner = _relu6(self.bn1(self.conv1(inner)))
+        inner = _relu6(self.bn2(self.conv2(inner)))
+        projected: Tensor = self.bn3(self.conv3(inner))
+        return x + projected if self.skips else projected
+
+
+def _batch_norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON, momentum=0.01)
+
+
+def _relu6(x: Tensor) -> Tensor:
+    return functional.relu6(x, inplace=True)
+
+
+class EfficientNetLiteTrunk(nn.Module):
+    """An EfficientNet-Lite without head and classifier, with the interface of ``ResNetTrunk``.
+
+    Args:
+        name: which one.
+        padding: ``same`` as published; or ``symmetric``, as in a ResNet. Away from the border both
+            compute the same features, moved by a few pixels. The symmetric ones are faster, and
+            stay where they are whether a side is even or odd: output pixel i of stride S always
+            lies over pixel S·i of the image.
+    """
+
+    def __init__(self, name: LiteName = "efficientnet-lite0", *, padding: Padding = "same") -> None:
+        super().__init__()
+        stages = STAGES[name]
+        self.channels = TapChannels(*(stages[last].channels for last in (1, 2, 4, 6)))
+        self.conv1 = _spatial_conv(3, STEM_CHANNELS, 3, 2, padding=padding)
+        self.bn1 = _batch_norm(STEM_CHANNELS)
+        self.layer1 = _layer(STEM_CHANNELS, stages[:2], padding, expansions=(1, EXPANSION))
+        self.layer2 = _layer(stages[1].channels, stages[2:3], padding)
+        self.layer3 = _layer(stages[2].channels, stages[3:5], padding)
+        self.layer4 = _layer(stages[4].channels, stages[5:], padding)
+        _init_fan_out(self)
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Taps:
+        """Return the four taps; any size is legal, sides are halved and rounded up."""
+        layer1 = self.layer1(_relu6(self.bn1(self.conv1(images))))
+        layer2 = self.layer2(layer1)
+        layer3 = self.layer3(layer2)
+        return Taps(layer1, layer2, layer3, self.layer4(layer3))
+
+    def from_published(self, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """Yield published tensors under the names used here, without head and classifier.
+
+        Args:
+            tensors: a state dict of the package ``efficientnet_lite_pytorch``.
+        """
+        layers = {f"layer{level}": getattr(self, f"layer{level}") for level in range(1, 5)}
+        blocks = [
+            f"{name}.{place}." for name, layer in layers.items() for place in range(len(layer))
+        ]
+        prefixes = {"_conv_stem.": "conv1.", "_bn0.": "bn1."}
+        for number, block in enumerate(blocks):
+            for theirs, ours in _PUBLISHED_PARTS.items():
+                prefixes[f"_blocks.{number}.{theirs}."] = f"{block}{ours}."
+        head = ("_conv_head.", "_bn1.", "_fc.")
+        for name, tensor in tensors.items():
+            if name.startswith(head):
+                continue
+            prefix, dot, rest = name.rpartition(".")
+            yield prefixes.get(prefix + dot, prefix + dot) + rest, tensor
+
+
+_PUBLISHED_PARTS = {
+    "_expand_conv": "conv1",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv2",
+    "_bn1": "bn2",
+    "_project_conv": "conv3",
+    "_bn2": "bn3",
+}
+
+
+def is_published_lite(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether these are tensors in the names of the package ``efficientnet_lite_pytorch``."""
+    return "_conv_stem.weight" in tensors
+
+
+def _layer(
+    in_channels: int,
+    stages: tuple[Stage, ...],
+    padding: Padding,
+    *,
+    expansions: tuple[int, ...] | None = None,
+) -> nn.Sequential:
+    blocks = []
+    for stage, expansion in zip(stages, expansions or (EXPANSION,) * len(stages), strict=True):
+        for place in range(stage.blocks):
+            blocks.append(
+                InvertedResidual(
+                    in_channels,
+                    stage.channels,
+                    kernel_size=stage.kernel_size,
+                    stride=stage.stride if place == 0 else 1,
+                    expansion=expansion,
+                    padding=padding,
+                )
+            )
+            in_channels = stage.channels
+    return nn.Sequential(*blocks)
+
+
+def _init_fan_out(module: nn.Module) -> None:
+    """Draw every convolution weight from N(0, 2 / fan-out), as the published training did."""
+    for conv in module.modules():
+        if isinstance(conv, nn.Conv2d):
+            fan_out = conv.weight[0, 0].numel() * conv.out_channels // conv.groups
+            nn.init.normal_(conv.weight, std=sqrt(2 / fan_out))

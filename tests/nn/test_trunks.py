@@ -1,0 +1,56 @@
+"""Trunks by name, and weights files they can be filled from."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from maskcast.core.errors import WeightsError
+from maskcast.nn.efficientnet_lite import EfficientNetLiteTrunk
+from maskcast.nn.resnet import ResNetTrunk
+from maskcast.nn.trunks import Trunk, build_trunk, load_trunk
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet-lite0", "efficientnet-lite2"])
+def test_a_trunk_is_taken_out_of_the_weights_of_one_of_our_networks(name) -> None:
+    torch.manual_seed(0)
+    source, target = build_trunk(name), build_trunk(name)
+    network = {f"trunk.{key}": tensor.half() for key, tensor in source.state_dict().items()}
+    network |= {"features.conv.weight": torch.zeros(1), "learner.kappa": torch.zeros(1)}
+    load_trunk(target, network)
+    for key, tensor in target.state_dict().items():
+        torch.testing.assert_close(tensor, source.state_dict()[key].half().to(tensor.dtype))
+
+
+def test_names_give_the_trunk_asked_for() -> None:
+    with torch.device("meta"):
+        lite0, lite2 = build_trunk("efficientnet-lite0"), build_trunk("efficientnet-lite2")
+        caffe = build_trunk("resnet50", stride_in="first-1x1")
+    assert isinstance(lite0, EfficientNetLiteTrunk) and isinstance(caffe, ResNetTrunk)
+    assert caffe.layer2[0].conv1.stride == (2, 2)
+    assert [sum(p.numel() for p in trunk.parameters()) for trunk in (lite0, lite2)] == [
+        # published numbers without head (1280 × (320 or 352) + 2 × 1280) and classifier
+        4_652_008 - 1280 * 322 - 1_281_000,
+        6_092_072 - 1280 * 354 - 1_281_000,
+    ]
+
+
+def published_names(trunk: EfficientNetLiteTrunk) -> dict[str, Tensor]:
+    return {"_conv_stem.weight": trunk.conv1.weight, "_fc.bias": torch.zeros(1000)}
+
+
+@pytest.mark.parametrize(
+    ("trunk", "tensors"),
+    [
+        ("efficientnet-lite0", published_names(EfficientNetLiteTrunk())),
+        ("efficientnet-lite2", EfficientNetLiteTrunk().state_dict()),
+        ("resnet18", EfficientNetLiteTrunk().state_dict()),
+        ("efficientnet-lite0", ResNetTrunk("resnet18").state_dict()),
+    ],
+    ids=["incomplete", "another Lite", "Lite in a ResNet", "ResNet in a Lite"],
+)
+def test_weights_of_another_trunk_are_rejected(trunk, tensors) -> None:
+    made: Trunk = build_trunk(trunk)
+    with pytest.raises(WeightsError, match=r"not the weights of this trunk|expected"):
+        load_trunk(made, tensors)
