@@ -95,7 +95,7 @@ def test_another_question_needs_another_folder(evaluate):
 
 
 def test_a_call_that_failed_before_any_mask_does_not_bind_the_folder(evaluate):
-    evaluate("--option", "nothing=1").assert_one_sentence(2, "no option 'nothing'")
+    evaluate("--option", "nothing=1").assert_one_sentence(2, "unknown setting 'nothing'")
     assert evaluate().exit_code == 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,6 +15,7 @@ from maskcast.core.config import (
     config_to_dict,
     in_words,
     options_from,
+    require_range,
     settings_of,
     with_options,
 )
@@ -73,17 +75,17 @@ def test_the_last_part_of_a_name_will_do_where_it_is_unique():
         inner: Whole = field(default_factory=Whole)
 
     assert with_options(Outer(), {"margin": "4"}).inner.margin == 4
-    with pytest.raises(ConfigError, match=r"learner\.steps, other\.steps"):
+    with pytest.raises(ConfigError, match=r"learner\.steps or other\.steps"):
         with_options(Whole(), {"steps": "1"})
 
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("speed", "1", "no option 'speed'; known: learner.steps"),
-        ("margin", "two", "margin takes a whole number, got 'two'"),
-        ("margin", "2.5", "whole number"),
-        ("size", "480", "size takes a whole number, a whole number"),
+        ("speed", "1", "unknown setting 'speed'; available: learner.steps"),
+        ("margin", "two", "margin must be an integer, got 'two'"),
+        ("margin", "2.5", "must be an integer, got '2.5'"),
+        ("size", "480", "size must be an integer, an integer, got '480'"),
         ("mode", "medium", "soft or hard"),
         ("flip", "maybe", "true or false"),
         ("learner.steps", "-1", "must not be negative"),
@@ -99,8 +101,67 @@ def test_a_config_goes_through_json_and_back():
     config = Whole(learner=Learner(steps=1, rate=0.1), size=(3, 4), mode="hard")
     assert config_from_dict(Whole, json.loads(json.dumps(config_to_dict(config)))) == config
     assert config_from_dict(Whole, {"margin": 9}) == Whole(margin=9)
-    with pytest.raises(ConfigError, match="size: 2 values expected, got 3"):
+    with pytest.raises(ConfigError, match=r"size must have 2 values, got \[1, 2, 3\]"):
         config_from_dict(Whole, {"size": [1, 2, 3]})
+
+
+def test_every_unknown_name_is_listed():
+    with pytest.raises(ConfigError, match=r"in Learner: learner\.b, learner\.step; available: rat"):
+        config_from_dict(Whole, {"learner": {"step": 1, "b": 2}})
+
+
+@dataclass(frozen=True)
+class Ranges:
+    chance: float = 0.5
+    betas: tuple[float, ...] = (0.1, 0.2)
+    rate: float | None = 1.0
+
+
+@pytest.mark.parametrize(
+    ("values", "limits", "message"),
+    [
+        ({"chance": 3}, {"least": 0, "most": 1}, "chance must be in [0, 1], got 3"),
+        ({"chance": 0}, {"above": 0, "below": 1}, "chance must be in (0, 1), got 0"),
+        ({"chance": math.nan}, {"least": 0}, "chance must be at least 0, got nan"),
+        (
+            {"betas": (0.5, 1.0)},
+            {"least": 0, "below": 1},
+            "betas must be in [0, 1), got (0.5, 1.0)",
+        ),
+        ({"rate": 0.0}, {"above": 0}, "rate must be greater than 0, got 0.0"),
+        (
+            {"rate": math.inf},
+            {"least": 0, "below": math.inf},
+            "rate must be finite and at least 0, got inf",
+        ),
+        ({"rate": -1.0}, {"above": 0, "below": math.inf}, "finite and greater than 0, got -1.0"),
+        ({"rate": 5.0}, {"most": 4}, "rate must be at most 4, got 5.0"),
+        ({"rate": 4.0}, {"below": 4}, "rate must be less than 4, got 4.0"),
+    ],
+)
+def test_a_value_outside_its_range_is_named_with_the_range(values, limits, message):
+    names = ("chance", "betas", "rate")
+    with pytest.raises(ConfigError, match=re.escape(message)) as caught:
+        require_range(Ranges(**values), *values, **limits)
+    assert caught.value.options == tuple(values)
+    require_range(Ranges(), *names, above=0, most=1)
+    require_range(Ranges(rate=None), *names, above=0, below=1)
+
+
+@pytest.mark.parametrize(("low", "high"), [("least", "most"), ("above", "below")])
+def test_closed_ends_of_a_range_are_allowed_and_open_ones_are_not(low, high):
+    for rate in (0.0, 1.0):
+        if low == "least":
+            require_range(Ranges(rate=rate), "rate", **{low: 0, high: 1})
+        else:
+            with pytest.raises(ConfigError):
+                require_range(Ranges(rate=rate), "rate", **{low: 0, high: 1})
+
+
+def test_the_prefix_is_part_of_the_name():
+    with pytest.raises(ConfigError, match=r"^loop\.rate must be at least 2, got 1\.0$") as caught:
+        require_range(Ranges(), "rate", least=2, prefix="loop.")
+    assert caught.value.options == ("loop.rate",)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_a_certain_card_is_taken_if_it_is_there(monkeypatch):
     assert choose_device("cuda:1") == torch.device("cuda:1")
     assert name_of(choose_device("cuda:1")) == "card 1"
     assert name_of(choose_device("cpu")) == "cpu"
-    with pytest.raises(UsageError, match="no cuda:2; the last of its kind is cuda:1"):
+    with pytest.raises(UsageError, match="device 'cuda:2' does not exist; the last one is cuda:1"):
         choose_device("cuda:2")
 
 

@@ -23,11 +23,11 @@ def test_halves_until_it_fits_and_says_so(caplog):
     calls = []
     assert in_parts(at_most(2, calls), range(1, 6)) == [10, 20, 30, 40, 50]
     assert calls == [5, 2, 3, 1, 2]
-    assert "no memory for 5 objects at once; going on with 2 and 3" in caplog.text
+    assert "out of memory with 5 objects at a time; continuing with 2 and 3" in caplog.text
 
 
 def test_one_that_does_not_fit_is_an_error_of_its_own():
-    with pytest.raises(DeviceMemoryError, match="one object"):
+    with pytest.raises(DeviceMemoryError, match="out of memory with a single object"):
         in_parts(at_most(0, []), [1])
 
 
@@ -40,6 +40,7 @@ def test_one_that_does_not_fit_is_an_error_of_its_own():
         (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
         (RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"), True),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4"), True),
+        (DeviceMemoryError("the device is out of memory on frame 3"), False),
         (RuntimeError("Expected all tensors to be on the same device"), False),
     ],
 )

@@ -76,7 +76,7 @@ def test_without_prompts_nothing_is_found(tracker):
 
 def test_a_frame_of_another_size_is_refused(tracker):
     video = [*frames(2), *frames(1, size=(24, 40))]
-    with pytest.raises(FrameError, match="frame 2 is 24×40 but those before it are 24×32"):
+    with pytest.raises(FrameError, match="frame 2 is 24×40 but the frames before it are 24×32"):
         list(segment_video(tracker, iter(video), {}))
 
 
@@ -86,13 +86,16 @@ PICTURE = torch.full((24, 32, 3), 200, dtype=torch.uint8)
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (PICTURE.numpy(), r"frame 0 is a ndarray of uint8 and shape \(24, 32, 3\); give a float"),
+        (PICTURE.numpy(), r"frame 0 is a ndarray of uint8 and shape \(24, 32, 3\); pass a float"),
         (PICTURE, r"a Tensor of torch.uint8 and shape \(24, 32, 3\)"),
         (PICTURE.permute(2, 0, 1), r"torch.uint8 and shape \(3, 24, 32\)"),
         (PICTURE.permute(2, 0, 1)[None] / 255, r"shape \(1, 3, 24, 32\)"),
-        (PICTURE.permute(2, 0, 1).float(), "values up to 200; frames are 0..1, divide by 255"),
+        (
+            PICTURE.permute(2, 0, 1).float(),
+            r"values up to 200 but they must be in \[0, 1\]; divide",
+        ),
         (torch.zeros(3, 0, 32), r"shape \(3, 0, 32\)"),
-        ("frame.png", "frame 0 is a str; give a float"),
+        ("frame.png", "frame 0 is a str; pass a float"),
     ],
 )
 def test_what_cameras_and_picture_libraries_give_is_refused(tracker, frame, message):
@@ -116,7 +119,7 @@ FULL = torch.ones(24, 32, dtype=torch.bool)
         ({1: torch.ones(24, 31, dtype=torch.bool)}, MaskShapeError, "24×31 but the frame is 24×32"),
         ({1: ~FULL}, PromptError, "object 1 on frame 0 is empty"),
         ({1: true_mask(1, 0), 2: FULL}, PromptError, "object 2 on frame 0 overlaps"),
-        ({0: FULL}, PromptError, "ids of objects are 1 or more, got 0"),
+        ({0: FULL}, PromptError, "object ids must be positive, got 0 on frame 0"),
         ({-3: FULL}, PromptError, "got -3"),
         ({1: Box(32.0, 3.0, 4.0, 4.0)}, PromptError, "box of object 1 on frame 0 lies outside"),
         ({1: Box(3.0, 24.0, 4.0, 4.0)}, PromptError, "outside"),
@@ -134,7 +137,7 @@ def test_a_device_without_memory_is_named_with_the_frame(tracker, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(tracker, "step", step)
-    with pytest.raises(DeviceMemoryError, match="no memory for frame 0 of 24×32"):
+    with pytest.raises(DeviceMemoryError, match="out of memory on frame 0, which is 24×32"):
         list(segment_video(tracker, frames(1), {}))
 
 

@@ -172,7 +172,7 @@ def test_saving_replaces_the_old_file_only_at_the_end(tmp_path, monkeypatch):
     "value", [[1], {1.5: 2}, object(), torch.Generator(), torch.eye(2).to_sparse(), Slot]
 )
 def test_what_is_no_value_cannot_be_saved(value, tmp_path):
-    with pytest.raises(TypeError, match="a state holds"):
+    with pytest.raises(TypeError, match=r"cannot save|tensors of a state must be dense"):
         save_state(Memory(name=value), tmp_path / "state.safetensors")
 
 
@@ -195,9 +195,9 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 def test_another_class_is_refused_by_name(tmp_path):
     path = tmp_path / "state.safetensors"
     save_state(Slot(torch.ones(2), 1.0), path)
-    with pytest.raises(StateError, match="a Slot where Memory is expected"):
+    with pytest.raises(StateError, match="found Slot where Memory was expected"):
         load_state(path, Memory)
-    with pytest.raises(MissingFileError, match="no saved state"):
+    with pytest.raises(MissingFileError, match="does not exist"):
         load_state(tmp_path / "none.safetensors", Slot)
 
 
@@ -230,7 +230,7 @@ def test_a_header_that_lies_is_refused(change, tmp_path):
         header = json.loads(file.metadata()["maskcast.state"])
     header["blocks"][0]["tensors"][0].update(change)
     save_file(load_file(path), path, metadata={"maskcast.state": json.dumps(header)})
-    with pytest.raises(StateError, match="no saved state that can be read"):
+    with pytest.raises(StateError, match="cannot read the saved state"):
         load_state(path, Slot)
 
 

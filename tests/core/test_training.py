@@ -11,17 +11,20 @@ from maskcast.core.training import LoopConfig
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"epochs": 0}, "loop.epochs must be at least 1, got 0"),
         ({"iterations": 0}, "iterations must be at least 1"),
         ({"keep_last": 0}, "keep_last must be at least 1"),
-        ({"workers": -1}, "workers must not be negative"),
-        ({"seed": -1}, "seed must not be negative"),
-        ({"checkpoint_minutes": -1.0}, "checkpoint_minutes must not be negative"),
-        ({"batch_size": 5, "accumulate": 2}, "a batch of 5 cannot be worked through in 2 equal"),
-        ({"clip_norm": 0.0}, "clip_norm must be positive, got 0.0"),
-        ({"clip_value": -1.0}, "clip_value must be positive, got -1.0"),
-        ({"average_decay": 0.0}, "average_decay lies between 0 and 1"),
-        ({"average_decay": 1.0}, "average_decay lies between 0 and 1"),
+        ({"workers": -1}, "workers must be at least 0, got -1"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"checkpoint_minutes": -1.0}, "checkpoint_minutes must be at least 0, got -1.0"),
+        (
+            {"batch_size": 5, "accumulate": 2},
+            "batch_size must be a multiple of loop.accumulate, got 5 and 2",
+        ),
+        ({"clip_norm": 0.0}, "clip_norm must be greater than 0, got 0.0"),
+        ({"clip_value": -1.0}, "clip_value must be greater than 0, got -1.0"),
+        ({"average_decay": 0.0}, r"average_decay must be in \(0, 1\), got 0.0"),
+        ({"average_decay": 1.0}, r"average_decay must be in \(0, 1\), got 1.0"),
     ],
 )
 def test_nonsense_is_refused(change, sentence: str):

@@ -83,7 +83,7 @@ def test_defaults_are_the_weights_in_the_package_and_of_the_method():
         (SegmenterSpec(method="none"), UsageError, "no method 'none'"),
         (SegmenterSpec(weights="lwl-small", method="agame"), UsageError, "are for lwl"),
         (SegmenterSpec(weights="none"), WeightsError, "no weights named 'none'"),
-        (SegmenterSpec(options={"none": "1"}), ConfigError, "no option 'none'"),
+        (SegmenterSpec(options={"none": "1"}), ConfigError, "unknown setting 'none'"),
         (SegmenterSpec(options={"update_steps": "-1"}), ConfigError, "update_steps"),
     ],
 )
@@ -95,5 +95,5 @@ def test_what_does_not_fit_is_an_error_without_building(spec, error, words):
 
 
 def test_a_device_that_is_missing_is_an_error_when_building():
-    with pytest.raises(UsageError, match="no device 'abacus'"):
+    with pytest.raises(UsageError, match="unknown device 'abacus'"):
         SegmenterSpec(device="abacus").build()

@@ -205,7 +205,7 @@ def test_several_processes_cannot_have_one_card(two_cards, second_of_two):
 
 
 def test_a_card_that_is_not_there_is_refused(two_cards):
-    with pytest.raises(UsageError, match="no cuda:2; the last of its kind is cuda:1"):
+    with pytest.raises(UsageError, match="the last one is cuda:1"):
         start_processes(LoopConfig(), "cuda:2", None)
 
 

@@ -79,7 +79,7 @@ def test_without_the_extra_the_message_says_how_to_get_it(monkeypatch):
 def test_a_device_must_be_there(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert pick_device("auto") == torch.device("cpu")
-    with pytest.raises(UsageError, match="this machine has no cuda"):
+    with pytest.raises(UsageError, match="device 'cuda' is not available"):
         pick_device("cuda")
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -54,6 +55,57 @@ def config_from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
     """
     config: Config = _from_dict(kind, values, "")
     return config
+
+
+def require_range(
+    config: Any,
+    *names: str,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+    prefix: str = "",
+) -> None:
+    """Check the range of numeric settings; None passes, and every item of a tuple counts.
+
+    Args:
+        config: the object whose attributes are checked, usually ``self`` in ``__post_init__``.
+        names: attributes of it.
+        least: smallest allowed value.
+        above: value that must be exceeded.
+        most: largest allowed value.
+        below: value that must not be reached; ``math.inf`` requires finite numbers.
+        prefix: put before the name in the message, such as ``"crop."``.
+
+    Raises:
+        ConfigError: a value is outside the range, or not a number (NaN).
+    """
+    for name in names:
+        value = getattr(config, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if number is None:
+                continue
+            low = (least is None or number >= least) and (above is None or number > above)
+            high = (most is None or number <= most) and (below is None or number < below)
+            if not (low and high):
+                required = _range_in_words(least, above, most, below)
+                raise ConfigError(
+                    f"{prefix}{name} must be {required}, got {value}", options=(prefix + name,)
+                )
+
+
+def _range_in_words(
+    least: float | None, above: float | None, most: float | None, below: float | None
+) -> str:
+    lowest = f"[{least}" if least is not None else f"({above}"
+    highest = f"{most}]" if most is not None else f"{below})"
+    has_low, has_high = (least, above) != (None, None), (most, below) != (None, None)
+    if has_low and has_high and below != inf:
+        return f"in {lowest}, {highest}"
+    finite = "finite and " if below == inf else ""
+    if has_low:
+        return finite + (f"at least {least}" if least is not None else f"greater than {above}")
+    return f"at most {most}" if most is not None else f"less than {below}"
 
 
 def in_words(value: Any) -> str:
@@ -94,7 +146,7 @@ def options_from(texts: Iterable[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
-            raise ConfigError(f"an option is given as NAME=VALUE, got {text!r}")
+            raise ConfigError(f"invalid setting {text!r}; write NAME=VALUE", options=("option",))
         options[name.strip()] = value.strip()
     return options
 
@@ -122,10 +174,16 @@ def _full_name(config: Any, given: str) -> str:
     if len(endings) == 1:
         return endings[0]
     if endings:
-        raise ConfigError(f"the option {given} could mean {', '.join(endings)}; give the full name")
+        raise ConfigError(
+            f"ambiguous setting {given!r}; give the full name: {' or '.join(endings)}",
+            options=("option",),
+        )
     close = get_close_matches(given, known, n=1)
-    hint = f"; did you mean {close[0]}" if close else ""
-    raise ConfigError(f"there is no option {given!r}{hint}; known: {', '.join(known) or 'none'}")
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    raise ConfigError(
+        f"unknown setting {given!r}{hint}; available: {', '.join(known) or 'none'}",
+        options=("option",),
+    )
 
 
 def _replaced(config: Any, path: list[str], text: str, name: str) -> Any:
@@ -145,7 +203,7 @@ def _parsed(hint: Any, text: str, name: str) -> Any:
             return _parsed_as(kind, text)
         except (ValueError, KeyError):
             continue
-    raise ConfigError(f"{name} takes {_type_name(hint)}, got {text!r}")
+    raise ConfigError(f"{name} must be {_type_name(hint)}, got {text!r}", options=(name,))
 
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True} | {
@@ -184,8 +242,8 @@ def _from_dict(kind: Any, values: Mapping[str, Any], prefix: str) -> Any:
     unknown = sorted(set(values) - known)
     if unknown:
         raise ConfigError(
-            f"there is no setting {prefix}{unknown[0]} in {kind.__name__}; "
-            f"known: {', '.join(sorted(known))}"
+            f"unknown settings in {kind.__name__}: {', '.join(prefix + name for name in unknown)}; "
+            f"available: {', '.join(sorted(known))}"
         )
     return kind(**{n: _restored(hints[n], value, prefix + n) for n, value in values.items()})
 
@@ -198,7 +256,7 @@ def _restored(hint: Any, value: Any, name: str) -> Any:  # noqa: PLR0911 - one l
             try:
                 kinds = _item_kinds(kind, len(value))
             except ValueError as error:
-                raise ConfigError(f"{name}: {error}") from error
+                raise ConfigError(f"{name} {error}, got {value!r}") from error
             return tuple(_restored(k, v, name) for k, v in zip(kinds, value, strict=True))
         if get_origin(kind) is Literal and value in get_args(kind):
             return value
@@ -208,11 +266,11 @@ def _restored(hint: Any, value: Any, name: str) -> Any:  # noqa: PLR0911 - one l
             return float(value)
         if kind is Path and isinstance(value, str):
             return Path(value)
-        if isinstance(kind, type) and issubclass(kind, Enum):
+        if isinstance(kind, type) and issubclass(kind, Enum) and value in list(map(_plain, kind)):
             return kind(value)
         if isinstance(kind, type) and type(value) is kind and kind is not float:
             return value
-    raise ConfigError(f"{name} takes {_type_name(hint)}, got {value!r}")
+    raise ConfigError(f"{name} must be {_type_name(hint)}, got {value!r}")
 
 
 def _is_number(value: Any) -> bool:
@@ -237,7 +295,7 @@ def _item_kinds(kind: Any, count: int) -> tuple[Any, ...]:
     if len(kinds) == 2 and kinds[1] is Ellipsis:
         return (kinds[0],) * count
     if len(kinds) != count:
-        raise ValueError(f"{len(kinds)} values expected, got {count}")
+        raise ValueError(f"must have {len(kinds)} values")
     return kinds
 
 
@@ -269,7 +327,7 @@ def _type_name(hint: Any) -> str:
         return ", ".join(_type_name(kind) for kind in kinds) + (", …" if len(kinds) == 1 else "")
     if isinstance(hint, type) and issubclass(hint, Enum):
         return " or ".join(str(member.value) for member in hint)
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    names = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
     return names.get(hint, getattr(hint, "__name__", str(hint)))
 
 

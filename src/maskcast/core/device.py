@@ -30,14 +30,19 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise UsageError(
-            f"there is no device {name!r}; use auto, cpu, cuda, cuda:1 or mps"
+            f"unknown device {name!r}; choose auto, cpu, cuda, cuda:N or mps", options=("device",)
         ) from error
     if not there.get(device.type, device.type == "cpu"):
-        raise UsageError(f"this machine has no {name}, or torch cannot use it; try --device cpu")
+        raise UsageError(
+            f"device {name!r} is not available on this machine or in this build of PyTorch; "
+            "choose another one, such as cpu",
+            options=("device",),
+        )
     count = torch.cuda.device_count() if device.type == "cuda" else 1
     if (device.index or 0) >= count:
         raise UsageError(
-            f"this machine has no {name}; the last of its kind is {device.type}:{count - 1}"
+            f"device {name!r} does not exist; the last one is {device.type}:{count - 1}",
+            options=("device",),
         )
     return device
 
@@ -100,7 +105,7 @@ def compiler_needed() -> Iterator[None]:
         cause = error.inner_exception if isinstance(error, BackendCompilerFailed) else error
         why = str(cause).strip().partition("\n")[0]
         raise UsageError(
-            f"torch cannot compile the network here ({why}); it needs a C++ compiler and "
-            "Python's headers (g++, python3-dev), and on a GPU Triton and compute capability "
-            "7.0; or leave speed.compile (in training loop.compile) off"
+            f"torch.compile failed ({why}); it needs a C++ compiler and the Python headers (g++, "
+            "python3-dev), and on a GPU Triton and compute capability 7.0 or higher; install "
+            "them, or turn off speed.compile (in training loop.compile)"
         ) from error

@@ -19,11 +19,14 @@ OUT_OF_MEMORY = ("out of memory", "STATUS_ALLOC_FAILED", "can't allocate memory"
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error says that a device, be it the processor, has no memory left.
+    """Whether the error reports an out-of-memory condition, on any device.
 
-    Only torch's own allocator for cards has a class for it; the others, the runtime, cuBLAS, cuDNN
-    and MPS say it in words.
+    Only PyTorch's CUDA allocator has an exception class for it. The CPU allocator, the CUDA
+    runtime, cuBLAS, cuDNN and MPS report it in the text. ``DeviceMemoryError``, which explains the
+    condition already, does not count.
     """
+    if isinstance(error, DeviceMemoryError):
+        return False
     said = str(error)
     in_words = any(words in said for words in OUT_OF_MEMORY)
     return isinstance(error, torch.OutOfMemoryError) or in_words
@@ -48,13 +51,14 @@ def in_parts(
             raise
         if len(items) < 2:
             raise DeviceMemoryError(
-                "the device has no memory for one object at this frame size; use --device cpu, "
-                "or a smaller video"
+                "the device is out of memory with a single object at this frame size; use the "
+                "CPU, or a smaller video",
+                options=("device",),
             ) from error
     torch.cuda.empty_cache()  # out here the failed call's tensors are gone
     middle = len(items) // 2
     logger.warning(
-        "the device has no memory for %d objects at once; going on with %d and %d",
+        "the device is out of memory with %d objects at a time; continuing with %d and %d",
         len(items),
         middle,
         len(items) - middle,

@@ -196,13 +196,13 @@ def segment_steps(
         size = size or frame.shape
         if frame.shape != size:
             raise FrameError(
-                f"frame {frame_index} is {_size(frame)} but those before it are "
-                f"{size[-2]}×{size[-1]}; give a video of one size"
+                f"frame {frame_index} is {_size(frame)} but the frames before it are "
+                f"{size[-2]}×{size[-1]}; all frames of a video must have the same size"
             )
         given = prompts.get(frame_index, NO_PROMPTS)
         check_prompts(given, frame, frame_index)
         began = time.perf_counter()
-        with _told_when_memory_runs_out(frame_index, frame):
+        with _explained_if_out_of_memory(frame_index, frame):
             if ended := ends.get(frame_index, ()):
                 state = segmenter.remove_objects(state, ended)
             state, masks = segmenter.step(state, frame, given)
@@ -227,7 +227,9 @@ def check_prompts(
     for object_id, prompt in prompts.items():
         what = f"object {object_id} on frame {frame_index}"
         if object_id < 1:
-            raise PromptError(f"ids of objects are 1 or more, got {object_id} on {frame_index=}")
+            raise PromptError(
+                f"object ids must be positive, got {object_id} on frame {frame_index}"
+            )
         if isinstance(prompt, Absent):
             raise PromptError(
                 f"{what} is marked absent, which this version does not support; remove the mark"
@@ -235,23 +237,27 @@ def check_prompts(
         if isinstance(prompt, Box):
             outside = prompt.x >= width or prompt.y >= height
             if outside or prompt.x + prompt.width <= 0 or prompt.y + prompt.height <= 0:
-                raise PromptError(f"the box of {what} lies outside the {_size(frame)} frame")
+                raise PromptError(
+                    f"the box of {what} lies outside the frame, which is {_size(frame)}"
+                )
             continue
         if not isinstance(prompt, Tensor) or prompt.dtype != torch.bool:
             raise PromptError(
-                f"the mask of {what} is {_kind(prompt)}; give a boolean tensor of height × width "
-                "(torch.from_numpy(label_map == 1)), or a maskcast.Box"
+                f"the mask of {what} is {_kind(prompt)}; pass a boolean tensor of height × width "
+                "(torch.from_numpy(label_map == 1)) or a maskcast.Box"
             )
         if prompt.shape != frame.shape[-2:]:
             raise MaskShapeError(
                 f"the mask of {what} is {_size(prompt)} but the frame is {_size(frame)}; draw it "
-                "on the frame itself, or resize it with maskcast.io.label_maps.resize_label_map"
+                "at the size of the frame, or use maskcast.io.label_maps.resize_label_map"
             )
         if not prompt.any():
             raise PromptError(f"the mask of {what} is empty; mark at least one pixel")
         mask = prompt.cpu()
         if taken is not None and (mask & taken).any():
-            raise PromptError(f"the mask of {what} overlaps another one; a pixel has one owner")
+            raise PromptError(
+                f"the mask of {what} overlaps another mask; assign each pixel to one object"
+            )
         taken = mask if taken is None else mask | taken
 
 
@@ -260,8 +266,8 @@ def _check_frame(frame: Any, frame_index: int) -> None:
     good = isinstance(frame, Tensor) and frame.is_floating_point()
     if not good or frame.ndim != 3 or frame.shape[0] != 3 or frame.numel() == 0:
         raise FrameError(
-            f"frame {frame_index} is {_kind(frame)}; give a float tensor of 3 × height × width, "
-            "RGB, 0..1: torch.from_numpy(picture).permute(2, 0, 1) / 255 from an 8-bit picture"
+            f"frame {frame_index} is {_kind(frame)}; pass a float tensor of 3 × height × width, "
+            "RGB, 0..1 (for an 8-bit image: torch.from_numpy(image).permute(2, 0, 1) / 255)"
         )
 
 
@@ -269,7 +275,8 @@ def _check_range(frame: Frame, frame_index: int) -> None:
     """Refuse 0..255; what a filter overshoots stays far below 2."""
     if (largest := float(frame.max())) > 2:
         raise FrameError(
-            f"frame {frame_index} has values up to {largest:.0f}; frames are 0..1, divide by 255"
+            f"frame {frame_index} has values up to {largest:.0f} but they must be in [0, 1]; "
+            "divide 8-bit values by 255"
         )
 
 
@@ -285,15 +292,16 @@ def _size(picture: Tensor) -> str:
 
 
 @contextmanager
-def _told_when_memory_runs_out(frame_index: int, frame: Frame) -> Iterator[None]:
+def _explained_if_out_of_memory(frame_index: int, frame: Frame) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
         raise DeviceMemoryError(
-            f"the device has no memory for frame {frame_index} of {_size(frame)}; use --device "
-            "cpu, a smaller video, or settings that need less (maskcast info METHOD lists them)"
+            f"the device is out of memory on frame {frame_index}, which is {_size(frame)}; use "
+            "the CPU, a smaller video, or settings of the method that need less memory",
+            options=("device",),
         ) from error
 
 

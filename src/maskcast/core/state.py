@@ -92,21 +92,23 @@ def load_state(
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f"there is no saved state {path}")
+        raise MissingFileError(f"saved state {path} does not exist")
     try:
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {})["maskcast.state"])
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if header["format"] != FORMAT:
-            raise StateError(f"{path} has state format {header['format']}, expected {FORMAT}")
+            raise StateError(
+                f"{path} has state format {header['format']} but this version reads {FORMAT}"
+            )
         tensors = _restored(header["blocks"], stored, device)
         value = _decode(header["value"], expected, tensors)
     except (SafetensorError, KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         if isinstance(error, StateError):
             raise StateError(f"{path}: {error}") from error
-        raise StateError(f"{path} is no saved state that can be read: {error}") from error
+        raise StateError(f"cannot read the saved state {path}: {error}") from error
     if not isinstance(value, expected):
-        raise StateError(f"{path} holds no {expected.__name__}")
+        raise StateError(f"{path} holds {type(value).__name__}, expected {expected.__name__}")
     return value
 
 
@@ -208,13 +210,13 @@ def _laid_over(memory: UInt8[Tensor, "bytes"], lead: int, place: Tree) -> Tensor
     shape, stride, start = place["shape"], place["stride"], lead + place["offset"]
     steps = list(zip(shape, stride, strict=True))
     if any(length < 0 or step < 0 for length, step in steps) or start < 0:
-        raise ValueError("a tensor has a negative size")
+        raise ValueError("a tensor has a negative size or offset")
     last = sum((length - 1) * step for length, step in steps)
     end = start + (last + 1) * tensor.itemsize
     if 0 not in shape and end > memory.numel():
-        raise ValueError("a tensor reaches beyond its block")
+        raise ValueError("a tensor extends beyond its block")
     if start % tensor.itemsize:
-        raise ValueError("a tensor is not aligned to its numbers")
+        raise ValueError("a tensor is not aligned to its item size")
     if 0 in shape:
         return torch.empty_strided(shape, stride, dtype=tensor.dtype, device=memory.device)
     return tensor.set_(memory.untyped_storage(), start // tensor.itemsize, shape, stride)
@@ -223,7 +225,7 @@ def _laid_over(memory: UInt8[Tensor, "bytes"], lead: int, place: Tree) -> Tensor
 def _encode(value: Any, found: list[_Found], *, on_host: bool) -> Tree:
     if isinstance(value, Tensor):
         if value.layout != torch.strided or value.is_quantized:
-            raise TypeError(f"a state holds dense tensors, not {value.layout} ones")
+            raise TypeError(f"the tensors of a state must be dense, got layout {value.layout}")
         found.append(_Found(value.detach().resolve_conj().resolve_neg(), on_host))
         return {"tensor": len(found) - 1}
     if value is None or type(value) in (bool, int, float, str):
@@ -245,8 +247,8 @@ def _encode(value: Any, found: list[_Found], *, on_host: bool) -> Tree:
         items = [[key, _encode(item, found, on_host=on_host)] for key, item in value.items()]
         return {"mapping": items}
     raise TypeError(
-        f"a state holds frozen dataclasses, tensors, numbers, strings, None, tuples and mappings, "
-        f"not {type(value).__name__}"
+        f"cannot save {type(value).__name__} in a state; use frozen dataclasses, tensors, "
+        "numbers, strings, None, tuples and mappings with keys of str or int"
     )
 
 
@@ -267,7 +269,7 @@ def _decode(tree: Tree, hint: Any, tensors: Mapping[int, Tensor]) -> Any:
     if names != set(tree["fields"]):
         raise StateError(
             f"{kind.__name__} has the fields {', '.join(sorted(names))}, "
-            f"but {', '.join(sorted(tree['fields']))} were saved"
+            f"but the file has {', '.join(sorted(tree['fields']))}"
         )
     values = {name: _decode(item, hints[name], tensors) for name, item in tree["fields"].items()}
     return kind(**values)
@@ -279,7 +281,7 @@ def _class_named(name: str, hint: Any) -> Any:
         if dataclasses.is_dataclass(kind) and getattr(kind, "__name__", "") == name:
             return kind
     expected = " or ".join(getattr(kind, "__name__", str(kind)) for kind in kinds)
-    raise StateError(f"it holds a {name} where {expected} is expected")
+    raise StateError(f"found {name} where {expected} was expected")
 
 
 def _item_hints(hint: Any, count: int) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
+from maskcast.core.config import require_range
 from maskcast.core.errors import ConfigError
 
 Precision = Literal["32", "bf16", "fp16"]
@@ -40,13 +41,9 @@ class OptimiserConfig:
     """Of the adam family: added to the root of the second moment, so that none divides by 0."""
 
     def __post_init__(self) -> None:
-        for name in ("rate", "rate_scale", "weight_decay", "momentum", "eps"):
-            if not 0 <= getattr(self, name) < inf:
-                raise ConfigError(
-                    f"{name} must be finite and not negative, got {getattr(self, name)}"
-                )
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ConfigError(f"betas lie between 0 and 1, got {self.betas}")
+        names = ("rate", "rate_scale", "weight_decay", "momentum", "eps")
+        require_range(self, *names, least=0, below=inf, prefix="loop.optimiser.")
+        require_range(self, "betas", least=0, below=1, prefix="loop.optimiser.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +63,9 @@ class ScheduleConfig:
     """Steps in which the factor rises linearly from nearly nothing to its value."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.factor < inf or not 0 <= self.final <= 1 or self.warm_up < 0:
-            raise ConfigError(
-                "a schedule needs a finite factor > 0, 0 <= final <= 1 and warm_up >= 0, "
-                f"got {self.factor}, {self.final} and {self.warm_up}"
-            )
+        require_range(self, "factor", above=0, below=inf, prefix="loop.schedule.")
+        require_range(self, "final", least=0, most=1, prefix="loop.schedule.")
+        require_range(self, "warm_up", least=0, prefix="loop.schedule.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,28 +124,20 @@ class LoopConfig:
     """Whether a high value of it is good, or a low one."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate", "keep_last", "log_every", "prefetch"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("checkpoint_every", "bad_steps_limit"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("seed", "workers", "broken_limit", "validate_every", "checkpoint_minutes"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
-        if self.iterations is not None and self.iterations < 1:
-            raise ConfigError(f"iterations must be at least 1, got {self.iterations}")
+        counts = ("epochs", "iterations", "batch_size", "accumulate", "prefetch")
+        require_range(self, *counts, least=1, prefix="loop.")
+        intervals = ("keep_last", "log_every", "checkpoint_every", "bad_steps_limit")
+        require_range(self, *intervals, least=1, prefix="loop.")
+        zero_allowed = ("seed", "workers", "broken_limit", "validate_every", "checkpoint_minutes")
+        require_range(self, *zero_allowed, least=0, prefix="loop.")
         if self.batch_size % self.accumulate:
             raise ConfigError(
-                f"a batch of {self.batch_size} cannot be worked through in {self.accumulate} "
-                "equal parts; make batch_size a multiple of accumulate"
+                "loop.batch_size must be a multiple of loop.accumulate, "
+                f"got {self.batch_size} and {self.accumulate}",
+                options=("loop.batch_size", "loop.accumulate"),
             )
-        for name in ("clip_norm", "clip_value"):
-            limit = getattr(self, name)
-            if limit is not None and not limit > 0:
-                raise ConfigError(f"{name} must be positive, got {limit}")
-        if self.average_decay is not None and not 0 < self.average_decay < 1:
-            raise ConfigError(f"average_decay lies between 0 and 1, got {self.average_decay}")
+        require_range(self, "clip_norm", "clip_value", above=0, prefix="loop.")
+        require_range(self, "average_decay", above=0, below=1, prefix="loop.")
 
 
 @runtime_checkable

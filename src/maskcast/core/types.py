@@ -44,11 +44,11 @@ class Box:
     def __post_init__(self) -> None:
         numbers = (self.x, self.y, self.width, self.height)
         if not all(isfinite(number) for number in numbers):
-            raise PromptError(f"a box needs four finite numbers x,y,width,height, got {numbers}")
+            raise PromptError(f"x, y, width and height of a box must be finite, got {numbers}")
         if self.width <= 0 or self.height <= 0:
             raise PromptError(
-                f"a box needs a positive width and height, got {self.width:g}×{self.height:g}; "
-                "give it as x,y,width,height"
+                "width and height of a box must be positive, got "
+                f"{self.width:g}×{self.height:g}; give x, y, width and height, not two corners"
             )
 
 
