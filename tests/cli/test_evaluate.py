@@ -214,7 +214,7 @@ def test_box_start_is_noted(evaluate, clip):
         (["--method", "copy-first", "--weights", "x"], "takes neither weights nor options"),
         (["--method", "nobody"], "there is no method 'nobody'"),
         (["--jobs", "0"], "--jobs is at least 1, got 0"),
-        (["--method", "copy-first", "--unseen", "list.txt"], "DAVIS has no unseen group"),
+        (["--method", "copy-first", "--unseen", "list.txt"], "DAVIS 2017 has no unseen group"),
         (["--method", "copy-first", "--all-frames"], "takes no --all-frames"),
     ],
 )

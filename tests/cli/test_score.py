@@ -218,7 +218,7 @@ def test_choices_that_make_no_sense(score, arguments, words):
 
 
 def test_a_data_set_that_nobody_knows(score):
-    score(dataset="davis").assert_one_sentence(2, "no scoring rules for 'davis'")
+    score(dataset="davis").assert_one_sentence(2, "no data set 'davis'")
 
 
 def test_the_last_frame_can_be_kept(score, out):

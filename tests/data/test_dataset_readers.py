@@ -15,10 +15,9 @@ from PIL import Image
 from evaluation.small_sets import FRAMES, SIZE, davis2017, label_map, square, youtube_vos
 from evaluation.small_sets import write_image as image
 from maskcast.core.errors import DatasetError, FrameError, MissingFileError, UsageError
-from maskcast.data.catalogue import DATASETS, open_dataset
+from maskcast.data.catalogue import DATASETS, open_dataset, protocol_of
 from maskcast.data.dataset import Faults, ids_in
 from maskcast.io.label_maps import write_label_map
-from maskcast.metrics.protocols import PROTOCOLS
 
 
 def faults_of(name: str, root: Path, **choices: object) -> list[str]:
@@ -140,7 +139,7 @@ def test_lvos(tmp_path):
     assert video.frame_names[0] == "00000001"
     assert [each.first_frame for each in video.objects] == [0, 1]
     assert video.objects[1].counted_frames == (1, 2, 3, 4)
-    counted = PROTOCOLS["lvos"].counted(
+    counted = protocol_of("lvos").counted(
         video.annotated_frames, first_frame=1, own_range=video.objects[1].counted_frames
     )
     assert counted == (2, 3)
@@ -270,7 +269,7 @@ def test_a_part_of_a_data_set(tmp_path):
 
 
 def test_every_data_set_but_one_has_scoring_rules():
-    assert set(DATASETS) - set(PROTOCOLS) == {"mose-v2"}
+    assert [name for name, entry in DATASETS.items() if entry.protocol is None] == ["mose-v2"]
 
 
 def test_ids_in_a_label_map():

@@ -22,14 +22,13 @@ from evaluation.small_sets import (
     zipped,
 )
 from maskcast.core.errors import DataError, DatasetError, MaskcastError
-from maskcast.data.catalogue import open_dataset
+from maskcast.data.catalogue import open_dataset, protocol_of
 from maskcast.evaluation.groups import groups_of
 from maskcast.evaluation.predictions import open_predictions
 from maskcast.evaluation.score import FRAMES_PER_PROCESS, score_dataset
 from maskcast.evaluation.scores import Scores, make_scores, per_cent, read_scores
 from maskcast.evaluation.verdict import shortcomings
 from maskcast.io.label_maps import write_label_map
-from maskcast.metrics.protocols import PROTOCOLS
 from maskcast.metrics.region import region_similarity
 
 VIDEOS = {"ants": {1: 0, 3: 0}, "cows": {1: 0, 2: 3}}
@@ -43,9 +42,9 @@ def root(tmp_path):
 
 def scores_of(root, results, *, name="davis2017", jobs=1, **changes) -> Scores:
     dataset = open_dataset(name, root, purpose="score")
-    protocol = replace(PROTOCOLS[name], **changes)
+    protocol = replace(protocol_of(name), **changes)
     predictions = open_predictions(results, [video.name for video in dataset])
-    groups = groups_of(dataset, protocol)
+    groups = groups_of(dataset)
     scored = score_dataset(dataset, predictions, protocol, jobs=jobs)
     return make_scores(dataset, scored, protocol, results=str(results), groups=groups)
 
@@ -258,7 +257,7 @@ def test_truth_that_cannot_be_read_stops_the_scoring(root, tmp_path):
     path.write_bytes(path.read_bytes()[:60])  # the head is still fine
     predictions = open_predictions(results, list(IDS))
     with pytest.raises(DataError, match=r"cows/00002\.png is not a picture"):
-        score_dataset(dataset, predictions, PROTOCOLS["davis2017"])
+        score_dataset(dataset, predictions, protocol_of("davis2017"))
 
 
 def test_truth_for_given_masks_only_cannot_be_scored(tmp_path):
@@ -280,7 +279,7 @@ def test_memory_does_not_grow_with_the_video(tmp_path):
         object.__setattr__(video, "annotation_files", files)
         predictions = open_predictions(results, ["ants"])
         tracemalloc.start()
-        score_dataset(dataset, predictions, PROTOCOLS["davis2017"])
+        score_dataset(dataset, predictions, protocol_of("davis2017"))
         top = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return top

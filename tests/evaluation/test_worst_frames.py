@@ -11,13 +11,12 @@ import pytest
 from PIL import Image
 
 from evaluation.small_sets import SIZE, davis2017, label_map, write_predictions
-from maskcast.data.catalogue import open_dataset
+from maskcast.data.catalogue import open_dataset, protocol_of
 from maskcast.evaluation.predictions import open_predictions
 from maskcast.evaluation.score import score_dataset
 from maskcast.evaluation.scores import Scores, make_scores
 from maskcast.evaluation.worst_frames import WorstFrame, worst_frames
 from maskcast.io.label_maps import write_label_map
-from maskcast.metrics.protocols import PROTOCOLS
 
 FRAMES = 12
 
@@ -35,7 +34,7 @@ def results(tmp_path) -> Path:
 
 
 def scored(root: Path, results: Path) -> Scores:
-    dataset, protocol = open_dataset("davis2017", root, purpose="score"), PROTOCOLS["davis2017"]
+    dataset, protocol = open_dataset("davis2017", root, purpose="score"), protocol_of("davis2017")
     predictions = open_predictions(results, [video.name for video in dataset])
     found = score_dataset(dataset, predictions, protocol)
     return make_scores(dataset, found, protocol, results=str(results), groups=None)

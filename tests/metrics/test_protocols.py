@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from maskcast.data.catalogue import protocol_of
 from maskcast.metrics.protocols import (
-    PROTOCOLS,
     Figures,
     ObjectScores,
     average,
@@ -37,23 +37,23 @@ def figures(J: float, F: float, V: float | None = None) -> Figures:
     ],
 )
 def test_frames_that_count(name, first, expected):
-    assert PROTOCOLS[name].counted(FRAMES, first_frame=first) == expected
+    assert protocol_of(name).counted(FRAMES, first_frame=first) == expected
 
 
 def test_lvos_counts_an_objects_own_range():
     own = (1, 2, 3)
-    assert PROTOCOLS["lvos"].counted(FRAMES, first_frame=1, own_range=own) == (2,)
-    assert PROTOCOLS["lvos"].counted(FRAMES, first_frame=1, own_range=(1,)) == ()
+    assert protocol_of("lvos").counted(FRAMES, first_frame=1, own_range=own) == (2,)
+    assert protocol_of("lvos").counted(FRAMES, first_frame=1, own_range=(1,)) == ()
 
 
 def test_frames_without_annotation_never_count():
-    assert PROTOCOLS["davis2017"].counted((0, 2, 6), first_frame=0) == (2,)
+    assert protocol_of("davis2017").counted((0, 2, 6), first_frame=0) == (2,)
 
 
 def test_single_rules_can_be_chosen():
-    folder = with_choices(PROTOCOLS["folder"], skip_first=True, skip_last=None)
+    folder = with_choices(protocol_of("folder"), skip_first=True, skip_last=None)
     assert folder.counted(FRAMES, first_frame=0) == (1, 2, 3, 4)
-    mose = with_choices(PROTOCOLS["mose"], skip_first=None, skip_last=False)
+    mose = with_choices(protocol_of("mose"), skip_first=None, skip_last=False)
     assert mose.counted(FRAMES, first_frame=0) == (1, 2, 3, 4)
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from tyro.conf import Positional, UseAppendAction
+from tyro.conf import UseAppendAction
 
 from maskcast.cli.arguments import (
     Device,
@@ -21,9 +21,9 @@ from maskcast.cli.arguments import (
     Weights,
     shown_as,
 )
+from maskcast.cli.datasets import AnyDataset
 from maskcast.cli.progress import TerminalProgress
 from maskcast.cli.score import (
-    protocol_of,
     refuse_no_processes,
     refuse_shortcomings,
     refuse_unwritable,
@@ -35,7 +35,7 @@ from maskcast.core.config import options_from
 from maskcast.core.device import DtypeName, choose_device
 from maskcast.core.errors import DatasetError, MaskcastError, UsageError
 from maskcast.core.segmenter import SegmenterIdentity, SegmenterSource, VideoSegmenter
-from maskcast.data.catalogue import DATASETS, open_dataset
+from maskcast.data.catalogue import DATASETS, open_dataset, protocol_of
 from maskcast.data.dataset import Dataset
 from maskcast.evaluation.baselines import BASELINES, BaselineSource
 from maskcast.evaluation.groups import groups_of
@@ -55,7 +55,7 @@ from maskcast.methods.spec import SegmenterSpec
 
 
 def evaluate(
-    dataset: Positional[str],
+    dataset: AnyDataset,
     *,
     root: Folder,
     output: Annotated[Path, shown_as("FOLDER", None, short="-o")],
@@ -84,8 +84,7 @@ def evaluate(
         maskcast evaluate davis2017 --root DAVIS --method copy-first -o runs/copied
 
     Args:
-        dataset: davis2016, davis2017, youtube-vos-2018, youtube-vos-2019, mose, mose-v2, lvos,
-            sa-v; or folder: videos of your own, as VIDEO/frames and VIDEO/masks.
+        dataset: the name of a data set.
         root: where the data set lies, as it is unpacked.
         output: the run: masks, scores.json, scores.csv, and how long each video took.
         split: by default the validation split (val or valid); others are train, test, test-dev.
@@ -192,7 +191,7 @@ def _truth(open_for: Callable[..., Dataset], *, is_hidden: bool) -> Dataset | No
 def _scoring(truth: Dataset, unseen: Path | None, jobs: int) -> Callable[[Path], Scores]:
     """Return what scores a folder of masks, having read all else that it needs."""
     protocol = replace(protocol_of(truth.name), skip_first=True)
-    groups = groups_of(truth, protocol, unseen)
+    groups = groups_of(truth, unseen)
     return lambda masks: score_and_sum_up(truth, masks, protocol, groups, jobs=jobs)
 
 

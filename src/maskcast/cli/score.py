@@ -8,25 +8,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional
-
 from maskcast.cli.arguments import Folder, ListFile, Resolution, Split, shown_as
+from maskcast.cli.datasets import ScoredDataset
 from maskcast.cli.progress import TerminalProgress
 from maskcast.cli.tables import print_scores
 from maskcast.core.errors import OutputError, PartialResultError, UsageError
 from maskcast.core.processors import processor_count
-from maskcast.data.catalogue import open_dataset
+from maskcast.data.catalogue import open_dataset, protocol_of
 from maskcast.data.dataset import Dataset
 from maskcast.evaluation.groups import groups_of
 from maskcast.evaluation.predictions import open_predictions
 from maskcast.evaluation.score import prepare_processes, score_dataset
 from maskcast.evaluation.scores import Scores, make_scores
 from maskcast.evaluation.verdict import shortcomings
-from maskcast.metrics.protocols import PROTOCOLS, Group, ScoringProtocol, with_choices
+from maskcast.metrics.protocols import Group, ScoringProtocol, with_choices
 
 
 def score(
-    dataset: Positional[str],
+    dataset: ScoredDataset,
     *,
     root: Folder,
     results: Annotated[Path, shown_as("FOLDER|ZIP", None)],
@@ -49,8 +48,7 @@ def score(
         maskcast score davis2017 --root DAVIS --results masks.zip -o scores
 
     Args:
-        dataset: davis2016, davis2017, youtube-vos-2018, youtube-vos-2019, mose, lvos, sa-v; or
-            folder: videos of your own, as VIDEO/frames and VIDEO/masks.
+        dataset: the name of a data set.
         root: where the data set lies, as it is unpacked.
         results: a folder or a ZIP with VIDEO/FRAME.png; any folders may lie above the videos.
         split: by default the validation split (val or valid); others are train, test, test-dev.
@@ -59,10 +57,12 @@ def score(
         unseen: a list of the unseen categories (YouTube-VOS) or videos (LVOS), one a line; by
             default the training split's meta.json, or unseen_videos.txt.
         count_extra_objects: let predicted ids that the truth does not have count as objects.
-        skip_first: leave out the frame on which an object's mask was given; a folder counts it.
-        skip_last: leave out the last annotated frame; a folder and YouTube-VOS count it.
-        keep_first: count the frame on which an object's mask was given; benchmarks leave it out.
-        keep_last: count the last annotated frame; DAVIS, MOSE, LVOS and SA-V leave it out.
+        skip_first: leave out the frame on which an object's mask was given, where the rules of the
+            data set count it.
+        skip_last: leave out the last annotated frame, where the rules count it.
+        keep_first: count the frame on which an object's mask was given, where the rules leave it
+            out.
+        keep_last: count the last annotated frame, where the rules leave it out.
         jobs: processes; by default one for each processor.
     """
     refuse_no_processes(jobs)
@@ -80,7 +80,7 @@ def score(
     if jobs != 1:
         prepare_processes()
     opened = open_dataset(dataset, root, split=split, purpose="score", resolution=resolution)
-    groups = groups_of(opened, protocol, unseen)
+    groups = groups_of(opened, unseen)
     scores = score_and_sum_up(opened, results, protocol, groups, jobs=jobs)
     if output is not None:
         scores.write(output)
@@ -107,14 +107,6 @@ def score_and_sum_up(
             progress=progress,
         )
     return make_scores(dataset, scored, protocol, results=str(results.absolute()), groups=groups)
-
-
-def protocol_of(dataset: str) -> ScoringProtocol:
-    """Return the rules of a data set. Raises ``UsageError`` for one that has none."""
-    if dataset not in PROTOCOLS:
-        known = ", ".join(PROTOCOLS)
-        raise UsageError(f"there are no scoring rules for {dataset!r}; known: {known}")
-    return PROTOCOLS[dataset]
 
 
 def _choice(which: str, skip: bool, keep: bool) -> bool | None:

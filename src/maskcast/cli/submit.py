@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional
-
 from maskcast.cli.arguments import Resolution, Split, shown_as
+from maskcast.cli.datasets import SubmittedDataset
 from maskcast.cli.terminal import say
 from maskcast.core.errors import DataError, UsageError
 from maskcast.data.catalogue import open_dataset
@@ -16,7 +15,7 @@ from maskcast.evaluation.submission import build_submission, check_submission
 
 
 def submit(
-    dataset: Annotated[Positional[str | None], shown_as("[DATASET]")] = None,
+    dataset: SubmittedDataset = None,
     *,
     root: Annotated[Path | None, shown_as("FOLDER")] = None,
     split: Split = None,
@@ -33,8 +32,7 @@ def submit(
         maskcast submit davis2017 --split test-dev --root DAVIS --check a.zip
 
     Args:
-        dataset: davis2016, davis2017, youtube-vos-2018, youtube-vos-2019, mose, mose-v2, lvos,
-            sa-v.
+        dataset: the name of a data set.
         root: where the data set lies, which says what the archive has to hold.
         split: by default the validation split; DAVIS has test-dev and test-challenge.
         results: a folder or ZIP with the masks, such as RUN/masks.

@@ -1,14 +1,15 @@
-"""Which data sets there are, by the names that commands use."""
+"""The data sets by the names that commands use; each is one entry of ``DATASETS``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from maskcast.core.errors import MissingFileError, UsageError
-from maskcast.data.dataset import Dataset
+from maskcast.data import lvos, youtube_vos
+from maskcast.data.dataset import Dataset, UnseenGroup
 from maskcast.data.davis import HIDDEN_TRUTH, open_davis
 from maskcast.data.folder import open_folder
 from maskcast.data.listing import Purpose
@@ -16,59 +17,130 @@ from maskcast.data.lvos import open_lvos
 from maskcast.data.mose import open_mose
 from maskcast.data.sa_v import open_sa_v
 from maskcast.data.youtube_vos import open_youtube_vos
+from maskcast.metrics.protocols import ScoringProtocol
 
 
-@dataclass(frozen=True)
-class DatasetKind:
-    """One data set as commands know it."""
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """Everything that commands know of one data set."""
 
     title: str
+    """Its name in messages."""
     open: Callable[..., Dataset]
-    """``open(root, purpose=…, split=…, …)``."""
-    splits: tuple[str, ...]
-    """The default first; empty: it has none."""
+    """The reader: ``open(root, purpose=…, split=…, …)``."""
+    splits: tuple[str, ...] = ()
+    """Names of its splits, the default first; empty if it has none."""
     choices: tuple[str, ...] = ()
-    """Which further choices ``open`` takes: ``resolution``, ``all_frames``."""
+    """Further parameters of ``open``: ``resolution``, ``all_frames``."""
     hidden: tuple[str, ...] = ()
-    """Splits whose truth is on a server; what is public are the given masks."""
+    """Splits whose ground truth is not public, except for the first masks."""
+    protocol: ScoringProtocol | None = None
+    """How results are scored; None if they cannot be scored here."""
+    server_prefix: str | None = None
+    """The folder around the videos in an archive for the benchmark's server, with a slash at its
+    end; empty if there is no such folder, None if there is no server."""
+    unseen: UnseenGroup | None = None
+    """Which objects are averaged apart as unseen, where ``protocol.grouped``."""
 
 
 _VOS_SPLITS = ("valid", "train", "test")
-_DAVIS_2017_SPLITS = ("val", "train", "test-dev", "test-challenge")
+_YOUTUBE_VOS = Benchmark(
+    title="YouTube-VOS",
+    open=open_youtube_vos,
+    splits=_VOS_SPLITS,
+    choices=("all_frames",),
+    hidden=("valid", "test"),
+    protocol=ScoringProtocol(name="YouTube-VOS", skip_last=False, grouped=True),
+    server_prefix="Annotations/",
+    unseen=youtube_vos.UNSEEN,
+)
 
-DATASETS: Mapping[str, DatasetKind] = {
-    "davis2016": DatasetKind(
-        "DAVIS 2016", partial(open_davis, year=2016), ("val", "train"), ("resolution",)
+DATASETS: Mapping[str, Benchmark] = {
+    "davis2016": Benchmark(
+        title="DAVIS 2016",
+        open=partial(open_davis, year=2016),
+        splits=("val", "train"),
+        choices=("resolution",),
+        protocol=ScoringProtocol(name="DAVIS", void="background"),
+        server_prefix="",
     ),
-    "davis2017": DatasetKind(
-        "DAVIS 2017",
-        partial(open_davis, year=2017),
-        _DAVIS_2017_SPLITS,
-        ("resolution",),
-        HIDDEN_TRUTH,
+    "davis2017": Benchmark(
+        title="DAVIS 2017",
+        open=partial(open_davis, year=2017),
+        splits=("val", "train", *HIDDEN_TRUTH),
+        choices=("resolution",),
+        hidden=HIDDEN_TRUTH,
+        protocol=ScoringProtocol(name="DAVIS", void="background"),
+        server_prefix="",
     ),
-    "youtube-vos-2018": DatasetKind(
-        "YouTube-VOS 2018",
-        partial(open_youtube_vos, year=2018),
-        _VOS_SPLITS,
-        ("all_frames",),
-        ("valid", "test"),
+    "youtube-vos-2018": replace(
+        _YOUTUBE_VOS, title="YouTube-VOS 2018", open=partial(open_youtube_vos, year=2018)
     ),
-    "youtube-vos-2019": DatasetKind(
-        "YouTube-VOS 2019",
-        partial(open_youtube_vos, year=2019),
-        _VOS_SPLITS,
-        ("all_frames",),
-        ("valid", "test"),
+    "youtube-vos-2019": replace(
+        _YOUTUBE_VOS, title="YouTube-VOS 2019", open=partial(open_youtube_vos, year=2019)
     ),
-    "mose": DatasetKind("MOSE v1", open_mose, ("valid", "train"), hidden=("valid",)),
-    "mose-v2": DatasetKind(
-        "MOSE v2", partial(open_mose, version=2), ("valid", "train"), hidden=("valid", "train")
+    "mose": Benchmark(
+        title="MOSE v1",
+        open=open_mose,
+        splits=("valid", "train"),
+        hidden=("valid",),
+        protocol=ScoringProtocol(name="MOSE v1"),
+        server_prefix="",
     ),
-    "lvos": DatasetKind("LVOS v1, v2", open_lvos, _VOS_SPLITS, hidden=("test",)),
-    "sa-v": DatasetKind("SA-V", open_sa_v, ("val", "test")),
-    "folder": DatasetKind("a folder of videos with masks", open_folder, ()),
+    "mose-v2": Benchmark(
+        title="MOSE v2",
+        open=partial(open_mose, version=2),
+        splits=("valid", "train"),
+        hidden=("valid", "train"),
+        server_prefix="",
+    ),
+    "lvos": Benchmark(
+        title="LVOS v1, v2",
+        open=open_lvos,
+        splits=_VOS_SPLITS,
+        hidden=("test",),
+        protocol=ScoringProtocol(name="LVOS", grouped=True, varies=True),
+        server_prefix="Annotations/",
+        unseen=lvos.UNSEEN,
+    ),
+    "sa-v": Benchmark(
+        title="SA-V",
+        open=open_sa_v,
+        splits=("val", "test"),
+        protocol=ScoringProtocol(name="SA-V"),
+        server_prefix="",
+    ),
+    "folder": Benchmark(
+        title="a folder of videos with masks",
+        open=open_folder,
+        protocol=ScoringProtocol(name="folder", skip_first=False, skip_last=False),
+    ),
 }
+"""By the name that commands use. A new data set is a reader and one entry here."""
+
+
+def benchmark_of(name: str) -> Benchmark:
+    """Return the entry of a data set.
+
+    Raises:
+        UsageError: there is no such data set.
+    """
+    if name not in DATASETS:
+        raise UsageError(f"there is no data set {name!r}; known: {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def protocol_of(name: str) -> ScoringProtocol:
+    """Return how results on a data set are scored.
+
+    Raises:
+        UsageError: there is no such data set, or its results cannot be scored here.
+    """
+    protocol = benchmark_of(name).protocol
+    if protocol is None:
+        known = ", ".join(each for each, entry in DATASETS.items() if entry.protocol)
+        raise UsageError(f"there are no scoring rules for {name!r}; known: {known}")
+    return protocol
 
 
 def open_dataset(
@@ -95,19 +167,17 @@ def open_dataset(
         MissingFileError: there is no folder ``root``.
         DatasetError: all that is wrong with it, in one message.
     """
-    kind = DATASETS.get(name)
-    if kind is None:
-        raise UsageError(f"there is no data set {name!r}; known: {', '.join(DATASETS)}")
-    if split is not None and split not in kind.splits:
-        known = ", ".join(kind.splits) or "none"
-        raise UsageError(f"{kind.title} has no split {split!r}; known: {known}")
+    benchmark = benchmark_of(name)
+    if split is not None and split not in benchmark.splits:
+        known = ", ".join(benchmark.splits) or "none"
+        raise UsageError(f"{benchmark.title} has no split {split!r}; known: {known}")
     given = {"resolution": resolution, "all_frames": all_frames or None}
     choices = {choice: value for choice, value in given.items() if value is not None}
-    wrong = sorted(set(choices) - set(kind.choices))
+    wrong = sorted(set(choices) - set(benchmark.choices))
     if wrong:
-        raise UsageError(f"{kind.title} takes no --{wrong[0].replace('_', '-')}")
+        raise UsageError(f"{benchmark.title} takes no --{wrong[0].replace('_', '-')}")
     if not root.is_dir():
-        raise MissingFileError(f"there is no folder {root}; --root is where {kind.title} lies")
-    if kind.splits:
-        choices["split"] = split or kind.splits[0]
-    return kind.open(root, purpose=purpose, **choices)
+        raise MissingFileError(f"there is no folder {root}; --root is where {benchmark.title} lies")
+    if benchmark.splits:
+        choices["split"] = split or benchmark.splits[0]
+    return benchmark.open(root, purpose=purpose, **choices)

@@ -10,7 +10,7 @@ makes a ``Dataset``; all it finds wrong it says in one message, by ``Faults``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -265,6 +265,16 @@ class Dataset:
             raise DatasetError(f"{self.name} {self.split} has no video {listed(unknown)}")
         videos = tuple(by_name[name] for name in names)
         return Dataset(self.name, self.split, self.root, videos, self.notes)
+
+
+@dataclass(frozen=True)
+class UnseenGroup:
+    """How a benchmark tells objects that training has not shown (unseen) from the others."""
+
+    by: Literal["category", "video"]
+    """What the names of a list of unseen objects are."""
+    find: Callable[[Dataset], frozenset[str] | None]
+    """Return the unseen names that the files of the data set give; None if they give none."""
 
 
 class Faults:

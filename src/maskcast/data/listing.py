@@ -80,6 +80,18 @@ def read_names(path: Path, faults: Faults) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def read_unseen(path: Path) -> frozenset[str]:
+    """Return the names in a list of unseen categories or videos, one per line.
+
+    Raises:
+        DatasetError: the list cannot be read, is empty or repeats a name.
+    """
+    faults = Faults(f"the list of unseen names {path}")
+    names = read_names(path, faults)
+    faults.raise_if_any()
+    return frozenset(names)
+
+
 def read_meta(path: Path, faults: Faults) -> dict[str, dict[str, Any]]:
     """Return the entry ``videos`` of a ``meta.json``: by video, then by object id as text."""
     try:

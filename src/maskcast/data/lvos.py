@@ -13,15 +13,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from maskcast.data.dataset import Dataset, Faults, VideoObject, listed
+from maskcast.data.dataset import Dataset, Faults, UnseenGroup, VideoObject, listed
 from maskcast.data.listing import (
     IMAGE_ENDINGS,
     Purpose,
     VideoFiles,
     list_pictures,
     read_meta,
+    read_unseen,
 )
 
+UNSEEN_VIDEOS = "unseen_videos.txt"
 LABEL_STEP = 5
 """Frames from one label to the next."""
 
@@ -61,6 +63,20 @@ def open_lvos(root: Path, *, split: str = "valid", purpose: Purpose = "segment")
         videos.append(video)
     faults.raise_if_any()
     return Dataset("lvos", split, root, tuple(videos))
+
+
+def unseen_videos(dataset: Dataset) -> frozenset[str] | None:
+    """Return the names in ``unseen_videos.txt`` of LVOS's evaluation tool; None if it is missing.
+
+    Raises:
+        DatasetError: the list cannot be read, is empty or repeats a name.
+    """
+    folders = (dataset.root, dataset.root / dataset.split)
+    path = next((path for each in folders if (path := each / UNSEEN_VIDEOS).is_file()), None)
+    return None if path is None else read_unseen(path)
+
+
+UNSEEN = UnseenGroup("video", unseen_videos)
 
 
 def _meta_file(root: Path, base: Path, split: str) -> Path:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from maskcast.data.dataset import Dataset, Faults, Video, VideoObject
+from maskcast.data.dataset import Dataset, Faults, UnseenGroup, Video, VideoObject
 from maskcast.data.listing import (
     IMAGE_ENDINGS,
     Purpose,
@@ -72,8 +72,18 @@ def open_youtube_vos(
     return Dataset(f"youtube-vos-{year}", split, root, tuple(videos), notes)
 
 
-def train_categories(root: Path) -> frozenset[str] | None:
-    """Return the categories of the training split, the seen ones; None if it is not there."""
+def unseen_categories(dataset: Dataset) -> frozenset[str] | None:
+    """Return the categories that the training split does not have; None if it is missing."""
+    seen = _train_categories(dataset.root)
+    if seen is None:
+        return None
+    return frozenset(each.category or "" for video in dataset for each in video.objects) - seen
+
+
+UNSEEN = UnseenGroup("category", unseen_categories)
+
+
+def _train_categories(root: Path) -> frozenset[str] | None:
     path = root / "train" / "meta.json"
     if not path.is_file():
         return None

@@ -28,6 +28,7 @@ from maskcast.core.overlap import InBackground
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import VideoSegmenter, segment_steps
 from maskcast.core.types import Box, Frame, ObjectMasks, Prompts
+from maskcast.data.catalogue import benchmark_of
 from maskcast.data.dataset import Dataset, MaskArray, Video
 from maskcast.io.files import path_inside, write_text
 from maskcast.io.label_maps import write_label_map
@@ -42,8 +43,6 @@ logger = logging.getLogger(__name__)
 MASKS = "masks"
 TIMING = "timing"
 REQUEST = "evaluation.json"
-WITH_ANNOTATIONS = ("youtube-vos-2018", "youtube-vos-2019", "lvos")
-"""Data sets whose server wants a folder ``Annotations`` around the videos."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +67,8 @@ class Timing:
 
 
 def masks_folder(run: Path, dataset: Dataset) -> Path:
-    """Return the folder in a run that holds one folder for each video."""
-    inside = run / MASKS
-    return inside / "Annotations" if dataset.name in WITH_ANNOTATIONS else inside
+    """Return the folder in a run that holds one folder per video, laid out as for a server."""
+    return run / MASKS / (benchmark_of(dataset.name).server_prefix or "")
 
 
 def segment_dataset(

@@ -21,23 +21,13 @@ import numpy as np
 from PIL import Image
 
 from maskcast.core.errors import DataError, UsageError
+from maskcast.data.catalogue import DATASETS, benchmark_of
 from maskcast.data.dataset import Dataset, Video, ids_in, listed
 from maskcast.evaluation.archive import DAMAGED, open_zip, zip_faults
 from maskcast.evaluation.predictions import Prediction, Predictions, open_predictions
 from maskcast.io.files import replacing
 from maskcast.io.label_maps import LabelArray, decode_label_map, encode_label_map
 
-AROUND = {
-    "davis2016": "",
-    "davis2017": "",
-    "mose": "",
-    "mose-v2": "",
-    "sa-v": "",
-    "youtube-vos-2018": "Annotations/",
-    "youtube-vos-2019": "Annotations/",
-    "lvos": "Annotations/",
-}
-"""The folder around the videos, by data set."""
 EARLIEST = (1980, 1, 1, 0, 0, 0)
 """Time stamp of every member, so that the same masks make the same archive."""
 
@@ -105,11 +95,19 @@ def check_submission(path: Path, dataset: Dataset | None, name: str | None = Non
     return faults
 
 
-def around_videos(dataset: str) -> str:
-    """Return the folder around the videos. Raises ``UsageError`` for a set without a server."""
-    if dataset not in AROUND:
-        raise UsageError(f"{dataset!r} has no server; known: {', '.join(AROUND)}")
-    return AROUND[dataset]
+def around_videos(name: str) -> str:
+    """Return the folder around the videos, with a slash at its end, or nothing.
+
+    Raises:
+        UsageError: the data set is unknown or has no server.
+    """
+    prefix = benchmark_of(name).server_prefix
+    if prefix is None:
+        known = ", ".join(
+            each for each, entry in DATASETS.items() if entry.server_prefix is not None
+        )
+        raise UsageError(f"{name!r} has no server; known: {known}")
+    return prefix
 
 
 def wanted_names(video: Video) -> dict[str, int]:

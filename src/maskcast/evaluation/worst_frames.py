@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from maskcast.core.errors import MaskcastError
-from maskcast.data.catalogue import open_dataset
+from maskcast.data.catalogue import benchmark_of, open_dataset
 from maskcast.data.dataset import FrameArray, MaskArray, Video
 from maskcast.evaluation.predictions import Predictions, open_predictions
 from maskcast.evaluation.scores import Scores, Tree
@@ -53,7 +53,7 @@ def worst_frames(scores: Scores, masks: Path, root: Path | None = None) -> Itera
     dataset = open_dataset(
         rules["dataset"],
         Path(root or rules["root"]),
-        split=None if rules["dataset"] == "folder" else rules["split"],
+        split=rules["split"] if benchmark_of(rules["dataset"]).splits else None,
         resolution=rules.get("resolution"),
         purpose="score",
     )

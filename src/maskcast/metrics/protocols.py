@@ -37,7 +37,7 @@ class ScoringProtocol:
     void: Literal["background", "ignored"] = "ignored"
     """What 255 in the truth is. The semi-supervised DAVIS tool counts it as background."""
     grouped: bool = False
-    """Average seen and unseen apart, then over both."""
+    """Average seen and unseen objects separately, then over both groups."""
     varies: bool = False
     """Report V, how much an object's score varies over time."""
     count_extra_objects: bool = False
@@ -67,19 +67,6 @@ class ScoringProtocol:
         if self.skip_last and frames and frames[-1] == annotated[-1]:
             frames = frames[:-1]
         return tuple(frames)
-
-
-PROTOCOLS: dict[str, ScoringProtocol] = {
-    "davis2016": ScoringProtocol(name="DAVIS", void="background"),
-    "davis2017": ScoringProtocol(name="DAVIS", void="background"),
-    "youtube-vos-2018": ScoringProtocol(name="YouTube-VOS", skip_last=False, grouped=True),
-    "youtube-vos-2019": ScoringProtocol(name="YouTube-VOS", skip_last=False, grouped=True),
-    "mose": ScoringProtocol(name="MOSE v1"),
-    "lvos": ScoringProtocol(name="LVOS", grouped=True, varies=True),
-    "sa-v": ScoringProtocol(name="SA-V"),
-    "folder": ScoringProtocol(name="folder", skip_first=False, skip_last=False),
-}
-"""By the name of a data set; options of the command change single rules."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,35 @@
+"""The argument that names a data set. Its help lists the entries of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, TypeAlias
+
+import tyro
+from tyro.conf import Positional
+
+from maskcast.data.catalogue import DATASETS, Benchmark
+
+FOLDER = "folder"
+_OF_YOUR_OWN = f"; or {FOLDER}: videos of your own, as VIDEO/frames and VIDEO/masks"
+
+
+def names_of(wanted: Callable[[Benchmark], object] = lambda _: True) -> str:
+    """Return the names of benchmarks that have something, and what ``folder`` is if it has it."""
+    names = [name for name, entry in DATASETS.items() if wanted(entry)]
+    benchmarks = ", ".join(name for name in names if name != FOLDER)
+    return benchmarks + (_OF_YOUR_OWN if FOLDER in names else "") + "."
+
+
+AnyDataset: TypeAlias = Annotated[Positional[str], tyro.conf.arg(help=names_of())]
+ScoredDataset: TypeAlias = Annotated[
+    Positional[str], tyro.conf.arg(help=names_of(lambda entry: entry.protocol))
+]
+SubmittedDataset: TypeAlias = Annotated[
+    Positional[str | None],
+    tyro.conf.arg(
+        metavar="[DATASET]",
+        help_behavior_hint="",
+        help=names_of(lambda entry: entry.server_prefix is not None),
+    ),
+]
