@@ -8,8 +8,8 @@ from torch import Tensor
 
 from maskcast.core.errors import WeightsError
 from maskcast.nn.efficientnet_lite import EfficientNetLiteTrunk
-from maskcast.nn.resnet import ResNetTrunk
-from maskcast.nn.trunks import Trunk, build_trunk, load_trunk
+from maskcast.nn.resnet import ResNetTrunk, Taps
+from maskcast.nn.trunks import Trunk, build_trunk, dead_channels, load_trunk
 
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet-lite0", "efficientnet-lite2"])
@@ -54,3 +54,24 @@ def test_weights_of_another_trunk_are_rejected(trunk, tensors) -> None:
     made: Trunk = build_trunk(trunk)
     with pytest.raises(WeightsError, match=r"not the weights of this trunk|expected"):
         load_trunk(made, tensors)
+
+
+def test_channels_that_are_the_same_everywhere_are_dead() -> None:
+    layer1 = torch.zeros(2, 4, 1, 2)
+    layer1[1, 0, 0, 1] = 1e-6  # responds once
+    layer1[:, 1] = -3.0  # a bias and nothing else
+    layer1[0, 2] = 1.0  # responds to one image
+    taps = Taps(layer1, layer1[:, :1], layer1[:, 1:2], layer1[:, [0, 2]])
+    assert dead_channels(taps) == {"layer1": 0.5, "layer2": 0.0, "layer3": 1.0, "layer4": 0.0}
+
+
+def test_a_killed_relu_is_found_in_a_trunk() -> None:
+    torch.manual_seed(0)
+    trunk = ResNetTrunk("resnet18").eval()
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        before = dead_channels(trunk(images))
+        trunk.layer4[-1].bn2.bias.fill_(-1e6)
+        after = dead_channels(trunk(images))
+    assert before["layer4"] < 0.1
+    assert after == before | {"layer4": 1.0}

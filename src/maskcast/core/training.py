@@ -262,6 +262,19 @@ class ShowsPictures(Protocol):
 
 
 @runtime_checkable
+class ReportsEpochs(Protocol):
+    """A task that watches something other than its losses."""
+
+    def epoch_report(self) -> Mapping[str, float]:
+        """Return values to be logged at the end of each epoch; empty: none.
+
+        Called as ``Validates.validate`` is: without gradients, in evaluation mode, in the first
+        process only.
+        """
+        ...
+
+
+@runtime_checkable
 class SetsModes(Protocol):
     """A task that decides itself what is in training mode, frozen BatchNorm for instance."""
 

@@ -15,7 +15,7 @@ from maskcast.nn.efficientnet_lite import (
     Padding,
     is_published_lite,
 )
-from maskcast.nn.resnet import Depth, ResNetTrunk, StrideIn
+from maskcast.nn.resnet import Depth, ResNetTrunk, StrideIn, Taps
 
 TrunkName: TypeAlias = Depth | LiteName
 Trunk: TypeAlias = ResNetTrunk | EfficientNetLiteTrunk
@@ -41,6 +41,18 @@ def build_trunk(
 def is_lite(name: TrunkName) -> bool:
     """Whether this is an EfficientNet-Lite, which takes RGB with mean 0.5 and deviation 0.5."""
     return name in STAGES
+
+
+def dead_channels(taps: Taps) -> dict[str, float]:
+    """Return the share of channels of each level that never respond, in 0..1.
+
+    A channel is dead if it has the same value everywhere in all images: 0 after a ReLU, a bias
+    after the projection of an EfficientNet-Lite. Pictures that differ should be given.
+    """
+    return {
+        level: float((tap.amax(dim=(0, 2, 3)) == tap.amin(dim=(0, 2, 3))).float().mean())
+        for level, tap in taps._asdict().items()
+    }
 
 
 def load_trunk(trunk: Trunk, tensors: Mapping[str, Tensor]) -> None:

@@ -24,6 +24,7 @@ from maskcast.core.training import (
     LoopConfig,
     Recipe,
     RecipeConfig,
+    ReportsEpochs,
     ShowsPictures,
     Task,
     Validates,
@@ -278,12 +279,20 @@ class _Run:
         logs.advance(self.step)
         best = False
         if into_epoch == 0:
+            self._report(logs, epoch - 1)
             every = config.validate_every
             if every and (epoch % every == 0 or done):
                 best = self._validate(logs, epoch - 1)
             save = save or epoch % config.checkpoint_every == 0
         if save or best or done:
             self._save(best)
+
+    def _report(self, logs: RunLogs, epoch: int) -> None:
+        if self.fabric.is_global_zero and isinstance(self.task, ReportsEpochs):
+            with self._as_exported():
+                found = _readable(self.task.epoch_report)
+            if found:
+                logs.write("epoch", self.step, {"epoch": epoch, **found})
 
     def _validate(self, logs: RunLogs, epoch: int) -> bool:
         """Validate, in all processes if the task can; returns whether this is the best so far."""

@@ -210,6 +210,13 @@ def test_a_run_trains_validates_and_exports(data_sets: DataConfig, tmp_path: Pat
     outcome = train("lwl-stage2", recipe, tmp_path / "run", config=config, device="cpu")
     assert outcome.step == 2
     assert outcome.weights.is_file()
+    logged = [
+        json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+    ]
+    reports = [line for line in logged if line["kind"] == "epoch"]
+    levels = ("layer1", "layer2", "layer3", "layer4")
+    assert [(line["step"], line["epoch"]) for line in reports] == [(2, 0)]
+    assert all(0 <= reports[0][f"dead_{level}"] <= 1 for level in levels)
     again = LWLTask(config)
     weights = read_weights(str(outcome.weights))
     assert weights.method == "lwl"

@@ -27,7 +27,7 @@ from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.training.data import DataConfig, TrainingSources
 from maskcast.nn.lovasz import Gather, lovasz_loss
-from maskcast.nn.trunks import load_trunk
+from maskcast.nn.trunks import dead_channels, load_trunk
 from maskcast.training.gather import gather_for_loss
 from maskcast.training.items import Place, SteadyItems
 from maskcast.viz.overlay import draw_overlay
@@ -261,6 +261,14 @@ class LWLTask:
         random affine; the loss over the batch is that of this batch, in this process."""
         found = self._losses(self._validation_batch(part), gather=None)
         return {name: found.pop(name) for name in ("J", "box_J") if name in found} | found
+
+    def epoch_report(self) -> dict[str, float]:
+        """Return the share of dead channels of each level of the trunk, on held-out frames."""
+        if not self.validation_parts():
+            return {}
+        images = self._validation_batch(0).images.flatten(0, 1)
+        taps = self.network.trunk(self.network.prepare(images.float() / 255))
+        return {f"dead_{level}": share for level, share in dead_channels(taps).items()}
 
     def _validation_batch(self, part: int) -> ClipBatch:
         size = self._validation_batch_size()
