@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from maskcast.core.errors import MissingFileError, OutputError, StateError
-from maskcast.core.state import ALIGNMENT, ON_HOST, load_state, save_state
+from maskcast.core.state import ALIGNMENT, ON_HOST, load_state, save_state, state_digest
 
 
 @dataclass(frozen=True)
@@ -247,3 +247,60 @@ def test_a_changed_byte_never_escapes(tmp_path_factory, place, value):
     except StateError:
         return
     assert isinstance(found.feature, Tensor)
+
+
+def test_a_digest_is_saved_beside_a_state_and_read_without_loading_it(tmp_path):
+    path = tmp_path / "state.safetensors"
+    save_state(Slot(torch.ones(2), 0.5), path, digest="0123abcd")
+    assert state_digest(path) == "0123abcd"
+    assert load_state(path, Slot).feature.equal(torch.ones(2))
+    save_state(Slot(torch.ones(2), 0.5), path)
+    assert state_digest(path) is None
+    path.write_bytes(path.read_bytes()[:20])
+    assert state_digest(path) is None
+    assert state_digest(tmp_path / "none.safetensors") is None
+
+
+@dataclass(frozen=True)
+class Before:
+    weight: float
+
+
+@dataclass(frozen=True)
+class Later:
+    weight: float
+    absent: bool = False
+    seen: tuple[int, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class LaterWithoutDefault:
+    weight: float
+    absent: bool
+
+
+def renamed(path, tmp_path, name):
+    """The same file, as if the class of the state had had another name when it was saved."""
+    content = load_file(path)
+    with safe_open(path, "pt") as file:
+        header = json.loads(file.metadata()["maskcast.state"])
+    header["value"]["class"] = name
+    other = tmp_path / f"{name}.safetensors"
+    save_file(content, other, metadata={"maskcast.state": json.dumps(header)})
+    return other
+
+
+def test_fields_that_an_older_file_lacks_take_their_defaults(tmp_path):
+    save_state(Before(0.25), tmp_path / "before.safetensors")
+    later = renamed(tmp_path / "before.safetensors", tmp_path, "Later")
+    assert load_state(later, Later) == Later(0.25, False, ())
+    needed = renamed(tmp_path / "before.safetensors", tmp_path, "LaterWithoutDefault")
+    with pytest.raises(StateError, match="fields absent, weight, but the file has weight"):
+        load_state(needed, LaterWithoutDefault)
+
+
+def test_fields_that_a_newer_file_has_are_an_error(tmp_path):
+    save_state(Later(0.25, True), tmp_path / "later.safetensors")
+    before = renamed(tmp_path / "later.safetensors", tmp_path, "Before")
+    with pytest.raises(StateError, match="fields weight, but the file has absent, seen, weight"):
+        load_state(before, Before)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -70,3 +72,16 @@ def test_prompts_are_told_apart_by_every_pixel_and_number():
 
 def test_a_mark_of_absence_is_a_prompt_of_its_own():
     assert prompt_fingerprints({3: {7: ABSENT}}) == {"3:7": "absent"}
+
+
+def test_a_mask_has_the_same_fingerprint_as_tensor_and_as_array():
+    mask = torch.zeros(4, 5, dtype=torch.bool)
+    mask[1, 2] = True
+    for given in (mask, mask.T):
+        array = prompt_fingerprints({0: {1: given.numpy()}})
+        assert array == prompt_fingerprints({0: {1: given}})
+
+
+def test_a_server_without_torch_can_take_fingerprints():
+    code = "import sys, maskcast.runs.fingerprint; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,6 +10,10 @@ text or whole numbers, and further such dataclasses. What is loaded continues to
 A file holds byte blocks ``0``, ``1``, …: each is the span of memory that one tensor occupies, or
 several overlapping ones. JSON in the header says which tensor lies where, and how the value is
 put together. Fields with ``init=False`` are derived, and not saved.
+
+Names of classes and fields are part of this file format: renaming or removing one makes saved
+states unreadable (``tests/contract/test_state_names.py`` pins them). A new field needs a default,
+which it takes where an older file lacks it.
 """
 
 from __future__ import annotations
@@ -39,6 +43,8 @@ Tree = Any
 ALIGNMENT = 64
 """Bytes; torch aligns what it allocates to this, and no vector register is wider."""
 FORMAT = 1
+STATE, DIGEST = "maskcast.state", "maskcast.digest"
+"""Keys of the metadata in the header of a file."""
 ON_HOST = MappingProxyType({"on_host": True})
 """Metadata of a field whose tensors stay in main memory on every device, as the states of random
 generators must: ``random: Tensor = field(metadata=ON_HOST)``."""
@@ -49,8 +55,13 @@ _DTYPES = {
 }
 
 
-def save_state(state: Any, path: Path | str) -> None:
+def save_state(state: Any, path: Path | str, *, digest: str | None = None) -> None:
     """Write a state to one file, which is whole or absent even after a power cut.
+
+    Args:
+        state: of any segmenter.
+        path: of the file.
+        digest: a text that identifies what led to the state; ``state_digest`` reads it back.
 
     Raises:
         TypeError: it holds something that is not a value (see above).
@@ -64,7 +75,8 @@ def save_state(state: Any, path: Path | str) -> None:
     content = {str(number): block.content() for number, block in enumerate(blocks)}
     temporary = path.with_name(f".{secrets.token_hex(6)}.part{path.suffix}")
     try:
-        save_file(content, temporary, metadata={"maskcast.state": json.dumps(header)})
+        metadata = {STATE: json.dumps(header)} | ({} if digest is None else {DIGEST: digest})
+        save_file(content, temporary, metadata=metadata)
         flush_to_disk(temporary)
         temporary.replace(path)
         flush_to_disk(path.parent)
@@ -95,7 +107,7 @@ def load_state(
         raise MissingFileError(f"saved state {path} does not exist")
     try:
         with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {})["maskcast.state"])
+            header = json.loads((file.metadata() or {})[STATE])
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if header["format"] != FORMAT:
             raise StateError(
@@ -110,6 +122,16 @@ def load_state(
     if not isinstance(value, expected):
         raise StateError(f"{path} holds {type(value).__name__}, expected {expected.__name__}")
     return value
+
+
+def state_digest(path: Path) -> str | None:
+    """Return the digest that a state was saved with; None without one, or if it is damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            digest: str | None = (file.metadata() or {}).get(DIGEST)
+            return digest
+    except (OSError, SafetensorError, ValueError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -265,14 +287,20 @@ def _decode(tree: Tree, hint: Any, tensors: Mapping[int, Tensor]) -> Any:
         return {key: _decode(item, kind, tensors) for key, item in tree["mapping"]}
     kind = _class_named(tree["class"], hint)
     hints = get_type_hints(kind)
-    names = {field.name for field in dataclasses.fields(kind) if field.init}
-    if names != set(tree["fields"]):
+    known = {field.name: field for field in dataclasses.fields(kind) if field.init}
+    needed = {name for name, field in known.items() if not _has_default(field)}
+    if not needed <= set(tree["fields"]) <= set(known):
         raise StateError(
-            f"{kind.__name__} has the fields {', '.join(sorted(names))}, "
+            f"{kind.__name__} has the fields {', '.join(sorted(known))}, "
             f"but the file has {', '.join(sorted(tree['fields']))}"
         )
     values = {name: _decode(item, hints[name], tensors) for name, item in tree["fields"].items()}
     return kind(**values)
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return field.default is not missing or field.default_factory is not missing
 
 
 def _class_named(name: str, hint: Any) -> Any:

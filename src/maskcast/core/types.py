@@ -1,4 +1,4 @@
-"""The values which cross the rooms, with their shapes in their types.
+"""The values that packages exchange, with their shapes in their types.
 
 frame          3 × height × width         RGB, 0..1
 mask           height × width             one object's region
@@ -9,16 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
-from math import isfinite
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from maskcast.core.errors import PromptError
+from maskcast.core.marks import ABSENT, Absent, Box
+
+__all__ = [
+    "ABSENT",
+    "NO_PROMPTS",
+    "Absent",
+    "Box",
+    "Frame",
+    "LabelMap",
+    "Mask",
+    "ObjectMasks",
+    "Prompts",
+    "masks_and_boxes",
+]
 
 Frame: TypeAlias = Float[Tensor, "3 height width"]
 """RGB, 0..1, on any device."""
@@ -26,40 +38,6 @@ Mask: TypeAlias = Bool[Tensor, "height width"]
 """One object's region."""
 LabelMap: TypeAlias = Int64[Tensor, "height width"]
 """One object id per pixel; 0 is the background."""
-
-
-@dataclass(frozen=True)
-class Box:
-    """An axis-parallel rectangle in pixels of the frame; (x, y) is its top left corner.
-
-    Raises:
-        PromptError: a number is not finite, or a side is not positive.
-    """
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-    def __post_init__(self) -> None:
-        numbers = (self.x, self.y, self.width, self.height)
-        if not all(isfinite(number) for number in numbers):
-            raise PromptError(f"x, y, width and height of a box must be finite, got {numbers}")
-        if self.width <= 0 or self.height <= 0:
-            raise PromptError(
-                "width and height of a box must be positive, got "
-                f"{self.width:g}×{self.height:g}; give x, y, width and height, not two corners"
-            )
-
-
-class Absent(Enum):
-    """The type of ``ABSENT``; an enumeration, so that ``is`` holds across processes."""
-
-    ABSENT = "absent"
-
-
-ABSENT: Final = Absent.ABSENT
-"""Says that a known object is not visible on a frame. It may return later."""
 
 Prompts: TypeAlias = Mapping[int, Mask | Box | Absent]
 """What a person said about one frame, by object id."""

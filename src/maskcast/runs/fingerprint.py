@@ -1,21 +1,24 @@
-"""Tell whether an input is still the same, without reading hours of video."""
+"""Fingerprints of videos and prompts, without reading hours of video. Imports no torch."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import torch
+import numpy as np
 
 from maskcast.core.errors import MissingFileError
-from maskcast.core.types import Absent, Box, Prompts
+from maskcast.core.marks import Absent, Box
 from maskcast.io.frame_folder import is_frame_file
 
 WHOLE = 64 * 2**20
 """Bytes up to which a file is read as a whole; of larger ones ``PIECES`` pieces count."""
 PIECES = 64
 PIECE = 2**20
+ABSENT_MARK = "absent"
+"""Value of a prompt that says that its object is absent."""
 
 
 def fingerprint(path: Path) -> str:
@@ -38,8 +41,13 @@ def fingerprint(path: Path) -> str:
     return _of_file(path)
 
 
-def prompt_fingerprints(prompts: Mapping[int, Prompts]) -> dict[str, str]:
-    """Return prompts by ``FRAME:ID``: boxes as numbers, masks as a hash of their pixels."""
+def prompt_fingerprints(prompts: Mapping[int, Mapping[int, Any]]) -> dict[str, str]:
+    """Return prompts by ``FRAME:ID``: boxes as numbers, masks as a hash of their pixels.
+
+    Args:
+        prompts: by frame index and object id: boxes, ``ABSENT``, or boolean masks of height × width
+            as tensors or numpy arrays, which have the same fingerprint.
+    """
     return {
         f"{frame_index}:{object_id}": _of_prompt(prompt)
         for frame_index, given in sorted(prompts.items())
@@ -59,11 +67,11 @@ def _of_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _of_prompt(prompt: torch.Tensor | Box | Absent) -> str:
+def _of_prompt(prompt: Any) -> str:
     if isinstance(prompt, Absent):
-        return "absent"
+        return ABSENT_MARK
     if isinstance(prompt, Box):
         return f"box {prompt.x!r},{prompt.y!r},{prompt.width!r},{prompt.height!r}"
-    pixels = prompt.cpu().contiguous().numpy().tobytes()
-    digest = hashlib.sha256(f"{tuple(prompt.shape)}".encode() + pixels)
+    mask = prompt if isinstance(prompt, np.ndarray) else prompt.cpu().numpy()
+    digest = hashlib.sha256(f"{mask.shape}".encode() + np.ascontiguousarray(mask).tobytes())
     return f"mask {digest.hexdigest()[:32]}"

@@ -1,0 +1,44 @@
+"""Marks that are not masks: boxes, and the mark that an object is absent. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from math import isfinite
+from typing import Final
+
+from maskcast.core.errors import PromptError
+
+
+@dataclass(frozen=True)
+class Box:
+    """An axis-parallel rectangle in pixels of the frame; (x, y) is its top left corner.
+
+    Raises:
+        PromptError: a number is not finite, or a side is not positive.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def __post_init__(self) -> None:
+        numbers = (self.x, self.y, self.width, self.height)
+        if not all(isfinite(number) for number in numbers):
+            raise PromptError(f"x, y, width and height of a box must be finite, got {numbers}")
+        if self.width <= 0 or self.height <= 0:
+            raise PromptError(
+                "width and height of a box must be positive, got "
+                f"{self.width:g}×{self.height:g}; give x, y, width and height, not two corners"
+            )
+
+
+class Absent(Enum):
+    """The type of ``ABSENT``; an enumeration, so that ``is`` holds across processes."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+"""Says that a known object is not visible on a frame. It may return later."""
