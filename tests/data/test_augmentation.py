@@ -8,16 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from maskcast.core.errors import ConfigError
+from maskcast.core.errors import ConfigError, DatasetError
 from maskcast.core.types import Box
-from maskcast.data.augmentation import (
-    BoxJitter,
-    ClipProcessing,
-    jitter_box,
-    process_clip,
-    training_crop,
-)
+from maskcast.data.augmentation import ClipProcessing, process_clip
 from maskcast.data.clips import DrawnClip
+from maskcast.data.training_crops import BoxJitter, jitter_box, training_crop
 
 STILL = BoxJitter(0.0, (0.0, 0.0))
 PLAIN = ClipProcessing(
@@ -252,3 +247,140 @@ def test_an_object_that_the_affine_pushes_out_is_neither_visible_nor_absent():
         for seed in range(40)
     }
     assert seen == {-1, 1}
+
+
+def box_of(mask: torch.Tensor) -> list[float]:
+    """Left, top, right and bottom of a mask."""
+    columns, rows = mask.any(dim=0).nonzero(), mask.any(dim=1).nonzero()
+    ends = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    return [float(each) for each in ends]
+
+
+def rounded_blob() -> DrawnClip:
+    """A clip of one frame of 200 × 200 with an uneven object in its middle."""
+    rows, columns = np.mgrid[:200, :200]
+    ellipse = (columns - 95) ** 2 / 20**2 + (rows - 105) ** 2 / 9**2 < 1
+    mask = (ellipse | ((rows > 80) & (rows < 105) & (columns > 100) & (columns < 108))).astype(
+        np.uint8
+    )
+    return DrawnClip("blob", (np.zeros((200, 200, 3), dtype=np.uint8),), (mask,))
+
+
+def test_the_box_is_that_of_the_turned_and_scaled_object():
+    settings = replace(PLAIN, size=(160, 200), rotation=40.0, log_scale=0.3, flip=0.5)
+    for seed in range(25):
+        sample = process_clip(rounded_blob(), settings, np.random.default_rng(seed))
+        x, y, width, height = sample.boxes[0].tolist()
+        found = [x, y, x + width, y + height]
+        # pixels are cut and turned to the nearest one, so a side may be off by about one pixel
+        np.testing.assert_allclose(found, box_of(sample.masks[0]), atol=1.5)
+
+
+def test_the_box_of_an_object_that_leaves_the_crop_reaches_beyond_it():
+    settings = replace(PLAIN, size=(160, 160), search_area=1.0, rotation=0.0, log_scale=0.3)
+    beyond = 0
+    for seed in range(12):
+        sample = process_clip(rounded_blob(), settings, np.random.default_rng(seed))
+        wider = replace(settings, size=(160, 160), search_area=3.0)
+        whole = process_clip(rounded_blob(), wider, np.random.default_rng(seed))
+        # the same change in a crop that is three times as wide: the object is a third as large
+        small, large = whole.boxes[0], sample.boxes[0]
+        torch.testing.assert_close(large[2:], 3 * small[2:], rtol=0, atol=4.0)
+        torch.testing.assert_close(
+            large[:2] + large[2:] / 2 - 80, 3 * (small[:2] + small[2:] / 2 - 80), rtol=0, atol=4.0
+        )
+        beyond += bool(large[0] < 0 or large[0] + large[2] > 160)
+    assert beyond > 2
+
+
+def test_half_of_the_first_boxes_are_tight_and_each_side_of_the_others_moves_on_its_own():
+    settings = replace(PLAIN, size=(160, 200), box_jitter=(0.05, 0.2))
+    drawn = DrawnClip("clip", rounded_blob().frames * 2, rounded_blob().masks * 2)
+    tight = process_clip(drawn, replace(settings, box_jitter=(0.0, 0.0)), np.random.default_rng(0))
+    x, y, width, height = tight.boxes[0].tolist()
+    moves = []
+    for seed in range(300):
+        sample = process_clip(drawn, settings, np.random.default_rng(seed))
+        assert torch.equal(sample.boxes[1], tight.boxes[1])
+        left, top, wide, high = sample.boxes[0].tolist()
+        moves.append(
+            [
+                (left - x) / width,
+                (left + wide - x - width) / width,
+                (top - y) / height,
+                (top + high - y - height) / height,
+            ]
+        )
+    moves = np.array(moves)
+    still = (np.abs(moves) < 1e-5).all(axis=1)
+    assert still.mean() == pytest.approx(0.5, abs=0.1)
+    moved = moves[~still]
+    assert (np.abs(moved) > 0.0499).all() and (np.abs(moved) < 0.2001).all()
+    assert np.abs(moved).min() < 0.06 and np.abs(moved).max() > 0.19
+    assert np.abs((moved > 0).mean(axis=0) - 0.5).max() < 0.12
+    assert np.abs(np.corrcoef(moved.T) - np.eye(4)).max() < 0.3
+
+
+def test_a_frame_without_the_object_is_cropped_where_the_object_was_last_seen():
+    # the object is left, then right, then gone; each pixel's red tells its column
+    frame = np.broadcast_to(np.arange(200, dtype=np.uint8)[None, :, None], (100, 200, 3)).copy()
+    left, right = (np.zeros((100, 200), dtype=np.uint8) for _ in range(2))
+    left[45:55, 30:40] = right[45:55, 150:160] = 1
+    drawn = DrawnClip("clip", (frame,) * 4, (left, right, right * 0, left * 0))
+    sample = process_clip(drawn, replace(PLAIN, size=(50, 50)), np.random.default_rng(0))
+    centres = [int(image[0, 25, 25]) for image in sample.images]
+    np.testing.assert_allclose(centres, [35, 155, 155, 155], atol=1)
+    assert sample.visible.tolist() == [1, 1, 0, 0]
+    assert not sample.masks[2:].any() and not sample.boxes[2:].any()
+
+
+def test_the_first_frame_must_show_the_object():
+    drawn = DrawnClip("clip", clip().frames, (clip().masks[0] * 0,) * 4)
+    with pytest.raises(DatasetError, match="empty"):
+        process_clip(drawn, PLAIN, np.random.default_rng(0))
+
+
+def scene_with_a_copy() -> DrawnClip:
+    """Frames of 100 × 200 whose red is the column; the object is left and its copy right."""
+    frame = np.broadcast_to(np.arange(200, dtype=np.uint8)[None, :, None], (100, 200, 3)).copy()
+    mask = np.zeros((100, 200), dtype=np.uint8)
+    others = np.zeros((100, 200), dtype=np.uint8)
+    mask[45:55, 30:40] = 1
+    others[45:55, 150:160] = 7
+    return DrawnClip("clip", (frame,) * 4, (mask,) * 4, others=(others,) * 4)
+
+
+def test_a_missed_test_frame_shows_another_object_or_another_place():
+    settings = replace(PLAIN, size=(50, 50), miss=1.0)
+    on_copy = 0
+    for seed in range(60):
+        sample = process_clip(scene_with_a_copy(), settings, np.random.default_rng(seed))
+        assert sample.visible.tolist() == [1, 0, 0, 0]
+        assert sample.masks[0].any() and not sample.masks[1:].any()
+        on_copy += sum(abs(int(image[0, 25, 25]) - 155) <= 1 for image in sample.images[1:])
+    # each draw is around the copy in half of all tries; others near the object are drawn again
+    assert 0.5 < on_copy / 180 < 0.75
+
+
+def test_as_many_test_frames_are_missed_as_wanted_also_when_mirrored():
+    settings = replace(PLAIN, size=(50, 50), miss=0.25, flip=1.0)
+    seen = [
+        process_clip(scene_with_a_copy(), settings, np.random.default_rng(seed)).visible[1:]
+        for seed in range(150)
+    ]
+    assert (torch.stack(seen) == 0).float().mean().item() == pytest.approx(0.25, abs=0.06)
+
+
+def test_an_object_that_every_crop_must_show_is_never_missed():
+    everything = np.ones((60, 90), dtype=np.uint8)
+    drawn = DrawnClip("clip", clip(2).frames, (everything,) * 2)
+    sample = process_clip(drawn, replace(PLAIN, miss=1.0), np.random.default_rng(0))
+    assert sample.visible.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "nonsense", [{"miss": 1.1}, {"box_jitter": (0.2, 0.1)}, {"box_jitter": (0.1, 0.5)}]
+)
+def test_settings_out_of_range_are_refused(nonsense):
+    with pytest.raises(ConfigError, match="box_jitter must be low to high"):
+        ClipProcessing(**nonsense)

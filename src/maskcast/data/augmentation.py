@@ -9,15 +9,14 @@ its seed alone. Geometry is drawn once and applied to image and mask together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import ceil, exp, floor, inf, sqrt
+from dataclasses import astuple, dataclass
+from math import cos, exp, inf, radians, sin
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int8, UInt8
+from jaxtyping import Float, Int8, Integer, UInt8
 from torch import Tensor
-from torch.nn import functional
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
@@ -25,157 +24,20 @@ from torchvision.transforms.v2 import functional as transforms
 from maskcast.core.errors import ConfigError
 from maskcast.core.types import Box
 from maskcast.data.clips import DrawnClip, tight_box
+from maskcast.data.training_crops import (
+    BoxJitter,
+    TrainingCrop,
+    inside_major_area,
+    jitter_box,
+    part_of,
+    training_crop,
+)
 
 VISIBLE_SHARE = 0.001
 """Share of the picture from which an object counts as visible."""
 
-
-@dataclass(frozen=True)
-class TrainingCrop:
-    """One frame cut around its target and resized."""
-
-    image: UInt8[Tensor, "3 height width"]
-    mask: UInt8[Tensor, "height width"]
-    target: Box
-    """The target's box in pixels of the resized crop; it may reach beyond it."""
-    area: tuple[int, int, int, int]
-    """x, y, width and height of what was cut, in pixels of the frame; it may reach beyond it."""
-
-
-def training_crop(
-    image: UInt8[Tensor, "3 frame_height frame_width"],
-    mask: UInt8[Tensor, "frame_height frame_width"],
-    box: Box,
-    *,
-    target: Box | None = None,
-    size: tuple[int, int] = (480, 832),
-    search_area: float = 5.0,
-) -> TrainingCrop:
-    """Cut a patch around a (jittered) box and resize it, as LWL does in training.
-
-    The patch has the shape of ``size`` and ``search_area²`` times the area of the box; it is
-    shrunk until one of its sides fits into the frame ("inside-major") and moved into it. What
-    still sticks out repeats the border of the image and is background in the mask.
-
-    Published training treats the last column (row) of the frame as outside wherever the patch
-    touches or passes the right (bottom) border; so do we, because weights were made with it.
-
-    Args:
-        image: the frame.
-        mask: the object on it, any integers; resized to the nearest pixel.
-        box: what to centre on, in pixels of the frame.
-        target: the box to be mapped into the crop; ``box`` itself if not given.
-        size: height and width of the result.
-        search_area: side of the patch over side of the box, as a geometric mean.
-    """
-    frame_size = (image.shape[1], image.shape[2])
-    x, y, width, height = _inside_major_area(box, frame_size, size, search_area)
-    rows = _replicated_indices(y, height, image.shape[1])
-    columns = _replicated_indices(x, width, image.shape[2])
-    scale_x, scale_y = size[1] / width, size[0] / height
-    mapped = target or box
-    return TrainingCrop(
-        _resize_bilinear(_cut(image, rows, columns), size),
-        _cut_mask_to_size(mask, (x, y, width, height), size),
-        Box(
-            (mapped.x - x) * scale_x,
-            (mapped.y - y) * scale_y,
-            mapped.width * scale_x,
-            mapped.height * scale_y,
-        ),
-        (x, y, width, height),
-    )
-
-
-def _inside_major_area(
-    box: Box, frame_size: tuple[int, int], size: tuple[int, int], search_area: float
-) -> tuple[int, int, int, int]:
-    """Return x, y, width, height of the patch; sizes are rounded as in the published training."""
-    frame_height, frame_width = frame_size
-    ratio = np.sqrt(np.float32(box.width) * np.float32(box.height) / np.float32(size[0] * size[1]))
-    width = ceil(np.float32(search_area) * np.float32(size[1]) * ratio)
-    height = ceil(np.float32(search_area) * np.float32(size[0]) * ratio)
-    shrink = max(1.0, min(width / frame_width, height / frame_height))
-    width, height = max(1, floor(width / shrink)), max(1, floor(height / shrink))
-    return (
-        _inside(round(box.x + box.width / 2 - width / 2), width, frame_width),
-        _inside(round(box.y + box.height / 2 - height / 2), height, frame_height),
-        width,
-        height,
-    )
-
-
-def _inside(start: int, length: int, frame_length: int) -> int:
-    """Shift an interval into the frame; centre it if it is longer than the frame."""
-    start += max(0, -start) + min(0, frame_length - (start + length))
-    outside = (max(0, -start) + max(0, start + length - frame_length)) // 2
-    return -outside if outside > 0 else start
-
-
-def _last_inside(start: int, length: int, frame_length: int) -> int:
-    """The last row or column that counts as inside: see the remark in ``training_crop``."""
-    return frame_length - 2 if start + length >= frame_length else frame_length - 1
-
-
-def _replicated_indices(start: int, length: int, frame_length: int) -> Tensor:
-    """Rows or columns to read for a patch, the border repeated beyond the frame."""
-    last = max(0, _last_inside(start, length, frame_length))
-    return torch.arange(start, start + length).clamp_(0, last)
-
-
-def _cut(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    return image.index_select(1, rows).index_select(2, columns)
-
-
-def _resize_bilinear(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Half-pixel bilinear without antialiasing, rounded to 8 bits; fast on channels-last data."""
-    batch = image.unsqueeze(0).contiguous(memory_format=torch.channels_last)
-    return functional.interpolate(batch, size=size, mode="bilinear", align_corners=False)[
-        0
-    ].contiguous()
-
-
-def _cut_mask_to_size(
-    mask: Tensor, area: tuple[int, int, int, int], size: tuple[int, int]
-) -> Tensor:
-    """Cut and resize in one step: row i of the result is row ``floor(i·height / size)``."""
-    x, y, width, height = area
-    rows = y + torch.arange(size[0]) * height // size[0]
-    columns = x + torch.arange(size[1]) * width // size[1]
-    last_row = _last_inside(y, height, mask.shape[0])
-    last_column = _last_inside(x, width, mask.shape[1])
-    outside_rows = (rows < 0) | (rows > last_row)
-    outside_columns = (columns < 0) | (columns > last_column)
-    cut = mask.index_select(0, rows.clamp(0, mask.shape[0] - 1))
-    cut = cut.index_select(1, columns.clamp(0, mask.shape[1] - 1))
-    cut[outside_rows] = 0
-    cut[:, outside_columns] = 0
-    return cut
-
-
-@dataclass(frozen=True)
-class BoxJitter:
-    """How far a box is moved and resized before the crop."""
-
-    log_size: float
-    """Standard deviation of the logarithm of width and of height."""
-    shift: tuple[float, float]
-    """Range of the centre's shift along x and y, in units of the jittered box's mean side."""
-
-    def __post_init__(self) -> None:
-        if not all(0 <= amount < inf for amount in (self.log_size, *self.shift)):
-            raise ConfigError(f"a box jitter is finite and not negative, got {self}")
-
-
-def jitter_box(box: Box, jitter: BoxJitter, generator: np.random.Generator) -> Box:
-    """Resize each axis by ``exp(a·n)``, ``n ~ N(0, 1)``; shift by ``b·u``, ``u ~ U(-½, ½)``."""
-    noise = generator.standard_normal(2)
-    width = box.width * exp(jitter.log_size * noise[0])
-    height = box.height * exp(jitter.log_size * noise[1])
-    shift = generator.uniform(-0.5, 0.5, 2) * jitter.shift * sqrt(width * height)
-    centre_x = box.x + box.width / 2 + shift[0]
-    centre_y = box.y + box.height / 2 + shift[1]
-    return Box(centre_x - width / 2, centre_y - height / 2, width, height)
+TRAIN_JITTER = BoxJitter(0.25, (3.0, 3.0))
+TEST_JITTER = BoxJitter(0.5, (5.5, 4.5))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,9 +52,9 @@ class ClipProcessing:
     """Probability of a grey train frame, and of grey test frames."""
     flip: float = 0.5
     """Probability that the train frame is mirrored, and that the test frames are."""
-    train_jitter: BoxJitter = BoxJitter(0.25, (3.0, 3.0))
+    train_jitter: BoxJitter = TRAIN_JITTER
     """Of the train frame's box."""
-    test_jitter: BoxJitter = BoxJitter(0.5, (5.5, 4.5))
+    test_jitter: BoxJitter = TEST_JITTER
     """Of the test frames' boxes, each on its own."""
     rotation: float = 15.0
     """Degrees to either side; 0, with ``log_scale`` 0, for none (validation, box encoder)."""
@@ -202,6 +64,12 @@ class ClipProcessing:
     """Range of the factor on the pixels around 1; 0 in validation."""
     keep_void: bool = False
     """Leave 255 in the masks rather than background; LWL's loss knows no void."""
+    box_jitter: tuple[float, float] = (0.0, 0.0)
+    """Least and most shift of each side of the train frame's box, inwards or outwards, as a share
+    of the box's width or height. Half of the boxes stay tight. (0, 0): all boxes are tight."""
+    miss: float = 0.0
+    """Probability that a test frame is cropped where its object is not: around another object of
+    the frame if there is one, or anywhere."""
 
     def __post_init__(self) -> None:
         if min(self.size) < 1 or not 0 < self.search_area < inf:
@@ -210,6 +78,11 @@ class ClipProcessing:
             raise ConfigError(f"rotation and log_scale are finite and not negative, got {self}")
         if not (0 <= self.grey <= 1 and 0 <= self.flip <= 1 and 0 <= self.brightness < 1):
             raise ConfigError(f"grey and flip are probabilities, brightness below 1, got {self}")
+        if not (0 <= self.box_jitter[0] <= self.box_jitter[1] < 0.5 and 0 <= self.miss <= 1):
+            raise ConfigError(
+                "box_jitter must be low to high in [0, 0.5) and miss a probability, got "
+                f"{self.box_jitter} and {self.miss}"
+            )
 
 
 class ClipSample(NamedTuple):
@@ -220,7 +93,8 @@ class ClipSample(NamedTuple):
     masks: UInt8[Tensor, "frames height width"]
     """1 object, 0 background, and 255 void if it was kept."""
     boxes: Float[Tensor, "frames 4"]
-    """x, y, width, height of the target in pixels of the crop, without the random affine."""
+    """x, y, width, height of the target in pixels of the crop; it may reach beyond the crop. All 0
+    on a frame without the target. The train frame's is what a user would give (``box_jitter``)."""
     visible: Int8[Tensor, " frames"]
     """Ground truth of the target's presence in the crop: 1 visible (at least ``VISIBLE_SHARE`` of
     the picture), 0 absent (not one pixel), -1 in between, to be left out of a loss."""
@@ -233,30 +107,43 @@ def process_clip(
     """Grey and mirror, jitter and crop, turn and scale, brighten: LWL's order.
 
     The train frame draws grey and flip for itself, the test frames draw them together; all else
-    is drawn for each frame. Pixels stay 8-bit: brightness is rounded to the next level.
+    is drawn for each frame. Pixels stay 8-bit: brightness is rounded to the next level. A test
+    frame without the object is cropped around its box on the last frame before it that shows it.
+
+    Raises:
+        DatasetError: the object is not on the train frame.
     """
     train = _draw_joint(processing, generator)
     test = _draw_joint(processing, generator)
-    boxes = clip.boxes or tuple(tight_box(mask) for mask in clip.masks)
     images, masks, targets, visible = [], [], [], []
-    for place, (frame, mask, box) in enumerate(zip(clip.frames, clip.masks, boxes, strict=True)):
+    for place, (frame, mask, box) in enumerate(
+        zip(clip.frames, clip.masks, _boxes_to_look_at(clip), strict=True)
+    ):
         joint, jitter = (
             (train, processing.train_jitter) if place == 0 else (test, processing.test_jitter)
         )
         image, label, flipped = joint.apply(frame, mask, box)
+        view = jitter_box(flipped, jitter, generator)
+        if place > 0 and processing.miss and generator.uniform() < processing.miss:
+            others = None if clip.others is None else joint.apply_to_labels(clip.others[place])
+            view = _view_beside(label, others, view, processing, generator) or view
         crop = training_crop(
             image,
             label if processing.keep_void else label.masked_fill(label > 1, 0),
-            jitter_box(flipped, jitter, generator),
+            view,
             target=flipped,
             size=processing.size,
             search_area=processing.search_area,
         )
-        image, turned, scale = _turn_and_scale(crop.image, crop.mask, processing, generator)
+        affine = _draw_affine(processing, generator)
+        image, turned = affine.apply(crop.image, crop.mask)
         images.append(_brighten(image, processing.brightness, generator))
         masks.append(turned)
-        targets.append([crop.target.x, crop.target.y, crop.target.width, crop.target.height])
-        visible.append(_visibility(label, crop, turned, scale))
+        target = _box_in_sample(label, crop, affine)
+        if place == 0 and target is not None and processing.box_jitter[1] > 0:
+            target = _jitter_sides(target, processing.box_jitter, generator)
+        targets.append([0.0] * 4 if target is None else [*astuple(target)])
+        visible.append(_visibility(label, crop, turned, affine.scale))
     return ClipSample(
         torch.stack(images),
         torch.stack(masks),
@@ -264,6 +151,93 @@ def process_clip(
         torch.tensor(visible, dtype=torch.int8),
         clip.name,
     )
+
+
+def _boxes_to_look_at(clip: DrawnClip) -> list[Box]:
+    """Return each frame's box, or where the object was last seen if a test frame lacks it."""
+    boxes: list[Box] = []
+    for place, mask in enumerate(clip.masks):
+        if clip.boxes is not None:
+            boxes.append(clip.boxes[place])
+        elif place > 0 and not (mask == 1).any():
+            boxes.append(boxes[-1])
+        else:
+            boxes.append(tight_box(mask))
+    return boxes
+
+
+VIEW_TRIES = 12
+"""Draws of a view beside the object before it is given up."""
+
+
+def _view_beside(
+    label: UInt8[Tensor, "height width"],
+    others: Integer[np.ndarray, "height width"] | None,
+    view: Box,
+    processing: ClipProcessing,
+    generator: np.random.Generator,
+) -> Box | None:
+    """Move a view to where its crop shows no pixel of the object; None if no place was found.
+
+    Half of the views, if there are other objects, are centred on one of them.
+    """
+    size = (label.shape[0], label.shape[1])
+    ids = np.zeros_like(label.numpy()) if others is None else others
+    rivals = [int(each) for each in np.unique(ids) if each > 0]
+    for _ in range(VIEW_TRIES):
+        if rivals and generator.uniform() < 0.5:
+            chosen = rivals[int(generator.integers(len(rivals)))]
+            box = tight_box(np.equal(ids, chosen).astype(np.uint8))
+            centre = (box.x + box.width / 2, box.y + box.height / 2)
+        else:
+            row, column = generator.uniform(size=2) * size
+            centre = (column, row)
+        moved = Box(
+            centre[0] - view.width / 2, centre[1] - view.height / 2, view.width, view.height
+        )
+        area = inside_major_area(moved, size, processing.size, processing.search_area)
+        if not (part_of(label, area) == 1).any():
+            return moved
+    return None
+
+
+def _box_in_sample(
+    label: UInt8[Tensor, "frame_height frame_width"], crop: TrainingCrop, affine: _Affine
+) -> Box | None:
+    """Return the object's box in the finished sample; None on a frame without the object.
+
+    Without an affine it is the crop's own, which is the annotated one where there is one. With an
+    affine it is the tight box of the whole turned object, what lies beyond the crop included.
+    """
+    if not (label == 1).any():
+        return None
+    if affine.is_identity:
+        return crop.target
+    rows = (label == 1).any(dim=1).nonzero()[:, 0]
+    lines = (label[rows] == 1).to(torch.uint8)
+    first = lines.argmax(dim=1)
+    last = label.shape[1] - lines.flip(1).argmax(dim=1)
+    # the corners of each row's first and last pixel hold the convex hull of the object
+    columns = torch.cat([first, first, last, last]).double()
+    heights = torch.cat([rows, rows + 1, rows, rows + 1]).double()
+    x, y, width, height = crop.area
+    crop_height, crop_width = crop.mask.shape
+    points = torch.stack(
+        [(columns - x) * crop_width / width, (heights - y) * crop_height / height], dim=1
+    )
+    turned = affine.move(points, (crop_height, crop_width))
+    low, high = turned.amin(dim=0).tolist(), turned.amax(dim=0).tolist()
+    return Box(low[0], low[1], high[0] - low[0], high[1] - low[1])
+
+
+def _jitter_sides(box: Box, shift: tuple[float, float], generator: np.random.Generator) -> Box:
+    """Move each side of half of the boxes inwards or outwards by a share of the box's size."""
+    if generator.uniform() < 0.5:
+        return box
+    moves = generator.uniform(*shift, 4) * generator.choice([-1.0, 1.0], 4)
+    left, right = box.x - moves[0] * box.width, box.x + (1 + moves[1]) * box.width
+    top, bottom = box.y - moves[2] * box.height, box.y + (1 + moves[3]) * box.height
+    return Box(float(left), float(top), float(right - left), float(bottom - top))
 
 
 def _visibility(
@@ -280,12 +254,11 @@ def _visibility(
         turned: the crop's mask after the random affine.
         scale: of the random affine.
     """
-    x, y, width, height = crop.area
-    cut = int((label[max(0, y) : y + height, max(0, x) : x + width] == 1).sum())
+    cut = int((part_of(label, crop.area) == 1).sum())
     shown = int((turned == 1).sum())
     if cut == shown == 0:
         return 0
-    pixels_per_pixel = width * height / (turned.numel() * scale**2)
+    pixels_per_pixel = crop.area[2] * crop.area[3] / (turned.numel() * scale**2)
     seen = min(cut, shown * pixels_per_pixel)
     return 1 if seen >= VISIBLE_SHARE * label.numel() else -1
 
@@ -307,6 +280,9 @@ class _Joint:
             box = Box(image.shape[2] - box.x - box.width, box.y, box.width, box.height)
         return image, label, box
 
+    def apply_to_labels(self, label_map: np.ndarray) -> np.ndarray:
+        return label_map[:, ::-1] if self.flip else label_map
+
 
 def _draw_joint(processing: ClipProcessing, generator: np.random.Generator) -> _Joint:
     grey, flip = generator.uniform(size=2)
@@ -320,30 +296,53 @@ def _published_grey(image: UInt8[Tensor, "3 height width"]) -> UInt8[Tensor, "3 
     return grey.expand(3, -1, -1)
 
 
-def _turn_and_scale(
-    image: UInt8[Tensor, "3 height width"],
-    mask: UInt8[Tensor, "height width"],
-    processing: ClipProcessing,
-    generator: np.random.Generator,
-) -> tuple[UInt8[Tensor, "3 height width"], UInt8[Tensor, "height width"], float]:
-    """Rotate and scale about the centre; pixels from outside are black, and background.
+@dataclass(frozen=True)
+class _Affine:
+    """A rotation and a scale about the centre."""
 
-    Returns:
-        The image, the mask and the scale.
-    """
+    angle: float
+    """Degrees, clockwise."""
+    scale: float
+
+    @property
+    def is_identity(self) -> bool:
+        return self.angle == 0 and self.scale == 1
+
+    def apply(
+        self, image: UInt8[Tensor, "3 height width"], mask: UInt8[Tensor, "height width"]
+    ) -> tuple[UInt8[Tensor, "3 height width"], UInt8[Tensor, "height width"]]:
+        """Transform both; pixels from outside are black, and background."""
+        if self.is_identity:
+            return image, mask
+
+        def turn(picture: Tensor) -> Tensor:
+            turned: Tensor = transforms.affine(
+                picture,
+                self.angle,
+                [0, 0],
+                self.scale,
+                [0.0, 0.0],
+                interpolation=InterpolationMode.BILINEAR,
+            )
+            return turned
+
+        turned = turn(tv_tensors.Image(image)), turn(tv_tensors.Mask(mask.unsqueeze(0)))
+        return turned[0].as_subclass(Tensor), turned[1].as_subclass(Tensor)[0]
+
+    def move(
+        self, points: Float[Tensor, "points 2"], size: tuple[int, int]
+    ) -> Float[Tensor, "points 2"]:
+        """Transform points (x, y) of a picture of this height and width."""
+        cosine, sine = cos(radians(self.angle)), sin(radians(self.angle))
+        centre = points.new_tensor([size[1] / 2, size[0] / 2])
+        turn = points.new_tensor([[cosine, -sine], [sine, cosine]])
+        moved: Tensor = self.scale * (points - centre) @ turn.T + centre
+        return moved
+
+
+def _draw_affine(processing: ClipProcessing, generator: np.random.Generator) -> _Affine:
     angle = float(generator.uniform(-processing.rotation, processing.rotation))
-    scale = exp(generator.uniform(-processing.log_scale, processing.log_scale))
-    if angle == 0 and scale == 1:
-        return image, mask, scale
-
-    def turn(picture: Tensor) -> Tensor:
-        turned: Tensor = transforms.affine(
-            picture, angle, [0, 0], scale, [0.0, 0.0], interpolation=InterpolationMode.BILINEAR
-        )
-        return turned
-
-    turned = turn(tv_tensors.Image(image)), turn(tv_tensors.Mask(mask.unsqueeze(0)))
-    return turned[0].as_subclass(Tensor), turned[1].as_subclass(Tensor)[0], scale
+    return _Affine(angle, exp(generator.uniform(-processing.log_scale, processing.log_scale)))
 
 
 def _brighten(

@@ -19,13 +19,20 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 from numpy.typing import NDArray
 
-from maskcast.core.errors import ConfigError, DatasetError
+from maskcast.core.errors import DatasetError
 from maskcast.core.types import Box
+from maskcast.data.clip_frames import (
+    ClipFrames,
+    ClipSampling,
+    draw_absence,
+    draw_clip_frames,
+)
 from maskcast.data.dataset import VOID
 from maskcast.data.visibility import LabelledVideo, count_videos
 
 Picture = UInt8[np.ndarray, "height width 3"]
 BinaryMask = UInt8[np.ndarray, "height width"]
+LabelMap = Integer[np.ndarray, "height width"]
 
 
 @runtime_checkable
@@ -43,8 +50,11 @@ class DrawnClip:
     """Where it is from, for messages: data set, video, object, frames."""
     frames: tuple[Picture, ...]
     masks: tuple[BinaryMask, ...]
+    """The first one shows the object; the others may be empty."""
     boxes: tuple[Box, ...] | None = None
     """Annotated boxes, by frame; None where the box is that of the mask."""
+    others: tuple[LabelMap, ...] | None = None
+    """Ids of the frames' other objects, 0 elsewhere; None where they are not known."""
 
 
 @runtime_checkable
@@ -62,66 +72,6 @@ class ClipSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClipSampling:
-    """Which frames of a video make a clip: LWL's settings."""
-
-    max_gap: int = 100
-    """Reach of a clip in annotated frames, to either side of the train frame."""
-    gap_step: int = 5
-    """How much the reach grows when it holds no visible frame."""
-    smallest_object: int = 10
-    """An object is visible where it has more pixels than this."""
-    needs_earlier_frame: bool = True
-    """The train frame has a visible frame before it, as in the published training (by accident:
-    the first visible frame is then never the train frame)."""
-    tries: int = 1000
-    """Draws of a train frame before a target, and of targets before a source, is given up."""
-
-    def __post_init__(self) -> None:
-        if self.max_gap < 1 or self.gap_step < 1 or self.tries < 1 or self.smallest_object < 0:
-            raise ConfigError(f"clip sampling needs positive numbers, got {self}")
-
-
-@dataclass(frozen=True)
-class ClipFrames:
-    """The places of a clip's frames among the annotated frames of its video."""
-
-    train: int
-    test: tuple[int, ...]
-    """Rising; a frame may come twice."""
-
-
-def draw_clip_frames(
-    generator: np.random.Generator,
-    visible: NDArray[np.bool_],
-    test_frames: int,
-    sampling: ClipSampling,
-) -> ClipFrames | None:
-    """Draw the train frame, then the test frames after it, with replacement and in time order.
-
-    Args:
-        visible: for each annotated frame, whether the object is visible.
-
-    Returns:
-        The frames, or None if none were found in ``sampling.tries`` tries.
-    """
-    gap = sampling.max_gap
-    before = np.concatenate([[0], np.cumsum(visible)])
-    for _ in range(sampling.tries):
-        bases = np.flatnonzero(visible[: max(0, len(visible) - test_frames)])
-        if len(bases) == 0:
-            return None
-        base = int(bases[generator.integers(len(bases))])
-        earlier = before[base] - before[max(0, base - gap)]
-        later = np.flatnonzero(visible[base + 1 : base + gap]) + base + 1
-        if (earlier or not sampling.needs_earlier_frame) and len(later):
-            test = np.sort(later[generator.integers(len(later), size=test_frames)])
-            return ClipFrames(base, tuple(int(place) for place in test))
-        gap += sampling.gap_step
-    return None
-
-
 @dataclass(frozen=True)
 class _Target:
     """One object in one video."""
@@ -130,8 +80,15 @@ class _Target:
     object_id: int
     frames: NDArray[np.int64]
     """The annotated frames of the video."""
+    pixels: NDArray[np.int64]
+    """Of the object, by annotated frame."""
     visible: NDArray[np.bool_]
     """Whether the object is visible, by annotated frame."""
+
+    @property
+    def is_ever_absent(self) -> bool:
+        """Whether a frame after the first visible one has no pixel of the object."""
+        return bool((self.pixels[int(self.visible.argmax()) :] == 0).any())
 
 
 class VideoClips:
@@ -167,46 +124,74 @@ class VideoClips:
         self.single_object = single_object
         counted = count_videos(videos, merged=single_object, keep_in=keep_in)
         candidates = [
-            _Target(place, object_id, np.array(found.frames), row > self.sampling.smallest_object)
+            _Target(
+                place, object_id, np.array(found.frames), row, row > self.sampling.smallest_object
+            )
             for place, found in enumerate(counted)
             for object_id, row in found.by_object.items()
         ]
-        enough = 2 * (1 + test_frames)
-        self.targets = [target for target in candidates if target.visible.sum() > enough]
+        enough = self.sampling.fewest_visible or 2 * (1 + test_frames) + 1
+        self.targets = [target for target in candidates if target.visible.sum() >= enough]
         if not self.targets:
             raise DatasetError(
-                f"{name} holds no object that is visible in more than {enough} annotated frames; "
-                "training clips need at least that many"
+                f"{name} holds no object that is visible in more than {enough - 1} annotated "
+                "frames; training clips need at least that many"
             )
+        self._by_video = [
+            [target for target in self.targets if target.video == video]
+            for video in sorted({target.video for target in self.targets})
+        ]
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def draw(self, generator: np.random.Generator, test_frames: int) -> DrawnClip:
         for _ in range(self.sampling.tries):
-            target = self.targets[generator.integers(len(self.targets))]
-            drawn = draw_clip_frames(generator, target.visible, test_frames, self.sampling)
+            target = self._draw_target(generator)
+            drawn = self._draw_frames(generator, target, test_frames)
             if drawn is not None:
                 return self._read(target, drawn)
         raise DatasetError(f"no clip of {1 + test_frames} frames can be drawn from {self.name}")
+
+    def _draw_target(self, generator: np.random.Generator) -> _Target:
+        targets = self.targets
+        if self.sampling.uniform_over == "videos":
+            targets = self._by_video[generator.integers(len(self._by_video))]
+        return targets[generator.integers(len(targets))]
+
+    def _draw_frames(
+        self, generator: np.random.Generator, target: _Target, test_frames: int
+    ) -> ClipFrames | None:
+        chance = self.sampling.absent
+        if chance and target.is_ever_absent and generator.uniform() < chance:
+            drawn = draw_absence(generator, target.pixels, test_frames, self.sampling)
+            if drawn is not None:
+                return drawn
+        return draw_clip_frames(generator, target.visible, test_frames, self.sampling)
 
     def _read(self, target: _Target, drawn: ClipFrames) -> DrawnClip:
         video = self.videos[target.video]
         indices = [int(target.frames[place]) for place in (drawn.train, *drawn.test)]
         label_maps = [video.read_annotation(index) for index in indices]
+        read = [label_map for label_map in label_maps if label_map is not None]
+        object_id = None if self.single_object else target.object_id
         return DrawnClip(
             f"{self.name}/{video.name}, object {target.object_id}, frames {indices}",
             tuple(video.read_frame(index) for index in indices),
-            tuple(
-                object_mask(
-                    label_map,
-                    None if self.single_object else target.object_id,
-                    has_void=video.has_void,
-                )
-                for label_map in label_maps
-                if label_map is not None
-            ),
+            tuple(object_mask(each, object_id, has_void=video.has_void) for each in read),
+            others=None
+            if object_id is None
+            else tuple(_others(each, object_id, has_void=video.has_void) for each in read),
         )
+
+
+def _others(
+    label_map: Integer[np.ndarray, "height width"], object_id: int, *, has_void: bool
+) -> LabelMap:
+    """Return the label map without one object and without void."""
+    others = np.array(label_map)
+    others[(label_map == object_id) | (has_void & (label_map == VOID))] = 0
+    return others
 
 
 def object_mask(

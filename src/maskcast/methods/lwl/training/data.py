@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from maskcast.core.errors import ConfigError
 from maskcast.data.clip_folder import read_clip_folder
+from maskcast.data.clip_frames import ClipSampling
 from maskcast.data.clips import AnnotatedVideo, ClipSource, VideoClips
 from maskcast.data.coco import CocoClips, read_coco
 from maskcast.data.dataset import Dataset
@@ -69,6 +70,8 @@ class DataConfig:
     """Folder for decoded pictures, several times faster to read; it may become large."""
     all_objects_as_one: bool = False
     """Treat all objects of a video as one."""
+    sampling: ClipSampling = field(default_factory=ClipSampling)
+    """Which frames of a video make a clip."""
 
     def __post_init__(self) -> None:
         weights = [
@@ -208,6 +211,7 @@ class _Opened:
             name,
             videos,
             test_frames=self.query_frames,
+            sampling=self.config.sampling,
             single_object=self.config.all_objects_as_one,
             keep_in=self.config.decoded,
         )

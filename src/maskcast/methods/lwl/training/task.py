@@ -232,7 +232,14 @@ class LWLTask:
     def _clips(self, epoch: int, *, validation: bool) -> MixedClips:
         processing = self.config.processing
         if validation:
-            processing = replace(processing, rotation=0.0, log_scale=0.0, brightness=0.0)
+            processing = replace(
+                processing,
+                rotation=0.0,
+                log_scale=0.0,
+                brightness=0.0,
+                box_jitter=(0.0, 0.0),
+                miss=0.0,
+            )
         return MixedClips(
             self.sources.held_out if validation else self.sources.training,
             length=ENDLESS,
