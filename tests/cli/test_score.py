@@ -183,7 +183,7 @@ def test_no_permission(score, out, tmp_path):
 
 def test_an_output_that_is_not_writable_is_refused_before_any_work(score, out, monkeypatch):
     """As root is told of no folder."""
-    monkeypatch.setattr("maskcast.cli.score.os.access", lambda *_: False)
+    monkeypatch.setattr("maskcast.io.files.os.access", lambda *_: False)
     score("--jobs", "1").assert_one_sentence(3, "is not writable")
     assert not out.exists()
 
@@ -235,10 +235,10 @@ def test_ids_that_do_not_exist_count_on_request(score, out, tmp_path):
     # from frame 2 on, where it is painted and wrong; gone on 3 and 4, and right
     assert tree["objects"]["ants_8"]["per_frame"]["J"] == [0, 1, 1]
     refused = score("--count-extra-objects", dataset="lvos")
-    refused.assert_one_sentence(2, "LVOS averages over groups, to which extra ids do not belong")
+    refused.assert_one_sentence(2, "LVOS averages over groups, and extra ids belong to none")
 
 
 @pytest.mark.parametrize("jobs", ["0", "-1"])
 def test_less_than_one_process_is_refused(score, out, jobs):
-    score("--jobs", jobs).assert_one_sentence(2, f"--jobs is at least 1, got {jobs}")
+    score("--jobs", jobs).assert_one_sentence(2, f"jobs must be at least 1, got {jobs} (--jobs)")
     assert not out.exists()

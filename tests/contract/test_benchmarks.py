@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import inspect
+import json
 import zipfile
 from pathlib import Path
 
 import pytest
 import torch
 
+from evaluation.small_sets import FRAMES
 from fixtures.imitations import BENCHMARKS
-from maskcast.core.errors import DatasetError, UsageError
-from maskcast.core.segmenter import VideoSegmenter
+from maskcast.core.errors import UsageError
+from maskcast.core.segmenter import (
+    BuiltSegmenter,
+    SegmenterIdentity,
+    SegmenterSource,
+    VideoSegmenter,
+)
 from maskcast.core.types import NO_PROMPTS, ObjectMasks
-from maskcast.data.catalogue import DATASETS, open_dataset, protocol_of
+from maskcast.data.catalogue import DATASETS, DatasetChoice, open_dataset, protocol_of
+from maskcast.evaluation.evaluate import evaluate_dataset, score_results
 from maskcast.evaluation.groups import groups_of
-from maskcast.evaluation.predictions import open_predictions
 from maskcast.evaluation.run import masks_folder, segment_dataset
-from maskcast.evaluation.score import score_dataset
-from maskcast.evaluation.scores import make_scores
 from maskcast.evaluation.submission import build_submission, check_submission
+from maskcast.metrics.protocols import with_choices
 
 BY_NAME = pytest.mark.parametrize("name", DATASETS)
 NEAR = 0.09
@@ -42,6 +48,25 @@ class ByBrightness:
         return {i: level for i, level in state.items() if i not in ids}
 
 
+class Source:
+    """A ``SegmenterSource`` of it."""
+
+    def build(self, *, progress=None):
+        return self
+
+    segmenter, device = ByBrightness(), torch.device("cpu")
+
+    def identity(self, *, uses_boxes):
+        return SegmenterIdentity(
+            method="brightness",
+            weights=None,
+            weights_sha256=None,
+            box_start=None,
+            options={},
+            dtype="float32",
+        )
+
+
 @pytest.fixture
 def imitation(tmp_path, request) -> Path:
     return BENCHMARKS[request.getfixturevalue("name")](tmp_path / "set")
@@ -49,6 +74,8 @@ def imitation(tmp_path, request) -> Path:
 
 def test_the_segmenter_of_this_file_is_one():
     assert isinstance(ByBrightness(), VideoSegmenter)
+    assert isinstance(Source(), SegmenterSource)
+    assert isinstance(Source(), BuiltSegmenter)
 
 
 @BY_NAME
@@ -65,24 +92,42 @@ def test_the_entry_fits_its_reader(name, imitation):
 
 @BY_NAME
 def test_from_the_videos_to_scores(name, imitation, tmp_path):
-    dataset, run = open_dataset(name, imitation), tmp_path / "run"
-    segment_dataset(ByBrightness, dataset, run, request={})
+    choice, run, told = DatasetChoice(name=name, root=imitation), tmp_path / "run", []
+    made = evaluate_dataset(choice, Source(), run, progress=lambda *now: told.append(now))
+    assert made.masks == run / "masks" / (DATASETS[name].server_prefix or "")
+    assert made.timing.frames == 2 * FRAMES
+    assert told[:2] == [("videos", 1, 2), ("videos", 2, 2)]
     if DATASETS[name].protocol is None:
-        with pytest.raises(DatasetError):
-            open_dataset(name, imitation, purpose="score")
+        assert made.scores is None
         return
-    truth, protocol = open_dataset(name, imitation, purpose="score"), protocol_of(name)
-    predictions = open_predictions(masks_folder(run, dataset), [video.name for video in dataset])
-    scored = score_dataset(truth, predictions, protocol)
-    groups = groups_of(truth)
-    scores = make_scores(truth, scored, protocol, results=str(run), groups=groups)
-    assert len(scores.objects) == (2 if name == "davis2016" else 3)
-    assert scores.dataset["J&F"] > 0.97  # JPEG may move a pixel
-    assert not any(video.missing or video.faults or video.extra_objects for video in scored)
-    unseen = DATASETS[name].unseen
-    assert (groups is None) == (unseen is None)
-    if groups is not None:
-        assert set(groups.values()) == {"seen", "unseen"}
+    assert told[2:] == [("scoring", 1, 2), ("scoring", 2, 2)]
+    assert made.scores is not None
+    assert len(made.scores.objects) == (2 if name == "davis2016" else 3)
+    assert made.scores.dataset["J&F"] > 0.97  # JPEG may move a pixel
+    assert made.scores.complete
+    groups = {entry.get("group") for entry in made.scores.objects.values()}
+    assert groups == ({"seen", "unseen"} if DATASETS[name].unseen else {None})
+    protocol = with_choices(protocol_of(name), skip_first=True)
+    again = score_results(choice, made.masks, protocol, jobs=1)
+    assert again.objects == made.scores.objects
+
+
+def test_scores_are_written_with_what_made_the_masks(tmp_path):
+    choice = DatasetChoice(name="folder", root=BENCHMARKS["folder"](tmp_path), videos=("cows",))
+    evaluate_dataset(choice, Source(), tmp_path / "run", weights="given", jobs=2)
+    tree = json.loads((tmp_path / "run" / "scores.json").read_text())
+    request = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert list(tree["videos"]) == ["cows"]
+    made_by = {
+        "method": "brightness",
+        "weights": "given",
+        "weights_sha256": None,
+        "options": {},
+        "dtype": "float32",
+        "init": "mask",
+    }
+    assert tree["run"] == made_by | {"published": None}
+    assert request == made_by | {"dataset": "folder", "split": "all"}
 
 
 @BY_NAME
@@ -108,7 +153,7 @@ def test_from_the_videos_to_an_archive_for_the_server(name, imitation, tmp_path)
         with pytest.raises(UsageError, match=f"'{name}' has no server"):
             build_submission(dataset, run, archive)
         return
-    segment_dataset(ByBrightness, dataset, run, request={})
+    segment_dataset(Source(), dataset, run, request={})
     count = build_submission(dataset, masks_folder(run, dataset), archive)
     assert check_submission(archive, dataset) == []
     with zipfile.ZipFile(archive) as opened:

@@ -8,12 +8,12 @@ from typing import Annotated
 from tyro.conf import Positional
 
 from maskcast.cli.arguments import shown_as
-from maskcast.cli.score import refuse_unwritable
 from maskcast.cli.terminal import say
 from maskcast.core.errors import UsageError
 from maskcast.evaluation.published_table import fill_published_table
 from maskcast.evaluation.report import read_runs, write_report
 from maskcast.evaluation.scores import read_scores
+from maskcast.io.files import check_writable
 
 
 def report(
@@ -43,7 +43,7 @@ def report(
         return
     if not runs:
         raise UsageError("which runs? maskcast report RUN …; maskcast evaluate -o RUN makes one")
-    refuse_unwritable(output.parent)
+    check_writable(output.parent)
     for sentence in write_report(read_runs(runs), output, root=root):
         say(sentence)
     print(output)

@@ -181,3 +181,28 @@ def open_dataset(
     if benchmark.splits:
         choices["split"] = split or benchmark.splits[0]
     return benchmark.open(root, purpose=purpose, **choices)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetChoice:
+    """Which videos of which data set; the arguments are those of ``open_dataset``."""
+
+    name: str
+    root: Path
+    split: str | None = None
+    resolution: str | None = None
+    all_frames: bool = False
+    videos: tuple[str, ...] = ()
+    """Names of videos; empty for all."""
+
+    def open(self, purpose: Purpose) -> Dataset:
+        """Open the data set; raises what ``open_dataset`` raises."""
+        dataset = open_dataset(
+            self.name,
+            self.root,
+            split=self.split,
+            purpose=purpose,
+            resolution=self.resolution,
+            all_frames=self.all_frames,
+        )
+        return dataset.only(self.videos) if self.videos else dataset

@@ -18,8 +18,6 @@ from maskcast.io.files import write_text
 BEGIN = "<!-- maskcast report --published FILE writes from here -->"
 END = "<!-- to here -->"
 COLUMNS = ("method", "data set (videos)", "source", "run with", "published", "here")
-CHECKOUT_TABLE = Path(__file__).resolve().parents[3] / "docs" / "results.md"
-"""Where the table stands in a checkout; not there where the package alone is installed."""
 SHOWN_DIGITS = 8
 """Of the SHA-256 of the weights."""
 

@@ -12,7 +12,7 @@ import json
 import logging
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, fields
@@ -26,7 +26,7 @@ import torch
 from maskcast.core.errors import DataError, MaskcastError, PartialResultError, RunConflictError
 from maskcast.core.overlap import InBackground
 from maskcast.core.progress import Progress
-from maskcast.core.segmenter import VideoSegmenter, segment_steps
+from maskcast.core.segmenter import SegmenterSource, VideoSegmenter, segment_steps
 from maskcast.core.types import Box, Frame, ObjectMasks, Prompts
 from maskcast.data.catalogue import benchmark_of
 from maskcast.data.dataset import Dataset, MaskArray, Video
@@ -35,8 +35,6 @@ from maskcast.io.label_maps import write_label_map
 
 Init = Literal["mask", "box"]
 """What a method is told: the given masks, or tight boxes around them."""
-Build = Callable[[], VideoSegmenter[Any]]
-"""Makes the segmenter; must be picklable for more than one process."""
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +70,7 @@ def masks_folder(run: Path, dataset: Dataset) -> Path:
 
 
 def segment_dataset(
-    build: Build,
+    source: SegmenterSource,
     dataset: Dataset,
     run: Path,
     *,
@@ -84,7 +82,7 @@ def segment_dataset(
     """Segment every video that the run does not have yet; return what all of them cost.
 
     Args:
-        build: makes the segmenter, once in every process.
+        source: builds the segmenter, once in every process.
         dataset: opened for segmenting.
         run: the folder; made if need be.
         request: what else decides the masks (method, weights, options), plain values.
@@ -102,7 +100,7 @@ def segment_dataset(
     masks = masks_folder(run, dataset)
     jobs = max(1, min(jobs, len(waiting)))
     make = _in_processes if jobs > 1 else _one_by_one
-    for name, timing in make(build, waiting, masks, init, jobs):
+    for name, timing in make(source, waiting, masks, init, jobs):
         write_text(path_inside(run / TIMING, name, ".json"), json.dumps(asdict(timing)) + "\n")
         done[name] = timing
         if progress is not None:
@@ -193,23 +191,23 @@ def _write(folder: Path, video: Video, frame_index: int, masks: ObjectMasks) -> 
 
 
 def _one_by_one(
-    build: Build, videos: list[Video], masks: Path, init: Init, jobs: int
+    source: SegmenterSource, videos: list[Video], masks: Path, init: Init, jobs: int
 ) -> Iterator[tuple[str, Timing]]:
     if not videos:
         return
-    segmenter = build()
+    segmenter = source.build().segmenter
     for video in videos:
         yield video.name, segment_one(segmenter, video, masks, init)
 
 
 def _in_processes(
-    build: Build, videos: list[Video], masks: Path, init: Init, jobs: int
+    source: SegmenterSource, videos: list[Video], masks: Path, init: Init, jobs: int
 ) -> Iterator[tuple[str, Timing]]:
     longest_first = sorted(videos, key=lambda video: -video.frame_count)
     threads = max(1, torch.get_num_threads() // jobs)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
-        jobs, mp_context=context, initializer=_Worker.begin, initargs=(build, threads)
+        jobs, mp_context=context, initializer=_Worker.begin, initargs=(source, threads)
     ) as pool:
         waiting = {
             pool.submit(_Worker.segment, video, masks, init): video.name for video in longest_first
@@ -238,18 +236,18 @@ def _in_processes(
 class _Worker:
     """What one process keeps from video to video."""
 
-    build: Build
+    source: SegmenterSource
     segmenter: VideoSegmenter[Any] | None = None
 
     @classmethod
-    def begin(cls, build: Build, threads: int) -> None:
+    def begin(cls, source: SegmenterSource, threads: int) -> None:
         torch.set_num_threads(threads)
-        cls.build = staticmethod(build)
+        cls.source = source
 
     @classmethod
     def segment(cls, video: Video, masks: Path, init: Init) -> Timing:
         if cls.segmenter is None:  # here, not in the initializer, whose errors would be lost
-            cls.segmenter = cls.build()
+            cls.segmenter = cls.source.build().segmenter
         return segment_one(cls.segmenter, video, masks, init)
 
 

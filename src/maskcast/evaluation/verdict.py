@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from maskcast.core.errors import PartialResultError
 from maskcast.data.dataset import listed
 from maskcast.evaluation.scores import Scores
+
+
+def raise_if_incomplete(scores: Scores) -> None:
+    """Raise ``PartialResultError`` if a prediction was missing, unusable, or had unknown ids."""
+    message = shortcomings(scores)
+    if message is not None:
+        raise PartialResultError(message)
 
 
 def shortcomings(scores: Scores) -> str | None:

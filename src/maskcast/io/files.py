@@ -88,6 +88,18 @@ def make_folder(path: Path) -> None:
         raise OutputError(f"cannot make the folder {path}: {why}") from error
 
 
+def check_writable(folder: Path) -> None:
+    """Raise ``OutputError`` if results could not be written into a folder, before long work.
+
+    Nothing is created; a missing folder counts as writable where it could be created.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise OutputError(f"cannot write into {folder}: {existing} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write into {folder}: {existing} is not writable")
+
+
 @contextmanager
 def alone_in(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Lock a folder for this process. The system releases the lock when the process dies.

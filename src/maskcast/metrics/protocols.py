@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from maskcast.core.errors import UsageError
 from maskcast.metrics.statistics import Summary, summary, variation
 
 Group = Literal["seen", "unseen"]
@@ -144,9 +145,23 @@ def dataset_figures(
 
 
 def with_choices(
-    protocol: ScoringProtocol, *, skip_first: bool | None, skip_last: bool | None
+    protocol: ScoringProtocol,
+    *,
+    skip_first: bool | None = None,
+    skip_last: bool | None = None,
+    count_extra_objects: bool = False,
 ) -> ScoringProtocol:
-    """Return the protocol with the choices that a person made; None leaves a rule as it is."""
+    """Return the protocol with single rules changed; None leaves a rule as it is.
+
+    Raises:
+        UsageError: extra objects are to be counted by rules that average over groups.
+    """
+    if count_extra_objects and protocol.grouped:
+        raise UsageError(
+            f"{protocol.name} averages over groups, and extra ids belong to none",
+            options=("count_extra_objects",),
+        )
+    protocol = replace(protocol, count_extra_objects=count_extra_objects)
     if skip_first is not None:
         protocol = replace(protocol, skip_first=skip_first)
     if skip_last is not None:
