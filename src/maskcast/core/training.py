@@ -253,6 +253,18 @@ class ValidatesInParts(Protocol):
 
 
 @runtime_checkable
+class CombinesParts(Protocol):
+    """A task that validates in parts and whose result is not simply the mean over them."""
+
+    def combine_parts(self, parts: Sequence[Mapping[str, float]], /) -> Mapping[str, float]:
+        """Return what is logged; called in every process with all parts in order, at least one.
+
+        A part whose data could not be read is missing.
+        """
+        ...
+
+
+@runtime_checkable
 class ShowsPictures(Protocol):
     """A task that can show what it does; asked after each validation, in the same way."""
 

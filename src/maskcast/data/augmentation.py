@@ -65,8 +65,8 @@ class ClipProcessing:
     keep_void: bool = False
     """Leave 255 in the masks rather than background; LWL's loss knows no void."""
     box_jitter: tuple[float, float] = (0.0, 0.0)
-    """Least and most shift of each side of the train frame's box, inwards or outwards, as a share
-    of the box's width or height. Half of the boxes stay tight. (0, 0): all boxes are tight."""
+    """Least and most shift of each side of a box, inwards or outwards, as a share of the box's
+    width or height. Half of the boxes stay tight. (0, 0): all boxes are tight."""
     miss: float = 0.0
     """Probability that a test frame is cropped where its object is not: around another object of
     the frame if there is one, or anywhere."""
@@ -94,7 +94,7 @@ class ClipSample(NamedTuple):
     """1 object, 0 background, and 255 void if it was kept."""
     boxes: Float[Tensor, "frames 4"]
     """x, y, width, height of the target in pixels of the crop; it may reach beyond the crop. All 0
-    on a frame without the target. The train frame's is what a user would give (``box_jitter``)."""
+    on a frame without the target. They are what a user would give (``box_jitter``)."""
     visible: Int8[Tensor, " frames"]
     """Ground truth of the target's presence in the crop: 1 visible (at least ``VISIBLE_SHARE`` of
     the picture), 0 absent (not one pixel), -1 in between, to be left out of a loss."""
@@ -140,7 +140,7 @@ def process_clip(
         images.append(_brighten(image, processing.brightness, generator))
         masks.append(turned)
         target = _box_in_sample(label, crop, affine)
-        if place == 0 and target is not None and processing.box_jitter[1] > 0:
+        if target is not None and processing.box_jitter[1] > 0:
             target = _jitter_sides(target, processing.box_jitter, generator)
         targets.append([0.0] * 4 if target is None else [*astuple(target)])
         visible.append(_visibility(label, crop, turned, affine.scale))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 LossOver: TypeAlias = Literal["batch", "frame"]
@@ -24,6 +24,7 @@ def lovasz_loss(
     *,
     over: LossOver = "batch",
     gather: Gather | None = None,
+    counted: Bool[Tensor, "frames sequences"] | None = None,
 ) -> Float[Tensor, ""]:
     """Lovász loss (Berman et al., CVPR 2018) on the foreground probability.
 
@@ -34,7 +35,12 @@ def lovasz_loss(
             mean of one Jaccard per frame and sequence, Eq. (5) of LWL (ECCV 2020).
         gather: brings together the pixels of all processes; used by ``batch`` only, since the
             mean over frames is that of the processes' means.
+        counted: frames that count; all if not given. Without any the loss is 0.
     """
+    if counted is not None:
+        if not counted.any():
+            return 0 * logits.float().sum()
+        logits, labels = logits[counted][None], labels[counted][None]
     errors = (labels - logits.float().sigmoid()).abs()
     if over == "frame":
         return lovasz_jaccard(

@@ -21,6 +21,7 @@ from torch import Tensor
 from maskcast.core.config import config_from_dict
 from maskcast.core.errors import DataError, TrainingError, UsageError
 from maskcast.core.training import (
+    CombinesParts,
     LoopConfig,
     Recipe,
     RecipeConfig,
@@ -320,9 +321,12 @@ class _Run:
             mine = range(self.fabric.global_rank, task.validation_parts(), self.fabric.world_size)
             shares = from_all({part: _readable(task.validate_part, part) for part in mine})
             by_part = {part: values for share in shares for part, values in share.items()}
+            readable = [by_part[part] for part in sorted(by_part) if by_part[part]]
+            if readable and isinstance(task, CombinesParts):
+                return dict(task.combine_parts(readable))
             window = LossWindow()
-            for part in sorted(part for part, values in by_part.items() if values):
-                window.add(by_part[part])
+            for values in readable:
+                window.add(values)
             return window.means()
         found: dict[str, float] = {}
         if self.fabric.is_global_zero and isinstance(task, Validates):

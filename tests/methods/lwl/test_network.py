@@ -67,8 +67,9 @@ def test_the_small_network_on_a_lite_trunk(trunk, clip: tuple[Tensor, Tensor]) -
 
 
 def test_batch_norms_stay_in_evaluation() -> None:
-    norms = [m for m in network().modules() if isinstance(m, nn.BatchNorm2d)]
-    assert norms and not any(norm.training for norm in norms)
+    for net in (LWLNetwork(TINY), network()):
+        norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+        assert norms and not any(norm.training for norm in norms)
 
 
 def test_without_applied_updates_their_number_is_all_the_same(clip: tuple[Tensor, Tensor]) -> None:

@@ -82,6 +82,7 @@ class LWLNetwork(nn.Module):
         self.deviation: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation).view(3, 1, 1), persistent=False)
+        keep_batch_norm_in_evaluation(self)
 
     def train(self, mode: bool = True) -> LWLNetwork:
         super().train(mode)
@@ -185,13 +186,22 @@ class LWLNetwork(nn.Module):
         features: Features | None = None,
     ) -> Float[Tensor, "images height width"]:
         """Return logits of what lies in a box (x, y, width, height in pixels of the image)."""
+        features = features or self.extract(images)
+        encoding = self.encode_boxes(images, boxes, features)
+        logits: Tensor = self.decoder(encoding, features.taps, (images.shape[-2], images.shape[-1]))
+        return logits
+
+    def encode_boxes(
+        self,
+        images: Float[Tensor, "images 3 height width"],
+        boxes: Float[Tensor, "images 4"],
+        features: Features,
+    ) -> Float[Tensor, "images D h w"]:
+        """Return mask encodings of what lies in boxes, for the decoder."""
         if self.box_encoder is None:
             raise ValueError("this network has no box encoder")
-        features = features or self.extract(images)
-        size = (images.shape[-2], images.shape[-1])
-        encoding = self.box_encoder(boxes, features.x, size)
-        logits: Tensor = self.decoder(encoding, features.taps, size)
-        return logits
+        encoding: Tensor = self.box_encoder(boxes, features.x, (images.shape[-2], images.shape[-1]))
+        return encoding
 
 
 def _normalisation(config: NetworkConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:

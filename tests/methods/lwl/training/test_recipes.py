@@ -55,7 +55,7 @@ def test_published_stages_are_those_of_the_specification(
     """Section 7.5: rates of κ, features, decoder, label encoder, trunk, box encoder; schedule."""
     config = RECIPES[name].config
     loop = config.loop
-    assert tuple(vars(config.rates).values()) == rates
+    assert tuple(vars(config.rates).values()) == (*rates, 0.0)  # and no presence head
     assert (loop.schedule.kind, loop.schedule.milestones) == ("milestones", milestones)
     assert loop.schedule.factor == 0.2
     assert (loop.epochs, loop.iterations, loop.batch_size) == (epochs, 1000, batch_size)

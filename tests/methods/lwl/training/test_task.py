@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,10 @@ from maskcast.core.errors import ConfigError, WeightsError
 from maskcast.io.weights import read_weights
 from maskcast.methods.lwl import config as configs
 from maskcast.methods.lwl.training.data import DataConfig
+from maskcast.methods.lwl.training.losses import LossConfig
 from maskcast.methods.lwl.training.recipes import RECIPES
+from maskcast.methods.lwl.training.rollout import RolloutConfig
 from maskcast.methods.lwl.training.task import (
-    LossConfig,
     LWLTask,
     LWLTrainingConfig,
     Rates,
@@ -341,3 +343,70 @@ def test_a_broken_picture_of_the_hold_out_does_not_end_the_run(tmp_path: Path, c
         found = LWLTask(config).validate_part(0)
     assert 0 <= found["J"] <= 1
     assert "skipped a broken item, an unreadable clip of DAVIS hold-out" in caplog.text
+
+
+def judging(data: DataConfig) -> LWLTrainingConfig:
+    """Recipe that trains nothing but the presence head."""
+    base = in_miniature(RECIPES["lwl-stage1"].config, data)
+    return replace(
+        base,
+        model=replace(base.model, network=replace(base.model.network, presence_head=True)),
+        rates=Rates(kappa=0.0, features=0.0, decoder=0.0, label_encoder=0.0, presence_head=1e-3),
+        loss=LossConfig(mask_weight=0.0, presence_weight=1.0),
+        apply_updates=True,
+        rollout=RolloutConfig(negatives=2, corrections=0.5),
+    )
+
+
+def test_the_presence_head_learns_alone_from_weights_without_one(data_sets: DataConfig) -> None:
+    torch.manual_seed(0)
+    task = LWLTask(judging(data_sets))
+    mask_network = LWLTask(in_miniature(RECIPES["lwl-stage1"].config, data_sets)).network
+    task.start_from(mask_network.state_dict())
+    assert [group["name"] for group in task.parameter_groups()] == ["presence_head"]
+    found = gradients(task, range(2))
+    assert found.pop("presence_head") > 0
+    assert set(found.values()) == {0.0}
+
+
+def test_a_presence_head_that_is_not_there_cannot_be_trained() -> None:
+    for settings in ({"rates": Rates(presence_head=1e-3)}, {"loss": LossConfig(presence_weight=1)}):
+        with pytest.raises(ConfigError, match="presence_head=true"):
+            LWLTrainingConfig(**settings)
+
+
+def test_boxes_of_all_visible_frames_are_learnt_from(data_sets: DataConfig) -> None:
+    base = in_miniature(RECIPES["lwl-box"].config, data_sets)
+    torch.manual_seed(0)
+    task = LWLTask(replace(base, query_frames=2))
+    clips = task.dataset(0)
+    batch = task.collate([clips[0], clips[1]])
+    batch = batch._replace(visible=torch.tensor([[1, 1], [1, 0], [0, 1]], dtype=torch.int8))
+    every = LWLTask(replace(base, loss=replace(base.loss, box_frames="all", box_regression=2.0)))
+    every.network.load_state_dict(task.network.state_dict())
+    found = every.loss(batch)
+    chosen = [(0, 0), (0, 1), (1, 0), (2, 1)]
+    images = torch.stack([batch.images[place] for place in chosen])[None]
+    masks = torch.stack([batch.masks[place] for place in chosen])[None]
+    boxes = torch.stack([batch.boxes[place] for place in chosen])[None]
+    same = batch._replace(images=images, masks=masks, boxes=boxes, visible=batch.visible[:1])
+    visible = torch.ones(1, 4, dtype=torch.int8)
+    expected = task.loss(same._replace(visible=visible))
+    torch.testing.assert_close(found["box_lovasz"], expected["box_lovasz"])
+    torch.testing.assert_close(found["total"], expected["total"] + 2 * found["box_regression"])
+
+
+def test_rendered_clips_are_measured_apart(data_sets: DataConfig) -> None:
+    config = replace(in_miniature(RECIPES["lwl-stage1"].config, data_sets), validation_clips=6)
+    task = LWLTask(config)
+    (share,) = task.sources.held_out
+    source = copy.copy(share.source)
+    source.name = "rendered hold-out"
+    task._sources = replace(task.sources, held_out=(share, replace(share, source=source)))
+    assert task.validation_parts() == 2  # three batches of two: one of each kind
+    with torch.no_grad():
+        found = [task.validate_part(part) for part in range(2)]
+    assert "J" in found[0] and "J_rendered" not in found[0]
+    assert "J_rendered" in found[1] and "J" not in found[1]
+    result = task.combine_parts([{k: float(v) for k, v in part.items()} for part in found])
+    assert result["quality"] == pytest.approx(0.6 * result["J"] + 0.4 * result["J_rendered"])

@@ -14,7 +14,8 @@ from maskcast.data.hold_outs import DAVIS16_HOLD_OUT
 from maskcast.methods.lwl import config as configs
 from maskcast.methods.lwl.config import NetworkConfig
 from maskcast.methods.lwl.training.data import DataConfig
-from maskcast.methods.lwl.training.task import LossConfig, LWLTask, LWLTrainingConfig, Rates
+from maskcast.methods.lwl.training.losses import LossConfig
+from maskcast.methods.lwl.training.task import LWLTask, LWLTrainingConfig, Rates
 
 SMALL_LICENCE = (
     "research and evaluation only, whatever the licence of the code: trained on DAVIS 2016 "

@@ -22,6 +22,7 @@ from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.network import Features, LWLNetwork
 from maskcast.methods.lwl.presence import Evidence, Presence, describe_first, mean_confidence
 from maskcast.methods.lwl.target_model import apply_target_model
+from maskcast.methods.lwl.training.losses import overlap
 from maskcast.nn.resnet import Taps
 
 USABLE_BOX_MASK = 0.5
@@ -119,15 +120,17 @@ class ClipFollower:
             scores = apply_target_model(tau, x[frame : frame + 1])[0]
             places = slice(frame * sequences, (frame + 1) * sequences)
             taps = Taps(*(tap[places] for tap in features.taps))
-            decoded = network.decoder.decode(scores, taps, size)
-            logits.append(decoded.logits)
-            _, z3, _, z1 = decoded.states
-            if network.presence_head is not None:
-                evidence = Evidence(z3, z1, decoded.logits, x[frame], scores, first)
+            if network.presence_head is None:
+                logits.append(network.decoder(scores, taps, size))
+            else:
+                decoded = network.decoder.decode(scores, taps, size)
+                _, z3, _, z1 = decoded.states
+                logits.append(decoded.logits)
+                evidence = Evidence(z3, z1, logits[-1], x[frame], scores, first)
                 judged.append(network.presence_head(evidence))
             if self.update_steps and frame + 1 < len(x):
                 presence = judged[-1] if judged else None
-                found = decoded.logits.detach()
+                found = logits[-1].detach()
                 absent = self._absent(found, presence, visible[frame])
                 kept, annotated = self._corrected(found.sigmoid(), masks[frame], visible[frame])
                 kept = torch.where(absent[:, None, None], 0.0, kept)
@@ -148,7 +151,7 @@ class ClipFollower:
     def _start(self, masks: Tensor, box_logits: Tensor) -> Tensor:
         """Choose between the true first mask and the soft mask of the box."""
         soft = box_logits.detach().float().sigmoid()
-        usable = _overlap(soft > 0.5, masks > 0.5) >= USABLE_BOX_MASK
+        usable = overlap(soft > 0.5, masks > 0.5) >= USABLE_BOX_MASK
         chosen = usable & self._drawn(self.config.box_starts, masks)
         return torch.where(chosen[:, None, None], soft, masks)
 
@@ -232,14 +235,6 @@ def _slot(
 ) -> Slot:
     x, label, weight = (part[sequence].movedim(0, -1) for part in (x, label, weight))
     return Slot(x, label, weight, annotated)
-
-
-def _overlap(
-    found: Bool[Tensor, "*batch height width"], true: Bool[Tensor, "*batch height width"]
-) -> Float[Tensor, "*batch"]:
-    """IoU; 0 where both are empty."""
-    union = (found | true).sum(dim=(-2, -1))
-    return (found & true).sum(dim=(-2, -1)) / union.clamp(min=1)
 
 
 def _stacked(judged: list[Presence]) -> Presence | None:

@@ -10,29 +10,43 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int8, UInt8
 from torch import Tensor, nn
-from torch.nn import functional
 
 from maskcast.core.config import config_to_dict
 from maskcast.core.errors import ConfigError, WeightsError
 from maskcast.core.training import Export, Items, LoopConfig
 from maskcast.data.augmentation import ClipProcessing, ClipSample
-from maskcast.data.mixture import MixedClips
+from maskcast.data.mixture import MixedClips, Share
 from maskcast.io.checkpoints import read_state_dict
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.training.data import DataConfig, TrainingSources
-from maskcast.nn.lovasz import Gather, lovasz_loss
+from maskcast.methods.lwl.training.losses import (
+    LossConfig,
+    mask_losses,
+    presence_losses,
+)
+from maskcast.methods.lwl.training.rollout import ClipFollower, Followed, RolloutConfig
+from maskcast.methods.lwl.training.validation import (
+    RENDERED,
+    combined,
+    hidden,
+    presence_counts,
+    region_similarity,
+)
+from maskcast.nn.lovasz import Gather
 from maskcast.nn.trunks import dead_channels, load_trunk
 from maskcast.training.gather import gather_for_loss
 from maskcast.training.items import Place, SteadyItems
 from maskcast.viz.overlay import draw_overlay
 
 ENDLESS = 2**31
+OPTIONAL_PARTS = ("box_encoder.", "presence_head.")
+"""What weights that training starts from may lack."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,32 +68,13 @@ class Rates:
     BatchNorms; what comes before them is always frozen."""
     box_encoder: float = 0.0
     """The box encoder, where the network has one."""
+    presence_head: float = 0.0
+    """The presence head, where the network has one."""
 
     def __post_init__(self) -> None:
         rates = [getattr(self, name) for name in self.__dataclass_fields__]
         if min(rates) < 0 or max(rates) == 0:
             raise ConfigError(f"rates cannot be negative, and one must be positive, got {self}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossConfig:
-    """What is minimised: a weighted sum of Lovász losses and, if wanted, cross-entropies."""
-
-    mask_weight: float = 100.0
-    """Of the Lovász loss on the query frames; 0: no query frame is segmented."""
-    box_weight: float = 0.0
-    """Of the Lovász loss on the reference frame, segmented from its box."""
-    over: Literal["batch", "frame"] = "batch"
-    """One Jaccard over the batch, as published; or the mean of one per frame, Eq. (5)."""
-    cross_entropy: float = 0.0
-    """Share of binary cross-entropy added to each Lovász loss; helps a network that starts from
-    nothing, for which Lovász alone is slow. Not in the paper."""
-
-    def __post_init__(self) -> None:
-        if min(self.mask_weight, self.box_weight, self.cross_entropy) < 0:
-            raise ConfigError(f"weights of losses cannot be negative, got {self}")
-        if self.mask_weight == self.box_weight == 0:
-            raise ConfigError("one of mask_weight and box_weight must be positive")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +95,8 @@ class LWLTrainingConfig:
     """Steps of the learner on the reference frame, in training."""
     update_steps: int = 2
     """Steps of the learner after each query frame, in training."""
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    """What happens between the frames of a clip."""
     trunk_weights: Path | None = None
     """File to start the trunk from: a torchvision state dict or a maskrcnn-benchmark checkpoint for
     a ResNet, the state dict of efficientnet_lite_pytorch for an EfficientNet-Lite, or the weights
@@ -114,6 +111,9 @@ class LWLTrainingConfig:
         needs_box_encoder = self.loss.box_weight > 0 or self.rates.box_encoder > 0
         if needs_box_encoder and not self.model.network.box_encoder:
             raise ConfigError("to train a box encoder, set model.network.box_encoder=true")
+        needs_presence_head = self.loss.presence_weight > 0 or self.rates.presence_head > 0
+        if needs_presence_head and not self.model.network.presence_head:
+            raise ConfigError("to train a presence head, set model.network.presence_head=true")
         if self.query_frames < 1 or self.validation_clips < 0:
             raise ConfigError(
                 "query_frames must be positive and validation_clips not negative, got "
@@ -168,6 +168,11 @@ class LWLTask:
                 [network.box_encoder] if network.box_encoder else [],
                 rates.box_encoder,
             ),
+            (
+                "presence_head",
+                [network.presence_head] if network.presence_head else [],
+                rates.presence_head,
+            ),
         ]
         groups = []
         for name, modules, rate in parts:
@@ -184,52 +189,91 @@ class LWLTask:
         return self._losses(batch, gather=gather_for_loss)
 
     def _losses(self, batch: ClipBatch, *, gather: Gather | None) -> dict[str, Tensor]:
-        weights = self.config.loss
         images = self.network.prepare(batch.images.float() / 255)
         masks = (batch.masks == 1).float()
-        total, logged = images.new_zeros(()), {}
+        if not self._follows:
+            return self._box_losses(images, masks, batch, gather)
+        found = self._follow(images, masks, batch)
+        return self._losses_of(found, masks, batch.visible, gather)
+
+    @property
+    def _follows(self) -> bool:
+        """Whether the loss needs query frames segmented from the reference frame's mask."""
+        return self.config.loss.mask_weight > 0 or self.config.loss.presence_weight > 0
+
+    def _follow(self, images: Tensor, masks: Tensor, batch: ClipBatch) -> Followed:
+        config = self.config
+        follower = ClipFollower(
+            network=self.network,
+            config=config.rollout,
+            memory=config.model.memory,
+            initial_steps=config.initial_steps,
+            update_steps=config.update_steps if config.apply_updates else 0,
+        )
+        boxes = None
+        if config.loss.box_weight or config.rollout.box_starts:
+            boxes = batch.boxes[0]
+        found = follower.follow(images, masks, batch.visible, boxes)
+        return found._replace(logits=found.logits.float())
+
+    def _losses_of(
+        self, found: Followed, masks: Tensor, visible: Tensor, gather: Gather | None
+    ) -> dict[str, Tensor]:
+        """Return the losses of clips that were followed."""
+        weights = self.config.loss
+        total, logged = masks.new_zeros(()), {}
         if weights.mask_weight:
-            logits = self._segment(images, masks)
-            found = self._criterion(logits, masks[1:], gather)
-            total = total + weights.mask_weight * found["lovasz"]
-            total = total + weights.mask_weight * weights.cross_entropy * found["cross_entropy"]
-            logged = {**found, "J": mean_region_similarity(logits, masks[1:])}
-        if weights.box_weight:
-            logits = self._segment_boxes(images[0], batch.boxes[0])[None]
-            found = self._criterion(logits, masks[:1], gather)
-            total = total + weights.box_weight * found["lovasz"]
-            total = total + weights.box_weight * weights.cross_entropy * found["cross_entropy"]
-            logged["box_lovasz"] = found["lovasz"]
+            logged = mask_losses(found.logits, masks[1:], weights, gather=gather)
+            total = total + weights.mask_weight * self._weighted(logged)
+            logged["J"] = mean_region_similarity(found.logits, masks[1:])
+        if weights.presence_weight and found.presence is not None:
+            judged = presence_losses(found.presence, found.logits, masks[1:], visible[1:])
+            total = total + weights.presence_weight * (judged["presence"] + judged["right"])
+            logged |= judged
+        if weights.box_weight and found.box_logits is not None:
+            logits = found.box_logits.float()[None]
+            losses = mask_losses(logits, masks[:1], weights, gather=gather)
+            total = total + weights.box_weight * self._weighted(losses)
+            logged["box_lovasz"] = losses["lovasz"]
             logged["box_J"] = mean_region_similarity(logits, masks[:1])
         return {"total": total, **logged}
 
-    def _segment(self, images: Tensor, masks: Tensor) -> Tensor:
-        logits: Tensor = self.network(
-            images[:1],
-            masks[:1],
-            images[1:],
-            apply_updates=self.config.apply_updates,
-            initial_steps=self.config.initial_steps,
-            update_steps=self.config.update_steps,
-        )
-        return logits.float()
-
-    def _segment_boxes(self, images: Tensor, boxes: Tensor) -> Tensor:
+    def _box_losses(
+        self, images: Tensor, masks: Tensor, batch: ClipBatch, gather: Gather | None
+    ) -> dict[str, Tensor]:
+        """Return the losses of frames that are segmented from their boxes alone."""
+        weights, network = self.config.loss, self.network
+        chosen = torch.zeros_like(batch.visible, dtype=torch.bool)
+        chosen[0] = True
+        if weights.box_frames == "all":
+            chosen |= batch.visible == 1
+        images, masks, boxes = images[chosen], masks[chosen], batch.boxes[chosen]
         with torch.no_grad():
-            features = self.network.extract(images)
-        return self.network.segment_box(images, boxes, features).float()
+            features = network.extract(images)
+        encoding = network.encode_boxes(images, boxes, features)
+        size = (images.shape[-2], images.shape[-1])
+        logits = network.decoder(encoding, features.taps, size).float()[None]
+        losses = mask_losses(logits, masks[None], weights, gather=gather)
+        total = weights.box_weight * self._weighted(losses)
+        logged = {
+            "box_lovasz": losses["lovasz"],
+            "box_J": mean_region_similarity(logits, masks[None]),
+        }
+        if weights.box_regression:
+            with torch.no_grad():
+                target = network.label_encoder(masks).label.float()
+            distance = (encoding.float() - target).square().sum() / target.square().sum()
+            total = total + weights.box_regression * distance
+            logged["box_regression"] = distance
+        return {"total": total, **logged}
 
-    def _criterion(self, logits: Tensor, masks: Tensor, gather: Gather | None) -> dict[str, Tensor]:
-        lovasz = lovasz_loss(logits, masks, over=self.config.loss.over, gather=gather)
-        cross_entropy = logits.new_zeros(())
-        if self.config.loss.cross_entropy:
-            cross_entropy = functional.binary_cross_entropy_with_logits(logits, masks)
-        return {"lovasz": lovasz, "cross_entropy": cross_entropy}
+    def _weighted(self, losses: Mapping[str, Tensor]) -> Tensor:
+        return losses["lovasz"] + self.config.loss.cross_entropy * losses["cross_entropy"]
 
     def dataset(self, epoch: int) -> Items:
-        return self._clips(epoch, validation=False)
+        return self._clips(epoch, self.sources.training, validation=False)
 
-    def _clips(self, epoch: int, *, validation: bool) -> MixedClips:
+    def _clips(self, epoch: int, shares: Sequence[Share], *, validation: bool) -> MixedClips:
         processing = self.config.processing
         if validation:
             processing = replace(
@@ -241,7 +285,7 @@ class LWLTask:
                 miss=0.0,
             )
         return MixedClips(
-            self.sources.held_out if validation else self.sources.training,
+            shares,
             length=ENDLESS,
             epoch=epoch,
             seed=self.config.loop.seed,
@@ -259,15 +303,47 @@ class LWLTask:
         )
 
     def validation_parts(self) -> int:
-        """How many batches of held-out clips there are; none if nothing is held out."""
-        count = self.config.validation_clips if self.sources.held_out else 0
-        return count // self._validation_batch_size()
+        """How many batches of held-out clips there are; none if nothing is held out.
+
+        Real and rendered clips take turns, where there are both.
+        """
+        kinds = len(self._held_out())
+        batches = self.config.validation_clips // self._validation_batch_size()
+        return batches // kinds * kinds if kinds else 0
 
     def validate_part(self, part: int) -> dict[str, Tensor]:
         """Return J and losses of a batch of held-out clips, the same ones every time, without
         random affine; the loss over the batch is that of this batch, in this process."""
-        found = self._losses(self._validation_batch(part), gather=None)
-        return {name: found.pop(name) for name in ("J", "box_J") if name in found} | found
+        kinds = list(self._held_out())
+        batch = self._validation_batch(part)
+        found = self._validated(batch)
+        measures = {name: found.pop(name) for name in ("J", "box_J") if name in found}
+        kind = kinds[part % len(kinds)]
+        return {name + kind: value for name, value in measures.items()} | found
+
+    def _validated(self, batch: ClipBatch) -> dict[str, Tensor]:
+        if not self._follows:
+            return self._losses(batch, gather=None)
+        masks = (batch.masks == 1).float()
+        found = self._follow(self.network.prepare(batch.images.float() / 255), masks, batch)
+        values = self._losses_of(found, masks, batch.visible, None)
+        logits = found.logits
+        if self.config.loss.presence_weight and found.presence is not None:
+            logits = hidden(logits, found.presence)
+        counts = presence_counts(logits, found.presence, batch.visible[1:])
+        return values | {"J": mean_region_similarity(logits, masks[1:])} | counts
+
+    @staticmethod
+    def combine_parts(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """Return means, shares and ``quality``; see ``validation.combined``."""
+        return combined(parts)
+
+    def _held_out(self) -> dict[str, tuple[Share, ...]]:
+        """Held-out sources by the ending of what is measured on them: real clips, then rendered."""
+        kinds: dict[str, tuple[Share, ...]] = {"": (), RENDERED: ()}
+        for share in self.sources.held_out:
+            kinds[RENDERED if share.source.name.startswith("rendered") else ""] += (share,)
+        return {kind: shares for kind, shares in kinds.items() if shares}
 
     def epoch_report(self) -> dict[str, float]:
         """Return the share of dead channels of each level of the trunk, on held-out frames."""
@@ -279,9 +355,11 @@ class LWLTask:
 
     def _validation_batch(self, part: int) -> ClipBatch:
         size = self._validation_batch_size()
-        clips = self._clips(0, validation=True)
+        kinds = list(self._held_out().values())
+        clips = self._clips(0, kinds[part % len(kinds)], validation=True)
         whole = SteadyItems([clips], first_epoch=0, seed=self.config.loop.seed, length=None)
-        items = [whole[Place(0, part * size + place)] for place in range(size)]
+        first = part // len(kinds) * size
+        items = [whole[Place(0, first + place)] for place in range(size)]
         for fault in (fault for item in items for fault in item.faults):
             logger.warning("skipped a broken item, %s: %s", fault.identity, fault.reason)
         batch = self.collate([item.value for item in items])
@@ -300,15 +378,15 @@ class LWLTask:
         return {f"clip-{sequence}": self._picture(batch, sequence) for sequence in shown}
 
     def _picture(self, batch: ClipBatch, sequence: int) -> UInt8[Tensor, "3 height width"]:
-        images = batch.images[:, sequence : sequence + 1]
-        masks = (batch.masks[:, sequence : sequence + 1] == 1).float()
-        logits = self._segment(self.network.prepare(images.float() / 255), masks)
-        labels = torch.cat([masks[:1], (logits > 0).float()])[:, 0].long()
+        one = ClipBatch(*(each[:, sequence : sequence + 1] for each in batch))
+        masks = (one.masks == 1).float()
+        found = self._follow(self.network.prepare(one.images.float() / 255), masks, one)
+        labels = torch.cat([masks[:1], (found.logits > 0).float()])[:, 0].long()
         frames = [
             torch.from_numpy(
                 draw_overlay(image.permute(1, 2, 0).cpu().numpy(), label.cpu().numpy())
             ).permute(2, 0, 1)
-            for image, label in zip(images[:, 0], labels, strict=True)
+            for image, label in zip(one.images[:, 0], labels, strict=True)
         ]
         return torch.cat(frames, dim=2)
 
@@ -320,7 +398,7 @@ class LWLTask:
         return Export("lwl", settings, self.network.state_dict(), card)
 
     def start_from(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over weights; a box encoder may be missing in them, all else must fit.
+        """Take over weights; box encoder and presence head may be missing, the rest must fit.
 
         Raises:
             WeightsError: a tensor is missing, left over, or of another shape.
@@ -329,7 +407,7 @@ class LWLTask:
             missing, unknown = self.network.load_state_dict(dict(tensors), strict=False)
         except RuntimeError as error:
             raise WeightsError(f"the weights do not fit this network: {error}") from error
-        missing = [name for name in missing if not name.startswith("box_encoder.")]
+        missing = [name for name in missing if not name.startswith(OPTIONAL_PARTS)]
         if missing or unknown:
             raise WeightsError(
                 f"the weights do not fit this network: {len(missing)} tensors are missing "
@@ -345,7 +423,4 @@ def mean_region_similarity(
     masks: Float[Tensor, "frames sequences height width"],
 ) -> Float[Tensor, ""]:
     """Mean J of ``logits > 0``; 1 where both masks are empty."""
-    found, true = logits > 0, masks > 0.5
-    intersection = (found & true).sum(dim=(2, 3))
-    union = (found | true).sum(dim=(2, 3))
-    return torch.where(union > 0, intersection / union.clamp(min=1), 1.0).mean()
+    return region_similarity(logits, masks).mean()
