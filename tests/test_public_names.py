@@ -51,7 +51,7 @@ def test_paths_may_be_text(tmp_path):
         lambda: maskcast.read_label_map("none"),
         lambda: maskcast.load_state("none", tuple),
     ):
-        with pytest.raises(MissingFileError, match=r"there is no .*none"):
+        with pytest.raises(MissingFileError, match="none"):
             missing()
 
 

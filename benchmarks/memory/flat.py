@@ -29,7 +29,8 @@ from maskcast.io.pictures import Picture, Timing
 from maskcast.io.prompts import read_prompts
 from maskcast.io.video import open_frames
 from maskcast.io.video_writer import open_video_writer
-from maskcast.methods.catalogue import METHODS, build, choose_weights
+from maskcast.methods.catalogue import METHODS, choose_weights
+from maskcast.methods.spec import build
 from maskcast.runs.card import RunRequest
 from maskcast.runs.exports import Exports, export
 from maskcast.runs.folder import open_run

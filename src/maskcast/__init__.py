@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from maskcast.io.label_maps import read_label_map, write_label_map
     from maskcast.io.prompts import read_prompts
     from maskcast.io.video import open_frames
-    from maskcast.methods.catalogue import load_segmenter
+    from maskcast.methods.spec import load_segmenter
 
     __version__: str
 
@@ -38,7 +38,7 @@ _HOMES = {
     "ObjectMasks": "core.types",
     "Prompts": "core.types",
     "VideoSegmenter": "core.segmenter",
-    "load_segmenter": "methods.catalogue",
+    "load_segmenter": "methods.spec",
     "load_state": "core.state",
     "open_frames": "io.video",
     "read_label_map": "io.label_maps",

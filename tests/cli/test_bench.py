@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import sys
-from types import ModuleType
 
 import pytest
 import torch
 
 from maskcast.cli import bench as module
+from maskcast.methods.benches import BENCHES
 
 
 @pytest.fixture
@@ -23,9 +22,7 @@ def quick(monkeypatch):
         times = {"ms": 100.0, "total_Y": 100.0 / yardstick_ms}
         return {"full_float32": {**times, "peak_mib": math.nan}}  # as on Windows
 
-    fake = ModuleType("maskcast.methods.lwl.bench")
-    fake.bench = measure
-    monkeypatch.setitem(sys.modules, "maskcast.methods.lwl.bench", fake)
+    monkeypatch.setitem(BENCHES, "lwl", measure)
     monkeypatch.setattr(module, "yardstick_ms", lambda device: 50.0)
     return asked
 

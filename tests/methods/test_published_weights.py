@@ -11,10 +11,11 @@ import torch
 from maskcast.core.config import config_to_dict
 from maskcast.core.errors import MissingFileError, UsageError, WeightsError
 from maskcast.io.weights import PublishedFile, read_weights, sha256_of, write_weights
-from maskcast.methods.catalogue import METHODS, build, choose_weights
+from maskcast.methods.catalogue import METHODS, choose_weights
 from maskcast.methods.lwl.config import LWLConfig, tiny
 from maskcast.methods.lwl.method import network_of
 from maskcast.methods.published_weights import export_weights, import_weights
+from maskcast.methods.spec import build
 
 
 @pytest.fixture(autouse=True)

@@ -6,14 +6,13 @@ and channels_last, on the same device and threads.
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import json as json_format
 import logging
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 import torch
 from rich.console import Console
@@ -27,10 +26,8 @@ from maskcast.core.errors import UsageError
 from maskcast.evaluation.timing import Yardstick, median_ms, time_ms
 from maskcast.io.files import write_text
 from maskcast.io.label_maps import encode_label_map
+from maskcast.methods.benches import BENCHES, Bench, Cases
 from maskcast.methods.catalogue import METHODS
-
-Cases: TypeAlias = Mapping[str, Mapping[str, float]]
-"""Figures by name, by case."""
 
 FRAME_SIZE = (480, 854)
 WARM_UP, REPEATS = 2, 7
@@ -100,17 +97,15 @@ def _writing_ms() -> float:
     return time_ms(lambda: encode_label_map(label_map.numpy()), torch.device("cpu"))
 
 
-def _benches(method: str | None) -> dict[str, Callable[[torch.device, float], Cases]]:
-    """Find ``methods/<name>/bench.py`` of one method, or of all that have it."""
-    if method is not None and method not in METHODS:
+def _benches(method: str | None) -> Mapping[str, Bench]:
+    """Return the benchmark of one method, or of all that have one."""
+    if method is None:
+        return BENCHES
+    if method not in METHODS:
         raise UsageError(f"there is no method {method!r}; known: {', '.join(METHODS)}")
-    found: dict[str, Callable[[torch.device, float], Cases]] = {}
-    for name in METHODS if method is None else [method]:
-        if (Path(methods.__file__).parent / name / "bench.py").is_file():
-            found[name] = importlib.import_module(f"maskcast.methods.{name}.bench").bench
-    if not found:
+    if method not in BENCHES:
         raise UsageError(f"the method {method} has no benchmark yet")
-    return found
+    return {method: BENCHES[method]}
 
 
 def _bench_of_metrics() -> Callable[[], Cases]:

@@ -16,6 +16,7 @@ from maskcast.io.video import describe_video
 from maskcast.io.weights import describe_weights, installed_weights
 from maskcast.methods.box_start import BOX_WEIGHTS
 from maskcast.methods.catalogue import METHODS, published_files
+from maskcast.methods.recipes import RECIPES
 from maskcast.runs.card import read_card
 from maskcast.training.run_folder import REQUEST as TRAINING
 from maskcast.training.run_folder import read_request
@@ -88,8 +89,8 @@ def _describe_method(name: str) -> Iterator[str]:
     yield f"weights   {', '.join(here) or 'none installed'}"
     for file in method.published.values():
         yield f"published {file.name}: {file.file_name} from {file.page}; licence: {file.licence}"
-    if method.recipes:
-        yield f"recipes   {', '.join(method.recipes)}"
+    if name in RECIPES:
+        yield f"recipes   {', '.join(RECIPES[name])}"
     default = here.get(method.default_weights or "")
     config = config_from_dict(method.config, default.config if default else {})
     yield "boxes     " + ("its own" if method.takes_boxes(config) else f"through {BOX_WEIGHTS}")

@@ -108,7 +108,7 @@ def overview() -> str:
 
 
 def _run(name: str, arguments: list[str]) -> None:
-    import tyro  # noqa: PLC0415 - slow to import, and the overview does without
+    import tyro
 
     handler = logging.StreamHandler()
     handler.setFormatter(TerminalFormatter())
@@ -221,7 +221,7 @@ def _reason_outside(fault: Exception) -> MaskcastError | None:
     if isinstance(fault, MemoryError):
         return DeviceMemoryError("out of memory; close other programs, or process less at a time")
     if isinstance(fault, RuntimeError):
-        from maskcast.core.device_memory import is_out_of_memory  # noqa: PLC0415 - imports torch
+        from maskcast.core.device_memory import is_out_of_memory
 
         if is_out_of_memory(fault):
             return DeviceMemoryError(

@@ -31,7 +31,8 @@ from maskcast.io.prompts import read_prompts
 from maskcast.io.video import open_frames
 from maskcast.io.weights import find_weights, sha256_of
 from maskcast.methods.box_start import BOX_WEIGHTS, BoxStart
-from maskcast.methods.catalogue import build, choose_weights
+from maskcast.methods.catalogue import choose_weights
+from maskcast.methods.spec import build
 from maskcast.runs.card import RunCard, RunRequest
 from maskcast.runs.exports import Exports, export
 from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints

@@ -18,7 +18,7 @@ from maskcast.cli.main import manual
 from maskcast.core.config import config_from_dict, settings_of
 from maskcast.core.errors import UsageError
 from maskcast.core.training import Recipe
-from maskcast.methods.catalogue import METHODS
+from maskcast.methods.recipes import recipes
 from maskcast.training.loop import Outcome
 from maskcast.training.loop import train as run_training
 from maskcast.training.run_folder import read_request
@@ -102,11 +102,6 @@ def train(arguments: Sequence[str]) -> None:
         raise KeyboardInterrupt(
             f"interrupted after step {outcome.step}; the same command goes on from there"
         )
-
-
-def recipes() -> dict[str, Recipe[Any]]:
-    """Return the recipes of all methods by name."""
-    return {name: recipe for method in METHODS.values() for name, recipe in method.recipes.items()}
 
 
 def listing(known: dict[str, Recipe[Any]]) -> str:

@@ -13,15 +13,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors
-import safetensors.torch
-from torch import Tensor
 
 from maskcast.core.config import in_words
 from maskcast.core.errors import MissingFileError, UsageError, WeightsError
 from maskcast.io.files import path_inside, replacing, write_text
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHIPPED = Path(__file__).resolve().parent.parent / "weights"
 """Folder of the weights inside the package."""
@@ -146,10 +147,12 @@ def read_weights(
         MissingFileError: there is no file at the path.
         WeightsError: the name is unknown, or the file is damaged or not one of ours.
     """
+    from safetensors.torch import load_file  # noqa: PLC0415 - imports torch
+
     path = find_weights(name_or_path, published)
     method, config, card = _read_metadata(path)
     try:
-        tensors = safetensors.torch.load_file(path)
+        tensors = load_file(path)
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"the weights file {path} is damaged: {error}") from error
     return Weights(path.stem, method, config, tensors, card, sha256_of(path))
@@ -175,12 +178,14 @@ def write_weights(
     Raises:
         OutputError: the file cannot be written.
     """
+    from safetensors.torch import save  # noqa: PLC0415 - imports torch
+
     about = json.dumps({"method": method, "config": dict(config), "card": dict(card)})
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     own = {name: tensor.clone() for name, tensor in plain.items()}  # shared memory is refused
     with replacing(path, sync=True) as temporary:
         # save_file would hide the system's reason, a full disk for instance
-        temporary.write_bytes(safetensors.torch.save(own, metadata={_KEY: about}))
+        temporary.write_bytes(save(own, metadata={_KEY: about}))
 
 
 def install_weights(
@@ -264,7 +269,7 @@ def _sha256_on_card(card: Path) -> str | None:
 def _read_metadata(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Read method, config and card without the tensors."""
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
+        with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise WeightsError(

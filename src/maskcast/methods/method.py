@@ -1,65 +1,131 @@
-"""What one published method tells the catalogue about itself."""
+"""What a published method offers to commands and tests.
+
+This module and every ``methods/NAME/method.py`` import no torch, so that names, settings and help
+texts are available at once. The functions of a method import what they need when they are called.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from maskcast.core.errors import WeightsError
-from maskcast.core.segmenter import VideoSegmenter
+from maskcast.core.progress import Progress
+from maskcast.io.weights import PublishedFile
 
-Network = TypeVar("Network", bound=nn.Module)
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from maskcast.core.segmenter import VideoSegmenter
+
+    Network = TypeVar("Network", bound=nn.Module)
 
 SEED = 0
-"""Of a network without weights."""
+"""Seed of the parameters of a network that is built without weights."""
+
+Config = TypeVar("Config")
+Config_contra = TypeVar("Config_contra", contravariant=True)
+Config_co = TypeVar("Config_co", covariant=True)
+
+
+@runtime_checkable
+class BuildSegmenter(Protocol[Config_contra]):
+    """Builds a segmenter of one method."""
+
+    def __call__(
+        self,
+        config: Config_contra,
+        tensors: Mapping[str, Tensor] | None,
+        /,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype | None = None,
+        progress: Progress | None = None,
+    ) -> VideoSegmenter[Any]:
+        """Build it.
+
+        Args:
+            config: settings of the method.
+            tensors: every parameter and buffer by name; None seeds the network instead, which is
+                for tests and benchmarks.
+            device: where it computes.
+            dtype: of the network's computation; None: float32.
+            progress: called during long work, such as fine-tuning.
+
+        Raises:
+            WeightsError: the tensors do not fit the config.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadPublished(Protocol[Config_co]):
+    """Reads a file of the authors without executing anything in it."""
+
+    def __call__(self, path: Path, /) -> tuple[Config_co, dict[str, Tensor]]:
+        """Return config and tensors.
+
+        Raises:
+            MissingFileError, WeightsError: there is no such file, or it is not of this method.
+        """
+        ...
+
+
+@runtime_checkable
+class WritePublished(Protocol[Config_contra]):
+    """Writes weights as a file that the authors' code can read."""
+
+    def __call__(self, path: Path, config: Config_contra, tensors: Mapping[str, Tensor], /) -> None:
+        """Write the file.
+
+        Raises:
+            WeightsError: the authors' code has no such network.
+            OutputError: the file cannot be written.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method:
+class Method(Generic[Config]):
     """One published method, as commands and tests see it."""
 
     title: str
-    """One line: what it is and where it was published."""
-    config: type[Any]
-    """The frozen dataclass of its settings; nested dataclasses are allowed."""
-    build: Callable[..., VideoSegmenter[Any]]
-    """``build(config, tensors, *, device, dtype, progress) -> segmenter``; without tensors (None)
-    the network is seeded: for tests and benchmarks."""
-    tiny: Callable[[], Any]
-    """The smallest config that still runs every part; for the contract tests."""
-    takes_boxes: Callable[[Any], bool]
+    """One line: name, idea, and where it was published."""
+    config: type[Config]
+    """The frozen dataclass of its settings; it may hold other dataclasses."""
+    build: BuildSegmenter[Config]
+    tiny: Callable[[], Config]
+    """Returns the smallest config that still runs every part, for the contract tests."""
+    takes_boxes: Callable[[Config], bool]
     """``takes_boxes(config)``: whether the method starts from boxes itself. If not,
     ``methods.box_start`` turns them into masks."""
     default_weights: str | None = None
-    """Name of the weights that ``--method`` alone takes."""
-    recipes: Mapping[str, Any] = field(default_factory=dict)
-    """Training recipes by name (``maskcast.core.training.Recipe``)."""
-    published: Mapping[str, Any] = field(default_factory=dict)
-    """The authors' files by the name they get here (``maskcast.io.weights.PublishedFile``)."""
-    read_published: Callable[[Path], tuple[Any, dict[str, Tensor]]] | None = None
-    """Config and tensors of an authors' file, nothing in it executed; raises ``WeightsError``."""
-    write_published: Callable[[Path, Any, Mapping[str, Tensor]], None] | None = None
-    """``write_published(path, config, tensors)`` writes a file that the authors' code can read."""
+    """Name of the weights that ``--method`` alone selects."""
+    published: Mapping[str, PublishedFile] = field(default_factory=dict)
+    """Files of the authors by the name that their weights get here."""
+    read_published: ReadPublished[Config] | None = None
+    write_published: WritePublished[Config] | None = None
 
 
 def network_with(
     tensors: Mapping[str, Tensor] | None, make: Callable[[], Network], *, method: str
 ) -> Network:
-    """Return the network with these weights, widened to float32, or seeded.
+    """Return the network with these weights, widened to float32, or with seeded parameters.
 
     Args:
         tensors: every parameter and buffer by name; None seeds the network.
-        make: makes it, in float32; draws from torch's global generator, which is left as it was.
-        method: how messages call it.
+        make: makes the network in float32. It draws from torch's global generator, whose state is
+            restored afterwards.
+        method: name of the method in messages.
 
     Raises:
         WeightsError: the weights do not fit the network.
     """
+    import torch
+
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(SEED)  # torch.manual_seed would seed every GPU too
         network = make()

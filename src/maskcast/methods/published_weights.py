@@ -20,7 +20,8 @@ from maskcast.io.weights import (
     read_weights,
     sha256_of,
 )
-from maskcast.methods.catalogue import METHODS, Method, published_files
+from maskcast.methods.catalogue import METHODS, published_files
+from maskcast.methods.method import Method
 
 
 def import_weights(
@@ -112,7 +113,7 @@ def _install(path: Path, known: PublishedFile | None, name: str | None, method: 
     )
 
 
-def _read(path: Path, candidates: Mapping[str, Method]) -> tuple[str, Any, dict[str, Tensor]]:
+def _read(path: Path, candidates: Mapping[str, Method[Any]]) -> tuple[str, Any, dict[str, Tensor]]:
     refusals = []
     for name, method in candidates.items():
         if method.read_published is None:
@@ -124,6 +125,6 @@ def _read(path: Path, candidates: Mapping[str, Method]) -> tuple[str, Any, dict[
     raise WeightsError("; ".join(dict.fromkeys(refusals)) or f"no method can read {path.name}")
 
 
-def _published_as(path: Path, method: Method) -> PublishedFile | None:
+def _published_as(path: Path, method: Method[Any]) -> PublishedFile | None:
     files: Iterable[PublishedFile] = method.published.values()
     return next((f for f in files if PurePosixPath(f.file_name).name == path.name), None)

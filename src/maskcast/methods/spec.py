@@ -1,19 +1,97 @@
-"""Which segmenter is meant, as a small value that worker processes and run cards can take."""
+"""From weights to a segmenter: as a function, and as a small value that describes one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from maskcast.core.device import DtypeName, choose_device, dtype_named
+from maskcast.core.device import (
+    DeviceName,
+    DtypeName,
+    choose_device,
+    dtype_named,
+    make_float32_exact,
+)
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import SegmenterIdentity, VideoSegmenter
-from maskcast.io.weights import Weights, find_weights, sha256_of
-from maskcast.methods.box_start import BOX_WEIGHTS
-from maskcast.methods.catalogue import build, choose_weights, configured
+from maskcast.io.weights import Weights, find_weights, read_weights, sha256_of
+from maskcast.methods.box_start import BOX_WEIGHTS, BoxStart
+from maskcast.methods.catalogue import choose_weights, configured
+
+
+def load_segmenter(
+    weights: str | Path | None = None,
+    *,
+    device: DeviceName = "auto",
+    dtype: torch.dtype = torch.float32,
+    options: Mapping[str, object] | None = None,
+) -> VideoSegmenter[Any]:
+    """Build a segmenter from weights by name or file; by default the small ones in the package.
+
+    Args:
+        weights: such as ``"lwl-small"``, ``"lwl-ytvos"`` once imported, or a safetensors file.
+        device: where it computes: ``auto`` (an accelerator if there is one), ``cpu``, ``cuda``, a
+            certain GPU (``cuda:1``) or ``mps``.
+        dtype: of the network's computation. ``torch.bfloat16`` is faster where the hardware
+            supports it; masks are float32 all the same.
+        options: settings of the method by name, ``{"update_steps": 5}``; ``maskcast info METHOD``
+            lists them.
+
+    Raises:
+        UsageError: an option is unknown or out of range, or the device is not there.
+        MissingFileError, WeightsError: the weights are missing or damaged.
+    """
+    chosen = choose_weights(None if weights is None else str(weights), None)
+    texts = {name: str(value) for name, value in (options or {}).items()}
+    return build(chosen, options=texts, device=choose_device(device), dtype=dtype)
+
+
+def build(
+    weights: Weights | None,
+    *,
+    method: str | None = None,
+    options: Mapping[str, str] | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    progress: Progress | None = None,
+) -> VideoSegmenter[Any]:
+    """Build the segmenter that weights belong to.
+
+    Args:
+        weights: they name their method and hold its config; None seeds the network instead, which
+            is for tests and benchmarks.
+        method: required without weights; with weights it must be their method.
+        options: settings of the method by name, as text (``maskcast.core.config``).
+        device: where it computes, and where its results are.
+        dtype: of the network's computation. Float32 is exact on CUDA too: TF32 is switched off for
+            the whole process (``torch.backends.cudnn.allow_tf32``).
+        progress: called during work that takes long, such as fine-tuning.
+
+    Raises:
+        UsageError: the method is unknown, or not that of the weights (``ConfigError``: an option
+            is unknown or out of range).
+        WeightsError: the weights do not fit their own method.
+    """
+    chosen, config = configured(weights, method=method, options=options)
+    make_float32_exact()
+    segmenter = chosen.build(
+        config,
+        weights.tensors if weights else None,
+        device=torch.device(device),
+        dtype=dtype,
+        progress=progress,
+    )
+    if chosen.takes_boxes(config):
+        return segmenter
+
+    def build_boxer() -> VideoSegmenter[Any]:
+        return build(read_weights(BOX_WEIGHTS), device=device, dtype=dtype)
+
+    return BoxStart(segmenter, build_boxer)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,9 +32,9 @@ from maskcast.methods.agame.published import (
     to_published,
     write_published,
 )
-from maskcast.methods.catalogue import build as build_by_catalogue
 from maskcast.methods.catalogue import choose_weights
 from maskcast.methods.published_weights import export_weights, import_weights
+from maskcast.methods.spec import build as build_by_catalogue
 
 NARROW = AgameConfig(
     trunk_classes=3,

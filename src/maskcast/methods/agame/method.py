@@ -1,19 +1,21 @@
-"""What the catalogue knows of A-GAME."""
+"""A-GAME as the catalogue knows it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-import torch
-from torch import Tensor
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maskcast.core.progress import Progress
+from maskcast.io.weights import PublishedFile
 from maskcast.methods.agame.config import AgameConfig, tiny
-from maskcast.methods.agame.network import AgameNetwork
-from maskcast.methods.agame.published import PUBLISHED, read_published, write_published
-from maskcast.methods.agame.segmenter import AgameSegmenter
-from maskcast.methods.agame.training.recipes import RECIPES
 from maskcast.methods.method import Method, network_with
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from maskcast.methods.agame.segmenter import AgameSegmenter
 
 
 def build(
@@ -21,17 +23,56 @@ def build(
     tensors: Mapping[str, Tensor] | None,
     *,
     device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
     progress: Progress | None = None,
 ) -> AgameSegmenter:
-    """Return a segmenter with these weights, or with a seeded network.
+    """Return a segmenter with these weights, or with seeded parameters.
 
     Raises:
         WeightsError: the weights do not fit the config.
     """
-    network = network_with(tensors, lambda: AgameNetwork(config), method="A-GAME")
-    return AgameSegmenter(config, network, device=device, dtype=dtype)
+    import torch
 
+    from maskcast.methods.agame.network import AgameNetwork
+    from maskcast.methods.agame.segmenter import AgameSegmenter
+
+    network = network_with(tensors, lambda: AgameNetwork(config), method="A-GAME")
+    return AgameSegmenter(config, network, device=device, dtype=dtype or torch.float32)
+
+
+def read_published(path: Path) -> tuple[AgameConfig, dict[str, Tensor]]:
+    """Read a file of the authors; see ``agame.published``.
+
+    Raises:
+        MissingFileError, WeightsError: there is no such file, or it is not of A-GAME.
+    """
+    from maskcast.methods.agame import published
+
+    return published.read_published(path)
+
+
+def write_published(path: Path, config: AgameConfig, tensors: Mapping[str, Tensor]) -> None:
+    """Write weights as the authors' code reads them; see ``agame.published``.
+
+    Raises:
+        WeightsError: the network is not of the published size, or the tensors do not fit it.
+        OutputError: the file cannot be written.
+    """
+    from maskcast.methods.agame import published
+
+    published.write_published(path, config, tensors)
+
+
+PUBLISHED = {
+    "agame": PublishedFile(
+        name="agame",
+        method="agame",
+        file_name="main_runfile_beta_best.pth.tar",
+        source="drive:1lVv7n0qOtJEPk3aJ2-KGrOfYrOHVnBbT",
+        page="https://github.com/joakimjohnander/agame-vos",
+        licence="not stated",
+    )
+}
 
 METHOD = Method(
     title="A-GAME: a generative appearance model, end to end (CVPR 2019)",
@@ -40,7 +81,6 @@ METHOD = Method(
     tiny=tiny,
     takes_boxes=lambda config: False,
     default_weights="agame",
-    recipes=RECIPES,
     published=PUBLISHED,
     read_published=read_published,
     write_published=write_published,

@@ -17,7 +17,6 @@ from torch import Tensor
 from maskcast.core.errors import WeightsError
 from maskcast.io.checkpoints import read_foreign_checkpoint
 from maskcast.io.files import replacing
-from maskcast.io.weights import PublishedFile
 from maskcast.methods.agame.config import (
     COMPONENTS,
     AgameConfig,
@@ -26,17 +25,6 @@ from maskcast.methods.agame.config import (
     PropagationConfig,
 )
 from maskcast.methods.agame.network import AgameNetwork
-
-PUBLISHED = {
-    "agame": PublishedFile(
-        name="agame",
-        method="agame",
-        file_name="main_runfile_beta_best.pth.tar",
-        source="drive:1lVv7n0qOtJEPk3aJ2-KGrOfYrOHVnBbT",
-        page="https://github.com/joakimjohnander/agame-vos",
-        licence="not stated",
-    )
-}
 
 NAMES = (
     ("trackseg.backbone.fc.", "trunk.classifier."),

@@ -191,7 +191,7 @@ class AgameSegmenter:
             if isinstance(prompt, Box):
                 raise PromptError(
                     f"A-GAME begins objects from masks, object {object_id} has a box; build the "
-                    "method with maskcast.methods.catalogue.build, which turns boxes into masks"
+                    "method with maskcast.methods.spec.build, which turns boxes into masks"
                 )
             if self.config.entry_frame == "predicted" and object_id in state.ids:
                 raise PromptError(

@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
 from maskcast.core.progress import Progress
 from maskcast.io.weights import PublishedFile
 from maskcast.methods.eosvos.config import EOSVOSConfig, tiny
-from maskcast.methods.eosvos.training.recipes import RECIPES
 from maskcast.methods.method import Method
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
     from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
 
 
@@ -24,7 +23,7 @@ def build(
     tensors: Mapping[str, Tensor] | None,
     *,
     device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
     progress: Progress | None = None,
 ) -> EOSVOSSegmenter:
     """Build the segmenter from a learned start in the published keys.
@@ -37,19 +36,20 @@ def build(
     Raises:
         WeightsError: the tensors do not fit the config.
     """
-    # here, not above: torchvision takes a second to import, which `maskcast --help` need not wait
-    from maskcast.methods.eosvos.segmenter import build_segmenter  # noqa: PLC0415
+    import torch
 
-    return build_segmenter(config, tensors, torch.device(device), dtype, progress)
+    from maskcast.methods.eosvos.segmenter import build_segmenter
+
+    return build_segmenter(config, tensors, torch.device(device), dtype or torch.float32, progress)
 
 
 def read_published(path: Path) -> tuple[EOSVOSConfig, dict[str, Tensor]]:
-    """Read an authors' ``.model`` file, in which nothing is executed.
+    """Read a ``.model`` file of the authors; see ``eosvos.published``.
 
     Raises:
-        MissingFileError, WeightsError: it is not there, or not what it should be.
+        MissingFileError, WeightsError: there is no such file, or it is not of e-OSVOS.
     """
-    from maskcast.methods.eosvos import published  # noqa: PLC0415 - as in build
+    from maskcast.methods.eosvos import published
 
     return published.read_published(path)
 
@@ -60,7 +60,7 @@ def write_published(path: Path, config: EOSVOSConfig, tensors: Mapping[str, Tens
     Raises:
         OutputError, WeightsError: it cannot be written, or the tensors do not fit the config.
     """
-    from maskcast.methods.eosvos import published  # noqa: PLC0415 - as in build
+    from maskcast.methods.eosvos import published
 
     published.write_published(path, config, tensors)
 
@@ -95,7 +95,6 @@ METHOD = Method(
     build=build,
     tiny=tiny,
     takes_boxes=lambda config: False,
-    recipes=RECIPES,
     published=PUBLISHED,
     read_published=read_published,
     write_published=write_published,

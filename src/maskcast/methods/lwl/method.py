@@ -1,19 +1,22 @@
-"""What the catalogue knows of LWL."""
+"""LWL as the catalogue knows it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-import torch
-from torch import Tensor
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maskcast.core.progress import Progress
+from maskcast.io.weights import PublishedFile
 from maskcast.methods.lwl.config import LWLConfig, tiny
-from maskcast.methods.lwl.network import LWLNetwork
-from maskcast.methods.lwl.published import PUBLISHED, read_published, write_published
-from maskcast.methods.lwl.segmenter import LWLSegmenter
-from maskcast.methods.lwl.training.recipes import RECIPES
 from maskcast.methods.method import Method, network_with
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from maskcast.methods.lwl.network import LWLNetwork
+    from maskcast.methods.lwl.segmenter import LWLSegmenter
 
 
 def build(
@@ -21,25 +24,79 @@ def build(
     tensors: Mapping[str, Tensor] | None,
     *,
     device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
     progress: Progress | None = None,
 ) -> LWLSegmenter:
-    """Return a segmenter with these weights, or with a seeded network.
+    """Return a segmenter with these weights, or with seeded parameters.
 
     Raises:
         WeightsError: the weights do not fit the config.
     """
-    return LWLSegmenter(network_of(config, tensors), config, device=device, dtype=dtype)
+    import torch
+
+    from maskcast.methods.lwl.segmenter import LWLSegmenter
+
+    network = network_of(config, tensors)
+    return LWLSegmenter(network, config, device=device, dtype=dtype or torch.float32)
 
 
 def network_of(config: LWLConfig, tensors: Mapping[str, Tensor] | None) -> LWLNetwork:
-    """Return the network with these weights, widened to float32, or seeded.
+    """Return the network with these weights, widened to float32, or with seeded parameters.
 
     Raises:
         WeightsError: the weights do not fit the config.
     """
+    from maskcast.methods.lwl.network import LWLNetwork
+
     return network_with(tensors, lambda: LWLNetwork(config.network), method="LWL")
 
+
+def read_published(path: Path) -> tuple[LWLConfig, dict[str, Tensor]]:
+    """Read a file of the authors; see ``lwl.published``.
+
+    Raises:
+        MissingFileError, WeightsError: there is no such file, or it is not of LWL.
+    """
+    from maskcast.methods.lwl import published
+
+    return published.read_published(path)
+
+
+def write_published(path: Path, config: LWLConfig, tensors: Mapping[str, Tensor]) -> None:
+    """Write weights as the authors' code reads them; see ``lwl.published``.
+
+    Raises:
+        WeightsError: the network is not of the published size, or the tensors do not fit it.
+        OutputError: the file cannot be written.
+    """
+    from maskcast.methods.lwl import published
+
+    published.write_published(path, config, tensors)
+
+
+PAGE = "https://github.com/visionml/pytracking/blob/master/MODEL_ZOO.md"
+LICENCE = "none stated for the weights; they are published beside code under GPL-3.0"
+PUBLISHED = {
+    file.name: file
+    for file in (
+        PublishedFile(
+            name="lwl-ytvos",
+            method="lwl",
+            file_name="lwl_stage2.pth",
+            source="drive:1Xnm4A2BRBliDBKO4EEFHAQfGyfOMsVyY",
+            page=PAGE,
+            licence=LICENCE,
+        ),
+        PublishedFile(
+            name="lwl-boxinit",
+            method="lwl",
+            file_name="lwl_boxinit.pth",
+            source="drive:1aAsj_N1LAMpmmcb1iOxo2z66tJM6MEuM",
+            page=PAGE,
+            licence=LICENCE,
+        ),
+    )
+}
 
 METHOD = Method(
     title="LWL: learning what to learn (ECCV 2020)",
@@ -48,7 +105,6 @@ METHOD = Method(
     tiny=tiny,
     takes_boxes=lambda config: config.network.box_encoder,
     default_weights="lwl-small",
-    recipes=RECIPES,
     published=PUBLISHED,
     read_published=read_published,
     write_published=write_published,

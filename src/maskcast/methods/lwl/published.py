@@ -18,31 +18,8 @@ from torch import Tensor
 from maskcast.core.errors import WeightsError
 from maskcast.io.checkpoints import read_foreign_checkpoint
 from maskcast.io.files import replacing
-from maskcast.io.weights import PublishedFile
 from maskcast.methods.lwl.config import LWLConfig, NetworkConfig, boxinit, ytvos
 from maskcast.methods.lwl.network import LWLNetwork
-
-PAGE = "https://github.com/visionml/pytracking/blob/master/MODEL_ZOO.md"
-_LICENCE = "none stated for the weights; they are published beside code under GPL-3.0"
-
-PUBLISHED: Mapping[str, PublishedFile] = {
-    "lwl-ytvos": PublishedFile(
-        name="lwl-ytvos",
-        method="lwl",
-        file_name="lwl_stage2.pth",
-        source="drive:1Xnm4A2BRBliDBKO4EEFHAQfGyfOMsVyY",
-        page=PAGE,
-        licence=_LICENCE,
-    ),
-    "lwl-boxinit": PublishedFile(
-        name="lwl-boxinit",
-        method="lwl",
-        file_name="lwl_boxinit.pth",
-        source="drive:1aAsj_N1LAMpmmcb1iOxo2z66tJM6MEuM",
-        page=PAGE,
-        licence=_LICENCE,
-    ),
-}
 
 _RENAMED: tuple[tuple[str, str], ...] = (
     (r"^trunk\.", "feature_extractor."),
