@@ -10,7 +10,7 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 from torch.nn import functional
 
-from maskcast.nn.efficientnet_lite import EfficientNetLiteTrunk, LiteName, SamePaddingConv2d
+from maskcast.nn.efficientnet_lite import EfficientNetLiteTrunk, LiteName, SpatialConv2d
 from maskcast.nn.resnet import Taps, fold_batch_norm
 from maskcast.nn.trunks import load_trunk
 
@@ -94,7 +94,7 @@ def test_taps_have_the_published_channels_and_rounded_up_sides(pair) -> None:
 
 def test_same_padding_by_hand() -> None:
     """A kernel that picks its centre shows over which input pixel each output pixel lies."""
-    convolution = SamePaddingConv2d(1, 1, 3, 2, bias=False)
+    convolution = SpatialConv2d(1, 1, 3, 2, padding="same")
     with torch.no_grad():
         convolution.weight.copy_(torch.tensor([[0.0, 0, 0], [0, 1, 0], [0, 0, 0]]))
         even = convolution(torch.arange(36.0).view(1, 1, 6, 6))
@@ -150,6 +150,25 @@ def test_bf16_and_channels_last_reach_the_same_within_precision(pair) -> None:
     for found, expected in zip(rounded, exact, strict=True):
         assert found.is_contiguous(memory_format=torch.channels_last)
         assert (found.float() - expected).norm() < 0.05 * expected.norm()
+
+
+def test_training_in_bf16_computes_5x5_gradients_in_float32() -> None:
+    torch.manual_seed(0)
+    convolution = SpatialConv2d(8, 8, 5, 2, groups=8, padding="same")
+    x = torch.randn(2, 8, 12, 14).bfloat16()  # what bfloat16 can hold, so that nothing is rounded
+    with torch.autocast("cpu", torch.bfloat16):
+        found = convolution(x)
+    assert found.dtype == torch.bfloat16
+    found.float().square().sum().backward()
+    exact = convolution(x.float())
+    (expected,) = torch.autograd.grad(
+        (2 * found.detach().float() * exact).sum(), convolution.weight
+    )
+    torch.testing.assert_close(found.float(), exact.bfloat16().float(), rtol=0, atol=0)
+    torch.testing.assert_close(convolution.weight.grad, expected)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        rounded = convolution(x)  # bfloat16 throughout
+    assert not torch.equal(rounded, found)
 
 
 def test_random_weights_pass_signals_on() -> None:

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from math import sqrt
 from typing import Literal, NamedTuple, TypeAlias
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -57,15 +58,53 @@ STAGES: Mapping[LiteName, tuple[Stage, ...]] = {
 """Depth and width of B0, and scaled by 1.2 and 1.1 for Lite2 (first and last stage: not deeper)."""
 
 
-class SamePaddingConv2d(nn.Conv2d):
-    """A convolution with TensorFlow's SAME padding: output sides are input/stride, rounded up.
+class SpatialConv2d(nn.Conv2d):
+    """A convolution whose output sides are input/stride, rounded up, with either padding.
 
-    Where the padding is odd, the extra row and column of zeros are at the bottom and right. So
-    with a stride of 2, output pixel i lies over input pixel 2i + 1 where the side is even, and over
-    2i where it is odd.
+    ``same`` pads as TensorFlow does: where the padding is odd, the extra row and column of zeros
+    are at the bottom and right. So with a stride of 2, output pixel i lies over input pixel 2i + 1
+    where the side is even, and over 2i where it is odd. ``symmetric`` always has it over 2i.
+
+    In training under autocast on a CPU, 5×5 convolutions that are not frozen compute in float32:
+    the gradients of depthwise 5×5 kernels take two to five times as long in bfloat16.
     """
 
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        kernel_size: int,
+        stride: int,
+        *,
+        groups: int = 1,
+        padding: Padding,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            channels,
+            kernel_size,
+            stride,
+            padding=kernel_size // 2 if padding == "symmetric" else 0,
+            groups=groups,
+            bias=False,
+        )
+        self.same = padding == "same"
+
     def forward(self, x: Tensor) -> Tensor:
+        if not self._is_faster_in_float32(x):
+            return self._convolve(x)
+        with torch.autocast("cpu", enabled=False):
+            wide = self._convolve(x.to(self.weight.dtype))
+        return wide.to(torch.get_autocast_dtype("cpu"))
+
+    def _is_faster_in_float32(self, x: Tensor) -> bool:
+        learns = torch.is_grad_enabled() and self.weight.requires_grad
+        narrowed = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+        return learns and narrowed and self.kernel_size == (5, 5)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        if not self.same:
+            return super().forward(x)
         (top, below), (left, right) = (
             _same_padding(side, kernel_size, stride)
             for side, kernel_size, stride in zip(
@@ -82,30 +121,6 @@ class SamePaddingConv2d(nn.Conv2d):
 def _same_padding(side: int, kernel_size: int, stride: int) -> tuple[int, int]:
     total = max((-(-side // stride) - 1) * stride + kernel_size - side, 0)
     return total // 2, total - total // 2
-
-
-def _spatial_conv(
-    in_channels: int,
-    channels: int,
-    kernel_size: int,
-    stride: int,
-    *,
-    groups: int = 1,
-    padding: Padding,
-) -> nn.Conv2d:
-    if padding == "same":
-        return SamePaddingConv2d(
-            in_channels, channels, kernel_size, stride, groups=groups, bias=False
-        )
-    return nn.Conv2d(
-        in_channels,
-        channels,
-        kernel_size,
-        stride,
-        padding=kernel_size // 2,
-        groups=groups,
-        bias=False,
-    )
 
 
 class InvertedResidual(nn.Module):
@@ -132,7 +147,7 @@ class InvertedResidual(nn.Module):
         if self.expands:
             self.conv1 = nn.Conv2d(in_channels, inner, 1, bias=False)
             self.bn1 = _batch_norm(inner)
-        self.conv2 = _spatial_conv(inner, inner, kernel_size, stride, groups=inner, padding=padding)
+        self.conv2 = SpatialConv2d(inner, inner, kernel_size, stride, groups=inner, padding=padding)
         self.bn2 = _batch_norm(inner)
         self.conv3 = nn.Conv2d(inner, channels, 1, bias=False)
         self.bn3 = _batch_norm(channels)
@@ -169,7 +184,7 @@ class EfficientNetLiteTrunk(nn.Module):
         super().__init__()
         stages = STAGES[name]
         self.channels = TapChannels(*(stages[last].channels for last in (1, 2, 4, 6)))
-        self.conv1 = _spatial_conv(3, STEM_CHANNELS, 3, 2, padding=padding)
+        self.conv1 = SpatialConv2d(3, STEM_CHANNELS, 3, 2, padding=padding)
         self.bn1 = _batch_norm(STEM_CHANNELS)
         self.layer1 = _layer(STEM_CHANNELS, stages[:2], padding, expansions=(1, EXPANSION))
         self.layer2 = _layer(stages[1].channels, stages[2:3], padding)
