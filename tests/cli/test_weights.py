@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import struct
 import zlib
 
+import numpy as np
 import pytest
 
 from cli.conftest import write_mask
+from maskcast.io.label_maps import encode_label_map
+from maskcast.io.packed_masks import pack_frame, write_mask_zip
 
 
 @pytest.fixture
@@ -80,6 +84,18 @@ def test_info_says_what_it_is(what, words, installed, maskcast):
     assert outcome.exit_code == 0, outcome.error
     for word in words:
         assert word in outcome.output
+
+
+@pytest.mark.parametrize("what", ["run", "run/masks.jsonl.gz", "run/masks.zip"])
+def test_info_describes_files_with_all_masks_of_a_video(what, installed, maskcast):
+    label_map = np.array([[0, 2, 2]], np.int32)
+    (installed / "run").mkdir()
+    lines = pack_frame(0, "00000", label_map, {}).line()
+    (installed / "run" / "masks.jsonl.gz").write_bytes(gzip.compress(lines))
+    frames = [("00000", encode_label_map(label_map))]
+    write_mask_zip(installed / "run" / "masks.zip", frames)
+    kind = "PNG" if what.endswith("zip") else "RLE"
+    assert maskcast("info", what).output == f"00000: {kind}, 3×1, id 2 (2 pixels)\n"
 
 
 def test_info_on_a_run_shows_its_card(segment, maskcast):

@@ -10,6 +10,7 @@ from tyro.conf import Positional
 from maskcast.core.config import config_from_dict, config_to_dict, in_words, settings_of
 from maskcast.core.errors import DataError, MissingFileError, WeightsError
 from maskcast.io.label_maps import has_ids_in_colours, open_picture
+from maskcast.io.packed_masks import PACKED_NAMES, describe_packed_masks
 from maskcast.io.prompts import ENDINGS as MASK_ENDINGS
 from maskcast.io.prompts import describe_masks
 from maskcast.io.video import describe_video
@@ -23,14 +24,17 @@ from maskcast.training.run_folder import read_request
 
 CHECKPOINT_ENDINGS = (".pth", ".pt", ".tar", ".ckpt", ".model")
 """Of files that torch wrote."""
+PACKED_ENDINGS = (".jsonl", ".gz", ".zip")
+"""Of files with all masks of a video."""
 
 
 def info(what: Positional[str]) -> None:
     """Say what something is, its licence where it has one, and its options.
 
     Args:
-        what: a video or a folder of frames, a mask file or folder, a run folder (of segment or
-            train), weights (name or file), or a method.
+        what: a video or a folder of frames, a mask file or folder, a file with all masks of a
+            video (masks.jsonl.gz, masks.zip), a run folder (of segment or train), weights (name or
+            file), or a method.
     """
     for line in describe(what):
         print(line)
@@ -63,7 +67,17 @@ def _describe_path(path: Path) -> list[str]:
         request = read_request(path)
         began = f" from weights of SHA-256 {request.start_from}" if request.start_from else ""
         return [f"training  of {request.recipe}{began}; all settings are in {path / TRAINING}"]
+    packed = _packed_masks(path)
+    if packed is not None:
+        return describe_packed_masks(packed)
     return describe_masks(path) if _holds_masks(path) else describe_video(path)
+
+
+def _packed_masks(path: Path) -> Path | None:
+    """Return the file that holds all masks of a video: the path itself, or one in the folder."""
+    if path.is_dir():
+        return next((path / name for name in PACKED_NAMES if (path / name).is_file()), None)
+    return path if path.suffix.lower() in PACKED_ENDINGS else None
 
 
 def _holds_masks(path: Path) -> bool:

@@ -42,7 +42,8 @@ def score(
     Args:
         dataset: the name of a data set.
         root: where the data set lies, as it is unpacked.
-        results: a folder or a ZIP with VIDEO/FRAME.png; any folders may lie above the videos.
+        results: a folder or a ZIP with VIDEO/FRAME.png, or all frames of a video in
+            VIDEO/masks.jsonl.gz or VIDEO/masks.zip; any folders may lie above the videos.
         split: by default the validation split (val or valid); others are train, test, test-dev.
         output: where scores.json and scores.csv go; without it only the table is printed.
         resolution: of DAVIS: 480p, 1080p or Full-Resolution.

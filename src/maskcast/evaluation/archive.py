@@ -6,29 +6,16 @@ bombs are refused before anything is read.
 
 from __future__ import annotations
 
-import lzma
 import os
-import stat
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from maskcast.core.errors import DataError, MissingFileError
-
-LARGEST_MEMBER = 2**28
-"""Bytes that one file of an archive may unpack to."""
-LARGEST_ARCHIVE = 2**36
-"""Bytes that all files of an archive may unpack to."""
-BOMB_RATIO = 100
-"""An archive that unpacks to so many times its own size is refused (beyond ``RATIO_FREE`` bytes):
-label maps are PNGs, which hardly shrink."""
-RATIO_FREE = 2**24
-DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-"""What a damaged member raises, by the way in which it is packed."""
+from maskcast.io.archives import open_zip, read_member, zip_faults
 
 
 @dataclass(frozen=True)
@@ -59,12 +46,16 @@ class PredictionFiles:
 
     def read(self, name: str) -> bytes:
         """Return the content of one file. Raises ``DataError``."""
+        if self._is_zip:
+            return read_member(self._zip, name, self.shown(name))
         try:
-            if self._is_zip:
-                return self._zip.read(name)
             return (self.path / name).read_bytes()
-        except (OSError, RuntimeError, ValueError, EOFError, *DAMAGED) as error:
-            raise DataError(f"{self.shown(name)} cannot be read: {_reason(error)}") from error
+        except OSError as error:
+            raise DataError(f"{self.shown(name)} cannot be read: {error.strerror}") from error
+
+    def open(self, name: str) -> Path | bytes:
+        """Return the path of a file or, of a member of an archive, its content."""
+        return self.read(name) if self._is_zip else self.path / name
 
     def shown(self, name: str) -> str:
         """Return a file's name for messages."""
@@ -96,48 +87,3 @@ class PredictionFiles:
             relative = Path(folder).relative_to(self.path)
             for name in files:
                 yield (relative / name).as_posix()
-
-
-def open_zip(path: Path) -> zipfile.ZipFile:
-    """Open an archive; its content is not to be trusted before ``zip_faults`` has seen it.
-
-    Raises:
-        MissingFileError: there is no such file.
-        DataError: it is not a ZIP.
-    """
-    if not path.is_file():
-        raise MissingFileError(f"there is no archive {path}")
-    try:
-        return zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile, ValueError) as error:
-        raise DataError(f"{path} is not a ZIP that can be read: {_reason(error)}") from error
-
-
-def zip_faults(archive: zipfile.ZipFile) -> list[str]:
-    """Say what makes an archive unsafe: names that escape, links, encryption, bombs, doubles."""
-    faults: list[str] = []
-    members = archive.infolist()
-    seen: set[str] = set()
-    for member in members:
-        name = member.filename
-        parts = PurePosixPath(name).parts
-        if name.startswith("/") or "\\" in name or ":" in name or ".." in parts or "\0" in name:
-            faults.append(f"the name {name!r} leads out of the archive")
-        elif stat.S_ISLNK(member.external_attr >> 16):
-            faults.append(f"{name} is a link")
-        elif member.flag_bits & 1:
-            faults.append(f"{name} is encrypted")
-        elif member.file_size > LARGEST_MEMBER:
-            faults.append(f"{name} unpacks to {member.file_size} bytes, a bomb")
-        elif name in seen:
-            faults.append(f"{name} is there twice")
-        seen.add(name)
-    total = sum(member.file_size for member in members)
-    packed = sum(member.compress_size for member in members)
-    if total > LARGEST_ARCHIVE or total > max(RATIO_FREE, BOMB_RATIO * packed):
-        faults.append(f"it unpacks from {packed} to {total} bytes, a bomb")
-    return faults
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

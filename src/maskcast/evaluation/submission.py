@@ -23,13 +23,10 @@ from PIL import Image
 from maskcast.core.errors import DataError, UsageError
 from maskcast.data.catalogue import DATASETS, benchmark_of
 from maskcast.data.dataset import Dataset, Video, ids_in, listed
-from maskcast.evaluation.archive import DAMAGED, open_zip, zip_faults
 from maskcast.evaluation.predictions import Prediction, Predictions, open_predictions
+from maskcast.io.archives import DAMAGED, EARLIEST, open_zip, zip_faults
 from maskcast.io.files import replacing
 from maskcast.io.label_maps import LabelArray, decode_label_map, encode_label_map
-
-EARLIEST = (1980, 1, 1, 0, 0, 0)
-"""Time stamp of every member, so that the same masks make the same archive."""
 
 
 def build_submission(dataset: Dataset, results: Path, output: Path) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -51,35 +53,47 @@ def read_label_map(path: Path | str) -> LabelArray:
     return _ids(open_picture(Path(path)), str(path))
 
 
-def decode_label_map(content: bytes, name: str) -> LabelArray:
+def decode_label_map(content: bytes, name: str, size: tuple[int, int] | None = None) -> LabelArray:
     """Read a label map that is no file of its own, a member of an archive.
 
     Args:
         content: the PNG.
         name: how messages call it.
+        size: the expected height and width; a picture of another size is never decoded.
 
     Raises:
-        DataError: as ``read_label_map``.
+        DataError: as ``read_label_map``, or another size.
     """
-    return _ids(_decoded(io.BytesIO(content), name), name)
+    return _ids(_decoded(io.BytesIO(content), name, size), name)
 
 
-def _decoded(source: Path | io.BytesIO, name: str) -> Image.Image:
+def _decoded(
+    source: Path | io.BytesIO, name: str, size: tuple[int, int] | None = None
+) -> Image.Image:
+    with _decoding(name):
+        picture = Image.open(source)
+        width, height = picture.size
+        if width * height > LARGEST_PICTURE:
+            raise Image.DecompressionBombError
+    if size is not None and size != (height, width):
+        raise DataError(f"{name} is {height}×{width}, but the video is {size[0]}×{size[1]}")
+    with _decoding(name):
+        picture.load()
+    return picture
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(source)
-            width, height = picture.size
-            if width * height > LARGEST_PICTURE:
-                raise Image.DecompressionBombError
-            picture.load()
+            yield
     except Image.DecompressionBombError as error:
         raise DataError(
             f"{name} unpacks to more than {LARGEST_PICTURE} pixels; refused as a decompression bomb"
         ) from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise DataError(f"{name} is not a picture that can be read: {error}") from error
-    return picture
 
 
 def has_ids_in_colours(picture: Image.Image) -> bool:

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pycocotools.mask
-from jaxtyping import Bool
+from jaxtyping import Bool, Int64
 
 from maskcast.core.errors import PromptError
 from maskcast.io.label_maps import LARGEST_PICTURE
 
 _OFFSET, _MORE, _SIGN = 48, 0x20, 0x10  # COCO's packing: five bits a character, from "0" on
+_LONGEST = 12  # characters of one number, which then fits into 64 bits
 
 
 def encode_mask(mask: Bool[np.ndarray, "height width"]) -> dict[str, Any]:
@@ -26,27 +27,43 @@ def encode_mask(mask: Bool[np.ndarray, "height width"]) -> dict[str, Any]:
 
 
 def decode_mask(encoded: Mapping[str, Any]) -> Bool[np.ndarray, "height width"]:
-    """Decode a mask of either form; everything is checked, for it may come from anywhere.
+    """Decode a mask of either form. Everything is checked, because it may come from anywhere.
 
     Raises:
         PromptError: size or counts are missing, malformed, or do not fill the picture.
     """
     height, width = checked_size(encoded.get("size"))
-    counts = encoded.get("counts")
-    if isinstance(counts, str | bytes):
-        runs = _unpack(
-            counts.encode("utf-8", "surrogatepass") if isinstance(counts, str) else counts
-        )
-    else:
-        runs = counts if isinstance(counts, list) else []
-    whole = all(isinstance(run, int) and run >= 0 for run in runs)
-    if not whole or sum(runs) != height * width:
+    runs = run_lengths(encoded.get("counts"), height * width)
+    if runs is None:
         raise PromptError(
             f"the run lengths of a mask do not add up to its {height}×{width} pixels; "
             "the encoding is damaged"
         )
     values = np.arange(len(runs)) % 2 == 1
     return np.repeat(values, runs).reshape(width, height).T
+
+
+def run_lengths(counts: Any, pixels: int) -> Int64[np.ndarray, " runs"] | None:
+    """Return the lengths of the runs, background first; None unless they add up to ``pixels``.
+
+    Memory stays in proportion to ``pixels``, whatever ``counts`` is.
+
+    Raises:
+        PromptError: ``counts`` is a string with characters that COCO does not use.
+    """
+    if isinstance(counts, str):
+        counts = counts.encode("utf-8", "surrogatepass")
+    if isinstance(counts, bytes):
+        if len(counts) > 2 * pixels + 64:  # a string for that many pixels is shorter
+            return None
+        runs = _unpack(counts)
+    else:
+        listed = counts if isinstance(counts, list) else []
+        if not all(isinstance(run, int) and 0 <= run <= pixels for run in listed):
+            return None
+        runs = np.array(listed, np.int64)
+    in_range = runs.min(initial=0) >= 0 and runs.max(initial=0) <= pixels
+    return runs if in_range and runs.sum() == pixels else None
 
 
 def checked_size(size: Any) -> tuple[int, int]:
@@ -64,20 +81,20 @@ def checked_size(size: Any) -> tuple[int, int]:
     return height, width
 
 
-def _unpack(packed: bytes) -> list[int]:
+def _unpack(packed: bytes) -> Int64[np.ndarray, " runs"]:
     """Unpack COCO's string: low bits first, and from the fourth run on differences."""
-    runs: list[int] = []
-    value = shift = 0
-    for character in packed:
-        bits = character - _OFFSET
-        if not 0 <= bits < 64 or shift > 60:
-            raise PromptError("the run lengths of a mask hold characters that COCO does not use")
-        value |= (bits & 0x1F) << shift
-        shift += 5
-        if bits & _MORE:
-            continue
-        if bits & _SIGN:
-            value -= 1 << shift
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))  # to the run two before
-        value = shift = 0
-    return runs
+    codes = np.frombuffer(packed, np.uint8).astype(np.int64) - _OFFSET
+    if not codes.size:
+        return codes
+    last = np.flatnonzero((codes & _MORE) == 0)  # character of each number
+    first = np.concatenate([[0], last[:-1] + 1])
+    lengths = last - first + 1 if last.size else last
+    unfinished = not last.size or last[-1] != codes.size - 1
+    if codes.min() < 0 or codes.max() >= 64 or unfinished or lengths.max() > _LONGEST:
+        raise PromptError("the run lengths of a mask hold characters that COCO does not use")
+    place = np.arange(codes.size) - np.repeat(first, lengths)
+    numbers = np.add.reduceat((codes & 0x1F) << (5 * place), first)
+    numbers -= np.where(codes[last] & _SIGN, np.int64(1) << (5 * lengths), 0)
+    for start in (1, 2):  # each number is the difference to the run two before
+        numbers[start::2] = np.cumsum(numbers[start::2])
+    return numbers

@@ -1,0 +1,474 @@
+"""Label maps of a whole video in one file.
+
+``masks.jsonl``, or ``masks.jsonl.gz`` when a run is finished: one line of JSON per frame,
+
+    {"frame": 12, "name": "00012", "size": [480, 854],
+     "objects": {"1": {"counts": "…", "area": 812, "confidence": 0.97}}}
+
+The counts are COCO's compressed run lengths; ``pycocotools.mask.decode`` takes them together with
+the size. Of two lines about a frame the later one counts, ``{"frame": 12, "removed": true}``
+removes a frame, and a line that was cut off is skipped.
+
+``masks.zip``: one PNG per frame, ``NAME.png``, stored uncompressed.
+
+Both are read one frame at a time, and nothing in them is trusted.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Integer
+
+from maskcast.core.errors import DataError, MissingFileError
+from maskcast.io.archives import EARLIEST, LARGEST_ARCHIVE, open_zip, read_member, zip_faults
+from maskcast.io.files import LONGEST_NAME, path_inside, replacing
+from maskcast.io.label_maps import LARGEST_ID, LabelArray, decode_label_map
+from maskcast.io.rle import checked_size, encode_mask, run_lengths
+
+OPEN_RLE, CLOSED_RLE, ZIP = "masks.jsonl", "masks.jsonl.gz", "masks.zip"
+PACKED_NAMES = (OPEN_RLE, CLOSED_RLE, ZIP)
+"""File names in a run folder; where there are several, the first one counts."""
+
+LARGEST_LINE = 2**25
+"""Bytes of one line; those of an 8K frame of noise are shorter."""
+MOST_FIELDS = 2**20
+"""Commas in one line, about three for each object; bounds what the JSON parser builds."""
+MOST_FRAMES = 2**22
+MOST_LINES = 2**24
+LAST_FRAME = 2**40
+
+
+@dataclass(frozen=True, slots=True)
+class PackedObject:
+    """One object in one frame."""
+
+    counts: str
+    """COCO's compressed run lengths."""
+    area: int
+    """Pixels of the mask."""
+    confidence: float | None
+    """Mean probability over these pixels; None if there are none, or if it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedFrame:
+    """One frame as a line of ``masks.jsonl`` holds it."""
+
+    frame: int
+    """Index, from 0."""
+    name: str
+    size: tuple[int, int]
+    """Height and width."""
+    objects: Mapping[int, PackedObject]
+    """By id."""
+
+    def label_map(self) -> LabelArray:
+        """Paint the objects.
+
+        Raises:
+            DataError: run lengths are damaged, or two objects claim a pixel.
+        """
+        height, width = self.size
+        largest = max(self.objects, default=0)
+        by_column = np.zeros(height * width, np.uint8 if largest <= 255 else np.int32)
+        for object_id, packed in self.objects.items():
+            runs = run_lengths(packed.counts, by_column.size)
+            if runs is None or runs[1::2].sum() != packed.area:
+                raise DataError(f"the run lengths of object {object_id} are damaged")
+            np.putmask(by_column, np.repeat(np.arange(runs.size) % 2 == 1, runs), object_id)
+        if np.count_nonzero(by_column) != sum(each.area for each in self.objects.values()):
+            raise DataError("two objects claim the same pixel")
+        by_row = np.ascontiguousarray(by_column.reshape(width, height).T)
+        return by_row.astype(np.int32, copy=False)
+
+    def line(self) -> bytes:
+        """Return the line of ``masks.jsonl``, with its line break.
+
+        Raises:
+            DataError: it is longer than a reader accepts.
+        """
+        objects = {
+            str(object_id): {
+                "counts": packed.counts,
+                "area": packed.area,
+                "confidence": packed.confidence,
+            }
+            for object_id, packed in self.objects.items()
+        }
+        entry = {"frame": self.frame, "name": self.name, "size": list(self.size)}
+        line = json.dumps(entry | {"objects": objects}).encode() + b"\n"
+        if len(line) > LARGEST_LINE:
+            raise DataError(f"the masks of frame {self.frame} are too fragmented to be stored")
+        return line
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedFrame:
+    """A line that takes back the frame of an earlier line."""
+
+    frame: int
+
+    def line(self) -> bytes:
+        """Return the line of ``masks.jsonl``, with its line break."""
+        return json.dumps({"frame": self.frame, "removed": True}).encode() + b"\n"
+
+
+def pack_frame(
+    frame: int,
+    name: str,
+    label_map: Integer[np.ndarray, "height width"],
+    confidences: Mapping[int, float | None],
+) -> PackedFrame:
+    """Encode a label map.
+
+    Args:
+        frame: index, from 0.
+        name: of the frame.
+        label_map: ids; every id that it shows is stored.
+        confidences: of the known objects by id, those without a pixel included.
+
+    Raises:
+        DataError: an id is negative or above ``LARGEST_ID``.
+    """
+    height, width = label_map.shape
+    shown = [int(value) for value in np.unique(label_map) if value]
+    ids = sorted({*shown, *confidences})
+    if ids and not 0 < min(ids) <= max(ids) <= LARGEST_ID:
+        wrong = ids[0] if ids[0] < 1 else ids[-1]
+        raise DataError(f"the id {wrong} cannot be stored; ids go from 1 to {LARGEST_ID}")
+    objects = {}
+    for object_id in ids:
+        mask = label_map == object_id
+        counts = encode_mask(mask)["counts"]
+        objects[object_id] = PackedObject(counts, int(mask.sum()), confidences.get(object_id))
+    return PackedFrame(frame, name, (height, width), objects)
+
+
+def parse_line(line: bytes) -> PackedFrame | RemovedFrame:
+    """Read a line of ``masks.jsonl``. The run lengths are checked later, by ``label_map``.
+
+    Raises:
+        DataError: it is not a whole line of this format.
+    """
+    if line.count(b",") > MOST_FIELDS:
+        raise DataError("a line has too many objects")
+    try:
+        entry = json.loads(line)
+        frame = entry["frame"]
+        if type(frame) is not int or not 0 <= frame <= LAST_FRAME:
+            raise DataError(f"the frame is {str(frame)[:40]!r}, not an index")
+        if entry.get("removed") is True:
+            return RemovedFrame(frame)
+        name = entry["name"]
+        if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+            raise DataError(f"frame {frame} has no name that a file could have")
+        size = checked_size(entry["size"])
+        objects = {_object_id(key): _object(value) for key, value in entry["objects"].items()}
+    except DataError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"a line is damaged ({type(error).__name__})") from error
+    return PackedFrame(frame, name, size, objects)
+
+
+def _object_id(key: str) -> int:
+    if not (key.isascii() and key.isdecimal() and len(key) <= 8 and 0 < int(key) <= LARGEST_ID):
+        raise DataError(f"{key[:40]!r} is not an object id; ids go from 1 to {LARGEST_ID}")
+    return int(key)
+
+
+def _object(entry: Any) -> PackedObject:
+    counts, area, confidence = entry["counts"], entry["area"], entry["confidence"]
+    known = confidence is not None
+    if not isinstance(counts, str) or type(area) is not int or area < 0:
+        raise DataError("an object lacks its run lengths as a string, or its area")
+    if known and (type(confidence) not in (int, float) or not math.isfinite(confidence)):
+        raise DataError(f"a confidence is {str(confidence)[:40]!r}, not a number")
+    return PackedObject(counts, area, float(confidence) if known else None)
+
+
+@runtime_checkable
+class PackedMasks(Protocol):
+    """The label maps in one file, by frame name."""
+
+    @property
+    def names(self) -> Collection[str]:
+        """Names of the frames, in their order."""
+        ...
+
+    def read(self, name: str, size: tuple[int, int] | None = None) -> LabelArray:
+        """Return the label map of a frame.
+
+        Args:
+            name: one of ``names``.
+            size: the expected height and width; another size is an error before decoding.
+
+        Raises:
+            DataError: it is damaged or of another size.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...
+
+
+def open_packed_masks(
+    source: Path | bytes, shown: str = "", *, names: Collection[str] | None = None
+) -> PackedMasks:
+    """Open one of ``PACKED_NAMES``; its content says which of the formats it has.
+
+    Args:
+        source: the file, or its content where it is a member of an archive.
+        shown: how messages name it; by default its path.
+        names: the frames of interest; others are left out. This bounds the memory for the index.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: it is damaged, malicious, or not one of the formats.
+    """
+    shown = shown or str(source)
+    if isinstance(source, Path) and not source.is_file():
+        raise MissingFileError(f"there is no file {source}")
+    with ExitStack() as on_failure:
+        with _reading(shown):
+            stream = source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
+            on_failure.callback(stream.close)
+            start = stream.read(2)
+            stream.seek(0)
+        if start == b"PK":
+            masks: PackedMasks = _ZipMasks(stream, shown, names)
+        else:
+            masks = _rle_file(stream, shown, names, is_packed=start == b"\x1f\x8b")
+        on_failure.pop_all()
+    return masks
+
+
+def _rle_file(
+    stream: io.BufferedIOBase, shown: str, names: Collection[str] | None, *, is_packed: bool
+) -> RleFile:
+    masks = RleFile(stream, shown, names=names, is_packed=is_packed)
+    if not masks.frames and masks.first_fault:
+        raise DataError(f"{shown} is not a file of masks: {masks.first_fault}")
+    return masks
+
+
+class RleFile:
+    """The frames of ``masks.jsonl`` or ``masks.jsonl.gz``; knows where each of them begins.
+
+    Args:
+        stream: the file, opened for reading; it is closed by ``close``.
+        shown: how messages name it.
+        names: frames of interest.
+        is_packed: it is compressed with gzip.
+    """
+
+    def __init__(
+        self,
+        stream: io.BufferedIOBase,
+        shown: str,
+        *,
+        names: Collection[str] | None = None,
+        is_packed: bool = False,
+    ) -> None:
+        self.first_fault = ""
+        """What was wrong with the first line that was skipped."""
+        self._source = stream
+        self._stream = gzip.GzipFile(fileobj=stream) if is_packed else stream
+        self._shown = shown
+        self._offsets: dict[int, int] = {}
+        self._names: dict[int, str] = {}
+        self._by_name: dict[str, int] | None = None
+        with _reading(shown):
+            self._scan(names)
+
+    @property
+    def frames(self) -> Collection[int]:
+        """Indices of the frames."""
+        return self._offsets.keys()
+
+    @property
+    def names(self) -> Collection[str]:
+        if self._by_name is None:
+            self._by_name = {self._names[frame]: frame for frame in sorted(self._names)}
+        return self._by_name.keys()
+
+    def read(self, name: str, size: tuple[int, int] | None = None) -> LabelArray:
+        if name not in self.names or self._by_name is None:
+            raise MissingFileError(f"{self._shown} has no frame {name}")
+        return self.read_frame(self._by_name[name], size)
+
+    def read_frame(self, frame: int, size: tuple[int, int] | None = None) -> LabelArray:
+        """Return the label map of a frame by its index; raises ``DataError`` like ``read``."""
+        where = f"{self._shown}, frame {frame}"
+        found = parse_line(self.line(frame))
+        if not isinstance(found, PackedFrame) or found.frame != frame:
+            raise DataError(f"{where} was changed while it was read")
+        if size is not None and found.size != size:
+            raise DataError(
+                f"{where} is {found.size[0]}×{found.size[1]}, but the video is {size[0]}×{size[1]}"
+            )
+        try:
+            return found.label_map()
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
+
+    def line(self, frame: int) -> bytes:
+        """Return the line of a frame, with its line break. Raises ``DataError``."""
+        with _reading(self._shown):
+            self._stream.seek(self._offsets[frame])
+            return self._stream.readline(LARGEST_LINE).rstrip(b"\n") + b"\n"
+
+    def note(self, added: PackedFrame | RemovedFrame, offset: int) -> None:
+        """Take up a line that was appended to the file."""
+        self._offsets.pop(added.frame, None)
+        self._names.pop(added.frame, None)
+        self._by_name = None
+        if isinstance(added, PackedFrame):
+            self._offsets[added.frame] = offset
+            self._names[added.frame] = added.name
+
+    def close(self) -> None:
+        self._stream.close()
+        self._source.close()
+
+    def _scan(self, names: Collection[str] | None) -> None:
+        for offset, line in _lines(self._stream, self._shown):
+            if line.isspace():
+                continue
+            try:
+                found = parse_line(line)
+            except DataError as error:
+                self.first_fault = self.first_fault or str(error)
+                continue
+            is_wanted = names is None or isinstance(found, RemovedFrame) or found.name in names
+            self.note(found if is_wanted else RemovedFrame(found.frame), offset)
+            if len(self._offsets) > MOST_FRAMES:
+                raise DataError(f"{self._shown} has more than {MOST_FRAMES} frames")
+
+
+class _ZipMasks:
+    def __init__(
+        self, stream: io.BufferedIOBase, shown: str, names: Collection[str] | None
+    ) -> None:
+        self._source = stream
+        self._shown = shown
+        self._archive = open_zip(stream, shown)
+        faults = zip_faults(self._archive)
+        if faults:
+            raise DataError(f"{shown} is refused: {faults[0]}")
+        members = [member.filename for member in self._archive.infolist()]
+        stems = [name.removesuffix(".png") for name in members if name.endswith(".png")]
+        flat = [stem for stem in stems if "/" not in stem]
+        self.names: Collection[str] = [s for s in flat if names is None or s in names]
+
+    def read(self, name: str, size: tuple[int, int] | None = None) -> LabelArray:
+        member = f"{name}.png"
+        shown = f"{self._shown}:{member}"
+        return decode_label_map(read_member(self._archive, member, shown), shown, size)
+
+    def close(self) -> None:
+        self._archive.close()
+        self._source.close()
+
+
+def pack_rle(source: RleFile, target: Path) -> None:
+    """Write the frames in order to ``masks.jsonl.gz``; the same frames give the same bytes.
+
+    Raises:
+        DataError: the source cannot be read.
+        OutputError: the target cannot be written.
+    """
+    with (
+        replacing(target, sync=True) as temporary,
+        temporary.open("wb") as file,
+        gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0, compresslevel=6) as packed,
+    ):
+        for frame in sorted(source.frames):
+            packed.write(source.line(frame))
+
+
+def unpack_rle(source: Path, target: Path) -> None:
+    """Write ``masks.jsonl.gz`` as ``masks.jsonl``.
+
+    Raises:
+        DataError: the source is damaged.
+        OutputError: the target cannot be written.
+    """
+    with (
+        replacing(target, sync=True) as temporary,
+        temporary.open("wb") as file,
+        source.open("rb") as stream,
+        closing(RleFile(stream, str(source), is_packed=True)) as packed,
+    ):
+        for frame in packed.frames:
+            file.write(packed.line(frame))
+
+
+def write_mask_zip(path: Path, frames: Iterable[tuple[str, bytes]]) -> None:
+    """Write ``masks.zip``; the same frames give the same bytes.
+
+    Args:
+        path: the archive; whole or absent.
+        frames: name and PNG of each frame.
+
+    Raises:
+        DataError: a name is not one that a file can have.
+        OutputError: the archive cannot be written.
+    """
+    with replacing(path, sync=True) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, content in frames:
+            member = path_inside(path.parent, name, ".png").name
+            if ":" in member:
+                raise DataError(f"the frame name {name!r} holds a colon; no archive may have that")
+            archive.writestr(zipfile.ZipInfo(member, EARLIEST), content)
+
+
+def describe_packed_masks(path: Path) -> list[str]:
+    """Describe a file of masks, one line per frame: size, ids, pixels per id."""
+    lines = []
+    with closing(open_packed_masks(path)) as masks:
+        kind = "PNG" if isinstance(masks, _ZipMasks) else "RLE"
+        for name in masks.names:
+            label_map = masks.read(name)
+            ids, areas = np.unique(label_map[label_map > 0], return_counts=True)
+            shown = [f"{i} ({area} pixels)" for i, area in zip(ids, areas, strict=True)]
+            what = ("id " if len(shown) == 1 else "ids ") + ", ".join(shown)
+            height, width = label_map.shape
+            lines.append(f"{name}: {kind}, {width}×{height}, {what if shown else 'no objects'}")
+    return lines
+
+
+def _lines(stream: io.BufferedIOBase, shown: str) -> Iterator[tuple[int, bytes]]:
+    """Yield each line with its offset."""
+    offset = 0
+    for number in count():
+        line = stream.readline(LARGEST_LINE + 1)
+        if not line:
+            return
+        if len(line) > LARGEST_LINE or offset > LARGEST_ARCHIVE or number >= MOST_LINES:
+            raise DataError(f"{shown} is refused: it has a line too long, or too many of them")
+        yield offset, line
+        offset += len(line)
+
+
+@contextmanager
+def _reading(shown: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"cannot read {shown}: {reason}") from error
