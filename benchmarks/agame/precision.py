@@ -17,7 +17,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from maskcast.evaluation.timing import share_differing
+from maskcast.bench.precision import share_differing
 from maskcast.methods.agame.bench import labels
 from maskcast.methods.agame.config import AgameConfig
 from maskcast.methods.agame.network import AgameNetwork

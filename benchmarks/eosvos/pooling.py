@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import torch
 
-from maskcast.evaluation.timing import Yardstick
+from maskcast.bench.yardstick import Yardstick
 from maskcast.methods.eosvos import region_pooling
 from maskcast.methods.eosvos.bench import frame_work, step_work
 

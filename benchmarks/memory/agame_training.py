@@ -17,7 +17,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from maskcast.evaluation.timing import peak_mib
+from maskcast.bench.memory import peak_mib
 from maskcast.methods.agame.training.recipes import RECIPES
 from maskcast.methods.agame.training.task import AgameTask, SnippetBatch
 

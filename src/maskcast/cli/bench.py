@@ -20,16 +20,18 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from maskcast import methods
+from maskcast.bench.benchmarked import Benchmarked, Cases
+from maskcast.bench.stopwatch import median_ms, time_ms
+from maskcast.bench.synthetic import FRAME_SIZE, rectangle
+from maskcast.bench.yardstick import Yardstick
 from maskcast.cli.arguments import Device, MethodName, shown_as
 from maskcast.core.device import choose_device, make_float32_exact, name_of
 from maskcast.core.errors import UsageError
-from maskcast.evaluation.timing import Yardstick, median_ms, time_ms
 from maskcast.io.files import write_text
 from maskcast.io.label_maps import encode_label_map
-from maskcast.methods.benches import BENCHES, Bench, Cases
+from maskcast.methods.benches import BENCHES
 from maskcast.methods.catalogue import METHODS
 
-FRAME_SIZE = (480, 854)
 WARM_UP, REPEATS = 2, 7
 
 
@@ -92,12 +94,12 @@ def _measured(figures: Mapping[str, float]) -> dict[str, float]:
 
 def _writing_ms() -> float:
     """Milliseconds to encode one label map as PNG."""
-    label_map = torch.zeros(FRAME_SIZE, dtype=torch.int64)
-    label_map[100:300, 200:400] = 1
+    mask = rectangle(FRAME_SIZE, top=100, left=200, height=200, width=200)
+    label_map = mask.to(torch.int64)
     return time_ms(lambda: encode_label_map(label_map.numpy()), torch.device("cpu"))
 
 
-def _benches(method: str | None) -> Mapping[str, Bench]:
+def _benches(method: str | None) -> Mapping[str, Benchmarked]:
     """Return the benchmark of one method, or of all that have one."""
     if method is None:
         return BENCHES

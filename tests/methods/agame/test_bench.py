@@ -31,11 +31,11 @@ def test_every_case_has_its_total_in_yardsticks() -> None:
 def test_watching_leaves_the_network_as_it_was() -> None:
     segmenter = bench.build(tiny(), None)
     state = bench.started(segmenter, 1)
-    _, before = segmenter.step(state, bench.made_up_frame(1))
-    with bench.stopwatch(segmenter) as seconds:
-        _, watched = segmenter.step(state, bench.made_up_frame(1))
+    _, before = segmenter.step(state, bench.frame_at(1))
+    with bench.watched(segmenter) as seconds:
+        _, watched = segmenter.step(state, bench.frame_at(1))
     assert set(seconds) == set(bench.STAGES)
-    _, after = segmenter.step(state, bench.made_up_frame(1))
+    _, after = segmenter.step(state, bench.frame_at(1))
     assert watched.probs.equal(before.probs)
     assert after.probs.equal(before.probs)
     assert "forward" not in vars(segmenter.network.trunk)
@@ -46,7 +46,7 @@ def test_labels_of_the_same_precision_do_not_differ() -> None:
 
 
 def test_on_a_card_one_three_and_ten_objects_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "made_up_mask", small_square)
+    monkeypatch.setattr(bench, "object_mask", small_square)
     monkeypatch.setattr(bench, "WARM_UP", 0)
     monkeypatch.setattr(bench, "REPEATS", 1)
     monkeypatch.setattr(bench, "labels_differing", lambda *_: 0.01)

@@ -20,7 +20,7 @@ def _small_workload(monkeypatch):
     network = replace(tiny().network, sampled_regions=200, post_nms_train=300)
     monkeypatch.setattr(bench, "NETWORK", network)
     monkeypatch.setattr(bench, "FRAME_SIZE", (60, 106))
-    monkeypatch.setattr(bench, "MASK", (slice(20, 44), slice(36, 64)))
+    monkeypatch.setattr(bench, "OBJECT", {"top": 20, "left": 36, "height": 24, "width": 28})
 
 
 def test_every_case_is_told_in_units_of_the_yardstick(monkeypatch):

@@ -62,7 +62,7 @@ def test_on_a_card_one_and_three_objects_are_measured(monkeypatch: pytest.Monkey
     monkeypatch.setattr(bench, "compiled", not_compiled)
     monkeypatch.setattr(bench, "labels_differing", lambda *_: 0.01)
     monkeypatch.setattr(bench, "FRAME_SIZE", (64, 96))
-    monkeypatch.setattr(bench, "made_up_mask", small_square)
+    monkeypatch.setattr(bench, "object_mask", small_square)
     monkeypatch.setattr(bench, "WARM_UP", 0)
     monkeypatch.setattr(bench, "REPEATS", 1)
     with PretendedCuda():

@@ -7,8 +7,6 @@ Costs are also given in units of the yardstick Y, one pass of torchvision's ResN
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -16,16 +14,16 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
+from maskcast.bench.precision import has_bfloat16, share_differing
+from maskcast.bench.stopwatch import Stopwatch, time_ms
+from maskcast.bench.synthetic import FRAME_SIZE, rectangle, synthetic_frame
 from maskcast.core.types import Frame, LabelMap, Mask
-from maskcast.evaluation.timing import has_bfloat16, share_differing, time_ms, wait
 from maskcast.methods.agame.config import AgameConfig, small
 from maskcast.methods.agame.method import build
 from maskcast.methods.agame.segmenter import AgameSegmenter, AgameState
 
-FRAME_SIZE = (480, 854)
 WARM_UP, REPEATS = 1, 4
 OBJECTS = {"one": 1, "three": 3}
 OBJECTS_ON_GPU = {**OBJECTS, "ten": 10}
@@ -68,10 +66,10 @@ def measure(segmenter: AgameSegmenter, objects: int) -> dict[str, float]:
     apart from them.
     """
     state, device = started(segmenter, objects), segmenter.device
-    frames = [made_up_frame(index).to(device) for index in range(1, WARM_UP + REPEATS + 1)]
+    frames = [frame_at(index).to(device) for index in range(1, WARM_UP + REPEATS + 1)]
     totals, stages = [], []
     for frame in frames:
-        with stopwatch(segmenter) as seconds:
+        with watched(segmenter) as seconds:
             totals.append(time_ms(partial(segmenter.step, state, frame), device))
         stages.append(seconds)
     if device.type != "cpu":
@@ -84,37 +82,28 @@ def measure(segmenter: AgameSegmenter, objects: int) -> dict[str, float]:
 
 
 @contextmanager
-def stopwatch(segmenter: AgameSegmenter) -> Iterator[dict[str, float]]:
-    """Add up the seconds spent in each stage of the network meanwhile."""
-    network = segmenter.network
-    seconds: dict[str, float] = defaultdict(float)
+def watched(segmenter: AgameSegmenter) -> Iterator[dict[str, float]]:
+    """Collect the seconds spent in each stage of the network inside the block."""
+    network, watch = segmenter.network, Stopwatch(segmenter.device)
     assert network.appearance is not None
-    watched: list[tuple[str, nn.Module, str]] = [
+    calls: list[tuple[str, nn.Module, str]] = [
         (stage, network.get_submodule(stage), "forward")
         for stage in STAGES
         if stage != "appearance"
     ]
-    watched += [
-        ("appearance", network.appearance, call) for call in ("project", "output", "update")
-    ]
-    watched += [("propagation", network.get_submodule("propagation"), "part_of_this_frame")]
+    calls += [("appearance", network.appearance, call) for call in ("project", "output", "update")]
+    calls += [("propagation", network.get_submodule("propagation"), "part_of_this_frame")]
     with ExitStack() as undo:
-        for stage, module, call in watched:
-            setattr(module, call, _timed(getattr(module, call), stage, seconds, segmenter.device))
+        for stage, module, call in calls:
+            setattr(module, call, _timed(getattr(module, call), stage, watch))
             undo.callback(delattr, module, call)
-        yield seconds
+        yield watch.seconds
 
 
-def _timed(
-    call: Callable[..., Any], stage: str, seconds: dict[str, float], device: torch.device
-) -> Callable[..., Any]:
+def _timed(call: Callable[..., Any], stage: str, watch: Stopwatch) -> Callable[..., Any]:
     def timed(*arguments: Any) -> Any:
-        wait(device)
-        began = time.perf_counter()
-        result = call(*arguments)
-        wait(device)
-        seconds[stage] += time.perf_counter() - began
-        return result
+        with watch(stage):
+            return call(*arguments)
 
     return timed
 
@@ -132,33 +121,24 @@ def labels(segmenter: AgameSegmenter, objects: int, *, frames: int) -> list[Labe
     """Return the label maps of the frames after the first one."""
     state, found = started(segmenter, objects), []
     for frame_index in range(1, frames + 1):
-        state, masks = segmenter.step(state, made_up_frame(frame_index))
+        state, masks = segmenter.step(state, frame_at(frame_index))
         found.append(masks.label_map())
     return found
 
 
 def started(segmenter: AgameSegmenter, objects: int) -> AgameState:
-    """Return the state after the first frame of the made-up video."""
-    prompts = {object_id: made_up_mask(object_id) for object_id in range(1, objects + 1)}
-    state, _ = segmenter.step(segmenter.start(), made_up_frame(0), prompts)
+    """Return the state after the first frame of the synthetic video."""
+    prompts = {object_id: object_mask(object_id) for object_id in range(1, objects + 1)}
+    state, _ = segmenter.step(segmenter.start(), frame_at(0), prompts)
     return state
 
 
-def made_up_frame(frame_index: int) -> Frame:
-    """Return smooth noise with bright squares that move."""
-    height, width = FRAME_SIZE
-    generator = torch.Generator().manual_seed(7)
-    coarse = torch.rand(1, 3, height // 16, width // 16, generator=generator)
-    frame: Tensor = functional.interpolate(coarse, FRAME_SIZE, mode="bilinear")[0]
-    for object_id in (1, 2, 3):
-        frame[:, made_up_mask(object_id, frame_index)] += 0.1 * object_id
-    return frame.clamp(0, 1)
+def frame_at(frame_index: int) -> Frame:
+    """Return a frame in which the objects have moved to the right."""
+    return synthetic_frame([(object_mask(i, frame_index), 0.1 * i) for i in (1, 2, 3)])
 
 
-def made_up_mask(object_id: int, frame_index: int = 0) -> Mask:
+def object_mask(object_id: int, frame_index: int = 0) -> Mask:
     """Return the square of one object; ten fit into the first frame."""
-    mask = torch.zeros(FRAME_SIZE, dtype=torch.bool)
     row, column = divmod(object_id - 1, 4)
-    top, left = 20 + 150 * row, 20 + 200 * column + 4 * frame_index
-    mask[top : top + 120, left : left + 120] = True
-    return mask
+    return rectangle(FRAME_SIZE, top=20 + 150 * row, left=20 + 200 * column + 4 * frame_index)

@@ -19,8 +19,11 @@ from torch import Tensor
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import box_iou
 
-from maskcast.core.types import Frame
-from maskcast.evaluation.timing import Yardstick, peak_mib, reset_peak, time_ms
+from maskcast.bench.memory import peak_mib, reset_peak
+from maskcast.bench.stopwatch import time_ms
+from maskcast.bench.synthetic import FRAME_SIZE, rectangle, synthetic_frame
+from maskcast.bench.yardstick import Yardstick
+from maskcast.core.types import Frame, Mask
 from maskcast.methods.eosvos.box_propagation import jittered_boxes
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig
 from maskcast.methods.eosvos.inner_loop import gradients_of, inner_step, learned_start_of
@@ -32,8 +35,7 @@ from maskcast.methods.eosvos.targets import tight_box
 
 log = logging.getLogger(__name__)
 
-FRAME_SIZE = (480, 854)
-MASK = (slice(150, 330), slice(300, 520))
+OBJECT = {"top": 150, "left": 300, "height": 180, "width": 220}
 POSITIVES = 16
 """Positive regions of a step; the sampler allows up to 128."""
 POSITIVE_OVERLAP = 0.5
@@ -97,7 +99,7 @@ def step_work(device: torch.device, *, recompute: bool = False) -> Callable[[], 
     network = _network(device)
     rates = [rate.detach() for rate in learned_start_of(network).to(device).rates()]
     parameters = network.trained()
-    batch = network.prepare([made_up_frame().to(device)], [made_up_mask().long().to(device)])
+    batch = network.prepare([the_frame().to(device)], [the_mask().long().to(device)])
     _set_positives(network, batch.targets[0]["boxes"])
 
     def step() -> None:
@@ -126,7 +128,7 @@ def _set_positives(network: ObjectNetwork, box: Tensor) -> None:
 def frame_work(device: torch.device) -> Callable[[], object]:
     """One frame: half of the proposals are copies of the previous box, one mask is made."""
     network = _network(device)
-    frame, box = made_up_frame().to(device), tight_box(made_up_mask())
+    frame, box = the_frame().to(device), tight_box(the_mask())
     assert box is not None
     near = box.to(device)
     return lambda: network.detect(frame, near, generator=generator_of(0))
@@ -142,7 +144,7 @@ def measure_video(device: torch.device, config: EOSVOSConfig, *, frames: int) ->
 
 
 def _follow(segmenter: EOSVOSSegmenter, frames: int) -> None:
-    frame, mask = made_up_frame(), made_up_mask()
+    frame, mask = the_frame(), the_mask()
     state = segmenter.start()
     for index in range(frames):
         state, _ = segmenter.step(state, frame, {1: mask} if index == 0 else {})
@@ -155,17 +157,11 @@ def _network(device: torch.device) -> ObjectNetwork:
     return network
 
 
-def made_up_frame() -> Frame:
-    """Smooth noise with a bright rectangle."""
-    height, width = FRAME_SIZE
-    coarse = torch.rand(1, 3, height // 16, width // 16, generator=generator_of(7))
-    frame = torch.nn.functional.interpolate(coarse, FRAME_SIZE, mode="bilinear")[0]
-    frame[:, made_up_mask()] += 0.3
-    return frame.clamp(0, 1)
+def the_frame() -> Frame:
+    """Return the frame, in which the object is bright."""
+    return synthetic_frame([(the_mask(), 0.3)], seed=8)
 
 
-def made_up_mask() -> Tensor:
-    """The rectangle."""
-    mask = torch.zeros(FRAME_SIZE, dtype=torch.bool)
-    mask[MASK] = True
-    return mask
+def the_mask() -> Mask:
+    """Return the region of the object."""
+    return rectangle(FRAME_SIZE, **OBJECT)

@@ -8,32 +8,23 @@ pass of torchvision's ResNet-50 trunk at 480×832 in float32, measured by the ca
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from statistics import median
 
 import torch
-from torch import Tensor
 
-from maskcast.core.types import Frame, LabelMap
-from maskcast.evaluation.timing import (
-    has_bfloat16,
-    peak_mib,
-    reset_peak,
-    share_differing,
-    time_ms,
-    wait,
-)
+from maskcast.bench.memory import peak_mib, reset_peak
+from maskcast.bench.precision import has_bfloat16, share_differing
+from maskcast.bench.stopwatch import Stopwatch, time_ms
+from maskcast.bench.synthetic import FRAME_SIZE, rectangle, synthetic_frame
+from maskcast.core.types import Frame, LabelMap, Mask
 from maskcast.methods.lwl.config import LWLConfig, MemoryConfig, small, ytvos
 from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.method import network_of
 from maskcast.methods.lwl.segmenter import LWLSegmenter, LWLState, Target
 
-FRAME_SIZE = (480, 854)
 WARM_UP, REPEATS = 2, 7
 STAGES: Mapping[str, tuple[str, ...]] = {
     "crop": ("crop",),
@@ -44,26 +35,6 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "merge": ("paste", "merge"),
 }
 """Columns of the table, and the stages of the segmenter that each of them adds up."""
-
-
-class Stopwatch:
-    """Adds up the time spent in each stage of a segmenter."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.seconds: dict[str, float] = defaultdict(float)
-        self.paused = False
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        if self.paused:
-            yield
-            return
-        wait(self.device)
-        began = time.perf_counter()
-        yield
-        wait(self.device)
-        self.seconds[stage] += time.perf_counter() - began
 
 
 def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, float]]:
@@ -133,7 +104,7 @@ def measure(
 
     def times() -> Iterator[float]:
         for frame_index in range(WARM_UP + REPEATS):
-            frame = made_up_frame(frame_index).to(device)
+            frame = frame_at(frame_index).to(device)
             watch.seconds.clear()
             yield time_ms(partial(segmenter.step, state, frame), device)
 
@@ -154,7 +125,7 @@ def measure(
 
 
 def labels_differing(config: LWLConfig, device: torch.device, *, frames: int = 4) -> float:
-    """Return the share of labels that bfloat16 changes, of a seeded network on made-up frames."""
+    """Return the share of labels that bfloat16 changes, of a seeded network on synthetic frames."""
     exact, rounded = (
         _labels(config, device, dtype, frames) for dtype in (torch.float32, torch.bfloat16)
     )
@@ -167,16 +138,16 @@ def _labels(
     segmenter = LWLSegmenter(network_of(config, None), config, device=device, dtype=dtype)
     state, labels = started(segmenter, 1), []
     for frame_index in range(1, frames + 1):
-        state, masks = segmenter.step(state, made_up_frame(frame_index))
+        state, masks = segmenter.step(state, frame_at(frame_index))
         labels.append(masks.label_map())
     return labels
 
 
 def started(segmenter: LWLSegmenter, objects: int) -> LWLState:
     """Return the state after two frames; the second one is still to be remembered."""
-    prompts = {object_id: made_up_mask(object_id) for object_id in range(1, objects + 1)}
-    state, _ = segmenter.step(segmenter.start(), made_up_frame(0), prompts)
-    return segmenter.step(state, made_up_frame(1))[0]
+    prompts = {object_id: object_mask(object_id) for object_id in range(1, objects + 1)}
+    state, _ = segmenter.step(segmenter.start(), frame_at(0), prompts)
+    return segmenter.step(state, frame_at(1))[0]
 
 
 def with_memory_of(state: LWLState, frames: int, config: MemoryConfig) -> LWLState:
@@ -193,20 +164,11 @@ def _with_memory_of(target: Target, frames: int, config: MemoryConfig) -> Target
     return replace(target, memory=memory)
 
 
-def made_up_frame(frame_index: int) -> Frame:
-    """Return smooth noise with a bright square that moves."""
-    height, width = FRAME_SIZE
-    generator = torch.Generator().manual_seed(7)
-    coarse = torch.rand(1, 3, height // 16, width // 16, generator=generator)
-    frame = torch.nn.functional.interpolate(coarse, FRAME_SIZE, mode="bilinear")[0]
-    for object_id in (1, 2, 3):
-        frame[:, made_up_mask(object_id, frame_index)] += 0.1 * object_id
-    return frame.clamp(0, 1)
+def frame_at(frame_index: int) -> Frame:
+    """Return a frame in which the objects have moved to the right."""
+    return synthetic_frame([(object_mask(i, frame_index), 0.1 * i) for i in (1, 2, 3)])
 
 
-def made_up_mask(object_id: int, frame_index: int = 0) -> Tensor:
+def object_mask(object_id: int, frame_index: int = 0) -> Mask:
     """Return the square of one object."""
-    mask = torch.zeros(FRAME_SIZE, dtype=torch.bool)
-    left = 260 * (object_id - 1) + 20 + 4 * frame_index
-    mask[180:300, left : left + 120] = True
-    return mask
+    return rectangle(FRAME_SIZE, top=180, left=260 * (object_id - 1) + 20 + 4 * frame_index)

@@ -1,0 +1,1 @@
+"""What all benchmarks share: yardstick, stopwatch, peak memory, synthetic frames."""

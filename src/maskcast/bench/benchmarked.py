@@ -1,0 +1,29 @@
+"""What ``maskcast bench`` asks of a method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import torch
+
+Cases: TypeAlias = Mapping[str, Mapping[str, float]]
+"""Figures by name, by case; NaN is what this system cannot measure."""
+
+
+@runtime_checkable
+class Benchmarked(Protocol):
+    """Measures a method at its full published size, case by case."""
+
+    def __call__(self, device: torch.device, yardstick_ms: float, /) -> Cases:
+        """Measure every case.
+
+        Args:
+            device: where to compute.
+            yardstick_ms: duration of the yardstick on this device, in milliseconds.
+
+        Returns:
+            by case: ``ms`` (milliseconds per frame or object-frame), ``total_Y`` (the same in
+            units of the yardstick), and further figures of the method.
+        """
+        ...
