@@ -10,11 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from maskcast.data.augmentation import ClipProcessing
+from maskcast.data.augmentation import ClipProcessing, process_clip
 from maskcast.data.clip_folder import read_clip_folder
+from maskcast.data.clip_frames import ClipSampling
 from maskcast.data.clips import VideoClips
 from maskcast.data.hold_outs import DAVIS_VALIDATION
-from maskcast.data.image_pairs import PairCutouts, PhotoScenes, read_image_pairs, read_photographs
+from maskcast.data.image_pairs import (
+    PairCutouts,
+    PhotoScenes,
+    objects_of,
+    read_image_pairs,
+    read_photographs,
+)
 from maskcast.data.made_up import MadeUpClips
 from maskcast.data.mixture import MixedClips, Share
 from maskcast.data.static_clips import StaticClips
@@ -83,3 +90,36 @@ def test_every_kind_of_source_makes_samples_of_the_real_data(videos, pictures):
         assert set(sample.masks.unique().tolist()) <= {0, 1}
     assert kinds == {"davis", "pets", "made-up"}
     assert torch.equal(clips[3].images, clips[3].images)
+
+
+@pytest.mark.parametrize(
+    ("archive", "folder", "pictures", "count"),  # as the description of the data says
+    [
+        ("lookalike-instances", "static/mandarin", 172, 732),
+        ("lookalike-instances", "static/pig", 154, 1144),
+        ("lookalike-instances", "static/pills", 17, 50),
+        ("coco-single-person", "static/coco_single_person", 700, 700),
+    ],
+)
+def test_every_object_of_a_folder_of_pictures_is_listed(tmp_path, archive, folder, pictures, count):
+    found = read_image_pairs(unpack(f"{archive}.tar", tmp_path, folder + "/") / folder).videos
+    objects = objects_of(found, 0)
+    assert len(found) == pictures and len(objects) == count
+    assert max(each.object_id for each in objects) <= 20
+
+
+def test_rendered_clips_show_objects_that_leave_and_return(tmp_path):
+    names = ("video/render_ycb_003/", "video/render_ycb_015/")
+    root = unpack("render3d-ycb.tar", tmp_path, *names) / "video"
+    sampling = ClipSampling(absent=1.0, fewest_visible=3, distinct=True)
+    clips = VideoClips("rendered", read_clip_folder(root).videos, sampling=sampling)
+    assert len(clips) == 11
+    shown = set()
+    for seed in range(60):
+        sample = process_clip(
+            clips.draw(np.random.default_rng(seed), 4),
+            ClipProcessing(size=(120, 208)),
+            np.random.default_rng(seed),
+        )
+        shown.add("".join("av-"[value] for value in sample.visible.tolist()))
+    assert any("va" in each for each in shown) and any("av" in each for each in shown)

@@ -83,6 +83,26 @@ def test_large_pictures_are_made_smaller(pictures):
     assert clip.frames[0].shape == (40, 60, 3) and clip.masks[0].shape == (40, 60)
 
 
+def test_a_picture_with_many_objects_is_drawn_as_often_as_one_with_one_if_wanted(tmp_path):
+    frame, label_map = red_disc_on_green()
+    many = np.zeros_like(label_map)
+    for object_id in range(1, 5):
+        many[20:60, 20 * object_id : 20 * object_id + 12] = object_id
+    for name, labels in (("many", many), ("one", label_map)):
+        write_frame(tmp_path / f"images/{name}.png", frame)
+        write_labels(tmp_path / f"masks/{name}.png", labels)
+    pair = read_image_pairs(tmp_path).videos
+
+    def share_of_one(uniform_over: str) -> float:
+        clips = StaticClips("static", pair, config=ALONE, uniform_over=uniform_over)
+        assert len(clips) == 5
+        drawn = [clips.draw(np.random.default_rng(seed), 1).name for seed in range(120)]
+        return sum(name.startswith("static/one,") for name in drawn) / 120
+
+    assert share_of_one("targets") == pytest.approx(1 / 5, abs=0.1)
+    assert share_of_one("videos") == pytest.approx(1 / 2, abs=0.12)
+
+
 def test_the_same_generator_makes_the_same_clip(pictures):
     clips = StaticClips("static", pictures)
     one, other = (clips.draw(np.random.default_rng(4), 2) for _ in range(2))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -55,12 +56,14 @@ class StaticConfig:
 
 
 class StaticClips:
-    """Clips from pictures with masks, one object at a time, uniformly over objects.
+    """Clips from pictures with masks, one object at a time.
 
     Args:
         name: for messages.
         pictures: videos of one frame (``maskcast.data.image_pairs.read_image_pairs``).
         share: least and most of its picture's area that an object covers.
+        uniform_over: ``videos``: draw a picture, then one of its objects, so that a picture with
+            many objects is not drawn more often than others.
 
     Raises:
         DatasetError: no object is of that size.
@@ -72,19 +75,26 @@ class StaticClips:
         pictures: Sequence[AnnotatedVideo],
         *,
         share: tuple[float, float] = (0.004, 0.7),
+        uniform_over: Literal["targets", "videos"] = "targets",
         config: StaticConfig | None = None,
     ) -> None:
         self.name = name
         self.pictures = pictures
         self.config = config or StaticConfig()
         self.cutouts = PairCutouts(pictures, share=share, smallest=100)
+        groups: dict[int, list[PictureObject]] = {}
+        for place, found in enumerate(self.cutouts.objects):
+            groups.setdefault(found.picture if uniform_over == "videos" else place, []).append(
+                found
+            )
+        self._groups = list(groups.values())
 
     def __len__(self) -> int:
         return len(self.cutouts.objects)
 
     def draw(self, generator: np.random.Generator, test_frames: int) -> DrawnClip:
-        objects = self.cutouts.objects
-        chosen = objects[int(generator.integers(len(objects)))]
+        group = self._groups[int(generator.integers(len(self._groups)))]
+        chosen = group[int(generator.integers(len(group)))] if len(group) > 1 else group[0]
         frame, mask = self._read(chosen)
         size = (mask.shape[0], mask.shape[1])
         horizon = generator.uniform(8, self.config.reach)

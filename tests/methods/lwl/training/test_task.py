@@ -7,16 +7,24 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from fixtures.imitations import imitate_coco, imitate_davis2017, imitate_youtube_vos
-from maskcast.core.errors import ConfigError, WeightsError
+from fixtures.imitations import (
+    imitate_coco,
+    imitate_davis2017,
+    imitate_youtube_vos,
+    write_frame,
+    write_labels,
+)
+from maskcast.core.errors import ConfigError, DatasetError, WeightsError
+from maskcast.data.clip_frames import ClipSampling
 from maskcast.io.weights import read_weights
 from maskcast.methods.lwl import config as configs
-from maskcast.methods.lwl.training.data import DataConfig
+from maskcast.methods.lwl.training.data import DataConfig, TrainingSources
 from maskcast.methods.lwl.training.losses import LossConfig
 from maskcast.methods.lwl.training.recipes import RECIPES
 from maskcast.methods.lwl.training.rollout import RolloutConfig
@@ -254,6 +262,65 @@ def test_a_validation_talks_to_no_other_process(
     clips = task.dataset(0)
     with pytest.raises(AssertionError):
         task.loss(task.collate([clips[0]]))
+
+
+def write_video(folder: Path, *, ids: int, frames: int = 8) -> None:
+    """Write a video of stripes, one for each object."""
+    label_map = np.zeros((24, 40), dtype=np.uint8)
+    for object_id in range(1, ids + 1):
+        label_map[4 * object_id - 2 : 4 * object_id, 8:30] = object_id
+    for index in range(frames):
+        write_frame(folder / "frames" / f"{index}.png", np.full((24, 40, 3), 9, dtype=np.uint8))
+        write_labels(folder / "masks" / f"{index}.png", label_map)
+
+
+def test_rendered_videos_have_a_weight_of_their_own_and_a_target_for_each_object(
+    tmp_path: Path,
+) -> None:
+    write_video(tmp_path / "real/train", ids=2)
+    write_video(tmp_path / "rendered/boxes", ids=3)
+    write_video(tmp_path / "rendered/mugs", ids=4)
+    data = DataConfig(
+        youtube_vos_weight=0.0,
+        davis_weight=0.0,
+        videos=(tmp_path / "real",),
+        videos_weight=3.0,
+        rendered=(tmp_path / "rendered",),
+        rendered_weight=1.0,
+        held_out=("mugs",),
+        all_objects_as_one=True,
+    )
+    sources = TrainingSources.open(data, query_frames=2)
+    assert [(share.source.name, share.weight) for share in sources.training] == [
+        ("videos", 3.0),
+        ("rendered", 1.0),
+    ]
+    # the two objects of the real video are one, those of the rendered one are not
+    assert [len(share.source) for share in sources.training] == [1, 3]
+    assert [len(share.source) for share in sources.held_out] == [4]
+    without = TrainingSources.open(
+        replace(data, rendered=(), rendered_weight=0.0, held_out=()), query_frames=2
+    )
+    assert without.fingerprint != sources.fingerprint
+    with pytest.raises(ConfigError, match="rendered"):
+        TrainingSources.open(replace(data, rendered=()), query_frames=2)
+
+
+def test_long_clips_of_short_videos_take_the_settings_of_sampling(tmp_path: Path) -> None:
+    write_video(tmp_path / "boxes", ids=1, frames=10)
+    data = DataConfig(
+        youtube_vos_weight=0.0,
+        davis_weight=0.0,
+        rendered=(tmp_path,),
+        rendered_weight=1.0,
+        sampling=ClipSampling(fewest_visible=3, distinct=True, needs_earlier_frame=False),
+    )
+    source = TrainingSources.open(data, query_frames=8).training[0].source
+    clip = source.draw(np.random.default_rng(0), 8)
+    drawn = clip.name.split("frames ")[1]
+    assert drawn in {str([first, *range(first + 1, first + 9)]) for first in (0, 1)}
+    with pytest.raises(DatasetError, match="more than 18"):
+        TrainingSources.open(replace(data, sampling=ClipSampling()), query_frames=8)
 
 
 def test_videos_of_davis_are_held_out_by_name(data_sets: DataConfig) -> None:

@@ -55,6 +55,10 @@ class DataConfig:
     """Folders that hold a folder for each video, with ``frames`` and ``masks``."""
     videos_weight: float = 0.0
     """How often ``videos`` are drawn from; 0: never."""
+    rendered: tuple[Path, ...] = ()
+    """Folders of rendered videos, as ``videos``; each object is always a target of its own."""
+    rendered_weight: float = 0.0
+    """How often ``rendered`` videos are drawn from; 0: never."""
     pictures: tuple[Path, ...] = ()
     """Folders with ``images`` and ``masks``, or PASCAL VOC's: made into clips by moving object and
     scene apart."""
@@ -65,11 +69,12 @@ class DataConfig:
     made_up_weight: float = 0.0
     """How often clips are made up, of the objects in ``pictures`` if these are given; 0: never."""
     held_out: tuple[str, ...] = ()
-    """Names of videos in ``videos`` and ``davis`` that are never trained on, but validated with."""
+    """Names of videos in ``videos``, ``rendered`` and ``davis`` that are never trained on, but
+    validated with."""
     decoded: Path | None = None
     """Folder for decoded pictures, several times faster to read; it may become large."""
     all_objects_as_one: bool = False
-    """Treat all objects of a video as one."""
+    """Treat all objects of a video as one, except in ``rendered`` videos."""
     sampling: ClipSampling = field(default_factory=ClipSampling)
     """Which frames of a video make a clip."""
 
@@ -107,6 +112,8 @@ class TrainingSources:
             opened.add_coco()
         if config.videos_weight:
             opened.add_videos()
+        if config.rendered_weight:
+            opened.add_rendered()
         if config.pictures_weight:
             opened.add_pictures()
         if config.made_up_weight:
@@ -153,6 +160,11 @@ class _Opened:
         dataset = read_clip_folder(*self.config.videos)
         self._add_by_name("videos", dataset, self.config.videos_weight)
 
+    def add_rendered(self) -> None:
+        _require(self.config.rendered, "rendered")
+        dataset = read_clip_folder(*self.config.rendered)
+        self._add_by_name("rendered", dataset, self.config.rendered_weight, merged=False)
+
     def add_coco(self) -> None:
         config = self.config
         root = _given(config.coco, "coco")
@@ -165,7 +177,9 @@ class _Opened:
     def add_pictures(self) -> None:
         config = self.config
         _require(config.pictures, "pictures")
-        clips = StaticClips("pictures", self._read_pictures())
+        clips = StaticClips(
+            "pictures", self._read_pictures(), uniform_over=config.sampling.uniform_over
+        )
         self.training.append(Share(clips, config.pictures_weight))
 
     def add_made_up(self) -> None:
@@ -182,12 +196,14 @@ class _Opened:
         if missing:
             raise ConfigError(f"held-out videos are not there: {', '.join(missing)}")
 
-    def _add_by_name(self, name: str, dataset: Dataset, weight: float) -> None:
+    def _add_by_name(
+        self, name: str, dataset: Dataset, weight: float, *, merged: bool | None = None
+    ) -> None:
         videos = self._decoded(dataset.videos, name)
         self.named.update(video.name for video in videos)
         kept = [video for video in videos if video.name not in self.config.held_out]
         apart = [video for video in videos if video.name in self.config.held_out]
-        self._add(name, kept, apart, weight)
+        self._add(name, kept, apart, weight, merged=merged)
 
     def _add(
         self,
@@ -195,10 +211,14 @@ class _Opened:
         kept: Sequence[AnnotatedVideo],
         apart: Sequence[AnnotatedVideo],
         weight: float,
+        *,
+        merged: bool | None = None,
     ) -> None:
-        self.training.append(Share(self._clips(name, kept), weight))
+        if merged is None:
+            merged = self.config.all_objects_as_one
+        self.training.append(Share(self._clips(name, kept, merged), weight))
         if apart:
-            self.held_out.append(Share(self._clips(f"{name} hold-out", apart), 1.0))
+            self.held_out.append(Share(self._clips(f"{name} hold-out", apart, merged), 1.0))
 
     def _read_pictures(self) -> Sequence[AnnotatedVideo]:
         pictures = [
@@ -206,13 +226,13 @@ class _Opened:
         ]
         return self._decoded(pictures, "pictures")
 
-    def _clips(self, name: str, videos: Sequence[AnnotatedVideo]) -> ClipSource:
+    def _clips(self, name: str, videos: Sequence[AnnotatedVideo], merged: bool) -> ClipSource:
         return VideoClips(
             name,
             videos,
             test_frames=self.query_frames,
             sampling=self.config.sampling,
-            single_object=self.config.all_objects_as_one,
+            single_object=merged,
             keep_in=self.config.decoded,
         )
 
