@@ -78,13 +78,13 @@ def ambiguous_order(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda folder: "none.mp4", "there is no video none.mp4"),
+        (lambda folder: "none.mp4", "video none.mp4 does not exist"),
         (empty_video, "empty.mp4"),
         (text_as_video, "notes.mp4"),
         (sound_only, "sound.mp4"),
         (empty_folder, "nothing has no frames"),
         (truncated_video, "cut.mkv is cut off"),
-        (ambiguous_order, "one order by name and another by number"),
+        (ambiguous_order, "the order of the frames in video is ambiguous"),
     ],
 )
 def test_what_is_no_video(make, words, segment, clip):
@@ -230,7 +230,7 @@ def test_an_output_that_cannot_be_written_is_named(segment, clip):
 def test_a_folder_that_no_one_can_make_is_named(segment):
     outcome = segment("-o", "/proc/maskcast/run")
     assert outcome.exit_code == 3
-    assert "cannot make the folder /proc/maskcast/run" in outcome.error
+    assert "cannot create the folder /proc/maskcast/run" in outcome.error
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -251,10 +251,10 @@ def test_paths_no_system_takes_are_refused_in_a_sentence(segment, clip):
 
 def test_links_that_go_round_are_refused_in_a_sentence(segment, clip):
     (clip / "round").symlink_to("round")
-    segment(masks="round").assert_one_sentence(3, "there is no mask round")
+    segment(masks="round").assert_one_sentence(3, "mask round does not exist")
     outcome = segment("-o", "round")
     assert outcome.exit_code == 3
-    assert "cannot make the folder round" in outcome.error
+    assert "cannot create the folder round" in outcome.error
 
 
 def test_a_line_break_in_a_path_breaks_no_line_of_ours(segment, clip):
@@ -330,22 +330,26 @@ def test_soft_masks_that_were_not_written_cannot_be_added(segment, clip):
     [
         (("--weights", "lwl-smal"), 3, "lwl-smal"),
         (("--weights", "./none.safetensors"), 3, "none.safetensors"),
-        (("--method", "lvl"), 2, "no method 'lvl'; known: lwl"),
-        (("--method", "colours"), 2, "no weights for colours"),
+        (("--method", "lvl"), 2, "unknown method 'lvl'; available: lwl"),
+        (("--method", "colours"), 2, "no weights of colours are included"),
         (("--method", "agame"), 2, "maskcast weights import"),
         (("--option", "speed=1"), 2, "unknown setting 'speed'; available: sharpness, update_rate"),
         (("--option", "update_rate"), 2, "NAME=VALUE"),
         (("--option", "update_rate=fast"), 2, "update_rate must be a number, got 'fast'"),
         (("--option", "update_rate=7"), 2, "must lie in 0..1"),
         (("--device", "cuda"), 2, "device 'cuda' is not available on this machine"),
-        (("--start", "900"), 2, "--start 900"),
+        (("--start", "900"), 2, "start 900 is after the last frame"),
         (("--start", "5", "--end", "5"), 2, "no frames"),
         (("--start", "soon"), 2, "soon"),
         (("--save-frames", "0"), 2, "states are saved"),
         (("--threads", "0"), 2, "threads"),
         (("--dtype", "float8"), 2, "float8"),
         (("--direction", "backward"), 2, "direction"),
-        (("--mask-threshold", "0"), 2, "from 1 to 255"),
+        (
+            ("--mask-threshold", "0"),
+            2,
+            "mask_threshold must be in [1, 255], got 0 (--mask-threshold)",
+        ),
         (("--option", "update_rat=1"), 2, "(did you mean update_rate?); available: sharpness"),
         (("--rate", "nan"), 2, "rate"),
         (("--keep-every", "0"), 2, "states are saved"),

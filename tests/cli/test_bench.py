@@ -42,8 +42,8 @@ def test_figures_are_shown_and_written(quick, maskcast, tmp_path):
 
 
 def test_what_has_no_benchmark_is_told(maskcast):
-    maskcast("bench", "--method", "lvl").assert_one_sentence(2, "no method 'lvl'")
+    maskcast("bench", "--method", "lvl").assert_one_sentence(2, "unknown method 'lvl'")
     outcome = maskcast("bench", "--method", "colours")
     outcome.assert_one_sentence(2, "colours has no benchmark")
     maskcast("bench", "--threads", "0").assert_one_sentence(2, "--threads")
-    maskcast("bench", "metrics", "--method", "lwl").assert_one_sentence(2, "leave --method out")
+    maskcast("bench", "metrics", "--method", "lwl").assert_one_sentence(2, "takes no --method")

@@ -121,7 +121,7 @@ def test_masks_that_are_not_ours_stay(evaluate, clip):
 
 def test_a_second_process_in_the_same_folder_is_refused(evaluate, clip):
     with alone_in(clip / "run"):
-        evaluate().assert_one_sentence(2, "another process is writing into run; wait")
+        evaluate().assert_one_sentence(2, "another process is writing to run; wait")
     assert list((clip / "run").iterdir()) == []
     assert evaluate().exit_code == 0  # the first one is gone
 

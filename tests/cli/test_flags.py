@@ -18,6 +18,7 @@ def test_flags_placeholders_and_groups():
     assert flags.in_parentheses(("video", "on_bad_frame")) == " (VIDEO, --on-bad-frame)"
     assert flags.in_parentheses(("contact_sheet",)) == " (--contact-sheet)"
     assert flags.in_parentheses(("crop.size",)) == " (--option crop.size)"
+    assert flags.in_parentheses(("import_weights",)) == " (maskcast weights import)"
     assert flags.in_parentheses(("device",)) == ""
     assert flags.in_parentheses(("video", "device", "video")) == " (VIDEO)"
 

@@ -78,7 +78,7 @@ def cut_all(results):
         (empty, "results is empty"),
         (name_other_videos, "holds no video of this data set: it has"),
         (remove_all, "there is no folder or archive"),
-        (make_all_colours, "ants/00001.png holds colours (mode RGB)"),
+        (make_all_colours, "ants/00001.png has colours (mode RGB)"),
         (cut_all, "ants/00001.png is not a picture"),
     ],
 )
@@ -127,7 +127,7 @@ def remove_a_video(results):
     [
         (remove_one, "1 prediction is missing, scored 0: ants/00002"),
         (resize_one, "ants/00002.png is 5×6, but the video is 24×40"),
-        (colour_one, "ants/00002.png holds colours (mode RGB)"),
+        (colour_one, "ants/00002.png has colours (mode RGB)"),
         (cut_one, "ants/00002.png"),
         (sixteen_bits, "ants_300 (first on ants/00002)"),
         (paint_another, "1 predicted id is unknown to the truth: ants_8 (first on ants/00002)"),

@@ -191,7 +191,7 @@ def test_a_second_process_in_the_same_folder_is_refused(segment, clip):
     with started(clip, pause_at=4):
         outcome = segment("--overwrite")
         assert outcome.exit_code == 2
-        assert "another process is writing into out; wait" in outcome.error
+        assert "another process is writing to out; wait" in outcome.error
         assert len(masks_in(clip / "out")) == 4
     assert segment().exit_code == 0  # the first one is gone
 

@@ -46,12 +46,14 @@ def test_import_refuses_what_is_no_checkpoint(clip, maskcast):
     assert outcome.exit_code == 3
     assert "first.png" in outcome.error
     assert "Traceback" not in outcome.error
-    maskcast("weights", "import", "none.pth").assert_one_sentence(3, "there is no file none.pth")
+    maskcast("weights", "import", "none.pth").assert_one_sentence(
+        3, "none.pth is neither an existing file"
+    )
 
 
 def test_export_refuses_what_authors_could_not_read(installed, maskcast):
     outcome = maskcast("weights", "export", "mine", "-o", "mine.pth")
-    outcome.assert_one_sentence(3, "colours have no published form")
+    outcome.assert_one_sentence(3, "cannot export weights of colours")
     assert not (installed / "mine.pth").exists()
 
 
@@ -124,7 +126,7 @@ def test_info_on_what_is_damaged_is_one_sentence(segment, maskcast, clip):
     segment()
     (clip / "out" / "run.json").write_text("{")
     maskcast("info", "out").assert_one_sentence(3, "out/run.json is not a run card")
-    maskcast("info", "/dev/null").assert_one_sentence(3, "/dev/null is not a file")
+    maskcast("info", "/dev/null").assert_one_sentence(3, "/dev/null is not a regular file")
     (clip / "odd").mkdir()
     header = b"\0\0\0\rIHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
     check = struct.pack(">I", zlib.crc32(header[4:]))

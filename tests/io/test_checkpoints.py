@@ -270,21 +270,24 @@ def test_a_tensor_is_a_window_of_its_storage(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"offset": 2, "shape": (3,)}, "does not lie inside"),
-        ({"offset": -1, "shape": (3,)}, "does not lie inside"),
-        ({"shape": (2, 2), "strides": (4, 1)}, "does not lie inside"),
-        ({"shape": (10**6, 10**6), "strides": (0, 0)}, "does not lie inside"),
-        ({"shape": (-2,)}, "does not lie inside"),
-        ({"shape": (2,), "strides": (-1,), "offset": 3}, "does not lie inside"),
-        ({"count": 5, "shape": (5,)}, "has 16 bytes and should have 20"),
+        ({"offset": 2, "shape": (3,)}, "extends beyond its storage"),
+        ({"offset": -1, "shape": (3,)}, "extends beyond its storage"),
+        ({"shape": (2, 2), "strides": (4, 1)}, "extends beyond its storage"),
+        ({"shape": (10**6, 10**6), "strides": (0, 0)}, "extends beyond its storage"),
+        ({"shape": (-2,)}, "extends beyond its storage"),
+        ({"shape": (2,), "strides": (-1,), "offset": 3}, "extends beyond its storage"),
+        ({"count": 5, "shape": (5,)}, "has 16 bytes, expected 20"),
         ({"count": 2**40, "shape": (2,)}, "many times the size of the file"),
-        ({"count": 10**5000}, "no integer, or larger"),
-        ({"shape": (2.5,)}, "no integer, or larger"),
-        ({"shape": (10**5000,)}, "no integer, or larger"),
-        ({"shape": (1,), "strides": (10**30,)}, "no integer, or larger"),
-        ({"shape": (1,) * 65, "strides": (1,) * 65}, "no integer, or larger"),
+        ({"count": 10**5000}, "not an integer, or larger"),
+        ({"shape": (2.5,)}, "not an integer, or larger"),
+        ({"shape": (10**5000,)}, "not an integer, or larger"),
+        ({"shape": (1,), "strides": (10**30,)}, "not an integer, or larger"),
+        ({"shape": (1,) * 65, "strides": (1,) * 65}, "not an integer, or larger"),
         ({"shape": (0, 2**40, 2**40), "strides": (1, 1, 1)}, "Stride calculation overflowed"),
-        ({"shape": (2, 2), "strides": (1,)}, "shape and strides of different lengths"),
+        (
+            {"shape": (2, 2), "strides": (1,)},
+            "the shape and the strides of a tensor differ in length",
+        ),
     ],
 )
 def test_a_tensor_outside_its_storage_is_refused(tmp_path, wrong, message):
@@ -296,16 +299,31 @@ def test_a_tensor_outside_its_storage_is_refused(tmp_path, wrong, message):
 @pytest.mark.parametrize(
     ("program", "message"),
     [
-        (b"}K\x01\x85" + b"2\x86" * 60 + b"K\x01s.", "a key in it"),  # (t, t), 60 levels of it
-        (b"})" + b"\x85" * 20_000 + b"K\x01s.", "a key in it"),  # hashing this ends the process
-        (b"}(K\x01\x85" + b"2\x86" * 60 + b"K\x01u.", "a key in it"),
-        (b"(K\x01\x85" + b"2\x86" * 60 + b"K\x01d.", "a key in it"),
-        (b"}\x8a\x08" + struct.pack("<q", 2**61 - 1) + b"K\x01s.", "a key in it"),  # hash 0, as 0
-        (b"\x8f(K\x01\x85" + b"2\x86" * 60 + b"\x90.", "a key in it"),
-        (b"(K\x01\x85" + b"2\x86" * 60 + b"\x91.", "a key in it"),
-        (b"ccollections\nOrderedDict\n]K\x01\x85" + b"2\x86" * 60 + b"N\x86a\x85R.", "a key in it"),
-        (b"(X\x07\0\0\0storagectorch\nFloatStorage\n])" + b"2\x86" * 60 + b"aNK\x04tQ.", "a kind"),
-        (b")" + b"2\x86" * 60 + b"Q.", "other than a storage"),
+        (
+            b"}K\x01\x85" + b"2\x86" * 60 + b"K\x01s.",
+            "a dictionary key is nested",
+        ),  # (t, t), 60 levels of it
+        (
+            b"})" + b"\x85" * 20_000 + b"K\x01s.",
+            "a dictionary key is nested",
+        ),  # hashing this ends the process
+        (b"}(K\x01\x85" + b"2\x86" * 60 + b"K\x01u.", "a dictionary key is nested"),
+        (b"(K\x01\x85" + b"2\x86" * 60 + b"K\x01d.", "a dictionary key is nested"),
+        (
+            b"}\x8a\x08" + struct.pack("<q", 2**61 - 1) + b"K\x01s.",
+            "a dictionary key is nested",
+        ),  # hash 0, as 0
+        (b"\x8f(K\x01\x85" + b"2\x86" * 60 + b"\x90.", "a dictionary key is nested"),
+        (b"(K\x01\x85" + b"2\x86" * 60 + b"\x91.", "a dictionary key is nested"),
+        (
+            b"ccollections\nOrderedDict\n]K\x01\x85" + b"2\x86" * 60 + b"N\x86a\x85R.",
+            "a dictionary key is nested",
+        ),
+        (
+            b"(X\x07\0\0\0storagectorch\nFloatStorage\n])" + b"2\x86" * 60 + b"aNK\x04tQ.",
+            "unknown dtype",
+        ),
+        (b")" + b"2\x86" * 60 + b"Q.", "not a storage"),
     ],
 )
 def test_what_a_few_bytes_make_endless_is_refused_at_once(tmp_path, program, message):
@@ -353,7 +371,7 @@ def test_a_zip_bomb_is_refused(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("file/data.pkl", pickle.dumps({}, protocol=2))
         archive.writestr("file/data/0", bytes(2**25))
-    with pytest.raises(WeightsError, match="claims to unpack"):
+    with pytest.raises(WeightsError, match="claim to unpack"):
         read_foreign_checkpoint(path)
 
 
@@ -363,7 +381,7 @@ def test_other_packings_are_refused(tmp_path, packing):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("file/data.pkl", pickle.dumps({}, protocol=2))
         archive.writestr("file/data/0", bytes(100), compress_type=packing)
-    with pytest.raises(WeightsError, match="packed in a way"):
+    with pytest.raises(WeightsError, match="a compression that PyTorch does not use"):
         read_foreign_checkpoint(path)
 
 
@@ -374,7 +392,7 @@ def test_names_that_climb_out_of_the_archive_reach_nothing(tmp_path, monkeypatch
     with zipfile.ZipFile("f.pth", "a") as archive:
         archive.writestr("../../climbed", b"x")
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(WeightsError, match=r"the part .* is missing"):
+    with pytest.raises(WeightsError, match=r"the entry .* is missing"):
         read_foreign_checkpoint(tmp_path / "f.pth")
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -385,22 +403,22 @@ def test_a_tree_that_doubles_at_every_level_is_refused(tmp_path, monkeypatch):
     for _ in range(40):
         tree = [tree, tree]
     torch.save({"a": tree}, tmp_path / "f.pth")
-    with pytest.raises(WeightsError, match="more entries than any checkpoint"):
+    with pytest.raises(WeightsError, match="more entries, than any checkpoint"):
         read_foreign_checkpoint(tmp_path / "f.pth")
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(MissingFileError, match=r"no checkpoint .*absent\.pth"):
+    with pytest.raises(MissingFileError, match=r"checkpoint .*absent\.pth does not exist"):
         read_foreign_checkpoint(tmp_path / "absent.pth")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "neither a zip archive nor a pickle"),
+        (b"", "neither a ZIP archive nor a pickle"),
         (b"<!DOCTYPE html><html>quota exceeded</html>", "a web page, not a checkpoint"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(100), "neither a zip archive nor a pickle"),
-        (pickle.dumps({"a": 1}, protocol=2), "not one that torch.save wrote"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "neither a ZIP archive nor a pickle"),
+        (pickle.dumps({"a": 1}, protocol=2), "not written by torch.save"),
     ],
 )
 def test_files_that_are_no_checkpoints(tmp_path, content, message):
@@ -419,7 +437,7 @@ def test_an_old_tar_file_is_refused_unread(tmp_path, monkeypatch):
             entry.size = len(payload)
             archive.addfile(entry, io.BytesIO(payload))
     monkeypatch.delenv(MARK, raising=False)
-    with pytest.raises(WeightsError, match="tar archive"):
+    with pytest.raises(WeightsError, match="tar archives"):
         read_foreign_checkpoint(path)
     assert MARK not in os.environ
 
@@ -429,7 +447,7 @@ def test_an_archive_of_checkpoints_lists_its_members(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("DAVIS/best.model", b"x")
     with pytest.raises(
-        WeightsError, match=r"unpack it and name one of its files: DAVIS/best\.model"
+        WeightsError, match=r"unpack it and give one of its files: DAVIS/best\.model"
     ):
         read_foreign_checkpoint(path)
 
@@ -443,7 +461,7 @@ def test_a_torchscript_program_is_refused(tmp_path):
 
 
 def test_something_other_than_a_dictionary(save):
-    with pytest.raises(WeightsError, match="holds a Tensor, but a checkpoint is a dictionary"):
+    with pytest.raises(WeightsError, match="contains a Tensor, but a checkpoint is a dictionary"):
         read_foreign_checkpoint(save(torch.ones(2)))
 
 
@@ -491,8 +509,8 @@ def test_tensors_by_name_are_found_in_either_kind_of_file(tmp_path):
 def test_a_file_without_tensors_is_no_state_dict(tmp_path):
     torch.save({"epoch": 3, "model": "a name"}, tmp_path / "empty.pth")
     (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
-    for name, message in (("empty.pth", "no state dict"), ("cut.safetensors", "cannot be read")):
+    for name, message in (("empty.pth", "no state dict"), ("cut.safetensors", "cannot read")):
         with pytest.raises(WeightsError, match=message):
             read_state_dict(tmp_path / name)
-    with pytest.raises(MissingFileError, match="there is no file"):
+    with pytest.raises(MissingFileError, match="does not exist"):
         read_state_dict(tmp_path / "nowhere.safetensors")

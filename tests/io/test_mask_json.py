@@ -74,7 +74,7 @@ def test_a_list_of_annotations_that_name_their_frames(tmp_path):
 
 def test_objects_on_several_frames_must_be_told_apart(tmp_path):
     content = [{"frame": i, "id": i, "segmentation": [SQUARE]} for i in (1, 2)]
-    with pytest.raises(PromptError, match="does not say which of them show the same object"):
+    with pytest.raises(PromptError, match="must say which object they show"):
         read_mask_json(save(tmp_path / "a.json", content), SIZE)
 
 
@@ -82,14 +82,14 @@ def test_objects_on_several_frames_must_be_told_apart(tmp_path):
     ("change", "message"),
     [
         ({"segmentation": None}, "has no segmentation"),
-        ({"segmentation": [[1, 2, 3, 4]]}, "three or more points"),
-        ({"segmentation": [[1, 2, 3, 4, "x", 5]]}, "three or more points"),
-        ({"segmentation": [[1, 2, 3, 4, float("nan"), 5]]}, "three or more points"),
-        ({"segmentation": [[0, 0, 1e9, 0, 0, 1e9]]}, "three or more points"),
+        ({"segmentation": [[1, 2, 3, 4]]}, "at least three points"),
+        ({"segmentation": [[1, 2, 3, 4, "x", 5]]}, "at least three points"),
+        ({"segmentation": [[1, 2, 3, 4, float("nan"), 5]]}, "at least three points"),
+        ({"segmentation": [[0, 0, 1e9, 0, 0, 1e9]]}, "at least three points"),
         ({"segmentation": {"size": [4, 4], "counts": [16]}}, "of 4×4 .* but the frames are 8×10"),
         ({"segmentation": [SQUARE], "image_id": 99}, "image 99, which is not listed"),
-        ({"segmentation": [SQUARE], "id": "five"}, "no integer id, but 'five'"),
-        ({"segmentation": [SQUARE], "id": True}, "no integer id"),
+        ({"segmentation": [SQUARE], "id": "five"}, "must be an integer, got 'five'"),
+        ({"segmentation": [SQUARE], "id": True}, "must be an integer, got 'True'"),
     ],
 )
 def test_broken_annotations_are_refused(tmp_path, change, message):
@@ -151,10 +151,11 @@ def test_a_pasted_mask_keeps_its_pixels_and_is_cut_off_at_the_border(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (labelme({"label": "1", "points": [[1, 1]], "shape_type": "point"}), "a shape is a point"),
+        (labelme({"label": "1", "points": [[1, 1]], "shape_type": "point"}),
+         "unsupported shape type 'point'"),
         (labelme({"label": "1", "points": "x"}), "no list of points"),
-        (labelme({"label": "1", "points": POLYGON}, imageWidth=11), "picture of 8×11"),
-        (labelme("shape"), "not an object with points"),
+        (labelme({"label": "1", "points": POLYGON}, imageWidth=11), "an image of 8×11"),
+        (labelme("shape"), "must be an object with points"),
         (labelme({"label": "1", "points": [[10, 2], [15, 7]], "shape_type": "rectangle"}),
          "a rectangle lies outside the frame"),
         (labelme({"label": "1", "points": POLYGON},
@@ -176,7 +177,7 @@ def test_broken_files_are_refused(tmp_path, content, message):
 def test_a_size_that_no_picture_has_is_refused_before_anything_is_painted(tmp_path, sides):
     shape = {"label": "1", "points": POLYGON}
     content = labelme(shape, imageHeight=sides[0], imageWidth=sides[1])
-    with pytest.raises(PromptError, match=r"a\.json: a mask needs a size"):
+    with pytest.raises(PromptError, match=r"a\.json: the size of a mask must be"):
         read_mask_json(save(tmp_path / "a.json", content))
 
 
@@ -206,7 +207,7 @@ def test_a_label_is_an_id_only_if_it_is_written_as_one(tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[" * 200_000, '{"a": \xff}'])
 def test_what_is_no_json(tmp_path, text):
     (tmp_path / "a.json").write_text(text, encoding="latin1")
-    with pytest.raises(PromptError, match="is not JSON"):
+    with pytest.raises(PromptError, match="invalid JSON"):
         read_mask_json(tmp_path / "a.json", SIZE)
 
 

@@ -34,14 +34,14 @@ def test_times_are_exact():
 def test_a_bad_frame_is_replaced_by_the_one_before_it_only_if_that_is_asked_for(caplog):
     before, error = np.zeros((2, 3, 3), dtype=np.uint8), FrameError("frame 4 is damaged")
     assert fill_bad_frame(before, error, "hold") is before
-    assert "frame 4 is damaged; held the frame before it" in caplog.text
-    with pytest.raises(FrameError, match="frame 4 is damaged; --on-bad-frame hold"):
+    assert "frame 4 is damaged; holding the frame before it" in caplog.text
+    with pytest.raises(FrameError, match=r"frame 4 is damaged; .*set on_bad_frame"):
         fill_bad_frame(before, error, "stop")
-    with pytest.raises(FrameError, match="there is no earlier one to hold"):
+    with pytest.raises(FrameError, match="there is no earlier frame to hold"):
         fill_bad_frame(None, error, "hold")
 
 
 def test_sizes_are_told_width_first():
     refuse_other_size(np.zeros((2, 3, 3), dtype=np.uint8), (2, 3), "it")
-    with pytest.raises(FrameError, match=r"it is 3×2, but the frames before it are 5×4"):
+    with pytest.raises(FrameError, match=r"it is 3×2 but the frames before it are 5×4"):
         refuse_other_size(np.zeros((2, 3, 3), dtype=np.uint8), (4, 5), "it")

@@ -73,7 +73,7 @@ def test_a_box_with_nothing_in_it_is_filled_where_no_mask_is(caplog):
     _, found = segmenter.step(segmenter.start(), frames(1)[0], {1: given, 2: BOX})
     rows, columns = (found.label_map() == 2).nonzero(as_tuple=True)
     assert (columns.min(), columns.max(), rows.min(), rows.max()) == (5, 9, 9, 16)
-    assert "found nothing in the box of object 2" in caplog.text
+    assert "found no object in the box of object 2" in caplog.text
 
 
 def test_a_box_full_of_other_masks_keeps_one_pixel():

@@ -80,7 +80,7 @@ def test_defaults_are_the_weights_in_the_package_and_of_the_method():
 @pytest.mark.parametrize(
     ("spec", "error", "words"),
     [
-        (SegmenterSpec(method="none"), UsageError, "no method 'none'"),
+        (SegmenterSpec(method="none"), UsageError, "unknown method 'none'"),
         (SegmenterSpec(weights="lwl-small", method="agame"), UsageError, "are for lwl"),
         (SegmenterSpec(weights="none"), WeightsError, "no weights named 'none'"),
         (SegmenterSpec(options={"none": "1"}), ConfigError, "unknown setting 'none'"),

@@ -93,7 +93,7 @@ def test_a_file_system_without_room_is_one_sentence_and_keeps_the_checkpoint_bef
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:
-        with pytest.raises(OutputError, match=r"cannot write .*step-0*2\.pt: the file would be to"):
+        with pytest.raises(OutputError, match=r"cannot write .*step-0*2\.pt: the file is to"):
             folder.save({"x": torch.zeros(10_000)}, step=2, best=False, keep_last=1)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -158,7 +158,7 @@ def test_another_run_is_refused_where_a_killed_one_left_checkpoints_only(tmp_pat
 def test_a_second_process_in_the_folder_of_a_run_is_refused(tmp_path: Path):
     class MeetsAnother(ToyTask):
         def loss(self, batch):
-            with pytest.raises(RunConflictError, match="another process is writing into"):
+            with pytest.raises(RunConflictError, match="another process is writing to"):
                 toy_train(tmp_path)
             return super().loss(batch)
 

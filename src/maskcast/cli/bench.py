@@ -58,7 +58,7 @@ def bench(
     if threads is not None and threads < 1:
         raise UsageError(f"--threads is at least 1, got {threads}")
     if what == "metrics" and method is not None:
-        raise UsageError("maskcast bench metrics is about no method; leave --method out")
+        raise UsageError("maskcast bench metrics takes no --method")
     torch.set_num_threads(threads or torch.get_num_threads())
     logging.getLogger("maskcast").setLevel(logging.INFO)  # fine-tuning takes minutes
     place = choose_device(device)
@@ -104,9 +104,11 @@ def _benches(method: str | None) -> Mapping[str, Benchmarked]:
     if method is None:
         return BENCHES
     if method not in METHODS:
-        raise UsageError(f"there is no method {method!r}; known: {', '.join(METHODS)}")
+        raise UsageError(
+            f"unknown method {method!r}; available: {', '.join(METHODS)}", options=("method",)
+        )
     if method not in BENCHES:
-        raise UsageError(f"the method {method} has no benchmark yet")
+        raise UsageError(f"the method {method} has no benchmark")
     return {method: BENCHES[method]}
 
 

@@ -7,6 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
+COMMANDS = {
+    "import_weights": "maskcast weights import",
+    "published_files": "maskcast weights list",
+    "recipes": "maskcast train --list",
+}
+"""Functions that an error may name besides parameters, and the commands for them."""
+
 
 @dataclass(frozen=True)
 class Flags:
@@ -17,13 +24,13 @@ class Flags:
     """Dotted names (``loop.workers``), the settings of a training recipe, are flags too."""
 
     def in_parentheses(self, options: Iterable[str]) -> str:
-        """Return ``" (--masks, --box)"``; empty if the command has no flag for any of them."""
+        """Return ``" (--masks, --box)"``; empty if there is no flag or command for any of them."""
         shown = ", ".join(dict.fromkeys(filter(None, map(self._shown, options))))
         return f" ({shown})" if shown else ""
 
     def _shown(self, option: str) -> str | None:
         if "." not in option:
-            return self.by_parameter.get(option)
+            return self.by_parameter.get(option, COMMANDS.get(option))
         if self.takes_settings:
             return _flag(option)
         return f"--option {option}" if "option" in self.by_parameter else None

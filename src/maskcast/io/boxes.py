@@ -34,13 +34,14 @@ def parse_box(text: str, size: tuple[int, int]) -> TypedBox:
         x, y, width, height = (float(number) for number in numbers.split(","))
     except ValueError:
         raise UsageError(
-            f"--box {text} does not have the form [[FRAME:]ID:]X,Y,WIDTH,HEIGHT, "
-            "for example 200,120,80,160 or 12:3:200,120,80,160"
+            f"invalid box {text!r}; write [[FRAME:]ID:]X,Y,WIDTH,HEIGHT, such as 200,120,80,160 or "
+            "12:3:200,120,80,160",
+            options=("box",),
         ) from None
     try:
         box = Box(x, y, width, height)
     except PromptError as error:
-        raise PromptError(f"--box {text}: {error}") from error
+        raise PromptError(f"box {text}: {error.summary}", options=("box",)) from error
     _refuse_outside(text, box, size)
     return TypedBox(text, place or None, _read_id(text, typed_id) if colon else None, box)
 
@@ -49,9 +50,14 @@ def _read_id(text: str, typed_id: str) -> int:
     try:
         object_id = int(typed_id)
     except ValueError:
-        raise UsageError(f"--box {text}: the id {typed_id!r} is not a whole number") from None
+        raise UsageError(
+            f"box {text}: the object id must be an integer, got {typed_id!r}", options=("box",)
+        ) from None
     if not 1 <= object_id <= LARGEST_ID:
-        raise PromptError(f"--box {text}: ids of objects go from 1 to {LARGEST_ID}, got {typed_id}")
+        raise PromptError(
+            f"box {text}: object ids must be in [1, {LARGEST_ID}], got {typed_id}",
+            options=("box",),
+        )
     return object_id
 
 
@@ -69,5 +75,6 @@ def _refuse_outside(text: str, box: Box, size: tuple[int, int]) -> None:
     elif inside_width > 0 and inside_height > 0:
         hint = f"; the part inside is {left:g},{top:g},{inside_width:g},{inside_height:g}"
     raise PromptError(
-        f"--box {text} reaches outside the frame, which is {width} wide and {height} high{hint}"
+        f"box {text} extends outside the frame, which is {width} wide and {height} high{hint}",
+        options=("box",),
     )

@@ -48,16 +48,16 @@ def read_foreign_checkpoint(path: Path) -> dict[str, Any]:
             to be larger than it is.
     """
     if not path.is_file():
-        raise MissingFileError(f"there is no checkpoint {path}")
+        raise MissingFileError(f"checkpoint {path} does not exist")
     try:
         with path.open("rb") as file:
             is_zip = file.read(4) == b"PK\x03\x04"
             tree = _read_zip(file) if is_zip else _read_legacy(file)
     except WeightsError as error:
-        raise WeightsError(f"{path.name}: {error}") from error
+        raise WeightsError(f"{path.name}: {error.summary}") from error
     if not isinstance(tree, dict):
         raise WeightsError(
-            f"{path.name} holds a {type(tree).__name__}, but a checkpoint is a dictionary"
+            f"{path.name} contains a {type(tree).__name__}, but a checkpoint is a dictionary"
         )
     return tree
 
@@ -74,18 +74,18 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """
     if path.suffix == ".safetensors":
         if not path.is_file():
-            raise MissingFileError(f"there is no file {path}")
+            raise MissingFileError(f"{path} does not exist")
         try:
             found = load_file(path)
         except SafetensorError as error:
-            raise WeightsError(f"{path} cannot be read ({error})") from error
+            raise WeightsError(f"cannot read {path}: {error}") from error
     else:
         tree = read_foreign_checkpoint(path)
         inner = tree.get("model")
         named = inner if isinstance(inner, dict) else tree
         found = {name: value for name, value in named.items() if isinstance(value, Tensor)}
     if not found:
-        raise WeightsError(f"{path} holds no state dict; give a file of tensors by name")
+        raise WeightsError(f"{path} contains no state dict; give a file that maps names to tensors")
     return found
 
 
@@ -97,7 +97,9 @@ def _read_zip(file: File) -> Any:
             raise WeightsError(_not_a_torch_archive(archive))
         root = names[0].removesuffix("data.pkl")
         if f"{root}constants.pkl" in archive.namelist():
-            raise WeightsError("it is a TorchScript program, not a checkpoint")
+            raise WeightsError(
+                "TorchScript programs are not supported; give a file that torch.save wrote"
+            )
         _refuse_bomb(archive, size)
         content, _ = load_pickle(io.BytesIO(_member(archive, names[0])))
         byte_order = f"{root}byteorder"
@@ -114,34 +116,34 @@ def _open_zip(file: File) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
     except (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError) as error:
-        raise WeightsError(f"it is damaged or truncated: {error}") from error
+        raise WeightsError(f"damaged or truncated archive: {error}") from error
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     try:
         return archive.read(name)
     except KeyError:
-        raise WeightsError(f"it is damaged: the part {name} is missing") from None
+        raise WeightsError(f"damaged archive: the entry {name} is missing") from None
     except (
         zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError, OSError,
         NotImplementedError, RuntimeError,
     ) as error:  # fmt: skip
-        raise WeightsError(f"it is damaged: the part {name} cannot be read ({error})") from error
+        raise WeightsError(f"damaged archive: cannot read the entry {name} ({error})") from error
 
 
 def _refuse_bomb(archive: zipfile.ZipFile, size: int) -> None:
-    """Refuse what unpacks to many times its size, or is packed in ways that torch never uses."""
+    """Reject what unpacks to many times its size, or uses a compression that PyTorch never does."""
     if {entry.compress_type for entry in archive.infolist()} - PACKED:
-        raise WeightsError("its parts are packed in a way that torch does not use; refused")
+        raise WeightsError("rejected: the archive uses a compression that PyTorch does not use")
     claimed = sum(entry.file_size for entry in archive.infolist())
     if claimed > 20 * size + 2**20:
-        raise WeightsError(f"it claims to unpack to {claimed} bytes from {size}; refused")
+        raise WeightsError(f"rejected: {size} bytes that claim to unpack to {claimed} bytes")
 
 
 def _not_a_torch_archive(archive: zipfile.ZipFile) -> str:
     members = [name for name in archive.namelist() if not name.endswith("/")]
     return (
-        "it is a zip archive, but not one torch wrote; unpack it and name one of its files: "
+        "the ZIP archive was not written by PyTorch; unpack it and give one of its files: "
         + ", ".join(members[:8])
         + (f" and {len(members) - 8} more" if len(members) > 8 else "")
     )
@@ -153,14 +155,14 @@ def _read_legacy(file: File) -> Any:
     _refuse_other_formats(file.read(512))
     file.seek(0)
     if load_pickle(file)[0] != MAGIC_NUMBER:
-        raise WeightsError("it is a pickle, but not one that torch.save wrote")
+        raise WeightsError("the pickle was not written by torch.save")
     load_pickle(file)  # protocol version
     system, _ = load_pickle(file)
     big_endian = isinstance(system, dict) and not system.get("little_endian", True)
     content, storages = load_pickle(file)
     keys, _ = load_pickle(file)
     if not isinstance(keys, list) or {str(key) for key in keys} != set(storages):
-        raise WeightsError("it is damaged: its list of storages and its tensors do not agree")
+        raise WeightsError("damaged: the list of storages does not match the tensors")
     places = _storage_places(file, size, [storages[str(key)] for key in keys], big_endian)
 
     def read(storage: Storage) -> Tensor:
@@ -174,12 +176,12 @@ def _read_legacy(file: File) -> Any:
 def _refuse_other_formats(head: bytes) -> None:
     if head[257:262] == b"ustar":
         raise WeightsError(
-            "it is a tar archive, the format of torch before 0.2; nothing in it was read"
+            "tar archives, the format of PyTorch before 0.2, are not supported; nothing was read"
         )
     if head.lstrip()[:1] == b"<":
-        raise WeightsError("it is a web page, not a checkpoint; the download went wrong")
+        raise WeightsError("the file is a web page, not a checkpoint; download it again")
     if not head.startswith(b"\x80"):
-        raise WeightsError("it is neither a zip archive nor a pickle; torch.save did not write it")
+        raise WeightsError("neither a ZIP archive nor a pickle; give a file that torch.save wrote")
 
 
 def _storage_places(
@@ -194,8 +196,8 @@ def _storage_places(
         length = storage.count * storage.dtype.itemsize
         if count != storage.count or position + 8 + length > size:
             raise WeightsError(
-                f"it is truncated or damaged: storage {storage.key} should hold {storage.count} "
-                f"numbers, and {max(size - position - 8, 0)} bytes are left"
+                f"truncated or damaged: storage {storage.key} should have {storage.count} numbers, "
+                f"but {max(size - position - 8, 0)} bytes are left"
             )
         places[storage.key] = (position + 8, length)
         position += 8 + length
@@ -218,7 +220,7 @@ class _TreeBuilder:
         """Return the plain form of ``value``; foreign objects become ``_Inert``."""
         self.entries += 1
         if depth > DEEPEST_TREE or self.entries > LARGEST_TREE:
-            raise WeightsError("it is nested deeper or has more entries than any checkpoint")
+            raise WeightsError("rejected: nested deeper, or with more entries, than any checkpoint")
         if isinstance(value, TensorPlan):
             return self.tensor(value)
         if isinstance(value, dict):
@@ -242,7 +244,9 @@ class _TreeBuilder:
         )
         negative = min((plan.offset, *plan.shape, *plan.strides)) < 0
         if negative or (count and (last >= plan.storage.count or count > plan.storage.count)):
-            raise WeightsError(f"a tensor of shape {plan.shape} does not lie inside its storage")
+            raise WeightsError(
+                f"invalid tensor of shape {plan.shape}: it extends beyond its storage"
+            )
         self.spend(count * plan.storage.dtype.itemsize)
         try:
             if count:
@@ -253,7 +257,7 @@ class _TreeBuilder:
             else:
                 tensor = torch.empty(plan.shape, dtype=plan.storage.dtype)
         except RuntimeError as error:
-            raise WeightsError(f"a tensor of shape {plan.shape} is none: {error}") from error
+            raise WeightsError(f"invalid tensor of shape {plan.shape}: {error}") from error
         self.tensors[plan] = tensor
         return tensor
 
@@ -266,7 +270,7 @@ class _TreeBuilder:
     def spend(self, size: int) -> None:
         self.bytes += size
         if self.bytes > self.largest:
-            raise WeightsError("its tensors would take many times the size of the file; refused")
+            raise WeightsError("rejected: the tensors would take many times the size of the file")
 
 
 def _is_foreign(value: object) -> bool:
@@ -279,7 +283,7 @@ def _numbers(raw: bytes, storage: Storage, big_endian: bool) -> Tensor:
     expected = storage.count * storage.dtype.itemsize
     if len(raw) != expected:
         raise WeightsError(
-            f"it is damaged: storage {storage.key} has {len(raw)} bytes and should have {expected}"
+            f"damaged: storage {storage.key} has {len(raw)} bytes, expected {expected}"
         )
     content = bytearray(raw)
     if big_endian and storage.dtype.itemsize > 1:

@@ -67,12 +67,15 @@ def download(
             found = _fetch_from_drive(drive, drive_id, file, progress)
         else:
             raise MissingFileError(
-                f"there is no file {text}, and it is neither an http(s) address nor a Drive id"
+                f"{text} is neither an existing file, nor a URL (http, https), nor the id of a "
+                "file on Google Drive",
+                options=("source",),
             )
         if sha256 is not None and found != sha256.lower():
             raise WeightsError(
-                f"{text} is not the file expected: its SHA-256 is {found}, "
-                f"but it should be {sha256.lower()}; nothing was kept"
+                f"{text} is not the expected file: its SHA-256 is {found}, not {sha256.lower()}; "
+                "nothing was saved",
+                options=("sha256",),
             )
     return found
 
@@ -84,7 +87,7 @@ def _drive_id(text: str) -> str | None:
 
 def _copy_file(path: Path, file: io.BufferedIOBase, progress: Progress | None) -> str:
     if not path.is_file():
-        raise MissingFileError(f"there is no file {path}")
+        raise MissingFileError(f"{path} does not exist")
     with path.open("rb") as source:
         return _copy(source, file, path.stat().st_size, progress)
 
@@ -116,16 +119,20 @@ def _fetch(
         with opener.open(_request(address), timeout=_TIMEOUT) as response:
             if _is_page(response):
                 raise WeightsError(
-                    f"{address} sent a web page, not a file; open it in a browser, "
-                    "download the file there, and give its path"
+                    f"download failed: {address} returned a web page instead of a file; download "
+                    "the file in a browser and give its path"
                 )
             return _copy(response, file, response.length, progress)
     except urllib.error.HTTPError as error:
-        raise WeightsError(f"{address} cannot be had: {error.code} {error.reason}") from error
+        raise WeightsError(
+            f"download failed: {address} returned {error.code} {error.reason}"
+        ) from error
     except http.client.IncompleteRead as error:
-        raise WeightsError(f"the transfer of {address} broke off; try again") from error
+        raise WeightsError(
+            f"download failed: {address} closed the connection too early; try again"
+        ) from error
     except _NETWORK_FAULTS as error:
-        raise WeightsError(f"{address} cannot be reached: {error}") from error
+        raise WeightsError(f"download failed: cannot reach {address}: {_reason(error)}") from error
 
 
 def _fetch_from_drive(
@@ -141,8 +148,9 @@ def _fetch_from_drive(
         form.feed(page)
         if not form.fields:
             raise WeightsError(
-                f"Google Drive sent a page instead of the file {drive_id}: it is missing, private, "
-                "or was asked for too often; download it in a browser and give its path"
+                f"download failed: Google Drive returned a web page instead of file {drive_id}, "
+                "which is missing, private, or over its quota; download the file in a browser and "
+                "give its path"
             )
         action = urllib.parse.urljoin(address, form.action or drive)
         address = f"{action}?{urllib.parse.urlencode(form.fields)}"
@@ -157,7 +165,13 @@ def _page_at(address: str, opener: urllib.request.OpenerDirector) -> str | None:
                 return None
             return str(response.read(_LARGEST_PAGE).decode("utf-8", "replace"))
     except _NETWORK_FAULTS as error:
-        raise WeightsError(f"Google Drive cannot be reached: {error}") from error
+        raise WeightsError(
+            f"download failed: cannot reach Google Drive: {_reason(error)}"
+        ) from error
+
+
+def _reason(error: Exception) -> object:
+    return getattr(error, "reason", error)  # URLError wraps the error that explains it
 
 
 def _is_page(response: http.client.HTTPResponse) -> bool:
@@ -171,7 +185,7 @@ def _request(address: str) -> urllib.request.Request:
     try:
         return urllib.request.Request(in_ascii, headers={"User-Agent": "maskcast"})
     except ValueError as error:
-        raise WeightsError(f"{address} is no address: {error}") from error
+        raise WeightsError(f"invalid URL {address}: {error}") from error
 
 
 class _DriveForm(HTMLParser):

@@ -85,7 +85,7 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         why = _WRITING.get(error.errno or 0, error.strerror)
-        raise OutputError(f"cannot make the folder {path}: {why}") from error
+        raise OutputError(f"cannot create the folder {path}: {why}") from error
 
 
 def check_writable(folder: Path) -> None:
@@ -124,7 +124,7 @@ def alone_in(folder: Path, *, wait: bool = False) -> Iterator[None]:
         else:
             descriptor = os.open(lock_file, os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        raise OutputError(f"cannot use the output folder {folder}: {error.strerror}") from error
+        raise OutputError(f"cannot open the output folder {folder}: {error.strerror}") from error
     _guards.add(descriptor)
     entered = False
     try:
@@ -148,8 +148,9 @@ def _lock(descriptor: int, folder: Path, *, wait: bool) -> None:
             _lock_on_windows(descriptor, wait=wait)
     except BlockingIOError as error:
         raise RunConflictError(
-            f"another process is writing into {folder}; wait until it is done, "
-            "or choose another folder"
+            f"another process is writing to {folder}; wait until it has finished, or choose "
+            "another folder",
+            options=("output",),
         ) from error
     except OSError as error:
         logger.debug("cannot lock %s: %s", folder, error)
@@ -207,30 +208,33 @@ def path_inside(folder: Path, name: str, suffix: str = "") -> Path:
     """
     shown = repr(name if len(name) <= 60 else name[:57] + "...")
     if not name or name.startswith("."):
-        raise DataError(f"the name {shown} cannot name a file: it is empty or starts with a dot")
+        raise DataError(f"invalid name {shown}: names must not be empty or start with a dot")
     if "/" in name or "\\" in name or (len(name) > 1 and name[1] == ":"):
-        raise DataError(f"the name {shown} leads out of its folder; names may not hold / or \\")
+        raise DataError(f"invalid name {shown}: names must not contain /, \\ or a drive letter")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
-        raise DataError(f"the name {shown} holds a line break or another control character")
+        raise DataError(
+            f"invalid name {shown}: names must not contain a line break or another control "
+            "character"
+        )
     length = len(os.fsencode(name + suffix))
     if length > LONGEST_NAME:
         raise DataError(
-            f"the name {shown} is {length} bytes long with its ending, "
-            f"more than the {LONGEST_NAME} a file system takes"
+            f"invalid name {shown}: it takes {length} bytes with its suffix, but file names are "
+            f"limited to {LONGEST_NAME}"
         )
     return folder / (name + suffix)
 
 
 _WRITING = {
     errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
+    errno.EDQUOT: "the disk quota is exceeded",
     errno.EACCES: "the folder is not writable",
     errno.EPERM: "the folder is not writable",
-    errno.EROFS: "the disk is read-only",
-    errno.ENOTDIR: "a part of the path is a file, not a folder",
-    errno.EEXIST: "a part of the path is a file, not a folder",
-    errno.EISDIR: "there is a folder of that name",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOTDIR: "part of the path is a file, not a folder",
+    errno.EEXIST: "part of the path is a file, not a folder",
+    errno.EISDIR: "a folder of that name exists",
     errno.ENAMETOOLONG: "the name is too long",
-    errno.EFBIG: "the file would be too large",
-    errno.EIO: "the disk reports a fault",
+    errno.EFBIG: "the file is too large for the file system",
+    errno.EIO: "the disk reported an error",
 }

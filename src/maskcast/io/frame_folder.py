@@ -93,14 +93,14 @@ class FrameFolder:
         try:
             return _as_rgb(_upright(open_picture(path)))
         except DataError as error:
-            raise FrameError(f"frame {frame_index} cannot be read: {error}") from error
+            raise FrameError(f"cannot read frame {frame_index}: {error.summary}") from error
 
 
 def _upright(picture: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(picture)
     except Exception as error:  # damaged notes of a camera make Pillow raise nearly anything
-        log.debug("the orientation of a picture cannot be read: %s", error)
+        log.debug("cannot read the orientation of an image: %s", error)
         return picture
 
 
@@ -124,20 +124,25 @@ def _frame_files(folder: Path) -> list[Path]:
             if path.name[0] != "." and (path.is_file() or path.is_symlink())
         ]  # a link that leads nowhere is a frame that cannot be read, not a gap
     except OSError as error:
-        raise VideoError(f"the folder {folder} cannot be read: {error.strerror}") from error
-    found = sorted(filter(is_frame_file, visible), key=lambda path: path.stem)
+        raise VideoError(f"cannot read the folder {folder}: {error.strerror}") from error
+    found = sorted(filter(is_frame_file, visible), key=lambda path: (path.stem, path.name))
     if not found:
         others = sorted({path.suffix or path.name for path in visible})[:5]
-        holds = f"it holds {', '.join(others)}" if others else "it is empty"
+        holds = f"it contains {', '.join(others)}" if others else "it is empty"
+        kinds = ", ".join(ending[1:] for ending in ENDINGS)
         raise VideoError(
-            f"the folder {folder} has no frames (jpg, jpeg or png); {holds}; "
-            "give a folder of frames, or one video file"
+            f"the folder {folder} has no frames ({kinds}): {holds}; give a folder of frames or a "
+            "video file"
         )
-    for before, after in pairwise(found):
-        if before.stem == after.stem:
-            raise VideoError(
-                f"{before.name} and {after.name} in {folder} are the same frame twice; remove one"
-            )
+    twice = [
+        f"{folder} has two files for frame {before.stem} ({before.name}, {after.name}); remove one"
+        for before, after in pairwise(found)
+        if before.stem == after.stem
+    ]
+    if len(twice) == 1:
+        raise VideoError(twice[0])
+    if twice:
+        raise VideoError(f"{folder} has several files for the same frame", details=twice)
     _refuse_ambiguous_order(folder, found)
     return found
 
@@ -147,9 +152,8 @@ def _refuse_ambiguous_order(folder: Path, by_name: Sequence[Path]) -> None:
     for named, numbered in zip(by_name, by_number, strict=True):
         if named != numbered:
             raise VideoError(
-                f"the frames in {folder} have one order by name and another by number: "
-                f"{named.name} or {numbered.name} could come first; "
-                "number them with leading zeros (00001, 00002, ...)"
+                f"the order of the frames in {folder} is ambiguous: {named.name} comes first by "
+                f"name, {numbered.name} by number; use leading zeros (00001, 00002, ...)"
             )
 
 

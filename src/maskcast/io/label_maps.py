@@ -39,7 +39,7 @@ def open_picture(path: Path) -> Image.Image:
         DataError: it is not a picture, is damaged, or unpacks to more than ``LARGEST_PICTURE``.
     """
     if not path.is_file():
-        raise MissingFileError(f"there is no file {path}")
+        raise MissingFileError(f"{path} does not exist")
     return _decoded(path, str(path))
 
 
@@ -90,10 +90,10 @@ def _decoding(name: str) -> Iterator[None]:
             yield
     except Image.DecompressionBombError as error:
         raise DataError(
-            f"{name} unpacks to more than {LARGEST_PICTURE} pixels; refused as a decompression bomb"
+            f"{name} has more than {LARGEST_PICTURE} pixels; rejected as a decompression bomb"
         ) from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise DataError(f"{name} is not a picture that can be read: {error}") from error
+        raise DataError(f"cannot read {name} as an image: {error}") from error
 
 
 def has_ids_in_colours(picture: Image.Image) -> bool:
@@ -112,8 +112,8 @@ def _ids(picture: Image.Image, name: str) -> LabelArray:
         return ids_of_colours(picture)
     if picture.mode not in ("P", "L", "1", "I", "I;16", "I;16B"):
         raise DataError(
-            f"{name} holds colours (mode {picture.mode}), not ids; "
-            "a label map is an indexed or a grey PNG"
+            f"{name} has colours (mode {picture.mode}) instead of object ids; save label maps as "
+            "indexed or grey PNG"
         )
     return np.asarray(picture).astype(np.int32)
 
@@ -133,7 +133,7 @@ def encode_label_map(label_map: Integer[np.ndarray, "height width"]) -> bytes:
     smallest, largest = int(label_map.min(initial=0)), int(label_map.max(initial=0))
     if smallest < 0 or largest > LARGEST_ID:
         wrong = smallest if smallest < 0 else largest
-        raise DataError(f"the id {wrong} does not fit into a PNG; ids go from 0 to {LARGEST_ID}")
+        raise DataError(f"object ids in a PNG must be in [0, {LARGEST_ID}], got {wrong}")
     about = None
     if largest <= 255:
         picture = Image.fromarray(label_map.astype(np.uint8))

@@ -43,7 +43,7 @@ def read_mask_json(path: Path, size: tuple[int, int] | None = None) -> list[Mark
         PromptError: it is neither format, or a mask in it is malformed or of another size.
     """
     if not path.is_file():
-        raise MissingFileError(f"there is no file {path}")
+        raise MissingFileError(f"{path} does not exist")
     try:
         content = _load(path)
         size = size or _declared_size(content)
@@ -51,16 +51,16 @@ def read_mask_json(path: Path, size: tuple[int, int] | None = None) -> list[Mark
             return [_from_labelme(path, content, size)]
         return _from_coco(path, content, size)
     except PromptError as error:
-        raise PromptError(f"{path}: {error}") from error
+        raise PromptError(f"{path}: {error.summary}") from error
 
 
 def _load(path: Path) -> Any:
     if path.stat().st_size > LARGEST_FILE:
-        raise PromptError(f"it is larger than {LARGEST_FILE} bytes; masks do not need that")
+        raise PromptError(f"the file is larger than {LARGEST_FILE} bytes; split it")
     try:
         return json.loads(path.read_text("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise PromptError(f"it is not JSON: {error}") from error
+        raise PromptError(f"invalid JSON: {error}") from error
 
 
 def _declared_size(content: Any) -> tuple[int, int]:
@@ -74,14 +74,14 @@ def _declared_size(content: Any) -> tuple[int, int]:
         annotations = content["annotations"] if isinstance(content, dict) else content
         return checked_size(annotations[0]["segmentation"]["size"])
     except (KeyError, IndexError, TypeError) as error:
-        raise PromptError("it does not say how large its pictures are") from error
+        raise PromptError("the size of the images is missing") from error
 
 
 def _from_coco(path: Path, content: Any, size: tuple[int, int]) -> list[MarkedFrame]:
     annotations = content.get("annotations") if isinstance(content, dict) else content
     if not isinstance(annotations, list) or not all(isinstance(a, dict) for a in annotations):
         raise PromptError(
-            "it is neither COCO (annotations with segmentations) nor labelme (shapes)"
+            "unknown format: neither COCO (annotations with segmentations) nor labelme (shapes)"
         )
     names = _image_names(content.get("images", []) if isinstance(content, dict) else [], size)
     places = [_coco_place(annotation, names, path.stem) for annotation in annotations]
@@ -102,7 +102,7 @@ def _image_names(images: Any, size: tuple[int, int]) -> dict[Any, str]:
             _refuse_other_size((image.get("height", size[0]), image.get("width", size[1])), size)
         return {image["id"]: PureWindowsPath(image["file_name"]).stem for image in images}
     except (TypeError, KeyError, AttributeError) as error:
-        raise PromptError("an image lacks its id or file_name") from error
+        raise PromptError("an image has no id or no file_name") from error
 
 
 def _coco_place(annotation: Mapping[str, Any], names: Mapping[Any, str], unnamed: str) -> str:
@@ -113,7 +113,7 @@ def _coco_place(annotation: Mapping[str, Any], names: Mapping[Any, str], unnamed
         return names[image_id]
     if image_id is None and not names:
         return unnamed
-    raise PromptError(f"an annotation is for image {image_id!r}, which is not listed")
+    raise PromptError(f"an annotation refers to image {image_id!r}, which is not listed")
 
 
 def _coco_object(annotation: Mapping[str, Any], several_frames: bool) -> int:
@@ -124,12 +124,14 @@ def _coco_object(annotation: Mapping[str, Any], several_frames: bool) -> int:
     else:
         if several_frames:
             raise PromptError(
-                "it has annotations on several frames and does not say which of them show the "
-                f"same object; give each an {OBJECT_KEYS[0]}"
+                "annotations on several frames must say which object they show; give each an "
+                f"{OBJECT_KEYS[0]}"
             )
         value = annotation.get("id")
     if not isinstance(value, int) or isinstance(value, bool):
-        raise PromptError(f"an annotation has no integer id, but {str(value)[:40]!r}")
+        raise PromptError(
+            f"the object id of an annotation must be an integer, got {str(value)[:40]!r}"
+        )
     return value
 
 
@@ -155,7 +157,7 @@ def segmentation_mask(segmentation: Any, size: tuple[int, int]) -> MaskArray:
 def _refuse_other_size(drawn: tuple[Any, ...], size: tuple[int, int]) -> None:
     if drawn != size:
         raise PromptError(
-            f"a mask was drawn on a picture of {drawn[0]}×{drawn[1]} (height × width), but the "
+            f"a mask was drawn on an image of {drawn[0]}×{drawn[1]} (height × width) but the "
             f"frames are {size[0]}×{size[1]}"
         )
 
@@ -168,7 +170,7 @@ def _fill(polygons: Sequence[Any], size: tuple[int, int]) -> MaskArray:
             for value in polygon
         )
         if not numbers or len(polygon) < 6 or len(polygon) % 2:
-            raise PromptError("a polygon is not a list of three or more points x, y")
+            raise PromptError("a polygon must be a flat list of at least three points x, y")
     height, width = size
     parts = pycocotools.mask.frPyObjects([list(map(float, p)) for p in polygons], height, width)
     filled: MaskArray = pycocotools.mask.decode(pycocotools.mask.merge(parts)).astype(bool)
@@ -181,7 +183,7 @@ def _from_labelme(path: Path, content: Mapping[str, Any], size: tuple[int, int])
     frame = MarkedFrame(path.stem, path, "labelme JSON", {})
     for shape in content["shapes"]:
         if not isinstance(shape, dict):
-            raise PromptError("a shape is not an object with points")
+            raise PromptError("a shape must be an object with points")
         label = _labelme_label(shape)
         mark = _labelme_mark(shape, size)
         before = frame.marks.get(label)
@@ -190,7 +192,7 @@ def _from_labelme(path: Path, content: Mapping[str, Any], size: tuple[int, int])
         elif isinstance(before, np.ndarray) and isinstance(mark, np.ndarray):
             frame.marks[label] = before | mark
         else:
-            raise PromptError(f"the object {label} has a rectangle and another shape")
+            raise PromptError(f"object {label} has a rectangle and another shape; keep one kind")
     return frame
 
 
@@ -219,7 +221,7 @@ def _labelme_mark(shape: Mapping[str, Any], size: tuple[int, int]) -> MaskArray 
         return _disc(points[0], points[1], size)
     if kind == "mask" and len(points) == 2:
         return _pasted(shape.get("mask"), points[0], size)
-    raise PromptError(f"a shape is a {kind}; draw polygons, rectangles, circles or masks")
+    raise PromptError(f"unsupported shape type {kind!r}; use polygon, rectangle, circle or mask")
 
 
 def _are_points(points: Any) -> bool:
@@ -245,6 +247,8 @@ def _pasted(encoded: Any, corner: Sequence[float], size: tuple[int, int]) -> Mas
         if picture.width > size[1] + 1 or picture.height > size[0] + 1:
             raise PromptError("a mask is larger than the frame")
         patch = np.asarray(picture.convert("L")) > 0
+    except PromptError:
+        raise
     except (
         binascii.Error,
         OSError,
@@ -256,7 +260,7 @@ def _pasted(encoded: Any, corner: Sequence[float], size: tuple[int, int]) -> Mas
     mask = np.zeros(size, dtype=bool)
     left, top = round(corner[0]), round(corner[1])
     if left < 0 or top < 0:
-        raise PromptError("a mask begins outside the frame")
+        raise PromptError("a mask starts outside the frame")
     window = mask[top : top + patch.shape[0], left : left + patch.shape[1]]
     window[:] = patch[: window.shape[0], : window.shape[1]]
     return mask

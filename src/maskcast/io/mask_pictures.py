@@ -26,6 +26,8 @@ MOST_VALUES = 32
 MOST_IDS = 1024
 """Objects on one frame; pictures of depth or of probabilities have tens of thousands of values."""
 
+READ_AS_ONE_OBJECT = "set mask_threshold, to 128 for instance, to read it as one object"
+
 ENDINGS = (".png", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".jpg", ".jpeg")
 
 
@@ -44,15 +46,21 @@ def read_mask_picture(path: Path, mask_threshold: int | None = None) -> MarkedFr
         UsageError: the threshold is no grey value.
     """
     if mask_threshold is not None and not 1 <= mask_threshold <= 255:
-        raise UsageError(f"--mask-threshold is a grey value from 1 to 255, got {mask_threshold}")
+        raise UsageError(
+            f"mask_threshold must be in [1, 255], got {mask_threshold}",
+            options=("mask_threshold",),
+        )
     try:
         picture = open_picture(path)
     except DataError as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise PromptError(str(error)) from error
+        raise PromptError(error.summary) from error
     if picture.mode == "F":
-        raise PromptError(f"{path} holds fractions, not ids; save it as an indexed or a grey PNG")
+        raise PromptError(
+            f"{path} has floating-point values instead of object ids; save it as an indexed or "
+            "grey PNG"
+        )
     if picture.mode == "P" or picture.mode.startswith("I"):
         kind = "indexed" if picture.mode == "P" else "16-bit grey"
         return _marked(path, kind, _by_value(path, np.asarray(picture).astype(np.int64)))
@@ -64,8 +72,9 @@ def read_mask_picture(path: Path, mask_threshold: int | None = None) -> MarkedFr
         return _cut_at(path, picture, mask_threshold)
     if picture.format in ("JPEG", "MPO"):
         raise PromptError(
-            f"{path} is a JPEG, which does not keep values as they were; save the mask as a PNG, "
-            "or cut it into one object with --mask-threshold 128"
+            f"{path} is a JPEG, whose compression changes the values; save the mask as PNG, or "
+            f"{READ_AS_ONE_OBJECT}",
+            options=("mask_threshold",),
         )
     if picture.mode == "L":
         return _from_grey(path, "8-bit grey", np.asarray(picture))
@@ -82,8 +91,9 @@ def _by_value(path: Path, values: Int[np.ndarray, "height width"]) -> dict[Label
     found = np.unique(values)
     if len(found) > MOST_IDS:
         raise PromptError(
-            f"{path} has {len(found)} different values, so they are no ids; a mask with soft edges "
-            "has to be saved in 8 bits, and --mask-threshold 128 cuts it into one object"
+            f"{path} has {len(found)} different values, too many to be object ids; if its edges "
+            f"are soft, save it in 8 bits and {READ_AS_ONE_OBJECT}",
+            options=("mask_threshold",),
         )
     return {int(value): values == value for value in found if value != 0}
 
@@ -107,8 +117,9 @@ def _from_grey(path: Path, kind: str, grey: UInt8[np.ndarray, "height width"]) -
         )
     if len(values) > MOST_VALUES:
         raise PromptError(
-            f"{path} is grey with {len(values)} values, so its edges are soft and the values are "
-            "no ids; --mask-threshold 128 cuts it into one object"
+            f"{path} has {len(values)} grey values, too many to be object ids, so its edges are "
+            f"soft; {READ_AS_ONE_OBJECT}",
+            options=("mask_threshold",),
         )
     return _marked(path, kind, _by_value(path, grey.astype(np.int64)), "its grey values are ids")
 
@@ -131,8 +142,9 @@ def _from_colours(path: Path, rgba: UInt8[np.ndarray, "height width 4"]) -> Mark
     if len(found) > MOST_VALUES or half_seen:
         what = "half-transparent pixels" if half_seen else f"{len(found)} colours"
         raise PromptError(
-            f"{path} has {what}, so it is a photograph or its edges are soft; paint each object in "
-            "one flat colour, or cut it into one object with --mask-threshold 128"
+            f"{path} has {what}, so it is a photograph or has soft edges; paint each object in one "
+            f"flat colour, or {READ_AS_ONE_OBJECT}",
+            options=("mask_threshold",),
         )
     in_order = found[np.argsort(first_pixel)]  # as the eye meets them, row by row
     marks: dict[Label, MaskArray] = {

@@ -80,10 +80,16 @@ def fill_bad_frame(
 ) -> Picture:
     """Return the frame before a bad one, or raise what is wrong with it."""
     if on_bad_frame == "stop":
-        raise FrameError(f"{error}; --on-bad-frame hold shows the frame before it again") from error
+        raise FrameError(
+            f"{error.summary}; to show the frame before it again, set on_bad_frame to 'hold'",
+            options=("on_bad_frame",),
+        ) from error
     if previous is None:
-        raise FrameError(f"{error}, and there is no earlier one to hold; use --start") from error
-    log.warning("%s; held the frame before it", error)
+        raise FrameError(
+            f"{error.summary}, and there is no earlier frame to hold; start at a later frame",
+            options=("start",),
+        ) from error
+    log.warning("%s; holding the frame before it", error)
     return previous
 
 
@@ -92,6 +98,6 @@ def refuse_other_size(picture: Picture, size: tuple[int, int], what: str) -> Non
     height, width, _ = picture.shape
     if (height, width) != size:
         raise FrameError(
-            f"{what} is {width}×{height}, but the frames before it are {size[1]}×{size[0]}; "
-            "all frames of a video need one size"
+            f"{what} is {width}×{height} but the frames before it are {size[1]}×{size[0]}; all "
+            "frames of a video must have the same size"
         )

@@ -75,7 +75,7 @@ def read_prompts(
         UsageError: neither masks nor boxes were given, or a box is malformed.
     """
     if not masks and not boxes:
-        raise UsageError("there is nothing to follow: give a first mask (--masks) or box (--box)")
+        raise UsageError("no objects to follow; give a mask or a box", options=("masks", "box"))
     frames = _Frames(names, size, first)
     typed = [parse_box(text, size) for text in boxes]
     paths = [Path(mask) for mask in masks]
@@ -88,7 +88,7 @@ def read_prompts(
         _add(by_frame.setdefault(frame_index, {}), frame, ids, frames.label(frame_index))
     if masks and not any(by_frame.values()):
         shown = ", ".join(str(path) for path in masks)
-        raise PromptError(f"{shown} marks no object: every pixel is background")
+        raise PromptError(f"no objects in {shown}: every pixel is background", options=("masks",))
     _add_boxes(by_frame, typed, frames, report)
     for frame_index, marks in sorted(by_frame.items()):
         report += _give_overlaps_to_higher_ids(marks, frames.label(frame_index))
@@ -153,7 +153,7 @@ class _Frames:
         if len(strays) == 1 and strays[0].source in lone_files and not strays[0].place.isdecimal():
             placed.append((0, strays[0]))
         elif strays:
-            raise PromptError(self._why_stray(strays))
+            raise self._stray_error(strays)
         for _, frame in placed:
             self._refuse_other_size(frame)
         return sorted(placed, key=lambda pair: pair[0])
@@ -165,7 +165,8 @@ class _Frames:
         frame_index = self.find(box.place)
         if frame_index is None:
             raise PromptError(
-                f"--box {box.text}: there is no frame {box.place}; {self._which_there_are()}"
+                f"box {box.text}: frame {box.place} does not exist; {self._known()}",
+                options=("box",),
             )
         return frame_index
 
@@ -180,24 +181,26 @@ class _Frames:
         for mark in frame.marks.values():
             if isinstance(mark, np.ndarray) and mark.shape != self.size:
                 raise MaskShapeError(
-                    f"the mask {frame.source} is {mark.shape[1]}×{mark.shape[0]}, but the frames "
-                    f"are {self.size[1]}×{self.size[0]}; draw it on the frame itself, or resize it "
-                    "with maskcast.io.label_maps.resize_label_map"
+                    f"the mask {frame.source} is {mark.shape[1]}×{mark.shape[0]} but the frames "
+                    f"are {self.size[1]}×{self.size[0]}; draw it at the size of the frames, or use "
+                    "maskcast.io.label_maps.resize_label_map"
                 )
 
-    def _why_stray(self, strays: Sequence[MarkedFrame]) -> str:
-        shown = ", ".join(frame.place for frame in strays[:8])
-        more = f" and {len(strays) - 8} more" if len(strays) > 8 else ""
-        return (
-            f"{len(strays)} of the masks belong to no frame: {shown}{more} (in "
-            f"{strays[0].source.parent}); {self._which_there_are()}"
+    def _stray_error(self, strays: Sequence[MarkedFrame]) -> PromptError:
+        shown = [f"mask {frame.place} (in {frame.source.parent})" for frame in strays]
+        if len(shown) == 1:
+            return PromptError(f"{shown[0]} matches no frame; {self._known()}", options=("masks",))
+        return PromptError(
+            f"{len(shown)} masks match no frame; {self._known()}",
+            details=shown,
+            options=("masks",),
         )
 
-    def _which_there_are(self) -> str:
+    def _known(self) -> str:
         last = self.first + len(self.names) - 1
         return (
-            f"frames are named {self.names[0]} to {self.names[-1]}, "
-            f"or numbered {self.first} to {last}"
+            f"frames are named {self.names[0]} to {self.names[-1]} and numbered "
+            f"{self.first} to {last}"
         )
 
 
@@ -214,8 +217,9 @@ def _read_source(
     files, folders = _mask_files(path), _folders(path)
     if files and folders:
         raise PromptError(
-            f"{path} has masks and folders side by side: either its files are the masks of all "
-            "objects, or it has one folder per object"
+            f"{path} contains both masks and folders; give files that show all objects, or one "
+            "folder per object",
+            options=("masks",),
         )
     found = [frame for file in files for frame in _read_file(file, size, mask_threshold)]
     found += [
@@ -226,7 +230,10 @@ def _read_source(
     ]
     if not found:
         holds = ", ".join(sorted(entry.name for entry in path.iterdir())[:5]) or "nothing"
-        raise PromptError(f"{path} has no masks (png, or COCO or labelme json); it holds {holds}")
+        raise PromptError(
+            f"{path} contains no masks (png, COCO json or labelme json); it contains {holds}",
+            options=("masks",),
+        )
     return found
 
 
@@ -246,7 +253,7 @@ def _read_file(
     path: Path, size: tuple[int, int] | None, mask_threshold: int | None
 ) -> list[MarkedFrame]:
     if not path.exists():
-        raise MissingFileError(f"there is no mask {path}")
+        raise MissingFileError(f"mask {path} does not exist", options=("masks",))
     if path.suffix.lower() == ".json":
         return read_mask_json(path, size)
     return [read_mask_picture(path, mask_threshold)]
@@ -256,8 +263,8 @@ def _as_object(frame: MarkedFrame, folder: str) -> MarkedFrame:
     """In a folder per object every mark is that object, whatever value it was painted with."""
     if len(frame.marks) > 1:
         raise PromptError(
-            f"{frame.source} has {len(frame.marks)} objects, but lies in the folder {folder}, "
-            "which should have the masks of one"
+            f"{frame.source} has {len(frame.marks)} objects but is in the folder {folder}, which "
+            "must contain the masks of one object"
         )
     label: Label = int(folder) if folder.isdecimal() else folder
     marked = MarkedFrame(frame.place, frame.source, "a folder per object", {})
@@ -295,15 +302,15 @@ def _settle_labels(
                 free = _lowest_free(reserved.union(ids.values()))
                 ids[text] = davis[text] if as_davis else free
         texts.update(dict.fromkeys(words))
-    return ids, [f"{text} has the id {ids[text]}" for text in texts]
+    return ids, [f"{text} gets object id {ids[text]}" for text in texts]
 
 
 def _numbers(labels: Iterable[Label]) -> list[int]:
-    """Return the labels that are ids already; refuse those that no object can have."""
+    """Return the labels that are ids already; reject those that no object can have."""
     numbers = [label for label in labels if isinstance(label, int)]
     for object_id in numbers:
         if not 1 <= object_id <= LARGEST_ID:
-            raise PromptError(f"ids of objects go from 1 to {LARGEST_ID}, got {object_id}")
+            raise PromptError(f"object ids must be in [1, {LARGEST_ID}], got {object_id}")
     return numbers
 
 
@@ -318,7 +325,7 @@ def _add(
     for label, mark in frame.marks.items():
         if ids[label] in marks:
             raise PromptError(
-                f"object {ids[label]} is given twice on {where}, the second time by {frame.source}"
+                f"object {ids[label]} is given twice on {where}, the second time in {frame.source}"
             )
         if isinstance(mark, Box) or mark.any():
             marks[ids[label]] = mark
@@ -339,11 +346,11 @@ def _add_boxes(
         marks = by_frame.setdefault(frame_index, {})
         if object_id in marks:
             raise PromptError(
-                f"--box {box.text}: object {object_id} is given twice on "
-                f"{frames.label(frame_index)}"
+                f"box {box.text}: object {object_id} is given twice on {frames.label(frame_index)}",
+                options=("box",),
             )
         marks[object_id] = box.box
-        report.append(f"--box {box.text}: object {object_id} on {frames.label(frame_index)}")
+        report.append(f"box {box.text}: object {object_id} on {frames.label(frame_index)}")
 
 
 def _give_overlaps_to_higher_ids(marks: dict[int, MaskArray | Box], where: str) -> list[str]:
@@ -358,11 +365,12 @@ def _give_overlaps_to_higher_ids(marks: dict[int, MaskArray | Box], where: str) 
             mask = mask & ~owned
             if not mask.any():
                 raise PromptError(
-                    f"on {where} object {object_id} is covered by higher ids entirely"
+                    f"on {where} object {object_id} is completely covered by objects with higher "
+                    "ids; draw masks that do not overlap"
                 )
             marks[object_id] = mask
             report.append(
-                f"on {where} object {object_id} loses {shared} pixels to higher ids, which win"
+                f"on {where} object {object_id} loses {shared} pixels to objects with higher ids"
             )
         owned = mask if owned is None else owned | mask
     return report

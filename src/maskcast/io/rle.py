@@ -36,8 +36,8 @@ def decode_mask(encoded: Mapping[str, Any]) -> Bool[np.ndarray, "height width"]:
     runs = run_lengths(encoded.get("counts"), height * width)
     if runs is None:
         raise PromptError(
-            f"the run lengths of a mask do not add up to its {height}×{width} pixels; "
-            "the encoding is damaged"
+            f"the run lengths of a mask do not add up to its {height}×{width} pixels; the encoding "
+            "is damaged"
         )
     values = np.arange(len(runs)) % 2 == 1
     return np.repeat(values, runs).reshape(width, height).T
@@ -74,10 +74,10 @@ def checked_size(size: Any) -> tuple[int, int]:
     """
     sides = isinstance(size, list | tuple) and len(size) == 2
     if not sides or not all(type(side) is int and 0 < side <= LARGEST_PICTURE for side in size):
-        raise PromptError(f"a mask needs a size [height, width], got {str(size)[:40]}")
+        raise PromptError(f"the size of a mask must be [height, width], got {str(size)[:40]}")
     height, width = size
     if height * width > LARGEST_PICTURE:
-        raise PromptError(f"a mask of {height}×{width} pixels is larger than any picture; refused")
+        raise PromptError(f"a mask may have at most {LARGEST_PICTURE} pixels, got {height}×{width}")
     return height, width
 
 
@@ -91,7 +91,7 @@ def _unpack(packed: bytes) -> Int64[np.ndarray, " runs"]:
     lengths = last - first + 1 if last.size else last
     unfinished = not last.size or last[-1] != codes.size - 1
     if codes.min() < 0 or codes.max() >= 64 or unfinished or lengths.max() > _LONGEST:
-        raise PromptError("the run lengths of a mask hold characters that COCO does not use")
+        raise PromptError("the run lengths of a mask contain characters that COCO does not use")
     place = np.arange(codes.size) - np.repeat(first, lengths)
     numbers = np.add.reduceat((codes & 0x1F) << (5 * place), first)
     numbers -= np.where(codes[last] & _SIGN, np.int64(1) << (5 * lengths), 0)

@@ -134,11 +134,11 @@ class _PlanTensor(_Stateless):
         *_rest: object,
     ) -> TensorPlan:
         if not isinstance(storage, Storage):
-            raise WeightsError("a tensor in it has no storage")
+            raise WeightsError("damaged: a tensor has no storage")
         (first,) = _integers([offset])
         plan = TensorPlan(storage, first, _integers(shape), _integers(strides))
         if len(plan.shape) != len(plan.strides):
-            raise WeightsError("a tensor in it has a shape and strides of different lengths")
+            raise WeightsError("damaged: the shape and the strides of a tensor differ in length")
         return plan
 
 
@@ -217,14 +217,16 @@ class _RestrictedUnpickler(pickle._Unpickler):  # the one in Python, so that eve
 
     def persistent_load(self, pid: Any) -> Storage:
         if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
-            raise WeightsError("it refers to something other than a storage")
+            raise WeightsError("unsupported: a persistent id that is not a storage")
         _, kind, key, _location, count = pid[:5]
         if not isinstance(kind, _StorageType) or not isinstance(key, str | int):
-            raise WeightsError("it stores numbers of a kind that is not known")
+            raise WeightsError("unsupported: a storage of an unknown dtype")
         _integers([count])
         storage = Storage(str(key), kind.dtype, count)
         if len(pid) > 5 and pid[5] is not None:
-            raise WeightsError("it was written before torch 0.4 (views of storages); save it anew")
+            raise WeightsError(
+                "files written before PyTorch 0.4 are not supported; save it with a newer version"
+            )
         return self.storages.setdefault(storage.key, storage)
 
 
@@ -258,8 +260,8 @@ def _refuse_code(module: str, name: str) -> None:
         runs_code = module.partition(".")[0] in _CODE_RUNNING_MODULES
     if runs_code:
         raise WeightsError(
-            f"it asks for {module}.{name}, which runs code on this machine; "
-            "nothing was executed, do not trust this file"
+            f"rejected: it asks for {module}.{name}, which runs code on this machine; nothing was "
+            "executed, do not trust this file"
         )
 
 
@@ -273,13 +275,15 @@ def load_pickle(file: File) -> tuple[Any, dict[str, Storage]]:
     try:
         for operations, (opcode, _, _) in enumerate(pickletools.genops(file)):
             if opcode.name in _ODD_OPCODES:
-                raise WeightsError(f"its pickle uses {opcode.name}, which no checkpoint needs")
+                raise WeightsError(
+                    f"rejected: the pickle uses {opcode.name}, which no checkpoint needs"
+                )
             if operations > MOST_OPERATIONS:
-                raise WeightsError(f"its pickle takes more than {MOST_OPERATIONS} steps")
+                raise WeightsError(f"rejected: the pickle has more than {MOST_OPERATIONS} steps")
             if file.tell() - start > LARGEST_PICKLE:
-                raise WeightsError(f"its pickle is longer than {LARGEST_PICKLE} bytes")
+                raise WeightsError(f"rejected: the pickle is longer than {LARGEST_PICKLE} bytes")
     except (ValueError, OverflowError, MemoryError) as error:
-        raise WeightsError(f"it is damaged or truncated: {error}") from error
+        raise WeightsError(f"damaged or truncated: {error}") from error
     length = file.tell() - start
     file.seek(start)
     unpickler = _RestrictedUnpickler(io.BytesIO(file.read(length)))
@@ -288,15 +292,17 @@ def load_pickle(file: File) -> tuple[Any, dict[str, Storage]]:
     except WeightsError:
         raise
     except Exception as error:  # a malformed pickle can make the unpickler raise nearly anything
-        raise WeightsError(f"its pickle is damaged: {error}") from error
+        raise WeightsError(f"damaged pickle: {error}") from error
     if unpickler.foreign:
-        log.info("left out objects of foreign classes: %s", ", ".join(sorted(unpickler.foreign)))
+        log.info("skipped objects of unknown classes: %s", ", ".join(sorted(unpickler.foreign)))
     return content, unpickler.storages
 
 
 def _refuse_heavy(keys: Iterable[object]) -> None:
     if any(_weight(key) > LARGEST_KEY for key in keys):
-        raise WeightsError("a key in it is nested deeper or is larger than any checkpoint needs")
+        raise WeightsError(
+            "rejected: a dictionary key is nested deeper, or is larger, than any checkpoint needs"
+        )
 
 
 def _weight(key: object, so_far: int = 0) -> int:
@@ -320,5 +326,7 @@ def _integers(numbers: Any) -> tuple[int, ...]:
         and all(type(n) is int and abs(n) <= LARGEST_COUNT for n in numbers)
     )
     if not fit:
-        raise WeightsError("a size in it is no integer, or larger than that of any tensor")
+        raise WeightsError(
+            "damaged: the size of a tensor is not an integer, or larger than that of any tensor"
+        )
     return tuple(numbers)

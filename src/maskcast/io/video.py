@@ -87,7 +87,7 @@ class FrameSource:
             FrameError: it is damaged (unless held) or has another size.
         """
         if not 0 <= frame_index < self.count:
-            raise UsageError(f"there is no frame {frame_index}; frames are 0 to {self.count - 1}")
+            raise UsageError(f"frame must be in [0, {self.count - 1}], got {frame_index}")
         return next(self._pictures(frame_index, frame_index + 1))
 
     def describe(self) -> list[str]:
@@ -137,10 +137,14 @@ def open_frames(
     last = reader.count if end is None else _place(end, reader, "end")
     if first >= reader.count:
         raise UsageError(
-            f"--start {start} lies behind the last frame, {reader.count - 1}, of {path}"
+            f"start {start} is after the last frame of {path}, which is {reader.count - 1}",
+            options=("start",),
         )
     if first >= last:
-        raise UsageError(f"no frames lie between --start {start or 0} and --end {end}")
+        raise UsageError(
+            f"no frames between start {start or 0} and end {end}; end must be after start",
+            options=("start", "end"),
+        )
     if reader.cut_short and (end is None or last > reader.count):
         _report_cut(path, reader, on_bad_frame)
     last = min(last, reader.count)
@@ -165,19 +169,23 @@ def _open_reader(path: Path) -> PictureReader:
 def _why_no_file(path: Path) -> VideoError | MissingFileError:
     if path.exists() or str(path) == "-":
         return VideoError(
-            f"{path} is not a file: a video is read twice, so it cannot come through a pipe or "
-            "from a device; save it as a file first"
+            f"{path} is not a regular file; a video is read twice, so pipes and devices are not "
+            "supported; save it as a file first"
         )
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
-        return MissingFileError(f"{path} is an address, and addresses are not opened; download it")
-    return MissingFileError(f"there is no video {path}")
+    if url := re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/(.*)", str(path)):  # Path drops a slash
+        return MissingFileError(
+            f"URLs are not supported ({url[1]}://{url[2]}); download the video first"
+        )
+    return MissingFileError(f"video {path} does not exist")
 
 
 def _report_cut(path: Path, reader: PictureReader, on_bad_frame: OnBadFrame) -> None:
-    fault = f"{path} is cut off: it breaks off after frame {reader.count - 1}"
+    fault = f"{path} is cut off after frame {reader.count - 1}"
     if on_bad_frame == "stop":
         raise VideoError(
-            f"{fault}; --end {reader.count} or --on-bad-frame hold takes what is there"
+            f"{fault}; to use the frames before that, set end to {reader.count} or on_bad_frame "
+            "to 'hold'",
+            options=("end", "on_bad_frame"),
         )
     log.warning("%s", fault)
 
@@ -201,11 +209,13 @@ def _place(position: int | str, reader: PictureReader, option: str) -> int:
     seconds = _seconds(text)
     if seconds is None:
         raise UsageError(
-            f"--{option} {text} is neither a frame number (120) nor a time (4.5s, 1:02.5)"
+            f"{option} must be a frame number (120) or a time (4.5s, 1:02.5), got {text!r}",
+            options=(option,),
         )
     if reader.timing is None:
         raise UsageError(
-            f"--{option} {text} is a time, but a folder of frames has none; give a number"
+            f"{option} {text} is a time, but a folder of frames has no times; give a frame number",
+            options=(option,),
         )
     timing = reader.timing
     wanted = timing.seconds(0) + seconds

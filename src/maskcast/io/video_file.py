@@ -86,13 +86,13 @@ class VideoFile:
         with closing(self._decoded(0)) as decoded:
             first = next(decoded, None)
         if first is None:
-            raise VideoError(f"no frame of {path} can be decoded")
+            raise VideoError(f"cannot decode any frame of {path}")
         height, width, _ = first[1].shape
         self.size = (int(height), int(width))
         if kind := self._hdr():
             log.warning(
-                "%s is HDR (%s), which is read without tone mapping, in pale colours; "
-                "a version of it in SDR may be followed better",
+                "%s is HDR (%s) and is read without tone mapping, with pale colours; a version in "
+                "SDR may give better masks",
                 path,
                 kind,
             )
@@ -245,15 +245,19 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             if not stream.disposition & Disposition.attached_pic
         ]
         if not streams:
-            sound = " it holds only sound" if container.streams.audio else " it holds no pictures"
-            raise VideoError(f"{path} is not a video:{sound}")
+            found = (
+                "it contains only audio" if container.streams.audio else "it has no video stream"
+            )
+            raise VideoError(f"{path} is not a video: {found}")
         stream = streams[0]
         if stream.codec_context is None:
-            raise VideoError(f"{path} is encoded in a way that this build of FFmpeg cannot decode")
+            raise VideoError(
+                f"{path} uses a codec that this build of FFmpeg cannot decode; convert the video"
+            )
         if stream.width * stream.height > LARGEST_PICTURE:
             raise VideoError(
                 f"{path} declares frames of {stream.width}×{stream.height} pixels; "
-                "refused as a decompression bomb"
+                "rejected as a decompression bomb"
             )
         stream.codec_context.options = {"max_pixels": str(LARGEST_PICTURE)}
         stream.thread_type = "AUTO"
@@ -265,14 +269,14 @@ def _why_not_opened(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(12)
     except OSError as error:
-        return f"{path} cannot be opened: {error.strerror}"
+        return f"cannot open {path}: {error.strerror}"
     if not head:
         return f"{path} is empty"
     if path.suffix.lower() in PICTURE_ENDINGS:
-        return f"{path} is a picture; give a video file, or the folder that holds its frames"
+        return f"{path} is an image; give a video file, or the folder that contains the frames"
     if head[4:8] == b"ftyp" or head[8:12] == b"AVI " or head[:4] == b"\x1a\x45\xdf\xa3":
-        return f"{path} is cut off or damaged: it begins like a video, but its header is not whole"
-    return f"{path} is not a video that can be read (mp4, mov, mkv, webm or avi)"
+        return f"{path} is cut off or damaged: it starts like a video, but its header is incomplete"
+    return f"{path} is not a supported video (mp4, mov, mkv, webm or avi)"
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
@@ -282,7 +286,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[
             if packet.size:
                 yield packet
     except av.error.FFmpegError as error:
-        log.debug("the file breaks off: %s", error)
+        log.debug("the file is cut off: %s", error)
 
 
 def _frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
@@ -325,7 +329,7 @@ def _read_index(path: Path) -> _Index:
         return _index_by_decoding(path)
     ticks = sorted(tick for tick in shown if tick >= keys[0])
     if not ticks:
-        why = "is cut off before its first frame" if partial_packet else "holds no frames"
+        why = "is cut off before its first frame" if partial_packet else "contains no frames"
         raise VideoError(f"{path} {why}")
     cut_short = partial_packet or _ends_early(ticks, end, time_base, declared)
     if cut_short:  # frames shown after the last decoded one may lack others between them
@@ -368,7 +372,7 @@ def _index_by_decoding(path: Path) -> _Index:
         rate = stream.average_rate or Fraction(25)
         count = sum(1 for _ in _frames(container, stream))
     if count == 0:
-        raise VideoError(f"{path} holds no frames that can be decoded")
+        raise VideoError(f"{path} contains no frames that can be decoded")
     return _Index(Timing(1 / rate, tuple(range(count))), (), False, False)
 
 

@@ -185,7 +185,9 @@ def _packets_of(part: Path, count: int) -> list[Packet[VideoStream]]:
         packets += (packet for packet in container.demux(video=0) if packet.size)
     if len(packets) != count or any(packet.is_corrupt for packet in packets):
         part.unlink(missing_ok=True)
-        raise OutputError(f"{part} was damaged; the same command again makes this part anew")
+        raise OutputError(
+            f"{part} was damaged and has been removed; export again to write it again"
+        )
     return packets
 
 
@@ -227,7 +229,9 @@ def _add_stream(
     try:
         stream = container.add_stream(format_.codec, rate=_rate(timing), options=format_.options)
     except (av.error.FFmpegError, ValueError) as error:
-        raise OutputError(f"PyAV was built without the encoder {format_.codec}") from error
+        raise OutputError(
+            f"this build of PyAV has no encoder {format_.codec}; install a build that has it"
+        ) from error
     assert isinstance(stream, VideoStream)
     height, width = size
     grow = 1 if format_.even_sides else 0

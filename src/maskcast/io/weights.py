@@ -113,28 +113,29 @@ def find_weights(
     path = Path(text).expanduser()
     if isinstance(name_or_path, Path) or path.suffix == ".safetensors" or len(path.parts) > 1:
         if not path.is_file():
-            raise MissingFileError(f"there is no weights file {path}")
+            raise MissingFileError(f"weights file {path} does not exist", options=("weights",))
         return path
     for folder in (SHIPPED, cache_folder()):
         candidate = path_inside(folder, text, ".safetensors")
         if candidate.is_file():
             return candidate
-    raise WeightsError(_unknown_name(text, published or {}))
+    raise _unknown_name(text, published or {})
 
 
-def _unknown_name(name: str, published: Mapping[str, PublishedFile]) -> str:
+def _unknown_name(name: str, published: Mapping[str, PublishedFile]) -> WeightsError:
     if name in published:
         file = published[name]
-        return (
-            f"the weights {name} are not installed: get {file.file_name} from {file.page}, "
-            f"then run: maskcast weights import {file.file_name}"
+        return WeightsError(
+            f"the weights {name} are not installed; download {file.file_name} from {file.page} and "
+            "import it",
+            options=("import_weights",),
         )
     here = [found.name for found in installed_weights()]
     close = get_close_matches(name, [*here, *published], n=1)
-    return (
-        f"there are no weights named {name!r}"
-        + (f"; did you mean {close[0]}" if close else "")
-        + (f"; installed are {', '.join(here)}" if here else "; none are installed")
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return WeightsError(
+        f"no weights named {name!r}{hint}; installed: {', '.join(here) or 'none'}",
+        options=("weights",),
     )
 
 
@@ -205,8 +206,10 @@ def install_weights(
     """
     path = path_inside(cache_folder(), name, ".safetensors")
     if (SHIPPED / path.name).is_file() or name.endswith(".safetensors"):
-        what = "a file" if name.endswith(".safetensors") else "the weights in the package"
-        raise UsageError(f"the name {name} means {what}; give the weights another one")
+        what = "a file" if name.endswith(".safetensors") else "weights of the package"
+        raise UsageError(
+            f"the name {name!r} would mean {what}; choose another one", options=("name",)
+        )
     write_weights(path, method=method, config=config, tensors=tensors, card=card)
     beside = {"name": name, "method": method, "sha256": sha256_of(path), **card}
     write_text(path.with_suffix(".json"), json.dumps(beside, indent=2) + "\n")
@@ -224,8 +227,9 @@ def verify_weights(name_or_path: str | Path) -> str:
     expected = _sha256_on_card(card)
     if expected is not None and expected != weights.sha256:
         raise WeightsError(
-            f"the weights {weights.name} have changed since they were installed: the card says "
-            f"SHA-256 {expected}, the file has {weights.sha256}; import them again"
+            f"the weights {weights.name} have changed since they were installed (SHA-256 "
+            f"{weights.sha256}, expected {expected}); import them again",
+            options=("import_weights",),
         )
     return weights.sha256
 
@@ -262,7 +266,7 @@ def _sha256_on_card(card: Path) -> str | None:
     try:
         content = json.loads(card.read_text("utf-8"))
     except ValueError as error:
-        raise WeightsError(f"the card {card} is damaged: {error}") from error
+        raise WeightsError(f"the model card {card} is damaged: {error}") from error
     return content.get("sha256") if isinstance(content, dict) else None
 
 
@@ -273,16 +277,17 @@ def _read_metadata(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
             metadata = file.metadata() or {}
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise WeightsError(
-            f"{path} is not a weights file, or it is damaged ({error}); "
-            "authors' files are turned into weights by: maskcast weights import FILE"
+            f"{path} is not a weights file, or is damaged ({error}); checkpoints of the authors "
+            "must be imported first",
+            options=("import_weights",),
         ) from error
     if _KEY not in metadata:
         raise WeightsError(
-            f"{path} is a safetensors file, but does not say which method it is for; "
-            "it was not written by maskcast"
+            f"{path} is a safetensors file without the metadata of maskcast weights, which name "
+            "the method"
         )
     try:
         about = json.loads(metadata[_KEY])
         return str(about["method"]), dict(about["config"]), dict(about["card"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise WeightsError(f"the description inside {path} is damaged: {error}") from error
+        raise WeightsError(f"the metadata of {path} are damaged: {error}") from error

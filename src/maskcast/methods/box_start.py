@@ -66,7 +66,10 @@ class BoxStart(Generic[State]):
         for object_id, prompt in masks_and_boxes(prompts).items():
             mask = label_map == object_id if isinstance(prompt, Box) else prompt
             if isinstance(prompt, Box) and not mask.any():
-                logger.warning("found nothing in the box of object %d: it is filled", object_id)
+                logger.warning(
+                    "found no object in the box of object %d; using the whole box as its mask",
+                    object_id,
+                )
                 mask = _filled(prompt, label_map == 0)
             masks[object_id] = mask
         return masks

@@ -21,7 +21,7 @@ from maskcast.methods.method import Method
 
 DEFAULT_WEIGHTS = "lwl-small"
 """The weights inside the package."""
-_TRAIN = "train some (maskcast train --list names the recipes) and give them by --weights"
+_TRAIN = "train weights with one of the recipes and give their file"
 
 METHODS: dict[str, Method[Any]] = {"lwl": LWL, "agame": AGAME, "eosvos": EOSVOS}
 
@@ -43,7 +43,9 @@ def configured(
     try:
         config = config_from_dict(chosen.config, weights.config if weights else {})
     except ConfigError as error:
-        raise WeightsError(f"the weights do not fit this version of maskcast: {error}") from error
+        raise WeightsError(
+            f"the weights do not fit this version of maskcast: {error.summary}"
+        ) from error
     return chosen, with_options(config, options or {})
 
 
@@ -65,11 +67,16 @@ def choose_weights(name: str | None, method: str | None) -> Weights:
         return read_weights(DEFAULT_WEIGHTS, published_files())
     default = METHODS[method].default_weights
     if default is None:
-        raise UsageError(f"there are no weights for {method} yet; {_where_to_get(method)}")
+        raise UsageError(
+            f"no weights of {method} are included; {_where_to_get(method)}",
+            options=("method", "published_files", "import_weights", "recipes"),
+        )
     try:
         return read_weights(default, published_files())
     except WeightsError as error:
-        raise UsageError(f"--method {method}: {error}; or {_TRAIN}") from error
+        raise UsageError(
+            f"{error.summary}, or {_TRAIN}", options=("method", *error.options, "recipes")
+        ) from error
 
 
 def published_files() -> dict[str, PublishedFile]:
@@ -79,21 +86,30 @@ def published_files() -> dict[str, PublishedFile]:
 
 def _known(method: str) -> Method[Any]:
     if method not in METHODS:
-        raise UsageError(f"there is no method {method!r}; known: {', '.join(METHODS) or 'none'}")
+        raise UsageError(
+            f"unknown method {method!r}; available: {', '.join(METHODS) or 'none'}",
+            options=("method",),
+        )
     return METHODS[method]
 
 
 def _method_of(weights: Weights | None, method: str | None) -> Method[Any]:
     if weights is None:
         if method is None:
-            raise UsageError("name a method, or give weights, which carry theirs")
+            raise UsageError(
+                "neither weights nor a method were given; weights carry their method",
+                options=("weights", "method"),
+            )
         return _known(method)
     if method not in (None, weights.method):
-        raise UsageError(f"the weights {weights.name} are for {weights.method}, not for {method}")
+        raise UsageError(
+            f"the weights {weights.name} are for {weights.method}, not for {method}",
+            options=("weights", "method"),
+        )
     if weights.method not in METHODS:
         raise WeightsError(
             f"the weights {weights.name} are for {weights.method!r}, which this version does not "
-            f"have; known: {', '.join(METHODS) or 'none'}"
+            f"have; available: {', '.join(METHODS) or 'none'}"
         )
     return METHODS[weights.method]
 
@@ -102,7 +118,4 @@ def _where_to_get(method: str) -> str:
     pages = sorted({file.page for file in METHODS[method].published.values()})
     if not pages:
         return _TRAIN
-    return (
-        f"the authors' files are on {' and '.join(pages)}: maskcast weights list names them, "
-        f"maskcast weights import FILE installs them; or {_TRAIN}"
-    )
+    return f"import a file of the authors from {' or '.join(pages)}, or {_TRAIN}"

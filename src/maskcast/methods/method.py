@@ -134,6 +134,6 @@ def network_with(
             network.load_state_dict(dict(tensors))
         except RuntimeError as error:
             raise WeightsError(
-                f"the weights do not fit the settings of {method}: {error}"
+                f"the weights do not match the settings of {method}: {error}"
             ) from error
     return network

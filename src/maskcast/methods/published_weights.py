@@ -51,7 +51,7 @@ def import_weights(
     known = published_files().get(source)
     if known and ".zip" in known.source:
         raise WeightsError(
-            f"{source} comes inside an archive: get {known.source}, unpack it, and import "
+            f"{source} is part of an archive; download {known.source}, unpack it, and import "
             f"{known.file_name}"
         )
     with tempfile.TemporaryDirectory() as folder:
@@ -61,7 +61,10 @@ def import_weights(
             expected = sha256 or (known.sha256 if known else None)
             download(known.source if known else source, path, sha256=expected, progress=progress)
         elif sha256 and sha256_of(path) != sha256.lower():
-            raise WeightsError(f"the SHA-256 of {path} is {sha256_of(path)}, not {sha256}")
+            raise WeightsError(
+                f"{path} is not the expected file: its SHA-256 is {sha256_of(path)}, not {sha256}",
+                options=("sha256",),
+            )
         return _install(path, known, name, method)
 
 
@@ -75,7 +78,9 @@ def export_weights(name_or_path: str, target: Path) -> None:
     weights = read_weights(name_or_path, published_files())
     method = METHODS.get(weights.method)
     if method is None or method.write_published is None:
-        raise WeightsError(f"weights of {weights.method} have no published form to be written in")
+        raise WeightsError(
+            f"cannot export weights of {weights.method}: the authors' code has no format for them"
+        )
     method.write_published(target, config_from_dict(method.config, weights.config), weights.tensors)
 
 
@@ -95,12 +100,17 @@ def published_name(weights: Weights) -> str | None:
 def _install(path: Path, known: PublishedFile | None, name: str | None, method: str | None) -> Path:
     method = method or (known.method if known else None)
     if method is not None and method not in METHODS:
-        raise UsageError(f"there is no method {method!r}; known: {', '.join(METHODS)}")
+        raise UsageError(
+            f"unknown method {method!r}; available: {', '.join(METHODS)}", options=("method",)
+        )
     candidates = METHODS if method is None else {method: METHODS[method]}
     found, config, tensors = _read(path, candidates)
     file = known or _published_as(path, METHODS[found])
     if name is None and file is None:
-        raise UsageError(f"{path.name} is a file of {found}, but of no known name; give --name")
+        raise UsageError(
+            f"{path.name} is a file of {found} with an unknown name; choose a name for the weights",
+            options=("name",),
+        )
     card = {"imported from": path.name, "its sha256": sha256_of(path)}
     if file is not None:
         card |= {"page": file.page, "licence": file.licence}
@@ -114,15 +124,20 @@ def _install(path: Path, known: PublishedFile | None, name: str | None, method: 
 
 
 def _read(path: Path, candidates: Mapping[str, Method[Any]]) -> tuple[str, Any, dict[str, Tensor]]:
-    refusals = []
+    refusals: dict[str, str] = {}
     for name, method in candidates.items():
         if method.read_published is None:
             continue
         try:
             return (name, *method.read_published(path))
         except WeightsError as error:
-            refusals.append(str(error))
-    raise WeightsError("; ".join(dict.fromkeys(refusals)) or f"no method can read {path.name}")
+            refusals[error.summary] = name
+    if len(refusals) == 1:
+        raise WeightsError(next(iter(refusals)))
+    raise WeightsError(
+        f"no method can read {path.name}",
+        details=[f"{name}: {refusal}" for refusal, name in refusals.items()],
+    )
 
 
 def _published_as(path: Path, method: Method[Any]) -> PublishedFile | None:
