@@ -257,6 +257,22 @@ def open_packed_masks(
     return masks
 
 
+def open_rle(path: Path) -> RleFile:
+    """Open ``masks.jsonl`` or ``masks.jsonl.gz`` of a run, which may hold no frame yet.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: it is damaged.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"there is no file {path}")
+    with _reading(str(path)), ExitStack() as on_failure:
+        stream = on_failure.enter_context(path.open("rb"))
+        file = RleFile(stream, str(path), is_packed=path.suffix == ".gz")
+        on_failure.pop_all()
+    return file
+
+
 def _rle_file(
     stream: io.BufferedIOBase, shown: str, names: Collection[str] | None, *, is_packed: bool
 ) -> RleFile:
@@ -411,8 +427,7 @@ def unpack_rle(source: Path, target: Path) -> None:
     with (
         replacing(target, sync=True) as temporary,
         temporary.open("wb") as file,
-        source.open("rb") as stream,
-        closing(RleFile(stream, str(source), is_packed=True)) as packed,
+        closing(open_rle(source)) as packed,
     ):
         for frame in packed.frames:
             file.write(packed.line(frame))

@@ -1,7 +1,8 @@
 """Where a run keeps its label maps. Everything else in this package reads and writes them here.
 
-``MaskStore`` is the interface; ``PngMasks`` keeps one PNG per frame, the default. A store knows
-frames by index. Whether a frame counts as finished is for the run card and the frame log to say.
+``MaskStore`` is the interface. ``PngMasks`` keeps one PNG per frame, the default; ``RleMasks``
+keeps run lengths of all frames in one file, for batches and object stores. A store knows frames by
+index. Whether a frame counts as finished is for the run card and the frame log to say.
 """
 
 from __future__ import annotations
@@ -11,15 +12,29 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Integer
 
 from maskcast.core.disk import flush_to_disk
-from maskcast.core.errors import MissingFileError, OutputError
-from maskcast.io.files import path_inside, replacing
+from maskcast.core.errors import DataError, MissingFileError, OutputError
+from maskcast.io.files import make_folder, path_inside, replacing
 from maskcast.io.label_maps import LabelArray, read_label_map, write_label_map
+from maskcast.io.packed_masks import (
+    CLOSED_RLE,
+    OPEN_RLE,
+    PackedFrame,
+    RemovedFrame,
+    RleFile,
+    open_rle,
+    pack_frame,
+    pack_rle,
+    unpack_rle,
+)
+
+MaskForm: TypeAlias = Literal["png", "rle"]
+"""How a run keeps its masks: one PNG per frame, or run lengths of all frames in one file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +56,7 @@ class MaskStore(Protocol):
     """
 
     def path(self, frame_index: int) -> Path:
-        """Return the file that holds a frame, or will hold it.
+        """Return the file that holds a frame, or will hold it. It does not change.
 
         Raises:
             DataError: the frame has a name that no file can have.
@@ -80,8 +95,15 @@ class MaskStore(Protocol):
         """
         ...
 
-    def copy_to(self, other: MaskStore, frame_index: int) -> None:
-        """Put a frame into another store of the same kind, without decoding it.
+    def copy_to(
+        self, other: MaskStore, frame_index: int, objects: Mapping[int, FoundObject]
+    ) -> None:
+        """Put a frame into another store, without decoding it if both keep PNGs.
+
+        Args:
+            other: where to.
+            frame_index: of a frame that is here.
+            objects: as for ``write``.
 
         Raises:
             MissingFileError: it is not there.
@@ -95,6 +117,14 @@ class MaskStore(Protocol):
 
     def flush(self) -> None:
         """Wait until the disk has everything that was written. Raises ``OutputError``."""
+        ...
+
+    def finish(self) -> None:
+        """Bring the store into the form that a finished run has; it can still be written to.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
         ...
 
 
@@ -125,12 +155,17 @@ class PngMasks:
         write_label_map(path, label_map)
         self._unflushed.add(path)
 
-    def copy_to(self, other: MaskStore, frame_index: int) -> None:
-        """Link the file, or copy it where links do not work."""
-        source, target = self.path(frame_index), other.path(frame_index)
+    def copy_to(
+        self, other: MaskStore, frame_index: int, objects: Mapping[int, FoundObject]
+    ) -> None:
+        """Link the file, or copy it where links do not work; other stores take the label map."""
+        source = self.path(frame_index)
         if not source.is_file():
             raise MissingFileError(f"there is no file {source}")
-        with replacing(target) as temporary:
+        if not isinstance(other, PngMasks):
+            other.write(frame_index, self.read(frame_index), objects)
+            return
+        with replacing(other.path(frame_index)) as temporary:
             try:
                 os.link(source, temporary)
             except OSError:
@@ -147,6 +182,144 @@ class PngMasks:
     def flush(self) -> None:
         flush_files(self._unflushed, self.folder)
         self._unflushed.clear()
+
+    def finish(self) -> None:
+        """Do nothing: PNGs are in their final form."""
+
+
+class RleMasks:
+    """Run lengths of all frames in ``FOLDER/masks.jsonl``; ``finish`` compresses it.
+
+    Lines are appended, so what a killed process has left is whole lines and at most one that was
+    cut off. A finished store is ``masks.jsonl.gz``; the first frame that is written to it
+    afterwards brings ``masks.jsonl`` back. Where both exist, ``masks.jsonl`` counts.
+    ``io.packed_masks`` has the format.
+    """
+
+    def __init__(self, folder: Path, frame_name: Callable[[int], str]) -> None:
+        self.folder = folder
+        self._frame_name = frame_name
+        self._open, self._closed = folder / OPEN_RLE, folder / CLOSED_RLE
+        self._file: RleFile | None = None
+        self._ends_with_a_line = False
+        self._is_flushed = True
+
+    def path(self, frame_index: int) -> Path:
+        """Return ``masks.jsonl``, even while only its compressed form exists."""
+        path_inside(self.folder, self._frame_name(frame_index), ".png")
+        return self._open
+
+    def has(self, frame_index: int) -> bool:
+        file = self._reader()
+        return file is not None and frame_index in file.frames
+
+    def read(self, frame_index: int) -> LabelArray:
+        file = self._reader()
+        if file is None or frame_index not in file.frames:
+            raise MissingFileError(f"{self._open} has no frame {frame_index}")
+        return file.read_frame(frame_index)
+
+    def write(
+        self,
+        frame_index: int,
+        label_map: Integer[np.ndarray, "height width"],
+        objects: Mapping[int, FoundObject],
+    ) -> None:
+        name = self._frame_name(frame_index)
+        path_inside(self.folder, name, ".png")
+        confidences = {object_id: found.confidence for object_id, found in objects.items()}
+        self._append(pack_frame(frame_index, name, label_map, confidences))
+
+    def copy_to(
+        self, other: MaskStore, frame_index: int, objects: Mapping[int, FoundObject]
+    ) -> None:
+        other.write(frame_index, self.read(frame_index), objects)
+
+    def remove(self, frame_index: int) -> None:
+        if self.has(frame_index):
+            self._append(RemovedFrame(frame_index))
+
+    def flush(self) -> None:
+        if not self._is_flushed:
+            flush_files({self._open}, self.folder)
+            self._is_flushed = True
+
+    def finish(self) -> None:
+        """Compress the frames, in order and without outdated lines."""
+        file = self._reader()
+        if file is None or not self._open.is_file():
+            return
+        pack_rle(file, self._closed)
+        self._close()
+        self._delete(self._open)
+        self._is_flushed = True
+
+    def _reader(self) -> RleFile | None:
+        """Return the file that counts, opened; None if there is none yet."""
+        if self._file is None:
+            path = self._open if self._open.is_file() else self._closed
+            if path.is_file():
+                self._file = self._opened(path)
+        return self._file
+
+    def _opened(self, path: Path) -> RleFile:
+        try:
+            return open_rle(path)
+        except DataError as error:
+            raise DataError(f"{error}; delete it, and its frames are computed again") from error
+
+    def _append(self, entry: PackedFrame | RemovedFrame) -> None:
+        line = entry.line()
+        self._make_writable()
+        self._is_flushed = False
+        try:
+            with self._open.open("ab") as file:
+                offset = file.tell()
+                start = b"" if self._ends_with_a_line else b"\n"  # a line cut off stays alone
+                self._ends_with_a_line = False
+                file.write(start + line)
+            self._ends_with_a_line = True
+        except OSError as error:
+            raise OutputError(f"cannot write {self._open}: {error.strerror}") from error
+        file_of_frames = self._reader()
+        assert file_of_frames is not None
+        file_of_frames.note(entry, offset + len(start))
+
+    def _make_writable(self) -> None:
+        if self._open.is_file():
+            if self._closed.is_file():
+                self._close()
+                self._delete(self._closed)
+            return
+        self._close()
+        if self._closed.is_file():
+            unpack_rle(self._closed, self._open)
+            self._delete(self._closed)
+        else:
+            make_folder(self.folder)
+        self._ends_with_a_line = False
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _delete(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot delete {path}: {error.strerror}") from error
+
+
+def mask_store(form: MaskForm, folder: Path, frame_name: Callable[[int], str]) -> MaskStore:
+    """Return the store of a run.
+
+    Args:
+        form: how masks are kept.
+        folder: the run folder; it need not exist.
+        frame_name: gives the name of a frame by index.
+    """
+    return PngMasks(folder, frame_name) if form == "png" else RleMasks(folder, frame_name)
 
 
 def flush_files(paths: set[Path], folder: Path) -> None:
