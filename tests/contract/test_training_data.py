@@ -12,7 +12,7 @@ import pytest
 from fixtures.imitations import imitate_davis2017, write_frame, write_labels
 from maskcast.core.errors import DatasetError
 from maskcast.methods.agame.training import data as agame
-from maskcast.methods.agame.training.snippets import SnippetConfig
+from maskcast.methods.agame.training.config import SnippetConfig
 from maskcast.methods.eosvos.training.config import TaskDataConfig
 from maskcast.methods.eosvos.training.tasks import open_tasks
 from maskcast.methods.lwl.training import data as lwl

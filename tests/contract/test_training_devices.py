@@ -15,7 +15,8 @@ from contract.coloured_video import frames, true_mask
 from fixtures.pretended_cuda import CUDA, PretendedCuda
 from maskcast.core.training import ActsAfterSteps, LoopConfig, OptimiserConfig, Precision
 from maskcast.methods.agame import config as agame
-from maskcast.methods.agame.training.task import AgameTask, AgameTrainingConfig, SnippetBatch
+from maskcast.methods.agame.training.config import AgameTrainingConfig
+from maskcast.methods.agame.training.task import AgameTask, SnippetBatch
 from maskcast.methods.eosvos import config as eosvos
 from maskcast.methods.eosvos.training.config import (
     InnerLoopConfig,
@@ -26,7 +27,8 @@ from maskcast.methods.eosvos.training.meta_training import MetaTraining
 from maskcast.methods.eosvos.training.parent_training import ParentFrame, ParentTraining
 from maskcast.methods.eosvos.training.tasks import LabelledFrame, MetaTask
 from maskcast.methods.lwl import config as lwl
-from maskcast.methods.lwl.training.task import ClipBatch, LossConfig, LWLTask, LWLTrainingConfig
+from maskcast.methods.lwl.training.config import LossConfig, LWLTrainingConfig
+from maskcast.methods.lwl.training.task import ClipBatch, LWLTask
 from maskcast.training.average import WeightsAverage
 from maskcast.training.items import LoadedBatch
 from maskcast.training.optimisation import (

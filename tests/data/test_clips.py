@@ -11,7 +11,8 @@ import pytest
 from fixtures.imitations import write_frame, write_labels
 from maskcast.core.errors import ConfigError, DatasetError
 from maskcast.core.types import Box
-from maskcast.data.clip_frames import ClipSampling, draw_absence, draw_clip_frames
+from maskcast.data.clip_frames import draw_absence, draw_clip_frames
+from maskcast.data.clip_settings import ClipSampling
 from maskcast.data.clips import VideoClips, object_mask, tight_box
 from maskcast.data.dataset import AnnotationFile, Video
 from maskcast.data.visibility import count_pixels

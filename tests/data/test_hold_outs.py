@@ -15,12 +15,14 @@ import pytest
 from fixtures.imitations import imitate_youtube_vos, write_frame, write_labels
 from maskcast.core.errors import ConfigError, DatasetError, OutputError
 from maskcast.data.folder import open_folder
-from maskcast.data.hold_outs import (
+from maskcast.data.hold_out_names import (
     DAVIS16_HOLD_OUT,
-    DAVIS_VALIDATION,
     SMALL_HOLD_OUT,
     SMALL_HOLD_OUT_REAL,
     SMALL_HOLD_OUT_RENDERED,
+)
+from maskcast.data.hold_outs import (
+    DAVIS_VALIDATION,
     draw_balanced_hold_outs,
     draw_hold_out,
     find_clips,

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from maskcast.core.errors import ConfigError, DataError
-from maskcast.data.augmentation import ClipProcessing
+from maskcast.data.clip_settings import ClipProcessing
 from maskcast.data.clips import DrawnClip
 from maskcast.data.mixture import MixedClips, Share
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from maskcast.data.augmentation import ClipProcessing, process_clip
+from maskcast.data.augmentation import process_clip
 from maskcast.data.clip_folder import read_clip_folder
-from maskcast.data.clip_frames import ClipSampling
+from maskcast.data.clip_settings import ClipProcessing, ClipSampling
 from maskcast.data.clips import VideoClips
 from maskcast.data.hold_outs import DAVIS_VALIDATION
 from maskcast.data.image_pairs import (

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
-
-from jaxtyping import UInt8
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from maskcast.core.config import require_range
 from maskcast.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt8
+    from torch import Tensor, nn
 
 Precision = Literal["32", "bf16", "fp16"]
 

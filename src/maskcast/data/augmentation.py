@@ -10,7 +10,7 @@ its seed alone. Geometry is drawn once and applied to image and mask together.
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from math import cos, exp, inf, radians, sin
+from math import cos, exp, radians, sin
 from typing import NamedTuple
 
 import numpy as np
@@ -21,11 +21,10 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
-from maskcast.core.errors import ConfigError
 from maskcast.core.types import Box
+from maskcast.data.clip_settings import ClipProcessing
 from maskcast.data.clips import DrawnClip, tight_box
 from maskcast.data.training_crops import (
-    BoxJitter,
     TrainingCrop,
     inside_major_area,
     jitter_box,
@@ -35,54 +34,6 @@ from maskcast.data.training_crops import (
 
 VISIBLE_SHARE = 0.001
 """Share of the picture from which an object counts as visible."""
-
-TRAIN_JITTER = BoxJitter(0.25, (3.0, 3.0))
-TEST_JITTER = BoxJitter(0.5, (5.5, 4.5))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipProcessing:
-    """How the frames of a clip are changed before training: LWL's settings."""
-
-    size: tuple[int, int] = (480, 832)
-    """Height and width of the crops."""
-    search_area: float = 5.0
-    """Side of the crop over side of the (jittered) box, as a geometric mean."""
-    grey: float = 0.05
-    """Probability of a grey train frame, and of grey test frames."""
-    flip: float = 0.5
-    """Probability that the train frame is mirrored, and that the test frames are."""
-    train_jitter: BoxJitter = TRAIN_JITTER
-    """Of the train frame's box."""
-    test_jitter: BoxJitter = TEST_JITTER
-    """Of the test frames' boxes, each on its own."""
-    rotation: float = 15.0
-    """Degrees to either side; 0, with ``log_scale`` 0, for none (validation, box encoder)."""
-    log_scale: float = 0.2
-    """Range of the logarithm of the scale, to either side."""
-    brightness: float = 0.2
-    """Range of the factor on the pixels around 1; 0 in validation."""
-    keep_void: bool = False
-    """Leave 255 in the masks rather than background; LWL's loss knows no void."""
-    box_jitter: tuple[float, float] = (0.0, 0.0)
-    """Least and most shift of each side of a box, inwards or outwards, as a share of the box's
-    width or height. Half of the boxes stay tight. (0, 0): all boxes are tight."""
-    miss: float = 0.0
-    """Probability that a test frame is cropped where its object is not: around another object of
-    the frame if there is one, or anywhere."""
-
-    def __post_init__(self) -> None:
-        if min(self.size) < 1 or not 0 < self.search_area < inf:
-            raise ConfigError(f"a crop needs a positive size and search area, got {self}")
-        if not (0 <= self.rotation < inf and 0 <= self.log_scale < inf):
-            raise ConfigError(f"rotation and log_scale are finite and not negative, got {self}")
-        if not (0 <= self.grey <= 1 and 0 <= self.flip <= 1 and 0 <= self.brightness < 1):
-            raise ConfigError(f"grey and flip are probabilities, brightness below 1, got {self}")
-        if not (0 <= self.box_jitter[0] <= self.box_jitter[1] < 0.5 and 0 <= self.miss <= 1):
-            raise ConfigError(
-                "box_jitter must be low to high in [0, 0.5) and miss a probability, got "
-                f"{self.box_jitter} and {self.miss}"
-            )
 
 
 class ClipSample(NamedTuple):

@@ -8,49 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Int64
 from numpy.typing import NDArray
 
-from maskcast.core.errors import ConfigError
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipSampling:
-    """Which frames of a video make a clip: LWL's settings."""
-
-    max_gap: int = 100
-    """Reach of a clip in annotated frames, to either side of the train frame."""
-    gap_step: int = 5
-    """How much the reach grows when it holds no visible frame."""
-    smallest_object: int = 10
-    """An object is visible where it has more pixels than this."""
-    needs_earlier_frame: bool = True
-    """The train frame has a visible frame before it, as in the published training (by accident:
-    the first visible frame is then never the train frame)."""
-    tries: int = 1000
-    """Draws of a train frame before a target, and of targets before a source, is given up."""
-    absent: float = 0.0
-    """Probability that a clip has test frames without the object, where the object is absent from
-    some frames after its first appearance."""
-    distinct: bool = False
-    """Draw test frames without replacement, as far as the video has enough of them."""
-    uniform_over: Literal["targets", "videos"] = "targets"
-    """``videos``: draw a video, then one of its objects, so that a video with many objects is not
-    drawn more often than others."""
-    fewest_visible: int | None = None
-    """An object is a target if it is visible on at least this many annotated frames; if not given,
-    on more than twice the frames of a clip, as in the published training."""
-
-    def __post_init__(self) -> None:
-        if self.max_gap < 1 or self.gap_step < 1 or self.tries < 1 or self.smallest_object < 0:
-            raise ConfigError(f"clip sampling needs positive numbers, got {self}")
-        if not 0 <= self.absent <= 1:
-            raise ConfigError(f"absent must be in [0, 1], got {self.absent}")
-        if self.fewest_visible is not None and self.fewest_visible < 2:
-            raise ConfigError(f"fewest_visible must be at least 2, got {self.fewest_visible}")
+from maskcast.data.clip_settings import ClipSampling
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ from maskcast.core.errors import DatasetError
 from maskcast.core.types import Box
 from maskcast.data.clip_frames import (
     ClipFrames,
-    ClipSampling,
     draw_absence,
     draw_clip_frames,
 )
+from maskcast.data.clip_settings import ClipSampling
 from maskcast.data.dataset import VOID
 from maskcast.data.visibility import LabelledVideo, count_videos
 

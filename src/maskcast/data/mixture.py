@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskcast.core.errors import ConfigError, MaskcastError
-from maskcast.data.augmentation import ClipProcessing, ClipSample, process_clip
+from maskcast.data.augmentation import ClipSample, process_clip
+from maskcast.data.clip_settings import ClipProcessing
 from maskcast.data.clips import ClipSource
 
 

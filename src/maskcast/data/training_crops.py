@@ -7,7 +7,7 @@ mask     height × width       uint8: 1 object, 0 background, 255 void
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, exp, floor, inf, sqrt
+from math import ceil, exp, floor, sqrt
 
 import numpy as np
 import torch
@@ -15,8 +15,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from maskcast.core.errors import ConfigError
 from maskcast.core.types import Box
+from maskcast.data.clip_settings import BoxJitter
 
 
 @dataclass(frozen=True)
@@ -148,20 +148,6 @@ def part_of(
     """Return what lies in an area (x, y, width, height), without what reaches beyond the frame."""
     x, y, width, height = area
     return label[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
-
-
-@dataclass(frozen=True)
-class BoxJitter:
-    """How far a box is moved and resized before the crop."""
-
-    log_size: float
-    """Standard deviation of the logarithm of width and of height."""
-    shift: tuple[float, float]
-    """Range of the centre's shift along x and y, in units of the jittered box's mean side."""
-
-    def __post_init__(self) -> None:
-        if not all(0 <= amount < inf for amount in (self.log_size, *self.shift)):
-            raise ConfigError(f"a box jitter is finite and not negative, got {self}")
 
 
 def jitter_box(box: Box, jitter: BoxJitter, generator: np.random.Generator) -> Box:

@@ -16,18 +16,9 @@ from fixtures.imitations import imitate_davis2017, imitate_youtube_vos
 from maskcast.core.errors import ConfigError, DatasetError
 from maskcast.data.hold_outs import draw_hold_out
 from maskcast.methods.agame.training import data as training_data
-from maskcast.methods.agame.training.data import (
-    DataConfig,
-    SnippetEpoch,
-    TrainingSources,
-    draw_order,
-)
-from maskcast.methods.agame.training.snippets import (
-    ClipSnippets,
-    Snippet,
-    SnippetConfig,
-    VideoSnippets,
-)
+from maskcast.methods.agame.training.config import DataConfig, SnippetConfig
+from maskcast.methods.agame.training.data import SnippetEpoch, TrainingSources, draw_order
+from maskcast.methods.agame.training.snippets import ClipSnippets, Snippet, VideoSnippets
 
 
 class Counted:

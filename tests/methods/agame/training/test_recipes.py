@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from maskcast.core.config import config_from_dict, config_to_dict
+from maskcast.methods.agame.training.config import AgameTrainingConfig
 from maskcast.methods.agame.training.recipes import RECIPES
-from maskcast.methods.agame.training.task import AgameTrainingConfig
 
 
 def test_recipes_are_those_of_the_publication() -> None:

@@ -11,10 +11,10 @@ from PIL import Image
 
 from maskcast.core.errors import ConfigError, DatasetError
 from maskcast.data.clips import DrawnClip
+from maskcast.methods.agame.training.config import SnippetConfig
 from maskcast.methods.agame.training.snippets import (
     ClipSnippets,
     Snippet,
-    SnippetConfig,
     VideoSnippets,
     augmented,
     zoomed,

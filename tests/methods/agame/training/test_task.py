@@ -15,13 +15,8 @@ from maskcast.core.config import config_to_dict
 from maskcast.core.errors import ConfigError
 from maskcast.core.training import Task
 from maskcast.methods.agame.config import tiny
-from maskcast.methods.agame.training.data import DataConfig
-from maskcast.methods.agame.training.snippets import SnippetConfig
-from maskcast.methods.agame.training.task import (
-    AgameTask,
-    AgameTrainingConfig,
-    SnippetBatch,
-)
+from maskcast.methods.agame.training.config import AgameTrainingConfig, DataConfig, SnippetConfig
+from maskcast.methods.agame.training.task import AgameTask, SnippetBatch
 
 
 def write_videos(root: Path) -> None:

@@ -9,8 +9,8 @@ import torch
 
 from maskcast.core.errors import ConfigError
 from maskcast.methods.lwl.presence import Presence
+from maskcast.methods.lwl.training.config import LossConfig
 from maskcast.methods.lwl.training.losses import (
-    LossConfig,
     balanced_cross_entropy,
     mask_losses,
     presence_losses,

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from maskcast.core.config import config_to_dict
+from maskcast.methods.lwl.training.config import LWLTrainingConfig
 from maskcast.methods.lwl.training.recipes import RECIPES
-from maskcast.methods.lwl.training.task import LWLTask, LWLTrainingConfig
+from maskcast.methods.lwl.training.task import LWLTask
 
 STAGE_1 = (1e-4, 2e-5, 1e-4, 2e-4, 0.0, 0.0)
 STAGE_2 = (2e-5, 2e-5, 2e-5, 2e-5, 2e-5, 0.0)

@@ -13,7 +13,8 @@ from maskcast.core.errors import ConfigError
 from maskcast.methods.lwl.config import MemoryConfig, tiny
 from maskcast.methods.lwl.few_shot_learner import Samples
 from maskcast.methods.lwl.network import LWLNetwork
-from maskcast.methods.lwl.training.rollout import ClipFollower, Followed, RolloutConfig
+from maskcast.methods.lwl.training.config import RolloutConfig
+from maskcast.methods.lwl.training.rollout import ClipFollower, Followed
 
 TINY = replace(tiny().network, presence_head=True)
 MEMORY = MemoryConfig(update_rate=0.2)

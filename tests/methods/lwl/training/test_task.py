@@ -21,19 +21,19 @@ from fixtures.imitations import (
     write_labels,
 )
 from maskcast.core.errors import ConfigError, DatasetError, WeightsError
-from maskcast.data.clip_frames import ClipSampling
+from maskcast.data.clip_settings import ClipSampling
 from maskcast.io.weights import read_weights
 from maskcast.methods.lwl import config as configs
-from maskcast.methods.lwl.training.data import DataConfig, TrainingSources
-from maskcast.methods.lwl.training.losses import LossConfig
-from maskcast.methods.lwl.training.recipes import RECIPES
-from maskcast.methods.lwl.training.rollout import RolloutConfig
-from maskcast.methods.lwl.training.task import (
-    LWLTask,
+from maskcast.methods.lwl.training.config import (
+    DataConfig,
+    LossConfig,
     LWLTrainingConfig,
     Rates,
-    mean_region_similarity,
+    RolloutConfig,
 )
+from maskcast.methods.lwl.training.data import TrainingSources
+from maskcast.methods.lwl.training.recipes import RECIPES
+from maskcast.methods.lwl.training.task import LWLTask, mean_region_similarity
 from maskcast.training.loop import train
 from maskcast.training.optimisation import freeze_the_rest
 

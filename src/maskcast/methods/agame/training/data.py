@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -18,7 +17,6 @@ from maskcast.data.dataset import Dataset
 from maskcast.data.davis import open_davis
 from maskcast.data.decoded import decode_videos
 from maskcast.data.hold_outs import (
-    YOUTUBE_VOS_HOLD_OUT,
     draw_hold_out,
     read_hold_out,
     without,
@@ -27,10 +25,10 @@ from maskcast.data.image_pairs import PairCutouts, PhotoScenes, read_image_pairs
 from maskcast.data.made_up import MadeUpClips
 from maskcast.data.static_clips import StaticClips
 from maskcast.data.youtube_vos import open_youtube_vos
+from maskcast.methods.agame.training.config import DataConfig, SnippetConfig
 from maskcast.methods.agame.training.snippets import (
     ClipSnippets,
     Snippet,
-    SnippetConfig,
     SnippetSource,
     VideoSnippets,
     augmented,
@@ -38,65 +36,6 @@ from maskcast.methods.agame.training.snippets import (
 
 YOUTUBE_VOS_SIZE = (720, 1280)
 """Videos of another size are not trained on, as published."""
-SOURCES = ("davis", "youtube_vos", "synthetic", "videos", "pictures")
-"""In the order in which an epoch takes them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """Folders with data, and how an epoch is drawn from them."""
-
-    davis: Path | None = None
-    """DAVIS 2017, its train split."""
-    youtube_vos: Path | None = None
-    """YouTube-VOS 2018, its train split; some videos are held out for validation."""
-    youtube_vos_hold_out: Path | None = None
-    """List of the videos that are held out; if not given, drawn from a fixed seed."""
-    youtube_vos_hold_out_size: int = YOUTUBE_VOS_HOLD_OUT
-    """How many are drawn, of all videos; of these too, only those of 720×1280 are used."""
-    synthetic: tuple[Path, ...] = ()
-    """Folders with ``images`` and ``masks``, or PASCAL VOC's: their objects, moved over
-    ``backgrounds``."""
-    backgrounds: tuple[Path, ...] = ()
-    """Folders of photographs; without them backgrounds are made up."""
-    videos: tuple[Path, ...] = ()
-    """Folders that hold a folder for each video, with ``frames`` and ``masks``."""
-    pictures: tuple[Path, ...] = ()
-    """The same; but here object and scene of a picture move apart."""
-    held_out: tuple[str, ...] = ()
-    """Names of videos in ``videos`` and ``davis`` that are never trained on, but validated with."""
-    all_objects_as_one: bool = False
-    """Treat all objects of a video as one."""
-    decoded: Path | None = None
-    """Folder for decoded pictures, several times faster to read, and for what was counted in them;
-    it may become large."""
-    epoch: Literal["pass", "balanced", "draws"] = "pass"
-    """pass: every video once; balanced: twice as many snippets as the first source has videos,
-    without replacement, each source about equally often; draws: with replacement, by weight."""
-    draws: int = 2600
-    """Snippets of an epoch of draws; synthetic ones of an epoch that is a pass."""
-    davis_weight: float = 1.0
-    """How often DAVIS is drawn from in an epoch of draws, beside the weights of the others."""
-    youtube_vos_weight: float = 1.0
-    """The same for YouTube-VOS."""
-    synthetic_weight: float = 1.0
-    """The same for synthetic clips."""
-    videos_weight: float = 1.0
-    """The same for the videos of ``videos``."""
-    pictures_weight: float = 1.0
-    """The same for clips made from ``pictures``."""
-
-    def __post_init__(self) -> None:
-        if self.draws < 1:
-            raise ConfigError(f"an epoch has at least one snippet, got {self.draws}")
-        weights = [getattr(self, f"{name}_weight") for name in SOURCES]
-        if min(weights) < 0 or max(weights) == 0:
-            raise ConfigError(f"weights are not negative, nor all 0, got {weights}")
-
-    @property
-    def given(self) -> tuple[str, ...]:
-        """The sources that are given, in a fixed order."""
-        return tuple(name for name in SOURCES if getattr(self, name))
 
 
 @dataclass(frozen=True)

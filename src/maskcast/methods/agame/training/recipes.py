@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, ScheduleConfig
-from maskcast.data.hold_outs import DAVIS16_HOLD_OUT
+from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, ScheduleConfig, Task
+from maskcast.data.hold_out_names import DAVIS16_HOLD_OUT
 from maskcast.methods.agame.config import small
-from maskcast.methods.agame.training.data import DataConfig
-from maskcast.methods.agame.training.snippets import SnippetConfig
-from maskcast.methods.agame.training.task import AgameTask, AgameTrainingConfig
+from maskcast.methods.agame.training.config import AgameTrainingConfig, DataConfig, SnippetConfig
 
 
 def stage1() -> AgameTrainingConfig:
@@ -89,14 +87,24 @@ def _loop(
     )
 
 
+def _build(config: AgameTrainingConfig) -> Task:
+    from maskcast.methods.agame.training.task import AgameTask  # noqa: PLC0415 - imports torch
+
+    return AgameTask(config)
+
+
+def _recipe(title: str, config: AgameTrainingConfig) -> Recipe[AgameTrainingConfig]:
+    return Recipe(title, config, _build)
+
+
 RECIPES: dict[str, Recipe[AgameTrainingConfig]] = {
-    "agame-stage1": Recipe(
-        "stage 1 of the paper: DAVIS 2017 and YouTube-VOS at 240×432", stage1(), AgameTask
+    "agame-stage1": _recipe(
+        "stage 1 of the paper: DAVIS 2017 and YouTube-VOS at 240×432", stage1()
     ),
-    "agame-stage2": Recipe("stage 2, at 480×864; --start-from stage 1", stage2(), AgameTask),
-    "agame-davis-stage1": Recipe("stage 1 on DAVIS 2017 alone", davis_stage1(), AgameTask),
-    "agame-davis-stage2": Recipe(
-        "stage 2 on DAVIS 2017 alone; --start-from its stage 1", davis_stage2(), AgameTask
+    "agame-stage2": _recipe("stage 2, at 480×864; --start-from stage 1", stage2()),
+    "agame-davis-stage1": _recipe("stage 1 on DAVIS 2017 alone", davis_stage1()),
+    "agame-davis-stage2": _recipe(
+        "stage 2 on DAVIS 2017 alone; --start-from its stage 1", davis_stage2()
     ),
-    "agame-small": Recipe("a small network, from a small trunk", small_recipe(), AgameTask),
+    "agame-small": _recipe("a small network, from a small trunk", small_recipe()),
 }

@@ -21,10 +21,11 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from maskcast.core.errors import ConfigError, DatasetError
+from maskcast.core.errors import DatasetError
 from maskcast.data.clips import AnnotatedVideo, ClipSource
 from maskcast.data.dataset import VOID
 from maskcast.data.visibility import PixelCounts, count_pixels, count_videos
+from maskcast.methods.agame.training.config import SnippetConfig
 
 
 class Snippet(NamedTuple):
@@ -34,32 +35,6 @@ class Snippet(NamedTuple):
     labels: UInt8[Tensor, "time height width"]
     name: str
     """What it is made of, for messages."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SnippetConfig:
-    """Shape of snippets, and how they are changed; the defaults are those of stage 1."""
-
-    size: tuple[int, int] = (240, 432)
-    """(height, width), multiples of 16. Frames are resized to it, whatever their aspect."""
-    length: int = 8
-    """Frames."""
-    longest_step: int = 1
-    """Every snippet takes each first, second, … frame, drawn up to this one. Published: 1."""
-    visible_pixels: int = 100
-    """A snippet begins where some object has more pixels than this, before resizing."""
-    flip: float = 0.5
-    """Probability that a snippet is mirrored."""
-    zoom: bool = False
-    """Zoom progressively into half of the snippets."""
-
-    def __post_init__(self) -> None:
-        if min(self.size) < 16 or self.size[0] % 16 or self.size[1] % 16:
-            raise ConfigError(f"the size of snippets has multiples of 16, got {self.size}")
-        if self.length < 2 or self.longest_step < 1 or self.visible_pixels < 0:
-            raise ConfigError(f"snippets have at least 2 frames and a step of 1, got {self}")
-        if not 0 <= self.flip <= 1:
-            raise ConfigError(f"flip is a probability, got {self.flip}")
 
 
 @runtime_checkable

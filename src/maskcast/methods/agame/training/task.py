@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -20,52 +18,17 @@ from jaxtyping import UInt8
 from torch import Tensor, nn
 
 from maskcast.core.config import config_to_dict
-from maskcast.core.errors import ConfigError, DataError
-from maskcast.core.training import Export, LoopConfig
+from maskcast.core.errors import DataError
+from maskcast.core.training import Export
 from maskcast.io.checkpoints import read_state_dict
-from maskcast.methods.agame.config import AgameConfig
 from maskcast.methods.agame.framing import normalise
 from maskcast.methods.agame.network import AgameNetwork
 from maskcast.methods.agame.training.clip_loss import clip_losses, follow, target_iou
-from maskcast.methods.agame.training.data import DataConfig, SnippetEpoch, TrainingSources
-from maskcast.methods.agame.training.snippets import Snippet, SnippetConfig
+from maskcast.methods.agame.training.config import AgameTrainingConfig
+from maskcast.methods.agame.training.data import SnippetEpoch, TrainingSources
+from maskcast.methods.agame.training.snippets import Snippet
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AgameTrainingConfig:
-    """A recipe; the defaults are stage 1 of the published training."""
-
-    model: AgameConfig = field(default_factory=AgameConfig)
-    data: DataConfig = field(default_factory=DataConfig)
-    snippets: SnippetConfig = field(default_factory=SnippetConfig)
-    auxiliary: float = 1.0
-    """Weight of the loss on coarse predictions; 0 leaves it out."""
-    recompute: bool = False
-    """Compute the heads again in the backward pass: less memory, more time, same gradients."""
-    trunk_weights: Path | None = None
-    """A torchvision state dict (safetensors, or a torch file) to start the trunk from."""
-    trained_stages: int = 1
-    """How many of the trunk's stages are trained, from the last one down."""
-    batch_statistics: bool = True
-    """Batch normalisation of trained stages by the statistics of the batch; else the trunk keeps
-    those it came with."""
-    validation_length: int = 32
-    """Frames of a held-out snippet."""
-    validation_snippets: int = 300
-    """The most held-out snippets that are looked at."""
-    licence: str = ""
-    """What the data allow the weights to be used for; goes on their card."""
-    loop: LoopConfig = field(default_factory=LoopConfig)
-
-    def __post_init__(self) -> None:
-        if self.auxiliary < 0:
-            raise ConfigError(f"the weight of a loss is not negative, got {self.auxiliary}")
-        if not 0 <= self.trained_stages <= 4:
-            raise ConfigError(f"a trunk has 4 stages, trained_stages is {self.trained_stages}")
-        if self.validation_length < 2 or self.validation_snippets < 0:
-            raise ConfigError("held-out snippets have at least 2 frames")
 
 
 class SnippetBatch(NamedTuple):

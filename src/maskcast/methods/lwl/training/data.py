@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from maskcast.core.errors import ConfigError
 from maskcast.data.clip_folder import read_clip_folder
-from maskcast.data.clip_frames import ClipSampling
 from maskcast.data.clips import AnnotatedVideo, ClipSource, VideoClips
 from maskcast.data.coco import CocoClips, read_coco
 from maskcast.data.dataset import Dataset
 from maskcast.data.davis import open_davis
 from maskcast.data.decoded import decode_videos
 from maskcast.data.hold_outs import (
-    YOUTUBE_VOS_HOLD_OUT,
     draw_hold_out,
     read_hold_out,
     without,
@@ -26,64 +24,7 @@ from maskcast.data.made_up import MadeUpClips
 from maskcast.data.mixture import Share
 from maskcast.data.static_clips import StaticClips
 from maskcast.data.youtube_vos import open_youtube_vos
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """Folders with data and how often each kind is drawn from; a kind with weight 0 is not used."""
-
-    youtube_vos: Path | None = None
-    """YouTube-VOS with its ``train`` folder."""
-    youtube_vos_weight: float = 6.0
-    """How often YouTube-VOS is drawn from, beside the other weights; 0: never."""
-    youtube_vos_hold_out: Path | None = None
-    """List of the videos that are held out; if not given, drawn from a fixed seed."""
-    youtube_vos_hold_out_size: int = YOUTUBE_VOS_HOLD_OUT
-    """How many are drawn."""
-    davis: Path | None = None
-    """DAVIS 2017 with its ``train`` list."""
-    davis_weight: float = 1.0
-    """How often DAVIS is drawn from, beside the other weights; 0: never."""
-    coco: Path | None = None
-    """COCO with ``annotations/instances_<coco_split>.json``; a clip is one instance, its frame
-    repeated."""
-    coco_split: str = "train2014"
-    """Names the annotations and the folder of pictures."""
-    coco_weight: float = 0.0
-    """How often COCO is drawn from; 0: never."""
-    videos: tuple[Path, ...] = ()
-    """Folders that hold a folder for each video, with ``frames`` and ``masks``."""
-    videos_weight: float = 0.0
-    """How often ``videos`` are drawn from; 0: never."""
-    rendered: tuple[Path, ...] = ()
-    """Folders of rendered videos, as ``videos``; each object is always a target of its own."""
-    rendered_weight: float = 0.0
-    """How often ``rendered`` videos are drawn from; 0: never."""
-    pictures: tuple[Path, ...] = ()
-    """Folders with ``images`` and ``masks``, or PASCAL VOC's: made into clips by moving object and
-    scene apart."""
-    pictures_weight: float = 0.0
-    """How often clips are made from ``pictures``; 0: never."""
-    scenes: tuple[Path, ...] = ()
-    """Folders of photographs: backgrounds of made-up clips."""
-    made_up_weight: float = 0.0
-    """How often clips are made up, of the objects in ``pictures`` if these are given; 0: never."""
-    held_out: tuple[str, ...] = ()
-    """Names of videos in ``videos``, ``rendered`` and ``davis`` that are never trained on, but
-    validated with."""
-    decoded: Path | None = None
-    """Folder for decoded pictures, several times faster to read; it may become large."""
-    all_objects_as_one: bool = False
-    """Treat all objects of a video as one, except in ``rendered`` videos."""
-    sampling: ClipSampling = field(default_factory=ClipSampling)
-    """Which frames of a video make a clip."""
-
-    def __post_init__(self) -> None:
-        weights = [
-            getattr(self, name) for name in self.__dataclass_fields__ if name.endswith("_weight")
-        ]
-        if min(weights) < 0 or max(weights) == 0:
-            raise ConfigError(f"weights of data cannot all be 0, and none negative, got {self}")
+from maskcast.methods.lwl.training.config import DataConfig
 
 
 @dataclass(frozen=True)

@@ -7,52 +7,16 @@ visible   frames × sequences                    1 visible, 0 absent, -1 unknown
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from jaxtyping import Bool, Float, Int8
 from torch import Tensor
 from torch.nn import functional
 
-from maskcast.core.errors import ConfigError
 from maskcast.methods.lwl.presence import Presence
+from maskcast.methods.lwl.training.config import LossConfig
 from maskcast.nn.lovasz import Gather, lovasz_loss
 
 RIGHT = 0.5
 """IoU from which a mask counts as right."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossConfig:
-    """What is minimised: a weighted sum of Lovász losses and, if wanted, cross-entropies."""
-
-    mask_weight: float = 100.0
-    """Of the Lovász loss on the query frames; 0: no query frame is segmented."""
-    box_weight: float = 0.0
-    """Of the Lovász loss on the reference frame, segmented from its box."""
-    presence_weight: float = 0.0
-    """Of the presence head's cross-entropies; they train nothing but the head."""
-    over: Literal["batch", "frame"] = "batch"
-    """One Jaccard over the batch, as published; or the mean of one per frame, Eq. (5)."""
-    cross_entropy: float = 0.0
-    """Share of binary cross-entropy added to each Lovász loss; helps a network that starts from
-    nothing, for which Lovász alone is slow. Not in the paper."""
-    lovasz_on_absent: bool = True
-    """With one Jaccard per frame, whether frames without the object count in the Lovász loss,
-    which there is the error of the worst pixel; False leaves them to the cross-entropy."""
-    box_frames: Literal["reference", "all"] = "reference"
-    """Frames that are segmented from their boxes where no query frame is segmented from the
-    reference frame's mask; ``all`` takes every frame on which the object is visible."""
-    box_regression: float = 0.0
-    """Of the box encoder's relative squared distance from the label encoder's output, beside
-    its Lovász loss; only where no query frame is segmented."""
-
-    def __post_init__(self) -> None:
-        weights = (self.mask_weight, self.box_weight, self.presence_weight)
-        if min(*weights, self.cross_entropy, self.box_regression) < 0:
-            raise ConfigError(f"weights of losses cannot be negative, got {self}")
-        if max(weights) == 0:
-            raise ConfigError("one of mask_weight, box_weight and presence_weight must be positive")
 
 
 def mask_losses(

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, ScheduleConfig
-from maskcast.data.augmentation import ClipProcessing
-from maskcast.data.hold_outs import DAVIS16_HOLD_OUT
+from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, ScheduleConfig, Task
+from maskcast.data.clip_settings import ClipProcessing
+from maskcast.data.hold_out_names import DAVIS16_HOLD_OUT
 from maskcast.methods.lwl import config as configs
 from maskcast.methods.lwl.config import NetworkConfig
-from maskcast.methods.lwl.training.data import DataConfig
-from maskcast.methods.lwl.training.losses import LossConfig
-from maskcast.methods.lwl.training.task import LWLTask, LWLTrainingConfig, Rates
+from maskcast.methods.lwl.training.config import DataConfig, LossConfig, LWLTrainingConfig, Rates
 
 SMALL_LICENCE = (
     "research and evaluation only, whatever the licence of the code: trained on DAVIS 2016 "
@@ -162,37 +160,40 @@ def small_on_larger_crops() -> LWLTrainingConfig:
 YOUTUBE_ONLY = DataConfig(davis_weight=0.0)
 DAVIS_ONLY = DataConfig(youtube_vos_weight=0.0)
 
+
+def _build(config: LWLTrainingConfig) -> Task:
+    from maskcast.methods.lwl.training.task import LWLTask  # noqa: PLC0415 - imports torch
+
+    return LWLTask(config)
+
+
+def _recipe(title: str, config: LWLTrainingConfig) -> Recipe[LWLTrainingConfig]:
+    return Recipe(title, config, _build)
+
+
 RECIPES = {
-    "lwl-small": Recipe("the small model inside the package", small(), LWLTask),
-    "lwl-small-crop": Recipe(
-        "lwl-small, then this on larger crops", small_on_larger_crops(), LWLTask
+    "lwl-small": _recipe("the small model inside the package", small()),
+    "lwl-small-crop": _recipe("lwl-small, then this on larger crops", small_on_larger_crops()),
+    "lwl-stage1": _recipe("published stage 1: all but the trunk", stage1()),
+    "lwl-stage2": _recipe("published stage 2: layer2 to layer4 of the trunk too", stage2()),
+    "lwl-box": _recipe("published box encoder, on a finished mask network", box()),
+    "lwl-davis-finetune": _recipe("stage 2 weights on DAVIS alone", davis_fine_tuning()),
+    "lwl-imagenet-stage1": _recipe(
+        "stage 1 from an ImageNet trunk, beside lwl-stage1", _from_imagenet(stage1())
     ),
-    "lwl-stage1": Recipe("published stage 1: all but the trunk", stage1(), LWLTask),
-    "lwl-stage2": Recipe("published stage 2: layer2 to layer4 of the trunk too", stage2(), LWLTask),
-    "lwl-box": Recipe("published box encoder, on a finished mask network", box(), LWLTask),
-    "lwl-davis-finetune": Recipe("stage 2 weights on DAVIS alone", davis_fine_tuning(), LWLTask),
-    "lwl-imagenet-stage1": Recipe(
-        "stage 1 from an ImageNet trunk, beside lwl-stage1", _from_imagenet(stage1()), LWLTask
+    "lwl-imagenet-stage2": _recipe("stage 2 after lwl-imagenet-stage1", _from_imagenet(stage2())),
+    "lwl-youtube-stage1": _recipe(
+        "stage 1 on YouTube-VOS alone, ImageNet trunk", _only(stage1(), YOUTUBE_ONLY)
     ),
-    "lwl-imagenet-stage2": Recipe(
-        "stage 2 after lwl-imagenet-stage1", _from_imagenet(stage2()), LWLTask
+    "lwl-youtube-stage2": _recipe(
+        "stage 2 after lwl-youtube-stage1", _only(stage2(), YOUTUBE_ONLY)
     ),
-    "lwl-youtube-stage1": Recipe(
-        "stage 1 on YouTube-VOS alone, ImageNet trunk", _only(stage1(), YOUTUBE_ONLY), LWLTask
+    "lwl-davis-stage1": _recipe(
+        "stage 1 on DAVIS alone, ImageNet trunk", _only(stage1(), DAVIS_ONLY)
     ),
-    "lwl-youtube-stage2": Recipe(
-        "stage 2 after lwl-youtube-stage1", _only(stage2(), YOUTUBE_ONLY), LWLTask
-    ),
-    "lwl-davis-stage1": Recipe(
-        "stage 1 on DAVIS alone, ImageNet trunk", _only(stage1(), DAVIS_ONLY), LWLTask
-    ),
-    "lwl-davis-stage2": Recipe(
-        "stage 2 after lwl-davis-stage1", _only(stage2(), DAVIS_ONLY), LWLTask
-    ),
-    "lwl-ladder-baseline": Recipe("Table 1: mask as label, decoder only", BASELINE, LWLTask),
-    "lwl-ladder-end-to-end": Recipe("Table 1: learner's features and κ too", END_TO_END, LWLTask),
-    "lwl-ladder-label": Recipe("Table 1: learned label", LABEL_GENERATOR, LWLTask),
-    "lwl-ladder-weight": Recipe(
-        "Table 1: learned weight, the full model", WEIGHT_PREDICTOR, LWLTask
-    ),
+    "lwl-davis-stage2": _recipe("stage 2 after lwl-davis-stage1", _only(stage2(), DAVIS_ONLY)),
+    "lwl-ladder-baseline": _recipe("Table 1: mask as label, decoder only", BASELINE),
+    "lwl-ladder-end-to-end": _recipe("Table 1: learner's features and κ too", END_TO_END),
+    "lwl-ladder-label": _recipe("Table 1: learned label", LABEL_GENERATOR),
+    "lwl-ladder-weight": _recipe("Table 1: learned weight, the full model", WEIGHT_PREDICTOR),
 }

@@ -16,49 +16,17 @@ import torch
 from jaxtyping import Bool, Float, Int8
 from torch import Tensor
 
-from maskcast.core.errors import ConfigError
 from maskcast.methods.lwl.config import MemoryConfig
 from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.network import Features, LWLNetwork
 from maskcast.methods.lwl.presence import Evidence, Presence, describe_first, mean_confidence
 from maskcast.methods.lwl.target_model import apply_target_model
+from maskcast.methods.lwl.training.config import RolloutConfig
 from maskcast.methods.lwl.training.losses import overlap
 from maskcast.nn.resnet import Taps
 
 USABLE_BOX_MASK = 0.5
 """IoU from which a box's mask serves as first mask."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RolloutConfig:
-    """What happens between the frames of a clip; the defaults are those of ``lwl-small`` 0.1."""
-
-    gammas_as_at_test: bool = False
-    """Weigh remembered frames as the memory does at test time, instead of all alike."""
-    last_update_only: bool = False
-    """Stop gradients before each update of the target model, so that they pass through its last
-    one only; saves memory on long clips."""
-    negatives: int = 0
-    """Absent frames of a clip that are remembered, with an empty mask; later ones are not
-    remembered. 0: every frame is remembered with its own prediction."""
-    known_absence: float = 1.0
-    """Probability that the ground truth says which frame is absent, in training; otherwise the
-    presence head does, or the mean confidence where there is no head."""
-    absent_below: float = 0.0
-    """Mean confidence inside the mask below which an object counts as absent, where the network
-    has no presence head."""
-    corrections: float = 0.0
-    """Probability that a query frame is remembered with its true mask, as a correction."""
-    box_starts: float = 0.0
-    """Probability that a clip starts from the soft mask of its box instead of the true mask;
-    only where that mask has an IoU of at least 0.5."""
-
-    def __post_init__(self) -> None:
-        for name in ("known_absence", "absent_below", "corrections", "box_starts"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} must be in [0, 1], got {getattr(self, name)}")
-        if self.negatives < 0:
-            raise ConfigError(f"negatives cannot be negative, got {self.negatives}")
 
 
 class Followed(NamedTuple):

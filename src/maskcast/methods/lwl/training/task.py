@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -17,20 +16,19 @@ from jaxtyping import Float, Int8, UInt8
 from torch import Tensor, nn
 
 from maskcast.core.config import config_to_dict
-from maskcast.core.errors import ConfigError, WeightsError
-from maskcast.core.training import Export, Items, LoopConfig
-from maskcast.data.augmentation import ClipProcessing, ClipSample
+from maskcast.core.errors import WeightsError
+from maskcast.core.training import Export, Items
+from maskcast.data.augmentation import ClipSample
 from maskcast.data.mixture import MixedClips, Share
 from maskcast.io.checkpoints import read_state_dict
-from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.network import LWLNetwork
-from maskcast.methods.lwl.training.data import DataConfig, TrainingSources
+from maskcast.methods.lwl.training.config import LWLTrainingConfig
+from maskcast.methods.lwl.training.data import TrainingSources
 from maskcast.methods.lwl.training.losses import (
-    LossConfig,
     mask_losses,
     presence_losses,
 )
-from maskcast.methods.lwl.training.rollout import ClipFollower, Followed, RolloutConfig
+from maskcast.methods.lwl.training.rollout import ClipFollower, Followed
 from maskcast.methods.lwl.training.validation import (
     RENDERED,
     combined,
@@ -49,76 +47,6 @@ OPTIONAL_PARTS = ("box_encoder.", "presence_head.")
 """What weights that training starts from may lack."""
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rates:
-    """Learning rate of each part; a part with rate 0 is frozen. Defaults are those of stage 1."""
-
-    kappa: float = 1e-4
-    """κ, whose square weighs the regulariser."""
-    features: float = 2e-5
-    """The convolution that makes the target model's features."""
-    decoder: float = 1e-4
-    """All of the decoder."""
-    label_encoder: float = 2e-4
-    """Label encoder and weight predictor."""
-    trunk: float = 0.0
-    """layer2, layer3 and layer4 (strides 8, 16 and 32), with the affine parameters of their
-    BatchNorms; what comes before them is always frozen."""
-    box_encoder: float = 0.0
-    """The box encoder, where the network has one."""
-    presence_head: float = 0.0
-    """The presence head, where the network has one."""
-
-    def __post_init__(self) -> None:
-        rates = [getattr(self, name) for name in self.__dataclass_fields__]
-        if min(rates) < 0 or max(rates) == 0:
-            raise ConfigError(f"rates cannot be negative, and one must be positive, got {self}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LWLTrainingConfig:
-    """A recipe; the defaults are stage 1 of the published training."""
-
-    model: LWLConfig = field(default_factory=LWLConfig)
-    data: DataConfig = field(default_factory=DataConfig)
-    processing: ClipProcessing = field(default_factory=ClipProcessing)
-    rates: Rates = field(default_factory=Rates)
-    loss: LossConfig = field(default_factory=LossConfig)
-    query_frames: int = 3
-    """Frames of a clip that are segmented, after the reference frame."""
-    apply_updates: bool = False
-    """Segment each query frame with the target model updated on those before it, as the paper
-    says; the published training computed the updates and never used them."""
-    initial_steps: int = 5
-    """Steps of the learner on the reference frame, in training."""
-    update_steps: int = 2
-    """Steps of the learner after each query frame, in training."""
-    rollout: RolloutConfig = field(default_factory=RolloutConfig)
-    """What happens between the frames of a clip."""
-    trunk_weights: Path | None = None
-    """File to start the trunk from: a torchvision state dict or a maskrcnn-benchmark checkpoint for
-    a ResNet, the state dict of efficientnet_lite_pytorch for an EfficientNet-Lite, or the weights
-    of an LWL network with the same trunk."""
-    validation_clips: int = 200
-    """Clips of held-out videos to validate with; 0: none."""
-    licence: str = ""
-    """What the data allow the weights to be used for; goes on their card."""
-    loop: LoopConfig = field(default_factory=LoopConfig)
-
-    def __post_init__(self) -> None:
-        needs_box_encoder = self.loss.box_weight > 0 or self.rates.box_encoder > 0
-        if needs_box_encoder and not self.model.network.box_encoder:
-            raise ConfigError("to train a box encoder, set model.network.box_encoder=true")
-        needs_presence_head = self.loss.presence_weight > 0 or self.rates.presence_head > 0
-        if needs_presence_head and not self.model.network.presence_head:
-            raise ConfigError("to train a presence head, set model.network.presence_head=true")
-        if self.query_frames < 1 or self.validation_clips < 0:
-            raise ConfigError(
-                "query_frames must be positive and validation_clips not negative, got "
-                f"{self.query_frames} and {self.validation_clips}"
-            )
 
 
 class ClipBatch(NamedTuple):
