@@ -102,7 +102,7 @@ def test_pycocotools_reads_the_same_masks(label_map):
 
 @pytest.mark.parametrize("value", [-1, LARGEST_ID + 1])
 def test_ids_that_cannot_be_stored(value):
-    with pytest.raises(DataError, match=f"id {value}"):
+    with pytest.raises(DataError, match=f"got {value}"):
         packed(label_map=np.full((2, 2), value, np.int64))
 
 

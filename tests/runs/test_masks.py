@@ -64,7 +64,7 @@ def test_any_id_that_is_allowed_comes_back(value, store):
 
 @pytest.mark.parametrize("value", [-1, LARGEST_ID + 1])
 def test_other_ids_are_an_error(value, store):
-    with pytest.raises(DataError, match=f"id {value}"):
+    with pytest.raises(DataError, match=f"got {value}"):
         store.write(0, np.full((2, 2), value, np.int32), {})
     assert not store.has(0)
 

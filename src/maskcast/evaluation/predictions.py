@@ -68,11 +68,12 @@ class Predictions:
         label_map = self._read_label_map(video, frame)
         if label_map is None:
             return None
+        if video.layout == "one_object":
+            mask = label_map != 0
+            return Prediction(None, {1: mask}, (1,) if mask.any() else ())
         ids = tuple(ids_in(label_map))
         if video.layout == "object_folders":
             return Prediction(None, {each: label_map == each for each in video.object_ids}, ids)
-        if video.layout == "one_object":
-            return Prediction(None, {1: label_map != 0}, (1,) if ids else ())
         return Prediction(label_map, {}, ids)
 
     def _read_objects(self, video: Video, frame: str) -> dict[int, MaskArray]:

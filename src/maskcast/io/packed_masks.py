@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Bool, Int64, Integer
 
 from maskcast.core.errors import DataError, MissingFileError
 from maskcast.io.archives import EARLIEST, LARGEST_ARCHIVE, open_zip, read_member, zip_faults
@@ -82,17 +82,32 @@ class PackedFrame:
             DataError: run lengths are damaged, or two objects claim a pixel.
         """
         height, width = self.size
-        largest = max(self.objects, default=0)
-        by_column = np.zeros(height * width, np.uint8 if largest <= 255 else np.int32)
-        for object_id, packed in self.objects.items():
-            runs = run_lengths(packed.counts, by_column.size)
-            if runs is None or runs[1::2].sum() != packed.area:
-                raise DataError(f"the run lengths of object {object_id} are damaged")
-            np.putmask(by_column, np.repeat(np.arange(runs.size) % 2 == 1, runs), object_id)
-        if np.count_nonzero(by_column) != sum(each.area for each in self.objects.values()):
+        every = {object_id: self._runs(object_id) for object_id in self.objects}
+        runs = {i: each for i, each in every.items() if self.objects[i].area}
+        label_map = np.zeros((height, width), np.int32)
+        if not runs:
+            return label_map
+        # only the columns from the first pixel to the last are painted: the others are background
+        left = min(int(each[0]) for each in runs.values()) // height
+        right = -(-max(int(each[: each.size // 2 * 2].sum()) for each in runs.values()) // height)
+        painted = np.zeros((right - left) * height, np.uint8 if max(runs) <= 255 else np.int32)
+        for object_id, each in runs.items():
+            each[0] -= left * height
+            if each.size % 2:
+                each[-1] -= (width - right) * height
+            np.putmask(painted, np.repeat(np.arange(each.size) % 2 == 1, each), object_id)
+        if np.count_nonzero(painted) != sum(self.objects[object_id].area for object_id in runs):
             raise DataError("two objects claim the same pixel")
-        by_row = np.ascontiguousarray(by_column.reshape(width, height).T)
-        return by_row.astype(np.int32, copy=False)
+        label_map[:, left:right] = painted.reshape(right - left, height).T
+        return label_map
+
+    def _runs(self, object_id: int) -> Int64[np.ndarray, " runs"]:
+        height, width = self.size
+        packed = self.objects[object_id]
+        runs = run_lengths(packed.counts, height * width)
+        if runs is None or runs[1::2].sum() != packed.area:
+            raise DataError(f"the run lengths of object {object_id} are damaged")
+        return runs
 
     def line(self) -> bytes:
         """Return the line of ``masks.jsonl``, with its line break.
@@ -143,18 +158,21 @@ def pack_frame(
     Raises:
         DataError: an id is negative or above ``LARGEST_ID``.
     """
+    ids = sorted(confidences)
+    objects = {i: _encode(label_map == i, confidences[i]) for i in ids}
+    if sum(packed.area for packed in objects.values()) < np.count_nonzero(label_map):
+        others = {int(i) for i in np.unique(label_map)} - {0, *ids}
+        objects |= {i: _encode(label_map == i, None) for i in others}
+    if objects and not 0 < min(objects) <= max(objects) <= LARGEST_ID:
+        wrong = min(objects) if min(objects) < 1 else max(objects)
+        raise DataError(f"object ids must be in [1, {LARGEST_ID}], got {wrong}")
     height, width = label_map.shape
-    shown = [int(value) for value in np.unique(label_map) if value]
-    ids = sorted({*shown, *confidences})
-    if ids and not 0 < min(ids) <= max(ids) <= LARGEST_ID:
-        wrong = ids[0] if ids[0] < 1 else ids[-1]
-        raise DataError(f"the id {wrong} cannot be stored; ids go from 1 to {LARGEST_ID}")
-    objects = {}
-    for object_id in ids:
-        mask = label_map == object_id
-        counts = encode_mask(mask)["counts"]
-        objects[object_id] = PackedObject(counts, int(mask.sum()), confidences.get(object_id))
-    return PackedFrame(frame, name, (height, width), objects)
+    return PackedFrame(frame, name, (height, width), dict(sorted(objects.items())))
+
+
+def _encode(mask: Bool[np.ndarray, "height width"], confidence: float | None) -> PackedObject:
+    encoded = encode_mask(mask)
+    return PackedObject(encoded["counts"], int(np.count_nonzero(mask)), confidence)
 
 
 def parse_line(line: bytes) -> PackedFrame | RemovedFrame:
