@@ -198,7 +198,7 @@ def test_public_truth_with_a_fault_is_said_before_any_work(evaluate, clip, root)
     (root / "Annotations" / "480p" / "cows" / "00003.png").unlink()
     outcome = evaluate()
     assert outcome.exit_code == 3
-    assert "no truth for frame 00003" in outcome.error
+    assert "no ground truth for frame 00003" in outcome.error
     assert not (clip / "run").exists()
 
 

@@ -72,7 +72,7 @@ def test_lists_keep_their_lines_and_options_get_their_flags(maskcast, monkeypatc
     outcome = maskcast("info")
     assert outcome.exit_code == 3
     assert outcome.error.splitlines() == [
-        r"maskcast: 3 problems in a\x1b[2Jb (--masks, --on-bad-frame)",
+        r"maskcast: 3 problems in a\x1b[2Jb (--masks, --on-bad-frame):",
         "  - one and a half",
         r"  - two\x9b1m",
         "  - three",

@@ -145,7 +145,7 @@ def test_annotations_missing(score, out, tmp_path):
     shutil.rmtree(tmp_path / "set" / "Annotations" / "480p" / "cows")
     outcome = score()
     assert outcome.exit_code == 3
-    assert "there is no folder" in outcome.error
+    assert "does not exist" in outcome.error
     assert "cows" in outcome.error
     assert not out.exists()
 
@@ -218,7 +218,7 @@ def test_choices_that_make_no_sense(score, arguments, words):
 
 
 def test_a_data_set_that_nobody_knows(score):
-    score(dataset="davis").assert_one_sentence(2, "no data set 'davis'")
+    score(dataset="davis").assert_one_sentence(2, "unknown data set 'davis'")
 
 
 def test_the_last_frame_can_be_kept(score, out):

@@ -16,6 +16,7 @@ from maskcast.core.config import (
     in_words,
     options_from,
     require_range,
+    require_rising,
     settings_of,
     with_options,
 )
@@ -156,6 +157,15 @@ def test_closed_ends_of_a_range_are_allowed_and_open_ones_are_not(low, high):
         else:
             with pytest.raises(ConfigError):
                 require_range(Ranges(rate=rate), "rate", **{low: 0, high: 1})
+
+
+def test_values_that_fall_are_named():
+    require_rising(Ranges(betas=(0.1, 0.1, 0.2)), "betas")
+    with pytest.raises(
+        ConfigError, match=r"must go from low to high, got \(0\.3, 0\.2\)"
+    ) as caught:
+        require_rising(Ranges(betas=(0.3, 0.2)), "betas")
+    assert caught.value.options == ("betas",)
 
 
 def test_the_prefix_is_part_of_the_name():

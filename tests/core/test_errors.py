@@ -32,7 +32,7 @@ def test_every_kind_survives_a_pickle_with_its_parts(kind, copied):
         ("one", "two"),
         ("masks", "box"),
     )
-    assert str(again) == "two problems\n  - one\n  - two"
+    assert str(again) == "two problems:\n  - one\n  - two"
 
 
 @pytest.mark.parametrize("kind", KINDS)

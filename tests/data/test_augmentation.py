@@ -199,11 +199,11 @@ def test_the_same_generator_makes_the_same_sample_and_another_one_another():
 
 
 def test_nonsense_is_refused():
-    with pytest.raises(ConfigError, match="probabilities"):
+    with pytest.raises(ConfigError, match=r"must be in \[0, 1[])], got"):
         ClipProcessing(flip=1.5)
-    with pytest.raises(ConfigError, match="negative"):
+    with pytest.raises(ConfigError, match="at least 0"):
         BoxJitter(-0.1, (0.0, 0.0))
-    with pytest.raises(ConfigError, match="rotation and log_scale are finite and not negative"):
+    with pytest.raises(ConfigError, match=r"(rotation|log_scale) must be finite and at least 0"):
         ClipProcessing(rotation=-15.0)
 
 
@@ -383,5 +383,5 @@ def test_an_object_that_every_crop_must_show_is_never_missed():
     "nonsense", [{"miss": 1.1}, {"box_jitter": (0.2, 0.1)}, {"box_jitter": (0.1, 0.5)}]
 )
 def test_settings_out_of_range_are_refused(nonsense):
-    with pytest.raises(ConfigError, match="box_jitter must be low to high"):
+    with pytest.raises(ConfigError, match=r"(box_jitter|miss) must (be in|go from low to high)"):
         ClipProcessing(**nonsense)

@@ -126,7 +126,7 @@ def test_targets_are_objects_that_are_visible_often_enough(tmp_path):
 def test_all_ids_can_be_one_object(tmp_path):
     maps = [labels(o1=6, o2=6)] * 9
     video = make_video(tmp_path / "a", maps)
-    with pytest.raises(DatasetError, match="visible in more than 8"):
+    with pytest.raises(DatasetError, match="visible in at least 9"):
         VideoClips("imitation", [video])
     merged = VideoClips("imitation", [video], single_object=True)
     assert (merged.draw(np.random.default_rng(0), 3).masks[0] == 1).sum() == 12

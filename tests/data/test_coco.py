@@ -97,8 +97,8 @@ def test_faults_are_said(annotations, tmp_path):
     with pytest.raises(MissingFileError):
         read_coco(tmp_path / "nowhere.json", tmp_path)
     (tmp_path / "other.json").write_text('{"videos": {}}')
-    with pytest.raises(DatasetError, match="not a file of COCO instances"):
+    with pytest.raises(DatasetError, match="not a COCO instances file"):
         read_coco(tmp_path / "other.json", tmp_path)
     (tmp_path / "images/a.png").unlink()
-    with pytest.raises(DatasetError, match=r"1 of 2 pictures are not in .* a\.png"):
+    with pytest.raises(DatasetError, match=r"1 of 2 images are missing in .*images:\n  - a\.png"):
         read_coco(annotations, tmp_path / "images")

@@ -21,10 +21,10 @@ from maskcast.io.label_maps import write_label_map
 
 
 def faults_of(name: str, root: Path, **choices: object) -> list[str]:
-    """Return the lines of the one message about a broken data set."""
+    """Return the problems that the error about a broken data set lists."""
     with pytest.raises(DatasetError) as caught:
         open_dataset(name, root, **choices)
-    return str(caught.value).splitlines()[1:]
+    return list(caught.value.details) or [caught.value.summary]
 
 
 def test_davis_2017(tmp_path):
@@ -115,7 +115,7 @@ def test_youtube_vos_validation_without_truth_cannot_be_scored(tmp_path):
     for path in sorted((root / "valid" / "Annotations" / "0a1b").iterdir())[1:]:
         path.unlink()
     assert len(open_dataset("youtube-vos-2018", root)) == 1
-    assert "no truth for object 1" in faults_of("youtube-vos-2018", root, purpose="score")[0]
+    assert "no ground truth for object 1" in faults_of("youtube-vos-2018", root, purpose="score")[0]
 
 
 def lvos(root: Path) -> Path:
@@ -160,8 +160,10 @@ def test_mose(tmp_path):
     write_label_map(tmp_path / "valid" / "Annotations" / "a1" / "00000.png", label_map((1, 2), 0))
     video = open_dataset("mose", tmp_path)[0]
     assert (video.frame_count, video.object_ids) == (3, (1, 2))
-    assert "no truth for frame 00001, 00002" in faults_of("mose", tmp_path, purpose="score")[0]
-    assert "not scored here" in faults_of("mose-v2", tmp_path, purpose="score")[0]
+    assert (
+        "no ground truth for frame 00001, 00002" in faults_of("mose", tmp_path, purpose="score")[0]
+    )
+    assert "not implemented" in faults_of("mose-v2", tmp_path, purpose="score")[0]
 
 
 def test_sa_v_has_a_folder_for_each_object_and_masks_that_overlap(tmp_path):
@@ -209,8 +211,8 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path):
     with (root / "ImageSets" / "2017" / "val.txt").open("a") as names:
         names.write("absent\n")
     found = faults_of("davis2017", root, purpose="score")
-    expected = ["a has no truth for frame 00002", "b/00001.png is 9×9", "shows no object"]
-    expected += ["d/00000.png is not a picture", "00001.jpg and 00001.png", "480p/absent"]
+    expected = ["a has no ground truth for frame 00002", "b/00001.png is 9×9", "shows no object"]
+    expected += ["d/00000.png as an image", "00001.jpg, 00001.png", "480p/absent"]
     for words in expected:
         assert any(words in fault for fault in found), (words, found)
 
@@ -219,14 +221,14 @@ def test_order_by_name_and_by_number_must_agree(tmp_path):
     for index in (8, 9, 10):
         image(tmp_path / "cat" / "frames" / f"{index}.jpg", 0)
     write_label_map(tmp_path / "cat" / "masks" / "8.png", label_map((1,), 0))
-    assert "another order by name than by number" in faults_of("folder", tmp_path)[0]
+    assert "is ambiguous: it differs by name" in faults_of("folder", tmp_path)[0]
 
 
 def test_a_given_mask_without_the_object_is_a_fault(tmp_path):
     root = youtube_vos(tmp_path, {"0a1b": {1: 0, 2: 1}}, split="valid")
     path = root / "valid" / "Annotations" / "0a1b" / "00005.png"
     write_label_map(path, label_map((1,), 1))
-    assert "first mask of object 2" in faults_of("youtube-vos-2018", root)[0]
+    assert "has no mask of object 2" in faults_of("youtube-vos-2018", root)[0]
 
 
 def test_a_frame_of_another_size_is_refused_when_it_is_read(tmp_path):
@@ -236,22 +238,31 @@ def test_a_frame_of_another_size_is_refused_when_it_is_read(tmp_path):
         open_dataset("davis2017", root, purpose="train")[0].read_frame(3)
 
 
-def test_a_long_list_of_faults_is_cut_and_counted():
+def test_a_long_list_of_problems_is_complete():
     faults = Faults("it")
-    for number in range(30):
+    for number in range(28):
         faults.add(f"fault {number}")
-    with pytest.raises(DatasetError, match=r"it has 30 faults:[\s\S]*and 10 more"):
+    faults.add(DatasetError("fault 28", details=["fault 29"]))
+    with pytest.raises(DatasetError, match="30 problems with it") as caught:
+        faults.raise_if_any()
+    assert caught.value.details == tuple(f"fault {number}" for number in range(30))
+
+
+def test_a_single_problem_is_one_line():
+    faults = Faults("DAVIS")
+    faults.add("no videos")
+    with pytest.raises(DatasetError, match=r"^DAVIS: no videos$"):
         faults.raise_if_any()
 
 
 def test_calls_that_make_no_sense(tmp_path):
-    with pytest.raises(UsageError, match="no data set 'davis'"):
+    with pytest.raises(UsageError, match="unknown data set 'davis'"):
         open_dataset("davis", tmp_path)
     with pytest.raises(UsageError, match="no split 'valid'"):
         open_dataset("davis2017", tmp_path, split="valid")
-    with pytest.raises(UsageError, match="takes no --resolution"):
+    with pytest.raises(UsageError, match="takes no resolution"):
         open_dataset("lvos", tmp_path, resolution="480p")
-    with pytest.raises(MissingFileError, match="there is no folder"):
+    with pytest.raises(MissingFileError, match=r"the folder .* does not exist"):
         open_dataset("davis2017", tmp_path / "nowhere")
 
 
@@ -284,8 +295,8 @@ def test_an_image_of_another_size_is_known_before_anything_is_segmented(tmp_path
     (root / "JPEGImages" / "480p" / "a" / "00005.jpg").write_bytes(b"cut")
     found = faults_of("davis2017", root)
     assert len(found) == 2
-    assert "00004.jpg is 32×48, but " in found[0]
-    assert "00005.jpg is not a picture" in found[1]
+    assert "00004.jpg is 32×48 but " in found[0]
+    assert "00005.jpg as an image" in found[1]
     assert len(open_dataset("davis2017", root, purpose="score")) == 1  # reads none of them
 
 

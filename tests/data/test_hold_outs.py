@@ -84,7 +84,7 @@ def test_a_list_file_says_what_is_held_out(tmp_path):
         without(dataset, ["elsewhere"])
     with pytest.raises(DatasetError, match="all videos"):
         without(dataset, [video.name for video in dataset])
-    with pytest.raises(DatasetError, match="cannot be read"):
+    with pytest.raises(DatasetError, match="cannot read the list"):
         read_hold_out(tmp_path / "nowhere.txt")
 
 
@@ -158,7 +158,7 @@ def test_every_clip_that_is_missing_or_there_twice_is_named(tmp_path):
     with pytest.raises(DatasetError) as raised:
         find_clips(tmp_path, ["train", "plane", "boat"])
     assert "train is missing" in str(raised.value) and "boat is missing" in str(raised.value)
-    assert "plane is there 2 times" in str(raised.value)
+    assert "plane exists 2 times" in str(raised.value)
 
 
 def test_the_script_lays_out_both_halves(tmp_path, capsys, monkeypatch):

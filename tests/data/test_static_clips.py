@@ -112,5 +112,5 @@ def test_the_same_generator_makes_the_same_clip(pictures):
 def test_nonsense_is_refused(pictures):
     with pytest.raises(DatasetError, match="no object"):
         StaticClips("static", pictures, share=(0.9, 1.0))
-    with pytest.raises(ConfigError, match="probability"):
+    with pytest.raises(ConfigError, match=r"must be in \[0, 1\]"):
         StaticConfig(stranger=-0.1)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 
-def say(summary: str, details: Iterable[str] = ()) -> None:
+def say(summary: str, details: Sequence[str] = ()) -> None:
     """Write one line to standard error, and one more for each detail."""
-    lines = [f"maskcast: {one_line(summary)}", *(f"  - {one_line(each)}" for each in details)]
+    colon = ":" if details else ""
+    lines = [f"maskcast: {one_line(summary)}{colon}", *(f"  - {one_line(d)}" for d in details)]
     print("\n".join(lines), file=sys.stderr)
 
 

@@ -94,6 +94,20 @@ def require_range(
                 )
 
 
+def require_rising(config: Any, *names: str, prefix: str = "") -> None:
+    """Check that the values of tuple settings do not fall.
+
+    Raises:
+        ConfigError: a value is less than the one before it.
+    """
+    for name in names:
+        value = getattr(config, name)
+        if any(after < before for before, after in pairwise(value)):
+            raise ConfigError(
+                f"{prefix}{name} must go from low to high, got {value}", options=(prefix + name,)
+            )
+
+
 def _range_in_words(
     least: float | None, above: float | None, most: float | None, below: float | None
 ) -> str:

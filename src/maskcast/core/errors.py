@@ -13,7 +13,7 @@ class MaskcastError(Exception):
             ``loop.workers``. The message names no command-line flags; the command line adds those
             of ``options``.
 
-    ``str()`` returns the summary and the details, one per line.
+    ``str()`` returns the summary, with a colon if details follow, and the details, one per line.
     """
 
     exit_code = 3
@@ -31,7 +31,9 @@ class MaskcastError(Exception):
         self.options = options
 
     def __str__(self) -> str:
-        return "\n".join([self.summary, *(f"  - {detail}" for detail in self.details)])
+        if not self.details:
+            return self.summary
+        return "\n".join([f"{self.summary}:", *(f"  - {detail}" for detail in self.details)])
 
 
 class UsageError(MaskcastError, ValueError):

@@ -126,7 +126,9 @@ def benchmark_of(name: str) -> Benchmark:
         UsageError: there is no such data set.
     """
     if name not in DATASETS:
-        raise UsageError(f"there is no data set {name!r}; known: {', '.join(DATASETS)}")
+        raise UsageError(
+            f"unknown data set {name!r}; available: {', '.join(DATASETS)}", options=("dataset",)
+        )
     return DATASETS[name]
 
 
@@ -139,7 +141,9 @@ def protocol_of(name: str) -> ScoringProtocol:
     protocol = benchmark_of(name).protocol
     if protocol is None:
         known = ", ".join(each for each, entry in DATASETS.items() if entry.protocol)
-        raise UsageError(f"there are no scoring rules for {name!r}; known: {known}")
+        raise UsageError(
+            f"results on {name} cannot be scored; available: {known}", options=("dataset",)
+        )
     return protocol
 
 
@@ -170,14 +174,19 @@ def open_dataset(
     benchmark = benchmark_of(name)
     if split is not None and split not in benchmark.splits:
         known = ", ".join(benchmark.splits) or "none"
-        raise UsageError(f"{benchmark.title} has no split {split!r}; known: {known}")
+        raise UsageError(
+            f"{benchmark.title} has no split {split!r}; available: {known}", options=("split",)
+        )
     given = {"resolution": resolution, "all_frames": all_frames or None}
     choices = {choice: value for choice, value in given.items() if value is not None}
     wrong = sorted(set(choices) - set(benchmark.choices))
     if wrong:
-        raise UsageError(f"{benchmark.title} takes no --{wrong[0].replace('_', '-')}")
+        raise UsageError(f"{benchmark.title} takes no {' or '.join(wrong)}", options=tuple(wrong))
     if not root.is_dir():
-        raise MissingFileError(f"there is no folder {root}; --root is where {benchmark.title} lies")
+        raise MissingFileError(
+            f"the folder {root} does not exist; give the folder of {benchmark.title}",
+            options=("root",),
+        )
     if benchmark.splits:
         choices["split"] = split or benchmark.splits[0]
     return benchmark.open(root, purpose=purpose, **choices)

@@ -34,15 +34,15 @@ def read_clip_folder(*roots: Path, never: Collection[str] = DAVIS_VALIDATION) ->
     videos: dict[str, Video] = {}
     for root in roots:
         if not root.is_dir():
-            raise MissingFileError(f"there is no folder {root}")
+            raise MissingFileError(f"the folder {root} does not exist")
         for name in list_folders(root, faults):
             frames = _first_folder(root / name, IMAGE_FOLDERS)
             if frames is None:
                 continue
             if name in never:
                 faults.add(
-                    f"{root / name} has the name of a validation video, which must not be trained "
-                    "on; take it out, or rename it if it is another video"
+                    f"{root / name} has the name of a validation video, which must not be used for "
+                    "training; remove it, or rename it if it is another video"
                 )
             elif name in videos:
                 faults.add(f"{root / name} has the name of another video")
@@ -51,7 +51,7 @@ def read_clip_folder(*roots: Path, never: Collection[str] = DAVIS_VALIDATION) ->
                 if video is not None:
                     videos[name] = video
     if not videos and not faults.found:
-        faults.add(f"no folder in them holds {' or '.join(IMAGE_FOLDERS)}")
+        faults.add(f"no folder in them contains {' or '.join(IMAGE_FOLDERS)}")
     faults.raise_if_any()
     return Dataset("clips", "train", roots[0], tuple(videos.values()))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
-from maskcast.core.errors import ConfigError
+from maskcast.core.config import require_range, require_rising
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +37,10 @@ class ClipSampling:
     on more than twice the frames of a clip, as in the published training."""
 
     def __post_init__(self) -> None:
-        if self.max_gap < 1 or self.gap_step < 1 or self.tries < 1 or self.smallest_object < 0:
-            raise ConfigError(f"clip sampling needs positive numbers, got {self}")
-        if not 0 <= self.absent <= 1:
-            raise ConfigError(f"absent must be in [0, 1], got {self.absent}")
-        if self.fewest_visible is not None and self.fewest_visible < 2:
-            raise ConfigError(f"fewest_visible must be at least 2, got {self.fewest_visible}")
+        require_range(self, "max_gap", "gap_step", "tries", least=1)
+        require_range(self, "smallest_object", least=0)
+        require_range(self, "absent", least=0, most=1)
+        require_range(self, "fewest_visible", least=2)
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,7 @@ class BoxJitter:
     """Range of the centre's shift along x and y, in units of the jittered box's mean side."""
 
     def __post_init__(self) -> None:
-        if not all(0 <= amount < inf for amount in (self.log_size, *self.shift)):
-            raise ConfigError(f"a box jitter is finite and not negative, got {self}")
+        require_range(self, "log_size", "shift", least=0, below=inf)
 
 
 TRAIN_JITTER = BoxJitter(0.25, (3.0, 3.0))
@@ -95,14 +92,10 @@ class ClipProcessing:
     the frame if there is one, or anywhere."""
 
     def __post_init__(self) -> None:
-        if min(self.size) < 1 or not 0 < self.search_area < inf:
-            raise ConfigError(f"a crop needs a positive size and search area, got {self}")
-        if not (0 <= self.rotation < inf and 0 <= self.log_scale < inf):
-            raise ConfigError(f"rotation and log_scale are finite and not negative, got {self}")
-        if not (0 <= self.grey <= 1 and 0 <= self.flip <= 1 and 0 <= self.brightness < 1):
-            raise ConfigError(f"grey and flip are probabilities, brightness below 1, got {self}")
-        if not (0 <= self.box_jitter[0] <= self.box_jitter[1] < 0.5 and 0 <= self.miss <= 1):
-            raise ConfigError(
-                "box_jitter must be low to high in [0, 0.5) and miss a probability, got "
-                f"{self.box_jitter} and {self.miss}"
-            )
+        require_range(self, "size", least=1)
+        require_range(self, "search_area", above=0, below=inf)
+        require_range(self, "rotation", "log_scale", least=0, below=inf)
+        require_range(self, "grey", "flip", "miss", least=0, most=1)
+        require_range(self, "brightness", least=0, below=1)
+        require_range(self, "box_jitter", least=0, below=0.5)
+        require_rising(self, "box_jitter")

@@ -134,8 +134,8 @@ class VideoClips:
         self.targets = [target for target in candidates if target.visible.sum() >= enough]
         if not self.targets:
             raise DatasetError(
-                f"{name} holds no object that is visible in more than {enough - 1} annotated "
-                "frames; training clips need at least that many"
+                f"{name} has no object that is visible in at least {enough} annotated frames; "
+                "training clips require that"
             )
         self._by_video = [
             [target for target in self.targets if target.video == video]
@@ -151,7 +151,7 @@ class VideoClips:
             drawn = self._draw_frames(generator, target, test_frames)
             if drawn is not None:
                 return self._read(target, drawn)
-        raise DatasetError(f"no clip of {1 + test_frames} frames can be drawn from {self.name}")
+        raise DatasetError(f"cannot draw a clip of {1 + test_frames} frames from {self.name}")
 
     def _draw_target(self, generator: np.random.Generator) -> _Target:
         targets = self.targets
@@ -216,7 +216,7 @@ def tight_box(mask: BinaryMask) -> Box:
     columns = np.flatnonzero((mask == 1).any(axis=0))
     rows = np.flatnonzero((mask == 1).any(axis=1))
     if len(rows) == 0:
-        raise DatasetError("a training mask is empty, so it has no box; leave this frame out")
+        raise DatasetError("a training mask is empty, so it has no box; remove its frame")
     return Box(
         float(columns[0]),
         float(rows[0]),

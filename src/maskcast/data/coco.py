@@ -58,7 +58,7 @@ class CocoPicture:
         frame = np.asarray(open_picture(self.file).convert("RGB"))
         if frame.shape[:2] != self.size:
             raise DatasetError(
-                f"{self.file} is {frame.shape[0]}×{frame.shape[1]}, but its annotation says "
+                f"{self.file} is {frame.shape[0]}×{frame.shape[1]} but its annotation declares "
                 f"{self.size[0]}×{self.size[1]}"
             )
         return frame
@@ -99,7 +99,7 @@ def read_coco(annotations: Path, images: Path) -> tuple[CocoPicture, ...]:
         DatasetError: the file is something else, or names pictures that are not in the folder.
     """
     if not annotations.is_file():
-        raise MissingFileError(f"there is no file {annotations}")
+        raise MissingFileError(f"{annotations} does not exist")
     try:
         content = json.loads(annotations.read_text())
         described = {entry["id"]: entry for entry in content["images"]}
@@ -107,12 +107,12 @@ def read_coco(annotations: Path, images: Path) -> tuple[CocoPicture, ...]:
         files = {key: images / described[key]["file_name"] for key in by_picture}
         sizes = {key: (described[key]["height"], described[key]["width"]) for key in by_picture}
     except (KeyError, TypeError, ValueError) as error:
-        raise DatasetError(f"{annotations} is not a file of COCO instances: {error!r}") from error
+        raise DatasetError(f"{annotations} is not a COCO instances file: {error!r}") from error
     missing = [path for path in files.values() if not path.is_file()]
     if missing:
         raise DatasetError(
-            f"{len(missing)} of {len(files)} pictures are not in {images}, the first is "
-            f"{missing[0].name}"
+            f"{len(missing)} of {len(files)} images are missing in {images}",
+            details=[path.name for path in missing],
         )
     return tuple(
         CocoPicture(files[key], sizes[key], tuple(by_picture[key])) for key in sorted(by_picture)
@@ -156,7 +156,7 @@ class CocoClips:
             if not instance.is_crowd and instance.box.width * instance.box.height > smallest_object
         ]
         if not self.targets:
-            raise DatasetError(f"{name} holds no instance that is not a crowd")
+            raise DatasetError(f"{name} contains no instance that is large enough and not a crowd")
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -137,7 +137,7 @@ class Video:
         """
         path = self.image_files.get(frame_index)
         if path is None:
-            raise FrameError(f"{self._frame(frame_index)} has no image in this data set")
+            raise FrameError(f"{self._frame(frame_index)} has no image in the data set")
         frame = np.asarray(open_picture(path).convert("RGB"))
         self._check_size(path, frame)
         return frame
@@ -209,8 +209,8 @@ class Video:
             absent = [object_id for object_id in wanted[frame_index] if object_id not in masks]
             if absent:
                 raise DatasetError(
-                    f"{self._frame(frame_index)} should show the first mask of object "
-                    f"{listed(absent)}, but its annotation does not hold it"
+                    f"the annotation of {self._frame(frame_index)} has no mask of object "
+                    f"{listed(absent)}, which must appear there for the first time"
                 )
             given[frame_index] = {object_id: masks[object_id] for object_id in wanted[frame_index]}
         return given
@@ -224,7 +224,7 @@ class Video:
         if picture.shape[:2] != self.size:
             height, width = picture.shape[:2]
             raise FrameError(
-                f"{path} is {height}×{width}, but the video {self.name} is "
+                f"{path} is {height}×{width} but the video {self.name} is "
                 f"{self.size[0]}×{self.size[1]}"
             )
 
@@ -262,7 +262,9 @@ class Dataset:
         by_name = {video.name: video for video in self.videos}
         unknown = [name for name in names if name not in by_name]
         if unknown:
-            raise DatasetError(f"{self.name} {self.split} has no video {listed(unknown)}")
+            raise DatasetError(
+                f"{self.name} {self.split} has no video {', '.join(unknown)}", options=("videos",)
+            )
         videos = tuple(by_name[name] for name in names)
         return Dataset(self.name, self.split, self.root, videos, self.notes)
 
@@ -278,28 +280,25 @@ class UnseenGroup:
 
 
 class Faults:
-    """Everything that is wrong with a data set, gathered to be said at once."""
-
-    SHOWN = 20
-    """Faults printed; the rest is counted."""
+    """Collects the problems of a data set, to report all of them in one error."""
 
     def __init__(self, what: str) -> None:
         self.what = what
         self.found: list[str] = []
 
     def add(self, fault: str | MaskcastError) -> None:
-        """Note one fault."""
-        self.found.append(str(fault))
+        """Note one problem."""
+        if isinstance(fault, MaskcastError):
+            self.found += [fault.summary, *fault.details]
+        else:
+            self.found.append(fault)
 
     def raise_if_any(self) -> None:
-        """Raise ``DatasetError`` with all faults, one a line."""
-        if not self.found:
-            return
-        shown = self.found[: self.SHOWN]
-        if len(self.found) > len(shown):
-            shown.append(f"and {len(self.found) - len(shown)} more")
-        count = "1 fault" if len(self.found) == 1 else f"{len(self.found)} faults"
-        raise DatasetError("\n  - ".join([f"{self.what} has {count}:", *shown]))
+        """Raise ``DatasetError`` with all problems, one per line."""
+        if len(self.found) == 1:
+            raise DatasetError(f"{self.what}: {self.found[0]}")
+        if self.found:
+            raise DatasetError(f"{len(self.found)} problems with {self.what}", details=self.found)
 
 
 def ids_in(label_map: LabelArray) -> list[int]:

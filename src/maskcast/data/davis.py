@@ -45,7 +45,9 @@ def open_davis(
     names = _video_names(root, year, split, faults)
     if purpose == "train":
         for name in (name for name in names if name in DAVIS_VALIDATION):
-            faults.add(f"{name} is a video of the validation split and must not be trained on")
+            faults.add(
+                f"{name} is a video of the validation split, which must not be used for training"
+            )
     resolution = resolution or _resolution_of(root)
     videos = []
     for name in names:
@@ -72,7 +74,7 @@ def _video_names(root: Path, year: int, split: str, faults: Faults) -> list[str]
         if path.is_file():
             return list(dict.fromkeys(map(_video_of, read_names(path, faults))))
     expected = " or ".join(str(path) for path in lists[:2])
-    faults.add(f"there is no list {expected}; give the folder that holds ImageSets")
+    faults.add(f"the list {expected} does not exist; give the folder that contains ImageSets")
     return []
 
 

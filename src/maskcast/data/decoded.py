@@ -122,7 +122,7 @@ def _decode(videos: Sequence[AnnotatedVideo], file: Path, index: Path) -> list[l
     """Decode everything that an earlier call has not; files get their names when complete."""
     unfinished, journal = file.with_suffix(".part"), file.with_suffix(".part-index")
     rows, end = _committed(unfinished, journal)
-    logger.info("decoding %d videos or pictures into %s", len(videos) - len(rows), file)
+    logger.info("decoding %d videos or images into %s", len(videos) - len(rows), file)
     try:
         with unfinished.open("r+b" if rows else "wb") as out:
             out.truncate(end)
@@ -167,7 +167,7 @@ def _append(video: AnnotatedVideo, frame_index: int, out: BinaryIO) -> Row:
         frame, label_map = video.read_frame(frame_index), video.read_annotation(frame_index)
     except (DataError, OSError) as error:
         logger.warning(
-            "a frame of %s cannot be decoded and is left as it is: %s", video.name, error
+            "cannot decode a frame of %s, which is read from its file: %s", video.name, error
         )
         return None
     height, width = frame.shape[:2]
@@ -175,7 +175,9 @@ def _append(video: AnnotatedVideo, frame_index: int, out: BinaryIO) -> Row:
     out.write(frame.tobytes())
     if label_map is not None:
         if label_map.max(initial=0) > 255:
-            raise DatasetError(f"{video.name} has ids above 255, which a decoded file cannot hold")
+            raise DatasetError(
+                f"{video.name} has object ids above 255, which a decoded file cannot store"
+            )
         label_start = out.tell()
         out.write(label_map.astype(np.uint8).tobytes())
     return [height, width, start, label_start]

@@ -41,7 +41,7 @@ def open_folder(root: Path, *, purpose: Purpose = "segment") -> Dataset:
         if video is not None:
             videos.append(video)
     if not videos and not faults.found:
-        faults.add(f"it holds no video: expected VIDEO/{IMAGE_FOLDERS[0]} and VIDEO/masks")
+        faults.add(f"no videos found; expected VIDEO/{IMAGE_FOLDERS[0]} and VIDEO/masks")
     faults.raise_if_any()
     return Dataset("folder", "all", root, tuple(videos))
 

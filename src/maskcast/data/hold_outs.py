@@ -36,7 +36,9 @@ def draw_hold_out(
         ConfigError: there are not more names than are to be held out.
     """
     if not 0 <= count < len(names):
-        raise ConfigError(f"{count} of {len(names)} videos cannot be held out of training")
+        raise ConfigError(
+            f"the number of held-out videos must be in [0, {len(names) - 1}], got {count}"
+        )
     return tuple(sorted(sorted(names, key=lambda name: _rank(seed, name))[:count]))
 
 
@@ -58,7 +60,7 @@ def draw_balanced_hold_outs(
         ConfigError: there are not more videos than are to be held out.
     """
     if min(counts) < 0 or sum(counts) >= len(categories):
-        raise ConfigError(f"{sum(counts)} of {len(categories)} videos cannot be held out")
+        raise ConfigError(f"cannot hold out {sum(counts)} of {len(categories)} videos")
     left = sorted(categories, key=lambda name: _rank(seed, name))
     hold_outs = []
     for count in counts:
@@ -97,8 +99,8 @@ def without(dataset: Dataset, held_out: Collection[str]) -> tuple[Dataset, Datas
     unknown = sorted(set(held_out) - set(names))
     if unknown:
         raise DatasetError(
-            f"{dataset.name} {dataset.split} has no video {listed(unknown)}, which should be held "
-            "out; is the list one of another data set?"
+            f"{dataset.name} {dataset.split} has no video {listed(unknown)}, which the hold-out "
+            "list names; check that the list belongs to this data set"
         )
     kept = [name for name in names if name not in held_out]
     if not kept:
@@ -128,7 +130,7 @@ def find_clips(root: Path, names: Collection[str]) -> dict[str, Path]:
         if len(places) == 1:
             found[name] = places[0]
         elif places:
-            faults.add(f"clip {name} is there {len(places)} times: {', '.join(map(str, places))}")
+            faults.add(f"clip {name} exists {len(places)} times: {', '.join(map(str, places))}")
         else:
             faults.add(f"clip {name} is missing")
     faults.raise_if_any()

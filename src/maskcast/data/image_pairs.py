@@ -52,10 +52,10 @@ def read_image_pairs(root: Path) -> Dataset:
     pictures = list_pictures(images, IMAGE_ENDINGS, faults)
     labels = list_pictures(masks, MASK_ENDINGS, faults)
     for name in sorted(labels.keys() - pictures.keys()):
-        faults.add(f"{labels[name]} has no picture of its name in {images}")
+        faults.add(f"{labels[name]} has no image of the same name in {images}")
     names = [name for name in pictures if name in labels]
     if not names and not faults.found:
-        faults.add("no picture has a mask of the same name")
+        faults.add("no image has a mask of the same name")
     layout = mask_layout(masks, faults) or "label_maps"
     videos = _whole_pictures(
         [_one_frame_video(name, pictures[name], labels[name], layout) for name in names], faults
@@ -84,7 +84,7 @@ def _whole_pictures(found: Sequence[Video | None], faults: Faults) -> tuple[Vide
     videos = tuple(video for video in found if video is not None)
     broken = len(found) - len(videos)
     if broken > min(BROKEN_LIMIT, len(found) / 2):
-        faults.add(f"{broken} of {len(found)} pictures cannot be opened; the log names them")
+        faults.add(f"cannot open {broken} of {len(found)} images, which the log lists")
     return videos
 
 
@@ -95,7 +95,7 @@ def _one_frame_video(
     try:
         size = picture_size(picture)
     except DataError as error:
-        logger.warning("left out a picture: %s", error)
+        logger.warning("skipped an image: %s", error)
         return None
     object_id = 1 if layout == "one_object" else None
     annotations = {} if label is None else {0: (AnnotationFile(label, object_id),)}
@@ -163,8 +163,8 @@ class PairCutouts:
         ]
         if not self.objects:
             raise DatasetError(
-                f"the pictures hold no object to cut out: none has more than {smallest} pixels "
-                f"and covers {share[0]:g} to {share[1]:g} of its picture"
+                f"no object to cut out: none has more than {smallest} pixels and covers "
+                f"{share[0]:g} to {share[1]:g} of its image"
             )
 
     def draw_cutout(self, generator: np.random.Generator, resolution: int) -> Cutout:
@@ -172,7 +172,7 @@ class PairCutouts:
         picture = self.pictures[chosen.picture]
         label_map = picture.read_annotation(0)
         if label_map is None:
-            raise DatasetError(f"the mask of {picture.name} has gone")
+            raise DatasetError(f"the mask of {picture.name} no longer exists")
         mask = object_mask(label_map, chosen.object_id, has_void=picture.has_void) == 1
         cutout = cut_out(picture.read_frame(0), mask, resolution)
         if generator.uniform() < 0.5:
@@ -235,7 +235,7 @@ class PhotoScenes:
     def __init__(self, photographs: Iterable[AnnotatedVideo]) -> None:
         self.photographs = tuple(photographs)
         if not self.photographs:
-            raise DatasetError("there are no photographs for backgrounds")
+            raise DatasetError("no photographs for backgrounds")
 
     def draw_scene(
         self, generator: np.random.Generator, size: tuple[int, int]

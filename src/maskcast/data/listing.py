@@ -52,14 +52,17 @@ def list_pictures(folder: Path, endings: Collection[str], faults: Faults) -> dic
         if path.suffix.lower() not in endings:
             continue
         if path.stem in pictures:
-            faults.add(f"{folder} holds {pictures[path.stem].name} and {path.name}: which is it?")
+            faults.add(
+                f"{folder} has two files for frame {path.stem} "
+                f"({pictures[path.stem].name}, {path.name}); remove one"
+            )
         pictures[path.stem] = path
     if all(name.isdecimal() for name in pictures):
         by_number = sorted(pictures, key=int)
         if by_number != list(pictures):
             faults.add(
-                f"the frames in {folder} are in another order by name than by number "
-                f"(names begin {listed(list(pictures), 3)}); give all names the same digits"
+                f"the order of the frames in {folder} is ambiguous: it differs by name "
+                f"({listed(list(pictures), 3)}) and by number; use leading zeros"
             )
     return pictures
 
@@ -69,14 +72,14 @@ def read_names(path: Path, faults: Faults) -> list[str]:
     try:
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        faults.add(f"the list {path} cannot be read: {_reason(error)}")
+        faults.add(f"cannot read the list {path}: {_reason(error)}")
         return []
     names = [line for line in lines if line]
     if not names:
         faults.add(f"the list {path} is empty")
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        faults.add(f"the list {path} names {listed(repeated)} more than once")
+        faults.add(f"the list {path} contains {listed(repeated)} more than once")
     return list(dict.fromkeys(names))
 
 
@@ -98,9 +101,9 @@ def read_meta(path: Path, faults: Faults) -> dict[str, dict[str, Any]]:
         videos = json.loads(path.read_text("utf-8"))["videos"]
         return {str(name): dict(video["objects"]) for name, video in videos.items()}
     except (OSError, UnicodeDecodeError) as error:
-        faults.add(f"{path} cannot be read: {_reason(error)}")
+        faults.add(f"cannot read {path}: {_reason(error)}")
     except (ValueError, KeyError, TypeError, AttributeError):
-        faults.add(f'{path} is not {{"videos": {{NAME: {{"objects": {{ID: …}}}}}}}}')
+        faults.add(f'{path} must contain {{"videos": {{NAME: {{"objects": {{ID: …}}}}}}}}')
     return {}
 
 
@@ -110,7 +113,7 @@ def picture_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as picture:
             width, height = picture.size
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} is not a picture that can be read: {error}") from error
+        raise DataError(f"cannot read {path} as an image: {error}") from error
     return height, width
 
 
@@ -152,7 +155,7 @@ class VideoFiles:
         if purpose != "segment" and self.truth_everywhere:
             missing = [name for name in names if name not in annotations]
             if missing:
-                faults.add(f"{self.annotations} has no truth for frame {listed(missing)}")
+                faults.add(f"{self.annotations} has no ground truth for frame {listed(missing)}")
         size = self._size(images, annotations, purpose, faults)
         if len(faults.found) > before or size is None:
             return None
@@ -181,7 +184,7 @@ class VideoFiles:
         before = len(faults.found)
         images = list_pictures(self.images, IMAGE_ENDINGS, faults)
         if not images and len(faults.found) == before:
-            faults.add(f"{self.images} holds no image")
+            faults.add(f"{self.images} contains no images")
         return images
 
     def _list_annotations(self, faults: Faults) -> dict[str, tuple[AnnotationFile, ...]]:
@@ -195,7 +198,7 @@ class VideoFiles:
         else:
             found = self._list_object_folders(faults)
         if not found and len(faults.found) == before:
-            faults.add(f"{self.annotations} holds no mask")
+            faults.add(f"{self.annotations} contains no masks")
         return found
 
     def _list_object_folders(self, faults: Faults) -> dict[str, tuple[AnnotationFile, ...]]:
@@ -233,9 +236,7 @@ class VideoFiles:
                 continue
             size = size or found
             if found != size:
-                faults.add(
-                    f"{path} is {found[0]}×{found[1]}, but {paths[0]} is {size[0]}×{size[1]}"
-                )
+                faults.add(f"{path} is {found[0]}×{found[1]} but {paths[0]} is {size[0]}×{size[1]}")
         return size
 
 
@@ -297,13 +298,13 @@ def _entries(folder: Path, faults: Faults) -> list[Path]:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
     except FileNotFoundError:
-        faults.add(f"there is no folder {folder}")
+        faults.add(f"the folder {folder} does not exist")
         return []
     except OSError as error:
-        faults.add(f"the folder {folder} cannot be read: {_reason(error)}")
+        faults.add(f"cannot read the folder {folder}: {_reason(error)}")
         return []
     return [folder / name for name in names]
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
+    return (error.strerror or str(error)) if isinstance(error, OSError) else "not UTF-8 text"

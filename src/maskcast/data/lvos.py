@@ -105,15 +105,17 @@ def _objects(
             own = entry["frame_range"]
             object_id, start, end = int(text), int(own["start"]), int(own["end"])
         except (KeyError, TypeError, ValueError):
-            faults.add(f'the meta file, {video}, object {text!r}: needs an id and a "frame_range"')
+            faults.add(
+                f'the meta file must give object {text!r} of {video} an id and a "frame_range"'
+            )
             continue
         labelled = range(start, end, LABEL_STEP)
         few = labelled[: 2 * len(names) + 2]  # a range without end is not walked through
         missing = [n for n in few if n not in index_of]
         if missing or start >= end or object_id < 1:
             faults.add(
-                f"the meta file gives object {text} of {video} the range {start}–{end}, "
-                f"but the video has no frame {listed(missing) if missing else 'in it'}"
+                f"the meta file gives object {text} of {video} the range {start}–{end}, but the "
+                f"video has no frame {listed(missing) if missing else 'in it'}"
             )
             continue
         counted = tuple(index_of[n] for n in labelled)
@@ -134,4 +136,4 @@ def _check_ranges(
     counted = {index for each in objects for index in each.counted_frames or ()}
     missing = [names[index] for index in sorted(counted) if names[index] not in annotated]
     if missing:
-        faults.add(f"{folder} has no truth for frame {listed(missing)}")
+        faults.add(f"{folder} has no ground truth for frame {listed(missing)}")

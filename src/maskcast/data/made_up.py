@@ -22,7 +22,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from maskcast.core.errors import ConfigError, UsageError
+from maskcast.core.config import require_range, require_rising
+from maskcast.core.errors import UsageError
 from maskcast.data import made_up_textures as textures
 from maskcast.data.clips import DrawnClip
 from maskcast.data.made_up_motion import (
@@ -96,13 +97,10 @@ class MadeUpConfig:
     """How it is recorded."""
 
     def __post_init__(self) -> None:
-        for name in ("look_alike", "crossing", "leaving", "occluder", "shadow"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is a probability, got {getattr(self, name)}")
-        if not 0 < self.object_size[0] <= self.object_size[1]:
-            raise ConfigError(f"object_size must be low to high, got {self.object_size}")
-        if not 0 < self.pace[0] <= self.pace[1]:
-            raise ConfigError(f"pace must be low to high, got {self.pace}")
+        probabilities = ("look_alike", "crossing", "leaving", "occluder", "shadow")
+        require_range(self, *probabilities, least=0, most=1)
+        require_range(self, "object_size", "pace", above=0)
+        require_rising(self, "object_size", "pace")
 
 
 class ProceduralCutouts:
@@ -188,8 +186,9 @@ def make_clip(
     """
     if not 0 <= seed < FIRST_RESERVED_SEED:
         raise UsageError(
-            f"seed {seed} is not free: made-up clips take 0 to {FIRST_RESERVED_SEED - 1}, "
-            "the seeds above belong to the demonstration"
+            f"seed must be in [0, {FIRST_RESERVED_SEED - 1}], got {seed}; higher seeds are for "
+            "the demo",
+            options=("seed",),
         )
     moments = tuple(range(frames)) if times is None else tuple(times)
     settings = config or MadeUpConfig()
@@ -208,7 +207,7 @@ def make_clip(
         if _all_visible(stage, first[1]):
             break
     else:
-        raise UsageError(f"no object stays visible with seed {seed}; take another seed")
+        raise UsageError(f"no object stays visible with seed {seed}; choose another seed")
     shots = [first, *(render(stage, size, time) for time in moments[1:])]
     ids = tuple(sorted({layer.object_id for layer in stage.layers} - {0}))
     film = Film.draw(generator, size, settings.film)

@@ -86,8 +86,9 @@ def make_demo_clip(
     """
     if seed < FIRST_RESERVED_SEED:
         raise UsageError(
-            f"seed {seed} belongs to clips for training; the demonstration takes "
-            f"{FIRST_RESERVED_SEED} and above"
+            f"seed must be at least {FIRST_RESERVED_SEED}, got {seed}; lower seeds are for "
+            "training",
+            options=("seed",),
         )
     generator = np.random.default_rng(seed)
     pond = _Pond(generator, size)

@@ -45,10 +45,12 @@ class MixedClips:
         test_frames: int = 3,
     ) -> None:
         if not shares or min(share.weight for share in shares) < 0:
-            raise ConfigError("a mixture of clips needs at least one source and no negative weight")
+            raise ConfigError(
+                "a mixture of clips requires at least one source and no negative weight"
+            )
         total = sum(share.weight for share in shares)
         if total <= 0:
-            raise ConfigError("at least one source of a mixture must have a positive weight")
+            raise ConfigError("a mixture of clips requires a source with a positive weight")
         self.shares = tuple(shares)
         self.length = length
         self.epoch = epoch

@@ -35,7 +35,9 @@ def open_mose(
     """
     faults = Faults(f"MOSE v{version} {split} in {root}")
     if version == 2 and purpose == "score":
-        faults.add("its measures are not scored here: segment it, and send the masks to its server")
+        faults.add(
+            "its measures are not implemented; segment it and submit the masks to its server"
+        )
     base = root / split if (root / split).is_dir() else root
     videos = []
     for name in list_folders(base / "Annotations", faults):
@@ -49,6 +51,6 @@ def open_mose(
         if video is not None:
             videos.append(video)
     if not videos and not faults.found:
-        faults.add(f"{base / 'Annotations'} holds no video")
+        faults.add(f"{base / 'Annotations'} contains no videos")
     faults.raise_if_any()
     return Dataset("mose" if version == 1 else "mose-v2", split, root, tuple(videos))

@@ -53,6 +53,6 @@ def open_sa_v(root: Path, *, split: str = "val", purpose: Purpose = "segment") -
         if video is not None:
             videos.append(video)
     if not videos and not faults.found:
-        faults.add(f"{annotations} holds no video")
+        faults.add(f"{annotations} contains no videos")
     faults.raise_if_any()
     return Dataset("sa-v", split, root, tuple(videos))

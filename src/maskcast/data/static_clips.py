@@ -18,7 +18,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from maskcast.core.errors import ConfigError, DatasetError
+from maskcast.core.config import require_range
+from maskcast.core.errors import DatasetError
 from maskcast.data.clips import AnnotatedVideo, DrawnClip, object_mask, tight_box
 from maskcast.data.image_pairs import PairCutouts, PictureObject, cut_out
 from maskcast.data.made_up import MadeUpClip, look_alike, visible_clip
@@ -48,11 +49,9 @@ class StaticConfig:
     """How it is recorded."""
 
     def __post_init__(self) -> None:
-        for name in ("look_alike", "stranger", "other_background"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is a probability, got {getattr(self, name)}")
-        if self.longest_side < 32 or self.reach < 1:
-            raise ConfigError(f"pictures of 32 pixels and a reach of 1 are the least, got {self}")
+        require_range(self, "look_alike", "stranger", "other_background", least=0, most=1)
+        require_range(self, "longest_side", least=32)
+        require_range(self, "reach", least=1)
 
 
 class StaticClips:
@@ -117,7 +116,7 @@ class StaticClips:
         picture = self.pictures[chosen.picture]
         label_map = picture.read_annotation(0)
         if label_map is None:
-            raise DatasetError(f"the mask of {picture.name} has gone")
+            raise DatasetError(f"the mask of {picture.name} no longer exists")
         mask = object_mask(label_map, chosen.object_id, has_void=picture.has_void) == 1
         return _at_most(picture.read_frame(0), mask, self.config.longest_side)
 

@@ -129,7 +129,7 @@ def readable_annotations(
         try:
             label_map = video.read_annotation(frame_index)
         except (DataError, OSError) as error:
-            logger.warning("left out a mask of %s that cannot be read: %s", video.name, error)
+            logger.warning("skipped a mask of %s: %s", video.name, error)
             if broken is not None:
                 broken.append(str(error))
             continue

@@ -114,11 +114,13 @@ def _objects(
     for text, entry in entries.items():
         frames = entry.get("frames") if isinstance(entry, dict) else None
         if not (text.isdecimal() and int(text) > 0 and isinstance(frames, list) and frames):
-            faults.add(f'meta.json, {video}, object {text!r}: needs an id from 1 and "frames"')
+            faults.add(f'meta.json must give object {text!r} of {video} a positive id and "frames"')
             continue
         first = str(frames[0])
         if first not in names:
-            faults.add(f"meta.json begins object {text} of {video} on {first}, which is no frame")
+            faults.add(
+                f"meta.json starts object {text} of {video} on {first}, which is not a frame"
+            )
             continue
         category = entry.get("category")
         category = None if category is None else str(category)
@@ -132,6 +134,6 @@ def _check_truth(video: Video, entries: dict[str, Any], faults: Faults) -> None:
     for each in video.objects:
         if len(entries[str(each.object_id)]["frames"]) > 1 and last <= each.first_frame:
             faults.add(
-                f"{video.name} has no truth for object {each.object_id} after its first frame; "
-                "the benchmark's server has it (maskcast submit)"
+                f"{video.name} has no ground truth for object {each.object_id} after its first "
+                "frame; submit the masks to the server of the benchmark"
             )

@@ -76,14 +76,14 @@ def load_trunk(trunk: Trunk, tensors: Mapping[str, Tensor]) -> None:
     missing, unknown = expected.keys() - found.keys(), found.keys() - expected.keys()
     if missing or unknown:
         raise WeightsError(
-            f"these are not the weights of this trunk: {_some(missing)} missing, "
-            f"{_some(unknown)} not expected; give the file of the same depth"
+            f"the weights are not of this trunk: {_some(missing)} missing, {_some(unknown)} "
+            "unexpected; give the file of the same architecture and depth"
         )
     for name, tensor in found.items():
         if tensor.shape != expected[name].shape:
             raise WeightsError(
-                f"tensor {name} of the trunk is {tuple(tensor.shape)}, "
-                f"expected {tuple(expected[name].shape)}; give the file of the same depth"
+                f"tensor {name} of the trunk has shape {tuple(tensor.shape)}, expected "
+                f"{tuple(expected[name].shape)}; give the file of the same architecture and depth"
             )
     trunk.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in found.items()})
 
