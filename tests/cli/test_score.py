@@ -79,7 +79,7 @@ def cut_all(results):
         (name_other_videos, "holds no video of this data set: it has"),
         (remove_all, "there is no folder or archive"),
         (make_all_colours, "ants/00001.png has colours (mode RGB)"),
-        (cut_all, "ants/00001.png is not a picture"),
+        (cut_all, "ants/00001.png as an image"),
     ],
 )
 def test_nothing_to_score(score, out, tmp_path, harm, words):
