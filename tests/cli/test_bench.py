@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 
 import pytest
 import torch
@@ -47,3 +48,19 @@ def test_what_has_no_benchmark_is_told(maskcast):
     outcome.assert_one_sentence(2, "colours has no benchmark")
     maskcast("bench", "--threads", "0").assert_one_sentence(2, "--threads")
     maskcast("bench", "metrics", "--method", "lwl").assert_one_sentence(2, "takes no --method")
+
+
+def test_figures_of_the_metrics(maskcast, monkeypatch, tmp_path):
+    cases = {"memory": {"MB, 100 frames": 50.0, "unknown": math.nan}}
+    monkeypatch.setattr("maskcast.bench.metrics.bench", lambda: cases)
+    outcome = maskcast("bench", "metrics", "--json", tmp_path / "b.json", "--device", "cpu")
+    assert outcome.exit_code == 0, outcome.error
+    figures = json.loads((tmp_path / "b.json").read_text())
+    assert figures["metrics"] == {"memory": {"MB, 100 frames": 50.0}}
+    assert set(figures) == {"threads", "device", "metrics"}
+
+
+def test_without_opencv_the_metrics_cannot_be_measured(maskcast, monkeypatch):
+    monkeypatch.delitem(sys.modules, "maskcast.bench.metrics", raising=False)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    maskcast("bench", "metrics").assert_one_sentence(2, "needs OpenCV: pip install")

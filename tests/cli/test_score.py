@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -242,3 +244,10 @@ def test_ids_that_do_not_exist_count_on_request(score, out, tmp_path):
 def test_less_than_one_process_is_refused(score, out, jobs):
     score("--jobs", jobs).assert_one_sentence(2, f"jobs must be at least 1, got {jobs} (--jobs)")
     assert not out.exists()
+
+
+def test_scoring_does_not_load_torch():
+    """It would take ten times the memory, in every process."""
+    loads = "from maskcast.evaluation import score_results, submission"
+    code = f"import sys; {loads}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -21,9 +21,10 @@ from maskcast.core.segmenter import (
 )
 from maskcast.core.types import NO_PROMPTS, ObjectMasks
 from maskcast.data.catalogue import DATASETS, DatasetChoice, open_dataset, protocol_of
-from maskcast.evaluation.evaluate import evaluate_dataset, score_results
+from maskcast.evaluation.evaluate import evaluate_dataset
 from maskcast.evaluation.groups import groups_of
 from maskcast.evaluation.run import masks_folder, segment_dataset
+from maskcast.evaluation.score_results import score_results
 from maskcast.evaluation.submission import build_submission, check_submission
 from maskcast.metrics.protocols import with_choices
 

@@ -6,11 +6,10 @@ and channels_last, on the same device and threads.
 
 from __future__ import annotations
 
-import importlib.util
 import json as json_format
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +18,6 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
-from maskcast import methods
 from maskcast.bench.benchmarked import Benchmarked, Cases
 from maskcast.bench.stopwatch import median_ms, time_ms
 from maskcast.bench.synthetic import FRAME_SIZE, rectangle
@@ -65,7 +63,7 @@ def bench(
     make_float32_exact()
     figures: dict[str, Any] = {"threads": torch.get_num_threads(), "device": name_of(place)}
     if what == "metrics":
-        figures["metrics"] = _bench_of_metrics()()
+        figures["metrics"] = _metrics()
         _show("metrics", figures["metrics"])
     else:
         benches = _benches(method)
@@ -112,21 +110,16 @@ def _benches(method: str | None) -> Mapping[str, Benchmarked]:
     return {method: BENCHES[method]}
 
 
-def _bench_of_metrics() -> Callable[[], Cases]:
-    """Load ``benchmarks/metrics/bench.py`` of the checkout, which is not installed."""
-    path = Path(methods.__file__).parents[3] / "benchmarks" / "metrics" / "bench.py"
-    if not path.is_file():
+def _metrics() -> dict[str, dict[str, float]]:
+    try:
+        from maskcast.bench.metrics import bench
+    except ModuleNotFoundError as error:
+        if error.name != "cv2":
+            raise
         raise UsageError(
-            "maskcast bench metrics needs a checkout of maskcast installed with pip install -e: "
-            "the plain metrics it compares with are in its folder benchmarks"
-        )
-    spec = importlib.util.spec_from_file_location("maskcast_bench_of_metrics", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    measure: Callable[[], Cases] = module.bench
-    return measure
+            "the benchmark of the metrics needs OpenCV: pip install opencv-python-headless"
+        ) from error
+    return {case: _measured(found) for case, found in bench().items()}
 
 
 def _show(title: str, cases: Cases) -> None:

@@ -11,7 +11,7 @@ from maskcast.cli.progress import TerminalProgress
 from maskcast.cli.tables import print_scores
 from maskcast.core.errors import UsageError
 from maskcast.data.catalogue import DatasetChoice, protocol_of
-from maskcast.evaluation.evaluate import score_results
+from maskcast.evaluation.score_results import score_results
 from maskcast.evaluation.verdict import raise_if_incomplete
 from maskcast.metrics.protocols import with_choices
 

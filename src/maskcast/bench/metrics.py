@@ -1,14 +1,14 @@
-"""The figures of ``maskcast bench metrics``: J and F beside their plain transcription, in one run.
+"""Benchmark of the metrics: J and F next to their plain transcription, in one run.
 
 Masks are smooth blobs like segmented objects, by their share of a 480×854 frame, and noise as the
 worst case. Every value is compared with the plain one before anything is timed. Times per frame are
-processor time of one thread, which other work on the machine does not lengthen.
+processor time of one thread, so that other work on the machine does not lengthen them. Needs
+OpenCV.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -16,53 +16,43 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from maskcast.bench.benchmarked import Cases
+from maskcast.bench.plain_metrics import plain_contour_accuracy, plain_region_similarity
+from maskcast.bench.synthetic import FRAME_SIZE
 from maskcast.io.label_maps import encode_label_map
 from maskcast.metrics.frame import score_object
 
-SIZE = (480, 854)
 SHARES = {"object of 1 %": 0.01, "object of 4 %": 0.04, "object of 15 %": 0.15}
 REPEATS = 40
 VIDEOS, FRAMES, OBJECTS = 30, 2000, 61
 """A set as large as DAVIS 2017 val."""
+LENGTHS = (100, 2000)
+"""Frames of the videos whose scoring is measured for memory."""
 
 
-def bench() -> dict[str, dict[str, float]]:
+def bench() -> Cases:
     """Return times per object and frame, of a whole data set, and memory by length of a video."""
-    plain = _plain()
     cv2.setNumThreads(1)
     pairs = {name: _pair(share) for name, share in SHARES.items()}
     pairs["noise all over"] = _noise()
-    figures = {name: _per_frame(plain, *pair) for name, pair in pairs.items()}
+    figures = {name: _per_frame(*pair) for name, pair in pairs.items()}
     with tempfile.TemporaryDirectory() as folder:
         figures["DAVIS-2017-val-sized set"] = _whole_set(Path(folder))
         figures["memory"] = _memory(Path(folder))
     return figures
 
 
-def _plain() -> Any:
-    spec = spec_from_file_location("plain", Path(__file__).with_name("plain.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _per_frame(
-    plain: Any, prediction: NDArray[np.bool_], truth: NDArray[np.bool_]
-) -> dict[str, float]:
+def _per_frame(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, float]:
     def plainly() -> tuple[float, float]:
-        J = plain.plain_region_similarity(prediction, truth)
-        return J, plain.plain_contour_accuracy(prediction, truth)
+        J = plain_region_similarity(prediction, truth)
+        return J, plain_contour_accuracy(prediction, truth)
 
     assert score_object(prediction, truth) == plainly()
     slow, fast = _milliseconds(plainly), _milliseconds(lambda: score_object(prediction, truth))
@@ -82,10 +72,11 @@ def _blob(share: float, seed: int) -> NDArray[np.float32]:
     """A smooth height over the frame: what lies above its quantile is an object."""
     random = np.random.default_rng(seed)
     coarse = random.normal(size=(6, 10)).astype(np.float32)
-    smooth = cv2.resize(coarse, SIZE[::-1], interpolation=cv2.INTER_CUBIC)
-    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]]
-    middle = (SIZE[0] * random.uniform(0.35, 0.65), SIZE[1] * random.uniform(0.3, 0.7))
-    far = np.hypot(rows - middle[0], columns - middle[1]) / np.sqrt(share * SIZE[0] * SIZE[1])
+    smooth = cv2.resize(coarse, FRAME_SIZE[::-1], interpolation=cv2.INTER_CUBIC)
+    all_rows, all_columns = FRAME_SIZE
+    rows, columns = np.mgrid[:all_rows, :all_columns]
+    middle = (all_rows * random.uniform(0.35, 0.65), all_columns * random.uniform(0.3, 0.7))
+    far = np.hypot(rows - middle[0], columns - middle[1]) / np.sqrt(share * all_rows * all_columns)
     height: NDArray[np.float32] = (0.35 * smooth - far).astype(np.float32)
     return height
 
@@ -96,7 +87,7 @@ def _pair(share: float, seed: int = 0) -> tuple[NDArray[np.bool_], NDArray[np.bo
     level = np.quantile(height, 1 - share)
     truth = height > level
     edge = cv2.resize(
-        np.random.default_rng(seed + 1).normal(size=(60, 107)).astype(np.float32), SIZE[::-1]
+        np.random.default_rng(seed + 1).normal(size=(60, 107)).astype(np.float32), FRAME_SIZE[::-1]
     )
     prediction = np.roll(height, 3, axis=1) + 0.04 * edge > level
     return prediction, truth
@@ -104,13 +95,13 @@ def _pair(share: float, seed: int = 0) -> tuple[NDArray[np.bool_], NDArray[np.bo
 
 def _noise() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     random = np.random.default_rng(0)
-    prediction, truth = random.random((2, *SIZE)) < 0.5
+    prediction, truth = random.random((2, *FRAME_SIZE)) < 0.5
     return prediction, truth
 
 
 def _label_maps(objects: int, seed: int) -> tuple[bytes, bytes]:
     """Truth and prediction of one frame as PNGs."""
-    painted = np.zeros((2, *SIZE), np.int32)
+    painted = np.zeros((2, *FRAME_SIZE), np.int32)
     for object_id in range(1, objects + 1):
         for plane, mask in zip(painted, _pair(0.04, seed + 10 * object_id), strict=True):
             plane[mask] = object_id
@@ -171,13 +162,14 @@ def _two_at_once(root: Path) -> float:
 
 
 def _processor_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    """Processor time of all processes started here that have ended; 0 on Windows."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _memory(folder: Path) -> dict[str, float]:
     found = {}
-    for frames in (100, 2000):
+    for frames in LENGTHS:
         root = folder / str(frames)
         _write_set(root, {"long": (frames, 2)})
         found[f"MB, {frames} frames"] = _run(root, jobs=1)[1]
@@ -186,13 +178,12 @@ def _memory(folder: Path) -> dict[str, float]:
 
 
 def _run(root: Path, *, jobs: int) -> tuple[float, float]:
-    """Return seconds and peak memory (MB, of the main process) of ``maskcast score``."""
+    """Return seconds and peak memory (MiB, of the main process) of ``maskcast score``."""
     command = ["score", "davis2017", "--root", str(root), "--results", str(root / "results")]
-    # VmHWM rather than ru_maxrss, which a process takes over from the one that started it
     program = (
-        "import sys; from maskcast.cli.main import main; code = main(sys.argv[1:]); "
-        "status = open('/proc/self/status').read(); "
-        "print(int(status.split('VmHWM:')[1].split()[0]) / 1024); sys.exit(code)"
+        "import sys; from maskcast.bench.memory import process_peak_mib; "
+        "from maskcast.cli.main import main; code = main(sys.argv[1:]); "
+        "print(process_peak_mib()); sys.exit(code)"
     )
     began = time.perf_counter()
     done = subprocess.run(

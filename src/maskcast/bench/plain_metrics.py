@@ -1,6 +1,6 @@
-"""J and F written down as they are defined: whole frames, one OpenCV morphology per contour.
+"""J and F transcribed from their definition: whole frames, one OpenCV morphology per contour.
 
-The yardstick of the speed table and a second opinion in tests; nothing in the package uses it.
+The benchmark of the metrics compares with it; scoring does not use it.
 """
 
 from __future__ import annotations
