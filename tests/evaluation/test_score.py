@@ -256,7 +256,7 @@ def test_truth_that_cannot_be_read_stops_the_scoring(root, tmp_path):
     path = root / "Annotations" / "480p" / "cows" / "00002.png"
     path.write_bytes(path.read_bytes()[:60])  # the head is still fine
     predictions = open_predictions(results, list(IDS))
-    with pytest.raises(DataError, match=r"cows/00002\.png is not a picture"):
+    with pytest.raises(DataError, match=r"cows/00002\.png as an image"):
         score_dataset(dataset, predictions, protocol_of("davis2017"))
 
 

@@ -45,7 +45,7 @@ def test_a_mask_that_cannot_be_read_does_not_keep_its_video_out(root, caplog):
     torn = min((root / "two" / "masks").iterdir())
     torn.write_bytes(b"torn")
     assert len(items_of(root)) == 3
-    assert f"{torn} is not a picture" in caplog.text
+    assert f"cannot read {torn} as an image" in caplog.text
 
 
 def test_an_item_depends_on_seed_epoch_and_index_alone(root):
