@@ -237,8 +237,8 @@ def table(clip, monkeypatch):
         place="Table 1",
         weights="colours-paper",
     )
-    for module in ("cli.evaluate", "evaluation.published_table"):
-        monkeypatch.setattr(f"maskcast.{module}.published_rows", lambda: [row])
+    for module in ("published", "published_table"):
+        monkeypatch.setattr(f"maskcast.evaluation.{module}.published_rows", lambda: [row])
     page = clip / "results.md"
     page.write_text(f"{BEGIN}\n{END}\n")
     return page

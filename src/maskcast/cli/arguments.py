@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeAlias
 import tyro
 from tyro.conf import UseAppendAction
 
-from maskcast.core.device import DeviceName
+from maskcast.core.device_names import DeviceName
 
 
 def shown_as(placeholder: str, hint: str | None = "", *, short: str | None = None) -> Any:

@@ -11,24 +11,17 @@ import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
-from rich.console import Console
-from rich.table import Table
 from tyro.conf import Positional
 
-from maskcast.bench.benchmarked import Benchmarked, Cases
-from maskcast.bench.stopwatch import median_ms, time_ms
-from maskcast.bench.synthetic import FRAME_SIZE, rectangle
-from maskcast.bench.yardstick import Yardstick
 from maskcast.cli.arguments import Device, MethodName, shown_as
-from maskcast.core.device import choose_device, make_float32_exact, name_of
 from maskcast.core.errors import UsageError
-from maskcast.io.files import write_text
-from maskcast.io.label_maps import encode_label_map
-from maskcast.methods.benches import BENCHES
-from maskcast.methods.catalogue import METHODS
+
+if TYPE_CHECKING:
+    import torch
+
+    from maskcast.bench.benchmarked import Benchmarked, Cases
 
 WARM_UP, REPEATS = 2, 7
 
@@ -53,6 +46,12 @@ def bench(
         device: auto, cpu, cuda, a certain card (cuda:1) or mps.
         threads: processor threads; the default is torch's.
     """
+    import torch
+
+    from maskcast.bench.stopwatch import median_ms
+    from maskcast.core.device import choose_device, make_float32_exact, name_of
+    from maskcast.io.files import write_text
+
     if threads is not None and threads < 1:
         raise UsageError(f"--threads is at least 1, got {threads}")
     if what == "metrics" and method is not None:
@@ -82,6 +81,9 @@ def bench(
 
 def yardstick_ms(device: torch.device) -> float:
     """Return Y: the median time of one forward pass of the plain ResNet-50 trunk."""
+    from maskcast.bench.stopwatch import median_ms
+    from maskcast.bench.yardstick import Yardstick
+
     return median_ms(Yardstick(device), warm_up=WARM_UP, repeats=REPEATS)
 
 
@@ -92,6 +94,12 @@ def _measured(figures: Mapping[str, float]) -> dict[str, float]:
 
 def _writing_ms() -> float:
     """Milliseconds to encode one label map as PNG."""
+    import torch
+
+    from maskcast.bench.stopwatch import time_ms
+    from maskcast.bench.synthetic import FRAME_SIZE, rectangle
+    from maskcast.io.label_maps import encode_label_map
+
     mask = rectangle(FRAME_SIZE, top=100, left=200, height=200, width=200)
     label_map = mask.to(torch.int64)
     return time_ms(lambda: encode_label_map(label_map.numpy()), torch.device("cpu"))
@@ -99,6 +107,9 @@ def _writing_ms() -> float:
 
 def _benches(method: str | None) -> Mapping[str, Benchmarked]:
     """Return the benchmark of one method, or of all that have one."""
+    from maskcast.methods.benches import BENCHES
+    from maskcast.methods.catalogue import METHODS
+
     if method is None:
         return BENCHES
     if method not in METHODS:
@@ -123,6 +134,9 @@ def _metrics() -> dict[str, dict[str, float]]:
 
 
 def _show(title: str, cases: Cases) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     columns = list(dict.fromkeys(name for found in cases.values() for name in found))
     table = Table("case", *columns, title=title)
     for case, found in cases.items():

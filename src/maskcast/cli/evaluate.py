@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import UseAppendAction
 
@@ -20,23 +20,16 @@ from maskcast.cli.arguments import (
     shown_as,
 )
 from maskcast.cli.datasets import AnyDataset
-from maskcast.cli.progress import TerminalProgress
-from maskcast.cli.tables import print_scores
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
-from maskcast.core.device import DeviceName, DtypeName, choose_device
+from maskcast.core.device_names import DeviceName, DtypeName
 from maskcast.core.errors import UsageError
-from maskcast.data.catalogue import DatasetChoice
-from maskcast.evaluation.baselines import BASELINES, BaselineSource
-from maskcast.evaluation.evaluate import evaluate_dataset
-from maskcast.evaluation.published import published_rows
-from maskcast.evaluation.published_table import own_figures, printed_figures
-from maskcast.evaluation.run import Init, Timing, speed
-from maskcast.evaluation.scores import Scores
-from maskcast.evaluation.verdict import raise_if_incomplete
-from maskcast.methods.catalogue import METHODS, choose_weights
-from maskcast.methods.published_weights import published_name
-from maskcast.methods.spec import SegmenterSpec
+
+if TYPE_CHECKING:
+    from maskcast.evaluation.baselines import BaselineSource
+    from maskcast.evaluation.run import Timing
+    from maskcast.evaluation.scores import Scores
+    from maskcast.methods.spec import SegmenterSpec
 
 
 def evaluate(
@@ -48,7 +41,7 @@ def evaluate(
     weights: Weights = None,
     method: MethodName = None,
     option: Options = (),
-    init: Init = "mask",
+    init: Literal["mask", "box"] = "mask",
     videos: Annotated[UseAppendAction[tuple[str, ...]], shown_as("NAME", "(repeatable)")] = (),
     resolution: Resolution = None,
     all_frames: bool = False,
@@ -87,6 +80,12 @@ def evaluate(
         device: auto (an accelerator if there is one), cpu, cuda, a certain card (cuda:1) or mps.
         dtype: of the network's computation; float32 is float32 on a GPU too, without TF32.
     """
+    from maskcast.cli.progress import TerminalProgress
+    from maskcast.cli.tables import print_scores
+    from maskcast.data.catalogue import DatasetChoice
+    from maskcast.evaluation.evaluate import evaluate_dataset
+    from maskcast.evaluation.verdict import raise_if_incomplete
+
     source = _source(weights, method, options_from(option), device=device, dtype=dtype)
     choice = DatasetChoice(
         name=dataset,
@@ -129,6 +128,11 @@ def _source(
     device: DeviceName,
     dtype: DtypeName,
 ) -> SegmenterSpec | BaselineSource:
+    from maskcast.core.device import choose_device
+    from maskcast.evaluation.baselines import BASELINES, BaselineSource
+    from maskcast.methods.catalogue import METHODS
+    from maskcast.methods.spec import SegmenterSpec
+
     if method is not None and method in BASELINES:
         if weights is not None or options:
             raise UsageError(f"the baseline {method} takes neither weights nor options")
@@ -142,13 +146,20 @@ def _source(
 
 def _published(source: SegmenterSpec | BaselineSource) -> str | None:
     """Return the name of the authors' weights, if it is these."""
-    if isinstance(source, BaselineSource):
+    from maskcast.methods.catalogue import choose_weights
+    from maskcast.methods.published_weights import published_name
+    from maskcast.methods.spec import SegmenterSpec
+
+    if not isinstance(source, SegmenterSpec):
         return None
     return published_name(choose_weights(source.weights, source.method))
 
 
 def _print_published(scores: Scores) -> None:
     """Print what the paper reports for exactly this run, next to its own figures."""
+    from maskcast.evaluation.published import published_rows
+    from maskcast.evaluation.published_table import own_figures, printed_figures
+
     for row in published_rows():
         if row.is_reproduced_by(scores):
             print(f"{row.name}, {row.paper}, {row.place}: {printed_figures(row)}")
@@ -156,6 +167,8 @@ def _print_published(scores: Scores) -> None:
 
 
 def _print_speed(timing: Timing) -> None:
+    from maskcast.evaluation.run import speed
+
     figures = speed(timing)
     model = figures["model_frames_per_second"]
     whole = figures["end_to_end_frames_per_second"]

@@ -2,30 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 from tyro.conf import Positional
-
-from maskcast.core.config import config_from_dict, config_to_dict, in_words, settings_of
-from maskcast.core.errors import DataError, MissingFileError, WeightsError
-from maskcast.io.label_maps import has_ids_in_colours, open_picture
-from maskcast.io.packed_masks import PACKED_NAMES, describe_packed_masks
-from maskcast.io.prompts import ENDINGS as MASK_ENDINGS
-from maskcast.io.prompts import describe_masks
-from maskcast.io.video import describe_video
-from maskcast.io.weights import describe_weights, installed_weights
-from maskcast.methods.box_start import BOX_WEIGHTS
-from maskcast.methods.catalogue import METHODS, published_files
-from maskcast.methods.recipes import RECIPES
-from maskcast.runs.card import read_card
-from maskcast.training.run_folder import REQUEST as TRAINING
-from maskcast.training.run_folder import read_request
-
-CHECKPOINT_ENDINGS = (".pth", ".pt", ".tar", ".ckpt", ".model")
-"""Of files that torch wrote."""
-PACKED_ENDINGS = (".jsonl", ".gz", ".zip")
-"""Of files with all masks of a video."""
 
 
 def info(what: Positional[str]) -> None:
@@ -36,99 +13,7 @@ def info(what: Positional[str]) -> None:
             video (masks.jsonl.gz, masks.zip), a run folder (of segment or train), weights (name or
             file), or a method.
     """
+    from maskcast.cli.description import describe
+
     for line in describe(what):
         print(line)
-
-
-def describe(what: str) -> Iterator[str]:
-    """Yield lines about a method, a path, or weights by name.
-
-    Raises:
-        DataError: it is none of these, or cannot be read.
-    """
-    path = Path(what).expanduser()
-    if what in METHODS:
-        yield from _describe_method(what)
-    elif path.is_file() and path.suffix.lower() in CHECKPOINT_ENDINGS:
-        yield f"{path} is a checkpoint; to use it: maskcast weights import {path}"
-    elif path.exists() and path.suffix != ".safetensors":
-        yield from _describe_path(path)
-    else:
-        yield from _describe_weights(what)
-
-
-def _describe_path(path: Path) -> list[str]:
-    card = read_card(path) if path.is_dir() else None
-    if card is not None:
-        entries = config_to_dict(card)
-        flat = {**entries.pop("request"), **entries}
-        return [f"{name:<15} {in_words(value)}" for name, value in flat.items()]
-    if path.is_dir() and (path / TRAINING).is_file():
-        request = read_request(path)
-        began = f" from weights of SHA-256 {request.start_from}" if request.start_from else ""
-        return [f"training  of {request.recipe}{began}; all settings are in {path / TRAINING}"]
-    packed = _packed_masks(path)
-    if packed is not None:
-        return describe_packed_masks(packed)
-    return describe_masks(path) if _holds_masks(path) else describe_video(path)
-
-
-def _packed_masks(path: Path) -> Path | None:
-    """Return the file that holds all masks of a video: the path itself, or one in the folder."""
-    if path.is_dir():
-        return next((path / name for name in PACKED_NAMES if (path / name).is_file()), None)
-    return path if path.suffix.lower() in PACKED_ENDINGS else None
-
-
-def _holds_masks(path: Path) -> bool:
-    """Tell masks from frames: JSON, or pictures that are not in full colour."""
-    if not path.is_dir():
-        return path.suffix.lower() in MASK_ENDINGS
-    files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in MASK_ENDINGS]
-    if not files:  # one folder per object
-        return any(child.is_dir() for child in path.iterdir())
-    if files[0].suffix.lower() == ".json":
-        return True
-    try:
-        picture = open_picture(files[0])
-    except DataError:  # to be told by the reader of frames
-        return False
-    return picture.mode not in ("RGB", "CMYK", "YCbCr") or has_ids_in_colours(picture)
-
-
-def _describe_method(name: str) -> Iterator[str]:
-    method = METHODS[name]
-    yield method.title
-    here = {weights.name: weights for weights in installed_weights() if weights.method == name}
-    yield f"weights   {', '.join(here) or 'none installed'}"
-    for file in method.published.values():
-        yield f"published {file.name}: {file.file_name} from {file.page}; licence: {file.licence}"
-    if name in RECIPES:
-        yield f"recipes   {', '.join(RECIPES[name])}"
-    default = here.get(method.default_weights or "")
-    config = config_from_dict(method.config, default.config if default else {})
-    yield "boxes     " + ("its own" if method.takes_boxes(config) else f"through {BOX_WEIGHTS}")
-    yield "options   --option NAME=VALUE, with the defaults of the method; weights bring their own"
-    settings = list(settings_of(method.config()))
-    width = max(len(setting.name) for setting in settings)
-    for setting in settings:
-        about = f"  {setting.description}" if setting.description else ""
-        yield f"  {setting.name:<{width}}  {setting.value}  ({setting.type_name}){about}"
-
-
-def _describe_weights(what: str) -> list[str]:
-    try:
-        return describe_weights(what)
-    except MissingFileError as error:
-        raise MissingFileError(f"there is no file {what}") from error
-    except WeightsError as error:
-        file = published_files().get(what)
-        if file is None:
-            known = f"methods are {', '.join(METHODS)}"
-            raise WeightsError(f"{error}; there is no file {what} either; {known}") from error
-        return [
-            f"weights   {file.name}, not installed",
-            f"method    {file.method}",
-            f"file      {file.file_name} from {file.page}",
-            f"licence   {file.licence}",
-        ]

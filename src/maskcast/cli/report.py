@@ -10,10 +10,6 @@ from tyro.conf import Positional
 from maskcast.cli.arguments import shown_as
 from maskcast.cli.terminal import say
 from maskcast.core.errors import UsageError
-from maskcast.evaluation.published_table import fill_published_table
-from maskcast.evaluation.report import read_runs, write_report
-from maskcast.evaluation.scores import read_scores
-from maskcast.io.files import check_writable
 
 
 def report(
@@ -37,6 +33,11 @@ def report(
         published: instead of a page, write the table of published figures in this Markdown file
             anew (docs/results.md), and into its last column the runs with the authors' weights.
     """
+    from maskcast.evaluation.published_table import fill_published_table
+    from maskcast.evaluation.report import read_runs, write_report
+    from maskcast.evaluation.scores import read_scores
+    from maskcast.io.files import check_writable
+
     if published is not None:
         filled = fill_published_table(published, [read_scores(run) for run in runs])
         print(f"{published}: filled in {len(filled)} of the published rows")

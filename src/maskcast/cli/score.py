@@ -7,13 +7,7 @@ from typing import Annotated
 
 from maskcast.cli.arguments import Folder, ListFile, Resolution, Split, shown_as
 from maskcast.cli.datasets import ScoredDataset
-from maskcast.cli.progress import TerminalProgress
-from maskcast.cli.tables import print_scores
 from maskcast.core.errors import UsageError
-from maskcast.data.catalogue import DatasetChoice, protocol_of
-from maskcast.evaluation.score_results import score_results
-from maskcast.evaluation.verdict import raise_if_incomplete
-from maskcast.metrics.protocols import with_choices
 
 
 def score(
@@ -58,6 +52,13 @@ def score(
         keep_last: count the last annotated frame, where the rules leave it out.
         jobs: processes; by default one for each processor.
     """
+    from maskcast.cli.progress import TerminalProgress
+    from maskcast.cli.tables import print_scores
+    from maskcast.data.catalogue import DatasetChoice, protocol_of
+    from maskcast.evaluation.score_results import score_results
+    from maskcast.evaluation.verdict import raise_if_incomplete
+    from maskcast.metrics.protocols import with_choices
+
     protocol = with_choices(
         protocol_of(dataset),
         skip_first=_choice("first", skip_first, keep_first),

@@ -17,12 +17,11 @@ from maskcast.cli.progress import TerminalProgress
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
 from maskcast.core.device import (
-    DeviceName,
-    DtypeName,
     choose_device,
     dtype_named,
     make_deterministic,
 )
+from maskcast.core.device_names import DeviceName, DtypeName
 from maskcast.core.errors import UsageError
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.core.types import Box, Prompts

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from maskcast.cli.arguments import Resolution, Split, shown_as
 from maskcast.cli.datasets import SubmittedDataset
 from maskcast.cli.terminal import say
 from maskcast.core.errors import DataError, UsageError
-from maskcast.data.catalogue import open_dataset
-from maskcast.data.dataset import Dataset
-from maskcast.evaluation.submission import build_submission, check_submission
+
+if TYPE_CHECKING:
+    from maskcast.data.dataset import Dataset
 
 
 def submit(
@@ -41,6 +41,9 @@ def submit(
         resolution: of DAVIS: 480p, 1080p or Full-Resolution.
         all_frames: of YouTube-VOS: the images at 30 frames per second.
     """
+    from maskcast.data.catalogue import open_dataset
+    from maskcast.evaluation.submission import build_submission, check_submission
+
     opened: Dataset | None = None
     if dataset is not None and root is not None:
         opened = open_dataset(
@@ -63,6 +66,8 @@ def submit(
 
 
 def _check(path: Path, dataset: Dataset | None, name: str | None) -> None:
+    from maskcast.evaluation.submission import check_submission
+
     faults = check_submission(path, dataset, name)
     if dataset is None:
         say("missing and extra videos, frames and ids are only checked with DATASET and --root")

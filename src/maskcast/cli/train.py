@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -19,9 +19,9 @@ from maskcast.core.config import config_from_dict, settings_of
 from maskcast.core.errors import UsageError
 from maskcast.core.training import Recipe
 from maskcast.methods.recipes import recipes
-from maskcast.training.loop import Outcome
-from maskcast.training.loop import train as run_training
-from maskcast.training.run_folder import read_request
+
+if TYPE_CHECKING:
+    from maskcast.training.loop import Outcome
 
 USAGE = """\
 usage: maskcast train RECIPE [--run FOLDER] [OPTIONS] [SETTINGS]
@@ -84,6 +84,8 @@ def train(arguments: Sequence[str]) -> None:
     options, config = parse(rest, config, name=name, title=known[name].title)
     if options.max_minutes is not None and not options.max_minutes >= 0:
         raise UsageError(f"--max-minutes is at least 0, got {options.max_minutes}")
+    from maskcast.training.loop import train as run_training
+
     first = os.environ.get("RANK", "0") == "0"
     logging.getLogger("maskcast").setLevel(logging.INFO if first else logging.ERROR)
     outcome = run_training(
@@ -125,7 +127,11 @@ def choose(
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--config", type=Path, nargs="?")
     file = finder.parse_known_args(rest)[0].config
-    request = None if file is None else read_request(file)
+    request = None
+    if file is not None:
+        from maskcast.training.run_folder import read_request
+
+        request = read_request(file)
     if request is not None and name not in (None, request.recipe):
         raise UsageError(f"{file} is for the recipe {request.recipe}, not {name}")
     name = name if request is None else request.recipe

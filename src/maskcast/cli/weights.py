@@ -8,14 +8,13 @@ from typing import Annotated
 from tyro.conf import Positional
 
 from maskcast.cli.arguments import MethodName, shown_as
-from maskcast.cli.progress import TerminalProgress
-from maskcast.io.weights import installed_weights, verify_weights
-from maskcast.methods.catalogue import published_files
-from maskcast.methods.published_weights import export_weights, import_weights
 
 
 def list_weights() -> None:
     """Show which weights are here, and which published ones could be had and where."""
+    from maskcast.io.weights import installed_weights
+    from maskcast.methods.catalogue import published_files
+
     here = list(installed_weights())
     print("installed" if here else "installed: none")
     for weights in here:
@@ -49,6 +48,10 @@ def import_(
         method: whose checkpoint it is; found out by default.
         sha256: refuse a file that does not hash to this.
     """
+    from maskcast.cli.progress import TerminalProgress
+    from maskcast.io.weights import verify_weights
+    from maskcast.methods.published_weights import import_weights
+
     with TerminalProgress() as progress:
         path = import_weights(
             source,
@@ -66,6 +69,8 @@ def verify(weights: Positional[str]) -> None:
     Args:
         weights: name or file.
     """
+    from maskcast.io.weights import verify_weights
+
     print(f"{weights} is whole, sha256 {verify_weights(weights)}")
 
 
@@ -78,6 +83,8 @@ def export(
         weights: name or file.
         output: the checkpoint.
     """
+    from maskcast.methods.published_weights import export_weights
+
     export_weights(weights, output)
     print(output)
 

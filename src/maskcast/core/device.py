@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import torch
 from torch import nn
 
+from maskcast.core.device_names import DtypeName
 from maskcast.core.errors import UsageError
-
-DeviceName: TypeAlias = str
-"""auto, cpu, cuda, a certain card (cuda:1), or mps."""
-DtypeName: TypeAlias = Literal["float32", "bfloat16", "float16"]
 
 
 def choose_device(name: str) -> torch.device:

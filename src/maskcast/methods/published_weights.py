@@ -5,9 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from maskcast.core.config import config_from_dict, config_to_dict
 from maskcast.core.errors import UsageError, WeightsError
@@ -22,6 +20,9 @@ from maskcast.io.weights import (
 )
 from maskcast.methods.catalogue import METHODS, published_files
 from maskcast.methods.method import Method
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def import_weights(

@@ -10,12 +10,11 @@ from typing import Any
 import torch
 
 from maskcast.core.device import (
-    DeviceName,
-    DtypeName,
     choose_device,
     dtype_named,
     make_float32_exact,
 )
+from maskcast.core.device_names import DeviceName, DtypeName
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import SegmenterIdentity, VideoSegmenter
 from maskcast.io.weights import Weights, find_weights, read_weights, sha256_of

@@ -19,7 +19,8 @@ import tyro
 from tyro.conf import Positional
 
 from maskcast.core.config import config_from_dict
-from maskcast.core.device import DeviceName, choose_device
+from maskcast.core.device import choose_device
+from maskcast.core.device_names import DeviceName
 from maskcast.core.errors import DataError, UsageError
 from maskcast.evaluation.charts import colour_of_run
 from maskcast.evaluation.scores import read_scores
