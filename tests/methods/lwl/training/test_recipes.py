@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from maskcast.core.config import config_to_dict
+from maskcast.data.hold_out_names import SMALL_HOLD_OUT
 from maskcast.methods.lwl.training.config import LWLTrainingConfig
 from maskcast.methods.lwl.training.recipes import RECIPES
 from maskcast.methods.lwl.training.task import LWLTask
@@ -28,7 +31,8 @@ def test_rungs_have_as_many_encoding_channels_as_the_specification_says() -> Non
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in RECIPES if not name.startswith(("lwl-ladder", "lwl-small"))]
+    "name",
+    [name for name in RECIPES if not name.startswith(("lwl-ladder", "lwl-small", "lwl-presence"))],
 )
 def test_every_recipe_builds_at_full_size(name: str) -> None:
     config = RECIPES[name].config
@@ -84,3 +88,35 @@ def test_published_stages_draw_from_what_the_specification_says() -> None:
     assert masks.processing.size == boxes.processing.size == (480, 832)
     assert (masks.processing.rotation, masks.processing.log_scale) == (15, 0.2)
     assert (boxes.processing.rotation, boxes.processing.log_scale) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "trained"),
+    [
+        (
+            "lwl-small-2",
+            [
+                "kappa",
+                "features",
+                "decoder",
+                "label_encoder",
+                "trunk",
+                "box_encoder",
+                "presence_head",
+            ],
+        ),
+        ("lwl-presence", ["presence_head"]),
+        ("lwl-small-boxes", ["box_encoder"]),
+    ],
+)
+@pytest.mark.parametrize("trunk", ["efficientnet-lite0", "efficientnet-lite2", "resnet18"])
+def test_recipes_of_the_second_small_model_build_on_every_trunk(
+    name: str, trained: list[str], trunk: str
+) -> None:
+    config = RECIPES[name].config
+    network = replace(config.model.network, trunk=trunk)
+    with torch.device("meta"):
+        task = LWLTask(replace(config, model=replace(config.model, network=network)))
+        assert [group["name"] for group in task.parameter_groups()] == trained
+    assert config.data.held_out == SMALL_HOLD_OUT
+    assert "Tiny ImageNet" not in config.licence and "Apache-2.0" in config.licence

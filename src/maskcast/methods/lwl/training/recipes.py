@@ -14,6 +14,7 @@ from maskcast.data.hold_out_names import DAVIS16_HOLD_OUT
 from maskcast.methods.lwl import config as configs
 from maskcast.methods.lwl.config import NetworkConfig
 from maskcast.methods.lwl.training.config import DataConfig, LossConfig, LWLTrainingConfig, Rates
+from maskcast.methods.lwl.training.small_recipes import small_2, small_boxes, small_presence
 
 SMALL_LICENCE = (
     "research and evaluation only, whatever the licence of the code: trained on DAVIS 2016 "
@@ -174,6 +175,9 @@ def _recipe(title: str, config: LWLTrainingConfig) -> Recipe[LWLTrainingConfig]:
 RECIPES = {
     "lwl-small": _recipe("the small model inside the package", small()),
     "lwl-small-crop": _recipe("lwl-small, then this on larger crops", small_on_larger_crops()),
+    "lwl-small-2": _recipe("the second small model: EfficientNet-Lite, absence, boxes", small_2()),
+    "lwl-presence": _recipe("lwl-small-2, then its presence head alone", small_presence()),
+    "lwl-small-boxes": _recipe("lwl-small-2, then its box encoder alone", small_boxes()),
     "lwl-stage1": _recipe("published stage 1: all but the trunk", stage1()),
     "lwl-stage2": _recipe("published stage 2: layer2 to layer4 of the trunk too", stage2()),
     "lwl-box": _recipe("published box encoder, on a finished mask network", box()),

@@ -1,0 +1,152 @@
+"""Recipes of the second small model: all parts at once, then the presence head, then boxes.
+
+The network starts from an ImageNet-trained EfficientNet-Lite (``--trunk-weights``); the recipes
+work with every trunk (``--model.network.trunk``). The later two freeze the rest of the network and
+start from the weights of the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from maskcast.core.training import LoopConfig, OptimiserConfig, ScheduleConfig
+from maskcast.data.clip_settings import BoxJitter, ClipProcessing, ClipSampling
+from maskcast.data.hold_out_names import SMALL_HOLD_OUT
+from maskcast.methods.lwl import config as configs
+from maskcast.methods.lwl.config import LWLConfig
+from maskcast.methods.lwl.training.config import (
+    DataConfig,
+    LossConfig,
+    LWLTrainingConfig,
+    Rates,
+    RolloutConfig,
+)
+
+LICENCE = (
+    "research and evaluation only, whatever the licence of the code: trained on DAVIS 2016 and "
+    "2017 (CC BY-NC 4.0), SegTrack v2 (research), PASCAL VOC 2012 and SBD (Flickr terms, "
+    "research), COCO 2017 (annotations CC BY 4.0; pictures under Flickr terms), Oxford-IIIT Pet "
+    "(CC BY-SA 4.0), rendered clips (research; some models CC BY-NC-SA 4.0) and research "
+    "collections, from an ImageNet-trained EfficientNet-Lite trunk (Apache-2.0 file)"
+)
+FROZEN = {"kappa": 0.0, "features": 0.0, "decoder": 0.0, "label_encoder": 0.0}
+
+
+def small_2() -> LWLTrainingConfig:
+    """All parts at once, on real and rendered videos, single pictures and synthetic clips."""
+    return LWLTrainingConfig(
+        model=_with_presence_head(configs.small_lite()),
+        data=DataConfig(
+            youtube_vos_weight=0.0,
+            davis_weight=0.0,
+            videos_weight=5.0,
+            rendered_weight=2.0,
+            pictures_weight=2.5,
+            made_up_weight=0.5,
+            held_out=SMALL_HOLD_OUT,
+            sampling=ClipSampling(
+                needs_earlier_frame=False,
+                absent=0.5,
+                distinct=True,
+                uniform_over="videos",
+                fewest_visible=6,
+            ),
+        ),
+        processing=ClipProcessing(
+            size=(240, 416),
+            search_area=3.0,
+            train_jitter=BoxJitter(0.25, (1.8, 1.8)),
+            test_jitter=BoxJitter(0.4, (2.6, 2.2)),
+            box_jitter=(0.05, 0.2),
+            miss=0.08,
+        ),
+        rates=Rates(
+            kappa=1e-3,
+            features=3e-4,
+            decoder=1e-3,
+            label_encoder=1e-3,
+            trunk=1e-4,
+            box_encoder=1e-3,
+            presence_head=1e-3,
+        ),
+        loss=LossConfig(
+            mask_weight=1.0,
+            box_weight=0.2,
+            presence_weight=0.2,
+            over="frame",
+            cross_entropy=1.0,
+            lovasz_on_absent=False,
+        ),
+        query_frames=4,
+        apply_updates=True,
+        rollout=RolloutConfig(
+            gammas_as_at_test=True,
+            negatives=3,
+            known_absence=0.8,
+            corrections=0.1,
+            box_starts=0.2,
+        ),
+        validation_clips=48,
+        licence=LICENCE,
+        loop=LoopConfig(
+            epochs=30,
+            iterations=100,
+            batch_size=4,
+            optimiser=OptimiserConfig(kind="adamw", weight_decay=1e-4),
+            schedule=ScheduleConfig(kind="cosine", final=0.01, warm_up=100),
+            precision="bf16",
+            clip_norm=1.0,
+            average_decay=0.995,
+            validate_every=3,
+            workers=1,
+            best_metric="quality",
+        ),
+    )
+
+
+def small_presence() -> LWLTrainingConfig:
+    """The presence head alone, on more absences, judged as it is at test time."""
+    first = small_2()
+    sampling = replace(first.data.sampling, absent=0.7)
+    data = replace(first.data, videos_weight=4.0, rendered_weight=4.0, sampling=sampling)
+    return replace(
+        first,
+        data=replace(data, pictures_weight=1.5),
+        processing=replace(first.processing, miss=0.15),
+        rates=Rates(**FROZEN, presence_head=1e-3),
+        loss=replace(first.loss, mask_weight=0.0, box_weight=0.0, presence_weight=1.0),
+        query_frames=5,
+        rollout=replace(first.rollout, known_absence=0.5),
+        loop=replace(first.loop, epochs=10, validate_every=2, best_metric="presence_auc", seed=1),
+    )
+
+
+def small_boxes() -> LWLTrainingConfig:
+    """The box encoder alone, on tight and loose boxes of every frame."""
+    first = small_2()
+    return replace(
+        first,
+        data=replace(
+            first.data,
+            videos_weight=4.0,
+            rendered_weight=1.0,
+            pictures_weight=5.0,
+            sampling=replace(first.data.sampling, absent=0.0),
+        ),
+        processing=replace(first.processing, miss=0.0),
+        rates=Rates(**FROZEN, box_encoder=1e-3),
+        loss=LossConfig(
+            mask_weight=0.0,
+            box_weight=1.0,
+            over="frame",
+            cross_entropy=1.0,
+            box_frames="all",
+            box_regression=1.0,
+        ),
+        query_frames=1,
+        loop=replace(first.loop, epochs=10, batch_size=8, validate_every=2, seed=2),
+    )
+
+
+def _with_presence_head(model: LWLConfig) -> LWLConfig:
+    return replace(model, network=replace(model.network, presence_head=True))
