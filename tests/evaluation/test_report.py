@@ -129,7 +129,12 @@ def test_a_run_with_the_authors_weights_stands_beside_their_figures(runs, tmp_pa
 def test_names_are_escaped(runs, tmp_path):
     hostile = [replace(run, name="<img src=x onerror=alert(1)>") for run in read_runs(runs)]
     write_report(hostile, tmp_path / "report.html")
-    assert "<img src=x" not in (tmp_path / "report.html").read_text("utf-8")
+    text = (tmp_path / "report.html").read_text("utf-8")
+    Page(text)
+    assert "<img src=x" not in text
+    # title, table, heading of the comparison (twice), legend, curves, heading of the pictures
+    assert text.count("&lt;img src=x onerror=alert(1)&gt;") > 2 * 6
+    assert "&amp;lt;" not in text  # escaped once
 
 
 def test_without_the_masks_the_rest_is_still_reported(runs, tmp_path):

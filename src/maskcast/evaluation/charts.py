@@ -1,64 +1,73 @@
-"""Curves and bars as SVG that stands inside an HTML page, without any script."""
+"""Curves and intervals of the report, as SVG that stands inside its page."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from itertools import groupby
 
+from markupsafe import Markup
+
 from maskcast.metrics.bootstrap import Interval
+from maskcast.viz.plots import (
+    ABOVE_BASELINE,
+    Attribute,
+    Axis,
+    Point,
+    colour_of_series,
+    dot,
+    line,
+    polyline,
+    svg,
+    text,
+)
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 560, 150, 34, 18
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 150, 34, 18, 6
 """Of curves, in the units of the picture, which is scaled to the room there is."""
+DASHES: dict[str, dict[str, Attribute]] = {"J": {}, "F": {"stroke_dasharray": "4 3"}}
 INTERVALS_WIDTH, LABEL_WIDTH, FIGURE_WIDTH, ROW = 420, 112, 44, 20
-COLOURS = ("#2c6fbb", "#d1622b", "#2e8b57", "#8a4fbf", "#b0306a", "#7a6a00")
-"""One for each run, told apart in print and by most colour-blind readers."""
 
 
-def curves(names: Sequence[str], runs: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+def curves(names: Sequence[str], runs: Mapping[str, Mapping[str, Sequence[float]]]) -> Markup:
     """Return J (solid) and F (dashed) over time, one colour for each run.
 
     Args:
         names: of the frames, in order.
         runs: by the run's name; ``J`` and ``F`` with one value per frame, NaN where there is none.
     """
-    lines = [_axes(names)]
-    for colour, (name, values) in zip(_colours(), runs.items(), strict=False):
-        for measure, dash in (("J", ""), ("F", ' stroke-dasharray="4 3"')):
-            title = f"<title>{escape(name)}: {measure}</title>"
-            for points in _pieces(values[measure]):
-                lines.append(
-                    f'<polyline points="{points}" fill="none" stroke="{colour}"'
-                    f' stroke-width="1.4"{dash}>{title}</polyline>'
-                )
-    return _svg((WIDTH, HEIGHT), "J and F over the frames", lines)
+    y = Axis(0, 1, HEIGHT - BOTTOM, TOP)
+    content = Markup()
+    for value in (0.0, 0.5, 1.0):
+        content += line((LEFT, y.at(value)), (WIDTH, y.at(value)), class_="grid")
+        content += y.value_label(LEFT - 5, value, f"{100 * value:.0f}")
+    if names:
+        x = Axis(0, max(len(names) - 1, 1), LEFT, WIDTH)
+        content += x.end_labels(HEIGHT - 3, (names[0], names[-1]))
+    for index, (name, values) in enumerate(runs.items()):
+        for measure, dashes in DASHES.items():
+            look = {"stroke": colour_of_series(index), "stroke_width": 1.4, **dashes}
+            for points in _pieces(values[measure], y):
+                content += polyline(points, f"{name}: {measure}", **look)
+    return svg(WIDTH, HEIGHT, content, role="img", aria_label="J and F over the frames")
 
 
-def intervals(differences: Mapping[str, Interval]) -> str:
+def intervals(differences: Mapping[str, Interval]) -> Markup:
     """Return a difference for each video with its interval, in per cent points."""
     largest = max((abs(v) for d in differences.values() for v in (d.low, d.high)), default=0)
     scale = max(largest, 0.01)
-    half = (INTERVALS_WIDTH - LABEL_WIDTH - FIGURE_WIDTH) / 2
-    middle = LABEL_WIDTH + half
-
-    def x(value: float) -> float:
-        return middle + half * value / scale
-
+    x = Axis(-scale, scale, LABEL_WIDTH, INTERVALS_WIDTH - FIGURE_WIDTH)
     height = ROW * len(differences) + 8
-    lines = [f'<line x1="{middle}" x2="{middle}" y1="0" y2="{height}" class="axis"/>']
+    content = line((x.at(0), 0), (x.at(0), height), class_="axis")
     for index, (name, each) in enumerate(differences.items()):
         y = ROW * index + ROW / 2 + 4
         kind = "clear" if each.is_clear else "open"
-        lines += [
-            f'<text x="{LABEL_WIDTH - 8}" y="{y + 4}" text-anchor="end">{escape(name)}</text>',
-            f'<line x1="{x(each.low):.1f}" x2="{x(each.high):.1f}" y1="{y}" y2="{y}"'
-            f' class="{kind}"/>',
-            f'<circle cx="{x(each.mean):.1f}" cy="{y}" r="3.5" class="{kind}"/>',
-            f'<text x="{INTERVALS_WIDTH - 2}" y="{y + 4}" text-anchor="end">'
-            f"{signed(100 * each.mean, 1)}</text>",
-        ]
-    return _svg((INTERVALS_WIDTH, height), "difference for each video", lines)
+        figure = signed(100 * each.mean, 1)
+        content += text(LABEL_WIDTH - 8, y + ABOVE_BASELINE, name, text_anchor="end")
+        content += line((x.at(each.low), y), (x.at(each.high), y), class_=kind)
+        content += dot((x.at(each.mean), y), 3.5, class_=kind)
+        content += text(INTERVALS_WIDTH - 2, y + ABOVE_BASELINE, figure, text_anchor="end")
+    label = "difference for each video"
+    return svg(INTERVALS_WIDTH, height, content, role="img", aria_label=label)
 
 
 def signed(value: float, digits: int) -> str:
@@ -66,47 +75,12 @@ def signed(value: float, digits: int) -> str:
     return f"{value:+.{digits}f}".replace("-", "−")
 
 
-def colour_of_run(index: int) -> str:
-    """Return the colour of the n-th run, from 0."""
-    return COLOURS[index % len(COLOURS)]
-
-
-def _colours() -> Sequence[str]:
-    return [colour_of_run(index) for index in range(64)]
-
-
-def _axes(names: Sequence[str]) -> str:
-    lines = []
-    for value in (0.0, 0.5, 1.0):
-        y = _y(value)
-        lines.append(f'<line x1="{LEFT}" x2="{WIDTH}" y1="{y}" y2="{y}" class="grid"/>')
-        label = f"{100 * value:.0f}"
-        lines.append(f'<text x="{LEFT - 5}" y="{y + 4}" text-anchor="end">{label}</text>')
-    ends = [(LEFT, "start", names[0]), (WIDTH, "end", names[-1])] if names else []
-    for x, anchor, name in ends:
-        lines.append(f'<text x="{x}" y="{HEIGHT - 3}" text-anchor="{anchor}">{escape(name)}</text>')
-    return "".join(lines)
-
-
-def _pieces(values: Sequence[float]) -> list[str]:
+def _pieces(values: Sequence[float], y: Axis) -> list[list[Point]]:
     """Return the points of each stretch without a gap."""
-    step = (WIDTH - LEFT) / max(len(values) - 1, 1)
+    x = Axis(0, max(len(values) - 1, 1), LEFT, WIDTH)
     found = []
     for is_gap, stretch in groupby(enumerate(values), key=lambda item: math.isnan(item[1])):
         if not is_gap:
-            points = [f"{LEFT + step * i:.1f},{_y(value):.1f}" for i, value in stretch]
-            found.append(" ".join(points if len(points) > 1 else points * 2))
+            points = [(x.at(index), y.at(value)) for index, value in stretch]
+            found.append(points if len(points) > 1 else points * 2)
     return found
-
-
-def _y(value: float) -> float:
-    return round(6 + (HEIGHT - BOTTOM - 6) * (1 - value), 1)
-
-
-def _svg(size: tuple[float, float], title: str, lines: Sequence[str]) -> str:
-    width, height = size
-    return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
-        + "".join(lines)
-        + "</svg>"
-    )

@@ -10,19 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
-from math import ceil, floor, log10
+from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
 import tyro
+from markupsafe import Markup
 from tyro.conf import Positional
 
 from maskcast.core.config import config_from_dict
 from maskcast.core.device import choose_device
 from maskcast.core.device_names import DeviceName
 from maskcast.core.errors import DataError, UsageError
-from maskcast.evaluation.charts import colour_of_run
 from maskcast.evaluation.scores import read_scores
 from maskcast.io.files import write_text
 from maskcast.io.weights import read_weights, write_weights
@@ -32,6 +31,7 @@ from maskcast.methods.eosvos.network import ObjectNetwork
 from maskcast.methods.eosvos.training.config import TaskDataConfig, ValidationConfig
 from maskcast.methods.eosvos.training.parent_training import search_rate
 from maskcast.methods.eosvos.training.tasks import open_tasks
+from maskcast.viz.plots import Axis, colour_of_series, dot, element, polyline, svg, text
 
 WIDTH, BOTTOM, LEFT, TOP, LINE = 480, 260, 52, 16, 14
 """Of the figures in pixels: width; axes from TOP to BOTTOM; a line of text below them."""
@@ -123,7 +123,7 @@ def figures(runs: Positional[tuple[Path, ...]], *, output: Path) -> list[Path]:
         ),
     }
     for name, picture in pictures.items():
-        write_text(output / name, picture)
+        write_text(output / name, picture + "\n")
     return [output / name for name in pictures]
 
 
@@ -156,35 +156,44 @@ def _short(weights: str) -> str:
 
 
 def chart(
-    points: Sequence[Point], places: Sequence[float], axis: str, *, logarithmic: bool = False
+    points: Sequence[Point], values: Sequence[float], axis: str, *, logarithmic: bool = False
 ) -> str:
-    """Return an SVG: one line per series, a dot and its number of steps per run."""
-    across = [log10(max(x, 1e-6)) if logarithmic else x for x in places]
-    low, high = min(across, default=0.0), max(across, default=1.0)
-    worst, best = _score_range(points)
+    """Return an SVG: one line per series, a dot and its number of steps per run.
+
+    Args:
+        points: the runs.
+        values: of each run along ``axis``.
+        axis: what the values are.
+        logarithmic: scale of the values.
+    """
+    places = [max(value, 1e-6) for value in values] if logarithmic else values
+    nothing = (1.0, 10.0) if logarithmic else (0.0, 1.0)
+    low, high = (min(places), max(places)) if places else nothing
+    x = Axis(low, high, LEFT, WIDTH - LEFT, logarithmic)
+    y = Axis(*_score_range(points), BOTTOM, TOP)
     shared = set.intersection(*(set(point.options) for point in points)) if points else set()
     names = list(dict.fromkeys(_series(point) for point in points))
-    lines = []
+    content = _axes(x, y, axis)
     for number, series in enumerate(names):
-        colour = colour_of_run(number)
+        colour = colour_of_series(number)
         dots = sorted(
-            (
-                LEFT + (x - low) / ((high - low) or 1.0) * (WIDTH - 2 * LEFT),
-                BOTTOM - (point.score - worst) / (best - worst) * (BOTTOM - TOP),
-                point.inner_steps,
-            )
-            for point, x in zip(points, across, strict=True)
+            (x.at(value), y.at(point.score), point.inner_steps)
+            for point, value in zip(points, places, strict=True)
             if _series(point) == series
         )
-        lines += _curve(dots, colour)
+        content += _curve(dots, colour)
         weights, options = series
         name = " ".join([weights, *(option for option in options if option not in shared)])
-        lines.append(_text(LEFT, BOTTOM + (3 + number) * LINE, name, f'fill="{colour}"'))
+        content += text(LEFT, BOTTOM + (3 + number) * LINE, name, fill=colour)
     end = BOTTOM + (3 + len(names)) * LINE
     if shared:
-        lines.append(_text(LEFT, end, f"all with {' '.join(sorted(shared))}"))
-    axes = _axes(axis, [10**low, 10**high] if logarithmic else [low, high], [worst, best])
-    return _svg([*axes, *lines], end + LINE)
+        content += text(LEFT, end, f"all with {' '.join(sorted(shared))}")
+    return svg(
+        *(WIDTH, end + LINE, content),
+        xmlns="http://www.w3.org/2000/svg",
+        font_family="sans-serif",
+        font_size=11,
+    )
 
 
 def _series(point: Point) -> tuple[str, tuple[str, ...]]:
@@ -198,43 +207,23 @@ def _score_range(points: Sequence[Point]) -> tuple[float, float]:
     return worst, max(best, worst + 0.05)
 
 
-def _curve(dots: Sequence[tuple[float, float, int]], colour: str) -> list[str]:
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in dots)
-    lines = [f'<polyline points="{path}" fill="none" stroke="{colour}"/>']
+def _curve(dots: Sequence[tuple[float, float, int]], colour: str) -> Markup:
+    content = polyline([(x, y) for x, y, _ in dots], stroke=colour)
     for x, y, steps in dots:
-        lines.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>')
-        lines.append(_text(x + 5, y - 5, str(steps)))
-    return lines
+        content += dot((x, y), 3, fill=colour) + text(x + 5, y - 5, str(steps))
+    return content
 
 
-def _axes(axis: str, ends: Sequence[float], scores: Sequence[float]) -> list[str]:
-    right = WIDTH - LEFT
-    lines = [
-        f'<path d="M{LEFT},{TOP} V{BOTTOM} H{right}" fill="none" stroke="black"/>',
-        _text(WIDTH / 2, BOTTOM + LINE, axis, 'text-anchor="middle"'),
-        _text(LEFT, BOTTOM + LINE, f"{ends[0]:.3g}"),
-        _text(right, BOTTOM + LINE, f"{ends[1]:.3g}", 'text-anchor="end"'),
-        _text(LEFT - 6, (TOP + BOTTOM) / 2, "J&F", 'text-anchor="end"'),
-    ]
-    for y, score in zip((BOTTOM, TOP), scores, strict=True):
-        lines.append(_text(LEFT - 6, y + 4, f"{score:.2f}", 'text-anchor="end"'))
-    return lines
-
-
-def _text(x: float, y: float, text: str, style: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(text)}</text>'
-
-
-def _svg(lines: Sequence[str], height: int) -> str:
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"'
-            ' font-family="sans-serif" font-size="11">',
-            '<rect width="100%" height="100%" fill="white"/>',
-            *lines,
-            "</svg>\n",
-        ]
-    )
+def _axes(x: Axis, y: Axis, label: str) -> Markup:
+    content = element("rect", width="100%", height="100%", fill="white")
+    corner = f"M{x.start:g},{y.end:g} V{y.start:g} H{x.end:g}"
+    content += element("path", d=corner, fill="none", stroke="black")
+    content += text(WIDTH / 2, BOTTOM + LINE, label, text_anchor="middle")
+    content += x.end_labels(BOTTOM + LINE, (f"{x.low:.3g}", f"{x.high:.3g}"))
+    content += text(LEFT - 6, (TOP + BOTTOM) / 2, "J&F", text_anchor="end")
+    for score in (y.low, y.high):
+        content += y.value_label(LEFT - 6, score, f"{score:.2f}")
+    return content
 
 
 if __name__ == "__main__":
