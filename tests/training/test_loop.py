@@ -212,12 +212,12 @@ def test_ctrl_c_in_a_validation(times: int, tmp_path: Path):
     toy_train(unbroken)
 
     class Interrupted(ToyTask):
-        def validate(self):
+        def validate_part(self, part: int):
             if not (broken / "best.safetensors").is_file():
-                return super().validate()
+                return super().validate_part(part)
             for _ in range(times):
                 os.kill(os.getpid(), signal.SIGINT)
-            return super().validate()
+            return super().validate_part(part)
 
     recipe = Recipe(TOY.title, TOY.config, Interrupted)
     if times == 1:
@@ -355,17 +355,13 @@ def test_a_compiled_loss_learns_the_same(tmp_path: Path):
     torch.testing.assert_close(compiled, plain)
 
 
-def test_after_each_step_the_task_may_act_and_sets_its_own_modes(tmp_path: Path):
+def test_after_each_step_the_task_may_act(tmp_path: Path):
     class Clamps(ToyTask):
-        def training_mode(self) -> None:
-            self.module.eval()
-
         def after_step(self) -> None:
             with torch.no_grad():
                 self.module[3].bias.clamp_(max=0.0)
 
         def loss(self, batch):
-            assert not self.module.training
             assert self.module[3].bias.item() <= 0 or self.validations == 0
             self.validations += 1
             return super().loss(batch)
@@ -484,7 +480,7 @@ def test_a_broken_picture_of_the_hold_out_does_not_end_the_run(tmp_path: Path, c
 
 def test_nothing_held_out_is_said_and_leaves_no_best(tmp_path: Path, caplog):
     class Blind(ToyTask):
-        def validate(self):
+        def validate_part(self, part: int):
             return {}
 
     caplog.set_level("INFO")

@@ -224,21 +224,8 @@ class Task(Protocol):
 
 
 @runtime_checkable
-class Validates(Protocol):
-    """A task that can tell how good it is."""
-
-    def validate(self) -> Mapping[str, float]:
-        """Return values to be logged, ``config.loop.best_metric`` or the first one for choosing.
-
-        Called without gradients, in evaluation mode, in the first process only, while the others
-        wait: it must not communicate with them (no ``gather_for_loss``).
-        """
-        ...
-
-
-@runtime_checkable
 class ValidatesInParts(Protocol):
-    """A task whose validation is a mean over parts of equal weight, which processes share."""
+    """A task that can measure how good it is, in parts that the processes share."""
 
     def validation_parts(self) -> int:
         """Return how many parts there are; 0: there is nothing to validate with."""
@@ -247,8 +234,12 @@ class ValidatesInParts(Protocol):
     def validate_part(self, part: int, /) -> Mapping[str, float | Tensor]:
         """Return values of one part, the same names for each; the loop logs their means.
 
-        Called as ``Validates.validate`` is, but in every process, each for parts of its own, so it
-        must not communicate with the others either.
+        ``config.loop.best_metric`` names the value that decides which weights are the best, by
+        default the first one. A part without values does not count, nor does one whose data cannot
+        be read (``DataError``, ``OSError``).
+
+        Called without gradients, in evaluation mode, in each process for parts of its own. It must
+        not communicate with other processes (no ``gather_for_loss``).
         """
         ...
 
@@ -281,18 +272,9 @@ class ReportsEpochs(Protocol):
     def epoch_report(self) -> Mapping[str, float]:
         """Return values to be logged at the end of each epoch; empty: none.
 
-        Called as ``Validates.validate`` is: without gradients, in evaluation mode, in the first
-        process only.
+        Called without gradients, in evaluation mode, in the first process only, while the others
+        wait.
         """
-        ...
-
-
-@runtime_checkable
-class SetsModes(Protocol):
-    """A task that decides itself what is in training mode, frozen BatchNorm for instance."""
-
-    def training_mode(self) -> None:
-        """Prepare ``module`` for training. Without this the loop calls ``module.train()``."""
         ...
 
 

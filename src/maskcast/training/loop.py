@@ -28,7 +28,6 @@ from maskcast.core.training import (
     ReportsEpochs,
     ShowsPictures,
     Task,
-    Validates,
     ValidatesInParts,
 )
 from maskcast.io.files import alone_in, remove_unfinished
@@ -296,7 +295,7 @@ class _Run:
                 logs.write("epoch", self.step, {"epoch": epoch, **found})
 
     def _validate(self, logs: RunLogs, epoch: int) -> bool:
-        """Validate, in all processes if the task can; returns whether this is the best so far."""
+        """Validate, in all processes; returns whether this is the best result so far."""
         with self._as_exported():
             found = self._validation()
             if self.fabric.is_global_zero and isinstance(self.task, ShowsPictures):
@@ -315,24 +314,20 @@ class _Run:
         return True
 
     def _validation(self) -> dict[str, float]:
-        """Return what the task finds, the same in every process."""
+        """Return what the task finds, the same in every process; empty if it does not validate."""
         task = self.task
-        if isinstance(task, ValidatesInParts):
-            mine = range(self.fabric.global_rank, task.validation_parts(), self.fabric.world_size)
-            shares = from_all({part: _readable(task.validate_part, part) for part in mine})
-            by_part = {part: values for share in shares for part, values in share.items()}
-            readable = [by_part[part] for part in sorted(by_part) if by_part[part]]
-            if readable and isinstance(task, CombinesParts):
-                return dict(task.combine_parts(readable))
-            window = LossWindow()
-            for values in readable:
-                window.add(values)
-            return window.means()
-        found: dict[str, float] = {}
-        if self.fabric.is_global_zero and isinstance(task, Validates):
-            found = _readable(task.validate)
-        found = self.fabric.broadcast(found)
-        return found
+        if not isinstance(task, ValidatesInParts):
+            return {}
+        mine = range(self.fabric.global_rank, task.validation_parts(), self.fabric.world_size)
+        shares = from_all({part: _readable(task.validate_part, part) for part in mine})
+        by_part = {part: values for share in shares for part, values in share.items()}
+        readable = [by_part[part] for part in sorted(by_part) if by_part[part]]
+        if readable and isinstance(task, CombinesParts):
+            return dict(task.combine_parts(readable))
+        window = LossWindow()
+        for values in readable:
+            window.add(values)
+        return window.means()
 
     def _is_better(self, value: float) -> bool:
         if self.best is None or not math.isfinite(value):

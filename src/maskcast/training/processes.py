@@ -17,8 +17,8 @@ from maskcast.core.device import choose_device
 from maskcast.core.errors import UsageError
 from maskcast.core.training import LoopConfig
 
-LONGEST_WAIT = timedelta(hours=12)
-"""How long processes wait for the first one, where it validates alone."""
+LONGEST_WAIT = timedelta(hours=2)
+"""How long processes wait for each other, at most for the longest part of a validation."""
 
 _PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from maskcast.core.device import compiler_needed
 from maskcast.core.errors import DeviceMemoryError, TrainingError
-from maskcast.core.training import ActsAfterSteps, CompilesParts, LoopConfig, SetsModes, Task
+from maskcast.core.training import ActsAfterSteps, CompilesParts, LoopConfig, Task
 from maskcast.training.average import WeightsAverage
 from maskcast.training.items import LoadedBatch, Place
 from maskcast.training.optimisation import (
@@ -109,10 +109,8 @@ class Stepper:
         self.average = None if decay is None else WeightsAverage(task.module, decay)
 
     def training_mode(self) -> None:
-        """Put the module into the mode the task is trained in."""
+        """Put the module into training mode."""
         self._loss.train()
-        if isinstance(self._task, SetsModes):
-            self._task.training_mode()
 
     @_in_one_sentence()
     def step(

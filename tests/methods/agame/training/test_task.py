@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from maskcast.core.config import config_to_dict
-from maskcast.core.errors import ConfigError
+from maskcast.core.errors import ConfigError, DataError
 from maskcast.core.training import Task
 from maskcast.methods.agame.config import tiny
 from maskcast.methods.agame.training.config import AgameTrainingConfig, DataConfig, SnippetConfig
@@ -62,15 +62,17 @@ def test_a_network_learns_to_follow_a_square(tmp_path: Path) -> None:
     assert np.mean(losses[-3:]) < 0.6 * np.mean(losses[:3])
     task.module.eval()
     with torch.no_grad():
-        assert 0.25 <= task.validate()["iou"] <= 1  # the given frame alone makes a quarter
+        parts = [task.validate_part(part) for part in range(task.validation_parts())]
+    assert len(parts) == 1
+    assert 0.25 <= parts[0]["iou"] <= 1  # the given frame alone makes a quarter
 
 
-def test_a_broken_picture_of_the_hold_out_is_left_out(tmp_path: Path, caplog) -> None:
+def test_a_broken_picture_of_the_hold_out_is_reported_to_the_loop(tmp_path: Path) -> None:
     write_videos(tmp_path)
     task = AgameTask(config_for(tmp_path, held_out=("two",)))
     (tmp_path / "videos/two/frames/0.png").write_bytes(b"torn")
-    assert task.validate() == {}
-    assert "left out of the validation" in caplog.text
+    with pytest.raises(DataError, match=r"two/frames/0\.png"):
+        task.validate_part(0)
 
 
 def test_the_loss_takes_the_precision_of_frames_and_the_void_of_labels() -> None:

@@ -9,8 +9,7 @@ own part of the batch.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +17,6 @@ from jaxtyping import UInt8
 from torch import Tensor, nn
 
 from maskcast.core.config import config_to_dict
-from maskcast.core.errors import DataError
 from maskcast.core.training import Export
 from maskcast.io.checkpoints import read_state_dict
 from maskcast.methods.agame.framing import normalise
@@ -26,9 +24,7 @@ from maskcast.methods.agame.network import AgameNetwork
 from maskcast.methods.agame.training.clip_loss import clip_losses, follow, target_iou
 from maskcast.methods.agame.training.config import AgameTrainingConfig
 from maskcast.methods.agame.training.data import SnippetEpoch, TrainingSources
-from maskcast.methods.agame.training.snippets import Snippet
-
-logger = logging.getLogger(__name__)
+from maskcast.methods.agame.training.snippets import Snippet, VideoSnippets
 
 
 class SnippetBatch(NamedTuple):
@@ -98,30 +94,31 @@ class AgameTask:
             torch.stack([item.labels for item in items]),
         )
 
-    def validate(self) -> dict[str, float]:
-        """Return the mean IoU of held-out snippets, over frames (first included) and snippets."""
-        found: list[float] = []
-        device = next(self.network.parameters()).device
-        for snippet in self._held_out():
-            labels = snippet.labels[None].to(device)
-            frames = normalise(snippet.frames[None].to(device).float() / 255)
-            steps = follow(self.network, frames, labels[:, 0] == 1, coarse=False)
-            masks = torch.stack([step.fine[:, 1] > step.fine[:, 0] for step in steps], dim=1)
-            found.append(float(target_iou(masks, labels == 1).mean()))
-        return {"iou": sum(found) / len(found)} if found else {}
+    def validation_parts(self) -> int:
+        """How many held-out snippets are validated with; 0 if nothing is held out."""
+        return len(self._held_out())
 
-    def _held_out(self) -> Iterator[Snippet]:
-        left = self.config.validation_snippets
-        for source in self.sources.held_out:
-            for target in range(min(left, len(source))):
-                try:
-                    snippet = source.first(target)
-                except (DataError, OSError) as error:
-                    logger.warning("left out of the validation: %s", error)
-                    continue
-                if snippet is not None:
-                    yield snippet
-            left -= min(left, len(source))
+    def validate_part(self, part: int) -> dict[str, float]:
+        """Return the mean IoU over the frames of a held-out snippet, the first one included.
+
+        Raises:
+            DataError: a file of the snippet cannot be read.
+        """
+        source, target = self._held_out()[part]
+        snippet = source.first(target)
+        if snippet is None:
+            return {}
+        device = next(self.network.parameters()).device
+        labels = snippet.labels[None].to(device)
+        frames = normalise(snippet.frames[None].to(device).float() / 255)
+        steps = follow(self.network, frames, labels[:, 0] == 1, coarse=False)
+        masks = torch.stack([step.fine[:, 1] > step.fine[:, 0] for step in steps], dim=1)
+        return {"iou": float(target_iou(masks, labels == 1).mean())}
+
+    def _held_out(self) -> list[tuple[VideoSnippets, int]]:
+        """Source and target of each snippet, the first ones of each source."""
+        targets = [(each, i) for each in self.sources.held_out for i in range(len(each))]
+        return targets[: self.config.validation_snippets]
 
     def export(self) -> Export:
         card: dict[str, Any] = {"size": list(self.config.snippets.size)}

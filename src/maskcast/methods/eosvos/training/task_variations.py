@@ -1,8 +1,8 @@
-"""Harder meta tasks: options of the published training, all of them off by default.
+"""Harder meta tasks: options of the published training, all off by default.
 
-The names in brackets are those of the published settings, of which little more than the names is
-known. Whatever is changed is changed in both frames of a task alike, so that what the inner loop
-learns from the one is true of the other.
+The names in brackets are those of the published settings. The paper does not describe them, so
+what they do here is our reading of the names. Every change applies to both frames of a task, so
+that what the inner loop learns from one frame holds for the other.
 
     frame    height × width × 3   uint8 RGB
     label    height × width       uint8: 1 object, 0 background, 255 void
@@ -25,8 +25,8 @@ from maskcast.methods.eosvos.targets import OBJECT, VOID
 def draw_group(
     own: int, objects: Sequence[int | None], generator: torch.Generator
 ) -> tuple[int, ...]:
-    """The object of a task and each other one of its video with chance one half, taken as one
-    (random_object_id_sub_group)."""
+    """Return the object of a task and each other object of its video with probability one half
+    (random_object_id_sub_group); together they form the foreground."""
     others = [other for other in objects if other not in (own, None)]
     chosen = torch.rand(len(others), generator=generator) < 0.5
     return (own, *(other for other, joins in zip(others, chosen, strict=True) if joins and other))
@@ -45,16 +45,17 @@ def group_mask(
 
 
 def flip_labels(labels: Sequence[BinaryMask]) -> list[BinaryMask]:
-    """Object and background trade places, void stays (random_flip_label).
+    """Swap object and background; void stays (random_flip_label).
 
-    Unless a frame would be left without an object: then nothing is changed.
+    Nothing changes if a frame would be left without an object.
     """
     flipped = [np.where(label == VOID, label, OBJECT - label) for label in labels]
     return flipped if all((label == OBJECT).any() for label in flipped) else list(labels)
 
 
 def draw_box_order(generator: torch.Generator) -> BoxOrder:
-    """Which of (dx, dy, dw, dh) each output of the box head regresses (random_box_coord_perm)."""
+    """Draw which of (dx, dy, dw, dh) each output of the box head regresses
+    (random_box_coord_perm)."""
     a, b, c, d = torch.randperm(4, generator=generator).tolist()
     return a, b, c, d
 
@@ -65,7 +66,7 @@ def paste_behind(
     other_frame: UInt8[np.ndarray, "other_height other_width 3"],
     other_label: UInt8[np.ndarray, "other_height other_width"],
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Copy the object of another frame, stretched to this one's size, behind the object
+    """Paste the object of another frame, stretched to the size of this one, behind the object
     (single_obj_seq_mode). It stays background in the label."""
     height, width = label.shape
     rows = np.arange(height) * other_label.shape[0] // height
