@@ -53,10 +53,11 @@ def test_masks_scores_and_speed(evaluate, clip, maskcast, root):
     )
     tree = json.loads((clip / "run" / "scores.json").read_text())
     assert tree["run"]["method"] == "colours"
-    arguments = ["--root", root, "--results", "run/masks", "-o", "again"]
-    assert maskcast("score", "davis2017", *arguments).exit_code == 0
-    again = json.loads((clip / "again" / "scores.json").read_text())
-    assert tree["objects"] == again["objects"]
+    for results in ("run/masks", "run"):
+        arguments = ["--root", root, "--results", results, "-o", "again"]
+        assert maskcast("score", "davis2017", *arguments).exit_code == 0
+        again = json.loads((clip / "again" / "scores.json").read_text())
+        assert tree["objects"] == again["objects"]
     assert 0 < tree["dataset"]["J"]["mean"] < 1
     assert set(tree["speed"]) == {
         "model_frames_per_second",
@@ -64,6 +65,19 @@ def test_masks_scores_and_speed(evaluate, clip, maskcast, root):
         "model_seconds_per_object_frame",
     }
     assert (clip / "run" / "scores.csv").is_file()
+
+
+def test_info_on_an_evaluation_shows_what_was_asked_and_scored(evaluate, maskcast, clip):
+    assert evaluate("--videos", "cows").exit_code == 0
+    output = maskcast("info", "run").output
+    scored = json.loads((clip / "run" / "scores.json").read_text())
+    assert "method          colours\n" in output
+    assert "dataset         davis2017\n" in output
+    assert "videos          1 segmented\n" in output
+    assert "scored          1 videos, " in output
+    assert f"J&F             {100 * scored['dataset']['J&F']:.1f} per cent\n" in output
+    (clip / "run" / "evaluation.json").write_text("[")
+    maskcast("info", "run").assert_one_sentence(3, "cannot read the request")
 
 
 def test_goes_on_with_the_videos_that_are_not_finished(evaluate, clip):

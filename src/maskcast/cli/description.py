@@ -7,6 +7,10 @@ from pathlib import Path
 
 from maskcast.core.config import config_from_dict, config_to_dict, in_words, settings_of
 from maskcast.core.errors import DataError, MissingFileError, WeightsError
+from maskcast.evaluation.published import figures_of
+from maskcast.evaluation.run import REQUEST as EVALUATION
+from maskcast.evaluation.run import TIMING, read_evaluation_request
+from maskcast.evaluation.scores import SCORES_JSON, per_cent, read_scores
 from maskcast.io.label_maps import has_ids_in_colours, open_picture
 from maskcast.io.packed_masks import PACKED_NAMES, describe_packed_masks
 from maskcast.io.prompts import ENDINGS as MASK_ENDINGS
@@ -53,10 +57,26 @@ def _describe_path(path: Path) -> list[str]:
         request = read_request(path)
         began = f" from weights of SHA-256 {request.start_from}" if request.start_from else ""
         return [f"training  of {request.recipe}{began}; all settings are in {path / TRAINING}"]
+    if path.is_dir() and ((path / EVALUATION).is_file() or (path / SCORES_JSON).is_file()):
+        return list(_describe_evaluation(path))
     packed = _packed_masks(path)
     if packed is not None:
         return describe_packed_masks(packed)
     return describe_masks(path) if _holds_masks(path) else describe_video(path)
+
+
+def _describe_evaluation(run: Path) -> Iterator[str]:
+    """Describe a folder of evaluate or of score."""
+    if (run / EVALUATION).is_file():
+        request = read_evaluation_request(run)
+        finished = sum(1 for _ in (run / TIMING).glob("*.json"))
+        yield from (f"{name:<15} {in_words(value)}" for name, value in request.items())
+        yield f"{'videos':<15} {finished} segmented"
+    if (run / SCORES_JSON).is_file():
+        scores = read_scores(run)
+        yield f"{'scored':<15} {len(scores.videos)} videos, {len(scores.objects)} objects"
+        for name in ("J&F", "J", "F"):
+            yield f"{name:<15} {per_cent(figures_of(scores.dataset)[name])} per cent"
 
 
 def _packed_masks(path: Path) -> Path | None:

@@ -10,8 +10,8 @@ def info(what: Positional[str]) -> None:
 
     Args:
         what: a video or a folder of frames, a mask file or folder, a file with all masks of a
-            video (masks.jsonl.gz, masks.zip), a run folder (of segment or train), weights (name or
-            file), or a method.
+            video (masks.jsonl.gz, masks.zip), a run folder (of segment, evaluate, score or train),
+            weights (name or file), or a method.
     """
     from maskcast.cli.description import describe
 

@@ -134,6 +134,20 @@ def segment_one(
     return Timing(video.frame_count, object_frames, model_seconds, time.perf_counter() - began)
 
 
+def read_evaluation_request(run: Path) -> dict[str, Any]:
+    """Read what a run was asked for, ``evaluation.json``.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    path = run / REQUEST
+    try:
+        tree = json.loads(path.read_text("utf-8"))
+        return {**tree}
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise DataError(f"cannot read the request of an evaluation, {path}: {error}") from error
+
+
 def given_prompts(video: Video, init: Init) -> dict[int, Prompts]:
     """Return what a method is told about a video, by frame index.
 
