@@ -97,7 +97,7 @@ def test_an_interruption_keeps_the_videos_that_are_finished(evaluate, clip, monk
 
     with monkeypatch.context() as patch:
         patch.setattr("maskcast.evaluation.run.segment_one", interrupted)
-        evaluate().assert_one_sentence(130, "goes on with the videos that are not finished")
+        evaluate().assert_one_sentence(130, "run again to continue with the unfinished videos")
     assert [path.name for path in clip.glob("run/timing/*")] == ["ants.json"]
     assert evaluate().exit_code == 0
 
@@ -105,7 +105,9 @@ def test_an_interruption_keeps_the_videos_that_are_finished(evaluate, clip, monk
 def test_another_question_needs_another_folder(evaluate):
     assert evaluate("--videos", "cows").exit_code == 0
     outcome = evaluate("--option", "update_rate=0.5")
-    outcome.assert_one_sentence(2, "holds another evaluation: its options was")
+    outcome.assert_one_sentence(
+        2, "contains a different evaluation (choose another folder): options was"
+    )
 
 
 def test_a_call_that_failed_before_any_mask_does_not_bind_the_folder(evaluate):
@@ -117,20 +119,20 @@ def test_a_call_that_failed_before_any_mask_does_not_bind_the_folder(evaluate):
 def test_a_damaged_note_of_what_was_asked_is_one_sentence(evaluate, clip, content):
     assert evaluate("--videos", "cows").exit_code == 0
     (clip / "run" / "evaluation.json").write_text(content)
-    evaluate().assert_one_sentence(2, "evaluation.json is damaged; choose another folder")
+    evaluate().assert_one_sentence(2, "evaluation.json is damaged; choose a different folder")
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", "{}", '{"frames": "many"}'])
 def test_a_damaged_timing_is_one_sentence(evaluate, clip, content):
     assert evaluate("--videos", "cows").exit_code == 0
     (clip / "run" / "timing" / "cows.json").write_text(content)
-    evaluate().assert_one_sentence(3, "cows.json is damaged; delete it and the video is segmented")
+    evaluate().assert_one_sentence(3, "cows.json is damaged; delete it to segment the video again")
 
 
 def test_masks_that_are_not_ours_stay(evaluate, clip):
     (clip / "run").mkdir()
     (clip / "run" / "mine.txt").touch()
-    evaluate().assert_one_sentence(2, "holds files but no evaluation")
+    evaluate().assert_one_sentence(2, "contains files but no evaluation")
 
 
 def test_a_second_process_in_the_same_folder_is_refused(evaluate, clip):
@@ -153,7 +155,7 @@ def test_a_process_that_dies_is_one_sentence(evaluate, clip, monkeypatch):
 
     monkeypatch.setattr("maskcast.evaluation.run.ProcessPoolExecutor", Dying)
     evaluate("--method", "shift-first", "--jobs", "2", weights=False).assert_one_sentence(
-        4, "the same command with fewer --jobs goes on"
+        4, "continue with fewer processes (--jobs)"
     )
 
 
@@ -182,7 +184,7 @@ def test_an_interruption_keeps_the_videos_that_are_waited_for(evaluate, clip, mo
     monkeypatch.setattr("maskcast.evaluation.run.ProcessPoolExecutor", Threads)
     outcome = evaluate("--method", "shift-first", "--jobs", "2", weights=False)
     outcome.assert_one_sentence(130, "the same command")
-    assert "waiting for the videos in work" in caplog.text
+    assert "waiting for the videos in progress" in caplog.text
     assert [path.name for path in (clip / "run" / "timing").iterdir()] == ["ants.json"]
 
 

@@ -78,15 +78,18 @@ def cut_all(results):
     ("harm", "words"),
     [
         (empty, "results is empty"),
-        (name_other_videos, "holds no video of this data set: it has"),
-        (remove_all, "there is no folder or archive"),
+        (name_other_videos, "contains no video of the data set: it has"),
+        (remove_all, "is neither a folder nor an archive"),
         (make_all_colours, "ants/00001.png has colours (mode RGB)"),
         (cut_all, "ants/00001.png as an image"),
     ],
 )
 def test_nothing_to_score(score, out, tmp_path, harm, words):
     harm(tmp_path / "results")
-    score("--jobs", "1").assert_one_sentence(3, words)
+    outcome = score("--jobs", "1")
+    assert outcome.exit_code == 3
+    assert words in outcome.error
+    assert "Traceback" not in outcome.error
     assert not out.exists()
 
 
@@ -127,18 +130,21 @@ def remove_a_video(results):
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (remove_one, "1 prediction is missing, scored 0: ants/00002"),
+        (remove_one, "ants/00002 is missing (scored 0)"),
         (resize_one, "ants/00002.png is 5×6, but the video is 24×40"),
         (colour_one, "ants/00002.png has colours (mode RGB)"),
         (cut_one, "ants/00002.png"),
-        (sixteen_bits, "ants_300 (first on ants/00002)"),
-        (paint_another, "1 predicted id is unknown to the truth: ants_8 (first on ants/00002)"),
-        (remove_a_video, "4 predictions are missing, scored 0: cows/00001"),
+        (sixteen_bits, "ants_300 is not in the ground truth (first on ants/00002)"),
+        (paint_another, "ants_8 is not in the ground truth (first on ants/00002)"),
+        (remove_a_video, "cows/00004 is missing (scored 0)"),
     ],
 )
 def test_the_rest_can_be_scored(score, out, tmp_path, harm, words):
     harm(tmp_path / "results")
-    score("--jobs", "1").assert_one_sentence(4, words)
+    outcome = score("--jobs", "1")
+    assert outcome.exit_code == 4
+    assert "was scored with" in outcome.error.splitlines()[0]
+    assert words in outcome.error
     tree = json.loads((out / "scores.json").read_text())
     assert len(tree["objects"]) == 4
 
@@ -164,7 +170,7 @@ def test_a_list_that_names_an_absent_video(score, out, tmp_path):
 def test_a_zip_that_escapes(score, out, tmp_path):
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.writestr("../ants/00000.png", b"")
-    score(results="evil.zip").assert_one_sentence(3, "leads out of the archive")
+    score(results="evil.zip").assert_one_sentence(3, "points outside the archive")
     assert not out.exists()
 
 
@@ -204,7 +210,7 @@ def test_an_unreadable_folder_is_named(score, out, monkeypatch):
         return iter(())
 
     monkeypatch.setattr("maskcast.evaluation.archive.os.walk", closed)
-    score().assert_one_sentence(3, "results cannot be read: Permission denied")
+    score().assert_one_sentence(3, "results: Permission denied")
     assert not out.exists()
 
 

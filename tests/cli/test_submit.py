@@ -38,7 +38,7 @@ def test_faults_are_listed_with_exit_code_3(place, maskcast):
     outcome = maskcast("submit", *known, "--check", place / "bad.zip")
     assert outcome.exit_code == 3
     assert "bad.zip has 2 problems:" in outcome.error
-    assert "wrapped around the videos" in outcome.error
+    assert "mine encloses the videos" in outcome.error
     assert "ants is missing" in outcome.error
 
 
@@ -52,7 +52,7 @@ def test_120_problems_are_120_lines(place, maskcast):
     assert first == f"maskcast: {place}/bad.zip has 120 problems:"
     assert len(lines) == 120
     for number, line in enumerate(lines):
-        assert line.startswith(f"  - ants/{number:05d}.png")
+        assert f"ants/{number:05d}.png" in line
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_120_problems_are_120_lines(place, maskcast):
     [
         (["davis2017"], 2, "requires DATASET, --root, --results and -o"),
         (["--check", "a.zip", "-o", "b.zip"], 2, "--check excludes --results"),
-        (["--check", "absent.zip"], 3, "there is no archive absent.zip"),
+        (["--check", "absent.zip"], 3, "archive absent.zip does not exist"),
         (["--root", ".", "--check", "a.zip"], 2, "requires both DATASET and --root"),
         (
             ["davis2017", "--split", "val", "--check", "a.zip"],
@@ -82,7 +82,7 @@ def test_a_report_from_the_command_line(place, maskcast):
     assert (place / "page.html").read_text("utf-8").startswith("<!doctype html>")
     maskcast("report").assert_one_sentence(2, "which runs? maskcast report RUN")
     maskcast("report", place / "nowhere", "-o", place / "p.html").assert_one_sentence(
-        3, "maskcast score or evaluate writes it"
+        3, "score the results first (maskcast score, maskcast evaluate)"
     )
 
 

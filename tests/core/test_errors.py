@@ -35,6 +35,14 @@ def test_every_kind_survives_a_pickle_with_its_parts(kind, copied):
     assert str(again) == "two problems:\n  - one\n  - two"
 
 
+def test_one_problem_is_a_line_and_several_are_a_list():
+    error = MissingFileError.listing("cannot submit", ["a is missing"], options=("results",))
+    assert str(error) == "cannot submit: a is missing"
+    assert error.options == ("results",)
+    error = MissingFileError.listing("cannot submit", ["a", "b"])
+    assert (error.summary, error.details) == ("cannot submit", ("a", "b"))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_parts_an_error_is_its_summary(kind):
     error = pickle.loads(pickle.dumps(kind("cannot read a.mp4")))

@@ -34,13 +34,13 @@ def write_twice(archive: zipfile.ZipFile) -> None:
 @pytest.mark.parametrize(
     ("write", "words"),
     [
-        (lambda z: z.writestr("../ants/00000.png", b""), "leads out of the archive"),
-        (lambda z: z.writestr("ants/../../00000.png", b""), "leads out of the archive"),
-        (lambda z: z.writestr("/ants/00000.png", b""), "leads out of the archive"),
-        (lambda z: z.writestr("C:\\ants\\00000.png", b""), "leads out of the archive"),
+        (lambda z: z.writestr("../ants/00000.png", b""), "points outside the archive"),
+        (lambda z: z.writestr("ants/../../00000.png", b""), "points outside the archive"),
+        (lambda z: z.writestr("/ants/00000.png", b""), "points outside the archive"),
+        (lambda z: z.writestr("C:\\ants\\00000.png", b""), "points outside the archive"),
         (write_link, "is a link"),
-        (write_bomb, "a bomb"),
-        (write_twice, "is there twice"),
+        (write_bomb, "a decompression bomb"),
+        (write_twice, "occurs twice"),
     ],
 )
 def test_refused(tmp_path, write: Callable[[zipfile.ZipFile], None], words):
@@ -63,15 +63,15 @@ def test_a_damaged_member_is_named(tmp_path, packed):
     for place in range(60, 200, 7):
         content[place] ^= 0xFF
     path.write_bytes(bytes(content))
-    with pytest.raises(DataError, match=r"results\.zip:ants/00000\.png cannot be read"):
+    with pytest.raises(DataError, match=r"cannot read .*results\.zip:ants/00000\.png: "):
         PredictionFiles(path).read("ants/00000.png")
 
 
 def test_not_an_archive(tmp_path):
     (tmp_path / "results.zip").write_bytes(b"PK but no more")
-    with pytest.raises(DataError, match="not a ZIP"):
+    with pytest.raises(DataError, match="as a ZIP archive"):
         _ = PredictionFiles(tmp_path / "results.zip").names
-    with pytest.raises(MissingFileError, match="no folder or archive"):
+    with pytest.raises(MissingFileError, match="is neither a folder nor an archive"):
         _ = PredictionFiles(tmp_path / "absent").names
 
 
@@ -94,8 +94,8 @@ def test_a_picture_that_unpacks_to_a_giant_is_never_decoded(tmp_path, monkeypatc
     ("files", "words"),
     [
         ({}, "is empty"),
-        ({"notes.txt": b""}, r"holds no PNG, only files such as notes\.txt"),
-        ({"dogs/00000.png": b""}, "holds no video of this data set: it has dogs, expected ants"),
+        ({"notes.txt": b""}, r"contains no PNGs, only files such as notes\.txt"),
+        ({"dogs/00000.png": b""}, "contains no video of the data set: it has dogs, expected ants"),
     ],
 )
 def test_a_folder_of_something_else(tmp_path, files, words):

@@ -141,8 +141,8 @@ def test_without_the_masks_the_rest_is_still_reported(runs, tmp_path):
     (tmp_path / "set").rename(tmp_path / "moved")
     left_out = write_report(read_runs(runs), tmp_path / "report.html")
     assert [sentence.split(":")[0] for sentence in left_out] == [
-        "no pictures of good",
-        "no pictures of worse",
+        "no images of good",
+        "no images of worse",
     ]
     assert "<svg" in (tmp_path / "report.html").read_text("utf-8")
     assert write_report(read_runs(runs), tmp_path / "report.html", root=tmp_path / "moved") == []

@@ -164,8 +164,8 @@ def test_all_that_is_missing_or_wrong_in_the_masks_is_one_message(
     with pytest.raises(DataError) as caught:
         build_submission(dataset, results, tmp_path / "out.zip")
     message = str(caught.value)
-    assert f"v lacks frame {first}" in message
-    assert f"the id 9 (first on {second}), which was not given" in message
+    assert f"v: frame {first} is missing" in message
+    assert f"object id 9 (first on frame {second}) was not given" in message
     assert f"{last}.png is 3×4, but the video is 24×40" in message
     assert not (tmp_path / "out.zip").exists()
 
@@ -182,14 +182,15 @@ def test_every_fault_of_an_archive_is_listed_at_once(server, dataset, results, t
     content[f"{around}v/notes.txt"] = b""
     faults = check_submission(packed(tmp_path / "bad.zip", content), dataset)
     given = ", ".join(map(str, server.ids))
+    were = "was" if len(server.ids) == 1 else "were"
     assert sorted(faults) == sorted(
         [
-            f"it holds files that do not belong there: {around}v/notes.txt",
-            "it holds videos that the data set does not have: other",
-            f"v lacks {Path(first).name}",
-            "v has frames that are not wanted: 7.png",
-            f"{second} has the mode RGB; the server wants indexed PNGs (P)",
-            f"v/{Path(last).name} has the id 9; given were {given}",
+            f"{around}v/notes.txt does not belong in the archive",
+            "other is not a video of the data set",
+            f"v/{Path(first).name} is missing",
+            "v/7.png is not a frame of the submission",
+            f"{second} has mode RGB, but the server requires indexed PNGs (mode P)",
+            f"v/{Path(last).name} has object id 9, but only {given} {were} given",
         ]
     )
 
@@ -202,8 +203,8 @@ def test_the_folder_around_the_videos_has_to_be_the_servers(server, dataset, res
         for name, data in members(tmp_path / "out.zip").items()
     }
     faults = check_submission(packed(tmp_path / "bad.zip", content), dataset)
-    expected = "these should lie in Annotations: v/" if around else "the folder mine is wrapped"
-    assert any(fault.startswith(expected) for fault in faults), faults
+    expected = "must be in the folder Annotations" if around else "the folder mine encloses the vid"
+    assert any(expected in fault for fault in faults), faults
 
 
 def test_a_frame_between_the_labels_is_not_wanted(tmp_path):
@@ -215,4 +216,4 @@ def test_a_frame_between_the_labels_is_not_wanted(tmp_path):
         between = f"Annotations/v/{server.predicted[2]}.png"
         archive = packed(tmp_path / f"{name}.zip", dict.fromkeys([*server.wanted, between], mask))
         faults = check_submission(archive, dataset)
-        assert faults == [f"v has frames that are not wanted: {server.predicted[2]}.png"]
+        assert faults == [f"v/{server.predicted[2]}.png is not a frame of the submission"]

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 COMMANDS = {
+    "evaluate_dataset": "maskcast evaluate",
     "import_weights": "maskcast weights import",
     "published_files": "maskcast weights list",
     "recipes": "maskcast train --list",
+    "score_results": "maskcast score",
 }
 """Functions that an error may name besides parameters, and the commands for them."""
 

@@ -73,5 +73,5 @@ def _check(path: Path, dataset: Dataset | None, name: str | None) -> None:
         say("missing and extra videos, frames and ids are only checked with DATASET and --root")
     if faults:
         count = "1 problem" if len(faults) == 1 else f"{len(faults)} problems"
-        raise DataError(f"{path} has {count}", details=faults)
+        raise DataError.listing(f"{path} has {count}", faults)
     print(f"{path}: no problems found")

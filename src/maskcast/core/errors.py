@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+Kind = TypeVar("Kind", bound="MaskcastError")
+
 
 class MaskcastError(Exception):
     """A problem that the user can fix: a summary in one line, and further lines for a list.
@@ -29,6 +33,19 @@ class MaskcastError(Exception):
         self.summary = summary
         self.details = tuple(details)
         self.options = options
+
+    @classmethod
+    def listing(
+        cls: type[Kind],
+        summary: str,
+        problems: tuple[str, ...] | list[str],
+        *,
+        options: tuple[str, ...] = (),
+    ) -> Kind:
+        """Return an error about some problems: one line if there is one, else a list."""
+        if len(problems) == 1:
+            return cls(f"{summary}: {problems[0]}", options=options)
+        return cls(summary, details=problems, options=options)
 
     def __str__(self) -> str:
         if not self.details:

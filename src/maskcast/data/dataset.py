@@ -308,7 +308,7 @@ def ids_in(label_map: LabelArray) -> list[int]:
     return sorted({*flat[:1].tolist(), *flat[changes + 1].tolist()} - {0})
 
 
-def listed(names: Sequence[object], most: int = 8) -> str:
-    """Return names for a message, the first few of a long list."""
+def listed(names: Sequence[object], most: int | None = None) -> str:
+    """Return names for a message: all of them, or examples of what is no list of problems."""
     shown = ", ".join(str(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+    return shown if most is None or len(names) <= most else f"{shown} and {len(names) - most} more"

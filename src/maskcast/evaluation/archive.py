@@ -35,7 +35,7 @@ class PredictionFiles:
         if self._is_zip:
             faults = zip_faults(self._zip)
             if faults:
-                raise DataError(f"{self.path} is refused: {faults[0]}")
+                raise DataError.listing(f"{self.path} is not a safe archive", faults)
             return tuple(sorted(i.filename for i in self._zip.infolist() if not i.is_dir()))
         return tuple(sorted(self._walk()))
 
@@ -51,7 +51,7 @@ class PredictionFiles:
         try:
             return (self.path / name).read_bytes()
         except OSError as error:
-            raise DataError(f"{self.shown(name)} cannot be read: {error.strerror}") from error
+            raise DataError(f"cannot read {self.shown(name)}: {error.strerror}") from error
 
     def open(self, name: str) -> Path | bytes:
         """Return the path of a file or, of a member of an archive, its content."""
@@ -69,7 +69,7 @@ class PredictionFiles:
         if self.path.is_dir():
             return False
         if not self.path.exists():
-            raise MissingFileError(f"there is no folder or archive {self.path}")
+            raise MissingFileError(f"{self.path} is neither a folder nor an archive")
         return True
 
     @cached_property
@@ -79,7 +79,7 @@ class PredictionFiles:
     def _walk(self) -> Iterator[str]:
         def refuse(error: OSError) -> None:
             raise DataError(
-                f"the folder {error.filename or self.path} cannot be read: {error.strerror}"
+                f"cannot read the folder {error.filename or self.path}: {error.strerror}"
             ) from error
 
         for folder, folders, files in os.walk(self.path, onerror=refuse):

@@ -78,7 +78,7 @@ def evaluate_dataset(
             )
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(
-                "interrupted; the same command goes on with the videos that are not finished"
+                "interrupted; run again to continue with the unfinished videos"
             ) from interrupt
         masks = masks_folder(output, dataset)
         if scoring is None:

@@ -161,12 +161,12 @@ def _holds_masks(name: str) -> bool:
 def _nothing_found(files: PredictionFiles, videos: list[str]) -> str:
     masks = [name for name in files.names if _holds_masks(name)]
     if not files.names:
-        return f"{files.path} is empty; it should hold one folder of PNGs for each video"
+        return f"{files.path} is empty; it must contain one folder of PNGs per video"
     if not masks:
-        return f"{files.path} holds no PNG, only files such as {files.names[0]}"
+        return f"{files.path} contains no PNGs, only files such as {files.names[0]}"
     folders = sorted({str(PurePosixPath(name).parent) for name in masks})
     there = "masks without a folder" if folders == ["."] else listed(folders, 3)
     return (
-        f"{files.path} holds no video of this data set: it has {there}, "
+        f"{files.path} contains no video of the data set: it has {there}, "
         f"expected {listed(videos, 3)}"
     )

@@ -62,13 +62,13 @@ def printed_figures(row: PublishedRow) -> str:
 def _divided(path: Path) -> tuple[list[str], list[str], list[str]]:
     """Return the lines before the table, of it, and after it."""
     if not path.is_file():
-        raise MissingFileError(f"there is no file {path}")
+        raise MissingFileError(f"{path} does not exist")
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+        raise DataError(f"cannot read {path}: {error}") from error
     if lines.count(BEGIN) != 1 or lines.count(END) != 1 or lines.index(BEGIN) > lines.index(END):
-        raise DataError(f"{path} has no place for the table: it needs the lines {BEGIN} and {END}")
+        raise DataError(f"{path} has no place for the table; add the lines {BEGIN} and {END}")
     begin, end = lines.index(BEGIN), lines.index(END)
     return lines[:begin], lines[begin + 1 : end], lines[end + 1 :]
 

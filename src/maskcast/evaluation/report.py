@@ -53,7 +53,7 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
         runs.append(Run(name, scores, masks))
     kinds = {_kind(run.scores) for run in runs}
     if len(kinds) > 1:
-        raise UsageError(f"these runs are of different data sets: {', '.join(sorted(kinds))}")
+        raise UsageError(f"the runs are of different data sets: {', '.join(sorted(kinds))}")
     return runs
 
 
@@ -70,7 +70,7 @@ def write_report(runs: Sequence[Run], output: Path, *, root: Path | None = None)
         OutputError: the file cannot be written.
     """
     if not runs or not all(run.scores.objects for run in runs):
-        raise DataError("a report needs at least one run with scored objects")
+        raise DataError("a report requires at least one run, and scored objects in every run")
     worst, left_out = _worst(runs, root)
     columns = _columns(runs[0].scores)
     names = _worst_first(runs)
@@ -251,7 +251,9 @@ def _worst(
         try:
             shown.append((run.name, list(worst_frames(run.scores, run.masks, root))))
         except MaskcastError as error:
-            left_out.append(f"no pictures of {run.name}: {error}")
+            left_out.append(
+                f"no images of {run.name}: {'; '.join([error.summary, *error.details])}"
+            )
     return shown, left_out
 
 

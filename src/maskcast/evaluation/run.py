@@ -232,11 +232,12 @@ def _in_processes(
                 yield waiting.pop(done), timing
         except BrokenProcessPool as error:
             raise PartialResultError(
-                "a process that segments has died, usually for want of memory; what is finished is "
-                "kept, and the same command with fewer --jobs goes on"
+                "a worker process died, usually because memory ran out; finished videos are kept, "
+                "continue with fewer processes",
+                options=("jobs",),
             ) from error
         except (MaskcastError, KeyboardInterrupt):
-            logger.warning("waiting for the videos in work, which are kept")
+            logger.warning("waiting for the videos in progress; their results are kept")
             pool.shutdown(cancel_futures=True)
             for other, name in waiting.items():
                 if not other.cancelled() and other.exception() is None:
@@ -270,7 +271,10 @@ def _claim(run: Path, request: Mapping[str, Any]) -> None:
     path = run / REQUEST
     if not path.is_file():
         if run.is_dir() and any(not entry.name.startswith(".") for entry in run.iterdir()):
-            raise RunConflictError(f"{run} holds files but no evaluation; choose another folder")
+            raise RunConflictError(
+                f"{run} contains files but no evaluation; choose a different folder",
+                options=("output",),
+            )
     elif any((run / name).exists() for name in (MASKS, TIMING)):
         _refuse_another(run, request)
         return
@@ -283,13 +287,20 @@ def _refuse_another(run: Path, request: Mapping[str, Any]) -> None:
         before = json.loads(path.read_text("utf-8"))
         names = {**before, **request}
     except (OSError, ValueError, TypeError) as error:
-        raise RunConflictError(f"{path} is damaged; choose another folder with -o") from error
-    for name in names:
-        if before.get(name) != request.get(name):
-            raise RunConflictError(
-                f"{run} holds another evaluation: its {name} was {before.get(name)!r}, "
-                f"now {request.get(name)!r}; choose another folder with -o"
-            )
+        raise RunConflictError(
+            f"{path} is damaged; choose a different folder", options=("output",)
+        ) from error
+    changes = [
+        f"{name} was {before.get(name)!r}, now {request.get(name)!r}"
+        for name in names
+        if before.get(name) != request.get(name)
+    ]
+    if changes:
+        raise RunConflictError.listing(
+            f"{run} contains a different evaluation (choose another folder)",
+            changes,
+            options=("output",),
+        )
 
 
 def _finished(run: Path, video: Video) -> Timing | None:
@@ -300,7 +311,7 @@ def _finished(run: Path, video: Video) -> Timing | None:
         entry = json.loads(path.read_text("utf-8"))
         return Timing(**{field.name: _number(entry[field.name]) for field in fields(Timing)})
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path} is damaged; delete it and the video is segmented again") from error
+        raise DataError(f"{path} is damaged; delete it to segment the video again") from error
 
 
 def _number(value: Any) -> Any:

@@ -126,7 +126,8 @@ def _in_processes(
                 yield done.result()
         except BrokenProcessPool as error:
             raise MaskcastError(
-                "a process that scores has died, usually for want of memory; give fewer --jobs"
+                "a worker process died, usually because memory ran out; use fewer processes",
+                options=("jobs",),
             ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -142,16 +143,16 @@ def _score_reopened(
 def _refuse_nothing(dataset: Dataset, scored: list[VideoScores]) -> None:
     if not any(curve.frame_names for scores in scored for curve in scores.objects.values()):
         raise DatasetError(
-            f"{dataset.name} {dataset.split} in {dataset.root} has no frame to score: "
-            "there is truth for the given masks only"
+            f"{dataset.name} {dataset.split} in {dataset.root} has no frame to score, but ground "
+            "truth for the given masks only"
         )
     if any(scores.frames_read for scores in scored):
         return
     faults = [fault for scores in scored for fault in scores.faults]
     missing = [name for scores in scored for name in scores.missing]
     if faults:
-        raise DataError(f"no prediction can be used; the first fault: {faults[0]}")
-    raise DataError(f"no frame that counts has a prediction; the first missing one: {missing[0]}")
+        raise DataError.listing("no prediction can be used", faults)
+    raise DataError(f"no scored frame has a prediction; the first one is {missing[0]}")
 
 
 class _VideoScoring:

@@ -113,18 +113,23 @@ def read_scores(path: Path) -> Scores:
     """
     file = path / SCORES_JSON if path.is_dir() else path
     if not file.is_file():
-        raise MissingFileError(f"there is no {file}; maskcast score or evaluate writes it with -o")
+        raise MissingFileError(
+            f"{file} does not exist; score the results first",
+            options=("score_results", "evaluate_dataset"),
+        )
     try:
         tree = json.loads(file.read_text("utf-8"))
         schema = tree["schema"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{file} is not a scores.json of this project: {error}") from error
+        raise DataError(f"{file} is not a scores.json of maskcast: {error!r}") from error
     if schema != SCHEMA:
-        raise DataError(f"{file} has the schema {schema}, this version reads {SCHEMA}; score again")
+        raise DataError(
+            f"{file} has schema {schema} but this version reads {SCHEMA}; score the results again"
+        )
     try:
         _check(tree)
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{file} is damaged ({error}); score again") from error
+        raise DataError(f"{file} is damaged ({error}); score the results again") from error
     return Scores(tree)
 
 
@@ -139,23 +144,25 @@ def _check(tree: Tree) -> None:
     """Look for what others rely on; raises ``KeyError``, ``TypeError`` or ``ValueError``."""
     for name, kind in _KINDS.items():
         if not isinstance(tree[name], kind):
-            raise TypeError(f"{name} is no {kind.__name__}")
+            raise TypeError(f"{name} must be a {kind.__name__}, got {type(tree[name]).__name__}")
     for name in ("name", "dataset", "split", "root"):
-        _refuse_wrong(tree["protocol"][name], str | None)
+        _refuse_wrong(name, tree["protocol"][name], str | None)
     for level in (tree["dataset"], *tree["videos"].values(), *tree["objects"].values()):
-        for value in (level["J"]["mean"], level["F"]["mean"], level["J&F"]):
-            _refuse_wrong(value, int | float | None)
+        _refuse_wrong("J", level["J"]["mean"], int | float | None)
+        _refuse_wrong("F", level["F"]["mean"], int | float | None)
+        _refuse_wrong("J&F", level["J&F"], int | float | None)
     for entry in tree["objects"].values():
         names, *curves = (entry["per_frame"][name] for name in ("names", "J", "F"))
         if entry["video"] not in tree["videos"] or {len(names)} != set(map(len, curves)):
-            raise ValueError("its parts do not fit together")
+            raise ValueError("its parts do not match")
         for value in (value for curve in curves for value in curve):
-            _refuse_wrong(value, int | float)
+            _refuse_wrong("a value of a frame", value, int | float)
 
 
-def _refuse_wrong(value: Any, kind: Any) -> None:
+def _refuse_wrong(name: str, value: Any, kind: Any) -> None:
     if not isinstance(value, kind):
-        raise TypeError(f"{value!r} is no {kind}")
+        expected = str(kind).replace(" | ", " or ")
+        raise TypeError(f"{name} must be {expected}, got {type(value).__name__}")
 
 
 def make_scores(

@@ -54,7 +54,8 @@ def build_submission(dataset: Dataset, results: Path, output: Path) -> int:
                 for name, content in _members(video, predictions, faults):
                     archive.writestr(zipfile.ZipInfo(around + name, EARLIEST), content)
                     count += 1
-        _raise_all(f"{results} cannot be submitted", faults)
+        if faults:
+            raise DataError.listing(f"cannot submit {results}", faults)
     return count
 
 
@@ -103,7 +104,9 @@ def around_videos(name: str) -> str:
         known = ", ".join(
             each for each, entry in DATASETS.items() if entry.server_prefix is not None
         )
-        raise UsageError(f"{name!r} has no server; known: {known}")
+        raise UsageError(
+            f"no server is known for {name!r}; available: {known}", options=("dataset",)
+        )
     return prefix
 
 
@@ -123,7 +126,6 @@ def wanted_names(video: Video) -> dict[str, int]:
 def _members(
     video: Video, predictions: Predictions, faults: list[str]
 ) -> Iterator[tuple[str, bytes]]:
-    missing: list[str] = []
     unknown: dict[int, str] = {}
     allowed = set(video.object_ids)
     for frame_index in video.wanted_frames:
@@ -134,17 +136,13 @@ def _members(
             faults.append(str(error))
             continue
         if found is None or (video.layout == "object_folders" and set(found.masks) < allowed):
-            missing.append(frame)
+            faults.append(f"{video.name}: frame {frame} is missing")
             continue
         for object_id in set(found.ids) - allowed:
             unknown.setdefault(object_id, frame)
         yield from _encoded(video, frame, found)
-    if missing:
-        faults.append(f"{video.name} lacks frame {listed(missing)}")
     for object_id, frame in unknown.items():
-        faults.append(
-            f"{video.name} has the id {object_id} (first on {frame}), which was not given"
-        )
+        faults.append(f"{video.name}: object id {object_id} (first on frame {frame}) was not given")
 
 
 def _encoded(video: Video, frame: str, found: Prediction) -> Iterator[tuple[str, bytes]]:
@@ -166,10 +164,8 @@ def _sorted_out(files: Iterable[str]) -> tuple[list[str], list[str]]:
     for name in files:
         hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
         (other if hidden or not name.endswith(".png") else pngs).append(name)
-    faults = [] if pngs else ["it holds no PNG"]
-    if other:
-        faults.append(f"it holds files that do not belong there: {listed(other)}")
-    return pngs, faults
+    faults = [] if pngs else ["it contains no PNGs"]
+    return pngs, faults + [f"{name} does not belong in the archive" for name in other]
 
 
 def _place_faults(
@@ -183,13 +179,12 @@ def _place_faults(
     deep = all(png.count("/") >= around.count("/") + 2 for png in pngs)
     nested = dataset is None or not any(v.layout == "object_folders" for v in dataset)
     if outside:
-        faults.append(f"these should lie in {around.rstrip('/')}: {listed(outside)}")
+        faults += [f"{png} must be in the folder {around.rstrip('/')}" for png in outside]
     elif wrapped and deep and nested and not around:
-        faults.append(f"the folder {tops.pop()} is wrapped around the videos; zip its content")
+        faults.append(f"the folder {tops.pop()} encloses the videos; compress its content instead")
     elif dataset is not None:
         extra = sorted({name.split("/")[0] for name in relative} - videos)
-        if extra:
-            faults.append(f"it holds videos that the data set does not have: {listed(extra)}")
+        faults += [f"{video} is not a video of the data set" for video in extra]
     return faults
 
 
@@ -197,15 +192,10 @@ def _video_faults(archive: zipfile.ZipFile, relative: dict[str, str], video: Vid
     start = f"{video.name}/"
     there = {name for name in relative if name.startswith(start)}
     if not there:
-        return [f"the video {video.name} is missing"]
+        return [f"video {video.name} is missing"]
     wanted = wanted_names(video)
-    faults: list[str] = []
-    missing = [name.removeprefix(start) for name in wanted if name not in there]
-    if missing:
-        faults.append(f"{video.name} lacks {listed(missing)}")
-    extra = sorted(name.removeprefix(start) for name in there - set(wanted))
-    if extra:
-        faults.append(f"{video.name} has frames that are not wanted: {listed(extra)}")
+    faults = [f"{name} is missing" for name in wanted if name not in there]
+    faults += [f"{name} is not a frame of the submission" for name in sorted(there - set(wanted))]
     allowed = {1} if video.layout != "label_maps" else set(video.object_ids)
     for name in sorted(there & set(wanted)):
         found = _read_png(archive, relative[name], video.size)
@@ -215,7 +205,8 @@ def _video_faults(archive: zipfile.ZipFile, relative: dict[str, str], video: Vid
         unknown = sorted(set(ids_in(found)) - allowed)
         if unknown:
             faults.append(
-                f"{name} has the id {listed(unknown)}; given were {listed(sorted(allowed))}"
+                f"{name} has object id {listed(unknown)}, but only {listed(sorted(allowed))} "
+                f"{'was' if len(allowed) == 1 else 'were'} given"
             )
     return faults
 
@@ -244,17 +235,11 @@ def _read_png(
         if size is not None and (height, width) != size:
             return f"{name} is {height}×{width}, expected {size[0]}×{size[1]}"
         if mode != "P":
-            return f"{name} has the mode {mode}; the server wants indexed PNGs (P)"
+            return f"{name} has mode {mode}, but the server requires indexed PNGs (mode P)"
         return decode_label_map(content, name)
     except DataError as error:
         return str(error)
     except Image.DecompressionBombError:
-        return f"{name} unpacks to a giant picture, a decompression bomb"
+        return f"{name} unpacks to a huge image, a decompression bomb"
     except (OSError, SyntaxError, ValueError, RuntimeError, EOFError, *DAMAGED) as error:
-        return f"{name} cannot be read: {error}"
-
-
-def _raise_all(what: str, faults: list[str]) -> None:
-    if faults:
-        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise DataError("\n  - ".join([f"{what}, {count}:", *faults]))
+        return f"cannot read {name}: {error}"

@@ -1,39 +1,26 @@
-"""What a score left to be desired, in one message."""
+"""Problems with predictions that were scored all the same."""
 
 from __future__ import annotations
 
 from maskcast.core.errors import PartialResultError
-from maskcast.data.dataset import listed
 from maskcast.evaluation.scores import Scores
 
 
 def raise_if_incomplete(scores: Scores) -> None:
     """Raise ``PartialResultError`` if a prediction was missing, unusable, or had unknown ids."""
-    message = shortcomings(scores)
-    if message is not None:
-        raise PartialResultError(message)
+    problems = shortcomings(scores)
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise PartialResultError.listing(
+            f"{scores.tree['results']} was scored with {count}", problems
+        )
 
 
-def shortcomings(scores: Scores) -> str | None:
-    """Say what was missing, faulty or too much in the predictions; None if nothing was."""
-    missing, faults = scores.tree["missing"], scores.tree["faults"]
+def shortcomings(scores: Scores) -> list[str]:
+    """Return what was missing, unusable or superfluous in the predictions, one line each."""
     extra: dict[str, str] = scores.tree["extra_objects"]
-    parts: list[str] = []
-    if missing:
-        parts.append(
-            f"{_count(len(missing), 'prediction')} missing, scored 0: {listed(missing, 5)}"
-        )
-    if faults:
-        parts.append(f"{_count(len(faults), 'prediction')} unusable, scored 0: {listed(faults, 3)}")
-    if extra:
-        shown = [f"{name} (first on {frame})" for name, frame in extra.items()]
-        parts.append(
-            f"{_count(len(extra), 'predicted id')} unknown to the truth: {listed(shown, 5)}"
-        )
-    if not parts:
-        return None
-    return f"{scores.tree['results']} was scored, but: " + "; ".join(parts)
-
-
-def _count(number: int, what: str) -> str:
-    return f"1 {what} is" if number == 1 else f"{number} {what}s are"
+    return [
+        *(f"{name} is missing (scored 0)" for name in scores.tree["missing"]),
+        *(f"{fault} (scored 0)" for fault in scores.tree["faults"]),
+        *(f"{name} is not in the ground truth (first on {frame})" for name, frame in extra.items()),
+    ]

@@ -40,12 +40,12 @@ def open_zip(source: Path | io.BufferedIOBase, shown: str = "") -> zipfile.ZipFi
         DataError: it is not a ZIP.
     """
     if isinstance(source, Path) and not source.is_file():
-        raise MissingFileError(f"there is no archive {source}")
+        raise MissingFileError(f"archive {source} does not exist")
     try:
         return zipfile.ZipFile(source)
     except (OSError, zipfile.BadZipFile, ValueError) as error:
         what = shown or source
-        raise DataError(f"{what} is not a ZIP that can be read: {_reason(error)}") from error
+        raise DataError(f"cannot read {what} as a ZIP archive: {_reason(error)}") from error
 
 
 def read_member(archive: zipfile.ZipFile, name: str, shown: str) -> bytes:
@@ -62,7 +62,7 @@ def read_member(archive: zipfile.ZipFile, name: str, shown: str) -> bytes:
     try:
         return archive.read(name)
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, *DAMAGED) as error:
-        raise DataError(f"{shown} cannot be read: {_reason(error)}") from error
+        raise DataError(f"cannot read {shown}: {_reason(error)}") from error
 
 
 def zip_faults(archive: zipfile.ZipFile) -> list[str]:
@@ -74,20 +74,20 @@ def zip_faults(archive: zipfile.ZipFile) -> list[str]:
         name = member.filename
         parts = PurePosixPath(name).parts
         if name.startswith("/") or "\\" in name or ":" in name or ".." in parts or "\0" in name:
-            faults.append(f"the name {name!r} leads out of the archive")
+            faults.append(f"the name {name!r} points outside the archive")
         elif stat.S_ISLNK(member.external_attr >> 16):
             faults.append(f"{name} is a link")
         elif member.flag_bits & 1:
             faults.append(f"{name} is encrypted")
         elif member.file_size > LARGEST_MEMBER:
-            faults.append(f"{name} unpacks to {member.file_size} bytes, a bomb")
+            faults.append(f"{name} unpacks to {member.file_size} bytes, a decompression bomb")
         elif name in seen:
-            faults.append(f"{name} is there twice")
+            faults.append(f"{name} occurs twice")
         seen.add(name)
     total = sum(member.file_size for member in members)
     packed = sum(member.compress_size for member in members)
     if total > LARGEST_ARCHIVE or total > max(RATIO_FREE, BOMB_RATIO * packed):
-        faults.append(f"it unpacks from {packed} to {total} bytes, a bomb")
+        faults.append(f"it unpacks from {packed} to {total} bytes, a decompression bomb")
     return faults
 
 
