@@ -183,7 +183,7 @@ def test_an_interruption_keeps_the_videos_that_are_waited_for(evaluate, clip, mo
 
     monkeypatch.setattr("maskcast.evaluation.run.ProcessPoolExecutor", Threads)
     outcome = evaluate("--method", "shift-first", "--jobs", "2", weights=False)
-    outcome.assert_one_sentence(130, "the same command")
+    outcome.assert_one_sentence(130, "run again to continue")
     assert "waiting for the videos in progress" in caplog.text
     assert [path.name for path in (clip / "run" / "timing").iterdir()] == ["ants.json"]
 
