@@ -17,7 +17,7 @@ from contract import stand_in
 from evaluation.small_sets import davis2017, square, youtube_vos
 from maskcast.evaluation.published import PublishedRow
 from maskcast.evaluation.published_table import BEGIN, END
-from maskcast.evaluation.run import Timing, segment_one
+from maskcast.evaluation.run import ProcessingTime, segment_one
 from maskcast.io.files import alone_in
 from maskcast.io.label_maps import read_label_map
 from maskcast.io.weights import PublishedFile, write_weights
@@ -174,13 +174,13 @@ def test_an_interruption_keeps_the_videos_that_are_waited_for(evaluate, clip, mo
             stopping.set()
             super().shutdown(**how)
 
-    def work(name: str) -> Timing:
+    def work(name: str) -> ProcessingTime:
         if name == "cows":
             begun.wait()
             raise KeyboardInterrupt
         begun.set()
         stopping.wait()
-        return Timing(frames=1)
+        return ProcessingTime(frames=1)
 
     monkeypatch.setattr("maskcast.evaluation.run.ProcessPoolExecutor", Threads)
     outcome = evaluate("--method", "shift-first", "--jobs", "2", weights=False)

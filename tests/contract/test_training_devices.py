@@ -39,7 +39,7 @@ from maskcast.training.optimisation import (
 )
 from maskcast.training.processes import make_scaler, start_processes, to_device
 from maskcast.training.step import Stepper, StepReport
-from maskcast.training.timing import Stopwatch
+from maskcast.training.timing import PhaseTimer
 
 SIZE = (48, 64)
 VIDEO = torch.stack(frames(3, (1,), size=SIZE))
@@ -142,7 +142,7 @@ def steps(
     if scaler is not None:
         scaler.load_state_dict({**scaler.state_dict(), "scale": scale})
     fabric = start_processes(config, "cpu", scaler)
-    watch = Stopwatch(fabric.device, exact=False)
+    watch = PhaseTimer(fabric.device, exact=False)
     stepper = Stepper(fabric, task, config, scaler=scaler, watch=watch)
     stepper.training_mode()
     loaded = LoadedBatch(batch, (), ())

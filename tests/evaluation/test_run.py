@@ -8,12 +8,12 @@ import torch
 from evaluation.small_sets import davis2017, square
 from maskcast.core.types import Box
 from maskcast.data.catalogue import open_dataset
-from maskcast.evaluation.run import Timing, given_prompts, tight_box
+from maskcast.evaluation.run import ProcessingTime, given_prompts, tight_box
 
 
 def test_times_and_frames_of_videos_add_up():
-    one, other = Timing(3, 6, 1.5, 2.0), Timing(1, 1, 0.25, 4.0)
-    assert one.plus(other) == Timing(4, 7, 1.75, 6.0)
+    one, other = ProcessingTime(3, 6, 1.5, 2.0), ProcessingTime(1, 1, 0.25, 4.0)
+    assert one.plus(other) == ProcessingTime(4, 7, 1.75, 6.0)
 
 
 def test_boxes_are_those_of_the_paper(tmp_path):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from maskcast.core.errors import OutputError
 from maskcast.training.logs import LossWindow, RunLogs, forget_after
-from maskcast.training.timing import PHASES, Stopwatch, time_table
+from maskcast.training.timing import PHASES, PhaseTimer, time_table
 
 
 def lines(folder: Path) -> list[dict]:
@@ -108,7 +108,7 @@ def test_metrics_that_cannot_be_written_are_an_error_of_one_sentence(tmp_path: P
 def test_times_add_up(monkeypatch):
     now = iter([0.0, 1.0, 4.0, 5.0, 6.0, 10.0])
     monkeypatch.setattr("time.perf_counter", lambda: next(now))
-    watch = Stopwatch(torch.device("cpu"), exact=False)  # began at 0
+    watch = PhaseTimer(torch.device("cpu"), exact=False)  # began at 0
     with watch.phase("forward"):  # 1 to 4
         pass
     with watch.phase("waiting for data"):  # 5 to 6

@@ -27,7 +27,7 @@ from maskcast.core.errors import UsageError
 
 if TYPE_CHECKING:
     from maskcast.evaluation.baselines import BaselineSource
-    from maskcast.evaluation.run import Timing
+    from maskcast.evaluation.run import ProcessingTime
     from maskcast.evaluation.scores import Scores
     from maskcast.methods.spec import SegmenterSpec
 
@@ -166,7 +166,7 @@ def _print_published(scores: Scores) -> None:
             print(f"here: {own_figures(row, scores)}")
 
 
-def _print_speed(timing: Timing) -> None:
+def _print_speed(timing: ProcessingTime) -> None:
     from maskcast.evaluation.run import speed
 
     figures = speed(timing)

@@ -12,7 +12,7 @@ from maskcast.core.segmenter import SegmenterIdentity, SegmenterSource
 from maskcast.data.catalogue import DatasetChoice, benchmark_of, protocol_of
 from maskcast.data.dataset import Dataset
 from maskcast.evaluation.groups import groups_of
-from maskcast.evaluation.run import Init, Timing, masks_folder, segment_dataset, speed
+from maskcast.evaluation.run import Init, ProcessingTime, masks_folder, segment_dataset, speed
 from maskcast.evaluation.score_results import Scoring, check_jobs
 from maskcast.evaluation.scores import Scores
 from maskcast.io.files import alone_in, check_writable
@@ -24,7 +24,7 @@ class Evaluation:
 
     masks: Path
     """The folder with one folder of masks per video."""
-    timing: Timing
+    timing: ProcessingTime
     """What all videos together took."""
     scores: Scores | None
     """None if the ground truth is not public."""

@@ -44,8 +44,8 @@ REQUEST = "evaluation.json"
 
 
 @dataclass(frozen=True)
-class Timing:
-    """What one video, or several together, cost."""
+class ProcessingTime:
+    """How long one video took, or several together."""
 
     frames: int = 0
     object_frames: int = 0
@@ -54,9 +54,9 @@ class Timing:
     total_seconds: float = 0.0
     """From the first file read to the last one written."""
 
-    def plus(self, other: Timing) -> Timing:
+    def plus(self, other: ProcessingTime) -> ProcessingTime:
         """Return the sums."""
-        return Timing(
+        return ProcessingTime(
             self.frames + other.frames,
             self.object_frames + other.object_frames,
             self.model_seconds + other.model_seconds,
@@ -78,7 +78,7 @@ def segment_dataset(
     init: Init = "mask",
     jobs: int = 1,
     progress: Progress | None = None,
-) -> Timing:
+) -> ProcessingTime:
     """Segment every video that the run does not have yet; return what all of them cost.
 
     Args:
@@ -105,7 +105,7 @@ def segment_dataset(
         done[name] = timing
         if progress is not None:
             progress("videos", len(done), len(dataset))
-    total = Timing()
+    total = ProcessingTime()
     for timing in done.values():
         total = total.plus(timing)
     return total
@@ -113,7 +113,7 @@ def segment_dataset(
 
 def segment_one(
     segmenter: VideoSegmenter[Any], video: Video, masks: Path, init: Init = "mask"
-) -> Timing:
+) -> ProcessingTime:
     """Segment one video into ``masks/<video>``.
 
     Raises:
@@ -131,7 +131,9 @@ def segment_one(
             if step.frame_index in wanted:
                 background.do(partial(_write, folder, video, step.frame_index, step.masks))
         background.finish()
-    return Timing(video.frame_count, object_frames, model_seconds, time.perf_counter() - began)
+    return ProcessingTime(
+        video.frame_count, object_frames, model_seconds, time.perf_counter() - began
+    )
 
 
 def read_evaluation_request(run: Path) -> dict[str, Any]:
@@ -178,7 +180,7 @@ def tight_box(mask: MaskArray) -> Box:
     return Box(x=left, y=top, width=max(right - left, 1), height=max(bottom - top, 1))
 
 
-def speed(timing: Timing) -> dict[str, float | None]:
+def speed(timing: ProcessingTime) -> dict[str, float | None]:
     """Return the speed in three ways: of the model, end to end, and for one object on a frame."""
     return {
         "model_frames_per_second": _ratio(timing.frames, timing.model_seconds),
@@ -206,7 +208,7 @@ def _write(folder: Path, video: Video, frame_index: int, masks: ObjectMasks) -> 
 
 def _one_by_one(
     source: SegmenterSource, videos: list[Video], masks: Path, init: Init, jobs: int
-) -> Iterator[tuple[str, Timing]]:
+) -> Iterator[tuple[str, ProcessingTime]]:
     if not videos:
         return
     segmenter = source.build().segmenter
@@ -216,7 +218,7 @@ def _one_by_one(
 
 def _in_processes(
     source: SegmenterSource, videos: list[Video], masks: Path, init: Init, jobs: int
-) -> Iterator[tuple[str, Timing]]:
+) -> Iterator[tuple[str, ProcessingTime]]:
     longest_first = sorted(videos, key=lambda video: -video.frame_count)
     threads = max(1, torch.get_num_threads() // jobs)
     context = multiprocessing.get_context("spawn")
@@ -260,7 +262,7 @@ class _Worker:
         cls.source = source
 
     @classmethod
-    def segment(cls, video: Video, masks: Path, init: Init) -> Timing:
+    def segment(cls, video: Video, masks: Path, init: Init) -> ProcessingTime:
         if cls.segmenter is None:  # here, not in the initializer, whose errors would be lost
             cls.segmenter = cls.source.build().segmenter
         return segment_one(cls.segmenter, video, masks, init)
@@ -303,13 +305,15 @@ def _refuse_another(run: Path, request: Mapping[str, Any]) -> None:
         )
 
 
-def _finished(run: Path, video: Video) -> Timing | None:
+def _finished(run: Path, video: Video) -> ProcessingTime | None:
     path = path_inside(run / TIMING, video.name, ".json")
     if not path.is_file():
         return None
     try:
         entry = json.loads(path.read_text("utf-8"))
-        return Timing(**{field.name: _number(entry[field.name]) for field in fields(Timing)})
+        return ProcessingTime(
+            **{field.name: _number(entry[field.name]) for field in fields(ProcessingTime)}
+        )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path} is damaged; delete it to segment the video again") from error
 

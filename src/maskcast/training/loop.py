@@ -46,7 +46,7 @@ from maskcast.training.random_states import (
 )
 from maskcast.training.step import Stepper
 from maskcast.training.stopping import Stopper
-from maskcast.training.timing import Stopwatch, time_table
+from maskcast.training.timing import PhaseTimer, time_table
 from maskcast.training.trouble import Trouble
 from maskcast.training.weights import export, load_weights
 
@@ -125,7 +125,7 @@ def train(
             remove_unfinished(folder / CHECKPOINTS)
             if before is None:
                 run_folder.write_request(folder, request)
-        watch = Stopwatch(fabric.device, exact=profile)
+        watch = PhaseTimer(fabric.device, exact=profile)
         stepper = Stepper(fabric, task, config.loop, scaler=scaler, watch=watch)
         now = run_folder.circumstances(task, device=fabric.device, processes=fabric.world_size)
         card = {"recipe": name, **now, "earlier": run_folder.earlier_sessions(folder, now)}
@@ -197,7 +197,7 @@ class _Run:
             )
         logger.info("resuming after step %d from %s", self.step, path)
 
-    def go(self, stopper: Stopper, watch: Stopwatch) -> Outcome:
+    def go(self, stopper: Stopper, watch: PhaseTimer) -> Outcome:
         """Train to the end, or until the stopper says so."""
         items = items_from(self.task, self.config, self.plan, self.step)
         pin = self.fabric.device.type == "cuda"

@@ -27,7 +27,7 @@ from maskcast.training.optimisation import (
     set_rates,
 )
 from maskcast.training.processes import summed, to_device
-from maskcast.training.timing import Stopwatch
+from maskcast.training.timing import PhaseTimer
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Stepper:
         config: LoopConfig,
         *,
         scaler: torch.amp.GradScaler | None,
-        watch: Stopwatch,
+        watch: PhaseTimer,
     ) -> None:
         """Prepare a task for training: what is in none of its groups is frozen.
 

@@ -11,7 +11,7 @@ import torch
 PHASES = ("waiting for data", "copying to the device", "forward", "backward", "optimiser", "other")
 
 
-class Stopwatch:
+class PhaseTimer:
     """Adds up seconds by phase. An exact one waits for the device at the end of each phase."""
 
     def __init__(self, device: torch.device, *, exact: bool) -> None:
