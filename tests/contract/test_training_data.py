@@ -4,38 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from contract.parts import PARTS
 from fixtures.imitations import imitate_davis2017, write_frame, write_labels
 from maskcast.core.errors import DatasetError
-from maskcast.methods.agame.training import data as agame
-from maskcast.methods.agame.training.config import SnippetConfig
-from maskcast.methods.eosvos.training.config import TaskDataConfig
-from maskcast.methods.eosvos.training.tasks import open_tasks
-from maskcast.methods.lwl.training import data as lwl
 
 Open = Callable[..., object]
 
 
-def open_lwl(**data: Any) -> object:
-    weights = {f"{kind}_weight": float(kind in data) for kind in ("youtube_vos", "davis", "videos")}
-    return lwl.TrainingSources.open(lwl.DataConfig(**weights, **data), query_frames=1)
-
-
-def open_agame(**data: Any) -> object:
-    return agame.TrainingSources.open(
-        agame.DataConfig(**data), SnippetConfig(), validation_length=2
-    )
-
-
-def open_eosvos(**data: Any) -> object:
-    return open_tasks(TaskDataConfig(**data))
-
-
-every_method = pytest.mark.parametrize("open_data", [open_lwl, open_agame, open_eosvos])
+every_method = pytest.mark.parametrize(
+    "open_data", [part.open_training_data for part in PARTS.values()], ids=list(PARTS)
+)
 
 
 @every_method

@@ -11,24 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from contract.coloured_video import frames, true_mask
+from contract.parts import PARTS
 from fixtures.pretended_cuda import CUDA, PretendedCuda
-from maskcast.core.training import ActsAfterSteps, LoopConfig, OptimiserConfig, Precision
-from maskcast.methods.agame import config as agame
-from maskcast.methods.agame.training.config import AgameTrainingConfig
-from maskcast.methods.agame.training.task import AgameTask, SnippetBatch
-from maskcast.methods.eosvos import config as eosvos
-from maskcast.methods.eosvos.training.config import (
-    InnerLoopConfig,
-    MetaTrainingConfig,
-    ParentTrainingConfig,
-)
-from maskcast.methods.eosvos.training.meta_training import MetaTraining
-from maskcast.methods.eosvos.training.parent_training import ParentFrame, ParentTraining
-from maskcast.methods.eosvos.training.tasks import LabelledFrame, MetaTask
-from maskcast.methods.lwl import config as lwl
-from maskcast.methods.lwl.training.config import LossConfig, LWLTrainingConfig
-from maskcast.methods.lwl.training.task import ClipBatch, LWLTask
+from maskcast.core.training import ActsAfterSteps, Precision
 from maskcast.training.average import WeightsAverage
 from maskcast.training.items import LoadedBatch
 from maskcast.training.optimisation import (
@@ -41,47 +26,11 @@ from maskcast.training.processes import make_scaler, start_processes, to_device
 from maskcast.training.step import Stepper, StepReport
 from maskcast.training.timing import PhaseTimer
 
-SIZE = (48, 64)
-VIDEO = torch.stack(frames(3, (1,), size=SIZE))
-PICTURES = (255 * VIDEO).to(torch.uint8)
-MASKS = torch.stack([true_mask(1, index, SIZE) for index in range(3)]).to(torch.uint8)
-
-
-def lwl_task() -> tuple[Any, Any]:
-    loss = LossConfig(box_weight=1.0, cross_entropy=0.5)
-    boxes = torch.tensor([2.0, 1.0, 7.0, 7.0]).expand(3, 2, 4)
-    images, masks = torch.stack([PICTURES] * 2, 1), torch.stack([MASKS] * 2, 1)
-    clips = ClipBatch(images, masks, boxes, torch.ones(3, 2, dtype=torch.int8))
-    config = LWLTrainingConfig(model=lwl.tiny(), loss=loss, query_frames=2, apply_updates=True)
-    return LWLTask(config), clips
-
-
-def agame_task() -> tuple[Any, Any]:
-    config = AgameTrainingConfig(model=agame.tiny(), recompute=True)
-    return AgameTask(config), SnippetBatch(torch.stack([PICTURES] * 2), torch.stack([MASKS] * 2))
-
-
-METHOD = replace(eosvos.tiny(), inner_batch=1)
-RADAM = LoopConfig(optimiser=OptimiserConfig(kind="radam"))
-
-
-def meta_task() -> tuple[Any, Any]:
-    config = MetaTrainingConfig(method=METHOD, inner=InnerLoopConfig(inner_steps=1), loop=RADAM)
-    memory, query = (LabelledFrame(VIDEO[index], MASKS[index]) for index in range(2))
-    return MetaTraining(config), [MetaTask((memory,), query, seed=1)]
-
-
-def parent_task() -> tuple[Any, Any]:
-    config = ParentTrainingConfig(method=replace(METHOD, rate_level="single"), loop=RADAM)
-    return ParentTraining(config), [ParentFrame(VIDEO[0], MASKS[0], seed=1)]
-
-
 TASKS: dict[str, Callable[[], tuple[Any, Any]]] = {
-    "lwl": lwl_task,
-    "agame": agame_task,
-    "eosvos meta": meta_task,
-    "eosvos parent": parent_task,
+    name: task for part in PARTS.values() for name, task in part.TASKS.items()
 }
+SCALES = {name: scale for part in PARTS.values() for name, scale in part.HALF_PRECISION.items()}
+"""Scales of the gradients that are twice too large for fp16."""
 
 
 def one_step(task: Any, batch: Any) -> tuple[dict[str, Tensor], list[Tensor]]:
@@ -154,7 +103,7 @@ def steps(
 
 @pytest.mark.slow  # half precision has no fast kernels on most processors
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-@pytest.mark.parametrize("name", ["lwl", "agame"])
+@pytest.mark.parametrize("name", SCALES)
 def test_a_task_learns_in_half_precision(name: str, precision: Precision):
     """The first step in fp16 overflows, as it is meant to: it changes nothing, and is no fault."""
     found = steps(name, 2 if precision == "bf16" else 3, precision, scale=SCALES[name])
@@ -171,12 +120,8 @@ def test_a_task_learns_in_half_precision(name: str, precision: Precision):
     assert second["total"] != first["total"]  # the weights have changed
 
 
-SCALES = {"lwl": 2.0**11, "agame": 2.0**10}
-"""Scales of the gradients that are twice too large for fp16."""
-
-
 @pytest.mark.slow  # the compiler takes its time
-@pytest.mark.parametrize("name", ["lwl", "agame"])
+@pytest.mark.parametrize("name", SCALES)
 def test_a_task_learns_the_same_with_its_parts_compiled(name: str):
     compiled = steps(name, 2, compile=True)
     assert sum(torch._dynamo.utils.counters["stats"].values()) > 0

@@ -11,11 +11,12 @@ import ast
 import dataclasses
 import inspect
 import math
-import textwrap
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
+from functools import cache
 from itertools import pairwise
 from math import inf
 from pathlib import Path
@@ -353,19 +354,36 @@ def _descriptions(kind: type[object]) -> dict[str, str]:
     """The string under each field, read from the source; empty where there is no source."""
     found: dict[str, str] = {}
     for base in reversed(kind.__mro__):
-        if not dataclasses.is_dataclass(base):
-            continue
-        try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
-        except (OSError, TypeError, SyntaxError):
-            continue
-        body = next(node for node in tree.body if isinstance(node, ast.ClassDef)).body
-        for field, text in pairwise(body):
-            if (
-                isinstance(field, ast.AnnAssign)
-                and isinstance(field.target, ast.Name)
-                and isinstance(text, ast.Expr)
-                and isinstance(text.value, ast.Constant)
-            ):
-                found[field.target.id] = " ".join(str(text.value.value).split())
+        if dataclasses.is_dataclass(base):
+            found |= _documented_fields(base.__module__).get(base.__qualname__, {})
     return found
+
+
+@cache
+def _documented_fields(module: str) -> dict[str, dict[str, str]]:
+    """The string under each field of each class of a module, by qualified name of the class."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except (KeyError, OSError, TypeError, SyntaxError):
+        return {}
+    return dict(_classes_in(tree, ""))
+
+
+def _classes_in(node: ast.AST, prefix: str) -> Iterator[tuple[str, dict[str, str]]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef):
+            yield prefix + child.name, dict(_strings_under_fields(child))
+            yield from _classes_in(child, f"{prefix}{child.name}.")
+        elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield from _classes_in(child, f"{prefix}{child.name}.<locals>.")
+
+
+def _strings_under_fields(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for field, text in pairwise(node.body):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+        ):
+            yield field.target.id, " ".join(str(text.value.value).split())

@@ -1,0 +1,29 @@
+"""A-GAME's part of the contract tests; see ``contract.parts``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from contract.small_clip import MASKS, PICTURES
+from maskcast.methods.agame.config import tiny
+from maskcast.methods.agame.training.config import AgameTrainingConfig, DataConfig, SnippetConfig
+from maskcast.methods.agame.training.data import TrainingSources
+from maskcast.methods.agame.training.task import AgameTask, SnippetBatch
+
+TAGS = {f"spec 5.{part}" for part in range(1, 6)}
+TAGS |= {f"spec {section}" for section in (2, 3, 4, 6, 7, 8, 9, 11, 15)}
+
+
+def task() -> tuple[Any, Any]:
+    config = AgameTrainingConfig(model=tiny(), recompute=True)
+    return AgameTask(config), SnippetBatch(torch.stack([PICTURES] * 2), torch.stack([MASKS] * 2))
+
+
+TASKS = {"agame": task}
+HALF_PRECISION = {"agame": 2.0**10}
+
+
+def open_training_data(**data: Any) -> object:
+    return TrainingSources.open(DataConfig(**data), SnippetConfig(), validation_length=2)

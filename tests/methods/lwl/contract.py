@@ -1,0 +1,34 @@
+"""LWL's part of the contract tests; see ``contract.parts``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from contract.small_clip import MASKS, PICTURES
+from maskcast.methods.lwl.config import tiny
+from maskcast.methods.lwl.training.config import DataConfig, LossConfig, LWLTrainingConfig
+from maskcast.methods.lwl.training.data import TrainingSources
+from maskcast.methods.lwl.training.task import ClipBatch, LWLTask
+
+TAGS = {f"Eq. ({number})" for number in range(1, 6)}
+
+
+def task() -> tuple[Any, Any]:
+    loss = LossConfig(box_weight=1.0, cross_entropy=0.5)
+    boxes = torch.tensor([2.0, 1.0, 7.0, 7.0]).expand(3, 2, 4)
+    images, masks = torch.stack([PICTURES] * 2, 1), torch.stack([MASKS] * 2, 1)
+    clips = ClipBatch(images, masks, boxes, torch.ones(3, 2, dtype=torch.int8))
+    config = LWLTrainingConfig(model=tiny(), loss=loss, query_frames=2, apply_updates=True)
+    return LWLTask(config), clips
+
+
+TASKS = {"lwl": task}
+HALF_PRECISION = {"lwl": 2.0**11}
+
+
+def open_training_data(**data: Any) -> object:
+    kinds = ("youtube_vos", "davis", "videos")
+    weights = {f"{kind}_weight": float(kind in data) for kind in kinds}
+    return TrainingSources.open(DataConfig(**weights, **data), query_frames=1)
