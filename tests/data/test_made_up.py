@@ -131,6 +131,20 @@ def test_frames_that_do_not_show_the_object_give_way_to_others():
     assert all(mask.sum() == 16 for mask in clip.masks)
 
 
+def test_the_object_of_a_made_up_clip_is_gone_from_some_frames_if_wanted():
+    clips = MadeUpClips(size=(60, 100), absent=1.0)
+    lacking = 0
+    for seed in range(20):
+        clip = clips.draw(np.random.default_rng(seed), 4)
+        assert clip.name.endswith("object 1") and len(clip.frames) == 5
+        shown = [int(mask.sum()) for mask in clip.masks]
+        assert shown[0] > 10
+        lacking += 0 in shown[1:]
+    assert lacking >= 16
+    with pytest.raises(ConfigError, match="absent"):
+        MadeUpClips(absent=-1.0)
+
+
 def test_a_source_of_objects_and_one_of_scenes_take_the_place_of_noise():
     class Red:
         def draw_cutout(self, generator, resolution):

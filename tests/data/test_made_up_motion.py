@@ -10,7 +10,9 @@ import torch
 from torch.nn import functional
 
 from maskcast.data.made_up_motion import (
+    Detour,
     Excursion,
+    Visit,
     draw_bending,
     draw_motion,
     draw_wave,
@@ -63,6 +65,22 @@ def test_an_excursion_leaves_and_returns():
     away = Excursion(10.0, 30.0, (2.0, -1.0))
     for time, share in ((0, 0), (10, 0), (15, 0.5), (20, 1), (30, 0), (99, 0)):
         np.testing.assert_allclose(away.at(time), [2.0 * share, -1.0 * share], atol=1e-12)
+
+
+def test_a_detour_stays_away_until_it_returns_and_a_visit_is_its_opposite():
+    away = Detour(10.0, 14.0, 20.0, 22.0, (2.0, -1.0))
+    there = Visit(away, before=(3.0, 0.0), after=(0.0, 5.0))
+    shares = {0: 0, 10: 0, 12: 0.5, 14: 1, 17: 1, 20: 1, 21: 0.5, 22: 0, 99: 0}
+    for time, share in shares.items():
+        np.testing.assert_allclose(away.at(time), [2.0 * share, -1.0 * share], atol=1e-12)
+        side = (3.0, 0.0) if time <= 14 else (0.0, 5.0)
+        np.testing.assert_allclose(there.at(time), np.array(side) * (1 - share), atol=1e-12)
+
+
+def test_a_detour_without_an_end_never_returns():
+    away = Detour(10.0, 14.0, np.inf, np.inf, (2.0, -1.0))
+    np.testing.assert_allclose(away.at(1e6), [2.0, -1.0])
+    np.testing.assert_allclose(away.at(9.0), [0.0, 0.0])
 
 
 def test_a_layer_that_fills_the_frame_is_drawn_as_it_is():

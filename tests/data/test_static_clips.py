@@ -9,7 +9,7 @@ import torch
 from fixtures.imitations import write_frame, write_labels
 from maskcast.core.errors import ConfigError, DatasetError
 from maskcast.data.image_pairs import read_image_pairs
-from maskcast.data.made_up_stage import FilmConfig
+from maskcast.data.made_up_stage import Cutout, FilmConfig
 from maskcast.data.static_clips import StaticClips, StaticConfig, fill_hole
 
 ALONE = StaticConfig(
@@ -103,6 +103,60 @@ def test_a_picture_with_many_objects_is_drawn_as_often_as_one_with_one_if_wanted
     assert share_of_one("videos") == pytest.approx(1 / 2, abs=0.12)
 
 
+def test_an_object_is_gone_from_some_test_frames_as_often_as_wanted(pictures):
+    clips = StaticClips("static", pictures, config=ALONE, absent=0.5)
+    lacking = []
+    for seed in range(60):
+        clip = clips.draw(np.random.default_rng(seed), 4)
+        shown = [int((mask == 1).sum()) for mask in clip.masks]
+        assert shown[0] > 800
+        lacking.append(0 in shown[1:])
+    assert np.mean(lacking) == pytest.approx(0.5, abs=0.17)
+
+
+def test_an_object_that_is_gone_is_not_in_the_picture(pictures):
+    clips = StaticClips("static", pictures, config=ALONE, absent=1.0, strangers=WhiteSquares())
+    gone = {"left": 0, "hidden": 0}
+    for seed in range(40):
+        clip = clips.draw(np.random.default_rng(seed), 3)
+        for frame, mask in zip(clip.frames[1:], clip.masks[1:], strict=True):
+            if not mask.any():
+                # boards show the picture itself, with its red disc; squares are white
+                hidden = (frame.min(axis=2) > 200).any() or red(frame).any()
+                gone["hidden" if hidden else "left"] += 1
+            elif mask.sum() > 100:
+                assert (red(frame) & (mask == 1)).sum() > 0.8 * mask.sum()
+    assert gone["left"] > 15 and gone["hidden"] > 15
+
+
+def test_copies_and_strangers_are_known_as_other_objects(pictures):
+    config = StaticConfig(look_alike=1, stranger=1, other_background=0, film=ALONE.film)
+    clips = StaticClips("static", pictures, config=config)
+    ids = set()
+    for seed in range(6):
+        clip = clips.draw(np.random.default_rng(seed), 2)
+        for others, mask in zip(clip.others, clip.masks, strict=True):
+            assert not ((others > 0) & (mask == 1)).any()
+            ids |= set(np.unique(others).tolist())
+    assert ids == {0, 2, 3}
+
+
+class WhiteSquares:
+    def draw_cutout(self, generator: np.random.Generator, resolution: int) -> Cutout:
+        return Cutout(torch.ones(3, 8, 8), torch.ones(8, 8))
+
+
+def test_strangers_come_from_where_they_are_given(pictures):
+    config = StaticConfig(look_alike=0, stranger=1, other_background=0, film=ALONE.film)
+    clips = StaticClips("static", pictures, config=config, strangers=WhiteSquares())
+    white = 0
+    for seed in range(6):
+        clip = clips.draw(np.random.default_rng(seed), 1)
+        pixels = clip.frames[0][clip.others[0] == 3]
+        white += int((pixels.min(axis=1, initial=255) > 150).sum()) if len(pixels) else 0
+    assert white > 100
+
+
 def test_the_same_generator_makes_the_same_clip(pictures):
     clips = StaticClips("static", pictures)
     one, other = (clips.draw(np.random.default_rng(4), 2) for _ in range(2))
@@ -114,3 +168,5 @@ def test_nonsense_is_refused(pictures):
         StaticClips("static", pictures, share=(0.9, 1.0))
     with pytest.raises(ConfigError, match=r"must be in \[0, 1\]"):
         StaticConfig(stranger=-0.1)
+    with pytest.raises(ConfigError, match="absent"):
+        StaticClips("static", pictures, absent=1.5)

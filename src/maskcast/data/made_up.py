@@ -11,7 +11,7 @@ image + mask pairs and photographs (``maskcast.data.image_pairs``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import exp, log
 from typing import Protocol, TypeVar, runtime_checkable
@@ -26,6 +26,7 @@ from maskcast.core.config import require_range, require_rising
 from maskcast.core.errors import UsageError
 from maskcast.data import made_up_textures as textures
 from maskcast.data.clips import DrawnClip
+from maskcast.data.made_up_absences import Absence, board, draw_absence, hide, leave_frame
 from maskcast.data.made_up_motion import (
     Excursion,
     draw_camera,
@@ -38,6 +39,10 @@ from maskcast.data.made_up_stage import Cutout, Film, FilmConfig, Layer, Stage, 
 FIRST_RESERVED_SEED = 2**31
 """Seeds from here on belong to the demonstration; ``make_clip`` refuses them."""
 
+
+LARGEST_HIDDEN = 0.4
+"""Half the side of an object, in units of the frame's shorter side, up to which it is hidden; a
+larger one leaves the frame instead."""
 
 SCENE = 1.2
 """Side of the scene over side of the frame, so that the camera can move."""
@@ -169,6 +174,7 @@ def make_clip(
     cutouts: CutoutSource | None = None,
     scenes: SceneSource | None = None,
     config: MadeUpConfig | None = None,
+    absence: Absence | None = None,
 ) -> MadeUpClip:
     """Make one clip; the same arguments make the same clip.
 
@@ -180,6 +186,7 @@ def make_clip(
         times: when the frames are taken, in frames; the first one must be 0.
         cutouts: where objects come from; procedural if not given.
         scenes: where backgrounds come from; procedural if not given.
+        absence: when object 1 leaves the frame or is hidden; never if not given.
 
     Raises:
         UsageError: the seed is reserved or negative.
@@ -202,6 +209,7 @@ def make_clip(
             cutouts=cutouts or ProceduralCutouts(),
             scenes=scenes or ProceduralScenes(),
             config=settings,
+            absence=absence,
         )
         first = render(stage, size, moments[0])
         if _all_visible(stage, first[1]):
@@ -235,6 +243,7 @@ def _set_stage(
     cutouts: CutoutSource,
     scenes: SceneSource,
     config: MadeUpConfig,
+    absence: Absence | None,
 ) -> Stage:
     """Draw the scene, the camera and everything that moves."""
     height, width = size
@@ -261,8 +270,36 @@ def _set_stage(
     layers = [layers[i] for i in order]
     if generator.uniform() < config.occluder:
         layers.append(_draw_occluder(generator, cutouts, size, reach))
+    if absence is not None:
+        layers = take_away(generator, layers, absence, size, cutouts=cutouts, scenes=scenes)
     camera = draw_camera(generator, config.camera_shake * generator.uniform(0, 1.5))
     return Stage(scene.unsqueeze(0), SCENE, camera, tuple(layers))
+
+
+def take_away(
+    generator: np.random.Generator,
+    layers: Sequence[Layer],
+    absence: Absence,
+    size: tuple[int, int],
+    *,
+    cutouts: CutoutSource,
+    scenes: SceneSource,
+) -> list[Layer]:
+    """Make object 1 leave the frame while it is absent, or put something in front of it."""
+    place, target = next((i, each) for i, each in enumerate(layers) if each.object_id == 1)
+    changed = list(layers)
+    if target.motion.size > LARGEST_HIDDEN or generator.uniform() < 0.5:
+        changed[place] = leave_frame(generator, target, absence, size)
+        return changed
+    fills_square = bool(generator.uniform() < 0.5)
+    resolution = _resolution(1.5 * target.motion.size, size)
+    cutout = (
+        board(scenes.draw_scene(generator, (resolution, resolution)))
+        if fills_square
+        else cutouts.draw_cutout(generator, resolution)
+    )
+    hidden = hide(generator, target, absence, cutout=cutout, fills_square=fills_square)
+    return [*changed, hidden]
 
 
 def _resolution(side: float, size: tuple[int, int]) -> int:
@@ -359,6 +396,8 @@ class MadeUpClips:
     Args:
         size: height and width of the frames, before the crop.
         reach: longest time from the first frame to the last, in frames.
+        absent: probability that the object leaves the frame or is hidden in some of the test
+            frames. If it is positive, test frames without the object are kept wherever they occur.
     """
 
     name = "made-up"
@@ -372,7 +411,10 @@ class MadeUpClips:
         cutouts: CutoutSource | None = None,
         scenes: SceneSource | None = None,
         config: MadeUpConfig | None = None,
+        absent: float = 0.0,
     ) -> None:
+        self.absent = absent
+        require_range(self, "absent", least=0, most=1)
         self.size = size
         self.objects = objects
         self.reach = reach
@@ -386,17 +428,41 @@ class MadeUpClips:
     def draw(self, generator: np.random.Generator, test_frames: int) -> DrawnClip:
         seed = int(generator.integers(FIRST_RESERVED_SEED))
         horizon = generator.uniform(8, self.reach)
+        times = (0.0, *np.sort(generator.uniform(1, horizon, test_frames)))
+        absence = None
+        if self.absent and generator.uniform() < self.absent:
+            absence = draw_absence(generator, times)
         clip = make_clip(
             seed,
             size=self.size,
             objects=self.objects,
-            times=(0.0, *np.sort(generator.uniform(1, horizon, test_frames))),
+            times=times,
             cutouts=self.cutouts,
             scenes=self.scenes,
             config=self.config,
+            absence=absence,
         )
-        object_id = _choose(generator, clip.ids)
-        return visible_clip(f"made-up clip {seed}, object {object_id}", clip, object_id, generator)
+        object_id = 1 if absence else _choose(generator, clip.ids)
+        name = f"made-up clip {seed}, object {object_id}"
+        if self.absent:
+            return whole_clip(name, clip, object_id)
+        return visible_clip(name, clip, object_id, generator)
+
+
+def whole_clip(name: str, clip: MadeUpClip, object_id: int) -> DrawnClip:
+    """Take one object's frames, also those that do not show it."""
+    return _take(name, clip, object_id, range(len(clip.frames)))
+
+
+def _take(name: str, clip: MadeUpClip, object_id: int, places: Iterable[int]) -> DrawnClip:
+    kept = list(places)
+    label_maps = [clip.label_maps[place] for place in kept]
+    return DrawnClip(
+        name,
+        tuple(clip.frames[place] for place in kept),
+        tuple((each == object_id).astype(np.uint8) for each in label_maps),
+        others=tuple(np.where(each == object_id, 0, each).astype(np.uint8) for each in label_maps),
+    )
 
 
 def visible_clip(
@@ -411,9 +477,4 @@ def visible_clip(
         np.arange(1, len(masks)),
         choices[generator.integers(len(choices), size=len(masks) - 1)],
     )
-    places = [0, *(int(place) for place in np.sort(wanted))]
-    return DrawnClip(
-        name,
-        tuple(clip.frames[place] for place in places),
-        tuple(masks[place] for place in places),
-    )
+    return _take(name, clip, object_id, [0, *(int(place) for place in np.sort(wanted))])

@@ -72,6 +72,56 @@ class Excursion:
 
 
 @dataclass(frozen=True)
+class Detour:
+    """A detour that moves away, stays away, and returns or not."""
+
+    begin: float
+    """Last moment on the path, in frames."""
+    gone: float
+    """From here on all the way off the path."""
+    back: float
+    """Up to here all the way off the path; infinity: for ever."""
+    end: float
+    """First moment on the path again."""
+    shift: tuple[float, float]
+    """All the way off the path, in units of the world."""
+
+    def share_at(self, time: float) -> float:
+        """Return 0 on the path, 1 all the way off it."""
+        if time <= self.back:
+            return _eased(time, self.begin, self.gone)
+        return 1 - _eased(time, self.back, self.end)
+
+    def at(self, time: float) -> Array:
+        """Return the shift (x, y) at a time."""
+        return np.array(self.shift) * self.share_at(time)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """The opposite of a detour: on the path only while the detour is all the way off it."""
+
+    detour: Detour
+    before: tuple[float, float]
+    """Where it comes from, as a shift from the path in units of the world."""
+    after: tuple[float, float]
+    """Where it goes to."""
+
+    def at(self, time: float) -> Array:
+        """Return the shift (x, y) at a time."""
+        side = self.before if time <= self.detour.gone else self.after
+        return np.array(side) * (1 - self.detour.share_at(time))
+
+
+def _eased(time: float, begin: float, end: float) -> float:
+    """Rise smoothly from 0 at ``begin`` to 1 at ``end``."""
+    if time >= end:
+        return 1.0
+    place = max(0.0, (time - begin) / (end - begin))
+    return float(np.sin(pi / 2 * place) ** 2)
+
+
+@dataclass(frozen=True)
 class Bending:
     """Thin-plate splines over a grid of 3 × 3 points that swing about their places."""
 
@@ -149,7 +199,7 @@ class Motion:
     """Perspective: how much farther the right and the lower side are than the others."""
     bending: Bending | None = None
     """None: it stays flat."""
-    excursion: Excursion | None = None
+    excursion: Excursion | Detour | Visit | None = None
     """None: it keeps to its path."""
 
     def centre(self, time: float) -> Array:

@@ -3,7 +3,8 @@
 One picture with a mask becomes a clip. The object is cut out, the hole it leaves is filled from its
 surroundings, and both then move, turn, bend and change their light on their own. Other objects
 of the picture stay in the background as distractors; a look-alike and a stranger may be pasted in.
-On the first frame the object is where it was.
+On the first frame the object is where it was. In the label maps the object is 1, its look-alike 2
+and the stranger 3.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ from maskcast.core.config import require_range
 from maskcast.core.errors import DatasetError
 from maskcast.data.clips import AnnotatedVideo, DrawnClip, object_mask, tight_box
 from maskcast.data.image_pairs import PairCutouts, PictureObject, cut_out
-from maskcast.data.made_up import MadeUpClip, look_alike, visible_clip
+from maskcast.data.made_up import (
+    CutoutSource,
+    MadeUpClip,
+    look_alike,
+    take_away,
+    visible_clip,
+    whole_clip,
+)
+from maskcast.data.made_up_absences import Absence, draw_absence
 from maskcast.data.made_up_motion import Motion, draw_camera, draw_motion
 from maskcast.data.made_up_stage import Film, FilmConfig, Layer, Stage, as_layer, render
 
@@ -63,6 +72,9 @@ class StaticClips:
         share: least and most of its picture's area that an object covers.
         uniform_over: ``videos``: draw a picture, then one of its objects, so that a picture with
             many objects is not drawn more often than others.
+        absent: probability that the object leaves the frame or is hidden in some of the test
+            frames. If it is positive, test frames without the object are kept wherever they occur.
+        strangers: where other objects that are pasted in come from; the pictures if not given.
 
     Raises:
         DatasetError: no object is of that size.
@@ -75,6 +87,8 @@ class StaticClips:
         *,
         share: tuple[float, float] = (0.004, 0.7),
         uniform_over: Literal["targets", "videos"] = "targets",
+        absent: float = 0.0,
+        strangers: CutoutSource | None = None,
         config: StaticConfig | None = None,
     ) -> None:
         self.name = name
@@ -86,6 +100,9 @@ class StaticClips:
             groups.setdefault(found.picture if uniform_over == "videos" else place, []).append(
                 found
             )
+        self.absent = absent
+        require_range(self, "absent", least=0, most=1)
+        self.strangers: CutoutSource = strangers or self.cutouts
         self._groups = list(groups.values())
 
     def __len__(self) -> int:
@@ -98,7 +115,10 @@ class StaticClips:
         size = (mask.shape[0], mask.shape[1])
         horizon = generator.uniform(8, self.config.reach)
         times = (0.0, *np.sort(generator.uniform(1, horizon, test_frames)))
-        stage = self._set_stage(generator, frame, mask)
+        absence = None
+        if self.absent and generator.uniform() < self.absent:
+            absence = draw_absence(generator, times)
+        stage = self._set_stage(generator, frame, mask, absence)
         film = Film.draw(generator, size, self.config.film)
         shots = [render(stage, size, time) for time in times]
         clip = MadeUpClip(
@@ -109,6 +129,8 @@ class StaticClips:
         if (clip.label_maps[0] == 1).sum() <= 10:
             clip.label_maps[0] = mask  # the edge was all there was of it
         name = f"{self.name}/{self.pictures[chosen.picture].name}, object {chosen.object_id}"
+        if self.absent:
+            return whole_clip(name, clip, 1)
         return visible_clip(name, clip, 1, generator)
 
     def _read(self, chosen: PictureObject) -> tuple[np.ndarray, Bool[np.ndarray, "height width"]]:
@@ -121,32 +143,46 @@ class StaticClips:
         return _at_most(picture.read_frame(0), mask, self.config.longest_side)
 
     def _set_stage(
-        self, generator: np.random.Generator, frame: np.ndarray, mask: np.ndarray
+        self,
+        generator: np.random.Generator,
+        frame: np.ndarray,
+        mask: np.ndarray,
+        absence: Absence | None,
     ) -> Stage:
         config = self.config
         pace = float(generator.uniform(*config.pace))
         target = place_object(generator, frame, mask, pace)
         layers = [target]
+        size = (mask.shape[0], mask.shape[1])
         if generator.uniform() < config.look_alike:
             copy = look_alike(generator, target, _anywhere(generator, mask.shape), pace, 40.0)
-            layers.insert(int(generator.integers(2)), copy)
+            layers.insert(int(generator.integers(2)), replace(copy, object_id=2))
         if generator.uniform() < config.stranger:
             stranger = self._draw_stranger(generator, mask.shape, pace)
             layers.insert(int(generator.integers(len(layers) + 1)), stranger)
         if generator.uniform() < config.other_background:
-            other = self.pictures[int(generator.integers(len(self.pictures)))].read_frame(0)
-            size = (mask.shape[0], mask.shape[1])
-            scene = _resized(torch.from_numpy(np.array(other)).permute(2, 0, 1) / 255, size)
+            scene = self.draw_scene(generator, size)
         else:
             scene = fill_hole(torch.from_numpy(np.array(frame)).permute(2, 0, 1) / 255, mask)
+        if absence is not None:
+            layers = take_away(
+                generator, layers, absence, size, cutouts=self.strangers, scenes=self
+            )
         camera = draw_camera(generator, float(generator.uniform(*config.camera_shake)))
         return Stage(scene.unsqueeze(0), 1.0, camera, tuple(layers))
+
+    def draw_scene(
+        self, generator: np.random.Generator, size: tuple[int, int]
+    ) -> Float[Tensor, "3 height width"]:
+        """Draw a whole picture and resize it to this height and width."""
+        other = self.pictures[int(generator.integers(len(self.pictures)))].read_frame(0)
+        return _resized(torch.from_numpy(np.array(other)).permute(2, 0, 1) / 255, size)
 
     def _draw_stranger(
         self, generator: np.random.Generator, size: tuple[int, ...], pace: float
     ) -> Layer:
         side = float(generator.uniform(0.08, 0.3))
-        cutout = self.cutouts.draw_cutout(generator, int(2.2 * side * min(size)))
+        cutout = self.strangers.draw_cutout(generator, int(2.2 * side * min(size)))
         height, width = cutout.alpha.shape
         motion = draw_motion(
             generator,
@@ -155,7 +191,7 @@ class StaticClips:
             aspect=width / height,
             pace=pace,
         )
-        return as_layer(cutout, motion, 0, shadow=False)
+        return as_layer(cutout, motion, 3, shadow=False)
 
 
 def place_object(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -304,6 +305,39 @@ def test_rendered_videos_have_a_weight_of_their_own_and_a_target_for_each_object
     assert without.fingerprint != sources.fingerprint
     with pytest.raises(ConfigError, match="rendered"):
         TrainingSources.open(replace(data, rendered=()), query_frames=2)
+
+
+def test_cutouts_are_pasted_and_change_the_fingerprint(tmp_path: Path) -> None:
+    (tmp_path / "cutouts").mkdir()
+    white = np.full((24, 24, 4), 255, dtype=np.uint8)
+    Image.fromarray(white).save(tmp_path / "cutouts/square.png")
+    label_map = np.zeros((60, 80), dtype=np.uint8)
+    label_map[15:45, 20:60] = 1
+    write_frame(tmp_path / "pair/images/dark.png", np.full((60, 80, 3), 9, dtype=np.uint8))
+    write_labels(tmp_path / "pair/masks/dark.png", label_map)
+    data = DataConfig(
+        youtube_vos_weight=0.0,
+        davis_weight=0.0,
+        pictures=(tmp_path / "pair",),
+        pictures_weight=1.0,
+        made_up_weight=1.0,
+        synthetic_absent=0.25,
+    )
+    plain = TrainingSources.open(data, query_frames=2)
+    pasted = TrainingSources.open(replace(data, cutouts=(tmp_path / "cutouts",)), query_frames=2)
+    assert plain.fingerprint != pasted.fingerprint
+    static, made_up = (share.source for share in pasted.training)
+    assert static.absent == made_up.absent == 0.25
+    generator = np.random.default_rng(0)
+    for source in (static.strangers, made_up.cutouts):
+        drawn = [source.draw_cutout(generator, 40) for _ in range(60)]
+        share = sum(float(cutout.image.amax()) == 1 for cutout in drawn) / 60
+        assert share == pytest.approx(0.5, abs=0.2)  # objects of the picture are dark
+    alone = replace(data, pictures=(), pictures_weight=0.0, cutouts=(tmp_path / "cutouts",))
+    made_up = TrainingSources.open(alone, query_frames=2).training[0].source
+    assert float(made_up.cutouts.draw_cutout(generator, 40).image.amax()) == 1
+    with pytest.raises(ConfigError, match="cutouts_share"):
+        replace(data, cutouts_share=1.0)
 
 
 def test_long_clips_of_short_videos_take_the_settings_of_sampling(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from maskcast.core.config import require_range
 from maskcast.core.errors import ConfigError
 from maskcast.core.training import LoopConfig
 from maskcast.data.clip_settings import ClipProcessing, ClipSampling
@@ -53,6 +54,14 @@ class DataConfig:
     """Folders of photographs: backgrounds of made-up clips."""
     made_up_weight: float = 0.0
     """How often clips are made up, of the objects in ``pictures`` if these are given; 0: never."""
+    cutouts: tuple[Path, ...] = ()
+    """Folders of RGBA pictures of objects, which are pasted into clips made from ``pictures``, and
+    are objects of made-up clips."""
+    cutouts_share: float = 0.5
+    """Share of the pasted objects that are ``cutouts``, where there are ``pictures`` too."""
+    synthetic_absent: float = 0.0
+    """Probability that a clip made from a picture, or a made-up one, has test frames from which its
+    object is gone: it has left the frame, or something hides it."""
     held_out: tuple[str, ...] = ()
     """Names of videos in ``videos``, ``rendered`` and ``davis`` that are never trained on, but
     validated with."""
@@ -69,6 +78,8 @@ class DataConfig:
         ]
         if min(weights) < 0 or max(weights) == 0:
             raise ConfigError(f"weights of data cannot all be 0, and none negative, got {self}")
+        require_range(self, "cutouts_share", above=0, below=1)
+        require_range(self, "synthetic_absent", least=0, most=1)
 
 
 @dataclass(frozen=True, kw_only=True)

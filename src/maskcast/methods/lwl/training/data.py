@@ -11,6 +11,7 @@ from maskcast.core.errors import ConfigError
 from maskcast.data.clip_folder import read_clip_folder
 from maskcast.data.clips import AnnotatedVideo, ClipSource, VideoClips
 from maskcast.data.coco import CocoClips, read_coco
+from maskcast.data.cutouts import CutoutFolder, CutoutMix
 from maskcast.data.dataset import Dataset
 from maskcast.data.davis import open_davis
 from maskcast.data.decoded import decode_videos
@@ -20,7 +21,7 @@ from maskcast.data.hold_outs import (
     without,
 )
 from maskcast.data.image_pairs import PairCutouts, PhotoScenes, read_image_pairs, read_photographs
-from maskcast.data.made_up import MadeUpClips
+from maskcast.data.made_up import CutoutSource, MadeUpClips
 from maskcast.data.mixture import Share
 from maskcast.data.static_clips import StaticClips
 from maskcast.data.youtube_vos import open_youtube_vos
@@ -73,6 +74,7 @@ class _Opened:
         self.held_out: list[Share] = []
         self.named: set[str] = set()
         self.digest = hashlib.sha256()
+        self._pasted: CutoutSource | None = None
 
     def add_youtube_vos(self) -> None:
         config = self.config
@@ -118,8 +120,13 @@ class _Opened:
     def add_pictures(self) -> None:
         config = self.config
         _require(config.pictures, "pictures")
+        pictures = self._read_pictures()
         clips = StaticClips(
-            "pictures", self._read_pictures(), uniform_over=config.sampling.uniform_over
+            "pictures",
+            pictures,
+            uniform_over=config.sampling.uniform_over,
+            absent=config.synthetic_absent,
+            strangers=self._pasted_objects(pictures) if config.cutouts else None,
         )
         self.training.append(Share(clips, config.pictures_weight))
 
@@ -127,10 +134,27 @@ class _Opened:
         config = self.config
         scenes = [scene for folder in config.scenes for scene in read_photographs(folder)]
         clips = MadeUpClips(
-            cutouts=PairCutouts(self._read_pictures()) if config.pictures else None,
+            cutouts=self._pasted_objects(self._read_pictures() if config.pictures else ()),
+            absent=config.synthetic_absent,
             scenes=PhotoScenes(self._decoded(scenes, "scenes")) if scenes else None,
         )
         self.training.append(Share(clips, config.made_up_weight))
+
+    def _pasted_objects(self, pictures: Sequence[AnnotatedVideo]) -> CutoutSource | None:
+        """Return the cut-outs, mixed with objects of the pictures if there are any."""
+        if not self.config.cutouts:
+            return PairCutouts(pictures) if pictures else None
+        if self._pasted is None:
+            folder = CutoutFolder(*self.config.cutouts)
+            for file in folder.files:
+                self.digest.update(f"cutouts/{file.name};".encode())
+            share = self.config.cutouts_share
+            self._pasted = (
+                CutoutMix((folder, PairCutouts(pictures)), (share, 1 - share))
+                if pictures
+                else folder
+            )
+        return self._pasted
 
     def refuse_unknown_hold_outs(self) -> None:
         missing = sorted(set(self.config.held_out) - self.named)
