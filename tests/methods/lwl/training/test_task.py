@@ -353,7 +353,7 @@ def test_long_clips_of_short_videos_take_the_settings_of_sampling(tmp_path: Path
     clip = source.draw(np.random.default_rng(0), 8)
     drawn = clip.name.split("frames ")[1]
     assert drawn in {str([first, *range(first + 1, first + 9)]) for first in (0, 1)}
-    with pytest.raises(DatasetError, match="more than 18"):
+    with pytest.raises(DatasetError, match="at least 19"):
         TrainingSources.open(replace(data, sampling=ClipSampling()), query_frames=8)
 
 
