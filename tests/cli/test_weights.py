@@ -13,7 +13,8 @@ import pytest
 
 from cli.conftest import write_mask
 from maskcast.io.label_maps import encode_label_map
-from maskcast.io.packed_masks import pack_frame, write_mask_zip
+from maskcast.io.mask_lines import pack_frame
+from maskcast.io.packed_masks import write_mask_zip
 
 
 @pytest.fixture

@@ -28,7 +28,8 @@ from maskcast.evaluation.score import score_dataset
 from maskcast.evaluation.scores import make_scores
 from maskcast.evaluation.submission import build_submission
 from maskcast.io.label_maps import read_label_map, write_label_map
-from maskcast.io.packed_masks import pack_frame, write_mask_zip
+from maskcast.io.mask_lines import pack_frame
+from maskcast.io.packed_masks import write_mask_zip
 
 VIDEOS = {"ants": {1: 0, 3: 0}, "cows": {1: 0, 2: 3}}
 IDS = {name: tuple(objects) for name, objects in VIDEOS.items()}

@@ -19,18 +19,20 @@ from hypothesis.extra import numpy as hnp
 
 from maskcast.core.errors import DataError, MissingFileError
 from maskcast.io.label_maps import LARGEST_ID, encode_label_map
-from maskcast.io.packed_masks import (
+from maskcast.io.mask_lines import (
     LARGEST_LINE,
     MOST_FIELDS,
     PackedFrame,
     PackedObject,
     RemovedFrame,
+    pack_frame,
+    parse_line,
+)
+from maskcast.io.packed_masks import (
     RleFile,
     describe_packed_masks,
     open_packed_masks,
-    pack_frame,
     pack_rle,
-    parse_line,
     unpack_rle,
     write_mask_zip,
 )
@@ -343,7 +345,7 @@ def test_more_frames_than_any_video_has_are_refused(tmp_path, monkeypatch):
 
 
 def test_a_frame_that_no_reader_would_take_is_not_written(monkeypatch):
-    monkeypatch.setattr("maskcast.io.packed_masks.LARGEST_LINE", 100)
+    monkeypatch.setattr("maskcast.io.mask_lines.LARGEST_LINE", 100)
     with pytest.raises(DataError, match="frame 0 are too fragmented"):
         packed(0, np.arange(4, dtype=np.int32).reshape(2, 2)).line()
 

@@ -1,13 +1,8 @@
 """Label maps of a whole video in one file.
 
-``masks.jsonl``, or ``masks.jsonl.gz`` when a run is finished: one line of JSON per frame,
-
-    {"frame": 12, "name": "00012", "size": [480, 854],
-     "objects": {"1": {"counts": "…", "area": 812, "confidence": 0.97}}}
-
-The counts are COCO's compressed run lengths; ``pycocotools.mask.decode`` takes them together with
-the size. Of two lines about a frame the later one counts, ``{"frame": 12, "removed": true}``
-removes a frame, and a line that was cut off is skipped.
+``masks.jsonl``, or ``masks.jsonl.gz`` when a run is finished: one line per frame
+(``io.mask_lines``). Of two lines about a frame the later one counts, and a line that was cut off is
+skipped.
 
 ``masks.zip``: one PNG per frame, ``NAME.png``, stored uncompressed.
 
@@ -18,204 +13,28 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
-import math
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Int64, Integer
 
 from maskcast.core.errors import DataError, MissingFileError
 from maskcast.io.archives import EARLIEST, LARGEST_ARCHIVE, open_zip, read_member, zip_faults
-from maskcast.io.files import LONGEST_NAME, path_inside, replacing
-from maskcast.io.label_maps import LARGEST_ID, LabelArray, decode_label_map
-from maskcast.io.rle import checked_size, encode_mask, run_lengths
+from maskcast.io.files import path_inside, replacing
+from maskcast.io.label_maps import LabelArray, decode_label_map
+from maskcast.io.mask_lines import LARGEST_LINE, PackedFrame, RemovedFrame, parse_line
 
 OPEN_RLE, CLOSED_RLE, ZIP = "masks.jsonl", "masks.jsonl.gz", "masks.zip"
 PACKED_NAMES = (OPEN_RLE, CLOSED_RLE, ZIP)
 """File names in a run folder; where there are several, the first one counts."""
 
-LARGEST_LINE = 2**25
-"""Bytes of one line; those of an 8K frame of noise are shorter."""
-MOST_FIELDS = 2**20
-"""Commas in one line, about three for each object; bounds what the JSON parser builds."""
 MOST_FRAMES = 2**22
 MOST_LINES = 2**24
-LAST_FRAME = 2**40
-
-
-@dataclass(frozen=True, slots=True)
-class PackedObject:
-    """One object in one frame."""
-
-    counts: str
-    """COCO's compressed run lengths."""
-    area: int
-    """Pixels of the mask."""
-    confidence: float | None
-    """Mean probability over these pixels; None if there are none, or if it is not known."""
-
-
-@dataclass(frozen=True, slots=True)
-class PackedFrame:
-    """One frame as a line of ``masks.jsonl`` holds it."""
-
-    frame: int
-    """Index, from 0."""
-    name: str
-    size: tuple[int, int]
-    """Height and width."""
-    objects: Mapping[int, PackedObject]
-    """By id."""
-
-    def label_map(self) -> LabelArray:
-        """Paint the objects.
-
-        Raises:
-            DataError: run lengths are damaged, or two objects claim a pixel.
-        """
-        height, width = self.size
-        every = {object_id: self._runs(object_id) for object_id in self.objects}
-        runs = {i: each for i, each in every.items() if self.objects[i].area}
-        label_map = np.zeros((height, width), np.int32)
-        if not runs:
-            return label_map
-        # only the columns from the first pixel to the last are painted: the others are background
-        left = min(int(each[0]) for each in runs.values()) // height
-        right = -(-max(int(each[: each.size // 2 * 2].sum()) for each in runs.values()) // height)
-        painted = np.zeros((right - left) * height, np.uint8 if max(runs) <= 255 else np.int32)
-        for object_id, each in runs.items():
-            each[0] -= left * height
-            if each.size % 2:
-                each[-1] -= (width - right) * height
-            np.putmask(painted, np.repeat(np.arange(each.size) % 2 == 1, each), object_id)
-        if np.count_nonzero(painted) != sum(self.objects[object_id].area for object_id in runs):
-            raise DataError("two objects claim the same pixel")
-        label_map[:, left:right] = painted.reshape(right - left, height).T
-        return label_map
-
-    def _runs(self, object_id: int) -> Int64[np.ndarray, " runs"]:
-        height, width = self.size
-        packed = self.objects[object_id]
-        runs = run_lengths(packed.counts, height * width)
-        if runs is None or runs[1::2].sum() != packed.area:
-            raise DataError(f"the run lengths of object {object_id} are damaged")
-        return runs
-
-    def line(self) -> bytes:
-        """Return the line of ``masks.jsonl``, with its line break.
-
-        Raises:
-            DataError: it is longer than a reader accepts.
-        """
-        objects = {
-            str(object_id): {
-                "counts": packed.counts,
-                "area": packed.area,
-                "confidence": packed.confidence,
-            }
-            for object_id, packed in self.objects.items()
-        }
-        entry = {"frame": self.frame, "name": self.name, "size": list(self.size)}
-        line = json.dumps(entry | {"objects": objects}).encode() + b"\n"
-        if len(line) > LARGEST_LINE:
-            raise DataError(f"the masks of frame {self.frame} are too fragmented to be stored")
-        return line
-
-
-@dataclass(frozen=True, slots=True)
-class RemovedFrame:
-    """A line that takes back the frame of an earlier line."""
-
-    frame: int
-
-    def line(self) -> bytes:
-        """Return the line of ``masks.jsonl``, with its line break."""
-        return json.dumps({"frame": self.frame, "removed": True}).encode() + b"\n"
-
-
-def pack_frame(
-    frame: int,
-    name: str,
-    label_map: Integer[np.ndarray, "height width"],
-    confidences: Mapping[int, float | None],
-) -> PackedFrame:
-    """Encode a label map.
-
-    Args:
-        frame: index, from 0.
-        name: of the frame.
-        label_map: ids; every id that it shows is stored.
-        confidences: of the known objects by id, those without a pixel included.
-
-    Raises:
-        DataError: an id is negative or above ``LARGEST_ID``.
-    """
-    ids = sorted(confidences)
-    objects = {i: _encode(label_map == i, confidences[i]) for i in ids}
-    if sum(packed.area for packed in objects.values()) < np.count_nonzero(label_map):
-        others = {int(i) for i in np.unique(label_map)} - {0, *ids}
-        objects |= {i: _encode(label_map == i, None) for i in others}
-    if objects and not 0 < min(objects) <= max(objects) <= LARGEST_ID:
-        wrong = min(objects) if min(objects) < 1 else max(objects)
-        raise DataError(f"object ids must be in [1, {LARGEST_ID}], got {wrong}")
-    height, width = label_map.shape
-    return PackedFrame(frame, name, (height, width), dict(sorted(objects.items())))
-
-
-def _encode(mask: Bool[np.ndarray, "height width"], confidence: float | None) -> PackedObject:
-    encoded = encode_mask(mask)
-    return PackedObject(encoded["counts"], int(np.count_nonzero(mask)), confidence)
-
-
-def parse_line(line: bytes) -> PackedFrame | RemovedFrame:
-    """Read a line of ``masks.jsonl``. The run lengths are checked later, by ``label_map``.
-
-    Raises:
-        DataError: it is not a whole line of this format.
-    """
-    if line.count(b",") > MOST_FIELDS:
-        raise DataError("a line has too many objects")
-    try:
-        entry = json.loads(line)
-        frame = entry["frame"]
-        if type(frame) is not int or not 0 <= frame <= LAST_FRAME:
-            raise DataError(f"the frame is {str(frame)[:40]!r}, not an index")
-        if entry.get("removed") is True:
-            return RemovedFrame(frame)
-        name = entry["name"]
-        if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
-            raise DataError(f"frame {frame} has no name that a file could have")
-        size = checked_size(entry["size"])
-        objects = {_object_id(key): _object(value) for key, value in entry["objects"].items()}
-    except DataError:
-        raise
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(f"a line is damaged ({type(error).__name__})") from error
-    return PackedFrame(frame, name, size, objects)
-
-
-def _object_id(key: str) -> int:
-    if not (key.isascii() and key.isdecimal() and len(key) <= 8 and 0 < int(key) <= LARGEST_ID):
-        raise DataError(f"{key[:40]!r} is not an object id; ids go from 1 to {LARGEST_ID}")
-    return int(key)
-
-
-def _object(entry: Any) -> PackedObject:
-    counts, area, confidence = entry["counts"], entry["area"], entry["confidence"]
-    known = confidence is not None
-    if not isinstance(counts, str) or type(area) is not int or area < 0:
-        raise DataError("an object lacks its run lengths as a string, or its area")
-    if known and (type(confidence) not in (int, float) or not math.isfinite(confidence)):
-        raise DataError(f"a confidence is {str(confidence)[:40]!r}, not a number")
-    return PackedObject(counts, area, float(confidence) if known else None)
 
 
 @runtime_checkable

@@ -21,14 +21,12 @@ from maskcast.core.disk import flush_to_disk
 from maskcast.core.errors import DataError, MissingFileError, OutputError
 from maskcast.io.files import make_folder, path_inside, replacing
 from maskcast.io.label_maps import LabelArray, read_label_map, write_label_map
+from maskcast.io.mask_lines import PackedFrame, RemovedFrame, pack_frame
 from maskcast.io.packed_masks import (
     CLOSED_RLE,
     OPEN_RLE,
-    PackedFrame,
-    RemovedFrame,
     RleFile,
     open_rle,
-    pack_frame,
     pack_rle,
     unpack_rle,
 )
