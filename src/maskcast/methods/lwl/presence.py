@@ -58,7 +58,7 @@ def describe_first(
         masks: the given mask in the crop, 0..1.
         labels: its few-shot label E(y).
     """
-    cells = _cells(masks.float(), x)
+    cells = _cells(masks.float()[:, None], x)
     x = x.float()
     parts = (_mean_under(x, cells), x.mean(dim=(2, 3)), _mean_under(labels.float(), cells))
     return torch.cat(parts, dim=1)
@@ -95,8 +95,8 @@ class PresenceHead(nn.Module):
         return Presence(found[:, 0], found[:, 1])
 
     def _pooled(self, evidence: Evidence) -> tuple[Tensor, Tensor, Tensor]:
-        probs = evidence.logits.float().sigmoid()
-        fine = _cells(probs, evidence.z1)
+        z1 = functional.avg_pool2d(evidence.z1, 2, ceil_mode=True).float()
+        probs = _cells(evidence.logits.float().sigmoid()[:, None], evidence.z1)
         coarse = _cells(probs, evidence.x)
         scalars = [
             *_about_mask(probs, coarse),
@@ -104,8 +104,8 @@ class PresenceHead(nn.Module):
             *self._about_response(evidence, coarse),
         ]
         return (
-            _mean_and_maximum(evidence.z3.float(), _cells(probs, evidence.z3)),
-            _mean_and_maximum(evidence.z1.float(), fine),
+            _mean_and_maximum(evidence.z3.float(), coarse),
+            _mean_and_maximum(z1, _cells(probs, z1)),
             torch.stack(scalars, dim=1),
         )
 
@@ -150,20 +150,25 @@ def mean_confidence(
     return (probs * inside).sum(dim=(1, 2)) / inside.sum(dim=(1, 2)).clamp(min=1)
 
 
-def _about_mask(probs: Tensor, cells: Tensor) -> list[Tensor]:
-    """Describe the mask itself: how sure, how soft, how large, how much at the border."""
-    mass = probs.sum(dim=(1, 2))
+def _about_mask(probs: Tensor, coarse: Tensor) -> list[Tensor]:
+    """Describe the mask itself: how sure, how soft, how large, how much at the border.
+
+    Args:
+        probs: objects × 1 × 4h × 4w.
+        coarse: objects × 1 × h × w.
+    """
+    probs = probs.flatten(1)
+    mass = probs.sum(dim=1)
     inside = probs > 0.5
-    count = inside.sum(dim=(1, 2))
-    border = cells.sum(dim=(1, 2, 3)) - cells[:, :, 1:-1, 1:-1].sum(dim=(1, 2, 3))
-    pixels = probs.shape[-1] * probs.shape[-2]
+    count = inside.sum(dim=1)
+    border = coarse.sum(dim=(1, 2, 3)) - coarse[:, :, 1:-1, 1:-1].sum(dim=(1, 2, 3))
     return [
-        (probs * inside).sum(dim=(1, 2)) / count.clamp(min=1),
-        probs.amax(dim=(1, 2)),
-        (probs * (1 - probs)).sum(dim=(1, 2)) / (mass + 1),
-        _log_share(mass / pixels),
-        _log_share(count / pixels),
-        border / cells.sum(dim=(1, 2, 3)).clamp(min=EPS),
+        (probs * inside).sum(dim=1) / count.clamp(min=1),
+        probs.amax(dim=1),
+        (mass - probs.square().sum(dim=1)) / (mass + 1),
+        _log_share(mass / probs.shape[1]),
+        _log_share(count / probs.shape[1]),
+        border / coarse.sum(dim=(1, 2, 3)).clamp(min=EPS),
     ]
 
 
@@ -173,14 +178,16 @@ def _log_share(share: Tensor) -> Tensor:
 
 
 def _cells(probs: Tensor, like: Tensor) -> Tensor:
-    """Average a mask over the cells of a map: objects × 1 × h × w."""
-    return functional.adaptive_avg_pool2d(probs[:, None], (like.shape[-2], like.shape[-1]))
+    """Average masks, objects × 1 × height × width, over the cells of a map."""
+    return functional.adaptive_avg_pool2d(probs, (like.shape[-2], like.shape[-1]))
 
 
 def _mean_under(z: Tensor, cells: Tensor) -> Tensor:
+    """Mean of a map under a mask, objects × channels; copies neither layout of images."""
     weights = cells.flatten(2)
-    summed = torch.bmm(z.flatten(2), weights.mT)[:, :, 0]
-    return summed / weights.sum(dim=2).clamp(min=EPS)
+    channels_last = z.is_contiguous(memory_format=torch.channels_last)
+    pixels = z.movedim(1, -1).flatten(1, 2) if channels_last else z.flatten(2).mT
+    return torch.bmm(weights, pixels)[:, 0] / weights.sum(dim=2).clamp(min=EPS)
 
 
 def _mean_and_maximum(z: Tensor, cells: Tensor) -> Tensor:
