@@ -82,7 +82,7 @@ def check_submission(path: Path, dataset: Dataset | None, name: str | None = Non
         files = [member.filename for member in archive.infolist() if not member.is_dir()]
         pngs, faults = _sorted_out(files)
         if around is None:
-            around = "Annotations/" if any(n.startswith("Annotations/") for n in pngs) else ""
+            around = _likely_prefix(pngs)
         inside = [png for png in pngs if png.startswith(around)]
         relative = {png.removeprefix(around): png for png in inside}
         faults += _place_faults(pngs, relative, around, dataset)
@@ -108,6 +108,12 @@ def around_videos(name: str) -> str:
             f"no server is known for {name!r}; available: {known}", options=("dataset",)
         )
     return prefix
+
+
+def _likely_prefix(names: list[str]) -> str:
+    """Return the folder around the videos of some server that these names lie in, or nothing."""
+    prefixes = {entry.server_prefix for entry in DATASETS.values() if entry.server_prefix}
+    return next((p for p in sorted(prefixes) if any(n.startswith(p) for n in names)), "")
 
 
 def wanted_names(video: Video) -> dict[str, int]:
