@@ -318,11 +318,11 @@ def test_masks_that_the_run_itself_writes_cannot_be_given(segment, clip):
     assert (clip / "out" / "00004.png").read_bytes() == before
 
 
-def test_soft_masks_that_were_not_written_cannot_be_added(segment, clip):
-    segment()
-    outcome = segment("--probabilities")
+def test_soft_masks_that_were_written_once_are_always_written(segment, clip):
+    segment("--probabilities")
+    outcome = segment()
     assert outcome.exit_code == 2
-    assert "the setting probabilities was not given, now True" in outcome.error
+    assert "the setting probabilities was True, now not given" in outcome.error
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_soft_masks_that_were_not_written_cannot_be_added(segment, clip):
         ),
         (("--option", "update_rat=1"), 2, "(did you mean update_rate?); available: sharpness"),
         (("--rate", "nan"), 2, "rate"),
-        (("--keep-every", "0"), 2, "states are saved"),
+        (("--keep-every", "-1"), 2, "states are kept"),
     ],
 )
 def test_calls_that_make_no_sense(arguments, exit_code, words, segment, clip):

@@ -14,15 +14,17 @@ import torch
 from PIL import Image
 
 from contract.coloured_video import SIZE, frames, true_mask
-from maskcast.core.errors import ConfigError
+from maskcast.core.errors import ConfigError, DataError, OutputError
 from maskcast.core.progress import Progress
 from maskcast.core.types import ObjectMasks
+from maskcast.io.label_maps import write_label_map
 from maskcast.io.rle import decode_mask
 from maskcast.io.video import FrameSource, open_frames
 from maskcast.io.video_writer import FORMATS
-from maskcast.runs.card import RunRequest
 from maskcast.runs.exports import COLUMNS, Exports, export
-from maskcast.runs.folder import RunFolder, open_run
+from maskcast.runs.folder import RunFolder
+from maskcast.runs.opening import open_run
+from maskcast.runs.request import RunRequest
 
 COUNT = 6
 GONE = (2, 3)
@@ -71,7 +73,7 @@ def test_everything_is_made_in_one_pass(run, source):
         ]
     )
     assert all(path.exists() for path in made)
-    assert not list((run.path / "exports").glob(".*"))
+    assert [path.name for path in (run.path / "exports").glob(".*")] == [".made.json"]
 
 
 def test_the_overlay_has_every_frame_with_the_objects_in_their_colours(run, source):
@@ -171,6 +173,7 @@ def test_an_interrupted_pass_keeps_what_is_whole_and_ends_like_an_unbroken_one(
         export(run, source, EVERYTHING, progress=interrupt_at(2))
     folder = run.path / "exports"
     assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == [
+        ".made.json",
         "00000.png",
         "00000000.mov",
         "00000000.mp4",
@@ -203,7 +206,7 @@ def test_parts_of_a_video_at_another_rate_are_not_taken(run, source, short_parts
     again: list[int] = []
     export(run, source, Exports(overlay=True, rate=24), progress=noted(again))
     assert again == list(range(COUNT))
-    assert not list((run.path / "exports").glob(".*"))
+    assert [path.name for path in (run.path / "exports").glob(".*")] == [".made.json"]
 
 
 def test_what_is_there_is_not_made_again(run, source, monkeypatch):
@@ -251,3 +254,44 @@ def test_a_video_is_made_anew_at_another_rate(run, source):
 def test_nonsense_rates_are_refused(rate):
     with pytest.raises(ConfigError, match="frames per second"):
         Exports(rate=rate)
+
+
+def test_exports_of_other_masks_or_without_a_record_are_made_again(run, source):
+    tracks = run.path / "exports" / "tracks.csv"
+    export(run, source, Exports(tracks=True))
+    right = tracks.read_text()
+    (run.path / "exports" / ".made.json").unlink()
+    tracks.write_text("of unknown origin")
+    export(run, source, Exports(tracks=True))
+    assert tracks.read_text() == right
+    run.adopt(replace(run.card.request, prompts={"0:1": "mask 0"}))
+    tracks.write_text("of another request")
+    export(run, source, Exports(tracks=True))
+    assert tracks.read_text() == right
+
+
+def test_an_outdated_export_that_cannot_be_removed_is_an_error(run, source, monkeypatch):
+    export(run, source, Exports(tracks=True))
+    run.adopt(replace(run.card.request, prompts={"0:1": "mask 0"}))
+
+    def refused(path: Path, **options: bool) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(OutputError, match=r"cannot delete .*tracks.csv: Permission denied"):
+        export(run, source, Exports(tracks=True))
+
+
+def test_a_mask_of_another_size_is_named(run, source):
+    write_label_map(run.path / "00003.png", np.ones((10, 10), np.int32))
+    with pytest.raises(DataError, match=r"00003.png is 10×10, but the video is 32×24; delete it"):
+        export(run, source, Exports(overlay=True))
+
+
+def test_a_damaged_record_means_making_everything_again(run, source):
+    export(run, source, Exports(tracks=True))
+    for text in ("", "[]", "{", '{"tracks.csv": 5}'):
+        (run.path / "exports" / ".made.json").write_text(text)
+        again: list[int] = []
+        export(run, source, Exports(tracks=True), progress=noted(again))
+        assert len(again) == COUNT

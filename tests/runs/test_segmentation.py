@@ -16,10 +16,11 @@ from maskcast.core.errors import ConfigError, FrameError, OutputError, RunConfli
 from maskcast.core.state import save_state
 from maskcast.core.types import ObjectMasks
 from maskcast.io.label_maps import read_label_map, write_label_map
-from maskcast.runs.card import RunRequest, differences, read_card
+from maskcast.runs.card import read_card
 from maskcast.runs.fingerprint import prompt_fingerprints
-from maskcast.runs.folder import open_run
 from maskcast.runs.masks import FoundObject
+from maskcast.runs.opening import open_run
+from maskcast.runs.request import RunRequest, differences
 from maskcast.runs.segmentation import SavePolicy, segment_into
 
 VIDEO = frames(12)
@@ -125,9 +126,9 @@ def test_a_state_is_saved_when_the_disk_has_all_masks_up_to_it(tmp_path, monkeyp
         if path.suffix == ".png":
             done.append(path.stem)
 
-    def save(state, path: Path) -> None:
+    def save(state, path: Path, *, digest: str) -> None:
         done.append(f"state {int(path.stem)}")
-        save_state(state, path)
+        save_state(state, path, digest=digest)
 
     monkeypatch.setattr("maskcast.runs.masks.flush_to_disk", flush)
     monkeypatch.setattr("maskcast.runs.states.save_state", save)
@@ -185,7 +186,8 @@ def test_a_damaged_state_or_a_lost_mask_means_going_further_back(tmp_path, unbro
     assert masks_in(tmp_path) == masks_in(unbroken)
 
     (tmp_path / "00004.png").unlink()
-    assert open_run(tmp_path, request(), frame_name=lambda i: f"{i:05d}").painted() == 4
+    assert open_run(tmp_path, request(), frame_name=lambda i: f"{i:05d}").card.frames == 4
+    assert states_in(tmp_path) == [0]  # those after the gap are no longer of use
 
 
 def test_one_more_prompt_keeps_the_frames_before_it(tmp_path, unbroken):
@@ -228,15 +230,15 @@ def test_a_different_run_is_refused(changed, message, unbroken):
 
 
 def test_a_setting_that_is_left_out_now_was_given_before():
-    old, new = (request(settings={"end": end}) for end in ("16", None))
-    assert list(differences(old, new)) == ["the setting end was 16, now not given"]
+    old, new = (request(settings={"start": start}) for start in ("16", None))
+    assert list(differences(old, new)) == ["the setting start was 16, now not given"]
 
 
 def test_frames_counted_from_start_are_told_as_such():
     old, new = (request(prompts, settings={"start": "1.5s"}) for prompts in (PROMPTS, {}))
     assert list(differences(old, new)) == [
-        "the prompt of object 1 on frame 0 after --start was removed",
-        "the prompt of object 2 on frame 4 after --start was removed",
+        "the prompt of object 1 on frame 0 after the start was removed",
+        "the prompt of object 2 on frame 4 after the start was removed",
     ]
 
 
@@ -339,8 +341,8 @@ def test_probabilities_are_16_bit_pictures_per_object(tmp_path):
 
 
 def test_nonsense_policies_are_refused():
-    for wrong in ({"frames": 0}, {"seconds": 0.0}, {"keep_every": 0}, {"seconds": float("nan")}):
-        with pytest.raises(ConfigError, match="states are saved"):
+    for wrong in ({"frames": 0}, {"seconds": 0.0}, {"keep_every": -1}, {"seconds": float("nan")}):
+        with pytest.raises(ConfigError, match=r"states are (saved|kept)"):
             SavePolicy(**wrong)
 
 
@@ -470,13 +472,14 @@ def test_without_late_objects_there_is_nothing_to_go_back_for(tmp_path):
 
 def test_damaged_lines_of_the_log_and_cards_do_no_harm(tmp_path):
     run_into(tmp_path / "run")
-    run = open_run(tmp_path / "run", request(), frame_name=str)
+    before = masks_in(tmp_path / "run")
     with (tmp_path / "run" / "frames.jsonl").open("a") as file:
         file.write('\n5\n{"frame": 1}\n{"frame": "x", "mask": "..", "objects": {}}\n\0\0\n[]')
-        file.write('\n{"frame": 12, "mask": "..", "objects": {}}')
-    assert sorted(run.found_objects()) == [*range(13)]
-    run.clear()
-    assert list((tmp_path / "run").iterdir()) == []
+        file.write('\n{"frame": 1e400, "mask": "x", "objects": {}}\n' + "[" * 100_000)
+        file.write('\n{"frame": 12, "mask": "../12.png", "objects": {}}')
+    card = run_into(tmp_path / "run", video=stopping_at(0, AssertionError()))
+    assert (card.status, card.frames) == ("finished", 12)
+    assert masks_in(tmp_path / "run") == before
     (tmp_path / "run" / "run.json").write_text('{"prompts": {"x": "mask"}}')
     with pytest.raises(RunConflictError, match="is not a run card of this version"):
         run_into(tmp_path / "run")

@@ -32,10 +32,13 @@ from maskcast.io.weights import find_weights, sha256_of
 from maskcast.methods.box_start import BOX_WEIGHTS, BoxStart
 from maskcast.methods.catalogue import choose_weights
 from maskcast.methods.spec import build
-from maskcast.runs.card import RunCard, RunRequest
+from maskcast.runs.card import RunCard
+from maskcast.runs.export_record import EXPORTS
 from maskcast.runs.exports import Exports, export
 from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
-from maskcast.runs.folder import EXPORTS, PROBABILITIES, open_run
+from maskcast.runs.folder import PROBABILITIES
+from maskcast.runs.opening import open_run
+from maskcast.runs.request import RunRequest
 from maskcast.runs.segmentation import SavePolicy, segment_into
 
 NO_EXPORTS = Exports()
@@ -64,7 +67,7 @@ def segment(
     deterministic: bool = False,
     save_frames: int = 50,
     save_seconds: float = 5.0,
-    keep_every: Annotated[int | None, shown_as("FRAMES")] = None,
+    keep_every: Annotated[int, shown_as("FRAMES", None)] = 25,
 ) -> None:
     """Follow the objects marked in the first frame, or in later ones, through a video.
 
@@ -143,7 +146,11 @@ def segment(
         )
         with alone_in(output):
             run = open_run(
-                output, request, frame_name=frames.names.__getitem__, overwrite=overwrite
+                output,
+                request,
+                frame_name=frames.names.__getitem__,
+                count=frames.count,
+                overwrite=overwrite,
             )
             card = segment_into(
                 run,

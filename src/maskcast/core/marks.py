@@ -1,10 +1,12 @@
-"""Marks that are not masks: boxes, and the mark that an object is absent. Imports no torch."""
+"""Marks that are not masks: boxes, absences and ends of objects. Imports no torch."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from math import isfinite
+from types import MappingProxyType
 from typing import Final
 
 from maskcast.core.errors import PromptError
@@ -42,3 +44,6 @@ class Absent(Enum):
 
 ABSENT: Final = Absent.ABSENT
 """Says that a known object is not visible on a frame. It may return later."""
+
+NO_ENDS: Mapping[int, Collection[int]] = MappingProxyType({})
+"""No object is removed before the last frame."""

@@ -6,7 +6,6 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -14,14 +13,12 @@ from torch import Tensor
 
 from maskcast.core.device_memory import is_out_of_memory
 from maskcast.core.errors import DeviceMemoryError, FrameError, MaskShapeError, PromptError
+from maskcast.core.marks import NO_ENDS
 from maskcast.core.overlap import read_ahead
 from maskcast.core.progress import Progress
 from maskcast.core.types import NO_PROMPTS, Absent, Box, Frame, ObjectMasks, Prompts
 
 State = TypeVar("State")
-
-NO_ENDS: Mapping[int, Collection[int]] = MappingProxyType({})
-"""No object ends before the last frame."""
 
 
 @runtime_checkable

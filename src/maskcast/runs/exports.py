@@ -1,16 +1,15 @@
 """What is made from finished masks: videos, cut-outs, run-length masks, tracks, a contact sheet.
 
-All of it goes to ``exports/`` in the run folder, in one pass over frames and masks. A file that is
-there is whole and is not made again, so a pass that was interrupted goes on with what is missing:
-pictures of a PNG sequence, parts of a video (in ``.<video>.parts``), and the other files, for which
-nothing is encoded, from their beginning.
+All of it goes to ``exports/`` in the run folder, in one pass over frames and masks. A file that
+exists is whole, and is kept if it was made from these masks with these settings. So a pass that was
+interrupted continues with what is missing: pictures of a PNG sequence, parts of a video (in
+``.<video>.parts``), and the other files, for which nothing is encoded, from their beginning.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,17 +23,20 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from maskcast.core.errors import ConfigError
+from maskcast.core.errors import ConfigError, DataError
 from maskcast.core.overlap import read_ahead
 from maskcast.core.progress import Progress
 from maskcast.io.files import path_inside, replacing
 from maskcast.io.label_maps import LabelArray
 from maskcast.io.pictures import Picture, Timing
 from maskcast.io.rle import encode_mask
-from maskcast.io.video import FrameSource, open_frames
+from maskcast.io.video import FrameSource
 from maskcast.io.video_writer import SUFFIXES, VideoKind, open_video_writer
-from maskcast.runs.folder import EXPORTS, RunFolder
+from maskcast.runs.export_record import EXPORTS, ExportRecord, parts_of
+from maskcast.runs.folder import RunFolder
+from maskcast.runs.identity import digest_of
 from maskcast.runs.masks import FoundObject
+from maskcast.runs.removal import remove_folder
 from maskcast.viz.contact_sheet import choose_frames, draw_contact_sheet
 from maskcast.viz.overlay import cut_out, draw_overlay
 
@@ -45,8 +47,6 @@ Maker: TypeAlias = Callable[[Path], AbstractContextManager[tuple[int, AddFrame]]
 
 COLUMNS = "frame,name,object_id,area,x,y,width,height,confidence,event"
 """Of tracks.csv; an event is first, lost or returned."""
-SAME_RATE = 0.01
-"""Share by which rates may differ: WebM has its times in milliseconds."""
 LARGEST_TILE = 640
 """Width in pixels of the pictures kept for the contact sheet."""
 
@@ -94,7 +94,10 @@ def export(
         KeyboardInterrupt: what was whole stays.
     """
     makers = _makers(run, frames, wanted)
-    missing = {p: maker for p, maker in makers.items() if not _is_made(p, frames, wanted.rate)}
+    record = ExportRecord(run.path / EXPORTS)
+    for path in makers:
+        record.begin(path, _digest(run, frames, wanted, path))
+    missing = {p: maker for p, maker in makers.items() if not _is_made(p, frames)}
     if missing:
         try:
             _make(missing, run, frames, progress)
@@ -103,8 +106,15 @@ def export(
                 "all masks are there; the same command again goes on with the exports"
             ) from interrupt
     for path in makers:
-        shutil.rmtree(_parts_of(path), ignore_errors=True)
+        remove_folder(parts_of(path))
     return list(makers)
+
+
+def _digest(run: RunFolder, frames: FrameSource, wanted: Exports, path: Path) -> str:
+    """Return the digest of the masks that an export is made from, and of its settings."""
+    is_video = path.suffix in SUFFIXES.values()
+    rate = wanted.rate if is_video and frames.timing is None and frames.count > 1 else None
+    return digest_of([run.identity.of_results(frames.count), {"rate": rate}])
 
 
 def _make(
@@ -117,12 +127,23 @@ def _make(
         adders = [stack.enter_context(maker(path)) for path, maker in missing.items()]
         begin = min(first for first, _ in adders)
         for frame_index, (picture, _) in enumerate(read_ahead(frames.pictures(begin)), begin):
-            label_map = run.masks.read(frame_index)
+            label_map = _label_map(run, frame_index, frames.size)
             for first, add in adders:
                 if frame_index >= first:
                     add(frame_index, picture, label_map)
             if progress is not None:
                 progress("exports", frame_index + 1, frames.count)
+
+
+def _label_map(run: RunFolder, frame_index: int, size: tuple[int, int]) -> LabelArray:
+    label_map = run.masks.read(frame_index)
+    if label_map.shape != size:
+        raise DataError(
+            f"{run.masks.path(frame_index)} is {label_map.shape[1]}×{label_map.shape[0]}, but the "
+            f"video is {size[1]}×{size[0]}; delete it, and run the same command again to compute "
+            "its masks again"
+        )
+    return label_map
 
 
 def _makers(run: RunFolder, frames: FrameSource, wanted: Exports) -> dict[Path, Maker]:
@@ -154,17 +175,10 @@ def _makers(run: RunFolder, frames: FrameSource, wanted: Exports) -> dict[Path, 
     return makers
 
 
-def _is_made(path: Path, frames: FrameSource, rate: float) -> bool:
-    if path.suffix in SUFFIXES.values() and path.is_file():
-        return frames.timing is not None or frames.count == 1 or _has_rate(path, rate)
+def _is_made(path: Path, frames: FrameSource) -> bool:
     if path.suffix:
         return path.is_file()
     return all((path / f"{name}.png").is_file() for name in frames.names)
-
-
-def _has_rate(path: Path, rate: float) -> bool:
-    timing = open_frames(path).timing
-    return timing is not None and abs(float(timing.rate) / rate - 1) < SAME_RATE
 
 
 def _steady(count: int, rate: float) -> Timing:
@@ -180,13 +194,9 @@ def _video(
     size: tuple[int, int],
     timing: Timing,
 ) -> Iterator[tuple[int, AddFrame]]:
-    parts = _parts_of(path)
+    parts = parts_of(path)
     with open_video_writer(path, kind, size=size, timing=timing, parts=parts) as (first, write):
         yield first, lambda _, picture, label_map: write(draw(picture, label_map))
-
-
-def _parts_of(path: Path) -> Path:
-    return path.with_name(f".{path.name}.parts")
 
 
 @contextmanager

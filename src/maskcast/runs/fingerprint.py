@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from maskcast.core.errors import MissingFileError
-from maskcast.core.marks import Absent, Box
+from maskcast.core.errors import MissingFileError, PromptError
+from maskcast.core.marks import NO_ENDS, Absent, Box
 from maskcast.io.frame_folder import is_frame_file
 
 WHOLE = 64 * 2**20
@@ -18,7 +18,9 @@ WHOLE = 64 * 2**20
 PIECES = 64
 PIECE = 2**20
 ABSENT_MARK = "absent"
-"""Value of a prompt that says that its object is absent."""
+"""Value of a prompt that says that its object is not visible on its frame."""
+END_MARK = "end"
+"""Value of a prompt that ends its object before its frame."""
 
 
 def fingerprint(path: Path) -> str:
@@ -41,18 +43,33 @@ def fingerprint(path: Path) -> str:
     return _of_file(path)
 
 
-def prompt_fingerprints(prompts: Mapping[int, Mapping[int, Any]]) -> dict[str, str]:
-    """Return prompts by ``FRAME:ID``: boxes as numbers, masks as a hash of their pixels.
+def prompt_fingerprints(
+    prompts: Mapping[int, Mapping[int, Any]], ends: Mapping[int, Collection[int]] = NO_ENDS
+) -> dict[str, str]:
+    """Return marks by ``FRAME:ID``: boxes as numbers, masks as a hash of their pixels.
 
     Args:
         prompts: by frame index and object id: boxes, ``ABSENT``, or boolean masks of height × width
             as tensors or numpy arrays, which have the same fingerprint.
+        ends: ids of the objects that end before a frame, by its index.
+
+    Raises:
+        PromptError: an object has a prompt and an end on the same frame.
     """
-    return {
-        f"{frame_index}:{object_id}": _of_prompt(prompt)
-        for frame_index, given in sorted(prompts.items())
-        for object_id, prompt in sorted(given.items())
+    marks = {
+        (frame_index, object_id): _of_prompt(prompt)
+        for frame_index, given in prompts.items()
+        for object_id, prompt in given.items()
     }
+    for frame_index, ended in ends.items():
+        for object_id in ended:
+            if (frame_index, object_id) in marks:
+                raise PromptError(
+                    f"object {object_id} has both a prompt and an end on frame {frame_index}; "
+                    "remove one of them"
+                )
+            marks[frame_index, object_id] = END_MARK
+    return {f"{frame}:{object_id}": mark for (frame, object_id), mark in sorted(marks.items())}
 
 
 def _of_file(path: Path) -> str:

@@ -1,11 +1,4 @@
-"""A run folder that survives interruptions, and the rules by which a run goes on.
-
-    run.json              the run card
-    <frame>.png           one label map per frame
-    probs/<id>/<frame>.png   soft masks, 16 bits, on request
-    frames.jsonl          per finished frame: area and mean confidence of every object
-    .states/<frame>.safetensors   the state after that frame; of the backward pass in backward/
-    exports/              what was made from the finished masks
+"""A run folder and how results are written to it; docs/runs.md describes the format.
 
 Every file is whole or absent. A state is written when the disk has the masks of all frames up to
 it, so a process that is killed at any moment, or a power cut, leaves a folder to continue from.
@@ -13,13 +6,8 @@ it, so a process that is killed at any moment, or a power cut, leaves a folder t
 
 from __future__ import annotations
 
-import json
-import logging
-import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,39 +16,51 @@ import torch
 from jaxtyping import Int
 from PIL import Image
 
-from maskcast.core.errors import DataError, OutputError, PromptError, RunConflictError
 from maskcast.core.types import ObjectMasks
 from maskcast.io.files import path_inside, replacing
-from maskcast.io.label_maps import LARGEST_ID
-from maskcast.runs.card import (
-    CARD,
-    RunCard,
-    RunRequest,
-    adds_backward_pass,
-    differences,
-    first_new_prompt,
-    read_card,
-    write_card,
-)
+from maskcast.runs.card import RunCard, write_card
+from maskcast.runs.frame_log import FRAME_LOG, FrameLog, LogEntry
+from maskcast.runs.identity import RunIdentity
 from maskcast.runs.masks import FoundObject, MaskStore, PngMasks, flush_files
-from maskcast.runs.states import SavedStates
+from maskcast.runs.removal import remove_file
+from maskcast.runs.request import RunRequest
+from maskcast.runs.states import STATES, SavedStates
 
-STATES = ".states"
-FRAME_LOG = "frames.jsonl"
 PROBABILITIES = "probs"
-EXPORTS = "exports"
-
-logger = logging.getLogger(__name__)
+BACKWARD = "backward"
+"""Folder in ``.states`` for the states of the backward pass."""
+HALF_FILLED = "?"
+"""In place of the digest of the backward pass while a frame is being filled or cleared."""
 
 
 class RunFolder:
     """One folder with the masks of one video. Made by ``open_run``."""
 
-    def __init__(self, path: Path, card: RunCard, frame_name: Callable[[int], str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        card: RunCard,
+        frame_name: Callable[[int], str],
+        *,
+        count: int | None = None,
+    ) -> None:
+        """Describe a run folder, which need not exist.
+
+        Args:
+            path: of the folder.
+            card: is written by ``update``.
+            frame_name: returns the name of a frame by its index.
+            count: number of frames, if known.
+        """
         self.path = path
         self.card = card
-        self.states = SavedStates(path / STATES)
-        self.states_backward = SavedStates(path / STATES / "backward")
+        self.count = count
+        self.identity = RunIdentity(card.request)
+        self.log = FrameLog(path / FRAME_LOG)
+        self.states = SavedStates(path / STATES, self._digest_of_state)
+        self.states_backward = SavedStates(
+            path / STATES / BACKWARD, lambda _: self.identity.backward
+        )
         self.masks: MaskStore = PngMasks(path, frame_name)
         self._frame_name = frame_name
         self._unflushed: set[Path] = set()
@@ -68,8 +68,11 @@ class RunFolder:
     def write_frame(
         self, frame_index: int, masks: ObjectMasks, *, probabilities: bool = False
     ) -> None:
-        """Paint the label map of a frame, and note its objects. Raises ``OutputError``."""
-        self._write(frame_index, masks.label_map().cpu().numpy(), masks, {}, probabilities)
+        """Paint the label map of a frame, and log its objects. Raises ``OutputError``."""
+        label_map = masks.label_map().cpu().numpy()
+        objects = self._measure(frame_index, label_map, masks, probabilities)
+        self._append(self._entry(frame_index, objects))
+        self.masks.write(frame_index, label_map, objects)
 
     def fill_frame(
         self,
@@ -85,10 +88,10 @@ class RunFolder:
         Doing it again changes nothing.
 
         Args:
-            frame_index: a frame whose label map is there.
-            masks: what the backward pass found.
+            frame_index: a frame whose label map exists.
+            masks: result of the backward pass.
             ids: the objects whose first prompt comes later.
-            others: what the forward pass noted of all other objects.
+            others: what the forward pass logged about all other objects.
 
         Raises:
             OutputError: it cannot be written.
@@ -103,25 +106,118 @@ class RunFolder:
         found = masks.label_map().cpu().numpy()
         free = (there == 0) & np.isin(found, filling.ids)
         label_map = np.where(free, found, there)
-        self._write(frame_index, label_map, filling, others, probabilities)
+        objects = dict(others) | self._measure(frame_index, label_map, filling, probabilities)
+        entry = replace(
+            self._entry(frame_index, objects), backward=HALF_FILLED, filled=tuple(filling.ids)
+        )
+        self._append(entry)
+        self.masks.write(frame_index, label_map, objects)
+        self._append(replace(entry, backward=self.identity.backward))
 
-    def found_objects(self) -> dict[int, dict[int, FoundObject]]:
-        """Read the log of finished frames: by frame and object id; a later line replaces."""
-        return {frame_index: objects for frame_index, _, objects in self._log_entries()}
+    def clear_fills(self, entries: Iterable[LogEntry]) -> list[LogEntry]:
+        """Remove from frames what a backward pass has painted into them.
+
+        Returns:
+            their log entries, as they are now.
+
+        Raises:
+            OutputError: a frame cannot be written.
+            DataError: the label map of a frame is damaged.
+        """
+        entries = list(entries)
+        for entry in entries:
+            self._append(replace(entry, backward=HALF_FILLED))
+        self.flush()
+        cleared = [entry.without_fills() for entry in entries]
+        for entry, after in zip(entries, cleared, strict=True):
+            label_map = self.masks.read(entry.frame)
+            label_map[np.isin(label_map, entry.filled)] = 0
+            self.masks.write(entry.frame, label_map, after.objects)
+            for object_id in entry.filled:
+                remove_file(self.probability_path(entry.frame, object_id))
+        self.masks.flush()
+        for after in cleared:
+            self._append(after)
+        return cleared
 
     def has_begun(self) -> bool:
         """Return whether the label map of any frame was written."""
-        return self.card.frames > 0 or any(True for _ in self._log_entries())
+        return self.card.frames > 0 or any(True for _ in self.log.entries())
 
-    def painted(self) -> int:
-        """Return how many frames from the first on have their label map."""
-        count, most = 0, max(self.card.frames, *(n + 1 for n in self.states.numbers()), 0)
-        while count < most and self.masks.has(count):
-            count += 1
-        return count
+    def found_objects(self) -> dict[int, dict[int, FoundObject]]:
+        """Return what the log says about each frame, by object id."""
+        return {frame_index: entry.objects for frame_index, entry in self.log.by_frame().items()}
+
+    def finished_frames(
+        self, entries: Mapping[int, LogEntry], on_disk: int, also: Collection[int] = ()
+    ) -> int:
+        """Return how many frames, from the first on, have a label map of the present request.
+
+        Args:
+            entries: of the log, by frame.
+            on_disk: frames that the disk has for certain: ``frames_on_disk``.
+            also: further frames that it has.
+        """
+        finished = 0
+        while (self.count is None or finished < self.count) and self.has(entries.get(finished)):
+            if finished >= on_disk and finished not in also:
+                break
+            finished += 1
+        return finished
+
+    def filled_steps(
+        self,
+        entries: Mapping[int, LogEntry],
+        on_disk: int,
+        also: Collection[int] = (),
+        *,
+        last: int | None = None,
+    ) -> int:
+        """Return how many steps of the backward pass, from the first on, are finished.
+
+        Step n fills frame ``last_first_prompt - n``; the first step has nothing to fill.
+
+        Args:
+            entries: of the log, by frame.
+            on_disk: steps that the disk has for certain: ``steps_on_disk_backward``.
+            also: further frames that it has.
+            last: the frame on which the last object begins, if the request does not say so.
+        """
+        last = self.card.request.last_first_prompt if last is None else last
+        step = 1
+        while step <= last:
+            entry = entries.get(last - step)
+            if entry is None or entry.backward != self.identity.backward:
+                break
+            if step >= on_disk and entry.frame not in also:
+                break
+            step += 1
+        return step
+
+    def frames_on_disk(self) -> int:
+        """Return up to which frame the disk has confirmed everything that was written."""
+        return max(self.card.frames, *(number + 1 for number in self.states.numbers()), 0)
+
+    def steps_on_disk_backward(self) -> int:
+        """Return the same for the steps of the backward pass."""
+        steps = (number + 1 for number in self.states_backward.numbers())
+        return max(self.card.frames_backward, *steps, 0)
+
+    def is_valid(self, entry: LogEntry) -> bool:
+        """Return whether a frame is a result of the present request."""
+        return entry.digest == self.identity.of_frame(entry.frame)
+
+    def has(self, entry: LogEntry | None) -> bool:
+        """Return whether a frame is a result of the present request, and its label map exists."""
+        return entry is not None and self.is_valid(entry) and self.masks.has(entry.frame)
+
+    def probability_path(self, frame_index: int, object_id: int) -> Path:
+        """Return the file of an object's soft mask in a frame."""
+        folder = self.path / PROBABILITIES / str(object_id)
+        return path_inside(folder, self._frame_name(frame_index), ".png")
 
     def flush(self) -> None:
-        """Wait until the disk has all that was written. Raises ``OutputError``."""
+        """Wait until the disk has everything that was written. Raises ``OutputError``."""
         self.masks.flush()
         flush_files(self._unflushed, self.path)
         self._unflushed.clear()
@@ -131,44 +227,35 @@ class RunFolder:
         self.card = replace(self.card, **changes)
         write_card(self.path, self.card)
 
-    def forget_from(self, frame_index: int, request: RunRequest) -> None:
-        """Take up a request with new prompts: what they outdate is deleted.
+    def adopt(self, request: RunRequest) -> None:
+        """Take up a request; ``update`` writes it to the run card."""
+        self.card = replace(self.card, request=request)
+        self.identity = RunIdentity(request)
 
-        States go first and masks last, so that an interruption in between does no harm.
-        """
-        self.states_backward.forget_from(0)
-        self.states.forget_from(frame_index)
-        frames = self.card.frames
-        kept = min(frames, frame_index)
-        self.reopen(request, frames=kept, forward_finished=False, frames_backward=0)
-        for outdated in range(frame_index, frames):
-            self.masks.remove(outdated)
+    def _digest_of_state(self, number: int) -> str:
+        return self.identity.of_frame(number)
 
-    def reopen(self, request: RunRequest, **changes: Any) -> None:
-        """Take up a request that adds to the run: what is finished stays, exports are made anew."""
-        self.update(request=request, status="interrupted", **changes)
-        shutil.rmtree(self.path / EXPORTS, ignore_errors=True)
+    def _entry(self, frame_index: int, objects: dict[int, FoundObject]) -> LogEntry:
+        return LogEntry(
+            frame=frame_index,
+            mask=self.masks.path(frame_index).name,
+            objects=objects,
+            digest=self.identity.of_frame(frame_index),
+        )
 
-    def clear(self) -> None:
-        """Delete what the run made; files of anyone else stay."""
-        painted = {self.path / Path(mask).name for _, mask, _ in self._log_entries()}
-        shutil.rmtree(self.path / STATES, ignore_errors=True)
-        (self.path / CARD).unlink(missing_ok=True)
-        for mask in filter(Path.is_file, painted):
-            mask.unlink()
-        for made in (PROBABILITIES, EXPORTS):
-            shutil.rmtree(self.path / made, ignore_errors=True)
-        (self.path / FRAME_LOG).unlink(missing_ok=True)
+    def _append(self, entry: LogEntry) -> None:
+        self.log.append(entry)
+        self._unflushed.add(self.log.path)
 
-    def _write(
+    def _measure(
         self,
         frame_index: int,
         label_map: Int[np.ndarray, "height width"],
         masks: ObjectMasks,
-        others: Mapping[int, FoundObject],
         probabilities: bool,
-    ) -> None:
-        name, objects = self.masks.path(frame_index).name, dict(others)
+    ) -> dict[int, FoundObject]:
+        """Return area and confidence of objects, and write their soft masks if wanted."""
+        objects: dict[int, FoundObject] = {}
         for object_id, soft in zip(masks.ids, masks.probs.float().cpu().numpy(), strict=True):
             inside = label_map == object_id
             area = int(inside.sum())
@@ -176,119 +263,11 @@ class RunFolder:
             objects[object_id] = FoundObject(area, confidence)
             if probabilities:
                 self._write_probability(frame_index, object_id, soft)
-        noted = {str(i): (found.area, found.confidence) for i, found in objects.items()}
-        self._log({"frame": frame_index, "mask": name, "objects": noted})
-        self.masks.write(frame_index, label_map, objects)
-        self._unflushed.add(self.path / FRAME_LOG)
+        return objects
 
     def _write_probability(self, frame_index: int, object_id: int, soft: Any) -> None:
-        folder = self.path / PROBABILITIES / str(object_id)
-        path = path_inside(folder, self._frame_name(frame_index), ".png")
+        path = self.probability_path(frame_index, object_id)
         picture = Image.fromarray(np.round(soft * 65535).astype(np.uint16))
         with replacing(path) as temporary:
             picture.save(temporary, format="PNG")
         self._unflushed.add(path)
-
-    def _log(self, entry: dict[str, Any]) -> None:
-        try:
-            with (self.path / FRAME_LOG).open("a", encoding="utf-8") as file:
-                file.write("\n" + json.dumps(entry))  # a line that was cut off stays alone
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path / FRAME_LOG}: {error.strerror}") from error
-
-    def _log_entries(self) -> Iterator[tuple[int, str, dict[int, FoundObject]]]:
-        """Yield frame index, file name of the mask, and objects; damaged lines are passed over."""
-        path = self.path / FRAME_LOG
-        if not path.is_file():
-            return
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                with suppress(ValueError, LookupError, TypeError, AttributeError):
-                    entry = json.loads(line)  # empty, or cut off when the process was killed
-                    found = {int(i): FoundObject(*known) for i, known in entry["objects"].items()}
-                    yield int(entry["frame"]), str(entry["mask"]), found
-
-
-def open_run(
-    path: Path,
-    request: RunRequest,
-    *,
-    frame_name: Callable[[int], str],
-    overwrite: bool = False,
-) -> RunFolder:
-    """Begin a run in a folder, or take up the one that is there.
-
-    Args:
-        path: made if need be.
-        request: prompts beyond those on the card there continue that run from before the first of
-            them, a backward pass is added to what went forward, and bad frames may be held from
-            now on; any other difference is refused, unless that run failed before its first mask.
-        frame_name: gives the name of a frame, and so of its label map, by index.
-        overwrite: delete what an earlier run left, and begin anew.
-
-    Raises:
-        PromptError: an id is too large to be painted.
-        RunConflictError: the folder holds a different run, or files of something else.
-        OutputError: it cannot be written to.
-    """
-    ids = [int(place.split(":")[1]) for place in request.prompts]
-    if max(ids, default=0) > LARGEST_ID:
-        raise PromptError(f"masks are written with ids up to {LARGEST_ID}, got {max(ids)}")
-    old = None if overwrite else _card_in(path)
-    run = RunFolder(path, old or _fresh_card(request), frame_name)
-    if overwrite and (path / CARD).is_file():
-        run.clear()
-    if old is None:
-        if not overwrite:
-            _refuse_other_files(path)
-        run.update()
-        return run
-    found = list(differences(old.request, request))
-    if found and not run.has_begun():  # it failed before there was anything to keep
-        run.card = _fresh_card(request)
-        run.update()
-        return run
-    if found:
-        raise RunConflictError(
-            f"{path} holds a different run: {'; '.join(found)}. "
-            "Choose another folder with -o, or give --overwrite"
-        )
-    if old.maskcast != version("maskcast") or old.torch != torch.__version__:
-        logger.warning(
-            "going on with a run that maskcast %s, torch %s began", old.maskcast, old.torch
-        )
-    new_from = first_new_prompt(old.request, request)
-    if new_from is not None:
-        run.forget_from(new_from, request)
-    elif adds_backward_pass(old.request, request):
-        run.reopen(request)
-    elif old.request.settings != request.settings:
-        run.update(request=request)
-    return run
-
-
-def _card_in(path: Path) -> RunCard | None:
-    try:
-        return read_card(path)
-    except DataError as error:
-        raise RunConflictError(
-            f"{error}; choose another folder with -o, or give --overwrite"
-        ) from error
-
-
-def _fresh_card(request: RunRequest) -> RunCard:
-    return RunCard(maskcast=version("maskcast"), torch=torch.__version__, request=request)
-
-
-def _refuse_other_files(path: Path) -> None:
-    try:
-        others = [file.name for file in path.iterdir() if not file.name.startswith(".")]
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise OutputError(f"cannot use the output folder {path}: {error.strerror}") from error
-    if others:
-        raise RunConflictError(
-            f"{path} holds files but no run ({min(others)}, …); choose another folder with -o, "
-            "or give --overwrite to write among them"
-        )

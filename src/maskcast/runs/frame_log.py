@@ -1,0 +1,125 @@
+"""The log ``frames.jsonl``: one line per written frame. If a frame appears twice, the last wins.
+
+A line that was cut off when a process was killed, or is damaged, is skipped. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from maskcast.core.errors import OutputError
+from maskcast.io.files import write_text
+from maskcast.runs.masks import FoundObject
+
+FRAME_LOG = "frames.jsonl"
+DAMAGE = (
+    *(ValueError, LookupError, TypeError, AttributeError),
+    *(OverflowError, RecursionError),
+)
+"""What a line that is cut off or damaged raises while it is read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogEntry:
+    """What is known about one written frame."""
+
+    frame: int
+    """Counted from the first frame of the run."""
+    mask: str
+    """Name of the file with its label map."""
+    objects: dict[int, FoundObject] = field(default_factory=dict)
+    """By object id."""
+    digest: str | None = None
+    """Digest of the frame (``runs.identity``); None in a log of version 0.1."""
+    backward: str | None = None
+    """Digest of the backward pass that filled objects into the frame; None if none did."""
+    filled: tuple[int, ...] = ()
+    """Ids of these objects."""
+
+    def to_json(self) -> str:
+        """Return the entry as one line."""
+        objects = {str(i): (found.area, found.confidence) for i, found in self.objects.items()}
+        tree: dict[str, Any] = {"frame": self.frame, "mask": self.mask, "objects": objects}
+        tree |= {} if self.digest is None else {"digest": self.digest}
+        if self.backward is not None:
+            tree |= {"backward": self.backward, "filled": list(self.filled)}
+        return json.dumps(tree)
+
+    def without_fills(self) -> LogEntry:
+        """Return the entry as it was before the backward pass."""
+        kept = {i: found for i, found in self.objects.items() if i not in self.filled}
+        return replace(self, objects=kept, backward=None, filled=())
+
+
+class FrameLog:
+    """The log of one run folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def entries(self) -> Iterator[LogEntry]:
+        """Yield all readable lines, in the order in which they were written."""
+        if not self.path.is_file():
+            return
+        with self.path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                with suppress(*DAMAGE):
+                    yield _read(json.loads(line))
+
+    def by_frame(self) -> dict[int, LogEntry]:
+        """Return the last entry of every frame."""
+        return {entry.frame: entry for entry in self.entries()}
+
+    def append(self, entry: LogEntry) -> None:
+        """Write one line. Raises ``OutputError``."""
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write("\n" + entry.to_json())  # a line that was cut off stays on its own
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def replace(self, entries: Iterable[LogEntry]) -> None:
+        """Write these entries in place of all there are. Raises ``OutputError``."""
+        lines = "".join("\n" + entry.to_json() for entry in entries)
+        write_text(self.path, lines, sync=True)
+
+
+def _read(tree: Any) -> LogEntry:
+    """Return the entry of a line.
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError: it is damaged.
+    """
+    entry = LogEntry(
+        frame=_whole(tree["frame"]),
+        mask=str(tree["mask"]),
+        objects={_whole(int(i)): _found(*known) for i, known in tree["objects"].items()},
+        digest=_text_or_none(tree.get("digest")),
+        backward=_text_or_none(tree.get("backward")),
+        filled=tuple(_whole(object_id) for object_id in tree.get("filled", ())),
+    )
+    return entry if entry.backward is not None else replace(entry, filled=())
+
+
+def _found(area: Any, confidence: Any) -> FoundObject:
+    if confidence is not None and not math.isfinite(confidence):
+        raise ValueError(confidence)
+    return FoundObject(_whole(area), confidence)
+
+
+def _whole(number: Any) -> int:
+    if type(number) is not int or number < 0:
+        raise ValueError(number)
+    return number
+
+
+def _text_or_none(text: Any) -> str | None:
+    if text is not None and not isinstance(text, str):
+        raise TypeError(text)
+    return text

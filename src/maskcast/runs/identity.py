@@ -1,0 +1,73 @@
+"""Digests of what decided a result. A result counts only while its digest is the present one.
+
+The digest of a frame covers the method, its weights and options, the settings that decide masks,
+the input, and the prompts, absences and ends up to that frame. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from bisect import bisect_right
+from itertools import groupby
+from typing import Any
+
+from maskcast.runs.request import ADDABLE, FREE, RunRequest
+
+DIGITS = 32
+"""Hexadecimal digits of a digest."""
+
+
+class RunIdentity:
+    """The digests of one request.
+
+    Attributes:
+        backward: the digest of the backward pass.
+    """
+
+    def __init__(self, request: RunRequest) -> None:
+        self._box_start = request.box_start
+        self._goes_backward = request.goes_backward
+        base = digest_of(_base(request))
+        self._changes, self._digests = [], [base]
+        for frame_index, marks in groupby(request.marks(), key=lambda mark: mark[0]):
+            here = [[object_id, self._value(value)] for _, object_id, value in marks]
+            self._changes.append(frame_index)
+            self._digests.append(digest_of([self._digests[-1], frame_index, here]))
+        first = sorted(request.first_prompts().items())
+        self.backward = digest_of([base, [[i, at, self._value(v)] for i, (at, v) in first]])
+
+    def of_frame(self, frame_index: int) -> str:
+        """Return the digest of everything that decides the mask of a frame."""
+        return self._digests[bisect_right(self._changes, frame_index)]
+
+    def of_results(self, count: int) -> str:
+        """Return the digest of everything that decides the first ``count`` frames together."""
+        backward = self.backward if self._goes_backward else None
+        return digest_of([self.of_frame(max(count - 1, 0)), count, backward])
+
+    def _value(self, mark: str) -> Any:
+        """Return what a prompt says; for a box, what turns it into a mask belongs to it."""
+        return [mark, self._box_start] if mark.startswith("box ") else mark
+
+
+def digest_of(content: Any) -> str:
+    """Return the digest of something that JSON can hold."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+
+
+def _base(request: RunRequest) -> dict[str, Any]:
+    """Return what decides every mask; settings that were not given do not count."""
+    free = {*FREE, *ADDABLE}
+    return {
+        "method": request.method,
+        "weights": request.weights_sha256,
+        "options": request.options,
+        "settings": {
+            name: value
+            for name, value in request.settings.items()
+            if name not in free and value is not None and value is not False
+        },
+        "input": request.input_sha256,
+    }

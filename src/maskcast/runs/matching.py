@@ -1,0 +1,194 @@
+"""Make a run folder hold results of one request only, before anything new is written.
+
+A result counts if it has the digest that the request gives it (``runs.identity``). Other results
+are set aside or deleted; what was set aside and counts again is brought back.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from itertools import count
+
+from maskcast.core.errors import DataError
+from maskcast.runs.aside import Aside
+from maskcast.runs.export_record import remove_exports
+from maskcast.runs.folder import HALF_FILLED, RunFolder
+from maskcast.runs.frame_log import LogEntry
+from maskcast.runs.removal import remove_file
+from maskcast.runs.request import RunRequest
+
+logger = logging.getLogger(__name__)
+
+
+def match_results(run: RunFolder, request: RunRequest) -> None:
+    """Take up a request: afterwards the folder and its run card hold results of it alone.
+
+    Args:
+        run: a run of the same method, weights, options and input.
+        request: the present one.
+
+    Raises:
+        OutputError: a file cannot be set aside, deleted, or brought back.
+    """
+    before, exported = run.card, run.identity.of_results(run.count or run.card.frames)
+    matching = _Matching(run, request)
+    changed = matching.remove_outdated()
+    changed |= matching.clear_outdated_fills()
+    changed |= matching.bring_back()
+    matching.write_log()
+    finished, filled = matching.finished(), matching.filled()
+    if run.count is None:
+        is_whole = before.forward_finished and finished >= before.frames
+    else:
+        is_whole = finished >= run.count
+    lost = finished < before.frames and not is_whole
+    if lost and not changed:
+        gone = run.masks.path(finished)
+        logger.warning("%s is gone: frames from there on are computed again", gone)
+    if changed or lost or exported != run.identity.of_results(run.count or before.frames):
+        remove_exports(run.path)
+    if not is_whole:
+        matching.remove_states_from(finished)
+    is_done = is_whole and not (request.goes_backward and filled <= request.last_first_prompt)
+    run.update(
+        frames=finished,
+        forward_finished=is_whole,
+        frames_backward=filled if changed and request.goes_backward else before.frames_backward,
+        status="interrupted" if before.status == "finished" and not is_done else before.status,
+    )
+
+
+class _Matching:
+    """The log entries of a run while its folder is brought in line with a request."""
+
+    def __init__(self, run: RunFolder, request: RunRequest) -> None:
+        self._run = run
+        self._on_disk = run.frames_on_disk()
+        self._on_disk_backward = run.steps_on_disk_backward()
+        self._logged = run.log.by_frame()
+        self._entries = {f: entry for f, entry in self._logged.items() if self._fits(entry)}
+        self._brought: dict[int, LogEntry] = {}
+        self._aside = Aside(run)
+        run.adopt(request)
+
+    def remove_outdated(self) -> bool:
+        """Delete frames and states of another request, and set aside what an edit may want back.
+
+        Returns:
+            whether frames were outdated.
+        """
+        run = self._run
+        outdated = [entry for entry in self._entries.values() if not run.is_valid(entry)]
+        states = {number: run.states.digest(number) for number in run.states.numbers()}
+        old = {n: digest for n, digest in states.items() if digest != run.identity.of_frame(n)}
+        self._set_aside(outdated, {n: digest for n, digest in old.items() if digest})
+        for number in old:
+            run.states.remove(number)
+        for number in run.states_backward.numbers():
+            if not run.states_backward.is_valid(number):
+                run.states_backward.remove(number)
+        for entry in outdated:
+            self._delete(entry)
+        for frame_index in range(run.count) if run.count is not None else [*self._logged]:
+            if frame_index not in self._entries and self._is_painted(frame_index):
+                run.masks.remove(frame_index)
+        return bool(outdated)
+
+    def clear_outdated_fills(self) -> bool:
+        """Remove from the other frames what an outdated backward pass has filled in.
+
+        Returns:
+            whether there was any.
+        """
+        wanted = (None, self._run.identity.backward)
+        outdated = [entry for entry in self._entries.values() if entry.backward not in wanted]
+        if not outdated:
+            return False
+        self._set_aside(outdated, {})
+        try:
+            self._entries |= {e.frame: e for e in self._run.clear_fills(outdated)}
+        except DataError as error:
+            logger.warning("%s; frames from there on are computed again", error)
+            for entry in outdated:
+                self._delete(entry)
+        return True
+
+    def bring_back(self) -> bool:
+        """Take what was set aside and belongs to the request, from the first frame on.
+
+        Returns:
+            whether there was any.
+        """
+        run = self._run
+        for frame_index in count() if run.count is None else range(run.count):
+            entry = self._entries.get(frame_index)
+            is_valid = run.has(entry)
+            found = self._find_filled(frame_index, entry if is_valid else None)
+            if found is None and not is_valid:
+                found = self._aside.find(frame_index, filled=False)
+            if found is not None:
+                self._brought[frame_index] = found
+            elif not is_valid:
+                break
+        self._aside.bring_back(self._brought.values())
+        self._aside.bring_back_states()
+        self._entries |= self._brought
+        return bool(self._brought)
+
+    def write_log(self) -> None:
+        """Write the log if it has changed, and only then forget what was brought back."""
+        if self._entries != self._logged:
+            self._run.log.replace(self._entries[f] for f in sorted(self._entries))
+        self._aside.drop(self._brought.values())
+        self._aside.trim()
+
+    def remove_states_from(self, number: int) -> None:
+        """Delete states that came after frames which are gone."""
+        for later in self._run.states.numbers():
+            if later >= number:
+                self._run.states.remove(later)
+
+    def finished(self) -> int:
+        """Return how many frames, from the first on, are results of the request."""
+        return self._run.finished_frames(self._entries, self._on_disk, self._brought)
+
+    def filled(self) -> int:
+        """Return how many steps of the backward pass, from the first on, are finished."""
+        return self._run.filled_steps(self._entries, self._on_disk_backward, self._brought)
+
+    def _find_filled(self, frame_index: int, valid: LogEntry | None) -> LogEntry | None:
+        request = self._run.card.request
+        if not request.goes_backward or frame_index >= request.last_first_prompt:
+            return None
+        if valid is not None and valid.backward == self._run.identity.backward:
+            return None
+        return self._aside.find(frame_index, filled=True)
+
+    def _set_aside(self, entries: list[LogEntry], states: dict[int, str]) -> None:
+        whole = [
+            entry
+            for entry in entries
+            if entry.digest is not None
+            and entry.backward != HALF_FILLED
+            and entry.frame < self._on_disk
+            and self._run.masks.has(entry.frame)
+        ]
+        self._aside.put(whole, states)
+
+    def _delete(self, entry: LogEntry) -> None:
+        self._run.masks.remove(entry.frame)
+        for object_id in entry.objects:
+            remove_file(self._run.probability_path(entry.frame, object_id))
+        del self._entries[entry.frame]
+
+    def _is_painted(self, frame_index: int) -> bool:
+        with suppress(DataError, LookupError):  # a name that no file can have
+            return self._run.masks.has(frame_index)
+        return False
+
+    def _fits(self, entry: LogEntry) -> bool:
+        """Return whether an entry names the label map that its frame has in this run."""
+        with suppress(DataError, LookupError):
+            return self._run.masks.path(entry.frame).name == entry.mask
+        return False

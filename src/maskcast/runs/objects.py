@@ -1,0 +1,81 @@
+"""Names and colours of objects: ``objects.json``. They do not affect masks. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maskcast.core.errors import ConfigError, DataError
+from maskcast.io.files import write_text
+
+OBJECTS = "objects.json"
+LONGEST_NAME = 80
+"""Characters of the name of an object."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectLook:
+    """How an object is shown to people.
+
+    Raises:
+        ConfigError: the name is too long or has control characters, or the colour is not
+            ``#rrggbb``.
+    """
+
+    name: str | None = None
+    colour: str | None = None
+    """``#rrggbb``; None: the colour of the palette."""
+
+    def __post_init__(self) -> None:
+        if self.name is not None and not 1 <= len(self.name) <= LONGEST_NAME:
+            raise ConfigError(
+                f"the name of an object must have 1 to {LONGEST_NAME} characters, "
+                f"got {len(self.name)}"
+            )
+        if self.name is not None and not self.name.isprintable():
+            raise ConfigError(f"the name of an object has control characters: {self.name!r}")
+        if self.colour is not None and not re.fullmatch("#[0-9a-fA-F]{6}", self.colour):
+            raise ConfigError(f"a colour must be written #rrggbb, got {self.colour!r}")
+
+
+def read_objects(folder: Path) -> dict[int, ObjectLook]:
+    """Read the names and colours in a run folder, by object id; empty if there are none.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    path = folder / OBJECTS
+    if not path.is_file():
+        return {}
+    try:
+        tree = json.loads(path.read_text("utf-8"))
+        return {_object_id(key): _look(entry) for key, entry in tree.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"{path} has no names and colours of objects: {error}") from error
+
+
+def write_objects(folder: Path, looks: Mapping[int, ObjectLook]) -> None:
+    """Write the names and colours of objects. Raises ``OutputError``."""
+    tree = {
+        str(object_id): {name: text for name, text in vars(look).items() if text is not None}
+        for object_id, look in sorted(looks.items())
+    }
+    text = json.dumps(tree, indent=1, ensure_ascii=False) + "\n"
+    write_text(folder / OBJECTS, text, sync=True)
+
+
+def _object_id(key: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,8}", key):
+        raise ValueError(f"{key!r} is not the id of an object")
+    return int(key)
+
+
+def _look(entry: Any) -> ObjectLook:
+    texts = {name: entry.get(name) for name in ("name", "colour")}
+    if not all(text is None or isinstance(text, str) for text in texts.values()):
+        raise TypeError("a name or colour is not a text")
+    return ObjectLook(**texts)

@@ -1,0 +1,135 @@
+"""Begin a run in a folder, or continue the one that is there; docs/runs.md has the rules."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from maskcast.core.errors import DataError, PromptError, RunConflictError
+from maskcast.io.files import make_folder, remove_unfinished
+from maskcast.io.label_maps import LARGEST_ID
+from maskcast.runs.card import RunCard, read_card
+from maskcast.runs.export_record import EXPORTS
+from maskcast.runs.folder import RunFolder
+from maskcast.runs.frame_log import FRAME_LOG, FrameLog
+from maskcast.runs.matching import match_results
+from maskcast.runs.overwriting import remove_run
+from maskcast.runs.removal import remove_folder
+from maskcast.runs.request import RunRequest, claim, differences
+from maskcast.runs.states import STATES
+from maskcast.runs.upgrade import upgrade
+
+logger = logging.getLogger(__name__)
+
+
+def open_run(
+    path: Path,
+    request: RunRequest,
+    *,
+    frame_name: Callable[[int], str],
+    count: int | None = None,
+    overwrite: bool = False,
+    edited: bool = False,
+) -> RunFolder:
+    """Begin a run in a folder, or continue the one that is there.
+
+    Call it inside ``io.files.alone_in``. Results in the folder that the request does not lead to
+    are set aside or deleted; those that were set aside earlier and belong to it are brought back.
+
+    Args:
+        path: created if it does not exist.
+        request: what decides the masks. It may differ from that on the run card there in what
+            ``request.differences`` accepts.
+        frame_name: returns the name of a frame, and so of its label map, by index.
+        count: number of frames, if known.
+        overwrite: delete what an earlier run left, and begin again.
+        edited: accept changed and removed prompts and ends.
+
+    Raises:
+        PromptError: an id is too large to be painted.
+        RunConflictError: the folder holds a different run, or files of something else.
+        OutputError: it cannot be written to.
+    """
+    largest = max((object_id for _, object_id, _ in request.marks()), default=0)
+    if largest > LARGEST_ID:
+        raise PromptError(f"object ids must be at most {LARGEST_ID} to be painted, got {largest}")
+    if overwrite:
+        remove_run(path, _names(frame_name, count))
+        return _begin(path, request, frame_name, count)
+    old = _card_in(path)
+    if old is None:
+        claim(path, None)
+        return _begin(path, request, frame_name, count)
+    _remove_unfinished(path)
+    run = RunFolder(path, old, _logged_names(path, frame_name, count), count=count)
+    if old.format == 1:
+        upgrade(run)
+    found = list(differences(old.request, request, edited=edited))
+    if found and not run.has_begun():
+        run.card = _new_card(request)  # it failed before there was anything to keep
+    else:
+        claim(path, found)
+    if old.maskcast != version("maskcast") or old.torch != torch.__version__:
+        logger.warning(
+            "continuing a run that maskcast %s with torch %s began", old.maskcast, old.torch
+        )
+    match_results(run, request)
+    return run
+
+
+def _begin(
+    path: Path, request: RunRequest, frame_name: Callable[[int], str], count: int | None
+) -> RunFolder:
+    """Begin in a folder without visible files; states of unknown origin are deleted."""
+    remove_folder(path / STATES)
+    make_folder(path)
+    _remove_unfinished(path)
+    run = RunFolder(path, _new_card(request), frame_name, count=count)
+    run.update()
+    return run
+
+
+def _new_card(request: RunRequest) -> RunCard:
+    return RunCard(maskcast=version("maskcast"), torch=torch.__version__, request=request)
+
+
+def _card_in(path: Path) -> RunCard | None:
+    try:
+        return read_card(path)
+    except DataError as error:
+        raise RunConflictError(
+            f"{error}; choose another folder, or overwrite the run",
+            options=("output", "overwrite"),
+        ) from error
+
+
+def _remove_unfinished(path: Path) -> None:
+    """Delete the temporary files that processes which were killed have left."""
+    for folder in (path, path / STATES, path / EXPORTS, path / EXPORTS / "cutout"):
+        remove_unfinished(folder)
+
+
+def _logged_names(
+    path: Path, frame_name: Callable[[int], str], count: int | None
+) -> Callable[[int], str]:
+    """Return ``frame_name`` that knows, too, frames after the present end of the video."""
+    entries = FrameLog(path / FRAME_LOG).entries()
+    beyond = count or 0
+    logged = {entry.frame: Path(entry.mask).stem for entry in entries if entry.frame >= beyond}
+
+    def name(frame_index: int) -> str:
+        try:
+            return frame_name(frame_index)
+        except LookupError:
+            return logged[frame_index]
+
+    return name
+
+
+def _names(frame_name: Callable[[int], str], count: int | None) -> list[str]:
+    """Return the names of the frames, as far as they are known."""
+    return [] if count is None else [frame_name(frame_index) for frame_index in range(count)]

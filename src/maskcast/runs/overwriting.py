@@ -1,0 +1,82 @@
+"""What overwriting a run removes: exactly what a run of this video makes, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from maskcast.core.errors import OutputError, RunConflictError
+from maskcast.runs.card import CARD
+from maskcast.runs.export_record import EXPORTS, remove_exports
+from maskcast.runs.folder import PROBABILITIES
+from maskcast.runs.frame_log import FRAME_LOG, FrameLog
+from maskcast.runs.removal import remove_file, remove_folder
+from maskcast.runs.states import STATES
+
+logger = logging.getLogger(__name__)
+
+
+def remove_run(path: Path, names: Iterable[str]) -> None:
+    """Delete what a run has left in a folder, with or without a run card.
+
+    Deleted are the run card, the frame log, the label maps that the log names and those named like
+    the frames of this video, saved states, soft masks and exports.
+
+    Args:
+        path: of the folder; it may not exist.
+        names: of the frames of the video.
+
+    Raises:
+        RunConflictError: the folder holds further PNG files that are named like frames; nothing
+            has been deleted.
+        OutputError: a file cannot be deleted.
+    """
+    names = list(names)
+    masks = {entry.mask for entry in FrameLog(path / FRAME_LOG).entries()}
+    masks |= {f"{name}.png" for name in names}
+    pictures = _pictures(path)
+    others = sorted(set(pictures) - masks)
+    if strays := [name for name in others if _is_like_a_frame(name, names)]:
+        raise RunConflictError(
+            f"{path} holds PNG files that are named like frames but are no masks of this video; "
+            "they are not overwritten: move them, or choose another folder",
+            details=strays,
+            options=("output",),
+        )
+    made = [name for name in (STATES, PROBABILITIES, EXPORTS) if (path / name).exists()]
+    remove_folder(path / STATES)
+    remove_file(path / CARD)  # what remains after an interruption counts for nothing without it
+    for name in pictures:
+        if name in masks:
+            remove_file(path / name)
+    remove_folder(path / PROBABILITIES)
+    remove_exports(path)
+    remove_file(path / FRAME_LOG)
+    removed = len(masks & set(pictures))
+    if removed or made:
+        logger.warning(
+            "%s: deleted %s of an earlier run", path, ", ".join([f"{removed} masks", *made])
+        )
+
+
+def _pictures(path: Path) -> list[str]:
+    try:
+        return sorted(
+            file.name
+            for file in path.iterdir()
+            if file.suffix == ".png" and not file.name.startswith(".") and not file.is_dir()
+        )
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise OutputError(f"cannot use the output folder {path}: {error.strerror}") from error
+
+
+def _is_like_a_frame(file_name: str, names: list[str]) -> bool:
+    """Return whether a name is a number, or equals that of a frame but for its digits."""
+    pattern = r"\d+"
+    if names:
+        pattern += "|" + re.sub(r"\d+", r"\\d+", re.escape(names[0]))
+    return re.fullmatch(pattern, Path(file_name).stem) is not None

@@ -1,0 +1,132 @@
+"""The two ways over a video: forward over all frames, and backward to fill the earlier ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+from maskcast.core.marks import NO_ENDS
+from maskcast.core.segmenter import Step
+from maskcast.core.types import Frame, Prompts
+from maskcast.runs.folder import RunFolder
+from maskcast.runs.states import SavedStates
+
+State = TypeVar("State")
+
+FramesFrom: TypeAlias = Callable[[int], Iterable[Frame]]
+"""Gives frames from an index on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass(Generic[State]):
+    """One way over a video, in steps numbered from 0."""
+
+    name: Literal["frames", "backward"]
+    frames_from: FramesFrom
+    """By step number."""
+    prompts: Mapping[int, Prompts]
+    """By step number."""
+    ends: Mapping[int, Collection[int]] = field(default_factory=lambda: NO_ENDS)
+    """By step number: the objects that are removed before the step."""
+    count: int | None
+    """Number of steps, if known."""
+    states: SavedStates
+    write: Callable[[Step[State]], None]
+    begin: Callable[[int], None]
+    """Is called with the number of the first step that is taken."""
+    written: int
+    """How many steps, from the first on, are on the disk."""
+    frame_of: Callable[[int], int]
+    """Frame index of a step."""
+    counter: Literal["frames", "frames_backward"]
+    """Entry of the run card that counts finished steps."""
+    keeps_states: bool
+    """Whether states are kept for corrections."""
+
+
+def forward_pass(
+    run: RunFolder,
+    frames_from: FramesFrom,
+    prompts: Mapping[int, Prompts],
+    ends: Mapping[int, Collection[int]],
+    *,
+    count: int | None,
+    probabilities: bool,
+) -> Pass[Any]:
+    """Return the pass over all frames."""
+
+    def write(step: Step[Any]) -> None:
+        run.write_frame(step.frame_index, step.masks, probabilities=probabilities)
+
+    def clear_fills(first: int) -> None:
+        """Frames that are written again lose what the backward pass has painted into them."""
+        entries = run.log.by_frame().values()
+        run.clear_fills(entry for entry in entries if entry.frame >= first and entry.filled)
+
+    return Pass(
+        name="frames",
+        frames_from=frames_from,
+        prompts=prompts,
+        ends=ends,
+        count=count,
+        states=run.states,
+        write=write,
+        begin=clear_fills,
+        written=run.finished_frames(run.log.by_frame(), run.frames_on_disk()),
+        frame_of=lambda step: step,
+        counter="frames",
+        keeps_states=True,
+    )
+
+
+def backward_pass(
+    run: RunFolder,
+    frames_backward: FramesFrom,
+    prompts: Mapping[int, Prompts],
+    *,
+    probabilities: bool,
+) -> Pass[Any] | None:
+    """Return the pass that begins each object on the frame of its first prompt.
+
+    It visits these frames in falling order. None: no object begins after frame 0, or the pass is
+    finished already.
+    """
+    first: dict[int, int] = {}
+    for frame_index in sorted(prompts, reverse=True):
+        first.update(dict.fromkeys(prompts[frame_index], frame_index))
+    last = max(first.values(), default=0)
+    logged = run.log.by_frame()
+    written = run.filled_steps(logged, run.steps_on_disk_backward(), last=last)
+    if written > last:
+        return None
+    found = {frame_index: entry.objects for frame_index, entry in logged.items()}
+
+    def write(step: Step[Any]) -> None:
+        frame_index = last - step.frame_index
+        later = {object_id for object_id, given in first.items() if given > frame_index}
+        known = found.get(frame_index, {})
+        others = {i: known[i] for i in known if i not in later}
+        if later:
+            run.fill_frame(frame_index, step.masks, later, others, probabilities=probabilities)
+
+    begun = {
+        last - frame_index: {
+            i: p for i, p in prompts[frame_index].items() if first[i] == frame_index
+        }
+        for frame_index in sorted(set(first.values()), reverse=True)
+        if frame_index > 0
+    }
+    return Pass(
+        name="backward",
+        frames_from=lambda step: frames_backward(last - step),
+        prompts=begun,
+        count=last + 1,
+        states=run.states_backward,
+        write=write,
+        begin=lambda _: None,
+        written=written,
+        frame_of=lambda step: last - step,
+        counter="frames_backward",
+        keeps_states=False,
+    )

@@ -1,0 +1,191 @@
+"""What was asked of a run, and whether a folder may be used for it. Imports no torch.
+
+``changed_entries`` and ``claim`` serve any kind of run folder; ``RunRequest`` is for one video.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from maskcast.core.errors import ConfigError, OutputError, RunConflictError
+from maskcast.runs.fingerprint import ABSENT_MARK, END_MARK
+
+ADDABLE = {"direction": ("forward", "both"), "on_bad_frame": ("stop", "hold")}
+"""Settings that a run may change from the first value, the default, to the second: finished frames
+stay valid."""
+FREE = ("end",)
+"""Settings that a run may change at any time: finished frames stay valid."""
+RECOMPUTING = "probabilities"
+"""A setting that may be switched on, with every frame computed again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """Everything that decides the masks of a run, except device and threads."""
+
+    method: str
+    weights: str
+    weights_sha256: str
+    box_start: str | None = None
+    """Name and hash of the weights that turned boxes into masks, if the method takes no boxes."""
+    options: dict[str, str] = field(default_factory=dict)
+    """Settings of the method, as given."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of the command: start, end, direction, dtype, …; numbers, text and None."""
+    input: str
+    input_sha256: str
+    prompts: dict[str, str] = field(default_factory=dict)
+    """Marks by ``FRAME:ID``, frames counted from ``start``: ``fingerprint.prompt_fingerprints``."""
+
+    def __post_init__(self) -> None:
+        for place, value in self.prompts.items():
+            if not re.fullmatch(r"[0-9]{1,12}:[0-9]{1,12}", place) or not isinstance(value, str):
+                raise ConfigError("prompts must be texts named FRAME:ID")
+
+    @property
+    def goes_backward(self) -> bool:
+        """Whether a backward pass fills the frames before the objects' first prompts."""
+        return self.settings.get("direction") == "both"
+
+    @property
+    def last_first_prompt(self) -> int:
+        """The frame on which the last object begins; 0 without objects."""
+        return max((frame for frame, _ in self.first_prompts().values()), default=0)
+
+    def marks(self) -> list[tuple[int, int, str]]:
+        """Return the prompts as (frame, object id, value), in this order."""
+        places = ((place.split(":"), value) for place, value in self.prompts.items())
+        return sorted((int(frame), int(object_id), value) for (frame, object_id), value in places)
+
+    def first_prompts(self) -> dict[int, tuple[int, str]]:
+        """Return the frame and value of the first mask or box of every object."""
+        first: dict[int, tuple[int, str]] = {}
+        for frame_index, object_id, value in self.marks():
+            if value not in (END_MARK, ABSENT_MARK):
+                first.setdefault(object_id, (frame_index, value))
+        return first
+
+
+def differences(old: RunRequest, new: RunRequest, *, edited: bool = False) -> Iterator[str]:
+    """Describe the differences that keep a run from continuing.
+
+    Not among them: further prompts and ends, a moved end of the video, a backward pass or soft
+    masks added, and bad frames held from now on.
+
+    Args:
+        old: the request on the run card.
+        new: the present request.
+        edited: changed and removed prompts and ends are accepted too.
+    """
+    if old.input_sha256 != new.input_sha256:
+        yield f"the input was {old.input} with other content"
+    if old.method != new.method:
+        yield f"the method was {old.method}, now {new.method}"
+    if old.weights_sha256 != new.weights_sha256:
+        yield (
+            f"the weights were {old.weights} ({old.weights_sha256[:12]}), now {new.weights} "
+            f"({new.weights_sha256[:12]}); to continue, give the file of the earlier weights"
+        )
+    if not edited and old.box_start not in (None, new.box_start):
+        yield f"boxes were turned into masks by {old.box_start}"
+    yield from changed_entries(old.options, new.options, kind="option")
+    accepted = {name: new.settings.get(name) for name in _accepted_settings(old, new)}
+    yield from changed_entries({**old.settings, **accepted}, new.settings, kind="setting")
+    if not edited:
+        yield from _changed_prompts(old, new)
+
+
+def changed_entries(
+    old: Mapping[str, Any], new: Mapping[str, Any], *, kind: str, ignored: Collection[str] = ()
+) -> Iterator[str]:
+    """Describe the entries in which two mappings differ, by name.
+
+    Args:
+        old: entries of the earlier request; an entry that is None was not given.
+        new: entries of the present request.
+        kind: what an entry is called: option, setting.
+        ignored: names that may differ.
+    """
+    for name in sorted({*old, *new} - set(ignored)):
+        if old.get(name) != new.get(name):
+            was, now = ("not given" if of.get(name) is None else of[name] for of in (old, new))
+            yield f"the {kind} {name} was {was}, now {now}"
+
+
+def claim(
+    folder: Path,
+    found: Collection[str] | None,
+    *,
+    kind: str = "run",
+    options: tuple[str, ...] = ("output", "overwrite"),
+) -> None:
+    """Check that a folder may be used.
+
+    Args:
+        folder: may not exist yet.
+        found: differences between its request and the present one; None if it has no request.
+        kind: what the folder is for: run, evaluation, training run.
+        options: what the user may change instead, for the message.
+
+    Raises:
+        RunConflictError: it holds a different run, or other files.
+        OutputError: it cannot be read.
+    """
+    if found:
+        raise RunConflictError(
+            f"{folder} holds a different {kind}; choose another folder, or overwrite it",
+            details=list(found),
+            options=options,
+        )
+    others = _visible_files(folder) if found is None else []
+    if others:
+        raise RunConflictError(
+            f"{folder} holds files but no {kind} ({min(others)}, …); choose another folder, "
+            "or overwrite its results",
+            options=options,
+        )
+
+
+def first_difference(old: RunRequest, new: RunRequest) -> int | None:
+    """Return the first frame whose results differ between two requests of one run.
+
+    It is the first frame with a prompt, absence or end added, changed or removed. It is 0 if the
+    backward pass filled in an object whose first prompt has changed. None: there is no difference.
+    """
+    if old.goes_backward:
+        earlier, later = old.first_prompts(), new.first_prompts()
+        if any(first[0] > 0 and later.get(i) != first for i, first in earlier.items()):
+            return 0
+    return min((mark[0] for mark in set(old.marks()) ^ set(new.marks())), default=None)
+
+
+def _accepted_settings(old: RunRequest, new: RunRequest) -> Iterator[str]:
+    yield from (name for name in FREE if name in new.settings or name in old.settings)
+    for name, (usual, added) in ADDABLE.items():
+        if old.settings.get(name) in (None, usual) and new.settings.get(name) == added:
+            yield name
+    if new.settings.get(RECOMPUTING):
+        yield RECOMPUTING
+
+
+def _changed_prompts(old: RunRequest, new: RunRequest) -> Iterator[str]:
+    counted = "" if old.settings.get("start") is None else " after the start"
+    for place, prompt in old.prompts.items():
+        frame_index, object_id = place.split(":")
+        if new.prompts.get(place) != prompt:
+            what = "end" if prompt == END_MARK else "prompt"
+            change = "changed" if place in new.prompts else "removed"
+            yield f"the {what} of object {object_id} on frame {frame_index}{counted} was {change}"
+
+
+def _visible_files(folder: Path) -> list[str]:
+    try:
+        return [file.name for file in folder.iterdir() if not file.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise OutputError(f"cannot use the output folder {folder}: {error.strerror}") from error
