@@ -12,6 +12,7 @@ import pytest
 from contract.coloured_video import true_mask
 from maskcast.core.errors import OutputError, RunConflictError
 from maskcast.io.label_maps import read_label_map
+from maskcast.io.packed_masks import open_packed_masks
 from maskcast.runs.card import read_card
 from maskcast.runs.frame_log import FrameLog
 from maskcast.runs.masks import PngMasks
@@ -280,6 +281,27 @@ def test_lost_states_cost_time_but_no_masks(tmp_path):
     run_into(run, CORRECTED, steps=steps)
     assert steps == list(range(COUNT))
     assert masks_in(run) == fresh(tmp_path, CORRECTED)
+
+
+def test_run_lengths_follow_edits_as_pictures_do(tmp_path):
+    packed, plain = tmp_path / "packed", tmp_path / "plain"
+    steps: list[int] = []
+    for prompts in (LATE, {**LATE, 9: {1: true_mask(1, 8)}}, {5: LATE[5]}, LATE):
+        run_into(plain, prompts, settings=BOTH, edited=True)
+        steps.clear()
+        run_into(packed, prompts, settings=BOTH, edited=True, form="rle", steps=steps)
+        masks = open_packed_masks(packed / "masks.jsonl.gz")
+        for name in masks_in(plain):
+            expected = read_label_map(plain / name)
+            assert masks.read(name[:-4]).tolist() == expected.tolist()
+        masks.close()
+        assert not masks_in(packed)
+    assert steps == []  # the first request again
+    run_into(packed, LATE, settings=BOTH, steps=steps)  # the folder says how masks are kept
+    assert steps == []
+    run_into(packed, LATE, settings=BOTH, overwrite=True)
+    assert masks_in(packed) == masks_in(plain)
+    assert not list(packed.glob("masks.*"))
 
 
 def test_a_lost_log_means_computing_everything_again(tmp_path):

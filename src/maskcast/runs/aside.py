@@ -158,7 +158,7 @@ class _Shelf:
                     target = self._probability(entry.frame, object_id)
                     link_or_copy(source, target)
                     written.add(target)
-            run.masks.copy_to(self._masks, entry.frame)
+            run.masks.copy_to(self._masks, entry.frame, entry.objects)
             self._log.append(entry)
             written.add(self._masks.path(entry.frame))
         flush_files(written, self.folder)
@@ -169,7 +169,7 @@ class _Shelf:
             source = self._probability(entry.frame, object_id)
             if source.is_file():
                 link_or_copy(source, run.probability_path(entry.frame, object_id))
-        self._masks.copy_to(run.masks, entry.frame)
+        self._masks.copy_to(run.masks, entry.frame, entry.objects)
 
     def drop(self, entry: LogEntry) -> None:
         """Delete a frame. Raises ``OutputError``."""

@@ -16,6 +16,7 @@ from maskcast.runs.card import RunCard, read_card
 from maskcast.runs.export_record import EXPORTS
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.frame_log import FRAME_LOG, FrameLog
+from maskcast.runs.masks import MaskForm, holds_rle
 from maskcast.runs.matching import match_results
 from maskcast.runs.overwriting import remove_run
 from maskcast.runs.removal import remove_folder
@@ -32,6 +33,7 @@ def open_run(
     *,
     frame_name: Callable[[int], str],
     count: int | None = None,
+    form: MaskForm | None = None,
     overwrite: bool = False,
     edited: bool = False,
 ) -> RunFolder:
@@ -46,6 +48,7 @@ def open_run(
             ``request.differences`` accepts.
         frame_name: returns the name of a frame, and so of its label map, by index.
         count: number of frames, if known.
+        form: how masks are kept; by default as in the folder, or as PNGs in a new one.
         overwrite: delete what an earlier run left, and begin again.
         edited: accept changed and removed prompts and ends.
 
@@ -57,20 +60,23 @@ def open_run(
     largest = max((object_id for _, object_id, _ in request.marks()), default=0)
     if largest > LARGEST_ID:
         raise PromptError(f"object ids must be at most {LARGEST_ID} to be painted, got {largest}")
+    fresh = RunCard(maskcast=version("maskcast"), torch=torch.__version__, request=request)
     if overwrite:
         remove_run(path, _names(frame_name, count))
-        return _begin(path, request, frame_name, count)
+        return _begin(RunFolder(path, fresh, frame_name, count=count, form=form or "png"))
     old = _card_in(path)
     if old is None:
         claim(path, None)
-        return _begin(path, request, frame_name, count)
+        return _begin(RunFolder(path, fresh, frame_name, count=count, form=form or "png"))
     _remove_unfinished(path)
-    run = RunFolder(path, old, _logged_names(path, frame_name, count), count=count)
+    form = form or ("rle" if holds_rle(path) else "png")
+    names = _logged_names(path, frame_name, count)
+    run = RunFolder(path, old, names, count=count, form=form)
     if old.format == 1:
         upgrade(run)
     found = list(differences(old.request, request, edited=edited))
     if found and not run.has_begun():
-        run.card = _new_card(request)  # it failed before there was anything to keep
+        run.card = fresh  # it failed before there was anything to keep
     else:
         claim(path, found)
     if old.maskcast != version("maskcast") or old.torch != torch.__version__:
@@ -81,20 +87,13 @@ def open_run(
     return run
 
 
-def _begin(
-    path: Path, request: RunRequest, frame_name: Callable[[int], str], count: int | None
-) -> RunFolder:
-    """Begin in a folder without visible files; states of unknown origin are deleted."""
-    remove_folder(path / STATES)
-    make_folder(path)
-    _remove_unfinished(path)
-    run = RunFolder(path, _new_card(request), frame_name, count=count)
+def _begin(run: RunFolder) -> RunFolder:
+    """Begin in a folder without results; states of unknown origin are deleted."""
+    remove_folder(run.path / STATES)
+    make_folder(run.path)
+    _remove_unfinished(run.path)
     run.update()
     return run
-
-
-def _new_card(request: RunRequest) -> RunCard:
-    return RunCard(maskcast=version("maskcast"), torch=torch.__version__, request=request)
 
 
 def _card_in(path: Path) -> RunCard | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from maskcast.core.errors import OutputError, RunConflictError
+from maskcast.io.packed_masks import PACKED_NAMES
 from maskcast.runs.card import CARD
 from maskcast.runs.export_record import EXPORTS, remove_exports
 from maskcast.runs.folder import PROBABILITIES
@@ -22,7 +23,7 @@ def remove_run(path: Path, names: Iterable[str]) -> None:
     """Delete what a run has left in a folder, with or without a run card.
 
     Deleted are the run card, the frame log, the label maps that the log names and those named like
-    the frames of this video, saved states, soft masks and exports.
+    the frames of this video, files of packed masks, saved states, soft masks and exports.
 
     Args:
         path: of the folder; it may not exist.
@@ -48,6 +49,8 @@ def remove_run(path: Path, names: Iterable[str]) -> None:
     made = [name for name in (STATES, PROBABILITIES, EXPORTS) if (path / name).exists()]
     remove_folder(path / STATES)
     remove_file(path / CARD)  # what remains after an interruption counts for nothing without it
+    for name in PACKED_NAMES:
+        remove_file(path / name)
     for name in pictures:
         if name in masks:
             remove_file(path / name)

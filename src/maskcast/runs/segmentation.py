@@ -94,6 +94,7 @@ def segment_into(
         KeyboardInterrupt: likewise, after the state was saved.
     """
     if run.card.status == "finished":
+        run.masks.finish()
         return run.card
     session = _Session(run, segmenter, policy or SavePolicy(), device, progress)
     with session:
@@ -108,6 +109,7 @@ def segment_into(
             backward = backward_pass(run, frames_backward, prompts, probabilities=probabilities)
             if backward is not None:
                 session.work_through(backward)
+        run.masks.finish()
     return run.card
 
 
