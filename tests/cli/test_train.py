@@ -55,7 +55,7 @@ def test_the_same_run_is_resumed_and_another_one_is_refused(tmp_path: Path, caps
     assert run("toy", "--run", tmp_path, "--loop.epochs", 1, "--loop.log-every", 7) == 0
     assert run("toy", "--run", tmp_path, "--loop.epochs", 1, "--width", 9) == 2
     said = capsys.readouterr().err
-    assert "width was 4, now 9" in said and "choose another --run folder" in said
+    assert "width was 4, now 9 (--run)" in said and "choose another folder" in said
     assert (tmp_path / "weights.safetensors").read_bytes() == weights
 
 
@@ -77,7 +77,7 @@ def test_the_recipes_are_listed(arguments, capsys):
     [
         (["tony"], "there is no recipe 'tony'; known: toy"),
         (["--run", "x"], "which recipe?"),
-        (["toy", "--config", "nowhere.json"], "there is no config file nowhere.json"),
+        (["toy", "--config", "nowhere.json"], "config file nowhere.json does not exist"),
         (["toy", "--device", "abacus"], "unknown device 'abacus'"),
         (["toy", "--device", "cuda:9"], "device 'cuda:9' "),
         (["toy", "--max-minutes", "-1"], "--max-minutes is at least 0, got -1"),

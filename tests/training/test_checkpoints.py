@@ -59,7 +59,7 @@ def test_no_readable_one_is_an_error_and_none_at_all_is_not(tmp_path: Path):
     folder = CheckpointFolder(tmp_path)
     assert folder.latest() is None
     (tmp_path / "step-000000003.pt").write_bytes(b"")
-    with pytest.raises(TrainingError, match=r"no checkpoint .* can be read"):
+    with pytest.raises(TrainingError, match=r"cannot read any checkpoint in"):
         folder.latest()
 
 
@@ -83,7 +83,7 @@ def test_nothing_in_a_checkpoint_is_executed(tmp_path: Path):
 
 def test_another_format_is_refused(tmp_path: Path):
     torch.save({"format": 99}, tmp_path / "x.pt")
-    with pytest.raises(TrainingError, match="has format 99, this reads 1"):
+    with pytest.raises(TrainingError, match="has format 99 but this version reads 1"):
         read_checkpoint(tmp_path / "x.pt")
 
 

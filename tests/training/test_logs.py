@@ -95,7 +95,7 @@ def test_without_room_for_tensorboard_the_run_goes_on(tmp_path: Path, caplog, mo
     with RunLogs(tmp_path, first_step=0, total_steps=9, active=True) as logs:
         logs.write("train", 1, {"total": 1.0, "J": 0.5})
     assert len(lines(tmp_path)) == 1
-    assert caplog.text.count("no more curves for TensorBoard") == 1
+    assert caplog.text.count("cannot write to TensorBoard any more") == 1
 
 
 def test_metrics_that_cannot_be_written_are_an_error_of_one_sentence(tmp_path: Path):

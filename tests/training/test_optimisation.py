@@ -91,7 +91,8 @@ def test_what_is_in_no_group_is_frozen():
 
 
 @pytest.mark.parametrize(
-    ("parameters", "sentence"), [([], "trains nothing"), ([nn.Parameter(torch.ones(1))], "1 param")]
+    ("parameters", "sentence"),
+    [([], "no parameters to train"), ([nn.Parameter(torch.ones(1))], "1 param")],
 )
 def test_groups_that_train_nothing_of_the_module_are_refused(parameters, sentence: str):
     with pytest.raises(ConfigError, match=sentence):

@@ -77,7 +77,7 @@ class InfiniteGradient(ToyTask):
 
 def test_a_gradient_that_is_not_finite_counts_too(tmp_path: Path):
     recipe = Recipe("", TOY.config, InfiniteGradient)
-    with pytest.raises(TrainingError, match="no finite loss and gradient in 4 steps in a row"):
+    with pytest.raises(TrainingError, match="loss or gradient not finite in 4 steps in a row"):
         toy_train(tmp_path, with_loop(bad_steps_limit=4), recipe)
     assert [line["losses"]["gradient_norm"] for line in events(tmp_path, "bad_step")] == ["nan"] * 4
 
@@ -143,7 +143,7 @@ def test_the_last_item_of_a_data_set_is_replaced_by_the_first(tmp_path: Path):
 
 def test_a_data_set_without_a_whole_item_is_refused_at_once(tmp_path: Path):
     config = replace(TOY.config, broken=tuple(range(1000)))
-    with pytest.raises(TrainingError, match=r"100 items in a row cannot be read.*toy 0 "):
+    with pytest.raises(TrainingError, match=r"cannot read 100 items in a row:\n  - toy 0 "):
         toy_train(tmp_path, config)
 
 
@@ -151,7 +151,7 @@ def test_nan_gradients_end_a_run_in_fp16_too(tmp_path: Path):
     """The scaler takes them for overflows until its scale, 65536 at first, is below 1."""
     recipe = Recipe("", TOY.config, InfiniteGradient)
     config = with_loop(precision="fp16", epochs=30, bad_steps_limit=4)
-    with pytest.raises(TrainingError, match="no finite loss and gradient in 4 steps in a row"):
+    with pytest.raises(TrainingError, match="loss or gradient not finite in 4 steps in a row"):
         toy_train(tmp_path, config, recipe)
     assert [line["step"] for line in events(tmp_path, "bad_step")] == [18, 19, 20, 21]
 
@@ -176,5 +176,5 @@ def test_a_device_without_memory_is_one_sentence(tmp_path: Path):
         def after_step(self) -> None:
             raise torch.OutOfMemoryError("simulated")
 
-    with pytest.raises(DeviceMemoryError, match=r"give --loop\.accumulate more parts"):
+    with pytest.raises(DeviceMemoryError, match=r"accumulate the batch in more parts"):
         toy_train(tmp_path, TOY.config, Recipe("", TOY.config, Large))

@@ -78,11 +78,12 @@ class CheckpointFolder:
             try:
                 return path, read_checkpoint(path)
             except TrainingError as error:
-                logger.warning("%s; trying the one before it", error)
+                logger.warning("%s; trying the checkpoint before it", error)
         if paths:
             raise TrainingError(
-                f"no checkpoint in {self._folder} can be read; "
-                "start again with another --run folder, or --start-from exported weights"
+                f"cannot read any checkpoint in {self._folder}; start again in another run folder "
+                "or from exported weights",
+                options=("run", "start_from"),
             )
         return None
 
@@ -100,7 +101,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         why = str(error).partition("\n")[0]
         raise TrainingError(f"the checkpoint {path} is damaged ({why})") from error
     if version != FORMAT:
-        raise TrainingError(f"the checkpoint {path} has format {version}, this reads {FORMAT}")
+        raise TrainingError(
+            f"the checkpoint {path} has format {version} but this version reads {FORMAT}"
+        )
     assert isinstance(state, dict)
     return state
 

@@ -107,8 +107,8 @@ class SteadyItems(Dataset[LoadedItem]):
                 )
                 place = self._next(place)
         raise TrainingError(
-            f"{len(faults)} items in a row cannot be read, the first one being "
-            f"{faults[0].identity}: {faults[0].reason}"
+            f"cannot read {len(faults)} items in a row",
+            details=[f"{fault.identity}: {fault.reason}" for fault in faults],
         )
 
     def _next(self, place: Place) -> Place:
@@ -133,9 +133,9 @@ class Plan:
     def __post_init__(self) -> None:
         if self.batch_size % (self.accumulate * self.processes):
             raise TrainingError(
-                f"a batch of {self.batch_size} cannot be shared by {self.processes} processes in "
-                f"{self.accumulate} parts each; make batch_size a multiple of "
-                f"{self.accumulate * self.processes}"
+                f"batch_size must be a multiple of {self.accumulate * self.processes} "
+                f"({self.processes} processes × {self.accumulate} parts), got {self.batch_size}",
+                options=("loop.batch_size", "loop.accumulate"),
             )
 
     def parts_of(self, step: int) -> Iterator[list[Place]]:
@@ -181,8 +181,9 @@ def make_plan(
         steps = (items_per_epoch or 0) // config.batch_size
         if steps < 1:
             raise TrainingError(
-                f"the data set has {items_per_epoch} items, fewer than one batch of "
-                f"{config.batch_size}; make batch_size smaller"
+                f"batch_size must be at most the {items_per_epoch} items of the data set, got "
+                f"{config.batch_size}",
+                options=("loop.batch_size",),
             )
     return Plan(steps, steps * config.epochs, config.batch_size, config.accumulate, rank, processes)
 
@@ -253,8 +254,9 @@ def loading(loader: DataLoader[LoadedItem]) -> Iterator[Iterator[LoadedBatch]]:
         if "DataLoader worker" not in str(error):
             raise
         raise TrainingError(
-            f"a process that loads data has died ({error}), usually for want of memory; go on "
-            "with the same command and fewer --loop.workers"
+            f"a data-loading worker died, usually because memory ran out ({error}); resume with "
+            "fewer workers",
+            options=("loop.workers",),
         ) from error
     finally:
         if loader.num_workers:

@@ -106,7 +106,11 @@ class RunLogs:
             if self._board is not None:
                 put(self._board)
         except OSError as error:
-            logger.warning("no more curves for TensorBoard (%s); %s goes on", error, METRICS)
+            logger.warning(
+                "cannot write to TensorBoard any more (%s); continuing with %s alone",
+                error,
+                METRICS,
+            )
             self._board = None
 
     def _append(self, line: str) -> None:
@@ -171,6 +175,6 @@ def _tensorboard(folder: Path, first_step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - slow, and an extra
     except ImportError:
-        logger.warning("tensorboard is not installed; metrics go to %s alone", METRICS)
+        logger.warning("tensorboard is not installed; writing metrics to %s alone", METRICS)
         return None
     return SummaryWriter(str(folder), purge_step=first_step + 1)

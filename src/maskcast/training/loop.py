@@ -141,8 +141,9 @@ def _refuse_different_views(step: int | None) -> None:
     """Check that every process found the same checkpoint; after this, all have looked."""
     if len(set(from_all(step))) > 1:
         raise UsageError(
-            "the processes find different checkpoints in the run folder; it must lie where all "
-            "machines see the same files"
+            "the processes found different checkpoints in the run folder; put it on a file system "
+            "that all machines share",
+            options=("run",),
         )
 
 
@@ -178,8 +179,8 @@ class _Run:
             self.stepper.load_state(state)
         except (RuntimeError, KeyError, ValueError) as error:
             raise TrainingError(
-                f"the checkpoint {path} does not fit this network, so another version of maskcast "
-                f"has written it ({error})"
+                f"the checkpoint {path} does not fit this network; it was written by another "
+                f"version of maskcast ({error})"
             ) from error
         self.step, self.best, self.seconds_before = state["step"], state["best"], state["seconds"]
         self.window = LossWindow(**state["window"])
@@ -191,7 +192,7 @@ class _Run:
             self.random = state["random"][self.fabric.global_rank]
         else:
             logger.warning(
-                "the run had %d processes, now %d: what the network draws at random differs",
+                "the number of processes changed from %d to %d; random draws of the network will differ",
                 processes,
                 self.fabric.world_size,
             )
@@ -301,12 +302,15 @@ class _Run:
             if self.fabric.is_global_zero and isinstance(self.task, ShowsPictures):
                 logs.show(self.step, self.task.pictures())
         if not found:
-            logger.info("nothing is held out, or can be read: no validation, no best weights")
+            logger.info("no held-out data can be read; skipping validation and best weights")
             return False
         logs.write("validation", self.step, {"epoch": epoch, **found})
         name = self.config.best_metric or next(iter(found))
         if name not in found:
-            raise UsageError(f"the validation gives {', '.join(found)}, not best_metric={name}")
+            raise UsageError(
+                f"best_metric must be one of {', '.join(found)}, got {name}",
+                options=("loop.best_metric",),
+            )
         if not self._is_better(found[name]):
             return False
         self.best = found[name]
@@ -401,5 +405,5 @@ def _readable(
     try:
         return {name: float(value) for name, value in validate(*part).items()}
     except (DataError, OSError) as error:
-        logger.warning("left out of the validation: %s", error)
+        logger.warning("skipped in validation: %s", error)
         return {}

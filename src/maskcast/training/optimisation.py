@@ -33,14 +33,14 @@ def freeze_the_rest(module: nn.Module, groups: Sequence[Group]) -> None:
     """
     trained = {id(parameter) for group in groups for parameter in group["params"]}
     if not trained:
-        raise ConfigError("the task trains nothing: its parameter groups are empty")
+        raise ConfigError("the task has no parameters to train")
     for parameter in module.parameters():
         parameter.requires_grad_(id(parameter) in trained)
         trained.discard(id(parameter))
     if trained:
         raise ConfigError(
-            f"{len(trained)} parameters in the task's groups are not in its module, "
-            "so that no checkpoint would hold them"
+            f"{len(trained)} parameters of the task's groups are not in its module, so checkpoints "
+            "would lack them"
         )
 
 

@@ -40,7 +40,7 @@ def start_processes(config: LoopConfig, device: str, scaler: torch.amp.GradScale
         from lightning.fabric.strategies.ddp import DDPStrategy  # noqa: PLC0415
     except ImportError as error:
         raise UsageError(
-            f"training needs the extra 'train' ({error}); pip install 'maskcast[train]'"
+            f"training requires the extra 'train' ({error}); pip install 'maskcast[train]'"
         ) from error
     for part in ("fabric", "pytorch"):  # both tell of the precision, on one or the other
         logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
@@ -50,13 +50,15 @@ def start_processes(config: LoopConfig, device: str, scaler: torch.amp.GradScale
     here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
     if kind == "cuda" and here > torch.cuda.device_count():
         raise UsageError(
-            f"{here} processes were started here, but there are {torch.cuda.device_count()} GPUs; "
-            "start one for each of them, or give --device cpu"
+            f"{here} processes for {torch.cuda.device_count()} GPUs; start one per GPU, or use "
+            "the CPU",
+            options=("device",),
         )
     if card is not None and processes > 1:
         raise UsageError(
-            f"{device} is for one process, but there are {processes}; give --device cuda, and "
-            "choose cards with the environment variable CUDA_VISIBLE_DEVICES"
+            f"device {device} is a single GPU, but there are {processes} processes; use cuda, and "
+            "choose GPUs with the environment variable CUDA_VISIBLE_DEVICES",
+            options=("device",),
         )
     strategy = "auto" if processes == 1 else DDPStrategy(
         process_group_backend="nccl" if kind == "cuda" else "gloo",
@@ -84,7 +86,8 @@ def pick_device(device: str) -> torch.device:
     chosen = choose_device(device)
     if chosen.type == "mps":
         raise UsageError(
-            f"training runs on auto, cpu, cuda or a certain card (cuda:1), not {device}"
+            f"training requires device auto, cpu, cuda or cuda:N, got {device}",
+            options=("device",),
         )
     return chosen
 

@@ -69,13 +69,13 @@ def read_request(path: Path) -> RunRequest:
     """
     path = path / REQUEST if path.is_dir() else path
     if not path.is_file():
-        raise MissingFileError(f"there is no config file {path}")
+        raise MissingFileError(f"config file {path} does not exist", options=("config",))
     try:
         request = RunRequest(**json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path} is not the config of a training run ({error})") from error
     if not isinstance(request.config, dict):
-        raise ConfigError(f"{path} is not the config of a training run: it has no settings")
+        raise ConfigError(f"{path} is not the config of a training run (it has no settings)")
     return request
 
 
@@ -83,21 +83,22 @@ def refuse_another_run(folder: Path, request: RunRequest) -> None:
     """Check that a folder with checkpoints or weights holds those of the run that is asked for.
 
     Raises:
-        RunConflictError: it holds another one's (the message lists up to five differences), or
-            nothing says whose they are.
+        RunConflictError: it holds those of a different run (the error lists the differences), or
+            of an unknown one.
     """
     if not (folder / REQUEST).is_file():
         raise RunConflictError(
-            f"{folder} holds checkpoints or weights, but no {REQUEST} that says of which run; "
-            "choose another --run folder"
+            f"{folder} contains checkpoints or weights of an unknown run (no {REQUEST}); choose a "
+            "different run folder",
+            options=("run",),
         )
     before = read_request(folder)
     found = list(_differences(before, request))
     if found:
-        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-        raise RunConflictError(
-            f"{folder} holds another run ({'; '.join(found[:5])}{more}); "
-            "choose another --run folder, or give the same settings to resume"
+        raise RunConflictError.listing(
+            f"{folder} has a different run (choose another folder, or resume with its settings)",
+            found,
+            options=("run",),
         )
 
 
@@ -110,7 +111,7 @@ def _differences(before: RunRequest, now: RunRequest) -> Iterator[str]:
     old, new = dict(_flat(before.config)), dict(_flat(now.config))
     for name in sorted({*old, *new} - FREE_TO_CHANGE):
         if old.get(name) != new.get(name):
-            yield f"{name} was {old.get(name, 'not there')}, now {new.get(name, 'not there')}"
+            yield f"{name} was {old.get(name, 'not set')}, now {new.get(name, 'not set')}"
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -149,7 +150,7 @@ def earlier_sessions(folder: Path, now: Mapping[str, Any]) -> list[dict[str, Any
     except (OSError, ValueError, KeyError, TypeError):
         return []
     if used != now["data_fingerprint"]:
-        logger.warning("the data has changed since this run began: other losses than unbroken")
+        logger.warning("the data has changed since the run started; its losses will differ")
     return [*before, session]
 
 

@@ -60,15 +60,16 @@ def _in_one_sentence() -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         raise DeviceMemoryError(
-            "the device has no memory for that many items at once; give --loop.accumulate more "
-            "parts, or choose a smaller --loop.batch-size"
+            "the device is out of memory; accumulate the batch in more parts, or reduce its size",
+            options=("loop.accumulate", "loop.batch_size"),
         ) from error
     except RuntimeError as error:
         if "finished reduction in the prior iteration" not in str(error):
             raise
         raise TrainingError(
-            "some trained parameters got no gradient, which several processes have to be told "
-            "before: give --loop.unused-parameters True"
+            "some trained parameters got no gradient; set unused_parameters to True to allow that "
+            "with several processes",
+            options=("loop.unused_parameters",),
         ) from error
 
 
@@ -238,7 +239,7 @@ class _LossModule(nn.Module):
     def forward(self, held: _Held) -> dict[str, Tensor]:
         losses = dict(self._loss(held.batch))
         if "total" not in losses:
-            raise TrainingError(f'a loss needs the name "total"; this task gives {list(losses)}')
+            raise TrainingError(f'a loss must contain "total", got {list(losses)}')
         return losses
 
 
@@ -271,7 +272,7 @@ class _Held:
 def _row(names: Sequence[str], losses: Mapping[str, Tensor]) -> Tensor:
     if set(losses) != set(names):
         raise TrainingError(
-            f"the loss of every part must have the same names; {', '.join(names)} came before, "
-            f"now {', '.join(losses)}"
+            f"the loss of every part must have the same names, got {', '.join(names)} and then "
+            f"{', '.join(losses)}"
         )
     return torch.stack([losses[name].float().reshape(()) for name in names])

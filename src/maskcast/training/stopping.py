@@ -48,4 +48,4 @@ class Stopper:
         if self._asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         self._asked = True
-        logger.warning("stopping after this step, with a checkpoint")
+        logger.warning("stopping after this step with a checkpoint")

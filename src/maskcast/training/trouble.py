@@ -50,9 +50,10 @@ class Trouble:
             logs.write("broken_item", step, about)
         if self.broken > self._config.broken_limit:
             raise TrainingError(
-                f"{self.broken} items could not be read, more than broken_limit="
-                f"{self._config.broken_limit}; the last one: {faults[-1].identity}: "
-                f"{faults[-1].reason}. Repair the data set; {self._where_to_go_on()}"
+                f"{self.broken} items could not be read, which exceeds broken_limit "
+                f"({self._config.broken_limit}); the last one is {faults[-1].identity} "
+                f"({faults[-1].reason}); repair the data set; {self._where_to_go_on()}",
+                options=("loop.broken_limit",),
             )
 
     def _bad_step(self, report: StepReport, step: int, items: SteadyItems, logs: RunLogs) -> None:
@@ -70,11 +71,11 @@ class Trouble:
         )
         if self.bad_in_a_row >= self._config.bad_steps_limit:
             raise TrainingError(
-                f"no finite loss and gradient in {self.bad_in_a_row} steps in a row, the last on "
+                f"loss or gradient not finite in {self.bad_in_a_row} steps in a row, the last with "
                 f"{culprits[0]}; {self._where_to_go_on()}"
             )
 
     def _where_to_go_on(self) -> str:
         if self.last_good is None:
-            return "there is no checkpoint yet: lower the rates or look at the data"
+            return "there is no checkpoint yet; check the data, or lower the learning rates"
         return f"the last good checkpoint is {self.last_good}"

@@ -40,19 +40,23 @@ def _load_by_name(task: Task, tensors: Mapping[str, Tensor], source: str) -> Non
     unknown = [name for name in tensors if name not in own]
     if unknown:
         raise WeightsError(
-            f"{len(unknown)} tensors of {source} have no place in this network, "
-            f"the first one being {unknown[0]}"
+            f"{len(unknown)} tensors of {source} are not part of this network: "
+            f"{', '.join(unknown)}",
+            options=("start_from",),
         )
     for name, tensor in tensors.items():
         if tensor.shape != own[name].shape:
             raise WeightsError(
-                f"{name} is {tuple(tensor.shape)} in {source} "
-                f"but {tuple(own[name].shape)} in this network"
+                f"{name} has shape {tuple(tensor.shape)} in {source}, expected "
+                f"{tuple(own[name].shape)}"
             )
     missing = task.module.load_state_dict(dict(tensors), strict=False).missing_keys
     if missing:
         logger.warning(
-            "%s lacks %d tensors, which start afresh: %s", source, len(missing), ", ".join(missing)
+            "%s lacks %d tensors, which keep their initial values: %s",
+            source,
+            len(missing),
+            ", ".join(missing),
         )
 
 
