@@ -192,7 +192,7 @@ class _Run:
             self.random = state["random"][self.fabric.global_rank]
         else:
             logger.warning(
-                "the number of processes changed from %d to %d; random draws of the network will differ",
+                "the number of processes changed from %d to %d; random draws will differ",
                 processes,
                 self.fabric.world_size,
             )
