@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -480,6 +481,17 @@ def test_a_broken_picture_of_the_hold_out_does_not_end_the_run(tmp_path: Path, c
     (found,) = [line for line in losses_of(tmp_path) if line["kind"] == "validation"]
     assert outcome.best is not None and found["squares"] == (0 + 4) / 2
     assert "skipped in validation: b.png is torn" in caplog.text
+
+
+def test_a_task_may_combine_the_parts_of_its_validation(tmp_path: Path):
+    class Combining(ToyInParts):
+        def combine_parts(self, parts: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+            return {"score": parts[-1]["squares"], "parts": len(parts)}
+
+    config = with_loop(epochs=1)
+    outcome = toy_train(tmp_path, config, Recipe("", config, Combining))
+    (found,) = [line for line in losses_of(tmp_path) if line["kind"] == "validation"]
+    assert outcome.best == found["score"] == 4 and found["parts"] == 3
 
 
 def test_nothing_held_out_is_said_and_leaves_no_best(tmp_path: Path, caplog):
