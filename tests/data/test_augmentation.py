@@ -372,6 +372,25 @@ def test_as_many_test_frames_are_missed_as_wanted_also_when_mirrored():
     assert (torch.stack(seen) == 0).float().mean().item() == pytest.approx(0.25, abs=0.06)
 
 
+def test_a_large_object_is_missed_by_a_smaller_crop_beside_it():
+    # red is the column; the object fills the middle, and a crop of three times it is the frame
+    frame = np.broadcast_to(np.arange(200, dtype=np.uint8)[None, :, None], (100, 200, 3)).copy()
+    mask = np.zeros((100, 200), dtype=np.uint8)
+    mask[:, 70:120] = 1
+    drawn = DrawnClip("clip", (frame,) * 4, (mask,) * 4)
+    sides = set()
+    for seed in range(40):
+        settings = replace(PLAIN, size=(50, 100), miss=1.0, search_area=3.0)
+        sample = process_clip(drawn, settings, np.random.default_rng(seed))
+        assert sample.visible.tolist() == [1, 0, 0, 0]
+        for image in sample.images[1:]:
+            columns = image[0].int()
+            assert columns.max() < 70 or columns.min() >= 120
+            assert columns.max() - columns.min() >= 0.3 * 200 - 4
+            sides.add("left" if columns.max() < 70 else "right")
+    assert sides == {"left", "right"}
+
+
 def test_an_object_that_every_crop_must_show_is_never_missed():
     everything = np.ones((60, 90), dtype=np.uint8)
     drawn = DrawnClip("clip", clip(2).frames, (everything,) * 2)

@@ -118,7 +118,9 @@ def _boxes_to_look_at(clip: DrawnClip) -> list[Box]:
 
 
 VIEW_TRIES = 12
-"""Draws of a view beside the object before it is given up."""
+"""Draws of a view beside the object before a smaller one is taken."""
+LEAST_STRIP = 0.3
+"""Least side of a smaller view's crop beside the object, over that of the largest crop."""
 
 
 def _view_beside(
@@ -130,7 +132,8 @@ def _view_beside(
 ) -> Box | None:
     """Move a view to where its crop shows no pixel of the object; None if no place was found.
 
-    Half of the views, if there are other objects, are centred on one of them.
+    Half of the views, if there are other objects, are centred on one of them. Where an object is
+    so large that no crop of this size misses it, a smaller crop is taken beside it.
     """
     size = (label.shape[0], label.shape[1])
     ids = np.zeros_like(label.numpy()) if others is None else others
@@ -149,7 +152,41 @@ def _view_beside(
         area = inside_major_area(moved, size, processing.size, processing.search_area)
         if not (part_of(label, area) == 1).any():
             return moved
-    return None
+    return _smaller_view_beside(label, processing, generator)
+
+
+def _smaller_view_beside(
+    label: UInt8[Tensor, "height width"],
+    processing: ClipProcessing,
+    generator: np.random.Generator,
+) -> Box | None:
+    """Return a view whose crop fits into the part of the frame left, right, above or below.
+
+    None if all four parts are too narrow.
+    """
+    height, width = label.shape
+    box = tight_box(label.numpy())
+    right, bottom = box.x + box.width, box.y + box.height
+    parts = [
+        (0.0, 0.0, box.x, height),
+        (right, 0.0, width - right, height),
+        (0.0, 0.0, width, box.y),
+        (0.0, bottom, width, height - bottom),
+    ]
+    aspect = processing.size[1] / processing.size[0]
+    least = LEAST_STRIP * min(width, height * aspect)
+    fitting = [part for part in parts if min(part[2], part[3] * aspect) >= least]
+    if not fitting:
+        return None
+    x, y, part_width, part_height = fitting[int(generator.integers(len(fitting)))]
+    crop_width = generator.uniform(least, min(part_width, part_height * aspect))
+    crop_height = crop_width / aspect
+    left = x + generator.uniform(0, part_width - crop_width)
+    top = y + generator.uniform(0, part_height - crop_height)
+    inner = max(1.0, crop_width - 2)  # sizes are rounded up
+    side = inner / processing.search_area
+    centre = (left + crop_width / 2, top + crop_height / 2)
+    return Box(centre[0] - side / 2, centre[1] - side / aspect / 2, side, side / aspect)
 
 
 def _box_in_sample(

@@ -23,6 +23,8 @@ def box_masks(
     """Draw boxes as ones in an image of zeros: corners and sides truncated, clipped to the image.
 
     A box that truncation or clipping would leave empty keeps one pixel per axis.
+    Corner and size are truncated separately, as in the published network, so the drawing of a
+    mirrored box may differ by a pixel from the mirrored drawing.
     """
     height, width = size
     corners = boxes.trunc().to(torch.int64)
