@@ -1,4 +1,4 @@
-"""What a person gave to start from: mask files and boxes, settled on frames and ids.
+"""What a person gave to start from: mask files, boxes and marks, settled on frames and ids.
 
 Nothing is changed in silence: where a rule decides (a lone grey value, a colour that needs an id,
 two masks that overlap), the report says so.
@@ -6,8 +6,8 @@ two masks that overlap), the report says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
@@ -15,12 +15,14 @@ import numpy as np
 import torch
 
 from maskcast.core.errors import MaskShapeError, MissingFileError, PromptError, UsageError
+from maskcast.core.marks import NO_ENDS
 from maskcast.core.palette import PALETTE
-from maskcast.core.types import Box, Prompts
+from maskcast.core.types import ABSENT, Absent, Box, Prompts
 from maskcast.io import mask_pictures
 from maskcast.io.boxes import TypedBox, parse_box
 from maskcast.io.label_maps import LARGEST_ID
 from maskcast.io.marks import Label, MarkedFrame, MaskArray
+from maskcast.io.marks_json import MARKS, Place, list_marks, settle_absences, settle_ends
 from maskcast.io.mask_json import read_mask_json
 from maskcast.io.mask_pictures import read_mask_picture
 
@@ -38,6 +40,8 @@ class GivenPrompts:
     """Frame indices count from the first frame that is read."""
     report: list[str]
     """Sentences for the person: format, ids, pixels per id, and every rule that was applied."""
+    ends: Mapping[int, Collection[int]] = field(default_factory=lambda: NO_ENDS)
+    """Ids of the objects that are removed before a frame, by its index."""
 
     @property
     def ids(self) -> list[int]:
@@ -49,6 +53,7 @@ def read_prompts(
     masks: Sequence[Path | str],
     boxes: Sequence[str] = (),
     *,
+    ends: Sequence[str] = (),
     names: Sequence[str],
     size: tuple[int, int],
     first: int = 0,
@@ -58,11 +63,13 @@ def read_prompts(
 
     A mask whose name equals a frame's name belongs to it, else the number in its name is the index
     of its frame; a single file of another name belongs to the first frame. Where masks overlap, the
-    higher id wins. A box without an id gets the lowest free one.
+    higher id wins. A box without an id gets the lowest free one. A file ``marks.json`` in a folder
+    of masks lists absences and ends of objects (``io.marks_json``).
 
     Args:
         masks: a list of files, or folders of files, or folders with one folder per object.
         boxes: ``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT``.
+        ends: ``FRAME:ID``: the object is removed before that frame.
         names: the names of the frames that are read.
         size: their height and width.
         first: how many frames of the video come before them.
@@ -71,7 +78,7 @@ def read_prompts(
     Raises:
         MissingFileError: a file is not there.
         MaskShapeError: a mask and the frames differ in size.
-        PromptError: a mask or box cannot be used; the message says which and why.
+        PromptError: a mask, a box or a mark cannot be used; the message says which and why.
         UsageError: neither masks nor boxes were given, or a box is malformed.
     """
     if not masks and not boxes:
@@ -92,14 +99,10 @@ def read_prompts(
     _add_boxes(by_frame, typed, frames, report)
     for frame_index, marks in sorted(by_frame.items()):
         report += _give_overlaps_to_higher_ids(marks, frames.label(frame_index))
-    return GivenPrompts(
-        {
-            frame_index: {object_id: _as_prompt(marks[object_id]) for object_id in sorted(marks)}
-            for frame_index, marks in sorted(by_frame.items())
-            if marks
-        },
-        report,
-    )
+    listed = list_marks(paths, ends)
+    absent = settle_absences(listed.absent, frames, by_frame)
+    ended = settle_ends(listed.ends, frames, by_frame, report)
+    return GivenPrompts(_as_prompts(by_frame, absent), report, ended)
 
 
 def describe_masks(path: Path, mask_threshold: int | None = None) -> list[str]:
@@ -139,6 +142,13 @@ class _Frames:
         frame_index = int(place) - self.first
         return frame_index if 0 <= frame_index < len(self.names) else None
 
+    def find_mark(self, place: Place) -> int | None:
+        """Return the index of the frame of a mark; a number is never taken for a name."""
+        if isinstance(place, str):
+            return self.find(place)
+        frame_index = place - self.first
+        return frame_index if 0 <= frame_index < len(self.names) else None
+
     def place(
         self, found: Sequence[MarkedFrame], lone_files: frozenset[Path]
     ) -> list[tuple[int, MarkedFrame]]:
@@ -165,7 +175,7 @@ class _Frames:
         frame_index = self.find(box.place)
         if frame_index is None:
             raise PromptError(
-                f"box {box.text}: frame {box.place} does not exist; {self._known()}",
+                f"box {box.text}: frame {box.place} does not exist; {self.known()}",
                 options=("box",),
             )
         return frame_index
@@ -189,14 +199,15 @@ class _Frames:
     def _stray_error(self, strays: Sequence[MarkedFrame]) -> PromptError:
         shown = [f"mask {frame.place} (in {frame.source.parent})" for frame in strays]
         if len(shown) == 1:
-            return PromptError(f"{shown[0]} matches no frame; {self._known()}", options=("masks",))
+            return PromptError(f"{shown[0]} matches no frame; {self.known()}", options=("masks",))
         return PromptError(
-            f"{len(shown)} masks match no frame; {self._known()}",
+            f"{len(shown)} masks match no frame; {self.known()}",
             details=shown,
             options=("masks",),
         )
 
-    def _known(self) -> str:
+    def known(self) -> str:
+        """Say which frames there are."""
         last = self.first + len(self.names) - 1
         return (
             f"frames are named {self.names[0]} to {self.names[-1]} and numbered "
@@ -241,7 +252,10 @@ def _mask_files(folder: Path) -> list[Path]:
     return sorted(
         entry
         for entry in folder.iterdir()
-        if entry.is_file() and entry.name[0] != "." and entry.suffix.lower() in ENDINGS
+        if entry.is_file()
+        and entry.name[0] != "."
+        and entry.name != MARKS
+        and entry.suffix.lower() in ENDINGS
     )
 
 
@@ -374,6 +388,23 @@ def _give_overlaps_to_higher_ids(marks: dict[int, MaskArray | Box], where: str) 
             )
         owned = mask if owned is None else owned | mask
     return report
+
+
+def _as_prompts(
+    by_frame: Mapping[int, Mapping[int, MaskArray | Box]],
+    absent: Mapping[int, Collection[int]],
+) -> dict[int, Prompts]:
+    prompts: dict[int, dict[int, torch.Tensor | Box | Absent]] = {
+        frame_index: {object_id: _as_prompt(mark) for object_id, mark in marks.items()}
+        for frame_index, marks in by_frame.items()
+        if marks
+    }
+    for frame_index, ids in absent.items():
+        prompts.setdefault(frame_index, {}).update(dict.fromkeys(ids, ABSENT))
+    return {
+        frame_index: {object_id: marks[object_id] for object_id in sorted(marks)}
+        for frame_index, marks in sorted(prompts.items())
+    }
 
 
 def _as_prompt(mark: MaskArray | Box) -> torch.Tensor | Box:

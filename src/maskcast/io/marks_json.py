@@ -1,0 +1,194 @@
+"""Absences and ends of objects: ``marks.json`` beside masks, and ``FRAME:ID`` as text.
+
+    {"absent": [[240, 1]], "ends": [[620, 2]]}
+
+Each pair is a frame and an object id. A frame is an index from 0 in the whole video, or the name of
+a frame as text. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from maskcast.core.errors import PromptError, UsageError
+from maskcast.io.files import write_text
+from maskcast.io.label_maps import LARGEST_ID
+
+MARKS = "marks.json"
+
+Place: TypeAlias = int | str
+"""A frame: its index in the whole video, or its name."""
+Listed: TypeAlias = tuple[tuple[Place, int], ...]
+"""Pairs of a frame and an object id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedMarks:
+    """Marks as they are listed in a file."""
+
+    absent: Listed = ()
+    """Objects that are not visible on a frame."""
+    ends: Listed = ()
+    """Objects that are removed before a frame."""
+
+
+def read_marks(path: Path) -> ListedMarks:
+    """Read ``marks.json``.
+
+    Raises:
+        PromptError: it is damaged, or has other entries.
+    """
+    try:
+        tree = json.loads(path.read_text("utf-8"))
+        if unknown := sorted(set(tree) - {"absent", "ends"}):
+            raise ValueError(f"unknown entry {unknown[0]!r}")
+        return ListedMarks(**{name: _pairs(name, pairs) for name, pairs in tree.items()})
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise PromptError(
+            f"{path} does not list marks as {{'absent': [[FRAME, ID]], 'ends': [[FRAME, ID]]}}: "
+            f"{error}",
+            options=("masks",),
+        ) from error
+
+
+def write_marks(path: Path, marks: ListedMarks) -> None:
+    """Write ``marks.json``. Raises ``OutputError``."""
+    tree = {"absent": marks.absent, "ends": marks.ends}
+    write_text(path, json.dumps({name: pairs for name, pairs in tree.items() if pairs}) + "\n")
+
+
+def parse_end(text: str) -> tuple[Place, int]:
+    """Read ``FRAME:ID``, a frame as text and an object id. Raises ``UsageError``."""
+    place, _, object_id = text.strip().rpartition(":")
+    if not place or not object_id.isdecimal() or not 1 <= int(object_id[:9]) <= LARGEST_ID:
+        raise UsageError(
+            f"invalid end {text!r}; write FRAME:ID, such as 120:2", options=("end_object",)
+        )
+    return place, int(object_id)
+
+
+@runtime_checkable
+class KnownFrames(Protocol):
+    """The frames that marks can belong to."""
+
+    def find_mark(self, place: Place) -> int | None:
+        """Return the index of a frame; None if there is no such frame."""
+        ...
+
+    def label(self, frame_index: int) -> str:
+        """Return what messages call a frame."""
+        ...
+
+    def known(self) -> str:
+        """Say which frames there are."""
+        ...
+
+
+def list_marks(sources: Sequence[Path], ends: Sequence[str]) -> ListedMarks:
+    """Return the marks in folders of masks, and further ends as text.
+
+    Raises:
+        PromptError: a ``marks.json`` is damaged.
+        UsageError: an end is not ``FRAME:ID``.
+    """
+    found = [read_marks(path / MARKS) for path in sources if (path / MARKS).is_file()]
+    return ListedMarks(
+        absent=tuple(pair for marks in found for pair in marks.absent),
+        ends=(*(pair for marks in found for pair in marks.ends), *map(parse_end, ends)),
+    )
+
+
+def settle_absences(
+    listed: Listed, frames: KnownFrames, prompts: Mapping[int, Collection[int]]
+) -> dict[int, frozenset[int]]:
+    """Return ids of absent objects by frame index.
+
+    Args:
+        listed: frames and ids.
+        frames: what the frames are found by.
+        prompts: ids of the objects that are marked on a frame, by its index.
+
+    Raises:
+        PromptError: a frame does not exist, or has a prompt for the same object.
+    """
+    settled = _settle(listed, frames)
+    _refuse_both(settled, prompts, frames, "is marked as absent there")
+    return settled
+
+
+def settle_ends(
+    listed: Listed, frames: KnownFrames, prompts: Mapping[int, Collection[int]], report: list[str]
+) -> dict[int, frozenset[int]]:
+    """Return ids of objects that end before a frame, by its index.
+
+    Ends of objects that are not marked before have no effect and are left out.
+
+    Args:
+        listed: frames and ids.
+        frames: what the frames are found by.
+        prompts: ids of the objects that are marked on a frame, by its index.
+        report: gets a line about every frame.
+
+    Raises:
+        PromptError: a frame does not exist, or has a prompt for the same object.
+    """
+    settled = _settle(listed, frames)
+    _refuse_both(settled, prompts, frames, "ends there")
+    ends: dict[int, frozenset[int]] = {}
+    for frame_index, ids in sorted(settled.items()):
+        begun = {i for earlier in prompts if earlier < frame_index for i in prompts[earlier]}
+        for object_id in sorted(ids):
+            effect = "" if object_id in begun else " without effect: it is not marked before"
+            report.append(f"{frames.label(frame_index)}: object {object_id} ends{effect}")
+        if ids & begun:
+            ends[frame_index] = ids & begun
+    return ends
+
+
+def _settle(listed: Listed, frames: KnownFrames) -> dict[int, frozenset[int]]:
+    settled: dict[int, frozenset[int]] = {}
+    for place, object_id in listed:
+        frame_index = frames.find_mark(place)
+        if frame_index is None:
+            raise PromptError(
+                f"object {object_id} is marked on frame {place}, which does not exist; "
+                f"{frames.known()}",
+                options=("masks", "end_object"),
+            )
+        settled[frame_index] = settled.get(frame_index, frozenset()) | {object_id}
+    return settled
+
+
+def _refuse_both(
+    settled: Mapping[int, frozenset[int]],
+    prompts: Mapping[int, Collection[int]],
+    frames: KnownFrames,
+    what: str,
+) -> None:
+    for frame_index, ids in settled.items():
+        if both := ids & set(prompts.get(frame_index, ())):
+            raise PromptError(
+                f"object {min(both)} has a mask or a box on {frames.label(frame_index)} and "
+                f"{what}; remove one of the two",
+                options=("masks", "box", "end_object"),
+            )
+
+
+def _pairs(name: str, pairs: Any) -> Listed:
+    if not isinstance(pairs, list):
+        raise TypeError(f"{name} is not a list")
+    return tuple(_pair(name, pair) for pair in pairs)
+
+
+def _pair(name: str, pair: Sequence[Any]) -> tuple[Place, int]:
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise TypeError(f"{name} has an entry that is not [FRAME, ID]")
+    place, object_id = pair
+    is_place = (type(place) is int and place >= 0) or (isinstance(place, str) and place != "")
+    if not is_place or type(object_id) is not int or not 1 <= object_id <= LARGEST_ID:
+        raise ValueError(f"{name} has an entry that is not [FRAME, ID]: {str(pair)[:60]}")
+    return place, object_id

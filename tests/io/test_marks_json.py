@@ -1,0 +1,117 @@
+"""Absences and ends beside masks find their frames and objects, or an error says why not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskcast.core.errors import PromptError, UsageError
+from maskcast.core.types import ABSENT
+from maskcast.io.label_maps import write_label_map
+from maskcast.io.marks_json import ListedMarks, parse_end, read_marks, write_marks
+from maskcast.io.prompts import GivenPrompts, describe_masks, read_prompts
+
+SIZE = (6, 8)
+NAMES = [f"{number:05d}" for number in range(10, 20)]  # a folder that begins at 10
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Masks of objects 1 and 2 on the first frame, and of object 1 on the fifth."""
+    values = np.zeros(SIZE, np.int64)
+    values[:, 0], values[:, 1] = 1, 2
+    write_label_map(tmp_path / "masks" / "00010.png", values)
+    write_label_map(tmp_path / "masks" / "00014.png", np.where(values == 1, 1, 0))
+    return tmp_path / "masks"
+
+
+def read(folder: Path, marks: object, **options: object) -> GivenPrompts:
+    (folder / "marks.json").write_text(json.dumps(marks))
+    return read_prompts([folder], **{"names": NAMES, "size": SIZE, **options})
+
+
+def test_marks_are_read_together_with_the_masks(folder):
+    given = read(folder, {"absent": [[7, 1], ["00018", 2]], "ends": [[2, 2]]})
+    assert {frame: sorted(marks) for frame, marks in given.by_frame.items()} == {
+        **{0: [1, 2], 4: [1]},
+        **{7: [1], 8: [2]},
+    }
+    assert given.by_frame[7][1] is given.by_frame[8][2] is ABSENT
+    assert given.ends == {2: {2}}
+    assert given.report[-1] == "frame 00012: object 2 ends"
+
+
+def test_numbers_count_in_the_whole_video_and_are_no_names(folder):
+    assert read(folder, {"ends": [[12, 2]]}, first=10).ends == {2: {2}}
+    assert read(folder, {"ends": [["12", 2]]}, first=10).ends == {2: {2}}
+    with pytest.raises(PromptError, match="object 2 is marked on frame 12, which does not exist"):
+        read(folder, {"ends": [[12, 2]]})
+
+
+def test_ends_given_as_text_are_added(folder):
+    given = read(folder, {"ends": [[2, 2]]}, ends=("00013:2", "6:1"))
+    assert given.ends == {2: {2}, 3: {2}, 6: {1}}
+
+
+def test_ends_of_objects_that_have_not_begun_are_left_out_and_reported(folder):
+    given = read(folder, {"ends": [[0, 5], [3, 7], [6, 1]]})
+    assert given.ends == {6: {1}}
+    assert given.report[-3:] == [
+        "frame 00010: object 5 ends without effect: it is not marked before",
+        "frame 00013: object 7 ends without effect: it is not marked before",
+        "frame 00016: object 1 ends",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("marks", "words"),
+    [
+        ({"ends": [[4, 1]]}, "object 1 has a mask or a box on frame 00014 and ends there"),
+        ({"absent": [[4, 1]]}, "on frame 00014 and is marked as absent there"),
+        ({"ends": [["nowhere", 1]]}, "frame nowhere, which does not exist; frames are named 00010"),
+    ],
+)
+def test_marks_that_contradict_the_masks_are_an_error(marks, words, folder):
+    with pytest.raises(PromptError, match=words):
+        read(folder, marks)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "5", "{", "[" * 100_000, '{"ends": 5}', '{"ends": [5]}', '{"ends": [[1]]}'),
+        *('{"ends": [[1, 2, 3]]}', '{"ends": [[-1, 1]]}', '{"ends": [[1, 0]]}'),
+        *('{"ends": [[true, 1]]}', '{"ends": [[1.5, 1]]}', '{"ends": [["", 1]]}'),
+        *('{"ends": [[1, 16777216]]}', '{"end": [[1, 1]]}'),
+    ],
+)
+def test_a_damaged_file_is_named(text, folder):
+    (folder / "marks.json").write_text(text)
+    with pytest.raises(PromptError, match=r"marks.json does not list marks as"):
+        read_prompts([folder], names=NAMES, size=SIZE)
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    marks = ListedMarks(absent=((240, 1), ("a b", 2)), ends=((620, 2),))
+    write_marks(tmp_path / "marks.json", marks)
+    assert read_marks(tmp_path / "marks.json") == marks
+    write_marks(tmp_path / "marks.json", ListedMarks())
+    assert (tmp_path / "marks.json").read_text() == "{}\n"
+
+
+@pytest.mark.parametrize("text", ["", "5", "5:", ":1", "5:0", "5:x", "5:-1", "5:" + "9" * 5000])
+def test_other_texts_are_no_end(text):
+    with pytest.raises(UsageError, match="write FRAME:ID"):
+        parse_end(text)
+
+
+def test_an_end_may_name_a_frame_with_colons():
+    assert parse_end("a:b:3") == ("a:b", 3)
+
+
+def test_marks_are_no_mask_for_info(folder):
+    (folder / "marks.json").write_text('{"ends": [[2, 2]]}')
+    assert not any("marks.json" in line for line in describe_masks(folder))
