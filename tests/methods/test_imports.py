@@ -42,6 +42,7 @@ def test_segmenting_loads_no_training_code_and_no_other_method():
     assert "maskcast.methods.lwl.segmenter" in ours
     assert not {name for name in ours if ".training" in name or ".data" in name}
     assert not ours & {"maskcast.methods.agame.segmenter", "maskcast.methods.eosvos.segmenter"}
+    assert "torchvision" not in found  # as slow to import as torch
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision import models
 from torchvision.models import resnet18
 
 from maskcast.core.errors import WeightsError
@@ -31,6 +32,24 @@ def test_taps_of_a_shallow_trunk_are_torchvisions(images: Tensor) -> None:
     for layer, tap in zip(("layer1", "layer2", "layer3", "layer4"), trunk(images), strict=True):
         x = getattr(whole, layer)(x)
         torch.testing.assert_close(tap, x, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("depth", ["resnet18", "resnet50"])
+def test_the_same_seed_gives_the_weights_of_torchvision(depth, images: Tensor) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        theirs = getattr(models, depth)()
+        state = torch.get_rng_state()
+        torch.manual_seed(3)
+        trunk = ResNetTrunk(depth)
+        assert torch.equal(torch.get_rng_state(), state)  # what is drawn afterwards is the same too
+    expected = {n: t for n, t in theirs.state_dict().items() if not n.startswith("fc.")}
+    assert list(trunk.state_dict()) == list(expected)
+    assert all(torch.equal(t, expected[n]) for n, t in trunk.state_dict().items())
+    theirs.eval(), trunk.eval()
+    x = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(images))))
+    x = theirs.layer4(theirs.layer3(theirs.layer2(theirs.layer1(x))))
+    torch.testing.assert_close(trunk(images).layer4, x, rtol=0, atol=0)
 
 
 def test_sides_are_halved_and_rounded_up(images: Tensor) -> None:

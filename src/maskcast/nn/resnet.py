@@ -1,4 +1,4 @@
-"""ResNet trunks: torchvision's modules, tapped after each of their four stages.
+"""ResNet trunks with the names and the weights of torchvision's, tapped after each of four stages.
 
     images   batch × 3 × height × width                      as the trunk was trained on them
     layerS   batch × channels_S × height/2^(S+1) × width/2^(S+1)   sides rounded up
@@ -6,17 +6,18 @@
 The first block of layer2..4 halves its input. Torchvision does so in the 3×3 convolution of a
 bottleneck; Caffe-style trunks (Mask R-CNN) in the first 1×1 convolution, which fits the same
 weights and gives other features.
+
+The blocks are written out here because importing torchvision takes as long as importing torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.models import resnet as torchvision_resnet
 
 Depth: TypeAlias = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
 StrideIn: TypeAlias = Literal["3x3", "first-1x1"]
@@ -53,32 +54,98 @@ def tap_channels(depth: Depth) -> TapChannels:
     return TapChannels(64 * expansion, 128 * expansion, 256 * expansion, 512 * expansion)
 
 
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions beside a shortcut (He et al., CVPR 2016, Figure 5, left)."""
+
+    expansion = 1
+
+    def __init__(self, channels_in: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = _convolution(channels_in, width, 3, stride)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = _convolution(width, width, 3)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample = _shortcut(channels_in, width, stride)
+
+    def forward(
+        self, x: Float[Tensor, "batch channels_in height width"]
+    ) -> Float[Tensor, "batch channels_out new_height new_width"]:
+        """Return the block's output, after its last ReLU."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        result: Tensor = self.relu(y.add_(shortcut))
+        return result
+
+
+class Bottleneck(nn.Module):
+    """1×1, 3×3 and 1×1 convolutions beside a shortcut (He et al., CVPR 2016, Figure 5, right).
+
+    The 3×3 convolution has the stride, as in torchvision.
+    """
+
+    expansion = 4
+
+    def __init__(self, channels_in: int, width: int, stride: int) -> None:
+        super().__init__()
+        channels_out = width * self.expansion
+        self.conv1 = _convolution(channels_in, width, 1)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = _convolution(width, width, 3, stride)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = _convolution(width, channels_out, 1)
+        self.bn3 = nn.BatchNorm2d(channels_out)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(channels_in, channels_out, stride)
+
+    def forward(
+        self, x: Float[Tensor, "batch channels_in height width"]
+    ) -> Float[Tensor, "batch channels_out new_height new_width"]:
+        """Return the block's output, after its last ReLU."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        result: Tensor = self.relu(y.add_(shortcut))
+        return result
+
+
 class ResNetTrunk(nn.Module):
     """A ResNet without its classifier. State-dict names are torchvision's.
 
     Args:
         depth: which ResNet.
         stride_in: which convolution of a bottleneck halves its input; the shallow ResNets have
-            one way only and take no notice.
+            only one that can, and ignore it.
     """
 
     def __init__(self, depth: Depth = "resnet50", *, stride_in: StrideIn = "3x3") -> None:
         super().__init__()
         shallow = depth in {"resnet18", "resnet34"}
-        block = torchvision_resnet.BasicBlock if shallow else torchvision_resnet.Bottleneck
-        whole = torchvision_resnet.ResNet(block, list(_BLOCKS[depth]))
+        block = BasicBlock if shallow else Bottleneck
+        counts = _BLOCKS[depth]
         self.channels = tap_channels(depth)
-        self.conv1 = whole.conv1
-        self.bn1 = whole.bn1
-        self.relu = whole.relu
-        self.maxpool = whole.maxpool
-        self.layer1 = whole.layer1
-        self.layer2 = whole.layer2
-        self.layer3 = whole.layer3
-        self.layer4 = whole.layer4
+        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.layer1 = _stage(block, 64, 64, counts[0], stride=1)
+        self.layer2 = _stage(block, self.channels.layer1, 128, counts[1], stride=2)
+        self.layer3 = _stage(block, self.channels.layer2, 256, counts[2], stride=2)
+        self.layer4 = _stage(block, self.channels.layer3, 512, counts[3], stride=2)
+        self._initialise()
         if stride_in == "first-1x1" and not shallow:
             for layer in (self.layer2, self.layer3, self.layer4):
-                layer[0].conv1.stride, layer[0].conv2.stride = (2, 2), (1, 1)
+                first: Any = layer[0]
+                first.conv1.stride, first.conv2.stride = (2, 2), (1, 1)
+
+    def _initialise(self) -> None:
+        """Draw the weights that torchvision's ResNet would have from the same generator state."""
+        nn.Linear(self.channels.layer4, 1000)  # its classifier is drawn before the convolutions
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Taps:
         """Return the four taps; any size is legal, sides are halved and rounded up."""
@@ -87,6 +154,26 @@ class ResNetTrunk(nn.Module):
         layer2 = self.layer2(layer1)
         layer3 = self.layer3(layer2)
         return Taps(layer1, layer2, layer3, self.layer4(layer3))
+
+
+def _stage(
+    block: type[BasicBlock | Bottleneck], channels_in: int, width: int, count: int, *, stride: int
+) -> nn.Sequential:
+    channels_out = width * block.expansion
+    first = block(channels_in, width, stride)
+    return nn.Sequential(first, *(block(channels_out, width, 1) for _ in range(count - 1)))
+
+
+def _convolution(channels_in: int, channels_out: int, size: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(channels_in, channels_out, size, stride, padding=size // 2, bias=False)
+
+
+def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Sequential | None:
+    """Return the projection to the shape of the block's output; None where it is the same."""
+    if stride == 1 and channels_in == channels_out:
+        return None
+    convolution = _convolution(channels_in, channels_out, 1, stride)
+    return nn.Sequential(convolution, nn.BatchNorm2d(channels_out))
 
 
 def keep_batch_norm_in_evaluation(module: nn.Module) -> None:
