@@ -15,10 +15,10 @@ import torch
 
 from contract import stand_in
 from evaluation.small_sets import davis2017, square, youtube_vos
+from maskcast.core.files import alone_in
 from maskcast.evaluation.published import PublishedRow
 from maskcast.evaluation.published_table import BEGIN, END
 from maskcast.evaluation.run import ProcessingTime, segment_one
-from maskcast.io.files import alone_in
 from maskcast.io.label_maps import read_label_map
 from maskcast.io.weights import PublishedFile, write_weights
 from maskcast.methods.catalogue import METHODS

@@ -191,7 +191,7 @@ def test_no_permission(score, out, tmp_path):
 
 def test_an_output_that_is_not_writable_is_refused_before_any_work(score, out, monkeypatch):
     """As root is told of no folder."""
-    monkeypatch.setattr("maskcast.io.files.os.access", lambda *_: False)
+    monkeypatch.setattr("maskcast.core.files.os.access", lambda *_: False)
     score("--jobs", "1").assert_one_sentence(3, "is not writable")
     assert not out.exists()
 

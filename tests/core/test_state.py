@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -162,7 +162,7 @@ def test_saving_replaces_the_old_file_only_at_the_end(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("maskcast.core.state.save_file", fail)
-    with pytest.raises(OutputError, match="No space"):
+    with pytest.raises(OutputError, match=r"cannot write .*state\.safetensors: the disk is full"):
         save_state(Slot(torch.zeros(2), 2.0), path)
     assert load_state(path, Slot).weight == 1.0
     assert [file.name for file in tmp_path.iterdir()] == ["state.safetensors"]
@@ -182,14 +182,27 @@ def test_the_disk_has_a_state_before_it_has_its_name(tmp_path, monkeypatch):
     def flush(path):
         seen.append((path.suffix or "folder", (tmp_path / "a.safetensors").exists()))
 
-    monkeypatch.setattr("maskcast.core.state.flush_to_disk", flush)
+    monkeypatch.setattr("maskcast.core.files.flush_to_disk", flush)
     save_state(None, tmp_path / "a.safetensors")
     assert seen == [(".safetensors", False), ("folder", True)]
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(OutputError, match="cannot write the state"):
-        save_state(Slot(torch.ones(2), 1.0), tmp_path / "none" / "state.safetensors")
+def test_a_missing_folder_is_created(tmp_path):
+    path = tmp_path / "new" / "state.safetensors"
+    save_state(Slot(torch.ones(2), 1.0), path)
+    assert load_state(path, Slot).weight == 1.0
+    with pytest.raises(OutputError, match=r"cannot create the folder .*state\.safetensors"):
+        save_state(Slot(torch.ones(2), 1.0), path / "state.safetensors")
+
+
+def test_what_safetensors_reports_is_an_error_of_the_file(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("maskcast.core.state.save_file", fail)
+    with pytest.raises(OutputError, match=r"cannot write .*state\.safetensors: .*No space"):
+        save_state(Slot(torch.ones(2), 1.0), tmp_path / "state.safetensors")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_class_is_refused_by_name(tmp_path):

@@ -50,7 +50,7 @@ def bench(
 
     from maskcast.bench.stopwatch import median_ms
     from maskcast.core.device import choose_device, make_float32_exact, name_of
-    from maskcast.io.files import write_text
+    from maskcast.core.files import write_text
 
     if threads is not None and threads < 1:
         raise UsageError(f"--threads is at least 1, got {threads}")

@@ -12,9 +12,9 @@ from PIL import Image
 from maskcast.cli.arguments import Device, MethodName, Options, Weights
 from maskcast.cli.segment import segment
 from maskcast.core.errors import UsageError
+from maskcast.core.files import replacing
 from maskcast.data.made_up import MadeUpClip
 from maskcast.data.made_up_demo import make_demo_clip
-from maskcast.io.files import replacing
 from maskcast.io.label_maps import read_label_map, write_label_map
 from maskcast.metrics.frame import score_object
 from maskcast.runs.card import read_card

@@ -33,10 +33,10 @@ def report(
         published: instead of a page, write the table of published figures in this Markdown file
             anew (docs/results.md), and into its last column the runs with the authors' weights.
     """
+    from maskcast.core.files import check_writable
     from maskcast.evaluation.published_table import fill_published_table
     from maskcast.evaluation.report import read_runs, write_report
     from maskcast.evaluation.scores import read_scores
-    from maskcast.io.files import check_writable
 
     if published is not None:
         filled = fill_published_table(published, [read_scores(run) for run in runs])

@@ -23,9 +23,9 @@ from maskcast.core.device import (
 )
 from maskcast.core.device_names import DeviceName, DtypeName
 from maskcast.core.errors import UsageError
+from maskcast.core.files import alone_in
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.core.types import Box, Prompts
-from maskcast.io.files import alone_in
 from maskcast.io.prompts import read_prompts
 from maskcast.io.video import open_frames
 from maskcast.io.weights import find_weights, sha256_of

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +32,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from maskcast.core.disk import flush_to_disk
 from maskcast.core.errors import MissingFileError, OutputError, StateError
+from maskcast.core.files import replacing
 
 State = TypeVar("State")
 Tree = Any
@@ -60,7 +59,7 @@ def save_state(state: Any, path: Path | str, *, digest: str | None = None) -> No
 
     Args:
         state: of any segmenter.
-        path: of the file.
+        path: of the file; its folder is created if missing.
         digest: a text that identifies what led to the state; ``state_digest`` reads it back.
 
     Raises:
@@ -73,17 +72,12 @@ def save_state(state: Any, path: Path | str, *, digest: str | None = None) -> No
     blocks = _blocks(found)
     header = {"format": FORMAT, "value": tree, "blocks": [block.entry() for block in blocks]}
     content = {str(number): block.content() for number, block in enumerate(blocks)}
-    temporary = path.with_name(f".{secrets.token_hex(6)}.part{path.suffix}")
-    try:
-        metadata = {STATE: json.dumps(header)} | ({} if digest is None else {DIGEST: digest})
-        save_file(content, temporary, metadata=metadata)
-        flush_to_disk(temporary)
-        temporary.replace(path)
-        flush_to_disk(path.parent)
-    except (OSError, SafetensorError) as error:
-        raise OutputError(f"cannot write the state {path}: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    metadata = {STATE: json.dumps(header)} | ({} if digest is None else {DIGEST: digest})
+    with replacing(path, sync=True) as temporary:
+        try:
+            save_file(content, temporary, metadata=metadata)
+        except SafetensorError as error:  # hides the errors of the file system
+            raise OutputError(f"cannot write {path}: {error}") from error
 
 
 def load_state(

@@ -19,9 +19,9 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 
 from maskcast.core.errors import DataError, DatasetError, OutputError
+from maskcast.core.files import alone_in, write_text
 from maskcast.data.clips import AnnotatedVideo
 from maskcast.data.visibility import fingerprint_of
-from maskcast.io.files import alone_in, write_text
 
 COMMIT_BYTES = 2**28
 """How much may have to be decoded again after an interruption."""

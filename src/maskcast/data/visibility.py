@@ -20,8 +20,8 @@ from jaxtyping import Int64, Integer
 from numpy.typing import NDArray
 
 from maskcast.core.errors import DataError
+from maskcast.core.files import write_text
 from maskcast.data.dataset import VOID
-from maskcast.io.files import write_text
 
 logger = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from maskcast.core.errors import DatasetError
+from maskcast.core.files import alone_in, check_writable
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import SegmenterIdentity, SegmenterSource
 from maskcast.data.catalogue import DatasetChoice, benchmark_of, protocol_of
@@ -15,7 +16,6 @@ from maskcast.evaluation.groups import groups_of
 from maskcast.evaluation.run import Init, ProcessingTime, masks_folder, segment_dataset, speed
 from maskcast.evaluation.score_results import Scoring, check_jobs
 from maskcast.evaluation.scores import Scores
-from maskcast.io.files import alone_in, check_writable
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from maskcast.core.errors import DataError, MissingFileError
+from maskcast.core.files import write_text
 from maskcast.evaluation.published import PublishedRow, figures_of, published_rows
 from maskcast.evaluation.scores import Scores
-from maskcast.io.files import write_text
 
 BEGIN = "<!-- maskcast report --published FILE writes from here -->"
 END = "<!-- to here -->"

@@ -14,12 +14,12 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from maskcast.core.errors import DataError, MaskcastError, UsageError
+from maskcast.core.files import write_text
 from maskcast.evaluation.charts import curves, intervals, signed
 from maskcast.evaluation.published import PublishedRow, figures_of, published_rows
 from maskcast.evaluation.run import MASKS
 from maskcast.evaluation.scores import Scores, Tree, per_cent, read_scores
 from maskcast.evaluation.worst_frames import WorstFrame, worst_frames
-from maskcast.io.files import write_text
 from maskcast.metrics.bootstrap import FEW, Interval, block_length, paired_interval
 from maskcast.viz.plots import colour_of_series
 

@@ -24,13 +24,13 @@ import numpy as np
 import torch
 
 from maskcast.core.errors import DataError, MaskcastError, PartialResultError, RunConflictError
+from maskcast.core.files import path_inside, write_text
 from maskcast.core.overlap import InBackground
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import SegmenterSource, VideoSegmenter, segment_steps
 from maskcast.core.types import Box, Frame, ObjectMasks, Prompts
 from maskcast.data.catalogue import benchmark_of
 from maskcast.data.dataset import Dataset, MaskArray, Video
-from maskcast.io.files import path_inside, write_text
 from maskcast.io.label_maps import write_label_map
 
 Init = Literal["mask", "box"]

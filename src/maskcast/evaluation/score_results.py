@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maskcast.core.errors import UsageError
+from maskcast.core.files import check_writable
 from maskcast.core.processors import processor_count
 from maskcast.core.progress import Progress
 from maskcast.data.catalogue import DatasetChoice
@@ -15,7 +16,6 @@ from maskcast.evaluation.groups import groups_of
 from maskcast.evaluation.predictions import open_predictions
 from maskcast.evaluation.score import prepare_processes, score_dataset
 from maskcast.evaluation.scores import Scores, make_scores
-from maskcast.io.files import check_writable
 from maskcast.metrics.protocols import Group, ScoringProtocol
 
 

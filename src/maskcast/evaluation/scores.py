@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from maskcast.core.errors import DataError, MissingFileError
+from maskcast.core.files import write_text
 from maskcast.data.dataset import Dataset, Video
 from maskcast.evaluation.score import VideoScores
-from maskcast.io.files import write_text
 from maskcast.metrics.protocols import (
     Figures,
     Group,

@@ -16,8 +16,8 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 
 from maskcast.core.errors import MissingFileError, WeightsError
+from maskcast.core.files import replacing
 from maskcast.core.progress import Progress
-from maskcast.io.files import replacing
 
 DRIVE = "https://drive.usercontent.google.com/download"
 _DRIVE_ID = re.compile(r"[A-Za-z0-9_-]{20,}")

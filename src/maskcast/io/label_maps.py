@@ -19,8 +19,8 @@ from jaxtyping import Int32, Integer
 from PIL import Image, PngImagePlugin
 
 from maskcast.core.errors import DataError, MissingFileError
+from maskcast.core.files import write_bytes
 from maskcast.core.palette import palette_bytes
-from maskcast.io.files import write_bytes
 
 LabelArray: TypeAlias = Int32[np.ndarray, "height width"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from maskcast.core.errors import PromptError, UsageError
-from maskcast.io.files import write_text
+from maskcast.core.files import write_text
 from maskcast.io.label_maps import LARGEST_ID
 
 MARKS = "marks.json"

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Int64, Integer
 
 from maskcast.core.errors import DataError
-from maskcast.io.files import LONGEST_NAME
+from maskcast.core.files import LONGEST_NAME
 from maskcast.io.label_maps import LARGEST_ID, LabelArray
 from maskcast.io.rle import checked_size, encode_mask, run_lengths
 

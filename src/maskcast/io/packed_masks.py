@@ -24,8 +24,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from maskcast.core.errors import DataError, MissingFileError
+from maskcast.core.files import path_inside, replacing
 from maskcast.io.archives import EARLIEST, LARGEST_ARCHIVE, open_zip, read_member, zip_faults
-from maskcast.io.files import path_inside, replacing
 from maskcast.io.label_maps import LabelArray, decode_label_map
 from maskcast.io.mask_lines import LARGEST_LINE, PackedFrame, RemovedFrame, parse_line
 

@@ -37,7 +37,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from maskcast.core.errors import OutputError
-from maskcast.io.files import replacing
+from maskcast.core.files import replacing
 from maskcast.io.pictures import Timing
 
 VideoKind: TypeAlias = Literal["overlay", "prores", "vp9"]

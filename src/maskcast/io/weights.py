@@ -19,7 +19,7 @@ import safetensors
 
 from maskcast.core.config import in_words
 from maskcast.core.errors import MissingFileError, UsageError, WeightsError
-from maskcast.io.files import path_inside, replacing, write_text
+from maskcast.core.files import path_inside, replacing, write_text
 
 if TYPE_CHECKING:
     from torch import Tensor

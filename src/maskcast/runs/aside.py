@@ -20,7 +20,7 @@ from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
-from maskcast.io.files import make_folder, replacing
+from maskcast.core.files import make_folder, replacing
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.frame_log import FRAME_LOG, FrameLog, LogEntry
 from maskcast.runs.masks import PngMasks, flush_files

@@ -9,7 +9,7 @@ from typing import Literal
 
 from maskcast.core.config import config_from_dict, config_to_dict
 from maskcast.core.errors import ConfigError, DataError
-from maskcast.io.files import write_text
+from maskcast.core.files import write_text
 from maskcast.runs.frame_log import DAMAGE
 from maskcast.runs.request import RunRequest
 

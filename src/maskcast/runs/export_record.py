@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from maskcast.io.files import write_text
+from maskcast.core.files import write_text
 from maskcast.runs.removal import remove, remove_folder
 
 EXPORTS = "exports"

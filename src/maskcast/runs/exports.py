@@ -24,9 +24,9 @@ from jaxtyping import Bool
 from PIL import Image
 
 from maskcast.core.errors import ConfigError, DataError
+from maskcast.core.files import path_inside, replacing
 from maskcast.core.overlap import read_ahead
 from maskcast.core.progress import Progress
-from maskcast.io.files import path_inside, replacing
 from maskcast.io.label_maps import LabelArray
 from maskcast.io.pictures import Picture, Timing
 from maskcast.io.rle import encode_mask

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Int
 from PIL import Image
 
+from maskcast.core.files import path_inside, replacing
 from maskcast.core.types import ObjectMasks
-from maskcast.io.files import path_inside, replacing
 from maskcast.runs.card import RunCard, write_card
 from maskcast.runs.frame_log import FRAME_LOG, FrameLog, LogEntry
 from maskcast.runs.identity import RunIdentity

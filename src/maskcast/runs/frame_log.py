@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from maskcast.core.errors import OutputError
-from maskcast.io.files import write_text
+from maskcast.core.files import write_text
 from maskcast.runs.masks import FoundObject
 
 FRAME_LOG = "frames.jsonl"

@@ -17,9 +17,8 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from jaxtyping import Integer
 
-from maskcast.core.disk import flush_to_disk
 from maskcast.core.errors import DataError, MissingFileError, OutputError
-from maskcast.io.files import make_folder, path_inside, replacing
+from maskcast.core.files import flush_to_disk, make_folder, path_inside, replacing
 from maskcast.io.label_maps import LabelArray, read_label_map, write_label_map
 from maskcast.io.mask_lines import PackedFrame, RemovedFrame, pack_frame
 from maskcast.io.packed_masks import (
@@ -49,8 +48,8 @@ class FoundObject:
 class MaskStore(Protocol):
     """The label maps of one video in one folder.
 
-    One process writes to a store at a time (``io.files.alone_in``). A process that is killed leaves
-    every frame whole or absent.
+    One process writes to a store at a time (``core.files.alone_in``). A process that is killed
+    leaves every frame whole or absent.
     """
 
     def path(self, frame_index: int) -> Path:

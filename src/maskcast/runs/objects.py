@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maskcast.core.errors import ConfigError, DataError
-from maskcast.io.files import write_text
+from maskcast.core.files import write_text
 
 OBJECTS = "objects.json"
 LONGEST_NAME = 80

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from maskcast.core.errors import DataError, PromptError, RunConflictError
-from maskcast.io.files import make_folder, remove_unfinished
+from maskcast.core.files import make_folder, remove_unfinished
 from maskcast.io.label_maps import LARGEST_ID
 from maskcast.runs.card import RunCard, read_card
 from maskcast.runs.export_record import EXPORTS
@@ -39,7 +39,7 @@ def open_run(
 ) -> RunFolder:
     """Begin a run in a folder, or continue the one that is there.
 
-    Call it inside ``io.files.alone_in``. Results in the folder that the request does not lead to
+    Call it inside ``core.files.alone_in``. Results in the folder that the request does not lead to
     are set aside or deleted; those that were set aside earlier and belong to it are brought back.
 
     Args:

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import torch
 
 from maskcast.core.errors import StateError
+from maskcast.core.files import make_folder
 from maskcast.core.state import load_state, save_state, state_digest
-from maskcast.io.files import make_folder
 from maskcast.runs.removal import remove_file
 
 State = TypeVar("State")

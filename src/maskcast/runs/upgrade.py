@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from maskcast.core.errors import StateError
+from maskcast.core.files import replacing
 from maskcast.core.state import DIGEST
-from maskcast.io.files import replacing
 from maskcast.runs.card import FORMAT
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.frame_log import LogEntry

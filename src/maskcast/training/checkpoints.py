@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from maskcast.core.errors import TrainingError
-from maskcast.io.files import replacing
+from maskcast.core.files import replacing
 
 FORMAT = 1
 BEST = "best.pt"

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from maskcast.core.errors import OutputError
-from maskcast.io.files import path_inside, write_bytes, write_text
+from maskcast.core.files import path_inside, write_bytes, write_text
 
 METRICS = "metrics.jsonl"
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from maskcast.core.config import config_from_dict
 from maskcast.core.errors import DataError, TrainingError, UsageError
+from maskcast.core.files import alone_in, remove_unfinished
 from maskcast.core.training import (
     CombinesParts,
     LoopConfig,
@@ -30,7 +31,6 @@ from maskcast.core.training import (
     Task,
     ValidatesInParts,
 )
-from maskcast.io.files import alone_in, remove_unfinished
 from maskcast.io.weights import find_weights, read_weights, sha256_of
 from maskcast.training import run_folder
 from maskcast.training.checkpoints import CheckpointFolder

@@ -22,8 +22,8 @@ import torch
 
 from maskcast.core.config import config_to_dict
 from maskcast.core.errors import ConfigError, MissingFileError, RunConflictError
+from maskcast.core.files import write_text
 from maskcast.core.training import KnowsItsData, RecipeConfig, Task
-from maskcast.io.files import write_text
 
 logger = logging.getLogger(__name__)
 

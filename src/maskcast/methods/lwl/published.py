@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from maskcast.core.errors import WeightsError
+from maskcast.core.files import replacing
 from maskcast.io.checkpoints import read_foreign_checkpoint
-from maskcast.io.files import replacing
 from maskcast.methods.lwl.config import LWLConfig, NetworkConfig, boxinit, ytvos
 from maskcast.methods.lwl.network import LWLNetwork
 

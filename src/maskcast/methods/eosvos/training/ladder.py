@@ -22,8 +22,8 @@ from maskcast.core.config import config_from_dict
 from maskcast.core.device import choose_device
 from maskcast.core.device_names import DeviceName
 from maskcast.core.errors import DataError, UsageError
+from maskcast.core.files import write_text
 from maskcast.evaluation.scores import read_scores
-from maskcast.io.files import write_text
 from maskcast.io.weights import read_weights, write_weights
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import learned_start_of

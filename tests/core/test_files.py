@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maskcast.core import files
 from maskcast.core.errors import DataError, OutputError, RunConflictError
-from maskcast.io import files
-from maskcast.io.files import alone_in, path_inside, replacing, write_bytes, write_text
+from maskcast.core.files import alone_in, path_inside, replacing, write_bytes, write_text
 
 
 def test_a_file_is_written_with_its_folder(tmp_path):
@@ -223,3 +223,13 @@ def test_a_file_system_without_locks_lets_everyone_in_on_windows(windows, tmp_pa
     windows.error = errno.EINVAL
     with alone_in(tmp_path), alone_in(tmp_path):
         pass
+
+
+def test_files_and_folders_are_flushed(tmp_path, monkeypatch):
+    asked: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda number: asked.append(os.fstat(number).st_ino))
+    path = tmp_path / "masks"
+    path.write_bytes(b"x")
+    files.flush_to_disk(path)
+    files.flush_to_disk(tmp_path)
+    assert asked == [path.stat().st_ino, tmp_path.stat().st_ino]

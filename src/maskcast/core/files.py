@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and names that stay inside their folder."""
+"""Files that are whole or absent, locks of folders, and names that stay inside their folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from maskcast.core.disk import flush_to_disk
 from maskcast.core.errors import DataError, OutputError, RunConflictError
 
 try:
@@ -69,6 +68,22 @@ def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
             if why is not None:
                 raise OutputError(f"cannot write {path}: {why}") from error
         raise
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until the disk has the content of a file, or the names in a folder.
+
+    Raises:
+        OSError: the disk reports a fault.
+    """
+    on_windows = os.name == "nt"
+    if on_windows and path.is_dir():  # has no handle there that could be flushed
+        return
+    descriptor = os.open(path, os.O_RDWR if on_windows else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def remove_unfinished(folder: Path) -> None:
