@@ -290,7 +290,7 @@ def test_run_lengths_follow_edits_as_pictures_do(tmp_path):
     for prompts in (LATE, {**LATE, 9: {1: true_mask(1, 8)}}, {5: LATE[5]}, LATE):
         run_into(plain, prompts, settings=BOTH, edited=True)
         steps.clear()
-        run_into(packed, prompts, settings=BOTH, edited=True, form="rle", steps=steps)
+        run_into(packed, prompts, settings=BOTH, edited=True, masks="rle", steps=steps)
         masks = open_packed_masks(packed / "masks.jsonl.gz")
         for name in masks_in(plain):
             expected = read_label_map(plain / name)

@@ -11,6 +11,7 @@ from maskcast.core.config import config_from_dict, config_to_dict
 from maskcast.core.errors import ConfigError, DataError
 from maskcast.core.files import write_text
 from maskcast.runs.frame_log import DAMAGE
+from maskcast.runs.masks import MaskForm
 from maskcast.runs.request import RunRequest
 
 CARD = "run.json"
@@ -47,6 +48,8 @@ class RunCard:
     torch: str
     """Version."""
     request: RunRequest
+    masks: MaskForm = "png"
+    """How masks are kept; in the file only if they are not PNGs."""
     status: Status = "running"
     note: str = ""
     """Why a stopped run stopped."""
@@ -78,6 +81,8 @@ def write_card(folder: Path, card: RunCard) -> None:
         OutputError: it cannot be written.
     """
     content = config_to_dict(card)
+    if card.masks == "png":
+        del content["masks"]
     version = {name: content.pop(name) for name in ("format", "maskcast")}
     flat = {**version, **content.pop("request"), **content}
     write_text(folder / CARD, json.dumps(flat, indent=2, ensure_ascii=False) + "\n", sync=True)

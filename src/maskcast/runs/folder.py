@@ -21,7 +21,7 @@ from maskcast.core.types import ObjectMasks
 from maskcast.runs.card import RunCard, write_card
 from maskcast.runs.frame_log import FRAME_LOG, FrameLog, LogEntry
 from maskcast.runs.identity import RunIdentity
-from maskcast.runs.masks import FoundObject, MaskForm, flush_files, mask_store
+from maskcast.runs.masks import FoundObject, flush_files, mask_store
 from maskcast.runs.removal import remove_file
 from maskcast.runs.request import RunRequest
 from maskcast.runs.states import STATES, SavedStates
@@ -43,16 +43,14 @@ class RunFolder:
         frame_name: Callable[[int], str],
         *,
         count: int | None = None,
-        form: MaskForm = "png",
     ) -> None:
         """Describe a run folder, which need not exist.
 
         Args:
             path: of the folder.
-            card: is written by ``update``.
+            card: is written by ``update``; it says how masks are kept.
             frame_name: returns the name of a frame by its index.
             count: number of frames, if known.
-            form: how masks are kept.
         """
         self.path = path
         self.card = card
@@ -63,7 +61,7 @@ class RunFolder:
         self.states_backward = SavedStates(
             path / STATES / BACKWARD, lambda _: self.identity.backward
         )
-        self.masks = mask_store(form, path, frame_name)
+        self.masks = mask_store(card.masks, path, frame_name)
         self._frame_name = frame_name
         self._unflushed: set[Path] = set()
 

@@ -319,11 +319,6 @@ def mask_store(form: MaskForm, folder: Path, frame_name: Callable[[int], str]) -
     return PngMasks(folder, frame_name) if form == "png" else RleMasks(folder, frame_name)
 
 
-def holds_rle(folder: Path) -> bool:
-    """Return whether a run folder keeps its masks as run lengths."""
-    return any((folder / name).is_file() for name in (OPEN_RLE, CLOSED_RLE))
-
-
 def flush_files(paths: set[Path], folder: Path) -> None:
     """Wait until the disk has these files and their names.
 

@@ -16,7 +16,7 @@ from maskcast.runs.card import RunCard, read_card
 from maskcast.runs.export_record import EXPORTS
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.frame_log import FRAME_LOG, FrameLog
-from maskcast.runs.masks import MaskForm, holds_rle
+from maskcast.runs.masks import MaskForm
 from maskcast.runs.matching import match_results
 from maskcast.runs.overwriting import remove_run
 from maskcast.runs.removal import remove_folder
@@ -33,7 +33,7 @@ def open_run(
     *,
     frame_name: Callable[[int], str],
     count: int | None = None,
-    form: MaskForm | None = None,
+    masks: MaskForm | None = None,
     overwrite: bool = False,
     edited: bool = False,
 ) -> RunFolder:
@@ -48,7 +48,7 @@ def open_run(
             ``request.differences`` accepts.
         frame_name: returns the name of a frame, and so of its label map, by index.
         count: number of frames, if known.
-        form: how masks are kept; by default as in the folder, or as PNGs in a new one.
+        masks: how masks are kept; by default as in the folder, or as PNGs in a new one.
         overwrite: delete what an earlier run left, and begin again.
         edited: accept changed and removed prompts and ends.
 
@@ -60,23 +60,29 @@ def open_run(
     largest = max((object_id for _, object_id, _ in request.marks()), default=0)
     if largest > LARGEST_ID:
         raise PromptError(f"object ids must be at most {LARGEST_ID} to be painted, got {largest}")
-    fresh = RunCard(maskcast=version("maskcast"), torch=torch.__version__, request=request)
+    fresh = RunCard(
+        maskcast=version("maskcast"),
+        torch=torch.__version__,
+        request=request,
+        masks=masks or "png",
+    )
     if overwrite:
         remove_run(path, _names(frame_name, count))
-        return _begin(RunFolder(path, fresh, frame_name, count=count, form=form or "png"))
+        return _begin(RunFolder(path, fresh, frame_name, count=count))
     old = _card_in(path)
     if old is None:
         claim(path, None)
-        return _begin(RunFolder(path, fresh, frame_name, count=count, form=form or "png"))
+        return _begin(RunFolder(path, fresh, frame_name, count=count))
     _remove_unfinished(path)
-    form = form or ("rle" if holds_rle(path) else "png")
     names = _logged_names(path, frame_name, count)
-    run = RunFolder(path, old, names, count=count, form=form)
+    run = RunFolder(path, old, names, count=count)
     if old.format == 1:
         upgrade(run)
     found = list(differences(old.request, request, edited=edited))
-    if found and not run.has_begun():
-        run.card = fresh  # it failed before there was anything to keep
+    if masks not in (None, old.masks):
+        found.append(f"masks were kept as {old.masks}, now {masks}")
+    if found and not run.has_begun():  # it failed before there was anything to keep
+        run = RunFolder(path, fresh, names, count=count)
     else:
         claim(path, found)
     if old.maskcast != version("maskcast") or old.torch != torch.__version__:
