@@ -31,7 +31,8 @@ from maskcast.io.video import open_frames
 from maskcast.io.video_writer import open_video_writer
 from maskcast.methods.catalogue import METHODS, choose_weights
 from maskcast.methods.spec import build
-from maskcast.runs.exports import Exports, export
+from maskcast.runs.export_settings import Exports
+from maskcast.runs.exports import export
 from maskcast.runs.opening import open_run
 from maskcast.runs.request import RunRequest
 from maskcast.runs.segmentation import segment_into

@@ -431,7 +431,6 @@ def test_a_method_without_boxes_asks_another_one_and_the_card_says_so(segment, c
         card={},
     )
     monkeypatch.setattr("maskcast.methods.spec.BOX_WEIGHTS", "lwl-tiny")
-    monkeypatch.setattr("maskcast.cli.segment.BOX_WEIGHTS", "lwl-tiny")
     assert segment("--box", "300:2,1,7,7", masks="").exit_code == 0
     card = json.loads((clip / "out" / "run.json").read_text())
     assert card["box_start"] == f"lwl-tiny {read_weights('lwl-tiny').sha256}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from maskcast.cli.flags import Flags, flags_of
 from maskcast.cli.main import COMMANDS, _flags_for
-from maskcast.runs.exports import Exports
+from maskcast.runs.export_settings import Exports
 
 NO_EXPORTS = Exports()
 

@@ -21,7 +21,8 @@ from maskcast.io.label_maps import write_label_map
 from maskcast.io.rle import decode_mask
 from maskcast.io.video import FrameSource, open_frames
 from maskcast.io.video_writer import FORMATS
-from maskcast.runs.exports import COLUMNS, Exports, export
+from maskcast.runs.export_settings import Exports
+from maskcast.runs.exports import COLUMNS, export
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.opening import open_run
 from maskcast.runs.request import RunRequest

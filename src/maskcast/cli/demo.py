@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from PIL import Image
 
 from maskcast.cli.arguments import Device, MethodName, Options, Weights
-from maskcast.cli.segment import segment
 from maskcast.core.errors import UsageError
-from maskcast.core.files import replacing
-from maskcast.data.made_up import MadeUpClip
-from maskcast.data.made_up_demo import make_demo_clip
-from maskcast.io.label_maps import read_label_map, write_label_map
-from maskcast.metrics.frame import score_object
-from maskcast.runs.card import read_card
-from maskcast.runs.exports import Exports
+
+if TYPE_CHECKING:
+    from maskcast.data.made_up import MadeUpClip
 
 
 def demo(
@@ -44,6 +38,11 @@ def demo(
         option: NAME=VALUE, a setting of the method.
         device: auto (an accelerator if there is one), cpu, cuda, a certain card (cuda:1) or mps.
     """
+    from maskcast.cli.segment import segment
+    from maskcast.data.made_up_demo import make_demo_clip
+    from maskcast.runs.card import read_card
+    from maskcast.runs.export_settings import Exports
+
     if frames < 3:
         raise UsageError(f"the clip needs at least 3 frames to be scored, got {frames}")
     earlier = read_card(output / "masks")
@@ -69,6 +68,9 @@ def demo(
 
 def score(clip: MadeUpClip, masks: Path) -> tuple[float, float]:
     """Return the means of J and F, 0..1, over objects and frames but the first and the last."""
+    from maskcast.io.label_maps import read_label_map
+    from maskcast.metrics.frame import score_object
+
     found = [read_label_map(path) for path in sorted(masks.glob("*.png"))[1:-1]]
     pairs = [
         (label_map == object_id, truth == object_id)
@@ -80,6 +82,11 @@ def score(clip: MadeUpClip, masks: Path) -> tuple[float, float]:
 
 
 def _write(clip: MadeUpClip, folder: Path) -> None:
+    from PIL import Image
+
+    from maskcast.core.files import replacing
+    from maskcast.io.label_maps import write_label_map
+
     earlier = [*folder.glob("clip/*.png"), *folder.glob("truth/*.png")]
     for path in earlier:
         if path.stem.isdecimal() and int(path.stem) >= len(clip.frames):

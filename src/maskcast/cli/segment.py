@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
 from maskcast.cli.arguments import Device, MethodName, Options, Weights, shown_as
-from maskcast.cli.heap import keep_freed_memory
-from maskcast.cli.progress import TerminalProgress
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
-from maskcast.core.device import (
-    choose_device,
-    dtype_named,
-    make_deterministic,
-)
-from maskcast.core.device_names import DeviceName, DtypeName
+from maskcast.core.device_names import DtypeName
 from maskcast.core.errors import UsageError
-from maskcast.core.files import alone_in
-from maskcast.core.segmenter import VideoSegmenter
-from maskcast.core.types import Box, Prompts
-from maskcast.io.prompts import read_prompts
-from maskcast.io.video import open_frames
-from maskcast.io.weights import find_weights, sha256_of
-from maskcast.methods.box_start import BOX_WEIGHTS, BoxStart
-from maskcast.methods.catalogue import choose_weights
-from maskcast.methods.spec import build
-from maskcast.runs.card import RunCard
-from maskcast.runs.export_record import EXPORTS
-from maskcast.runs.exports import Exports, export
-from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
-from maskcast.runs.folder import PROBABILITIES
-from maskcast.runs.opening import open_run
-from maskcast.runs.request import RunRequest
-from maskcast.runs.segmentation import SavePolicy, segment_into
+from maskcast.runs.export_settings import Exports
+
+if TYPE_CHECKING:
+    from maskcast.runs.card import RunCard
 
 NO_EXPORTS = Exports()
 
@@ -112,7 +91,19 @@ def segment(
         keep_every: save and keep the state after every so many frames, beside the first and the
             last two, so that a later correction costs few frames.
     """
-    place = _set_up(device, threads=threads, deterministic=deterministic)
+    from maskcast.cli.progress import TerminalProgress
+    from maskcast.core.files import alone_in
+    from maskcast.core.types import Box
+    from maskcast.io.prompts import read_prompts
+    from maskcast.io.video import open_frames
+    from maskcast.methods.spec import SegmenterSpec
+    from maskcast.runs.exports import export
+    from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
+    from maskcast.runs.opening import open_run
+    from maskcast.runs.request import RunRequest
+    from maskcast.runs.segmentation import SavePolicy, segment_into
+
+    _set_up(threads=threads, deterministic=deterministic)
     policy = SavePolicy(frames=save_frames, seconds=save_seconds, keep_every=keep_every)
     frames = open_frames(video, start=start, end=end, on_bad_frame=on_bad_frame)
     _refuse_to_write_over((video, *masks), output, frames.names)
@@ -126,18 +117,20 @@ def segment(
     )
     for line in given.report:
         say(line)
-    chosen, options = choose_weights(weights, method), options_from(option)
+    spec = SegmenterSpec(
+        weights=weights, method=method, options=options_from(option), device=device, dtype=dtype
+    )
+    marks = [mark for prompts in given.by_frame.values() for mark in prompts.values()]
     with TerminalProgress() as progress:
-        segmenter = build(
-            chosen, options=options, device=place, dtype=dtype_named(dtype), progress=progress
-        )
+        built = spec.build(progress=progress)
+        identity = built.identity(uses_boxes=any(isinstance(mark, Box) for mark in marks))
         request = RunRequest(
-            method=chosen.method,
-            weights=chosen.name,
-            weights_sha256=chosen.sha256,
-            box_start=_box_start(segmenter, given.by_frame),
-            options=options,
-            settings={"start": start, "end": end, "direction": direction, "dtype": dtype}
+            method=identity.method,
+            weights=identity.weights or "",
+            weights_sha256=identity.weights_sha256 or "",
+            box_start=identity.box_start,
+            options=dict(identity.options),
+            settings={"start": start, "end": end, "direction": direction, "dtype": identity.dtype}
             | {"on_bad_frame": on_bad_frame, "deterministic": deterministic}
             | ({"probabilities": True} if probabilities else {}),
             input=str(video),
@@ -154,12 +147,12 @@ def segment(
             )
             card = segment_into(
                 run,
-                segmenter,
+                built.segmenter,
                 frames.frames,
                 given.by_frame,
                 frames_backward=frames.frames_backward if direction == "both" else None,
                 count=frames.count,
-                device=place,
+                device=built.device,
                 policy=policy,
                 probabilities=probabilities,
                 progress=progress,
@@ -171,6 +164,9 @@ def segment(
 
 
 def _refuse_to_write_over(sources: Iterable[Path], output: Path, names: Container[str]) -> None:
+    from maskcast.runs.export_record import EXPORTS
+    from maskcast.runs.folder import PROBABILITIES
+
     folder = _followed(output)
     for source in sources:
         place = _followed(source)
@@ -187,22 +183,18 @@ def _followed(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _set_up(device: DeviceName, *, threads: int | None, deterministic: bool) -> torch.device:
+def _set_up(*, threads: int | None, deterministic: bool) -> None:
+    import torch
+
+    from maskcast.cli.heap import keep_freed_memory
+    from maskcast.core.device import make_deterministic
+
     if threads is not None and threads < 1:
         raise UsageError(f"--threads is at least 1, got {threads}")
     torch.set_num_threads(threads or torch.get_num_threads())
     keep_freed_memory()
     if deterministic:
         make_deterministic()
-    return choose_device(device)
-
-
-def _box_start(segmenter: VideoSegmenter[Any], prompts: Mapping[int, Prompts]) -> str | None:
-    """Name what turns boxes into masks, where the method itself does not."""
-    marks = [mark for given in prompts.values() for mark in given.values()]
-    if not isinstance(segmenter, BoxStart) or not any(isinstance(mark, Box) for mark in marks):
-        return None
-    return f"{BOX_WEIGHTS} {sha256_of(find_weights(BOX_WEIGHTS))}"
 
 
 def _summary(output: Path, card: RunCard) -> str:

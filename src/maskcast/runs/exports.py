@@ -12,18 +12,17 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Literal, TextIO, TypeAlias
+from typing import Any, TextIO, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from maskcast.core.errors import ConfigError, DataError
+from maskcast.core.errors import DataError
 from maskcast.core.files import path_inside, replacing
 from maskcast.core.overlap import read_ahead
 from maskcast.core.progress import Progress
@@ -33,6 +32,7 @@ from maskcast.io.rle import encode_mask
 from maskcast.io.video import FrameSource
 from maskcast.io.video_writer import SUFFIXES, VideoKind, open_video_writer
 from maskcast.runs.export_record import EXPORTS, ExportRecord, parts_of
+from maskcast.runs.export_settings import Exports
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.identity import digest_of
 from maskcast.runs.masks import FoundObject
@@ -49,28 +49,6 @@ COLUMNS = "frame,name,object_id,area,x,y,width,height,confidence,event"
 """Of tracks.csv; an event is first, lost or returned."""
 LARGEST_TILE = 640
 """Width in pixels of the pictures kept for the contact sheet."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Exports:
-    """Which files are made from the finished masks."""
-
-    overlay: bool = False
-    """Write exports/overlay.mp4: the objects painted over the video (H.264, its own times)."""
-    cutout: tuple[Literal["png", "prores", "vp9"], ...] = ()
-    """Cut the objects out with alpha: png (a sequence), prores (4444 mov), vp9 (webm)."""
-    rle: bool = False
-    """Write exports/masks.json: COCO run-length masks per object and frame."""
-    tracks: bool = False
-    """Write exports/tracks.csv: area, box, confidence of every object in every frame."""
-    contact_sheet: bool = False
-    """Write exports/contact_sheet.png: the video at a glance."""
-    rate: float = 24.0
-    """Frames per second of videos made from a folder of frames."""
-
-    def __post_init__(self) -> None:
-        if not 0.001 <= self.rate <= 1000:
-            raise ConfigError(f"rate is 0.001 to 1000 frames per second, got {self.rate}")
 
 
 def export(
