@@ -336,7 +336,7 @@ def test_soft_masks_that_were_written_once_are_always_written(segment, clip):
         (("--option", "speed=1"), 2, "unknown setting 'speed'; available: sharpness, update_rate"),
         (("--option", "update_rate"), 2, "NAME=VALUE"),
         (("--option", "update_rate=fast"), 2, "update_rate must be a number, got 'fast'"),
-        (("--option", "update_rate=7"), 2, "must lie in 0..1"),
+        (("--option", "update_rate=7"), 2, "update_rate must be in [0, 1], got 7.0"),
         (("--device", "cuda"), 2, "device 'cuda' is not available on this machine"),
         (("--start", "900"), 2, "start 900 is after the last frame"),
         (("--start", "5", "--end", "5"), 2, "no frames"),

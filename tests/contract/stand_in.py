@@ -29,7 +29,7 @@ class ColourConfig:
 
     def __post_init__(self) -> None:
         if not 0 <= self.update_rate <= 1:
-            raise ConfigError(f"update_rate must lie in 0..1, got {self.update_rate}")
+            raise ConfigError(f"update_rate must be in [0, 1], got {self.update_rate}")
 
 
 @dataclass(frozen=True)

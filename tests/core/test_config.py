@@ -15,6 +15,7 @@ from maskcast.core.config import (
     config_to_dict,
     in_words,
     options_from,
+    require_choice,
     require_range,
     require_rising,
     settings_of,
@@ -166,6 +167,14 @@ def test_values_that_fall_are_named():
     ) as caught:
         require_rising(Ranges(betas=(0.3, 0.2)), "betas")
     assert caught.value.options == ("betas",)
+
+
+def test_a_value_that_is_no_choice_is_named_with_the_choices():
+    require_choice(Whole(), "mode")
+    wrong = Whole()
+    object.__setattr__(wrong, "mode", "medium")  # past the type checks of the test suite
+    with pytest.raises(ConfigError, match=r"^mode must be soft or hard, got 'medium'$"):
+        require_choice(wrong, "mode")
 
 
 def test_the_prefix_is_part_of_the_name():

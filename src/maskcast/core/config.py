@@ -95,6 +95,23 @@ def require_range(
                 )
 
 
+def require_choice(config: Any, *names: str) -> None:
+    """Check that settings have one of the values that their ``Literal`` type lists.
+
+    Configs from text or JSON are checked when they are read; this is for those made in Python.
+
+    Raises:
+        ConfigError: a value is none of them.
+    """
+    hints = _hints(type(config))
+    for name in names:
+        value = getattr(config, name)
+        if value not in get_args(hints[name]):
+            raise ConfigError(
+                f"{name} must be {_type_name(hints[name])}, got {value!r}", options=(name,)
+            )
+
+
 def require_rising(config: Any, *names: str, prefix: str = "") -> None:
     """Check that the values of tuple settings do not fall.
 

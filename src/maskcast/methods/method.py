@@ -133,7 +133,8 @@ def network_with(
         try:
             network.load_state_dict(dict(tensors))
         except RuntimeError as error:
+            _, *problems = map(str.strip, str(error).splitlines())
             raise WeightsError(
-                f"the weights do not match the settings of {method}: {error}"
+                f"the weights do not match the settings of {method}", details=problems
             ) from error
     return network

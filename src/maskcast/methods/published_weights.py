@@ -125,19 +125,23 @@ def _install(path: Path, known: PublishedFile | None, name: str | None, method: 
 
 
 def _read(path: Path, candidates: Mapping[str, Method[Any]]) -> tuple[str, Any, dict[str, Tensor]]:
-    refusals: dict[str, str] = {}
+    refusals: dict[str, WeightsError] = {}
     for name, method in candidates.items():
         if method.read_published is None:
             continue
         try:
             return (name, *method.read_published(path))
         except WeightsError as error:
-            refusals[error.summary] = name
-    if len(refusals) == 1:
-        raise WeightsError(next(iter(refusals)))
+            refusals[name] = error
+    if len({str(error) for error in refusals.values()}) == 1:
+        raise next(iter(refusals.values()))
     raise WeightsError(
         f"no method can read {path.name}",
-        details=[f"{name}: {refusal}" for refusal, name in refusals.items()],
+        details=[
+            f"{name}: {line}"
+            for name, error in refusals.items()
+            for line in (error.summary, *error.details)
+        ],
     )
 
 

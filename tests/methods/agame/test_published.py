@@ -128,7 +128,10 @@ def test_the_training_container_is_opened() -> None:
         ({"trackseg.segmod.blend_s8.conv.bias": None}, "blend_s8.conv.bias is missing"),
         ({"trackseg.appmod.cov_reg": torch.zeros(4, 6)}, r"4×1×C×1×1"),
         ({"trackseg.segmod.predictor.conv.bias": torch.zeros(3)}, r"shape \(3,\), expected \(2,\)"),
-        ({"trackseg.fusmod.layers.layer00.conv.weight": torch.zeros(5, 9, 3, 3)}, "9 channels"),
+        (
+            {"trackseg.fusmod.layers.layer00.conv.weight": torch.zeros(5, 9, 3, 3)},
+            "9 input channels",
+        ),
         ({"trackseg.other.weight": torch.zeros(1)}, "trackseg.other.weight"),
         ({"trackseg.backbone.layer9.weight": torch.zeros(1)}, "layer9"),
         ({"trackseg.fusmod.layers.layer00.conv.weight": None}, "fusmod.layers.layer00.conv.weight"),
@@ -196,5 +199,5 @@ def test_a_small_trunk_has_no_published_form(tmp_path: Path) -> None:
 def test_weights_of_other_settings_are_refused() -> None:
     weights = AgameNetwork(tiny()).state_dict()
     other = replace(tiny(), decoder_channels=9)
-    with pytest.raises(WeightsError, match="do not fit"):
+    with pytest.raises(WeightsError, match="do not match"):
         build(other, weights)

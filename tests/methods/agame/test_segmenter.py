@@ -196,9 +196,9 @@ def test_objects_that_do_not_fit_together_are_segmented_in_parts(
 
 def test_a_box_and_a_frame_of_another_size_are_refused() -> None:
     state = follow(segmenter(), {1: mask(0)})
-    with pytest.raises(PromptError, match="turns boxes into masks"):
+    with pytest.raises(PromptError, match="converts boxes to masks"):
         segmenter().step(state, frame(1), {2: Box(1, 1, 5, 5)})
-    with pytest.raises(FrameError, match="one size"):
+    with pytest.raises(FrameError, match="the same size"):
         segmenter().step(state, torch.rand(3, 100, 60))
 
 

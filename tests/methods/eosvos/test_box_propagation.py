@@ -36,5 +36,5 @@ def test_half_of_the_proposals_make_room_for_copies():
     assert len(extended) == 6
     assert torch.equal(extended[:3], proposals[:3])
     assert len(propagate(proposals, BOX, mode="replace", **named)) == 6
-    with pytest.raises(ConfigError, match="adds no boxes"):
+    with pytest.raises(ConfigError, match="must be extend or replace"):
         propagate(proposals, BOX, mode="off", **named)

@@ -21,15 +21,19 @@ COMPILED = LoopConfig(compile=True)
     ("kind", "settings", "message"),
     [
         (EOSVOSConfig, {"inner_batch": 0}, "inner_batch must be at least 1, got 0"),
-        (EOSVOSConfig, {"mask_threshold": 1.5}, "between 0 and 1, got 1.5"),
-        (MaskRCNNConfig, {"min_side": 100, "max_side": 90}, "must not be below min_side"),
-        (MaskRCNNConfig, {"anchor_sizes": (32,)}, "five positive sizes"),
-        (MaskRCNNConfig, {"trunk_width": 48}, "multiple of norm_groups, got 48 and 32"),
-        (InnerLoopConfig, {"step_weights": (1.0,)}, "one weight per inner step, got 1 for 5"),
-        (MetaTrainingConfig, {"start_rate": 0.0, "rate_rate": 0.0}, "must be positive"),
-        (ParentTrainingConfig, {}, "rate_level=single"),
-        (MetaTrainingConfig, {"loop": COMPILED}, "loop.compile is not for e-OSVOS"),
-        (ParentTrainingConfig, {"loop": COMPILED}, "loop.compile is not for e-OSVOS"),
+        (EOSVOSConfig, {"mask_threshold": 1.5}, "must be in .0, 1., got 1.5"),
+        (
+            MaskRCNNConfig,
+            {"min_side": 100, "max_side": 90},
+            "max_side must be at least 100, got 90",
+        ),
+        (MaskRCNNConfig, {"anchor_sizes": (32,)}, "anchor_sizes must have 5 values"),
+        (MaskRCNNConfig, {"trunk_width": 48}, "multiple of network.norm_groups, got 48 and 32"),
+        (InnerLoopConfig, {"step_weights": (1.0,)}, "one value per inner step .5., got 1"),
+        (MetaTrainingConfig, {"start_rate": 0.0, "rate_rate": 0.0}, "must be greater than 0"),
+        (ParentTrainingConfig, {}, "rate_level must be single"),
+        (MetaTrainingConfig, {"loop": COMPILED}, "e-OSVOS does not support loop.compile"),
+        (ParentTrainingConfig, {"loop": COMPILED}, "e-OSVOS does not support loop.compile"),
     ],
 )
 def test_nonsense_is_refused_at_construction(kind, settings, message):

@@ -81,7 +81,7 @@ def test_negative_rates_in_a_file_are_refused():
     tensors = {**learned.state_dict(), "log_init_lr_a-bias": torch.tensor([-1.0, 0, 0])}
     with pytest.raises(WeightsError, match="negative"):
         learned.load_tensors(tensors)
-    with pytest.raises(WeightsError, match="do not fit"):
+    with pytest.raises(WeightsError, match="do not match"):
         learned.load_tensors({})
 
 

@@ -54,6 +54,6 @@ def test_weights_that_diverge_are_told_and_find_nothing(caplog: pytest.LogCaptur
     model = ObjectModel(config, learned, device=torch.device("cpu"))
     given = AnnotatedFrame(small.frame(), small.mask())
     weights = model.fine_tune(None, (given,), steps=3, seed=1, what="fine-tuning on object 7")
-    assert "fine-tuning on object 7: the weights became infinite" in caplog.text
+    assert "fine-tuning on object 7: the weights are not finite" in caplog.text
     found = model.detect(weights, small.frame(1), (10.0, 8.0, 34.0, 28.0), seed=(1, 1))
     assert not found.probs.any() and found.score == 0

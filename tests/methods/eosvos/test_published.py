@@ -77,8 +77,8 @@ def test_statistics_of_frozen_normalisation_come_from_coco(tmp_path, tiny_files)
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda t: t.pop("model_init_rpn-head-conv-bias"), "1 entries are missing"),
-        (lambda t: t.update({"more": torch.zeros(1)}), "1 are unknown"),
+        (lambda t: t.pop("model_init_rpn-head-conv-bias"), "1 entries missing"),
+        (lambda t: t.update({"more": torch.zeros(1)}), "1 unknown:\n  - unknown: more"),
         (lambda t: t.update({"model_init_rpn-head-conv-bias": torch.zeros(3)}), "expected"),
         (lambda t: t["log_init_lr_rpn-head-conv-bias"].fill_(-1), "negative"),
         (lambda t: t["model_init_rpn-head-conv-bias"].fill_(torch.nan), "not finite"),
@@ -133,7 +133,7 @@ def test_a_trunk_alone_is_enough(tmp_path):
     own = small.network(seed=4)
     assert len(take_start_weights(own, tmp_path / "trunk.pth")) == len(trunk)
     torch.save({"nothing": torch.zeros(1)}, tmp_path / "none.pth")
-    with pytest.raises(WeightsError, match="nothing in common"):
+    with pytest.raises(WeightsError, match="no tensor in common"):
         take_start_weights(own, tmp_path / "none.pth")
 
 

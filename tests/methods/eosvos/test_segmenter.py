@@ -275,7 +275,7 @@ def test_lower_precision_is_for_inference_alone():
 
 
 def test_fine_tuning_in_lower_precision_is_refused_on_a_cpu():
-    with pytest.raises(ConfigError, match="does not work on a CPU"):
+    with pytest.raises(ConfigError, match="is not supported on the CPU"):
         model_of(small.method(autocast_fine_tuning=True), dtype=torch.bfloat16)
 
 
@@ -289,7 +289,7 @@ def test_removed_objects_are_forgotten():
 
 def test_a_box_is_refused_with_advice():
     segmenter = EOSVOSSegmenter(small.method(), Recorder(), CPU)
-    with pytest.raises(PromptError, match="turns boxes into masks"):
+    with pytest.raises(PromptError, match="converts boxes to masks"):
         segmenter.step(segmenter.start(), FRAMES[0], {1: Box(1, 1, 5, 5)})
 
 

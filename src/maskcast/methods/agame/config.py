@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from maskcast.core.config import require_range
 from maskcast.core.errors import ConfigError
 
 TrunkName: TypeAlias = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
@@ -46,15 +47,13 @@ class AppearanceConfig:
     """False keeps gradients out of the estimation of means and variances (an ablation)."""
 
     def __post_init__(self) -> None:
-        if self.channels < 1:
-            raise ConfigError(f"appearance.channels must be at least 1, got {self.channels}")
-        if not 0 <= self.update_rate <= 1:
-            raise ConfigError(f"update_rate must lie in 0..1, got {self.update_rate}")
-        if self.score_scale <= 0:
-            raise ConfigError(f"score_scale must be positive, got {self.score_scale}")
+        require_range(self, "channels", least=1, prefix="appearance.")
+        require_range(self, "update_rate", least=0, most=1, prefix="appearance.")
+        require_range(self, "score_scale", above=0, prefix="appearance.")
         if len(self.score_offsets) not in (0, COMPONENTS):
             raise ConfigError(
-                f"score_offsets are {COMPONENTS} numbers or none, got {self.score_offsets}"
+                f"appearance.score_offsets must have {COMPONENTS} values or none, got "
+                f"{self.score_offsets}"
             )
 
     @property
@@ -80,8 +79,7 @@ class PropagationConfig:
     """Of every layer, and of the result D."""
 
     def __post_init__(self) -> None:
-        if self.channels < 1:
-            raise ConfigError(f"propagation.channels must be at least 1, got {self.channels}")
+        require_range(self, "channels", least=1, prefix="propagation.")
 
     @property
     def output_channels(self) -> int:
@@ -101,8 +99,7 @@ class FusionConfig:
     """Side of the coarse predictor's kernel."""
 
     def __post_init__(self) -> None:
-        if min(self.hidden_channels, self.channels) < 1:
-            raise ConfigError("the fusion needs at least 1 channel in each layer")
+        require_range(self, "hidden_channels", "channels", least=1, prefix="fusion.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,12 +129,13 @@ class AgameConfig:
     network; none: never, as published. For networks that are trained on small frames."""
 
     def __post_init__(self) -> None:
-        if self.working_side is not None and self.working_side < 16:
-            raise ConfigError(f"working_side is at least 16 pixels, got {self.working_side}")
+        require_range(self, "working_side", least=16)
         if self.appearance.output == "none" and not self.propagation.enabled:
-            raise ConfigError("appearance and propagation are both off; nothing would be segmented")
-        if self.decoder_channels < 1 or self.trunk_classes < 0:
-            raise ConfigError("decoder_channels must be at least 1, and trunk_classes at least 0")
+            raise ConfigError(
+                "appearance.output is none and propagation.enabled is false; turn one of them on"
+            )
+        require_range(self, "decoder_channels", least=1)
+        require_range(self, "trunk_classes", least=0)
 
 
 def small() -> AgameConfig:

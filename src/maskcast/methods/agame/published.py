@@ -67,7 +67,7 @@ def write_published(path: Path, config: AgameConfig, tensors: Mapping[str, Tenso
     """
     if config.trunk != "resnet101":
         raise WeightsError(
-            f"the authors' code has a resnet101, these weights are for {config.trunk}"
+            f"cannot export weights with the trunk {config.trunk}: the authors' code has resnet101"
         )
     widened = {k: t.float() if t.is_floating_point() else t for k, t in tensors.items()}
     net = to_published(widened)
@@ -92,10 +92,10 @@ def from_published(checkpoint: Mapping[str, Any]) -> tuple[AgameConfig, dict[str
     """
     net_type = checkpoint.get("net_type", "AGAME")
     if net_type != "AGAME":
-        raise WeightsError(f"the checkpoint holds a network {net_type!r}, not AGAME")
+        raise WeightsError(f"the checkpoint is of a network {net_type!r}, expected AGAME")
     entries = checkpoint.get("net", checkpoint)
     if not isinstance(entries, Mapping):
-        raise WeightsError("the checkpoint has no entry 'net' that holds the parameters by name")
+        raise WeightsError("the checkpoint has no entry 'net' that maps names to parameters")
     tensors = {name: tensor for name, tensor in entries.items() if isinstance(tensor, Tensor)}
     found = {our_name(name): _our_shape(name, tensor) for name, tensor in tensors.items()}
     config = _config_of(found)
@@ -105,7 +105,9 @@ def from_published(checkpoint: Mapping[str, Any]) -> tuple[AgameConfig, dict[str
         if name.endswith("num_batches_tracked"):
             found.setdefault(name, torch.zeros((), dtype=torch.int64))
         if name not in found:
-            raise WeightsError(f"the entry {published_name(name)} is missing; get the file anew")
+            raise WeightsError(
+                f"the entry {published_name(name)} is missing; download the file again"
+            )
         if found[name].shape != tensor.shape:
             raise WeightsError(
                 f"the entry {published_name(name)} has shape {tuple(found[name].shape)}, "
@@ -113,7 +115,7 @@ def from_published(checkpoint: Mapping[str, Any]) -> tuple[AgameConfig, dict[str
             )
     left = sorted(found.keys() - expected.keys())
     if left:
-        raise WeightsError(f"the entry {published_name(left[0])} belongs to no part of the network")
+        raise WeightsError(f"the entry {published_name(left[0])} is not part of the network")
     return config, found
 
 
@@ -131,7 +133,7 @@ def our_name(published: str) -> str:
     for theirs, ours in NAMES:
         if published.startswith(theirs):
             return ours + published.removeprefix(theirs)
-    raise WeightsError(f"the entry {published!r} belongs to no part of an A-GAME network")
+    raise WeightsError(f"the entry {published!r} is not part of an A-GAME network")
 
 
 def published_name(ours: str) -> str:
@@ -139,7 +141,7 @@ def published_name(ours: str) -> str:
     for theirs, prefix in NAMES:
         if ours.startswith(prefix):
             return theirs + ours.removeprefix(prefix)
-    raise WeightsError(f"the tensor {ours!r} has no place in the authors' network")
+    raise WeightsError(f"the tensor {ours!r} is not part of the authors' network")
 
 
 def _our_shape(published: str, tensor: Tensor) -> Tensor:
@@ -147,7 +149,9 @@ def _our_shape(published: str, tensor: Tensor) -> Tensor:
     if not published.endswith(".cov_reg"):
         return tensor
     if tensor.ndim != 5 or tensor.shape[0] != COMPONENTS:
-        raise WeightsError(f"the entry {published} has shape {tuple(tensor.shape)}, not 4×1×C×1×1")
+        raise WeightsError(
+            f"the entry {published} has shape {tuple(tensor.shape)}, expected 4×1×C×1×1"
+        )
     return tensor.reshape(COMPONENTS, -1)
 
 
@@ -163,7 +167,7 @@ def _config_of(found: Mapping[str, Tensor]) -> AgameConfig:
 
     def shape(name: str) -> torch.Size:
         if name not in found or found[name].ndim < 2:
-            raise WeightsError(f"the entry {published_name(name)} is missing or no weight")
+            raise WeightsError(f"the entry {published_name(name)} is missing or not a weight")
         return found[name].shape
 
     propagation = PropagationConfig(enabled="propagation.compare.weight" in found)
@@ -176,7 +180,7 @@ def _config_of(found: Mapping[str, Tensor]) -> AgameConfig:
     seen = fused[1] - propagation.output_channels
     if seen not in (0, 2, COMPONENTS):
         raise WeightsError(
-            f"the fusion takes {fused[1]} channels, which is none of the published variants"
+            f"the fusion has {fused[1]} input channels, unlike any published variant"
         )
     appearance = AppearanceConfig(output="none")
     if seen:

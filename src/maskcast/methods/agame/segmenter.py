@@ -190,12 +190,12 @@ class AgameSegmenter:
         for object_id, prompt in sorted(masks_and_boxes(prompts).items()):
             if isinstance(prompt, Box):
                 raise PromptError(
-                    f"A-GAME begins objects from masks, object {object_id} has a box; build the "
-                    "method with maskcast.methods.spec.build, which turns boxes into masks"
+                    f"A-GAME starts from masks, but object {object_id} has a box; build the method "
+                    "with maskcast.methods.spec.build, which converts boxes to masks"
                 )
             if self.config.entry_frame == "predicted" and object_id in state.ids:
                 raise PromptError(
-                    f"object {object_id} is tracked already; corrections need entry_frame=given"
+                    f"object {object_id} already exists; corrections require entry_frame=given"
                 )
             masks[object_id] = padding.pad(prompt.to(self.device))
         return masks
@@ -289,6 +289,6 @@ def _check_size(state: AgameState, padding: Padding) -> None:
     expected = -(-padding.height // STRIDE), -(-padding.width // STRIDE)
     if (rows, columns) != expected:
         raise FrameError(
-            f"the frame is {padding.height}×{padding.width}, but the objects were begun on frames "
-            f"of about {rows * STRIDE}×{columns * STRIDE}; give a video of one size"
+            f"the frame is {padding.height}×{padding.width} but the objects started on frames of "
+            f"about {rows * STRIDE}×{columns * STRIDE}; all frames must have the same size"
         )

@@ -88,8 +88,8 @@ def draw_visible_warp(
         if (warp_label_map(label_map, warp) == 1).any():
             return warp
     raise DataError(
-        f"the object leaves the frame in {MOST_DRAWS} random turns and scales; it is too small "
-        "or too close to a corner to be augmented"
+        f"the object left the frame in {MOST_DRAWS} random rotations and scales; it is too small, "
+        "or too close to a corner for augmentation"
     )
 
 

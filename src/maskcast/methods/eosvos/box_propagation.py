@@ -69,6 +69,6 @@ def propagate(
     if mode == "replace":
         return jittered_boxes(box[None], limit, padded_size, generator)
     if mode != "extend":
-        raise ConfigError(f"propagation {mode!r} adds no boxes; use 'extend' or 'replace'")
+        raise ConfigError(f"propagation must be extend or replace to add boxes, got {mode!r}")
     half = limit // 2
     return torch.cat([proposals[:half], jittered_boxes(box[None], half, padded_size, generator)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from maskcast.core.config import require_choice, require_range
 from maskcast.core.errors import ConfigError
 
 TrunkName = Literal["resnet10", "resnet18", "resnet34", "resnet50", "resnet101"]
@@ -17,25 +18,6 @@ Reset = Literal["first_step", "full", "keep"]
 
 INITIAL_RATE = 0.001
 """What learning rates start around, before they are learned."""
-
-
-def _at_least(least: int, **settings: int) -> None:
-    for name, value in settings.items():
-        if value < least:
-            raise ConfigError(f"{name} must be at least {least}, got {value}")
-
-
-def _fraction(**settings: float) -> None:
-    for name, value in settings.items():
-        if not 0 <= value <= 1:
-            raise ConfigError(f"{name} must lie between 0 and 1, got {value}")
-
-
-def _one_of(allowed: object, **settings: object) -> None:
-    names = getattr(allowed, "__args__", ())
-    for name, value in settings.items():
-        if value not in names:
-            raise ConfigError(f"{name} must be one of {', '.join(names)}; got {value!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,40 +76,27 @@ class MaskRCNNConfig:
     False: those of today's torchvision (smooth L1 with beta 1/9)."""
 
     def __post_init__(self) -> None:
-        _one_of(TrunkName, trunk=self.trunk)
-        _one_of(MaskLoss, mask_loss=self.mask_loss)
-        _one_of(NormName, norm=self.norm)
-        _at_least(
-            1,
-            trunk_width=self.trunk_width,
-            norm_groups=self.norm_groups,
-            pyramid_channels=self.pyramid_channels,
-            box_features=self.box_features,
-            mask_channels=self.mask_channels,
-            box_pool=self.box_pool,
-            mask_pool=self.mask_pool,
-            min_side=self.min_side,
-            pre_nms_train=self.pre_nms_train,
-            pre_nms_test=self.pre_nms_test,
-            post_nms_train=self.post_nms_train,
-            post_nms_test=self.post_nms_test,
-            sampled_anchors=self.sampled_anchors,
-            sampled_regions=self.sampled_regions,
-            detections=self.detections,
-        )
-        _fraction(score_threshold=self.score_threshold, nms_threshold=self.nms_threshold)
-        if self.max_side < self.min_side:
+        require_choice(self, "trunk", "mask_loss", "norm")
+        widths = ("trunk_width", "norm_groups", "pyramid_channels", "box_features", "mask_channels")
+        require_range(self, *widths, least=1, prefix="network.")
+        sizes = ("box_pool", "mask_pool", "min_side", "anchor_sizes")
+        require_range(self, *sizes, least=1, prefix="network.")
+        counts = ("pre_nms_train", "pre_nms_test", "post_nms_train", "post_nms_test")
+        require_range(self, *counts, least=1, prefix="network.")
+        samples = ("sampled_anchors", "sampled_regions", "detections")
+        require_range(self, *samples, least=1, prefix="network.")
+        thresholds = ("score_threshold", "nms_threshold")
+        require_range(self, *thresholds, least=0, most=1, prefix="network.")
+        require_range(self, "max_side", least=self.min_side, prefix="network.")
+        if len(self.anchor_sizes) != 5:
             raise ConfigError(
-                f"max_side must not be below min_side, got {self.max_side} and {self.min_side}"
-            )
-        if len(self.anchor_sizes) != 5 or min(self.anchor_sizes) < 1:
-            raise ConfigError(
-                f"anchor_sizes needs five positive sizes, one per level, got {self.anchor_sizes}"
+                "network.anchor_sizes must have 5 values, one per level, got "
+                f"{len(self.anchor_sizes)}"
             )
         if self.norm == "group" and self.trunk_width % self.norm_groups:
             raise ConfigError(
-                f"trunk_width must be a multiple of norm_groups, "
-                f"got {self.trunk_width} and {self.norm_groups}"
+                "network.trunk_width must be a multiple of network.norm_groups, got "
+                f"{self.trunk_width} and {self.norm_groups}"
             )
 
 
@@ -190,25 +159,11 @@ class EOSVOSConfig:
     another all the same."""
 
     def __post_init__(self) -> None:
-        _one_of(RateLevel, rate_level=self.rate_level)
-        _one_of(Reset, adaptation_reset=self.adaptation_reset)
-        _one_of(Propagation, propagation=self.propagation)
-        _one_of(PropagatedBox, propagated_box=self.propagated_box)
-        _at_least(
-            0,
-            inner_steps=self.inner_steps,
-            adaptation_steps=self.adaptation_steps,
-            patience=self.patience,
-            objects_at_once=self.objects_at_once,
-            seed=self.seed,
-        )
-        _at_least(
-            1,
-            inner_batch=self.inner_batch,
-            adaptation_interval=self.adaptation_interval,
-            rounds_kept=self.rounds_kept,
-        )
-        _fraction(mask_threshold=self.mask_threshold)
+        require_choice(self, "rate_level", "adaptation_reset", "propagation", "propagated_box")
+        steps = ("inner_steps", "adaptation_steps", "patience", "objects_at_once", "seed")
+        require_range(self, *steps, least=0)
+        require_range(self, "inner_batch", "adaptation_interval", "rounds_kept", least=1)
+        require_range(self, "mask_threshold", least=0, most=1)
 
 
 def tiny() -> EOSVOSConfig:

@@ -137,16 +137,19 @@ class LearnedStart(nn.Module):
         """
         if any(key not in tensors for key, _ in self.named_buffers()):
             raise WeightsError(
-                "these weights lack the statistics of frozen normalisation, which come from COCO; "
-                "add them with maskcast.methods.eosvos.published.with_coco_statistics"
+                "the weights lack the statistics of the frozen normalisation, which come from "
+                "COCO; add them with maskcast.methods.eosvos.published.with_coco_statistics"
             )
         try:
             self.load_state_dict(dict(tensors))
         except RuntimeError as error:
-            raise WeightsError(f"the weights do not fit this e-OSVOS config: {error}") from error
+            _, *problems = map(str.strip, str(error).splitlines())
+            raise WeightsError(
+                "the weights do not match this e-OSVOS config", details=problems
+            ) from error
         if not self.log_rates and any(bool((r < 0).any()) for r in self.stored_rates):
             raise WeightsError(
-                "some learning rates are negative; if the file stores logarithms, set log_rates"
+                "learning rates must not be negative; if the file has logarithms, set log_rates"
             )
 
 

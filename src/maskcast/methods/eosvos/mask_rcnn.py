@@ -79,9 +79,8 @@ class FixedScaleTransform(GeneralizedRCNNTransform):  # type: ignore[misc]
         short, long = min(height, width), max(height, width)
         if short * min(self.min_size[-1] / short, self.max_size / long) < 1:
             raise FrameError(
-                f"the frame is {height}×{width}, too narrow for this network, which sees "
-                f"{self.max_size} pixels of its long side and would see none of its short side; "
-                "cut the frame"
+                f"the frame is {height}×{width}, which is too narrow: scaled to {self.max_size} "
+                "pixels on its long side, less than one pixel is left on the other; crop the video"
             )
         resized: tuple[Tensor, dict[str, Tensor] | None] = super().resize(image, target)
         return resized

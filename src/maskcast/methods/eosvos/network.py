@@ -169,15 +169,18 @@ class ObjectNetwork(nn.Module):
         missing, unexpected = sorted(own.keys() - tensors), sorted(tensors.keys() - own.keys())
         if missing or unexpected:
             raise WeightsError(
-                f"the weights do not fit this network: {len(missing)} entries are missing"
-                f" ({', '.join(missing[:3])}), {len(unexpected)} are unknown"
-                f" ({', '.join(unexpected[:3])})"
+                f"the weights do not match this network: {len(missing)} entries missing, "
+                f"{len(unexpected)} unknown",
+                details=[
+                    *(f"missing: {entry}" for entry in missing),
+                    *(f"unknown: {entry}" for entry in unexpected),
+                ],
             )
         wrong = [name for name, value in own.items() if value.shape != tensors[name].shape]
         if wrong:
             raise WeightsError(
-                f"{wrong[0]} is {tuple(tensors[wrong[0]].shape)} in the weights, "
-                f"but this network has {tuple(own[wrong[0]].shape)}"
+                f"{wrong[0]} has shape {tuple(tensors[wrong[0]].shape)}, expected "
+                f"{tuple(own[wrong[0]].shape)}"
             )
         for name, value in own.items():
             value.copy_(tensors[name])
@@ -360,8 +363,9 @@ def refuse_low_precision(device: torch.device) -> None:
     """
     if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         raise ConfigError(
-            "e-OSVOS cannot be trained in lower precision on a CPU, where torch aborts in the "
-            "backward pass; use --loop.precision 32"
+            "e-OSVOS cannot be trained in lower precision on the CPU, where PyTorch aborts in the "
+            "backward pass; use precision 32",
+            options=("loop.precision",),
         )
 
 

@@ -77,8 +77,9 @@ class ObjectModel:
         lower_precision = config.autocast_fine_tuning and dtype != torch.float32
         if lower_precision and device.type == "cpu":
             raise ConfigError(
-                f"fine-tuning in {dtype} does not work on a CPU; leave autocast_fine_tuning off, "
-                "or use --dtype float32"
+                f"fine-tuning in {dtype} is not supported on the CPU; turn autocast_fine_tuning "
+                "off, or use float32",
+                options=("dtype",),
             )
         self.config = config
         self.dtype = dtype
@@ -145,8 +146,8 @@ class ObjectModel:
         tuned = torch.cat([p.detach().flatten() for p in network.trained()])
         if not bool(tuned.isfinite().all()):
             log.warning(
-                "%s: the weights became infinite, so that nothing will be found with them; the "
-                "learned rates may be too large for so many steps (%d)",
+                "%s: the weights are not finite, so the object will not be found; the learned "
+                "rates may be too large for %d steps",
                 what,
                 steps,
             )

@@ -36,8 +36,8 @@ def read_published(path: Path) -> tuple[EOSVOSConfig, dict[str, Tensor]]:
     content = tree.get(CONTENT)
     if not isinstance(content, Mapping):
         raise WeightsError(
-            f"{path.name} has no entry {CONTENT!r}; it is not an e-OSVOS .model file "
-            f"(found: {', '.join(list(map(str, tree))[:5]) or 'nothing'})"
+            f"{path.name} is not an e-OSVOS .model file: it has no entry {CONTENT!r}, but "
+            f"{', '.join(list(map(str, tree))[:5]) or 'nothing'}"
         )
     foreign = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
     if foreign:
@@ -62,7 +62,7 @@ def level_of(tensors: Mapping[str, Tensor]) -> RateLevel:
             start = tensors.get(START_PREFIX + key.removeprefix(f"{RATE_PREFIX}_"))
             same = start is not None and start.shape == value.shape
             return "param" if same else "neuron"
-    raise WeightsError("the file holds no learning rates (log_init_lr…)")
+    raise WeightsError("the file has no learning rates (log_init_lr…)")
 
 
 def _check(name: str, config: EOSVOSConfig, tensors: Mapping[str, Tensor]) -> None:
@@ -78,20 +78,24 @@ def _check(name: str, config: EOSVOSConfig, tensors: Mapping[str, Tensor]) -> No
     unknown = sorted(tensors.keys() - expected.keys())
     if missing or unknown:
         raise WeightsError(
-            f"{name} does not fit: {len(missing)} entries are missing ({', '.join(missing[:3])}), "
-            f"{len(unknown)} are unknown ({', '.join(unknown[:3])})"
+            f"{name} does not match e-OSVOS: {len(missing)} entries missing, "
+            f"{len(unknown)} unknown",
+            details=[
+                *(f"missing: {entry}" for entry in missing),
+                *(f"unknown: {entry}" for entry in unknown),
+            ],
         )
     for key, shape in expected.items():
         if tensors[key].shape != shape:
             raise WeightsError(
-                f"{name}: {key} is {tuple(tensors[key].shape)}, expected {tuple(shape)}"
+                f"{name}: {key} has shape {tuple(tensors[key].shape)}, expected {tuple(shape)}"
             )
         if not bool(tensors[key].isfinite().all()):
-            raise WeightsError(f"{name}: {key} holds values that are not finite")
+            raise WeightsError(f"{name}: {key} has values that are not finite")
         if key.startswith(RATE_PREFIX) and bool((tensors[key] < 0).any()):
             raise WeightsError(
-                f"{name}: {key} holds negative learning rates; a file of logarithms cannot be "
-                "told apart and is not supported"
+                f"{name}: {key} has negative learning rates; files with logarithms of the rates "
+                "are not supported"
             )
 
 
@@ -133,11 +137,11 @@ def take_start_weights(network: ObjectNetwork, path: Path) -> list[str]:
     own = with_published_names(network.state_dict())
     taken = [name for name in own if name in given and given[name].shape == own[name].shape]
     if not taken:
-        raise WeightsError(f"{path.name} has nothing in common with this network")
+        raise WeightsError(f"{path.name} has no tensor in common with this network")
     with torch.no_grad():
         for name in taken:
             own[name].copy_(given[name])
-    log.info("took %d of %d tensors from %s", len(taken), len(own), path.name)
+    log.info("loaded %d of %d tensors from %s", len(taken), len(own), path.name)
     return taken
 
 

@@ -127,7 +127,8 @@ class EOSVOSSegmenter:
     def _mask(self, prompt: Tensor | Box) -> Bool[Tensor, "height width"]:
         if isinstance(prompt, Box):
             raise PromptError(
-                "e-OSVOS learns from masks; maskcast.methods.build turns boxes into masks"
+                "e-OSVOS starts from masks, not boxes; build the method with "
+                "maskcast.methods.spec.build, which converts boxes to masks"
             )
         return prompt.to(self.device)
 

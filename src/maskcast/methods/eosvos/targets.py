@@ -43,7 +43,7 @@ def make_target(label_map: Integer[Tensor, "height width"]) -> Target:
     """
     box = tight_box(label_map != 0)
     if box is None:
-        raise PromptError("the mask is empty; a frame to learn from must show the object")
+        raise PromptError("the mask is empty; a training frame must show the object")
     mask = (label_map == OBJECT).to(torch.uint8)
     if (label_map == VOID).any():
         mask = torch.where(mask == 0, torch.full_like(mask, VOID), mask)

@@ -113,7 +113,7 @@ def test_the_trunk_sees_each_point_in_time_once(recompute: bool) -> None:
 @pytest.mark.parametrize(("height", "width"), [(30, 48), (32, 40)])
 def test_training_frames_are_not_padded(height: int, width: int) -> None:
     frames, labels = (whole[..., :height, :width] for whole in clips())
-    with pytest.raises(ConfigError, match=f"multiple of 16, got {height}×{width}"):
+    with pytest.raises(ConfigError, match=f"multiples of 16, got {height}×{width}"):
         clip_losses(network(), frames, labels, auxiliary=False)
 
 

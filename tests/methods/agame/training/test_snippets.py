@@ -79,7 +79,7 @@ def test_videos_that_are_too_short_from_the_first_visible_frame_are_left_out() -
     enough = MadeVideo("enough", (BIG, BIG, BIG))
     source = VideoSnippets("test", [late, enough, MadeVideo("none", (None, None, None))], SMALL)
     assert [video.name for video in source.videos] == ["enough"]
-    with pytest.raises(DatasetError, match="3 frames after an object"):
+    with pytest.raises(DatasetError, match="3 frames from the first visible"):
         VideoSnippets("test", [late], SMALL)
 
 

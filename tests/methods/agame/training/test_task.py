@@ -99,9 +99,9 @@ def test_the_trunk_starts_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"auxiliary": -0.5}, "weight of a loss is not negative, got -0.5"),
-        ({"trained_stages": 5}, "a trunk has 4 stages, trained_stages is 5"),
-        ({"validation_length": 1}, "at least 2 frames"),
+        ({"auxiliary": -0.5}, "auxiliary must be at least 0, got -0.5"),
+        ({"trained_stages": 5}, "trained_stages must be in .0, 4., got 5"),
+        ({"validation_length": 1}, "validation_length must be at least 2, got 1"),
     ],
 )
 def test_nonsense_is_refused(settings: dict[str, Any], message: str) -> None:

@@ -84,7 +84,7 @@ def test_files_are_named_by_what_says_most(tmp_path, weights, name):
 
 
 def test_runs_that_say_nothing_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="finished runs"):
+    with pytest.raises(UsageError, match="finished evaluations"):
         figures((), output=tmp_path)
     folder = scored_run(tmp_path / "a", 1, 0.5)
     tree = json.loads((folder / "scores.json").read_text())

@@ -101,7 +101,7 @@ def test_lower_precision_is_refused_on_a_cpu(config):
     task = MetaTraining(config)
     with (
         torch.autocast("cpu", torch.bfloat16),
-        pytest.raises(ConfigError, match="cannot be trained in lower precision on a CPU"),
+        pytest.raises(ConfigError, match="cannot be trained in lower precision on the CPU"),
     ):
         task.loss([task.dataset(0)[0]])
 

@@ -109,5 +109,5 @@ def test_the_grid_search_tries_every_rate_and_puts_its_own_back(config, monkeypa
         search_rate(
             config.method, learned_start_of(small.network()), opened.held_out, ValidationConfig()
         )
-    with pytest.raises(ConfigError, match="needs held-out videos"):
+    with pytest.raises(ConfigError, match="requires held-out videos"):
         search_rate(config.method, learned, (), ValidationConfig())

@@ -107,5 +107,5 @@ def test_what_is_pasted_is_stretched_and_hides_nothing():
 
 @pytest.mark.parametrize("settings", [{"label_flips": 1.5}, {"empty_labels": -0.1}])
 def test_chances_lie_between_0_and_1(settings):
-    with pytest.raises(ConfigError, match="chance from 0 to 1"):
+    with pytest.raises(ConfigError, match=r"must be in \[0, 1\]"):
         TaskConfig(**settings)

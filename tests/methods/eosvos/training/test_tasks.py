@@ -113,7 +113,7 @@ def test_held_out_videos_and_all_objects_as_one(root):
 
 
 def test_what_is_missing_is_said(root):
-    with pytest.raises(ConfigError, match="held-out videos are not there: nowhere"):
+    with pytest.raises(ConfigError, match="held-out videos do not exist: nowhere"):
         open_tasks(TaskDataConfig(videos=(root,), held_out=("nowhere",)))
     with pytest.raises(ConfigError, match="no data to train on"):
         open_tasks(TaskDataConfig())

@@ -95,7 +95,7 @@ def follow(
     """
     if frames.shape[-2] % STRIDE or frames.shape[-1] % STRIDE:
         height, width = frames.shape[-2:]
-        raise ConfigError(f"training frames have sides of a multiple of 16, got {height}×{width}")
+        raise ConfigError(f"sides of training frames must be multiples of 16, got {height}×{width}")
     first, *later = frames.unbind(dim=1)
     features = network.features(first)
     objects = network.begin(features, to_grid(indicator(first_mask)))

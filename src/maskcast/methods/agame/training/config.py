@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from maskcast.core.config import require_range
 from maskcast.core.errors import ConfigError
 from maskcast.core.training import LoopConfig
 from maskcast.data.hold_out_names import YOUTUBE_VOS_HOLD_OUT
@@ -60,11 +61,11 @@ class DataConfig:
     """The same for clips made from ``pictures``."""
 
     def __post_init__(self) -> None:
-        if self.draws < 1:
-            raise ConfigError(f"an epoch has at least one snippet, got {self.draws}")
-        weights = [getattr(self, f"{name}_weight") for name in SOURCES]
-        if min(weights) < 0 or max(weights) == 0:
-            raise ConfigError(f"weights are not negative, nor all 0, got {weights}")
+        require_range(self, "draws", least=1, prefix="data.")
+        names = [f"{name}_weight" for name in SOURCES]
+        require_range(self, *names, least=0, prefix="data.")
+        if not any(getattr(self, name) for name in names):
+            raise ConfigError(f"one of {', '.join(names)} must be positive")
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -91,11 +92,11 @@ class SnippetConfig:
 
     def __post_init__(self) -> None:
         if min(self.size) < 16 or self.size[0] % 16 or self.size[1] % 16:
-            raise ConfigError(f"the size of snippets has multiples of 16, got {self.size}")
-        if self.length < 2 or self.longest_step < 1 or self.visible_pixels < 0:
-            raise ConfigError(f"snippets have at least 2 frames and a step of 1, got {self}")
-        if not 0 <= self.flip <= 1:
-            raise ConfigError(f"flip is a probability, got {self.flip}")
+            raise ConfigError(f"size must be positive multiples of 16, got {self.size}")
+        require_range(self, "length", least=2)
+        require_range(self, "longest_step", least=1)
+        require_range(self, "visible_pixels", least=0)
+        require_range(self, "flip", least=0, most=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +126,6 @@ class AgameTrainingConfig:
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
-        if self.auxiliary < 0:
-            raise ConfigError(f"the weight of a loss is not negative, got {self.auxiliary}")
-        if not 0 <= self.trained_stages <= 4:
-            raise ConfigError(f"a trunk has 4 stages, trained_stages is {self.trained_stages}")
-        if self.validation_length < 2 or self.validation_snippets < 0:
-            raise ConfigError("held-out snippets have at least 2 frames")
+        require_range(self, "auxiliary", "validation_snippets", least=0)
+        require_range(self, "trained_stages", least=0, most=4)
+        require_range(self, "validation_length", least=2)

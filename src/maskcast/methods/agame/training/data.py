@@ -58,7 +58,10 @@ class TrainingSources:
             DatasetError, MissingFileError: data are faulty, or not where they were said to be.
         """
         if not config.given:
-            raise ConfigError("there is nothing to train on: give --data.davis FOLDER or others")
+            raise ConfigError(
+                "no data to train on; give the folder of a data set",
+                options=("data.davis", "data.youtube_vos", "data.videos", "data.pictures"),
+            )
         opened = _Opened(config, snippets, replace(snippets, length=validation_length))
         for name in config.given:
             getattr(opened, f"add_{name}")()
@@ -116,7 +119,9 @@ class _Opened:
     def refuse_unknown_hold_outs(self) -> None:
         missing = sorted(set(self.config.held_out) - self.named)
         if missing:
-            raise ConfigError(f"held-out videos are not there: {', '.join(missing)}")
+            raise ConfigError(
+                f"held-out videos do not exist: {', '.join(missing)}", options=("data.held_out",)
+            )
 
     def _add_by_name(self, name: str, dataset: Dataset) -> None:
         videos = self._noted(dataset.videos, name)
@@ -162,8 +167,8 @@ def _large(dataset: Dataset) -> list[AnnotatedVideo]:
     if len(dataset) and not large:
         height, width = YOUTUBE_VOS_SIZE
         raise DatasetError(
-            f"no video of {height}×{width} is among {len(dataset)} of YouTube-VOS, "
-            f"{dataset.videos[0].name} and others; videos of another size are not trained on"
+            f"none of {len(dataset)} videos of YouTube-VOS ({dataset.videos[0].name} and others) "
+            f"is {height}×{width}, the only size used for training"
         )
     return large
 

@@ -91,7 +91,7 @@ class VideoSnippets:
         self.timelines = [line for _, line in pairs]
         if not self.videos:
             raise DatasetError(
-                f"{name} holds no video with {config.length} frames after an object becomes visible"
+                f"{name} has no video with {config.length} frames from the first visible object on"
             )
 
     def __len__(self) -> int:
@@ -105,7 +105,7 @@ class VideoSnippets:
             snippet = self._read(target, timeline.frames[start:], generator)
             if snippet is not None:
                 return snippet
-        raise DatasetError(f"no object of {self.videos[target].name} is large enough to train on")
+        raise DatasetError(f"no object of {self.videos[target].name} is large enough for training")
 
     def first(self, target: int) -> Snippet | None:
         """Return the snippet from the first visible frame on, of the lowest candidate id."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from maskcast.core.config import require_range
 from maskcast.core.errors import ConfigError
 from maskcast.core.training import LoopConfig, OptimiserConfig
 from maskcast.methods.eosvos.config import INITIAL_RATE, EOSVOSConfig
@@ -25,15 +26,11 @@ class InnerLoopConfig:
     """Follow the inner gradients of the heads too; the rest stays first order."""
 
     def __post_init__(self) -> None:
-        if self.inner_steps < 1 or self.segment < 1:
-            raise ConfigError(
-                f"inner_steps and segment must be at least 1, "
-                f"got {self.inner_steps} and {self.segment}"
-            )
+        require_range(self, "inner_steps", "segment", least=1)
         if self.step_weights and len(self.step_weights) != self.inner_steps:
             raise ConfigError(
-                f"step_weights needs one weight per inner step, got {len(self.step_weights)} "
-                f"for {self.inner_steps} steps"
+                f"step_weights must have one value per inner step ({self.inner_steps}), got "
+                f"{len(self.step_weights)}"
             )
 
     def weight_after(self, step: int) -> float:
@@ -104,11 +101,8 @@ class TaskConfig:
     (single_obj_seq_mode)."""
 
     def __post_init__(self) -> None:
-        if self.reach is not None and self.reach < 0:
-            raise ConfigError(f"reach must not be negative, got {self.reach}")
-        for name in ("label_flips", "empty_labels"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is a chance from 0 to 1, got {getattr(self, name)}")
+        require_range(self, "reach", least=0)
+        require_range(self, "label_flips", "empty_labels", least=0, most=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,15 +121,16 @@ class ValidationConfig:
     """Frames per object at most, from the first on; none: all."""
 
     def __post_init__(self) -> None:
-        if self.inner_steps < 0 or self.batch < 1 or self.every < 1:
-            raise ConfigError(f"validation needs inner_steps >= 0, batch, every >= 1, got {self}")
+        require_range(self, "inner_steps", least=0, prefix="validation.")
+        require_range(self, "batch", "every", least=1, prefix="validation.")
 
 
 def _refuse_compiling(loop: LoopConfig) -> None:
     if loop.compile:
         raise ConfigError(
-            "loop.compile is not for e-OSVOS: what comes after its trunk has other sizes in every "
-            "frame, and the trunk is not faster compiled (measured on a CPU); leave it off"
+            "e-OSVOS does not support loop.compile: shapes behind its trunk change with every "
+            "frame; turn it off",
+            options=("loop.compile",),
         )
 
 
@@ -172,10 +167,10 @@ class MetaTrainingConfig:
 
     def __post_init__(self) -> None:
         _refuse_compiling(self.loop)
-        if min(self.start_rate, self.rate_rate, self.start_decay) < 0 or self.initial_rate <= 0:
-            raise ConfigError("rates of meta-training must not be negative, the initial one not 0")
+        require_range(self, "start_rate", "rate_rate", "start_decay", least=0)
+        require_range(self, "initial_rate", above=0)
         if self.start_rate == self.rate_rate == 0:
-            raise ConfigError("one of start_rate and rate_rate must be positive")
+            raise ConfigError("start_rate or rate_rate must be greater than 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +194,9 @@ class ParentTrainingConfig:
     def __post_init__(self) -> None:
         _refuse_compiling(self.loop)
         if self.method.rate_level != "single":
-            raise ConfigError("a parent network has one learning rate: method.rate_level=single")
-        if self.crop is not None and min(self.crop) < 1:
-            raise ConfigError(f"crop needs a positive height and width, got {self.crop}")
+            raise ConfigError(
+                "method.rate_level must be single for a parent network, got "
+                f"{self.method.rate_level}",
+                options=("method.rate_level",),
+            )
+        require_range(self, "crop", least=1)

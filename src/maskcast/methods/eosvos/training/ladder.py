@@ -108,7 +108,7 @@ def figures(runs: Positional[tuple[Path, ...]], *, output: Path) -> list[Path]:
         UsageError: no run is given.
     """
     if not runs:
-        raise UsageError("give the folders of finished runs of maskcast evaluate")
+        raise UsageError("no runs given; give the folders of finished evaluations")
     points = [read_point(run) for run in runs]
     timed = [point for point in points if point.frames_per_second]
     pictures = {
@@ -141,7 +141,9 @@ def read_point(run: Path) -> Point:
         speed = tree["speed"]["model_frames_per_second"]
         score = float(tree["dataset"]["J&F"])
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{run} does not say how it was made; use maskcast evaluate") from error
+        raise DataError(
+            f"the scores of {run} do not say how it was made; evaluate it again"
+        ) from error
     named = tuple(f"{name}={value}" for name, value in sorted(options.items()))
     weights = str(request.get("weights") or request["method"])
     return Point(_short(weights), named, steps, score, speed)

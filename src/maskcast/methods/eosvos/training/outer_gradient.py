@@ -58,7 +58,7 @@ def first_order(
         seed: inner step t draws from seed + t, the test loss after it from seed + steps + t.
     """
     if config.second_order:
-        raise ConfigError("second order has no closed form; use through_autograd")
+        raise ConfigError("second-order gradients have no closed form; use through_autograd")
     learned.load_into(network)
     rates = [r.detach() for r in learned.rates()]
     parameters = network.trained()

@@ -69,7 +69,9 @@ class ParentFrames:
             if found is not None:
                 return ParentFrame(*found, int(torch.randint(2**31, (), generator=generator)))
             place = int(torch.randint(len(self), (), generator=generator))
-        raise ConfigError(f"{MOST_TRIES} frames in a row show no object")
+        raise ConfigError(
+            f"no object in {MOST_TRIES} random frames; check the masks of the data set"
+        )
 
     def _read(self, place: int, generator: torch.Generator) -> tuple[Tensor, Tensor] | None:
         number = int(np.searchsorted(self._starts, place, side="right")) - 1
@@ -105,7 +107,7 @@ def make_instance_target(label_map: Integer[Tensor, "height width"]) -> Target:
     ids = [value for value in torch.unique(label_map).tolist() if value not in (0, VOID)]
     targets = [make_target((label_map == value).to(torch.uint8)) for value in ids]
     if not targets:
-        raise PromptError("the label map is empty; a frame to learn from must show an object")
+        raise PromptError("the label map is empty; a training frame must show an object")
     return Target(
         boxes=torch.cat([target["boxes"] for target in targets]),
         labels=torch.cat([target["labels"] for target in targets]),
@@ -223,11 +225,11 @@ def search_rate(
         ConfigError: the rates are not single, or there is nothing to score.
     """
     if learned.level != "single" or learned.log_rates:
-        raise ConfigError("the grid search is for one plain learning rate (rate_level=single)")
+        raise ConfigError("the grid search requires a single learning rate (rate_level=single)")
     (rate,) = learned.stored_rates
     objects = objects_of(videos)
     if not objects:
-        raise ConfigError("the grid search needs held-out videos to score")
+        raise ConfigError("the grid search requires held-out videos")
     before = rate.detach().clone()
     found = {}
     for value in grid:

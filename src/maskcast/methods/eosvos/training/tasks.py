@@ -103,10 +103,14 @@ def open_tasks(config: TaskDataConfig) -> OpenedTasks:
         kept += read_image_pairs(folder).videos
     missing = set(config.held_out) - {video.name for video in apart}
     if missing:
-        raise ConfigError(f"held-out videos are not there: {', '.join(sorted(missing))}")
+        raise ConfigError(
+            f"held-out videos do not exist: {', '.join(sorted(missing))}",
+            options=("data.held_out",),
+        )
     if not kept:
         raise ConfigError(
-            "no data to train on: give data.youtube_vos, data.davis, data.videos or data.pictures"
+            "no data to train on; give the folder of a data set",
+            options=("data.youtube_vos", "data.davis", "data.videos", "data.pictures"),
         )
     digest = hashlib.sha256()
     for video in (*kept, *apart):
@@ -260,7 +264,7 @@ def _draw_visible(
         if (label == OBJECT).any():
             return _DrawnFrame(index, video.read_frame(index), label)
     named = "any object" if group is None else f"object {' or '.join(map(str, group))}"
-    raise DataError(f"{named} of {video.name} was not visible in {MOST_TRIES} random frames")
+    raise DataError(f"{named} of {video.name} is not visible in {MOST_TRIES} random frames")
 
 
 def _augment(
