@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from maskcast.core.errors import MaskcastError
     from maskcast.core.segmenter import VideoSegmenter, segment_steps, segment_video
     from maskcast.core.state import load_state, save_state
-    from maskcast.core.types import Box, Frame, Mask, ObjectMasks, Prompts
+    from maskcast.core.types import ABSENT, Box, Frame, Mask, ObjectMasks, Prompts
     from maskcast.io.label_maps import read_label_map, write_label_map
     from maskcast.io.prompts import read_prompts
     from maskcast.io.video import open_frames
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "ABSENT": "core.types",
     "Box": "core.types",
     "Frame": "core.types",
     "Mask": "core.types",
@@ -50,6 +51,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ABSENT",
     "Box",
     "Frame",
     "Mask",

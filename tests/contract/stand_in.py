@@ -14,7 +14,7 @@ from torch import Tensor
 
 from maskcast.core.errors import ConfigError
 from maskcast.core.state import ON_HOST
-from maskcast.core.types import NO_PROMPTS, Box, ObjectMasks
+from maskcast.core.types import NO_PROMPTS, Box, ObjectMasks, split_prompts
 from maskcast.methods.method import Method
 
 
@@ -61,20 +61,26 @@ class ColourTracker:
     def step(self, state, frame, prompts=NO_PROMPTS):
         assert not any(isinstance(prompt, Box) for prompt in prompts.values())
         kept = {tracked.object_id: tracked for tracked in state.objects}
-        for object_id, mask in prompts.items():
+        given, absent = split_prompts(prompts, kept)
+        for object_id, mask in given.items():
             kept[object_id] = Tracked(object_id, frame[:, mask].mean(dim=1))
         ids = tuple(kept)
         if not ids:
             return state, ObjectMasks((), frame.new_zeros(0, *frame.shape[1:]))
         background = state.background
         if background is None:
-            free = ~torch.stack(list(prompts.values())).any(dim=0)
+            free = ~torch.stack(list(given.values())).any(dim=0)
             background = frame[:, free].mean(dim=1) if free.any() else frame.new_zeros(3)
-        probs = self._probabilities(frame, [background, *(kept[i].colour for i in ids)])
-        for object_id, mask in prompts.items():
+        present = [i for i in ids if i not in absent]
+        probs = frame.new_zeros(len(ids), *frame.shape[1:])
+        probs[[ids.index(i) for i in present]] = self._probabilities(
+            frame, [background, *(kept[i].colour for i in present)]
+        )
+        for object_id, mask in given.items():
             probs[:, mask] = 0.0
             probs[ids.index(object_id)] = mask.float()
-        masks = ObjectMasks(ids, probs)
+        presence = torch.tensor([float(i not in absent) for i in ids])
+        masks = ObjectMasks(ids, probs, presence)
         generator = torch.Generator()
         generator.set_state(state.random)
         jitter = 1e-4 * torch.rand(1, generator=generator)

@@ -15,14 +15,18 @@ from torch import Tensor
 from contract import stand_in
 from contract.coloured_video import frames, true_mask
 from maskcast.core.config import config_from_dict, config_to_dict, settings_of
+from maskcast.core.errors import PromptError
 from maskcast.core.segmenter import VideoSegmenter, segment_steps, segment_video
 from maskcast.core.state import load_state, save_state
-from maskcast.core.types import Box, ObjectMasks
+from maskcast.core.types import ABSENT, Box, ObjectMasks
 from maskcast.methods.catalogue import METHODS
 
 SIZE = (49, 66)
 """Odd on purpose: no multiple of any stride."""
 ALL = {"stand-in": stand_in.METHOD, **METHODS}
+
+WITHOUT_ABSENCE = {"lwl", "agame", "eosvos"}
+"""Methods that do not support ``ABSENT`` yet."""
 
 pytestmark = pytest.mark.parametrize("method", ALL)
 
@@ -33,6 +37,12 @@ def build_tiny(method: str) -> VideoSegmenter[Any]:
     return chosen.build(
         chosen.tiny(), None, device=torch.device("cpu"), dtype=torch.float32, progress=None
     )
+
+
+@pytest.fixture
+def knows_absence(method: str) -> None:
+    if method in WITHOUT_ABSENCE:
+        pytest.skip("the method does not support absence marks")
 
 
 @cache
@@ -194,6 +204,81 @@ def test_an_object_may_vanish_and_return(method):
     prompts = {0: {1: mask_of(1), 2: mask_of(2)}}
     for found in segment_video(build_tiny(method), [*there, *gone, *there], prompts):
         assert_sound(found, {1, 2})
+
+
+def absent_in(masks: ObjectMasks, object_id: int) -> bool:
+    """Whether an object is tracked and has not the least share of any pixel."""
+    return not masks.probs[masks.ids.index(object_id)].any()
+
+
+def test_an_object_marked_absent_has_no_mask_and_stays_tracked(method, knows_absence):
+    start = {1: mask_of(1), 2: mask_of(2)}
+    plain = segment(method, 5, {0: start})
+    found = segment(method, 5, {0: start, 2: {1: ABSENT}, 3: {1: ABSENT}})
+    for masks in found:
+        assert_sound(masks, {1, 2})
+    for expected, masks in zip(plain[:2], found[:2], strict=True):
+        assert_same(expected, masks)
+    assert [absent_in(masks, 1) for masks in found[:4]] == [False, False, True, True]
+    if found[2].presence is not None:
+        assert found[2].presence[0] == 0
+    assert (found[2].label_map() == 2).any()
+
+
+def test_a_mask_after_an_absence_stands(method, knows_absence):
+    prompts = {0: {1: mask_of(1)}, 1: {1: ABSENT}, 2: {1: mask_of(300, 2)}}
+    found = segment(method, 4, prompts)
+    assert absent_in(found[1], 1)
+    assert (found[2].label_map() == 1).equal(mask_of(300, 2))
+    assert_sound(found[3], {1})
+
+
+def test_all_objects_may_be_absent_at_once(method, knows_absence):
+    prompts = {0: {1: mask_of(1), 2: mask_of(2)}, 1: {1: ABSENT, 2: ABSENT}}
+    found = segment(method, 3, prompts)
+    assert absent_in(found[1], 1) and absent_in(found[1], 2)
+    assert_sound(found[2], {1, 2})
+
+
+def test_an_absence_is_evidence(method, knows_absence):
+    plain = segment(method, 3, {0: {1: mask_of(1)}})
+    told = segment(method, 3, {0: {1: mask_of(1)}, 1: {1: ABSENT}})
+    assert not told[2].probs.equal(plain[2].probs)
+
+
+def test_states_with_absences_are_values(method, knows_absence, tmp_path):
+    segmenter = build_tiny(method)
+    prompts = {0: {1: mask_of(1), 2: mask_of(2)}, 1: {1: ABSENT}, 2: {1: ABSENT}}
+    steps = list(segment_steps(segmenter, video(), prompts))
+    for last in (1, 2):
+        before = [tensor.clone() for tensor in tensors_of(steps[last].state)]
+        save_state(steps[last].state, tmp_path / "state.safetensors")
+        state = load_state(tmp_path / "state.safetensors", type(segmenter.start()))
+        rest = segment_steps(
+            segmenter, video()[last + 1 :], prompts, state=state, first_frame=last + 1
+        )
+        for expected, found in zip(steps[last + 1 :], rest, strict=True):
+            assert_same(expected.masks, found.masks)
+        segmenter.step(steps[last].state, video()[last + 1], {2: ABSENT})
+        for tensor, kept in zip(tensors_of(steps[last].state), before, strict=True):
+            assert tensor.equal(kept)
+
+
+def test_only_a_tracked_object_can_be_absent(method, knows_absence):
+    segmenter = build_tiny(method)
+    with pytest.raises(PromptError, match="object 3 is marked absent before its first mask"):
+        segmenter.step(segmenter.start(), video()[0], {1: mask_of(1), 3: ABSENT})
+    state, _ = segmenter.step(segmenter.start(), video()[0], {1: mask_of(1)})
+    state = segmenter.remove_objects(state, [1])
+    with pytest.raises(PromptError, match="object 1 is marked absent before its first mask"):
+        segmenter.step(state, video()[1], {1: ABSENT})
+
+
+def test_a_method_that_does_not_support_absences_says_so(method):
+    if method not in WITHOUT_ABSENCE:
+        pytest.skip("it supports them")
+    with pytest.raises(PromptError, match="marked absent, which this method does not support"):
+        segment(method, 2, {0: {1: mask_of(1)}, 1: {1: ABSENT}})
 
 
 def test_a_box_starts_an_object_where_the_method_says_it_can(method):

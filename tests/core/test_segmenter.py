@@ -167,6 +167,36 @@ def test_a_state_before_an_end_goes_on_the_same(tracker):
         assert found.masks.probs.equal(expected.masks.probs)
 
 
-def test_a_mark_of_absence_is_refused_until_methods_take_it(tracker):
-    with pytest.raises(PromptError, match="object 1 on frame 2 is marked absent"):
-        list(segment_steps(tracker, frames(3), {**PROMPTS, 2: {1: ABSENT}}))
+def test_an_absence_is_passed_to_the_method(tracker):
+    found = list(segment_video(tracker, frames(4), {**PROMPTS, 2: {1: ABSENT}}))
+    assert [bool(masks.probs[0].any()) for masks in found] == [True, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "ends", "frame_index"),
+    [
+        ({1: {1: ABSENT}, 3: {1: true_mask(1, 3)}}, {}, 1),
+        ({0: {1: true_mask(1, 0)}, 2: {7: ABSENT}}, {}, 2),
+        ({0: {1: true_mask(1, 0)}, 3: {1: ABSENT}}, {2: (1,)}, 3),
+        ({0: {1: true_mask(1, 0)}, 2: {1: ABSENT}}, {2: (1,)}, 2),
+    ],
+    ids=["before its mask", "no mask at all", "after its end", "on the frame of its end"],
+)
+def test_an_absence_of_an_object_that_is_not_tracked_is_an_error_at_once(
+    tracker, prompts, ends, frame_index
+):
+    with pytest.raises(PromptError, match=f"frame {frame_index}: object . is marked absent before"):
+        next(segment_steps(tracker, frames(5), prompts, ends=ends))
+
+
+def test_an_absence_may_follow_a_state_whose_prompts_are_not_given_again(tracker):
+    steps = list(segment_steps(tracker, frames(2), PROMPTS))
+    rest = segment_steps(
+        tracker, frames(4)[2:], {2: {1: ABSENT}}, state=steps[-1].state, first_frame=2
+    )
+    assert not next(rest).masks.probs[0].any()
+    wrong = segment_steps(
+        tracker, frames(4)[2:], {2: {7: ABSENT}}, state=steps[-1].state, first_frame=2
+    )
+    with pytest.raises(PromptError, match="object 7 is marked absent before its first mask"):
+        next(wrong)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from maskcast.core.errors import PromptError
-from maskcast.core.types import ABSENT, Box, ObjectMasks, masks_and_boxes
+from maskcast.core.types import ABSENT, Box, ObjectMasks, masks_and_boxes, split_prompts
 
 
 def test_a_pixel_goes_to_the_largest_share_and_ties_to_the_background_then_to_the_lower_slot():
@@ -57,3 +57,19 @@ def test_masks_and_boxes_pass_and_marks_of_absence_do_not():
     assert masks_and_boxes(prompts) == prompts
     with pytest.raises(PromptError, match="object 4 is marked absent"):
         masks_and_boxes({**prompts, 4: ABSENT})
+
+
+def test_prompts_are_split_into_what_is_shown_and_who_is_absent():
+    prompts = {1: torch.ones(2, 3, dtype=torch.bool), 4: ABSENT, 6: Box(0, 0, 2, 2), 5: ABSENT}
+    assert split_prompts(prompts, (9, 4, 5)) == ({1: prompts[1], 6: prompts[6]}, {4, 5})
+    with pytest.raises(PromptError, match="object 5 is marked absent before its first mask"):
+        split_prompts(prompts, (4, 1))
+
+
+@pytest.mark.parametrize("presence", [None, torch.tensor([0.1, 0.9, 0.4])])
+def test_some_objects_keep_their_masks_and_their_presence(presence):
+    probs = torch.rand(3, 2, 4, generator=torch.Generator().manual_seed(0))
+    some = ObjectMasks((7, 3, 5), probs, presence).only({5, 7, 99})
+    assert some.ids == (7, 5)
+    assert some.probs.equal(probs[[0, 2]])
+    assert some.presence is None if presence is None else some.presence.equal(presence[[0, 2]])

@@ -6,7 +6,7 @@ import torch
 
 from contract.coloured_video import SIZE, frames, true_mask
 from contract.stand_in import ColourConfig, ColourTracker
-from maskcast.core.types import Box, ObjectMasks
+from maskcast.core.types import ABSENT, Box, ObjectMasks
 from maskcast.methods.box_start import BoxStart
 
 
@@ -56,6 +56,16 @@ def test_the_box_becomes_the_mask_that_was_found_in_it():
     }  # given masks are shown too, so that they keep their pixels
     assert type(state) is type(tracker.start())
     assert segmenter.remove_objects(state, [1, 2]).objects == ()
+
+
+def test_an_absence_beside_a_box_is_for_the_method_alone():
+    segmenter, _, boxer, _ = wrapped({2: true_mask(2, 1)})
+    video = frames(2)
+    state, _ = segmenter.step(segmenter.start(), video[0], {1: true_mask(1, 0)})
+    _, found = segmenter.step(state, video[1], {1: ABSENT, 2: BOX})
+    assert set(boxer.asked[0]) == {2}
+    assert not found.only({1}).probs.any()
+    assert (found.label_map() == 2).equal(true_mask(2, 1))
 
 
 def test_without_boxes_nobody_is_asked():

@@ -16,7 +16,15 @@ from maskcast.core.errors import DeviceMemoryError, FrameError, MaskShapeError, 
 from maskcast.core.marks import NO_ENDS
 from maskcast.core.overlap import read_ahead
 from maskcast.core.progress import Progress
-from maskcast.core.types import NO_PROMPTS, Absent, Box, Frame, ObjectMasks, Prompts
+from maskcast.core.types import (
+    NO_PROMPTS,
+    Absent,
+    Box,
+    Frame,
+    ObjectMasks,
+    Prompts,
+    split_prompts,
+)
 
 State = TypeVar("State")
 
@@ -41,12 +49,17 @@ class VideoSegmenter(Protocol[State]):
         Args:
             state: what ``start`` or the step before returned.
             frame: RGB, 0..1, on any device, of the same size throughout a video.
-            prompts: masks in the size of the frame, or boxes in its pixels, by object id (1 or
-                more). ``segment_video`` checks frames and prompts; this does not.
+            prompts: masks in the size of the frame, boxes in its pixels, or ``ABSENT``, by object
+                id (1 or more). An object marked absent has an empty mask on this frame and stays
+                tracked. ``segment_video`` checks frames and prompts; this does not.
 
         Returns:
             the state after this frame, and the masks of all objects in the size of the frame, on
             the segmenter's device, in float32.
+
+        Raises:
+            PromptError: an object is marked absent before its first mask or box, or the method
+                does not support a prompt.
         """
         ...
 
@@ -151,7 +164,8 @@ def segment_video(
     Raises:
         FrameError: a frame is no float tensor of 3 × height × width within 0..1, or differs in size
             from those before it.
-        PromptError: a prompt does not fit its frame (``MaskShapeError``: in size).
+        PromptError: a prompt does not fit its frame (``MaskShapeError``: in size), or an object is
+            marked absent before its first mask.
         DeviceMemoryError: the device has no room for a frame.
     """
     for step in segment_steps(segmenter, frames, prompts):
@@ -181,10 +195,13 @@ def segment_steps(
     Raises:
         FrameError: a frame is no float tensor of 3 × height × width within 0..1, or differs in size
             from those before it.
-        PromptError: a prompt does not fit its frame (``MaskShapeError``: in size).
+        PromptError: a prompt does not fit its frame (``MaskShapeError``: in size), or an object is
+            marked absent before its first mask.
         DeviceMemoryError: the device has no room for a frame.
     """
-    state = segmenter.start() if state is None else state
+    if state is None:  # otherwise the method knows which objects are tracked
+        check_absences(prompts, ends)
+        state = segmenter.start()
     size: torch.Size | None = None
     for frame_index, (frame, decode_seconds) in enumerate(read_ahead(frames), first_frame):
         _check_frame(frame, frame_index)
@@ -216,8 +233,7 @@ def check_prompts(
     Raises:
         MaskShapeError: a mask and the frame differ in size.
         PromptError: an id is not positive, a mask is no boolean tensor or is empty, two masks
-            overlap, a box lies outside the frame, or a prompt is ``ABSENT``, which this version
-            does not support.
+            overlap, or a box lies outside the frame.
     """
     height, width = frame.shape[-2:]
     taken: Tensor | None = None
@@ -228,9 +244,7 @@ def check_prompts(
                 f"object ids must be positive, got {object_id} on frame {frame_index}"
             )
         if isinstance(prompt, Absent):
-            raise PromptError(
-                f"{what} is marked absent, which this version does not support; remove the mark"
-            )
+            continue
         if isinstance(prompt, Box):
             outside = prompt.x >= width or prompt.y >= height
             if outside or prompt.x + prompt.width <= 0 or prompt.y + prompt.height <= 0:
@@ -241,7 +255,7 @@ def check_prompts(
         if not isinstance(prompt, Tensor) or prompt.dtype != torch.bool:
             raise PromptError(
                 f"the mask of {what} is {_kind(prompt)}; pass a boolean tensor of height × width "
-                "(torch.from_numpy(label_map == 1)) or a maskcast.Box"
+                "(torch.from_numpy(label_map == 1)), a maskcast.Box or maskcast.ABSENT"
             )
         if prompt.shape != frame.shape[-2:]:
             raise MaskShapeError(
@@ -256,6 +270,29 @@ def check_prompts(
                 f"the mask of {what} overlaps another mask; assign each pixel to one object"
             )
         taken = mask if taken is None else mask | taken
+
+
+def check_absences(
+    prompts: Mapping[int, Prompts], ends: Mapping[int, Collection[int]] = NO_ENDS
+) -> None:
+    """Reject absence marks of objects that are not tracked on their frame.
+
+    Args:
+        prompts: of a whole video, by frame index.
+        ends: ids of the objects that are removed before a frame, by its index.
+
+    Raises:
+        PromptError: an object is marked absent before its first mask or box, or after its end.
+    """
+    known: set[int] = set()
+    for frame_index in sorted({*prompts, *ends}):
+        known -= set(ends.get(frame_index, ()))
+        given = prompts.get(frame_index, NO_PROMPTS)
+        try:
+            shown, _ = split_prompts(given, known)
+        except PromptError as error:
+            raise PromptError(f"frame {frame_index}: {error.summary}") from error
+        known |= set(shown)
 
 
 def _check_frame(frame: Any, frame_index: int) -> None:

@@ -7,7 +7,7 @@ probs          objects × height × width   soft masks; the background is what t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
@@ -30,6 +30,7 @@ __all__ = [
     "ObjectMasks",
     "Prompts",
     "masks_and_boxes",
+    "split_prompts",
 ]
 
 Frame: TypeAlias = Float[Tensor, "3 height width"]
@@ -46,7 +47,7 @@ NO_PROMPTS: Prompts = MappingProxyType({})
 
 
 def masks_and_boxes(prompts: Prompts) -> Mapping[int, Mask | Box]:
-    """Return the same prompts, typed for methods that do not know absence marks.
+    """Return the same prompts, typed for methods that do not support absence marks.
 
     Raises:
         PromptError: a prompt is ``ABSENT``.
@@ -55,11 +56,33 @@ def masks_and_boxes(prompts: Prompts) -> Mapping[int, Mask | Box]:
     for object_id, prompt in prompts.items():
         if isinstance(prompt, Absent):
             raise PromptError(
-                f"object {object_id} is marked absent, which this version does not support; "
+                f"object {object_id} is marked absent, which this method does not support; "
                 "remove the mark"
             )
         shown[object_id] = prompt
     return shown
+
+
+def split_prompts(
+    prompts: Prompts, known: Collection[int]
+) -> tuple[dict[int, Mask | Box], frozenset[int]]:
+    """Split prompts into masks and boxes by object id, and the ids of absent objects.
+
+    Args:
+        prompts: of one frame.
+        known: ids of the objects that are tracked already.
+
+    Raises:
+        PromptError: an object is marked absent before its first mask or box.
+    """
+    absent = frozenset(i for i, prompt in prompts.items() if isinstance(prompt, Absent))
+    if unknown := absent - set(known):
+        raise PromptError(
+            f"object {min(unknown)} is marked absent before its first mask; mark the object on an "
+            "earlier frame, or remove the mark"
+        )
+    shown = {i: prompt for i, prompt in prompts.items() if not isinstance(prompt, Absent)}
+    return shown, absent
 
 
 @dataclass(frozen=True)
@@ -69,7 +92,17 @@ class ObjectMasks:
     ids: tuple[int, ...]
     """Any positive integers, as given."""
     probs: Float[Tensor, "objects height width"]
-    """0..1; slot i belongs to ids[i]."""
+    """0..1; slot i belongs to ids[i]. All 0 for an object that is not on the frame."""
+    presence: Float[Tensor, "objects"] | None = None
+    """How sure the method is that each object is visible, 0..1: 1 for a given mask, 0 for
+    ``ABSENT``; an object below 0.5 has an empty mask. None: the method does not judge it."""
+
+    def only(self, ids: Collection[int]) -> ObjectMasks:
+        """Return these objects alone; ids that are not here are skipped."""
+        kept = torch.tensor([object_id in ids for object_id in self.ids], dtype=torch.bool)
+        kept = kept.to(self.probs.device)
+        presence = None if self.presence is None else self.presence[kept]
+        return ObjectMasks(tuple(i for i in self.ids if i in ids), self.probs[kept], presence)
 
     def label_map(self) -> LabelMap:
         """Paint object ids by the common rule: the arg-max over background and objects.

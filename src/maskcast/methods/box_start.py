@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.core.types import (
     NO_PROMPTS,
+    Absent,
     Box,
     Frame,
     Mask,
@@ -60,10 +61,12 @@ class BoxStart(Generic[State]):
         return self.method.remove_objects(state, ids)
 
     def _masks_instead(self, frame: Frame, prompts: Prompts) -> Prompts:
-        _, found = self._boxer.step(self._boxer.start(), frame, prompts)
+        absences = {i: prompt for i, prompt in prompts.items() if isinstance(prompt, Absent)}
+        shown = {i: prompt for i, prompt in prompts.items() if i not in absences}
+        _, found = self._boxer.step(self._boxer.start(), frame, shown)
         label_map = found.label_map().to(frame.device)
-        masks: dict[int, Mask | Box] = {}
-        for object_id, prompt in masks_and_boxes(prompts).items():
+        masks: dict[int, Mask | Box | Absent] = {**absences}
+        for object_id, prompt in masks_and_boxes(shown).items():
             mask = label_map == object_id if isinstance(prompt, Box) else prompt
             if isinstance(prompt, Box) and not mask.any():
                 logger.warning(

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Int
 from PIL import Image
 
@@ -96,11 +95,7 @@ class RunFolder:
         Raises:
             OutputError: it cannot be written.
         """
-        wanted = torch.tensor([object_id in ids for object_id in masks.ids], dtype=torch.bool)
-        filling = ObjectMasks(
-            tuple(object_id for object_id in masks.ids if object_id in ids),
-            masks.probs[wanted.to(masks.probs.device)],
-        )
+        filling = masks.only(ids)
         there = self.masks.read(frame_index)
         there[np.isin(there, list(ids))] = 0
         found = masks.label_map().cpu().numpy()

@@ -35,7 +35,10 @@ class RunIdentity:
             self._changes.append(frame_index)
             self._digests.append(digest_of([self._digests[-1], frame_index, here]))
         first = sorted(request.first_prompts().items())
-        self.backward = digest_of([base, [[i, at, self._value(v)] for i, (at, v) in first]])
+        decisive: list[Any] = [base, [[i, at, self._value(v)] for i, (at, v) in first]]
+        if absences := request.early_absences():
+            decisive.append(absences)
+        self.backward = digest_of(decisive)
 
     def of_frame(self, frame_index: int) -> str:
         """Return the digest of everything that decides the mask of a frame."""

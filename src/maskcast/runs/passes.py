@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from maskcast.core.marks import NO_ENDS
 from maskcast.core.segmenter import Step
-from maskcast.core.types import Frame, Prompts
+from maskcast.core.types import Absent, Box, Frame, Mask, Prompts
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.states import SavedStates
 
@@ -53,8 +53,14 @@ def forward_pass(
     *,
     count: int | None,
     probabilities: bool,
+    backward_follows: bool = False,
 ) -> Pass[Any]:
-    """Return the pass over all frames."""
+    """Return the pass over all frames.
+
+    If a backward pass follows, absence marks before an object's first prompt are left to it.
+    """
+    if backward_follows:
+        prompts = _without_early_absences(prompts)
 
     def write(step: Step[Any]) -> None:
         run.write_frame(step.frame_index, step.masks, probabilities=probabilities)
@@ -92,9 +98,7 @@ def backward_pass(
     It visits these frames in falling order. None: no object begins after frame 0, or the pass is
     finished already.
     """
-    first: dict[int, int] = {}
-    for frame_index in sorted(prompts, reverse=True):
-        first.update(dict.fromkeys(prompts[frame_index], frame_index))
+    first = _first_prompts(prompts)
     last = max(first.values(), default=0)
     logged = run.log.by_frame()
     written = run.filled_steps(logged, run.steps_on_disk_backward(), last=last)
@@ -110,17 +114,17 @@ def backward_pass(
         if later:
             run.fill_frame(frame_index, step.masks, later, others, probabilities=probabilities)
 
-    begun = {
-        last - frame_index: {
-            i: p for i, p in prompts[frame_index].items() if first[i] == frame_index
-        }
-        for frame_index in sorted(set(first.values()), reverse=True)
-        if frame_index > 0
-    }
+    given: dict[int, Prompts] = {}
+    for frame_index in sorted(prompts, reverse=True):
+        here = prompts[frame_index].items()
+        begun = {i: prompt for i, prompt in here if first.get(i) == frame_index > 0}
+        early = {i: prompt for i, prompt in here if _is_early(i, prompt, frame_index, first)}
+        if begun or early:
+            given[last - frame_index] = {**begun, **early}
     return Pass(
         name="backward",
         frames_from=lambda step: frames_backward(last - step),
-        prompts=begun,
+        prompts=given,
         count=last + 1,
         states=run.states_backward,
         write=write,
@@ -130,3 +134,27 @@ def backward_pass(
         counter="frames_backward",
         keeps_states=False,
     )
+
+
+def _first_prompts(prompts: Mapping[int, Prompts]) -> dict[int, int]:
+    """Return the frame of the first mask or box of every object."""
+    first: dict[int, int] = {}
+    for frame_index in sorted(prompts, reverse=True):
+        given = prompts[frame_index].items()
+        first.update((i, frame_index) for i, prompt in given if not isinstance(prompt, Absent))
+    return first
+
+
+def _is_early(
+    object_id: int, prompt: Mask | Box | Absent, frame_index: int, first: Mapping[int, int]
+) -> bool:
+    """Return whether a prompt marks an object absent before its first mask or box."""
+    return isinstance(prompt, Absent) and frame_index < first.get(object_id, 0)
+
+
+def _without_early_absences(prompts: Mapping[int, Prompts]) -> dict[int, Prompts]:
+    first = _first_prompts(prompts)
+    return {
+        frame_index: {i: p for i, p in given.items() if not _is_early(i, p, frame_index, first)}
+        for frame_index, given in prompts.items()
+    }

@@ -69,6 +69,18 @@ class RunRequest:
                 first.setdefault(object_id, (frame_index, value))
         return first
 
+    def early_absences(self) -> list[tuple[int, int]]:
+        """Return frame and object id of the absences before an object's first mask or box.
+
+        A backward pass respects them.
+        """
+        first = self.first_prompts()
+        return [
+            (frame_index, object_id)
+            for frame_index, object_id, value in self.marks()
+            if value == ABSENT_MARK and object_id in first and frame_index < first[object_id][0]
+        ]
+
 
 def differences(old: RunRequest, new: RunRequest, *, edited: bool = False) -> Iterator[str]:
     """Describe the differences that keep a run from continuing.
@@ -154,9 +166,12 @@ def first_difference(old: RunRequest, new: RunRequest) -> int | None:
     """Return the first frame whose results differ between two requests of one run.
 
     It is the first frame with a prompt, absence or end added, changed or removed. It is 0 if the
-    backward pass filled in an object whose first prompt has changed. None: there is no difference.
+    backward pass filled in an object whose first prompt, or an absence before it, has changed.
+    None: there is no difference.
     """
     if old.goes_backward:
+        if old.early_absences() != new.early_absences():
+            return 0
         earlier, later = old.first_prompts(), new.first_prompts()
         if any(first[0] > 0 and later.get(i) != first for i, first in earlier.items()):
             return 0

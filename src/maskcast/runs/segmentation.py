@@ -101,7 +101,13 @@ def segment_into(
         if not run.card.forward_finished:
             session.work_through(
                 forward_pass(
-                    run, frames_from, prompts, ends, count=count, probabilities=probabilities
+                    run,
+                    frames_from,
+                    prompts,
+                    ends,
+                    count=count,
+                    probabilities=probabilities,
+                    backward_follows=frames_backward is not None,
                 )
             )
             run.update(forward_finished=True)
