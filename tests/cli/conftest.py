@@ -15,7 +15,7 @@ from contract import stand_in
 from contract.coloured_video import SIZE, frames, true_mask
 from maskcast.cli.main import main
 from maskcast.io.label_maps import write_label_map
-from maskcast.io.weights import write_weights
+from maskcast.io.weights.files import write_weights
 from maskcast.methods.catalogue import METHODS
 
 FRAMES = 12

@@ -21,7 +21,8 @@ from fixtures.video_files import VideoRecipe, cut_file, write_pictures, write_so
 from maskcast.core.config import config_to_dict
 from maskcast.core.errors import OutputError
 from maskcast.io.label_maps import read_label_map, write_label_map
-from maskcast.io.weights import read_weights, write_weights
+from maskcast.io.weights.files import write_weights
+from maskcast.io.weights.names import read_weights
 from maskcast.methods.lwl.config import tiny
 from maskcast.methods.lwl.method import network_of
 from maskcast.runs.folder import RunFolder

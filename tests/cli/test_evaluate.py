@@ -20,7 +20,8 @@ from maskcast.evaluation.published import PublishedRow
 from maskcast.evaluation.published_table import BEGIN, END
 from maskcast.evaluation.run import ProcessingTime, segment_one
 from maskcast.io.label_maps import read_label_map
-from maskcast.io.weights import PublishedFile, write_weights
+from maskcast.io.weights.files import write_weights
+from maskcast.io.weights.names import PublishedFile
 from maskcast.methods.catalogue import METHODS
 
 

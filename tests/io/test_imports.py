@@ -7,9 +7,9 @@ CODE = """
 import importlib, pkgutil, sys
 sys.modules["av"] = None  # importing it fails
 import maskcast.io
-for module in pkgutil.iter_modules(maskcast.io.__path__):
-    if module.name not in ("video_file", "video_writer"):
-        importlib.import_module(f"maskcast.io.{module.name}")
+for module in pkgutil.walk_packages(maskcast.io.__path__, "maskcast.io."):
+    if module.name not in ("maskcast.io.video_file", "maskcast.io.video_writer"):
+        importlib.import_module(module.name)
 """
 
 

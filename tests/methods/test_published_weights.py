@@ -10,7 +10,8 @@ import torch
 
 from maskcast.core.config import config_to_dict
 from maskcast.core.errors import MissingFileError, UsageError, WeightsError
-from maskcast.io.weights import PublishedFile, read_weights, sha256_of, write_weights
+from maskcast.io.weights.files import sha256_of, write_weights
+from maskcast.io.weights.names import PublishedFile, read_weights
 from maskcast.methods.catalogue import METHODS, choose_weights
 from maskcast.methods.lwl.config import LWLConfig, tiny
 from maskcast.methods.lwl.method import network_of

@@ -13,7 +13,8 @@ from maskcast.core.config import config_to_dict
 from maskcast.core.errors import ConfigError, UsageError, WeightsError
 from maskcast.core.segmenter import BuiltSegmenter, SegmenterSource
 from maskcast.core.types import Box
-from maskcast.io.weights import SHIPPED, sha256_of, write_weights
+from maskcast.io.weights.files import sha256_of, write_weights
+from maskcast.io.weights.names import SHIPPED
 from maskcast.methods.agame.config import tiny as tiny_agame
 from maskcast.methods.agame.network import AgameNetwork
 from maskcast.methods.spec import SegmenterSpec

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from maskcast.core.types import Prompts
-from maskcast.io.checkpoints import read_foreign_checkpoint
+from maskcast.io.weights.checkpoints import read_foreign_checkpoint
 from maskcast.methods.agame.appearance import AppearanceModel, Mixture, score
 from maskcast.methods.agame.config import AgameConfig, AppearanceConfig
 from maskcast.methods.agame.framing import Padding, two_channels

@@ -16,7 +16,7 @@ from torch import Tensor
 from maskcast.core.errors import WeightsError
 from maskcast.core.types import Box, ObjectMasks, Prompts
 from maskcast.data.training_crops import training_crop
-from maskcast.io.checkpoints import read_foreign_checkpoint
+from maskcast.io.weights.checkpoints import read_foreign_checkpoint
 from maskcast.methods.lwl.config import CropConfig, boxinit, ytvos
 from maskcast.methods.lwl.crop import (
     Sighting,

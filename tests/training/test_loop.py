@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from fixtures.pretended_cuda import PretendedCuda
 from maskcast.core.errors import DataError, RunConflictError, TrainingError, UsageError
 from maskcast.core.training import OptimiserConfig, Recipe, ScheduleConfig
-from maskcast.io.weights import read_weights
+from maskcast.io.weights.names import read_weights
 from maskcast.training.loop import train
 from training.toy_task import (
     TOY,

@@ -10,7 +10,7 @@ import torch
 
 from maskcast.core.errors import DeviceMemoryError, TrainingError
 from maskcast.core.training import Recipe
-from maskcast.io.weights import read_weights
+from maskcast.io.weights.names import read_weights
 from maskcast.training.loop import train
 from training.toy_task import TOY, ToyTask, losses_of, train_losses, with_loop
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from maskcast.core.errors import WeightsError
-from maskcast.io.weights import read_weights, write_weights
+from maskcast.io.weights.files import write_weights
+from maskcast.io.weights.names import read_weights
 from maskcast.training.weights import export, in_half, load_weights
 from training.toy_task import TOY, ToyTask
 

@@ -16,7 +16,7 @@ from maskcast.io.packed_masks import PACKED_NAMES, describe_packed_masks
 from maskcast.io.prompts import ENDINGS as MASK_ENDINGS
 from maskcast.io.prompts import describe_masks
 from maskcast.io.video import describe_video
-from maskcast.io.weights import describe_weights, installed_weights
+from maskcast.io.weights.names import describe_weights, installed_weights
 from maskcast.methods.box_start import BOX_WEIGHTS
 from maskcast.methods.catalogue import METHODS, published_files
 from maskcast.methods.recipes import RECIPES

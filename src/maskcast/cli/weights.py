@@ -12,7 +12,7 @@ from maskcast.cli.arguments import MethodName, shown_as
 
 def list_weights() -> None:
     """Show which weights are here, and which published ones could be had and where."""
-    from maskcast.io.weights import installed_weights
+    from maskcast.io.weights.names import installed_weights
     from maskcast.methods.catalogue import published_files
 
     here = list(installed_weights())
@@ -49,7 +49,7 @@ def import_(
         sha256: refuse a file that does not hash to this.
     """
     from maskcast.cli.progress import TerminalProgress
-    from maskcast.io.weights import verify_weights
+    from maskcast.io.weights.names import verify_weights
     from maskcast.methods.published_weights import import_weights
 
     with TerminalProgress() as progress:
@@ -69,7 +69,7 @@ def verify(weights: Positional[str]) -> None:
     Args:
         weights: name or file.
     """
-    from maskcast.io.weights import verify_weights
+    from maskcast.io.weights.names import verify_weights
 
     print(f"{weights} is whole, sha256 {verify_weights(weights)}")
 

@@ -1,4 +1,4 @@
-"""Video files, frame folders, label maps, safe reading of checkpoints, downloads with checksums.
+"""Videos, label maps and pictures, prompts, and weights.
 
 Import from the modules themselves: only ``io.video`` needs PyAV, and training runs without it.
 """

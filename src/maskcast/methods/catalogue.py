@@ -13,7 +13,8 @@ from typing import Any
 
 from maskcast.core.config import config_from_dict, with_options
 from maskcast.core.errors import ConfigError, UsageError, WeightsError
-from maskcast.io.weights import PublishedFile, Weights, read_weights
+from maskcast.io.weights.files import Weights
+from maskcast.io.weights.names import PublishedFile, read_weights
 from maskcast.methods.agame.method import METHOD as AGAME
 from maskcast.methods.eosvos.method import METHOD as EOSVOS
 from maskcast.methods.lwl.method import METHOD as LWL

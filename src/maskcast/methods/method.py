@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_check
 
 from maskcast.core.errors import WeightsError
 from maskcast.core.progress import Progress
-from maskcast.io.weights import PublishedFile
+from maskcast.io.weights.names import PublishedFile
 
 if TYPE_CHECKING:
     import torch

@@ -10,14 +10,9 @@ from typing import TYPE_CHECKING, Any
 from maskcast.core.config import config_from_dict, config_to_dict
 from maskcast.core.errors import UsageError, WeightsError
 from maskcast.core.progress import Progress
-from maskcast.io.downloads import download
-from maskcast.io.weights import (
-    PublishedFile,
-    Weights,
-    install_weights,
-    read_weights,
-    sha256_of,
-)
+from maskcast.io.weights.downloads import download
+from maskcast.io.weights.files import Weights, sha256_of
+from maskcast.io.weights.names import PublishedFile, install_weights, read_weights
 from maskcast.methods.catalogue import METHODS, published_files
 from maskcast.methods.method import Method
 

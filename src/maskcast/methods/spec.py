@@ -17,7 +17,8 @@ from maskcast.core.device import (
 from maskcast.core.device_names import DeviceName, DtypeName
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import SegmenterIdentity, VideoSegmenter
-from maskcast.io.weights import Weights, find_weights, read_weights, sha256_of
+from maskcast.io.weights.files import Weights, sha256_of
+from maskcast.io.weights.names import find_weights, read_weights
 from maskcast.methods.box_start import BOX_WEIGHTS, BoxStart
 from maskcast.methods.catalogue import choose_weights, configured
 

@@ -31,7 +31,8 @@ from maskcast.core.training import (
     Task,
     ValidatesInParts,
 )
-from maskcast.io.weights import find_weights, read_weights, sha256_of
+from maskcast.io.weights.files import sha256_of
+from maskcast.io.weights.names import find_weights, read_weights
 from maskcast.training import run_folder
 from maskcast.training.checkpoints import CheckpointFolder
 from maskcast.training.items import Batches, items_from, loading, make_loader, make_plan

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from maskcast.core.errors import WeightsError
 from maskcast.core.training import TakesWeights, Task
-from maskcast.io.weights import read_weights, write_weights
+from maskcast.io.weights.files import write_weights
+from maskcast.io.weights.names import read_weights
 
 logger = logging.getLogger(__name__)
 

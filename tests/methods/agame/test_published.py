@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from maskcast.core.errors import WeightsError
-from maskcast.io.checkpoints import read_foreign_checkpoint
+from maskcast.io.weights.checkpoints import read_foreign_checkpoint
 from maskcast.methods.agame.config import (
     AgameConfig,
     AppearanceConfig,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from maskcast.core.errors import WeightsError
 from maskcast.core.files import replacing
-from maskcast.io.checkpoints import read_foreign_checkpoint
+from maskcast.io.weights.checkpoints import read_foreign_checkpoint
 from maskcast.methods.agame.config import (
     COMPONENTS,
     AgameConfig,
@@ -84,8 +84,8 @@ def from_published(checkpoint: Mapping[str, Any]) -> tuple[AgameConfig, dict[str
     Missing ``num_batches_tracked`` become 0; the unused classifier may be missing.
 
     Args:
-        checkpoint: the plain tree of ``io.checkpoints.read_foreign_checkpoint``: the training
-            container, whose entry ``net`` counts, or a bare state dictionary.
+        checkpoint: the plain tree of ``io.weights.checkpoints.read_foreign_checkpoint``: the
+            training container, whose entry ``net`` counts, or a bare state dictionary.
 
     Raises:
         WeightsError: it is of another network, or an entry is missing, left over or misshapen.

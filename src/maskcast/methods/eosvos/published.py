@@ -11,7 +11,7 @@ from torch import Tensor
 
 from maskcast.core.errors import WeightsError
 from maskcast.core.files import replacing
-from maskcast.io.checkpoints import read_foreign_checkpoint, read_state_dict
+from maskcast.io.weights.checkpoints import read_foreign_checkpoint, read_state_dict
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig, RateLevel
 from maskcast.methods.eosvos.inner_loop import FIXED_PREFIX, RATE_PREFIX, START_PREFIX, LearnedStart
 from maskcast.methods.eosvos.mask_rcnn import with_published_names

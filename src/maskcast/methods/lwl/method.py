@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskcast.core.progress import Progress
-from maskcast.io.weights import PublishedFile
+from maskcast.io.weights.names import PublishedFile
 from maskcast.methods.lwl.config import LWLConfig, tiny
 from maskcast.methods.method import Method, network_with
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from maskcast.core.errors import WeightsError
 from maskcast.core.files import replacing
-from maskcast.io.checkpoints import read_foreign_checkpoint
+from maskcast.io.weights.checkpoints import read_foreign_checkpoint
 from maskcast.methods.lwl.config import LWLConfig, NetworkConfig, boxinit, ytvos
 from maskcast.methods.lwl.network import LWLNetwork
 
@@ -79,7 +79,7 @@ def from_published(checkpoint: Mapping[str, Any]) -> tuple[LWLConfig, dict[str, 
     trunk has the ImageNet layout.
 
     Args:
-        checkpoint: the plain tree of ``io.checkpoints.read_foreign_checkpoint``.
+        checkpoint: the plain tree of ``io.weights.checkpoints.read_foreign_checkpoint``.
 
     Raises:
         WeightsError: it is not a checkpoint of LWL, or a tensor is missing, left over or misshapen.

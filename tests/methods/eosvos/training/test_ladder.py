@@ -9,7 +9,8 @@ import pytest
 
 from maskcast.core.config import config_to_dict
 from maskcast.core.errors import DataError, UsageError
-from maskcast.io.weights import read_weights, write_weights
+from maskcast.io.weights.files import write_weights
+from maskcast.io.weights.names import read_weights
 from maskcast.methods.eosvos.inner_loop import learned_start_of
 from maskcast.methods.eosvos.training.ladder import chart, figures, rate, read_point
 from maskcast.methods.eosvos.training.parent_training import GRID

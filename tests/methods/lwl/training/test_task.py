@@ -23,7 +23,7 @@ from fixtures.imitations import (
 )
 from maskcast.core.errors import ConfigError, DatasetError, WeightsError
 from maskcast.data.clip_settings import ClipSampling
-from maskcast.io.weights import read_weights
+from maskcast.io.weights.names import read_weights
 from maskcast.methods.lwl import config as configs
 from maskcast.methods.lwl.training.config import (
     DataConfig,

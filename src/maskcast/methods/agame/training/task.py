@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from maskcast.core.config import config_to_dict
 from maskcast.core.training import Export
-from maskcast.io.checkpoints import read_state_dict
+from maskcast.io.weights.checkpoints import read_state_dict
 from maskcast.methods.agame.framing import normalise
 from maskcast.methods.agame.network import AgameNetwork
 from maskcast.methods.agame.training.clip_loss import clip_losses, follow, target_iou

@@ -24,7 +24,8 @@ from maskcast.core.device_names import DeviceName
 from maskcast.core.errors import DataError, UsageError
 from maskcast.core.files import write_text
 from maskcast.evaluation.scores import read_scores
-from maskcast.io.weights import read_weights, write_weights
+from maskcast.io.weights.files import write_weights
+from maskcast.io.weights.names import read_weights
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import learned_start_of
 from maskcast.methods.eosvos.network import ObjectNetwork

@@ -20,7 +20,7 @@ from maskcast.core.errors import WeightsError
 from maskcast.core.training import Export, Items
 from maskcast.data.augmentation import ClipSample
 from maskcast.data.mixture import MixedClips, Share
-from maskcast.io.checkpoints import read_state_dict
+from maskcast.io.weights.checkpoints import read_state_dict
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.training.config import LWLTrainingConfig
 from maskcast.methods.lwl.training.data import TrainingSources

@@ -1,4 +1,4 @@
-"""Weights as safetensors that carry their method, its config and their card.
+"""Weights by name.
 
 A name stands for a file shipped inside the package, or for one installed in the user's cache
 (``$MASKCAST_CACHE``, else ``~/.cache/maskcast/weights``).
@@ -6,7 +6,6 @@ A name stands for a file shipped inside the package, or for one installed in the
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -15,46 +14,29 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import safetensors
-
 from maskcast.core.config import in_words
 from maskcast.core.errors import MissingFileError, UsageError, WeightsError
-from maskcast.core.files import path_inside, replacing, write_text
+from maskcast.core.files import path_inside, write_text
+from maskcast.io.weights.files import Weights, read_file, read_metadata, sha256_of, write_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SHIPPED = Path(__file__).resolve().parent.parent / "weights"
+SHIPPED = Path(__file__).resolve().parents[2] / "weights"
 """Folder of the weights inside the package."""
-_KEY = "maskcast"
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Released parameters, and everything needed to build the method they belong to."""
-
-    name: str
-    method: str
-    config: dict[str, Any]
-    """Settings of the method, as plain JSON values."""
-    tensors: dict[str, Tensor]
-    card: dict[str, Any]
-    """Where they come from: training data, licence, scores, source, ..."""
-    sha256: str
-    """Of the whole file, as hexadecimal digits."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedFile:
-    """Weights released by the authors of a paper, and where they can be had."""
+    """Weights released by the authors of a paper, and where to download them."""
 
     name: str
-    """The name they get here, for ``--weights``."""
+    """The name under which they are installed."""
     method: str
     file_name: str
-    """As the authors call it."""
+    """The authors' name of the file."""
     source: str
-    """An http(s) address, or ``drive:ID`` for Google Drive."""
+    """An http(s) URL, or ``drive:ID`` for Google Drive."""
     page: str
     """The authors' page."""
     licence: str
@@ -89,7 +71,7 @@ def installed_weights() -> Iterator[InstalledWeights]:
     for folder in (SHIPPED, cache_folder()):
         for path in sorted(folder.glob("*.safetensors")):
             try:
-                method, config, card = _read_metadata(path)
+                method, config, card = read_metadata(path)
             except WeightsError:
                 continue
             yield InstalledWeights(path.stem, path, folder == SHIPPED, method, config, card)
@@ -148,45 +130,7 @@ def read_weights(
         MissingFileError: there is no file at the path.
         WeightsError: the name is unknown, or the file is damaged or not one of ours.
     """
-    from safetensors.torch import load_file  # noqa: PLC0415 - imports torch
-
-    path = find_weights(name_or_path, published)
-    method, config, card = _read_metadata(path)
-    try:
-        tensors = load_file(path)
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"the weights file {path} is damaged: {error}") from error
-    return Weights(path.stem, method, config, tensors, card, sha256_of(path))
-
-
-def write_weights(
-    path: Path,
-    *,
-    method: str,
-    config: Mapping[str, Any],
-    tensors: Mapping[str, Tensor],
-    card: Mapping[str, Any],
-) -> None:
-    """Write weights as safetensors, whole or not at all.
-
-    Args:
-        path: the file; its stem becomes the name of the weights.
-        method: name of the method in the catalogue.
-        config: settings that build the method, as JSON values.
-        tensors: parameters and buffers by name; stored in the dtypes they have.
-        card: anything a reader should know, as JSON values.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    from safetensors.torch import save  # noqa: PLC0415 - imports torch
-
-    about = json.dumps({"method": method, "config": dict(config), "card": dict(card)})
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    own = {name: tensor.clone() for name, tensor in plain.items()}  # shared memory is refused
-    with replacing(path, sync=True) as temporary:
-        # save_file would hide the system's reason, a full disk for instance
-        temporary.write_bytes(save(own, metadata={_KEY: about}))
+    return read_file(find_weights(name_or_path, published))
 
 
 def install_weights(
@@ -254,12 +198,6 @@ def describe_weights(name_or_path: str | Path) -> list[str]:
     return lines
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _sha256_on_card(card: Path) -> str | None:
     if not card.is_file():
         return None
@@ -268,26 +206,3 @@ def _sha256_on_card(card: Path) -> str | None:
     except ValueError as error:
         raise WeightsError(f"the model card {card} is damaged: {error}") from error
     return content.get("sha256") if isinstance(content, dict) else None
-
-
-def _read_metadata(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Read method, config and card without the tensors."""
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(
-            f"{path} is not a weights file, or is damaged ({error}); checkpoints of the authors "
-            "must be imported first",
-            options=("import_weights",),
-        ) from error
-    if _KEY not in metadata:
-        raise WeightsError(
-            f"{path} is a safetensors file without the metadata of maskcast weights, which name "
-            "the method"
-        )
-    try:
-        about = json.loads(metadata[_KEY])
-        return str(about["method"]), dict(about["config"]), dict(about["card"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise WeightsError(f"the metadata of {path} are damaged: {error}") from error

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from maskcast.core.errors import MissingFileError, WeightsError
-from maskcast.io.checkpoints import MAGIC_NUMBER, read_foreign_checkpoint, read_state_dict
+from maskcast.io.weights.checkpoints import MAGIC_NUMBER, read_foreign_checkpoint, read_state_dict
 
 SERIALISATIONS = {"zip": True, "legacy": False}
 
@@ -333,7 +333,7 @@ def test_what_a_few_bytes_make_endless_is_refused_at_once(tmp_path, program, mes
 
 
 def test_a_pickle_of_too_many_steps_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("maskcast.io.safe_pickle.MOST_OPERATIONS", 1000)
+    monkeypatch.setattr("maskcast.io.weights.safe_pickle.MOST_OPERATIONS", 1000)
     path = write_program(tmp_path / "f.pth", b"\x80\x02](" + b"]" * 1000 + b"e.")
     with pytest.raises(WeightsError, match="more than 1000 steps"):
         read_foreign_checkpoint(path)
@@ -398,7 +398,7 @@ def test_names_that_climb_out_of_the_archive_reach_nothing(tmp_path, monkeypatch
 
 
 def test_a_tree_that_doubles_at_every_level_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("maskcast.io.checkpoints.LARGEST_TREE", 10_000)
+    monkeypatch.setattr("maskcast.io.weights.checkpoints.LARGEST_TREE", 10_000)
     tree: object = 1
     for _ in range(40):
         tree = [tree, tree]

@@ -1,7 +1,7 @@
 """Read torch files of strangers without executing anything in them.
 
-A torch file is a pickle, and a pickle is a program; ``io.safe_pickle`` runs it harmlessly. Both
-serialisations are read here, without torch.load:
+A torch file is a pickle, and a pickle is a program; ``io.weights.safe_pickle`` runs it harmlessly.
+Both serialisations are read here, without torch.load:
 
     zip      ``NAME/data.pkl`` and one file per storage, ``NAME/data/KEY``
     legacy   five pickles (magic number, version, system, content, storage keys), then the storages
@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from maskcast.core.errors import MissingFileError, WeightsError
-from maskcast.io.safe_pickle import File, Storage, TensorPlan, load_pickle
+from maskcast.io.weights.safe_pickle import File, Storage, TensorPlan, load_pickle
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PACKED = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from maskcast.core.errors import MissingFileError, WeightsError
-from maskcast.io.downloads import download
+from maskcast.io.weights.downloads import download
 
 CONTENT = bytes(range(256)) * 3000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

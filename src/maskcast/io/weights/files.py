@@ -1,0 +1,114 @@
+"""Weights files: safetensors whose metadata name the method, its config and their origin."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import safetensors
+
+from maskcast.core.errors import WeightsError
+from maskcast.core.files import replacing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_KEY = "maskcast"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Released parameters, and everything needed to build the method they belong to."""
+
+    name: str
+    method: str
+    config: dict[str, Any]
+    """Settings of the method, as plain JSON values."""
+    tensors: dict[str, Tensor]
+    card: dict[str, Any]
+    """Where they come from: training data, licence, scores, source, ..."""
+    sha256: str
+    """Of the whole file, as hexadecimal digits."""
+
+
+def read_file(path: Path) -> Weights:
+    """Read a weights file that ``write_weights`` has written.
+
+    Raises:
+        WeightsError: the file is damaged or was not written by ``write_weights``.
+    """
+    from safetensors.torch import load_file  # noqa: PLC0415 - imports torch
+
+    method, config, card = read_metadata(path)
+    try:
+        tensors = load_file(path)
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"the weights file {path} is damaged: {error}") from error
+    return Weights(path.stem, method, config, tensors, card, sha256_of(path))
+
+
+def read_metadata(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Read method, config and card of a weights file, without its tensors.
+
+    Raises:
+        WeightsError: the file is damaged or was not written by ``write_weights``.
+    """
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path} is not a weights file, or is damaged ({error}); checkpoints of the authors "
+            "must be imported first",
+            options=("import_weights",),
+        ) from error
+    if _KEY not in metadata:
+        raise WeightsError(
+            f"{path} is a safetensors file without the metadata of maskcast weights, which name "
+            "the method"
+        )
+    try:
+        about = json.loads(metadata[_KEY])
+        return str(about["method"]), dict(about["config"]), dict(about["card"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise WeightsError(f"the metadata of {path} are damaged: {error}") from error
+
+
+def write_weights(
+    path: Path,
+    *,
+    method: str,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    card: Mapping[str, Any],
+) -> None:
+    """Write weights as safetensors, whole or not at all.
+
+    Args:
+        path: the file; its stem becomes the name of the weights.
+        method: name of the method in the catalogue.
+        config: settings that build the method, as JSON values.
+        tensors: parameters and buffers by name; stored in the dtypes they have.
+        card: anything a reader should know, as JSON values.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    from safetensors.torch import save  # noqa: PLC0415 - imports torch
+
+    about = json.dumps({"method": method, "config": dict(config), "card": dict(card)})
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    own = {name: tensor.clone() for name, tensor in plain.items()}  # shared memory is refused
+    with replacing(path, sync=True) as temporary:
+        # save_file would hide the system's reason, a full disk for instance
+        temporary.write_bytes(save(own, metadata={_KEY: about}))
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
