@@ -16,7 +16,7 @@ from evaluation.small_sets import FRAMES, SIZE, davis2017, label_map, square, yo
 from evaluation.small_sets import write_image as image
 from maskcast.core.errors import DatasetError, FrameError, MissingFileError, UsageError
 from maskcast.data.catalogue import DATASETS, open_dataset, protocol_of
-from maskcast.data.dataset import Faults, ids_in
+from maskcast.data.dataset import Faults
 from maskcast.io.label_maps import write_label_map
 
 
@@ -281,12 +281,6 @@ def test_a_part_of_a_data_set(tmp_path):
 
 def test_every_data_set_but_one_has_scoring_rules():
     assert [name for name, entry in DATASETS.items() if entry.protocol is None] == ["mose-v2"]
-
-
-def test_ids_in_a_label_map():
-    assert ids_in(np.array([[3, 3, 0], [0, 7, 700]], np.int32)) == [3, 7, 700]
-    assert ids_in(np.zeros((2, 2), np.int32)) == []
-    assert ids_in(np.full((1, 1), 5, np.int32)) == [5]
 
 
 def test_an_image_of_another_size_is_known_before_anything_is_segmented(tmp_path):

@@ -15,6 +15,7 @@ from maskcast.core.errors import DataError, MissingFileError
 from maskcast.core.palette import PALETTE
 from maskcast.io.label_maps import (
     encode_label_map,
+    ids_in,
     read_label_map,
     resize_label_map,
     write_label_map,
@@ -114,3 +115,9 @@ def test_enlarging_by_whole_numbers_repeats_pixels(label_map, factor):
     height, width = label_map.shape
     found = resize_label_map(label_map, (height * factor, width * factor))
     np.testing.assert_array_equal(found, label_map.repeat(factor, 0).repeat(factor, 1))
+
+
+def test_ids_in_a_label_map():
+    assert ids_in(np.array([[3, 3, 0], [0, 7, 700]], np.int32)) == [3, 7, 700]
+    assert ids_in(np.zeros((2, 2), np.int32)) == []
+    assert ids_in(np.full((1, 1), 5, np.int32)) == [5]

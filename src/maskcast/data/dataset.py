@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from maskcast.core.errors import DatasetError, FrameError, MaskcastError
-from maskcast.io.label_maps import LabelArray, open_picture, read_label_map
+from maskcast.io.label_maps import LabelArray, ids_in, open_picture, read_label_map
 
 MaskArray: TypeAlias = Bool[np.ndarray, "height width"]
 FrameArray: TypeAlias = UInt8[np.ndarray, "height width 3"]
@@ -299,13 +299,6 @@ class Faults:
             raise DatasetError(f"{self.what}: {self.found[0]}")
         if self.found:
             raise DatasetError(f"{len(self.found)} problems with {self.what}", details=self.found)
-
-
-def ids_in(label_map: LabelArray) -> list[int]:
-    """Return the ids that occur in a label map, rising, without 0."""
-    flat = label_map.reshape(-1)
-    changes = np.flatnonzero(flat[1:] != flat[:-1])  # few pixels differ from the one before
-    return sorted({*flat[:1].tolist(), *flat[changes + 1].tolist()} - {0})
 
 
 def listed(names: Sequence[object], most: int | None = None) -> str:

@@ -18,10 +18,9 @@ from maskcast.data.dataset import (
     Layout,
     Video,
     VideoObject,
-    ids_in,
     listed,
 )
-from maskcast.io.label_maps import read_label_map
+from maskcast.io.label_maps import ids_in, read_label_map
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 MASK_ENDINGS = (".png",)

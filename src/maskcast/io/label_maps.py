@@ -150,6 +150,13 @@ def encode_label_map(label_map: Integer[np.ndarray, "height width"]) -> bytes:
     return buffer.getvalue()
 
 
+def ids_in(label_map: Integer[np.ndarray, "height width"]) -> list[int]:
+    """Return the ids that occur in a label map, rising, without 0."""
+    flat = label_map.reshape(-1)
+    changes = np.flatnonzero(flat[1:] != flat[:-1])  # few pixels differ from the one before
+    return sorted({*flat[:1].tolist(), *flat[changes + 1].tolist()} - {0})
+
+
 def resize_label_map(
     label_map: Integer[np.ndarray, "height width"], size: tuple[int, int]
 ) -> Int32[np.ndarray, "new_height new_width"]:

@@ -22,7 +22,7 @@ from jaxtyping import Bool, Int64, Integer
 
 from maskcast.core.errors import DataError
 from maskcast.core.files import LONGEST_NAME
-from maskcast.io.label_maps import LARGEST_ID, LabelArray
+from maskcast.io.label_maps import LARGEST_ID, LabelArray, ids_in
 from maskcast.io.rle import checked_size, encode_mask, run_lengths
 
 LARGEST_LINE = 2**25
@@ -142,7 +142,7 @@ def pack_frame(
     ids = sorted(confidences)
     objects = {i: _encode(label_map == i, confidences[i]) for i in ids}
     if sum(packed.area for packed in objects.values()) < np.count_nonzero(label_map):
-        others = {int(i) for i in np.unique(label_map)} - {0, *ids}
+        others = set(ids_in(label_map)) - {*ids}
         objects |= {i: _encode(label_map == i, None) for i in others}
     if objects and not 0 < min(objects) <= max(objects) <= LARGEST_ID:
         wrong = min(objects) if min(objects) < 1 else max(objects)

@@ -26,7 +26,7 @@ from maskcast.core.errors import DataError
 from maskcast.core.files import path_inside, replacing
 from maskcast.core.overlap import read_ahead
 from maskcast.core.progress import Progress
-from maskcast.io.label_maps import LabelArray
+from maskcast.io.label_maps import LabelArray, ids_in
 from maskcast.io.pictures import Picture, Timing
 from maskcast.io.rle import encode_mask
 from maskcast.io.video import FrameSource
@@ -208,7 +208,7 @@ def _rle(
 
         def add(frame_index: int, picture: Picture, label_map: LabelArray) -> None:
             nonlocal separator
-            for object_id in _ids_in(label_map):
+            for object_id in ids_in(label_map):
                 found = objects.get(frame_index, {}).get(object_id)
                 entry = {
                     "video_id": video_id,
@@ -236,7 +236,7 @@ def _tracks(
 
         def add(frame_index: int, picture: Picture, label_map: LabelArray) -> None:
             found = objects.get(frame_index, {})
-            present = set(_ids_in(label_map))
+            present = set(ids_in(label_map))
             for object_id in sorted({*visible, *found, *present}):
                 box = _tight_box(label_map == object_id) if object_id in present else ("",) * 4
                 area = int((label_map == object_id).sum())
@@ -269,10 +269,6 @@ def _contact_sheet(path: Path, *, names: list[str]) -> Iterator[tuple[int, AddFr
 def _name_of(video: Path) -> str:
     named = video if video.name.strip(".") else video.resolve()  # "." and ".." are no names
     return named.name if named.is_dir() else named.stem
-
-
-def _ids_in(label_map: LabelArray) -> list[int]:
-    return [int(object_id) for object_id in np.unique(label_map) if object_id]
 
 
 def _tight_box(mask: Bool[np.ndarray, "height width"]) -> tuple[int, int, int, int]:
