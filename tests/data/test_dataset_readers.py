@@ -17,7 +17,7 @@ from evaluation.small_sets import write_image as image
 from maskcast.core.errors import DatasetError, FrameError, MissingFileError, UsageError
 from maskcast.data.catalogue import DATASETS, open_dataset, protocol_of
 from maskcast.data.dataset import Faults
-from maskcast.io.label_maps import write_label_map
+from maskcast.io.label_maps import ids_in, write_label_map
 
 
 def faults_of(name: str, root: Path, **choices: object) -> list[str]:
