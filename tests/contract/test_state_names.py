@@ -18,7 +18,7 @@ FIELDS = {
     "lwl": {
         "LWLState": "targets",
         "Target": "object_id memory tau view seen frames latest",
-        "Memory": "slots gammas newest",
+        "Memory": "slots gammas newest absences",
         "Slot": "x label weight annotated",
         "Sighting": "position size",
         "View": "position scale base_size",

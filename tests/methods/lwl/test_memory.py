@@ -155,3 +155,29 @@ def test_buffers_of_other_objects_are_given_back() -> None:
         buffers.samples(object_id, Memory.of_first(slot()))
     buffers.keep_only([2])
     assert list(buffers._buffers) == [2]
+
+
+def test_absences_neither_fade_nor_take_from_the_other_frames() -> None:
+    buffers, memory = SampleBuffers(4, absent_share=0.3), filled(PLAIN, 2)
+    told = memory.with_absence(slot(50.0)).with_absence(slot(60.0)).insert(slot(9.0), PLAIN)
+    assert (told.gammas, told.newest) == (
+        memory.insert(slot(9.0), PLAIN).gammas,
+        memory.insert(slot(9.0), PLAIN).newest,
+    )
+    samples = buffers.samples(1, told)
+    assert samples.x[0, :, 0, 0, 0].tolist() == [0, 1, 2, 9, 50, 60]
+    gammas = torch.tensor([*told.gammas, 0.15, 0.15])  # 0.3 for both together
+    weights = torch.tensor([0.0, 1, 2, 9, 50, 60]) + 1
+    torch.testing.assert_close(samples.v[0, :, 0, 0, 0], gammas * weights)
+    again = buffers.samples(1, memory)
+    assert again.x[0, :, 0, 0, 0].tolist() == [0, 1, 2]  # an older memory is laid out as it was
+
+
+def test_four_absences_are_kept_and_those_that_a_person_marked_stay_longest() -> None:
+    memory = Memory.of_first(slot())
+    for value, annotated in ((1, True), (2, False), (3, True), (4, False), (5, False), (6, True)):
+        memory = memory.with_absence(slot(float(value), annotated=annotated))
+    assert [float(one.x[0, 0, 0]) for one in memory.absences] == [1, 3, 5, 6]
+    for value in (7, 8):
+        memory = memory.with_absence(slot(float(value), annotated=True))
+    assert [float(one.x[0, 0, 0]) for one in memory.absences] == [3, 6, 7, 8]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from maskcast.core.types import Box, ObjectMasks
+from maskcast.core.types import ABSENT, Box, ObjectMasks
 from maskcast.methods.lwl import segmenter as segmenter_module
 from maskcast.methods.lwl.config import LWLConfig, tiny
 from maskcast.methods.lwl.method import build, network_of
@@ -112,6 +112,36 @@ def test_a_correction_is_remembered_at_once_and_not_a_second_time(plain: LWLSegm
     following = states[4].targets[0]
     assert following.memory is target.memory
     assert following.frames == 4
+
+
+def test_an_absence_is_remembered_at_once_with_an_empty_mask_where_it_was_looked_for(
+    plain: LWLSegmenter,
+) -> None:
+    prompts: dict[int, Any] = {0: {1: square(10, 20)}, 2: {1: ABSENT}}
+    states, found = run(plain, prompts, frames=5)
+    expected, _ = run(plain, {0: {1: square(10, 20)}}, frames=3)
+    assert found[2].ids == (1,) and not found[2].probs.any()
+    target, undisturbed = states[3].targets[0], expected[3].targets[0]
+    assert target.seen is None and target.latest is None
+    assert target.view == undisturbed.view
+    assert target.memory.slots is states[3].targets[0].memory.slots
+    (slot,) = target.memory.absences
+    assert undisturbed.latest is not None and slot.annotated
+    assert torch.equal(slot.x, undisturbed.latest.x)  # the crop of the same view
+    labels = plain.network.label_encoder(torch.zeros(1, *TINY.crop.size))
+    assert torch.equal(slot.label, labels.label[0].movedim(0, -1))
+    assert not torch.equal(target.tau, undisturbed.tau)  # it is learnt at once
+    after = states[4].targets[0]
+    assert after.view == target.view  # looked for where it was
+    assert after.memory is target.memory  # and remembered once
+
+
+def test_pixels_of_an_absent_object_are_free_for_the_others(plain: LWLSegmenter) -> None:
+    start = {0: {1: square(2, 2), 2: square(20, 30)}}
+    states, _ = run(plain, start, frames=2)
+    _, together = plain.step(states[-1], frame(2), {1: ABSENT})
+    _, alone = plain.step(plain.remove_objects(states[-1], [1]), frame(2))
+    assert torch.equal(together.probs[1:], alone.probs)
 
 
 def test_the_learner_runs_on_every_nth_frame() -> None:

@@ -92,6 +92,9 @@ class MemoryConfig:
     equal_second_weight: bool = False
     """Let the second frame weigh as much as the first when it enters, rather than η : 1 - η
     ("lower initial weight")."""
+    absent_share: float = 0.25
+    """Share of all remembered frames without the object together, beside 1 for the other frames.
+    Not in the paper."""
 
     def __post_init__(self) -> None:
         _require(self.size >= 1, f"memory size must be at least 1, got {self.size}")
@@ -102,6 +105,10 @@ class MemoryConfig:
         _require(
             0 <= self.minimum_first_weight < 1,
             f"minimum_first_weight must be in 0..1, got {self.minimum_first_weight}",
+        )
+        _require(
+            0 <= self.absent_share <= 1,
+            f"absent_share must be in [0, 1], got {self.absent_share}",
         )
 
 

@@ -4,7 +4,8 @@
     label     h × w × D   e = E(y)
     weight    h × w × D   w = W(y)
 
-A memory is a value: inserting returns a new one that shares all other slots with it.
+A memory is a value: inserting returns a new one that shares all other slots with it. Frames without
+the object are kept beside the others: they neither fade nor take a share from them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from torch import Tensor
 from maskcast.methods.lwl.config import MemoryConfig
 from maskcast.methods.lwl.few_shot_learner import Samples
 
+ABSENCES = 4
+"""Frames without the object that are remembered."""
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -28,7 +32,7 @@ class Slot:
     label: Float[Tensor, "h w D"]
     weight: Float[Tensor, "h w D"]
     annotated: bool = False
-    """A person gave or corrected the mask on this frame."""
+    """A person gave or corrected the mask on this frame, or said that the object is absent."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Memory:
     """Sum to about 1; slightly more where annotated frames hold their minimum."""
     newest: int = 0
     """The slot that was filled last."""
+    absences: tuple[Slot, ...] = ()
+    """Frames without the object, remembered with an empty mask; the oldest first."""
 
     @classmethod
     def of_first(cls, slot: Slot) -> Memory:
@@ -64,8 +70,19 @@ class Memory:
         else:
             gammas[place] = self.gammas[self.newest] / (1 - config.update_rate)
         slots = (*self.slots[:place], slot, *self.slots[place + 1 :])
-        memory = Memory(slots, _normalised(gammas), place)
+        memory = Memory(slots, _normalised(gammas), place, self.absences)
         return replace(memory, gammas=memory._with_minimum(config.minimum_first_weight))
+
+    def with_absence(self, slot: Slot) -> Memory:
+        """Return the memory with one more frame without the object.
+
+        If there are enough of them, the oldest leaves that no person has marked, or the oldest.
+        """
+        kept = list(self.absences)
+        if len(kept) == ABSENCES:
+            unmarked = [place for place, each in enumerate(kept) if not each.annotated]
+            del kept[unmarked[0] if unmarked else 0]
+        return replace(self, absences=(*kept, slot))
 
     def _place(self, config: MemoryConfig) -> int:
         """Choose the slot to fill: a free one, else the lightest that nobody annotated."""
@@ -125,10 +142,15 @@ class SampleBuffers:
 
     A cache beside the state: what it returns depends on the memory that is asked for alone. A
     result is valid until the next one for the same object.
+
+    Args:
+        size: frames in a memory, without absences.
+        absent_share: sum of the γ of all absences; see ``MemoryConfig``.
     """
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, size: int, absent_share: float = MemoryConfig.absent_share) -> None:
+        self._size = size + ABSENCES
+        self._absent_share = absent_share
         self._buffers: dict[int, _Buffer] = {}
 
     def samples(self, object_id: int, memory: Memory) -> Samples:
@@ -137,10 +159,13 @@ class SampleBuffers:
         if buffer is None or not buffer.fits(memory.slots[0]):
             buffer = _Buffer.for_slots_like(memory.slots[0], self._size)
             self._buffers[object_id] = buffer
-        for place, slot in enumerate(memory.slots):
+        for place, slot in enumerate((*memory.slots, *memory.absences)):
             buffer.put(place, slot)
-        frames = len(memory.slots)
-        gammas = buffer.weight.new_tensor(memory.gammas).view(-1, 1, 1, 1)
+        absences = len(memory.absences)
+        frames = len(memory.slots) + absences
+        gammas = buffer.weight.new_tensor(
+            memory.gammas + absences * (self._absent_share / max(absences, 1),)
+        ).view(-1, 1, 1, 1)
         v = buffer.weight[:frames] * gammas
         return Samples(buffer.x[None, :frames], buffer.label[None, :frames], v[None])
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from maskcast.core.device import compiled
 from maskcast.core.device_memory import in_parts
-from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, masks_and_boxes
+from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, split_prompts
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.crop import (
     OUTSIDE_LOGIT,
@@ -66,7 +66,7 @@ class Target:
     memory: Memory
     latest: Slot | None
     """The last frame with its own prediction, to be remembered before the next one; None after a
-    frame on which a person gave the mask, which is remembered at once."""
+    frame on which a person marked the object, which is remembered at once."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,9 @@ class _Found(NamedTuple):
     target: Target
     logits: Float[Tensor, "height width"]
     sample: _Sample | None = None
-    """None where the mask was given."""
+    """None where a person marked the object."""
+    absent: bool = False
+    """A person says that it is not on this frame."""
 
 
 class LWLSegmenter:
@@ -136,7 +138,7 @@ class LWLSegmenter:
         self._decode = prepared(self.network.decoder)
         stride16 = -(-config.crop.size[0] // STRIDE), -(-config.crop.size[1] // STRIDE)
         self._half_stride = half_stride(config.crop.size, stride16, config.network.kernel_size)
-        self._buffers = SampleBuffers(config.memory.size)
+        self._buffers = SampleBuffers(config.memory.size, config.memory.absent_share)
         self._watch: Watch = watch or (lambda stage: nullcontext())
 
     def start(self) -> LWLState:
@@ -149,20 +151,20 @@ class LWLSegmenter:
     ) -> tuple[LWLState, ObjectMasks]:
         """Segment the next frame; see ``VideoSegmenter``."""
         frame = frame.to(self.device)
+        known = {target.object_id for target in state.targets}
+        shown, absent = split_prompts(prompts, known)
         targets = [self._adapt(target) for target in state.targets]
-        given = {
-            object_id: self._given(frame, prompt)
-            for object_id, prompt in masks_and_boxes(prompts).items()
-        }
-        followed = [target for target in targets if target.object_id not in given]
+        given = {object_id: self._given(frame, prompt) for object_id, prompt in shown.items()}
+        followed = [target for target in targets if target.object_id not in prompts]
         predicted = {found.target.object_id: found for found in self._predict(followed, frame)}
         found = [
             self._correct(target, frame, given[target.object_id])
             if target.object_id in given
+            else self._learn_absence(target, frame)
+            if target.object_id in absent
             else predicted[target.object_id]
             for target in targets
         ]
-        known = {target.object_id for target in targets}
         found += [
             self._begin(object_id, frame, prompt)
             for object_id, prompt in given.items()
@@ -305,6 +307,20 @@ class LWLSegmenter:
         )
         return _Found(target, given.logits)
 
+    def _learn_absence(self, target: Target, frame: Frame) -> _Found:
+        """Remember that the object is not where it was looked for, as a person says."""
+        size = (frame.shape[-2], frame.shape[-1])
+        view = follow(target.view, target.seen, self.config.crop)
+        patch = view_patch(view, size, self.config.crop, self._half_stride)
+        x = self._look(frame, [patch]).x
+        slot = self._slots(x, [frame.new_zeros(patch.output, dtype=torch.float32)])[0]
+        memory = target.memory.with_absence(replace(slot, annotated=True))
+        target = self._learn(
+            replace(target, view=view, memory=memory), self.config.learner.update_steps
+        )
+        nowhere = frame.new_full(size, OUTSIDE_LOGIT, dtype=torch.float32)
+        return _Found(target, nowhere, absent=True)
+
     def _slots(self, x: Tensor, masks: Sequence[Tensor]) -> list[Slot]:
         """Encode masks and put them beside the features of the same crops."""
         with self._watch("label encoder"):
@@ -319,6 +335,7 @@ class LWLSegmenter:
             return LWLState(), ObjectMasks((), frame.new_zeros(0, *frame.shape[-2:]).float())
         with self._watch("merge"):
             merged = aggregate_logits(torch.stack([one.logits for one in found]))[1:]
+            merged[[one.absent for one in found]] = 0.0  # rounding leaves less than 1e-30
             seen = find(merged, minimum_mass=self.config.crop.minimum_mass)
         targets = tuple(
             replace(one.target, seen=sighting, latest=slot)
