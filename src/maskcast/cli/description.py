@@ -1,33 +1,18 @@
-"""Lines about a video, a mask, a run, weights or a method, for ``maskcast info``."""
+"""Lines about a method, weights or a path, for ``maskcast info``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from maskcast.core.config import config_from_dict, config_to_dict, in_words, settings_of
-from maskcast.core.errors import DataError, MissingFileError, WeightsError
-from maskcast.evaluation.published import figures_of
-from maskcast.evaluation.run import REQUEST as EVALUATION
-from maskcast.evaluation.run import TIMING, read_evaluation_request
-from maskcast.evaluation.scores import SCORES_JSON, per_cent, read_scores
-from maskcast.io.label_maps import has_ids_in_colours, open_picture
-from maskcast.io.packed_masks import PACKED_NAMES, describe_packed_masks
-from maskcast.io.prompts import ENDINGS as MASK_ENDINGS
-from maskcast.io.prompts import describe_masks
-from maskcast.io.video import describe_video
+from maskcast.core.config import config_from_dict, settings_of
+from maskcast.core.errors import MissingFileError, WeightsError
 from maskcast.io.weights.names import describe_weights, installed_weights
-from maskcast.methods.box_start import BOX_WEIGHTS
-from maskcast.methods.catalogue import METHODS, published_files
+from maskcast.methods.catalogue import BOX_WEIGHTS, METHODS, published_files
 from maskcast.methods.recipes import RECIPES
-from maskcast.runs.card import read_card
-from maskcast.training.run_folder import REQUEST as TRAINING
-from maskcast.training.run_folder import read_request
 
 CHECKPOINT_ENDINGS = (".pth", ".pt", ".tar", ".ckpt", ".model")
 """Of files that torch wrote."""
-PACKED_ENDINGS = (".jsonl", ".gz", ".zip")
-"""Of files with all masks of a video."""
 
 
 def describe(what: str) -> Iterator[str]:
@@ -42,64 +27,11 @@ def describe(what: str) -> Iterator[str]:
     elif path.is_file() and path.suffix.lower() in CHECKPOINT_ENDINGS:
         yield f"{path} is a checkpoint; to use it: maskcast weights import {path}"
     elif path.exists() and path.suffix != ".safetensors":
-        yield from _describe_path(path)
+        from maskcast.cli.path_description import describe_path
+
+        yield from describe_path(path)
     else:
         yield from _describe_weights(what)
-
-
-def _describe_path(path: Path) -> list[str]:
-    card = read_card(path) if path.is_dir() else None
-    if card is not None:
-        entries = config_to_dict(card)
-        flat = {**entries.pop("request"), **entries}
-        return [f"{name:<15} {in_words(value)}" for name, value in flat.items()]
-    if path.is_dir() and (path / TRAINING).is_file():
-        request = read_request(path)
-        began = f" from weights of SHA-256 {request.start_from}" if request.start_from else ""
-        return [f"training  of {request.recipe}{began}; all settings are in {path / TRAINING}"]
-    if path.is_dir() and ((path / EVALUATION).is_file() or (path / SCORES_JSON).is_file()):
-        return list(_describe_evaluation(path))
-    packed = _packed_masks(path)
-    if packed is not None:
-        return describe_packed_masks(packed)
-    return describe_masks(path) if _holds_masks(path) else describe_video(path)
-
-
-def _describe_evaluation(run: Path) -> Iterator[str]:
-    """Describe a folder of evaluate or of score."""
-    if (run / EVALUATION).is_file():
-        request = read_evaluation_request(run)
-        finished = sum(1 for _ in (run / TIMING).glob("*.json"))
-        yield from (f"{name:<15} {in_words(value)}" for name, value in request.items())
-        yield f"{'videos':<15} {finished} segmented"
-    if (run / SCORES_JSON).is_file():
-        scores = read_scores(run)
-        yield f"{'scored':<15} {len(scores.videos)} videos, {len(scores.objects)} objects"
-        for name in ("J&F", "J", "F"):
-            yield f"{name:<15} {per_cent(figures_of(scores.dataset)[name])} per cent"
-
-
-def _packed_masks(path: Path) -> Path | None:
-    """Return the file that holds all masks of a video: the path itself, or one in the folder."""
-    if path.is_dir():
-        return next((path / name for name in PACKED_NAMES if (path / name).is_file()), None)
-    return path if path.suffix.lower() in PACKED_ENDINGS else None
-
-
-def _holds_masks(path: Path) -> bool:
-    """Tell masks from frames: JSON, or pictures that are not in full colour."""
-    if not path.is_dir():
-        return path.suffix.lower() in MASK_ENDINGS
-    files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in MASK_ENDINGS]
-    if not files:  # one folder per object
-        return any(child.is_dir() for child in path.iterdir())
-    if files[0].suffix.lower() == ".json":
-        return True
-    try:
-        picture = open_picture(files[0])
-    except DataError:  # to be told by the reader of frames
-        return False
-    return picture.mode not in ("RGB", "CMYK", "YCbCr") or has_ids_in_colours(picture)
 
 
 def _describe_method(name: str) -> Iterator[str]:

@@ -21,9 +21,6 @@ from maskcast.core.types import (
 
 State = TypeVar("State")
 
-BOX_WEIGHTS = "lwl-small"
-"""The weights that turn a box into a mask."""
-
 logger = logging.getLogger(__name__)
 
 

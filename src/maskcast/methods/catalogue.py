@@ -22,6 +22,8 @@ from maskcast.methods.method import Method
 
 DEFAULT_WEIGHTS = "lwl-small"
 """The weights inside the package."""
+BOX_WEIGHTS = "lwl-small"
+"""The weights that turn a box into a mask, for methods that start from masks only."""
 _TRAIN = "train weights with one of the recipes and give their file"
 
 METHODS: dict[str, Method[Any]] = {"lwl": LWL, "agame": AGAME, "eosvos": EOSVOS}

@@ -19,8 +19,8 @@ from maskcast.core.progress import Progress
 from maskcast.core.segmenter import SegmenterIdentity, VideoSegmenter
 from maskcast.io.weights.files import Weights, sha256_of
 from maskcast.io.weights.names import find_weights, read_weights
-from maskcast.methods.box_start import BOX_WEIGHTS, BoxStart
-from maskcast.methods.catalogue import choose_weights, configured
+from maskcast.methods.box_start import BoxStart
+from maskcast.methods.catalogue import BOX_WEIGHTS, choose_weights, configured
 
 
 def load_segmenter(
