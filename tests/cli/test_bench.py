@@ -63,4 +63,4 @@ def test_figures_of_the_metrics(maskcast, monkeypatch, tmp_path):
 def test_without_opencv_the_metrics_cannot_be_measured(maskcast, monkeypatch):
     monkeypatch.delitem(sys.modules, "maskcast.bench.metrics", raising=False)
     monkeypatch.setitem(sys.modules, "cv2", None)
-    maskcast("bench", "metrics").assert_one_sentence(2, "needs OpenCV: pip install")
+    maskcast("bench", "metrics").assert_one_sentence(2, "requires OpenCV; pip install")

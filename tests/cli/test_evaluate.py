@@ -230,7 +230,7 @@ def test_box_start_is_noted(evaluate, clip):
     ("arguments", "words"),
     [
         (["--method", "copy-first", "--weights", "x"], "takes neither weights nor options"),
-        (["--method", "nobody"], "there is no method 'nobody'"),
+        (["--method", "nobody"], "unknown method 'nobody'"),
         (["--jobs", "0"], "jobs must be at least 1, got 0 (--jobs)"),
         (["--method", "copy-first", "--unseen", "list.txt"], "DAVIS 2017 has no unseen group"),
         (["--method", "copy-first", "--all-frames"], "takes no all_frames (--all-frames)"),

@@ -80,7 +80,7 @@ def test_a_report_from_the_command_line(place, maskcast):
     assert outcome.exit_code == 0, outcome.error
     assert outcome.output.split() == [str(place / "page.html")]
     assert (place / "page.html").read_text("utf-8").startswith("<!doctype html>")
-    maskcast("report").assert_one_sentence(2, "which runs? maskcast report RUN")
+    maskcast("report").assert_one_sentence(2, "no runs given; maskcast evaluate and maskcast score")
     maskcast("report", place / "nowhere", "-o", place / "p.html").assert_one_sentence(
         3, "score the results first (maskcast score, maskcast evaluate)"
     )

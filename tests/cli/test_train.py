@@ -75,14 +75,14 @@ def test_the_recipes_are_listed(arguments, capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["tony"], "there is no recipe 'tony'; known: toy"),
-        (["--run", "x"], "which recipe?"),
+        (["tony"], "unknown recipe 'tony'; available: toy"),
+        (["--run", "x"], "no recipe given; maskcast train --list"),
         (["toy", "--config", "nowhere.json"], "config file nowhere.json does not exist"),
         (["toy", "--device", "abacus"], "unknown device 'abacus'"),
         (["toy", "--device", "cuda:9"], "device 'cuda:9' "),
-        (["toy", "--max-minutes", "-1"], "--max-minutes is at least 0, got -1"),
-        (["toy", "--max-minutes", "nan"], "--max-minutes is at least 0, got nan"),
-        (["--config"], "which recipe?"),
+        (["toy", "--max-minutes", "-1"], "--max-minutes must be at least 0, got -1"),
+        (["toy", "--max-minutes", "nan"], "--max-minutes must be at least 0, got nan"),
+        (["--config"], "no recipe given; maskcast train --list"),
         (["toy", "--start-from", "nothing"], "nothing"),
     ],
 )
@@ -103,7 +103,7 @@ def test_a_config_of_another_recipe_is_refused(tmp_path: Path, monkeypatch, caps
     monkeypatch.setattr(command, "recipes", lambda: {"toy": TOY, "tin": replace(TOY, title="tin")})
     run("toy", "--run", tmp_path, "--loop.epochs", 1)
     assert run("tin", "--config", tmp_path) == 2
-    assert "is for the recipe toy, not tin" in capsys.readouterr().err
+    assert "is the config of the recipe toy, not of tin" in capsys.readouterr().err
 
 
 def test_profile_says_where_the_time_went(tmp_path: Path, capsys):

@@ -10,11 +10,13 @@ import zlib
 
 import numpy as np
 import pytest
+import torch
 
 from cli.conftest import write_mask
 from maskcast.io.label_maps import encode_label_map
 from maskcast.io.mask_lines import pack_frame
 from maskcast.io.packed_masks import write_mask_zip
+from maskcast.io.weights.names import write_weights
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def test_the_list_names_what_is_here_and_what_could_be_had(installed, maskcast):
 
 def test_verify_reads_weights_in_full(installed, maskcast):
     outcome = maskcast("weights", "verify", "mine")
-    assert outcome.output.startswith("mine is whole, sha256 ")
+    assert outcome.output.startswith("mine is intact, sha256 ")
     path = installed / "cache" / "mine.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     maskcast("weights", "verify", "mine").assert_one_sentence(3, "damaged")
@@ -119,8 +121,8 @@ def test_info_on_a_training_run_names_its_recipe(clip, maskcast):
 
 
 def test_info_on_nothing_known_says_what_there_is(clip, maskcast):
-    maskcast("info", "lwll").assert_one_sentence(3, "methods are lwl")
-    maskcast("info", "none/here").assert_one_sentence(3, "there is no file none/here")
+    maskcast("info", "lwll").assert_one_sentence(3, "nor is lwll a file or a method (lwl")
+    maskcast("info", "none/here").assert_one_sentence(3, "none/here does not exist")
 
 
 def test_info_on_what_is_damaged_is_one_sentence(segment, maskcast, clip):
@@ -139,3 +141,18 @@ def test_info_on_a_checkpoint_says_how_to_install_it(maskcast, clip):
     (clip / "lwl_stage2.pth").write_bytes(b"")
     outcome = maskcast("info", "lwl_stage2.pth")
     assert "maskcast weights import lwl_stage2.pth" in outcome.output
+
+
+def test_text_inside_weights_cannot_drive_the_terminal(clip, maskcast):
+    write_weights(
+        clip / "cache" / "odd.safetensors",
+        method="lwl",
+        config={},
+        tensors={"a": torch.zeros(1)},
+        card={"licence": "\x1b]0;owned\x07\x1b[2J of 2026\nand more"},
+    )
+    for arguments in (["info", "odd"], ["weights", "list"]):
+        outcome = maskcast(*arguments)
+        assert outcome.exit_code == 0, outcome.error
+        assert r"\x1b]0;owned\x07\x1b[2J of 2026 and more" in outcome.output
+        assert "\x1b" not in outcome.output

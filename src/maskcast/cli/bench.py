@@ -53,7 +53,7 @@ def bench(
     from maskcast.core.files import write_text
 
     if threads is not None and threads < 1:
-        raise UsageError(f"--threads is at least 1, got {threads}")
+        raise UsageError(f"--threads must be at least 1, got {threads}")
     if what == "metrics" and method is not None:
         raise UsageError("maskcast bench metrics takes no --method")
     torch.set_num_threads(threads or torch.get_num_threads())
@@ -128,7 +128,7 @@ def _metrics() -> dict[str, dict[str, float]]:
         if error.name != "cv2":
             raise
         raise UsageError(
-            "the benchmark of the metrics needs OpenCV: pip install opencv-python-headless"
+            "the benchmark of the metrics requires OpenCV; pip install opencv-python-headless"
         ) from error
     return {case: _measured(found) for case, found in bench().items()}
 

@@ -58,12 +58,13 @@ def _describe_weights(what: str) -> list[str]:
     try:
         return describe_weights(what)
     except MissingFileError as error:
-        raise MissingFileError(f"there is no file {what}") from error
+        raise MissingFileError(f"{what} does not exist") from error
     except WeightsError as error:
         file = published_files().get(what)
         if file is None:
-            known = f"methods are {', '.join(METHODS)}"
-            raise WeightsError(f"{error}; there is no file {what} either; {known}") from error
+            raise WeightsError(
+                f"{error.summary}; nor is {what} a file or a method ({', '.join(METHODS)})"
+            ) from error
         return [
             f"weights   {file.name}, not installed",
             f"method    {file.method}",

@@ -109,8 +109,8 @@ def evaluate(
         )
     if made.scores is None:
         say(
-            f"the ground truth is not public; the masks are in {made.masks}, and maskcast submit "
-            f"{dataset} packs them for the server"
+            f"the ground truth is not public; the masks are in {made.masks}; build a submission "
+            f"with maskcast submit {dataset}"
         )
         _print_speed(made.timing)
         return
@@ -139,7 +139,7 @@ def _source(
         return BaselineSource(method)
     if method is not None and method not in METHODS:
         known = ", ".join([*METHODS, *BASELINES])
-        raise UsageError(f"there is no method {method!r}; known: {known}")
+        raise UsageError(f"unknown method {method!r}; available: {known}", options=("method",))
     place = str(choose_device(device))  # the same one in every process
     return SegmenterSpec(weights=weights, method=method, options=options, device=place, dtype=dtype)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tyro.conf import Positional
 
+from maskcast.cli.terminal import show
+
 
 def info(what: Positional[str]) -> None:
     """Say what something is, its licence where it has one, and its options.
@@ -16,4 +18,4 @@ def info(what: Positional[str]) -> None:
     from maskcast.cli.description import describe
 
     for line in describe(what):
-        print(line)
+        show(line)

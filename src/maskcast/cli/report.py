@@ -43,7 +43,7 @@ def report(
         print(f"{published}: filled in {len(filled)} of the published rows")
         return
     if not runs:
-        raise UsageError("which runs? maskcast report RUN …; maskcast evaluate -o RUN makes one")
+        raise UsageError("no runs given; maskcast evaluate and maskcast score write runs (RUN …)")
     check_writable(output.parent)
     for sentence in write_report(read_runs(runs), output, root=root):
         say(sentence)

@@ -7,7 +7,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from maskcast.cli.terminal import one_line
 from maskcast.evaluation.scores import Scores, per_cent
 
 MOST_VIDEOS = 40
@@ -25,7 +27,7 @@ def print_scores(scores: Scores) -> None:
     for name in [*names, *(["V"] if has_variation else [])]:
         table.add_column(name, justify="right")
     for name, entry in _rows(scores):
-        table.add_row(name, *_cells(entry, has_variation))
+        table.add_row(Text(one_line(name)), *_cells(entry, has_variation))
     table.add_section()
     table.add_row("all", *_cells(scores.dataset, has_variation), style="bold")
     Console().print(table)

@@ -1,9 +1,10 @@
-"""Messages to the user on standard error, and the characters that must not reach a terminal."""
+"""What commands print; characters that could drive the terminal are escaped."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import unicodedata
 from collections.abc import Sequence
 
 
@@ -16,7 +17,16 @@ def say(summary: str, details: Sequence[str] = ()) -> None:
 
 def one_line(text: str) -> str:
     """Join the lines of a text and escape control characters, which could drive the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.splitlines()))
+    return "".join(c if _is_harmless(c) else ascii(c)[1:-1] for c in " ".join(text.splitlines()))
+
+
+def show(text: str) -> None:
+    """Write one line to standard output that contains text from files."""
+    print(one_line(text))
+
+
+def _is_harmless(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"  # wide spaces
 
 
 class TerminalFormatter(logging.Formatter):

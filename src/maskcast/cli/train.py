@@ -83,7 +83,7 @@ def train(arguments: Sequence[str]) -> None:
     name, config, rest = choose(arguments, known)
     options, config = parse(rest, config, name=name, title=known[name].title)
     if options.max_minutes is not None and not options.max_minutes >= 0:
-        raise UsageError(f"--max-minutes is at least 0, got {options.max_minutes}")
+        raise UsageError(f"--max-minutes must be at least 0, got {options.max_minutes}")
     from maskcast.training.loop import train as run_training
 
     first = os.environ.get("RANK", "0") == "0"
@@ -102,14 +102,14 @@ def train(arguments: Sequence[str]) -> None:
         report(outcome, profile=options.profile)
     if outcome.reason == "interrupted":
         raise KeyboardInterrupt(
-            f"interrupted after step {outcome.step}; the same command goes on from there"
+            f"interrupted after step {outcome.step}; run the same command again to resume"
         )
 
 
 def listing(known: dict[str, Recipe[Any]]) -> str:
     """Return one line for each recipe."""
     if not known:
-        return "there are no recipes"
+        return "no recipes"
     width = max(map(len, known))
     return "\n".join(f"{name:<{width}}  {recipe.title}" for name, recipe in known.items())
 
@@ -133,12 +133,12 @@ def choose(
 
         request = read_request(file)
     if request is not None and name not in (None, request.recipe):
-        raise UsageError(f"{file} is for the recipe {request.recipe}, not {name}")
+        raise UsageError(f"{file} is the config of the recipe {request.recipe}, not of {name}")
     name = name if request is None else request.recipe
     if name is None:
-        raise UsageError("which recipe? maskcast train RECIPE …; maskcast train --list shows them")
+        raise UsageError("no recipe given; maskcast train --list shows the recipes (RECIPE)")
     if name not in known:
-        raise UsageError(f"there is no recipe {name!r}; known: {', '.join(known) or 'none'}")
+        raise UsageError(f"unknown recipe {name!r}; available: {', '.join(known) or 'none'}")
     config = known[name].config
     if request is not None:
         config = config_from_dict(type(config), request.config)

@@ -8,10 +8,11 @@ from typing import Annotated
 from tyro.conf import Positional
 
 from maskcast.cli.arguments import MethodName, shown_as
+from maskcast.cli.terminal import show
 
 
 def list_weights() -> None:
-    """Show which weights are here, and which published ones could be had and where."""
+    """List the installed weights, and the published ones with the page that offers them."""
     from maskcast.io.weights.names import installed_weights
     from maskcast.methods.catalogue import published_files
 
@@ -20,9 +21,9 @@ def list_weights() -> None:
     for weights in here:
         megabytes = weights.path.stat().st_size / 1e6
         place = "in the package" if weights.shipped else str(weights.path)
-        print(f"  {weights.name}  {weights.method}, {megabytes:.1f} MB, {place}")
-        print(f"    licence of the weights: {weights.card.get('licence', 'not stated')}")
-    print("published by the authors, to be installed by: maskcast weights import FILE")
+        show(f"  {weights.name}  {weights.method}, {megabytes:.1f} MB, {place}")
+        show(f"    licence of the weights: {weights.card.get('licence', 'not stated')}")
+    print("published by the authors; install them with: maskcast weights import FILE")
     installed = {weights.name for weights in here}
     for name, file in published_files().items():
         if name not in installed:
@@ -46,7 +47,7 @@ def import_(
         source: a path, an http(s) address, a Google Drive id, or a name from maskcast weights list.
         name: what the weights are called from then on; known files have theirs.
         method: whose checkpoint it is; found out by default.
-        sha256: refuse a file that does not hash to this.
+        sha256: reject a file with another SHA-256.
     """
     from maskcast.cli.progress import TerminalProgress
     from maskcast.io.weights.names import verify_weights
@@ -60,7 +61,8 @@ def import_(
             sha256=sha256,
             progress=progress,
         )
-    print(f"{path.stem} installed as {path}\nsha256 {verify_weights(path)}")
+    show(f"{path.stem} installed as {path}")
+    print(f"sha256 {verify_weights(path)}")
 
 
 def verify(weights: Positional[str]) -> None:
@@ -71,7 +73,7 @@ def verify(weights: Positional[str]) -> None:
     """
     from maskcast.io.weights.names import verify_weights
 
-    print(f"{weights} is whole, sha256 {verify_weights(weights)}")
+    show(f"{weights} is intact, sha256 {verify_weights(weights)}")
 
 
 def export(
