@@ -16,7 +16,7 @@ from cli.conftest import write_mask
 from maskcast.io.label_maps import encode_label_map
 from maskcast.io.mask_lines import pack_frame
 from maskcast.io.packed_masks import write_mask_zip
-from maskcast.io.weights.names import write_weights
+from maskcast.io.weights.files import write_weights
 
 
 @pytest.fixture
