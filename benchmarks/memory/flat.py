@@ -26,7 +26,7 @@ from maskcast.core.segmenter import VideoSegmenter
 from maskcast.data.made_up_demo import make_demo_clip
 from maskcast.io.label_maps import write_label_map
 from maskcast.io.pictures import Picture, Timing
-from maskcast.io.prompts import read_prompts
+from maskcast.io.prompts.reading import read_prompts
 from maskcast.io.video import open_frames
 from maskcast.io.video_writer import open_video_writer
 from maskcast.methods.catalogue import METHODS, choose_weights

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from maskcast.core.state import load_state, save_state
     from maskcast.core.types import ABSENT, Box, Frame, Mask, ObjectMasks, Prompts
     from maskcast.io.label_maps import read_label_map, write_label_map
-    from maskcast.io.prompts import read_prompts
+    from maskcast.io.prompts.reading import read_prompts
     from maskcast.io.video import open_frames
     from maskcast.methods.spec import load_segmenter
 
@@ -43,7 +43,7 @@ _HOMES = {
     "load_state": "core.state",
     "open_frames": "io.video",
     "read_label_map": "io.label_maps",
-    "read_prompts": "io.prompts",
+    "read_prompts": "io.prompts.reading",
     "save_state": "core.state",
     "segment_steps": "core.segmenter",
     "segment_video": "core.segmenter",

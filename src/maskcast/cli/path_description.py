@@ -13,8 +13,8 @@ from maskcast.evaluation.run import TIMING, read_evaluation_request
 from maskcast.evaluation.scores import SCORES_JSON, per_cent, read_scores
 from maskcast.io.label_maps import has_ids_in_colours, open_picture
 from maskcast.io.packed_masks import PACKED_NAMES, describe_packed_masks
-from maskcast.io.prompts import ENDINGS as MASK_ENDINGS
-from maskcast.io.prompts import describe_masks
+from maskcast.io.prompts.reading import describe_masks
+from maskcast.io.prompts.sources import ENDINGS as MASK_ENDINGS
 from maskcast.io.video import describe_video
 from maskcast.runs.card import read_card
 from maskcast.training.run_folder import REQUEST as TRAINING

@@ -94,7 +94,7 @@ def segment(
     from maskcast.cli.progress import TerminalProgress
     from maskcast.core.files import alone_in
     from maskcast.core.types import Box
-    from maskcast.io.prompts import read_prompts
+    from maskcast.io.prompts.reading import read_prompts
     from maskcast.io.video import open_frames
     from maskcast.methods.spec import SegmenterSpec
     from maskcast.runs.exports import export

@@ -16,8 +16,8 @@ import pycocotools.mask
 from PIL import Image
 
 from maskcast.core.errors import MissingFileError, PromptError
-from maskcast.core.types import Box
-from maskcast.io.marks import Label, MarkedFrame, MaskArray
+from maskcast.core.marks import Box
+from maskcast.io.prompts.marked_frame import Label, MarkedFrame, MaskArray
 from maskcast.io.rle import checked_size, decode_mask
 
 LARGEST_FILE = 2**28
@@ -84,11 +84,11 @@ def _from_coco(path: Path, content: Any, size: tuple[int, int]) -> list[MarkedFr
             "unknown format: neither COCO (annotations with segmentations) nor labelme (shapes)"
         )
     names = _image_names(content.get("images", []) if isinstance(content, dict) else [], size)
-    places = [_coco_place(annotation, names, path.stem) for annotation in annotations]
-    several = len(set(places)) > 1
+    frame_keys = [_coco_frame_key(annotation, names, path.stem) for annotation in annotations]
+    several = len(set(frame_keys)) > 1
     frames: dict[str, MarkedFrame] = {}
-    for place, annotation in zip(places, annotations, strict=True):
-        frame = frames.setdefault(place, MarkedFrame(place, path, "COCO JSON", {}))
+    for frame_key, annotation in zip(frame_keys, annotations, strict=True):
+        frame = frames.setdefault(frame_key, MarkedFrame(frame_key, path, "COCO JSON", {}))
         object_id = _coco_object(annotation, several)
         mask = segmentation_mask(annotation.get("segmentation"), size)
         before = frame.marks.get(object_id)
@@ -105,7 +105,7 @@ def _image_names(images: Any, size: tuple[int, int]) -> dict[Any, str]:
         raise PromptError("an image has no id or no file_name") from error
 
 
-def _coco_place(annotation: Mapping[str, Any], names: Mapping[Any, str], unnamed: str) -> str:
+def _coco_frame_key(annotation: Mapping[str, Any], names: Mapping[Any, str], unnamed: str) -> str:
     if "frame" in annotation:
         return str(annotation["frame"])
     image_id = annotation.get("image_id")

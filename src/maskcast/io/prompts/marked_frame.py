@@ -1,7 +1,8 @@
-"""What a person marked on one frame, as a file has it: before ids and frames are settled."""
+"""The marks of one frame as a file lists them, before they have a frame index and ids."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -9,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Bool
 
-from maskcast.core.types import Box
+from maskcast.core.marks import Box
 
 MaskArray: TypeAlias = Bool[np.ndarray, "height width"]
 
@@ -21,7 +22,7 @@ Label: TypeAlias = int | str
 class MarkedFrame:
     """The marks of one frame in one file."""
 
-    place: str
+    frame_key: str
     """Which frame: its name, or its index from 0."""
     source: Path
     """The file."""
@@ -30,3 +31,14 @@ class MarkedFrame:
     marks: dict[Label, MaskArray | Box]
     notes: list[str] = field(default_factory=list)
     """What a reader of the report should know."""
+
+
+def describe_marks(marks: Mapping[int, MaskArray | Box]) -> str:
+    """Say which ids are marked, and how large each mask is."""
+    if not marks:
+        return "no objects"
+    shown = [
+        f"{number} (a box)" if isinstance(mark, Box) else f"{number} ({int(mark.sum())} pixels)"
+        for number, mark in marks.items()
+    ]
+    return ("id " if len(shown) == 1 else "ids ") + ", ".join(shown)

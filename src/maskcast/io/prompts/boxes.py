@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maskcast.core.errors import PromptError, UsageError
-from maskcast.core.types import Box
+from maskcast.core.marks import Box
 from maskcast.io.label_maps import LARGEST_ID
 
 
@@ -14,7 +14,7 @@ class TypedBox:
     """A box as it was typed: frame and id may still be open."""
 
     text: str
-    place: str | None
+    frame_key: str | None
     """Name or index of the frame; None is the first one."""
     object_id: int | None
     box: Box
@@ -29,7 +29,7 @@ def parse_box(text: str, size: tuple[int, int]) -> TypedBox:
             is not inside the frame.
     """
     front, colon, numbers = text.strip().rpartition(":")
-    place, _, typed_id = front.rpartition(":")
+    frame_key, _, typed_id = front.rpartition(":")
     try:
         x, y, width, height = (float(number) for number in numbers.split(","))
     except ValueError:
@@ -43,7 +43,7 @@ def parse_box(text: str, size: tuple[int, int]) -> TypedBox:
     except PromptError as error:
         raise PromptError(f"box {text}: {error.summary}", options=("box",)) from error
     _refuse_outside(text, box, size)
-    return TypedBox(text, place or None, _read_id(text, typed_id) if colon else None, box)
+    return TypedBox(text, frame_key or None, _read_id(text, typed_id) if colon else None, box)
 
 
 def _read_id(text: str, typed_id: str) -> int:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from maskcast.core.errors import MissingFileError, PromptError
 from maskcast.core.types import Box
-from maskcast.io.mask_json import read_mask_json
+from maskcast.io.prompts.mask_json import read_mask_json
 from maskcast.io.rle import encode_mask
 
 SIZE = (8, 10)
@@ -46,7 +46,7 @@ def coco(**annotation: object) -> dict:
 def test_coco_masks(tmp_path, segmentation):
     path = save(tmp_path / "a.json", coco(segmentation=segmentation))
     (frame,) = read_mask_json(path, SIZE)
-    assert (frame.place, frame.kind) == ("00007", "COCO JSON")
+    assert (frame.frame_key, frame.kind) == ("00007", "COCO JSON")
     np.testing.assert_array_equal(frame.marks[5], square())
 
 
@@ -66,7 +66,7 @@ def test_a_list_of_annotations_that_name_their_frames(tmp_path):
         for frame in ("00000", 4)
     ]
     frames = read_mask_json(save(tmp_path / "a.json", content), SIZE)
-    assert [(frame.place, list(frame.marks)) for frame in frames] == [
+    assert [(frame.frame_key, list(frame.marks)) for frame in frames] == [
         ("00000", [300]),
         ("4", [300]),
     ]
@@ -119,7 +119,7 @@ def test_labelme_shapes(tmp_path):
         },
     )
     (frame,) = read_mask_json(save(tmp_path / "00003.json", content), SIZE)
-    assert (frame.place, list(frame.marks)) == ("00003", [4, "cat", "ball 2", 7])
+    assert (frame.frame_key, list(frame.marks)) == ("00003", [4, "cat", "ball 2", 7])
     np.testing.assert_array_equal(frame.marks[4], square())
     assert frame.marks["cat"] == Box(1, 2, 4, 5)
     disc, pasted = frame.marks["ball 2"], frame.marks[7]
@@ -194,7 +194,7 @@ def test_files_as_programs_on_windows_write_them(tmp_path):
     path = save(tmp_path / "a.json", content)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())  # the mark of UTF-8
     (frame,) = read_mask_json(path, SIZE)
-    assert frame.place == "00003"
+    assert frame.frame_key == "00003"
 
 
 def test_a_label_is_an_id_only_if_it_is_written_as_one(tmp_path):

@@ -16,7 +16,7 @@ from PIL import Image
 from maskcast.core.errors import MaskShapeError, MissingFileError, PromptError, UsageError
 from maskcast.core.types import Box
 from maskcast.io.label_maps import write_label_map
-from maskcast.io.prompts import GivenPrompts, describe_masks, read_prompts
+from maskcast.io.prompts.reading import GivenPrompts, describe_masks, read_prompts
 from maskcast.io.rle import encode_mask
 
 SIZE = (6, 8)

@@ -19,7 +19,7 @@ from PIL import Image
 
 from maskcast.core.errors import DataError, PromptError, UsageError
 from maskcast.io.label_maps import has_ids_in_colours, ids_of_colours, open_picture
-from maskcast.io.marks import Label, MarkedFrame, MaskArray
+from maskcast.io.prompts.marked_frame import Label, MarkedFrame, MaskArray
 
 MOST_VALUES = 32
 """Grey values or colours in a picture painted by hand; more come from soft edges."""

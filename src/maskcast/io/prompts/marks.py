@@ -12,17 +12,16 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, TypeAlias
 
 from maskcast.core.errors import PromptError, UsageError
 from maskcast.core.files import write_text
 from maskcast.io.label_maps import LARGEST_ID
+from maskcast.io.prompts.frames import FrameKey, PromptFrames
 
 MARKS = "marks.json"
 
-Place: TypeAlias = int | str
-"""A frame: its index in the whole video, or its name."""
-Listed: TypeAlias = tuple[tuple[Place, int], ...]
+Listed: TypeAlias = tuple[tuple[FrameKey, int], ...]
 """Pairs of a frame and an object id."""
 
 
@@ -61,31 +60,14 @@ def write_marks(path: Path, marks: ListedMarks) -> None:
     write_text(path, json.dumps({name: pairs for name, pairs in tree.items() if pairs}) + "\n")
 
 
-def parse_end(text: str) -> tuple[Place, int]:
+def parse_end(text: str) -> tuple[FrameKey, int]:
     """Read ``FRAME:ID``, a frame as text and an object id. Raises ``UsageError``."""
-    place, _, object_id = text.strip().rpartition(":")
-    if not place or not object_id.isdecimal() or not 1 <= int(object_id[:9]) <= LARGEST_ID:
+    frame_key, _, object_id = text.strip().rpartition(":")
+    if not frame_key or not object_id.isdecimal() or not 1 <= int(object_id[:9]) <= LARGEST_ID:
         raise UsageError(
             f"invalid end {text!r}; write FRAME:ID, such as 120:2", options=("end_object",)
         )
-    return place, int(object_id)
-
-
-@runtime_checkable
-class KnownFrames(Protocol):
-    """The frames that marks can belong to."""
-
-    def find_mark(self, place: Place) -> int | None:
-        """Return the index of a frame; None if there is no such frame."""
-        ...
-
-    def label(self, frame_index: int) -> str:
-        """Return what messages call a frame."""
-        ...
-
-    def known(self) -> str:
-        """Say which frames there are."""
-        ...
+    return frame_key, int(object_id)
 
 
 def list_marks(sources: Sequence[Path], ends: Sequence[str]) -> ListedMarks:
@@ -103,7 +85,7 @@ def list_marks(sources: Sequence[Path], ends: Sequence[str]) -> ListedMarks:
 
 
 def settle_absences(
-    listed: Listed, frames: KnownFrames, prompts: Mapping[int, Collection[int]]
+    listed: Listed, frames: PromptFrames, prompts: Mapping[int, Collection[int]]
 ) -> dict[int, frozenset[int]]:
     """Return ids of absent objects by frame index.
 
@@ -121,7 +103,7 @@ def settle_absences(
 
 
 def settle_ends(
-    listed: Listed, frames: KnownFrames, prompts: Mapping[int, Collection[int]], report: list[str]
+    listed: Listed, frames: PromptFrames, prompts: Mapping[int, Collection[int]], report: list[str]
 ) -> dict[int, frozenset[int]]:
     """Return ids of objects that end before a frame, by its index.
 
@@ -149,13 +131,13 @@ def settle_ends(
     return ends
 
 
-def _settle(listed: Listed, frames: KnownFrames) -> dict[int, frozenset[int]]:
+def _settle(listed: Listed, frames: PromptFrames) -> dict[int, frozenset[int]]:
     settled: dict[int, frozenset[int]] = {}
-    for place, object_id in listed:
-        frame_index = frames.find_mark(place)
+    for frame_key, object_id in listed:
+        frame_index = frames.find_mark(frame_key)
         if frame_index is None:
             raise PromptError(
-                f"object {object_id} is marked on frame {place}, which does not exist; "
+                f"object {object_id} is marked on frame {frame_key}, which does not exist; "
                 f"{frames.known()}",
                 options=("masks", "end_object"),
             )
@@ -166,7 +148,7 @@ def _settle(listed: Listed, frames: KnownFrames) -> dict[int, frozenset[int]]:
 def _refuse_both(
     settled: Mapping[int, frozenset[int]],
     prompts: Mapping[int, Collection[int]],
-    frames: KnownFrames,
+    frames: PromptFrames,
     what: str,
 ) -> None:
     for frame_index, ids in settled.items():
@@ -184,11 +166,13 @@ def _pairs(name: str, pairs: Any) -> Listed:
     return tuple(_pair(name, pair) for pair in pairs)
 
 
-def _pair(name: str, pair: Sequence[Any]) -> tuple[Place, int]:
+def _pair(name: str, pair: Sequence[Any]) -> tuple[FrameKey, int]:
     if not isinstance(pair, list) or len(pair) != 2:
         raise TypeError(f"{name} has an entry that is not [FRAME, ID]")
-    place, object_id = pair
-    is_place = (type(place) is int and place >= 0) or (isinstance(place, str) and place != "")
-    if not is_place or type(object_id) is not int or not 1 <= object_id <= LARGEST_ID:
+    frame_key, object_id = pair
+    is_key = (type(frame_key) is int and frame_key >= 0) or (
+        isinstance(frame_key, str) and frame_key != ""
+    )
+    if not is_key or type(object_id) is not int or not 1 <= object_id <= LARGEST_ID:
         raise ValueError(f"{name} has an entry that is not [FRAME, ID]: {str(pair)[:60]}")
-    return place, object_id
+    return frame_key, object_id

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from maskcast.core.errors import PromptError, UsageError
-from maskcast.io.mask_pictures import read_mask_picture
+from maskcast.io.prompts.mask_pictures import read_mask_picture
 
 
 def save(path: Path, values: object, mode: str | None = None) -> Path:
@@ -27,7 +27,7 @@ def ids_in(frame) -> dict:
 def test_indexed_values_are_ids_255_too(tmp_path):
     values = np.array([[0, 1, 1], [7, 255, 0]], dtype=np.uint8)
     frame = read_mask_picture(save(tmp_path / "a.png", values, "P"))
-    assert (frame.kind, frame.place, frame.notes) == ("indexed", "a", [])
+    assert (frame.kind, frame.frame_key, frame.notes) == ("indexed", "a", [])
     assert ids_in(frame) == {1: 2, 7: 1, 255: 1}
     np.testing.assert_array_equal(frame.marks[7], values == 7)
 

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from maskcast.core.errors import PromptError, UsageError
 from maskcast.core.types import Box
-from maskcast.io.boxes import parse_box
+from maskcast.io.prompts.boxes import parse_box
 
 SIZE = (480, 854)
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "object_id", "box"),
+    ("text", "frame_key", "object_id", "box"),
     [
         ("10,20,30,40", None, None, Box(10, 20, 30, 40)),
         ("7:10,20,30,40", None, 7, Box(10, 20, 30, 40)),
@@ -23,9 +23,9 @@ SIZE = (480, 854)
         ("0,0,854,480", None, None, Box(0, 0, 854, 480)),
     ],
 )
-def test_forms(text, place, object_id, box):
+def test_forms(text, frame_key, object_id, box):
     found = parse_box(text, SIZE)
-    assert (found.place, found.object_id, found.box) == (place, object_id, box)
+    assert (found.frame_key, found.object_id, found.box) == (frame_key, object_id, box)
 
 
 @pytest.mark.parametrize(

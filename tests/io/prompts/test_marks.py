@@ -11,8 +11,8 @@ import pytest
 from maskcast.core.errors import PromptError, UsageError
 from maskcast.core.types import ABSENT
 from maskcast.io.label_maps import write_label_map
-from maskcast.io.marks_json import ListedMarks, parse_end, read_marks, write_marks
-from maskcast.io.prompts import GivenPrompts, describe_masks, read_prompts
+from maskcast.io.prompts.marks import ListedMarks, parse_end, read_marks, write_marks
+from maskcast.io.prompts.reading import GivenPrompts, describe_masks, read_prompts
 
 SIZE = (6, 8)
 NAMES = [f"{number:05d}" for number in range(10, 20)]  # a folder that begins at 10

@@ -1,0 +1,134 @@
+"""The frames of a video that prompts belong to, found by name or number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from maskcast.core.errors import MaskShapeError, PromptError
+from maskcast.io.prompts.boxes import TypedBox
+from maskcast.io.prompts.marked_frame import Label, MarkedFrame, describe_marks
+
+FrameKey: TypeAlias = int | str
+"""A frame: its index in the whole video, or its name."""
+
+
+class PromptFrames:
+    """The frames that prompts can belong to.
+
+    Attributes:
+        names: a name per frame that is read.
+        size: their height and width.
+        first: how many frames of the video come before them.
+    """
+
+    def __init__(self, names: Sequence[str], size: tuple[int, int], first: int) -> None:
+        self.names = names
+        self.size = size
+        self.first = first
+        self.by_name = {name: frame_index for frame_index, name in enumerate(names)}
+
+    def label(self, frame_index: int) -> str:
+        """Return what messages call a frame."""
+        return f"frame {self.names[frame_index]}"
+
+    def find(self, frame_key: str) -> int | None:
+        """Return the index of a frame by its name, else by its number from 0."""
+        if frame_key in self.by_name:
+            return self.by_name[frame_key]
+        if not frame_key.isdecimal():
+            return None
+        frame_index = int(frame_key) - self.first
+        return frame_index if 0 <= frame_index < len(self.names) else None
+
+    def find_mark(self, frame_key: FrameKey) -> int | None:
+        """Return the index of the frame of a mark; a number is never taken for a name."""
+        if isinstance(frame_key, str):
+            return self.find(frame_key)
+        frame_index = frame_key - self.first
+        return frame_index if 0 <= frame_index < len(self.names) else None
+
+    def assign(
+        self, found: Sequence[MarkedFrame], lone_files: frozenset[Path]
+    ) -> list[tuple[int, MarkedFrame]]:
+        """Find the frame that each marked frame belongs to.
+
+        Args:
+            found: marked frames.
+            lone_files: files of any name; if one of them alone matches no frame, it belongs to the
+                first one.
+
+        Returns:
+            the marked frames with their frame indices, in rising order.
+
+        Raises:
+            PromptError: marked frames match no frame.
+            MaskShapeError: a mask and the frames differ in size.
+        """
+        assigned, strays = [], []
+        for frame in found:
+            frame_index = self.find(frame.frame_key)
+            if frame_index is None:
+                strays.append(frame)
+            else:
+                assigned.append((frame_index, frame))
+        if (
+            len(strays) == 1
+            and strays[0].source in lone_files
+            and not strays[0].frame_key.isdecimal()
+        ):
+            assigned.append((0, strays[0]))
+        elif strays:
+            raise self._stray_error(strays)
+        for _, frame in assigned:
+            self._refuse_other_size(frame)
+        return sorted(assigned, key=lambda pair: pair[0])
+
+    def locate(self, box: TypedBox) -> int:
+        """Return the frame index of a box."""
+        if box.frame_key is None:
+            return 0
+        frame_index = self.find(box.frame_key)
+        if frame_index is None:
+            raise PromptError(
+                f"box {box.text}: frame {box.frame_key} does not exist; {self.known()}",
+                options=("box",),
+            )
+        return frame_index
+
+    def report(self, frame_index: int, frame: MarkedFrame, ids: Mapping[Label, int]) -> str:
+        """Say which file marks which objects on a frame."""
+        marks = {ids[label]: mark for label, mark in frame.marks.items()}
+        notes = "".join(f"; {note}" for note in frame.notes)
+        where = f"{frame.source}: {frame.kind}, for {self.label(frame_index)}"
+        return f"{where}: {describe_marks(marks)}{notes}"
+
+    def _refuse_other_size(self, frame: MarkedFrame) -> None:
+        for mark in frame.marks.values():
+            if isinstance(mark, np.ndarray) and mark.shape != self.size:
+                raise MaskShapeError(
+                    f"the mask {frame.source} is {mark.shape[1]}×{mark.shape[0]} but the frames "
+                    f"are {self.size[1]}×{self.size[0]}; draw it at the size of the frames, or use "
+                    "maskcast.io.label_maps.resize_label_map"
+                )
+
+    def _stray_error(self, strays: Sequence[MarkedFrame]) -> PromptError:
+        shown = [f"mask {frame.frame_key} (in {frame.source.parent})" for frame in strays]
+        if len(shown) == 1:
+            return PromptError(f"{shown[0]} matches no frame; {self.known()}", options=("masks",))
+        return PromptError(
+            f"{len(shown)} masks match no frame; {self.known()}",
+            details=shown,
+            options=("masks",),
+        )
+
+    def known(self) -> str:
+        """Say which frames there are."""
+        last = self.first + len(self.names) - 1
+        return (
+            f"frames are named {self.names[0]} to {self.names[-1]} and numbered "
+            f"{self.first} to {last}"
+        )

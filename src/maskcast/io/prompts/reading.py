@@ -1,0 +1,193 @@
+"""Read masks, boxes and marks, and find the frame and the object id that each belongs to.
+
+Where a rule decides (a single grey value, a colour that needs an id, two overlapping masks), the
+report says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from maskcast.core.errors import PromptError, UsageError
+from maskcast.core.marks import NO_ENDS
+from maskcast.core.types import ABSENT, Absent, Box, Prompts
+from maskcast.io.prompts.boxes import TypedBox, parse_box
+from maskcast.io.prompts.frames import PromptFrames
+from maskcast.io.prompts.labels import lowest_free, settle_labels
+from maskcast.io.prompts.marked_frame import Label, MarkedFrame, MaskArray, describe_marks
+from maskcast.io.prompts.marks import list_marks, settle_absences, settle_ends
+from maskcast.io.prompts.sources import lone_files, read_source
+
+
+@dataclass(frozen=True)
+class GivenPrompts:
+    """Prompts by frame index, and a report of how they were read."""
+
+    by_frame: Mapping[int, Prompts]
+    """Frame indices count from the first frame that is read."""
+    report: list[str]
+    """Sentences for the person: format, ids, pixels per id, and every rule that was applied."""
+    ends: Mapping[int, Collection[int]] = field(default_factory=lambda: NO_ENDS)
+    """Ids of the objects that are removed before a frame, by its index."""
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of all objects, rising."""
+        return sorted({object_id for prompts in self.by_frame.values() for object_id in prompts})
+
+
+def read_prompts(
+    masks: Sequence[Path | str],
+    boxes: Sequence[str] = (),
+    *,
+    ends: Sequence[str] = (),
+    names: Sequence[str],
+    size: tuple[int, int],
+    first: int = 0,
+    mask_threshold: int | None = None,
+) -> GivenPrompts:
+    """Read masks, boxes and marks, and find the frame and the object id of each.
+
+    A mask whose name equals a frame's name belongs to it, else the number in its name is the index
+    of its frame; a single file of another name belongs to the first frame. Where masks overlap, the
+    higher id wins. A box without an id gets the lowest free one. A file ``marks.json`` in a folder
+    of masks lists absences and ends of objects (``io.prompts.marks``).
+
+    Args:
+        masks: a list of files, or folders of files, or folders with one folder per object.
+        boxes: ``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT``.
+        ends: ``FRAME:ID``: the object is removed before that frame.
+        names: the names of the frames that are read.
+        size: their height and width.
+        first: how many frames of the video come before them.
+        mask_threshold: grey value from which on a soft-edged mask is taken as object 1.
+
+    Raises:
+        MissingFileError: a file is not there.
+        MaskShapeError: a mask and the frames differ in size.
+        PromptError: a mask, a box or a mark cannot be used; the message says which and why.
+        UsageError: neither masks nor boxes were given, or a box is malformed.
+    """
+    if not masks and not boxes:
+        raise UsageError("no objects to follow; give a mask or a box", options=("masks", "box"))
+    frames = PromptFrames(names, size, first)
+    typed = [parse_box(text, size) for text in boxes]
+    paths = [Path(mask) for mask in masks]
+    found = [frame for path in paths for frame in read_source(path, size, mask_threshold)]
+    assigned = frames.assign(found, lone_files=lone_files(paths))
+    ids, report = settle_labels(assigned)
+    by_frame: dict[int, dict[int, MaskArray | Box]] = {}
+    for frame_index, frame in assigned:
+        report.append(frames.report(frame_index, frame, ids))
+        _add(by_frame.setdefault(frame_index, {}), frame, ids, frames.label(frame_index))
+    if masks and not any(by_frame.values()):
+        shown = ", ".join(str(path) for path in masks)
+        raise PromptError(f"no objects in {shown}: every pixel is background", options=("masks",))
+    _add_boxes(by_frame, typed, frames, report)
+    for frame_index, marks in sorted(by_frame.items()):
+        report += _give_overlaps_to_higher_ids(marks, frames.label(frame_index))
+    listed = list_marks(paths, ends)
+    absent = settle_absences(listed.absent, frames, by_frame)
+    ended = settle_ends(listed.ends, frames, by_frame, report)
+    return GivenPrompts(_as_prompts(by_frame, absent), report, ended)
+
+
+def describe_masks(path: Path, mask_threshold: int | None = None) -> list[str]:
+    """Say in lines what a mask file or folder holds: format, size, ids, pixels per id."""
+    frames = read_source(path, None, mask_threshold)
+    frame_keys = dict.fromkeys(frame.frame_key for frame in frames)
+    order = {frame_key: index for index, frame_key in enumerate(frame_keys)}
+    assigned = sorted(
+        ((order[frame.frame_key], frame) for frame in frames), key=lambda pair: pair[0]
+    )
+    ids, lines = settle_labels(assigned)
+    for _, frame in assigned:
+        arrays = [mark for mark in frame.marks.values() if isinstance(mark, np.ndarray)]
+        size = f", {arrays[0].shape[1]}×{arrays[0].shape[0]}" if arrays else ""
+        marks = {ids[label]: mark for label, mark in frame.marks.items()}
+        lines.append(f"{frame.source.name}: {frame.kind}{size}, {describe_marks(marks)}")
+        lines += [f"    {note}" for note in frame.notes]
+    return lines
+
+
+def _add(
+    marks: dict[int, MaskArray | Box], frame: MarkedFrame, ids: Mapping[Label, int], where: str
+) -> None:
+    for label, mark in frame.marks.items():
+        if ids[label] in marks:
+            raise PromptError(
+                f"object {ids[label]} is given twice on {where}, the second time in {frame.source}"
+            )
+        if isinstance(mark, Box) or mark.any():
+            marks[ids[label]] = mark
+
+
+def _add_boxes(
+    by_frame: dict[int, dict[int, MaskArray | Box]],
+    typed: Sequence[TypedBox],
+    frames: PromptFrames,
+    report: list[str],
+) -> None:
+    used = {object_id for marks in by_frame.values() for object_id in marks}
+    used |= {box.object_id for box in typed if box.object_id is not None}
+    for box in typed:
+        frame_index = frames.locate(box)
+        object_id = lowest_free(used) if box.object_id is None else box.object_id
+        used.add(object_id)
+        marks = by_frame.setdefault(frame_index, {})
+        if object_id in marks:
+            raise PromptError(
+                f"box {box.text}: object {object_id} is given twice on {frames.label(frame_index)}",
+                options=("box",),
+            )
+        marks[object_id] = box.box
+        report.append(f"box {box.text}: object {object_id} on {frames.label(frame_index)}")
+
+
+def _give_overlaps_to_higher_ids(marks: dict[int, MaskArray | Box], where: str) -> list[str]:
+    """Take pixels that two masks claim from the lower id; say where that happened."""
+    report = []
+    owned: MaskArray | None = None
+    for object_id in sorted(marks, reverse=True):
+        mask = marks[object_id]
+        if isinstance(mask, Box):
+            continue
+        if owned is not None and (shared := int((mask & owned).sum())):
+            mask = mask & ~owned
+            if not mask.any():
+                raise PromptError(
+                    f"on {where} object {object_id} is completely covered by objects with higher "
+                    "ids; draw masks that do not overlap"
+                )
+            marks[object_id] = mask
+            report.append(
+                f"on {where} object {object_id} loses {shared} pixels to objects with higher ids"
+            )
+        owned = mask if owned is None else owned | mask
+    return report
+
+
+def _as_prompts(
+    by_frame: Mapping[int, Mapping[int, MaskArray | Box]],
+    absent: Mapping[int, Collection[int]],
+) -> dict[int, Prompts]:
+    prompts: dict[int, dict[int, torch.Tensor | Box | Absent]] = {
+        frame_index: {object_id: _as_prompt(mark) for object_id, mark in marks.items()}
+        for frame_index, marks in by_frame.items()
+        if marks
+    }
+    for frame_index, ids in absent.items():
+        prompts.setdefault(frame_index, {}).update(dict.fromkeys(ids, ABSENT))
+    return {
+        frame_index: {object_id: marks[object_id] for object_id in sorted(marks)}
+        for frame_index, marks in sorted(prompts.items())
+    }
+
+
+def _as_prompt(mark: MaskArray | Box) -> torch.Tensor | Box:
+    return mark if isinstance(mark, Box) else torch.from_numpy(np.ascontiguousarray(mark))
