@@ -20,8 +20,8 @@ from typing import Any
 
 import psutil
 
-from maskcast.cli.heap import keep_freed_memory
 from maskcast.core.config import options_from, with_options
+from maskcast.core.heap import keep_freed_memory
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.data.made_up_demo import make_demo_clip
 from maskcast.io.label_maps import write_label_map

@@ -51,7 +51,14 @@ def test_masks_of_every_frame_and_a_run_card(segment, clip):
     assert card["resumed_from"] == 0
     assert set(card["seconds"]) == {"decode", "model", "write", "total"}
     rate = FRAMES / card["seconds"]["total"]
-    assert outcome.output == f"out: masks of {FRAMES} frames, {rate:.1f} frames per second\n"
+    masks, states = (
+        sum(path.stat().st_size for path in (clip / "out").rglob(f"*{ending}"))
+        for ending in (".png", ".safetensors")
+    )
+    assert outcome.output == (
+        f"out: masks of {FRAMES} frames, {rate:.1f} frames per second, "
+        f"{(masks + states) / 1000:.1f} kB (states {states / 1000:.1f} kB)\n"
+    )
 
 
 def test_options_change_the_result_and_make_it_another_run(segment, clip):
@@ -101,6 +108,86 @@ def test_a_mask_on_a_later_frame_is_a_correction_and_continues_the_run(segment, 
     assert list(masks_in(clip / "out").values())[:8] == list(before.values())[:8]
     segment("--masks", "00008.png", "-o", "at once")
     assert masks_in(clip / "out") == masks_in(clip / "at once")
+
+
+def test_an_edit_is_refused_until_it_is_said_to_be_one_and_comes_back_when_undone(segment, clip):
+    segment()
+    before = masks_in(clip / "out")
+    write_mask(clip / "00008.png", 7, (1,))
+    segment("--masks", "00008.png")
+    corrected = masks_in(clip / "out")
+    assert corrected != before
+    outcome = segment()
+    assert outcome.exit_code == 2
+    assert "holds a different run" in outcome.error
+    assert "--edited" in outcome.error
+    steps = card_in(clip / "out")["steps"]
+    assert segment("--edited").exit_code == 0
+    assert masks_in(clip / "out") == before
+    assert card_in(clip / "out")["steps"] == steps
+    write_mask(clip / "00008.png", 6, (1,))
+    segment("--masks", "00008.png", "--edited")
+    segment("--masks", "00008.png", "-o", "fresh")
+    assert masks_in(clip / "out") == masks_in(clip / "fresh") != corrected
+
+
+def test_ends_by_flag_and_by_file_are_the_same(segment, clip):
+    assert segment("--end-object", "7:2", "-o", "flag").exit_code == 0
+    write_mask(clip / "masks" / "00000.png", 0, (1, 2))
+    (clip / "masks" / "marks.json").write_text('{"ends": [[7, 2]]}')
+    outcome = segment("-o", "file", masks="masks")
+    assert outcome.exit_code == 0, outcome.error
+    assert "maskcast: frame 00007: object 2 ends" in outcome.error
+    assert masks_in(clip / "flag") == masks_in(clip / "file")
+    assert 2 not in read_label_map(clip / "file" / "00007.png")
+    assert card_in(clip / "file")["prompts"]["7:2"] == "end"
+    segment("--end-object", "7").assert_one_sentence(2, "invalid end '7'; write FRAME:ID")
+
+
+def test_marks_of_absence_are_read_and_recorded(segment, clip):
+    write_mask(clip / "masks" / "00000.png", 0, (1, 2))
+    (clip / "masks" / "marks.json").write_text('{"absent": [[7, 2]]}')
+    outcome = segment(masks="masks")
+    assert outcome.exit_code == 0, outcome.error
+    assert card_in(clip / "out")["prompts"]["7:2"] == "absent"
+    assert 2 not in read_label_map(clip / "out" / "00007.png")
+
+
+def test_the_end_of_the_video_may_move(segment, clip):
+    segment("--end", "8", "--tracks")
+    first = masks_in(clip / "out")
+    assert segment("--tracks").exit_code == 0
+    assert len(masks_in(clip / "out")) == FRAMES
+    assert {name: masks_in(clip / "out")[name] for name in first} == first
+    rows = (clip / "out" / "exports" / "tracks.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2 * FRAMES
+    assert segment("--end", "5", "--tracks").exit_code == 0
+    assert len(masks_in(clip / "out")) == FRAMES
+    rows = (clip / "out" / "exports" / "tracks.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2 * 5
+
+
+def test_exports_behind_a_link_follow_the_masks(segment, clip):
+    segment("--tracks", "--cutout", "png")
+    (clip / "out" / "exports").rename(clip / "disk")
+    (clip / "out" / "exports").symlink_to(clip / "disk")
+    write_mask(clip / "00004.png", 3, (1,))
+    assert segment("--masks", "00004.png").exit_code == 0
+    assert list((clip / "disk").iterdir()) == []
+    segment("--masks", "00004.png", "--tracks")
+    segment("--masks", "00004.png", "--tracks", "-o", "fresh")
+    tracks = [(clip / name / "exports" / "tracks.csv").read_bytes() for name in ("out", "fresh")]
+    assert tracks[0] == tracks[1]
+    assert (clip / "out" / "exports").is_symlink()
+
+
+def test_a_default_run_holds_no_other_picture_named_like_a_frame(segment, clip):
+    segment()
+    names = {path.name for path in (clip / "out").glob("*.png")}
+    assert {path.name for path in (clip / "out").rglob("*.png")} == names
+    assert len(names) == FRAMES
+    for path in (clip / "out").glob("*.json"):
+        assert isinstance(json.loads(path.read_text()), dict)
 
 
 def test_from_a_mask_in_the_middle_both_ways(segment, clip):

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from maskcast.cli.arguments import Device, MethodName, Options, Weights
+from maskcast.cli.run_result import print_result
+from maskcast.cli.terminal import say
+from maskcast.core.config import options_from
 from maskcast.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,9 +27,9 @@ def demo(
     option: Options = (),
     device: Device = "auto",
 ) -> None:
-    """Render a made-up clip with two objects, segment it from its first masks, score the result.
+    """Render a synthetic clip with two objects, segment it from its first masks, score the result.
 
-    OUTPUT/clip holds the frames, OUTPUT/truth the true masks, OUTPUT/masks the masks found, and
+    OUTPUT/clip gets the frames, OUTPUT/truth the true masks, OUTPUT/masks the masks found, and
     OUTPUT/masks/exports an overlay video and a contact sheet. Printed are J&F, the mean of region
     similarity and contour accuracy over objects and frames as DAVIS counts it, and the speed.
 
@@ -38,31 +41,38 @@ def demo(
         option: NAME=VALUE, a setting of the method.
         device: auto (an accelerator if there is one), cpu, cuda, a certain card (cuda:1) or mps.
     """
-    from maskcast.cli.segment import segment
+    from maskcast.cli.progress import TerminalProgress
+    from maskcast.core.heap import keep_freed_memory
     from maskcast.data.made_up_demo import make_demo_clip
+    from maskcast.methods.spec import SegmenterSpec
     from maskcast.runs.card import read_card
     from maskcast.runs.export_settings import Exports
+    from maskcast.runs.video_run import VideoRequest, run_video
 
     if frames < 3:
-        raise UsageError(f"the clip needs at least 3 frames to be scored, got {frames}")
+        raise UsageError(
+            f"the clip needs at least 3 frames to be scored, got {frames}", options=("frames",)
+        )
+    keep_freed_memory()
     earlier = read_card(output / "masks")
     clip = make_demo_clip(frames=frames)
     _write(clip, output)
-    segment(
-        output / "clip",
+    request = VideoRequest(
+        video=output / "clip",
         masks=(output / "truth" / "00000.png",),
-        weights=weights,
-        method=method,
-        option=option,
         output=output / "masks",
         exports=Exports(overlay=True, contact_sheet=True),
         overwrite=earlier is not None and Path(earlier.request.input).name == "clip",
-        device=device,
     )
-    region, contour = score(clip, output / "masks")
+    segmenter = SegmenterSpec(
+        weights=weights, method=method, options=options_from(option), device=device
+    )
+    with TerminalProgress() as progress:
+        result = run_video(request, segmenter, progress=progress, report=say)
+    print_result(request.output, result)
+    region, contour = score(clip, request.output)
     print(f"J&F {50 * (region + contour):.1f}  (J {100 * region:.1f}, F {100 * contour:.1f})")
-    card = read_card(output / "masks")
-    assert card is not None
+    card = result.card
     print(f"{card.steps / card.seconds.total:.1f} frames per second on {card.device}")
 
 

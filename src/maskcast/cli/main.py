@@ -46,6 +46,7 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "segment": Command("maskcast.cli.segment", "segment", "follow marked objects through a video"),
     "demo": Command("maskcast.cli.demo", "demo", "segment a made-up clip and score the result"),
+    "clean": Command("maskcast.cli.clean", "clean", "delete saved states of a run to free room"),
     "weights": Command("maskcast.cli.weights", "COMMANDS", "list, import, verify, export weights"),
     "info": Command("maskcast.cli.info", "info", "say what a video, mask, weights or method is"),
     "evaluate": Command("maskcast.cli.evaluate", "evaluate", "segment a data set and score it"),

@@ -15,6 +15,14 @@ def say(summary: str, details: Sequence[str] = ()) -> None:
     print("\n".join(lines), file=sys.stderr)
 
 
+def in_bytes(size: int) -> str:
+    """Return a number of bytes for people: ``12.3 MB``."""
+    for unit, bytes_of_unit in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= bytes_of_unit:
+            return f"{size / bytes_of_unit:.1f} {unit}"
+    return f"{size} bytes"
+
+
 def one_line(text: str) -> str:
     """Join the lines of a text and escape control characters, which could drive the terminal."""
     return "".join(c if _is_harmless(c) else ascii(c)[1:-1] for c in " ".join(text.splitlines()))

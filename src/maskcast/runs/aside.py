@@ -22,13 +22,11 @@ from pathlib import Path
 
 from maskcast.core.files import make_folder, replacing
 from maskcast.runs.folder import RunFolder
-from maskcast.runs.frame_log import FRAME_LOG, FrameLog, LogEntry
+from maskcast.runs.frame_log import FrameLog, LogEntry
+from maskcast.runs.layout import ASIDE, FRAME_LOG, STATES
 from maskcast.runs.masks import PngMasks, flush_files
 from maskcast.runs.removal import remove_file, remove_folder
-from maskcast.runs.states import STATES
 
-ASIDE = "aside"
-"""Folder in ``.states``."""
 ASIDE_LIMIT = 2**30
 """Bytes; above it, the oldest states are deleted, then the oldest label maps."""
 

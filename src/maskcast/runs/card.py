@@ -11,10 +11,10 @@ from maskcast.core.config import config_from_dict, config_to_dict
 from maskcast.core.errors import ConfigError, DataError
 from maskcast.core.files import write_text
 from maskcast.runs.frame_log import DAMAGE
+from maskcast.runs.layout import CARD
 from maskcast.runs.masks import MaskForm
 from maskcast.runs.request import RunRequest
 
-CARD = "run.json"
 LARGEST_COUNT = 2**53
 """Above any number of frames; a damaged card may hold more."""
 FORMAT = 2

@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 from maskcast.core.files import write_text
+from maskcast.runs.layout import EXPORT_RECORD, EXPORTS
 from maskcast.runs.removal import remove, remove_folder
 
-EXPORTS = "exports"
-RECORD = ".made.json"
 NAMES = (
     *("overlay.mp4", "cutout", "cutout.mov", "cutout.webm"),
     *("masks.json", "tracks.csv", "contact_sheet.png"),
@@ -35,7 +34,7 @@ def remove_exports(run: Path) -> None:
     for name in NAMES:
         remove(folder / name)
         remove(parts_of(folder / name))
-    for path in (folder / RECORD, *folder.glob(".*.part*")):
+    for path in (folder / EXPORT_RECORD, *folder.glob(".*.part*")):
         remove(path)
 
 
@@ -44,7 +43,7 @@ class ExportRecord:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._digests = _read(folder / RECORD)
+        self._digests = _read(folder / EXPORT_RECORD)
 
     def begin(self, path: Path, digest: str) -> None:
         """Note what an export is about to be made from, and delete one made from anything else.
@@ -58,7 +57,7 @@ class ExportRecord:
         remove(parts_of(path))
         self._digests[path.name] = digest
         text = json.dumps(self._digests, indent=1, sort_keys=True) + "\n"
-        write_text(self.folder / RECORD, text, sync=True)
+        write_text(self.folder / EXPORT_RECORD, text, sync=True)
 
 
 def _read(path: Path) -> dict[str, str]:

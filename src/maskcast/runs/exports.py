@@ -31,14 +31,17 @@ from maskcast.io.pictures import Picture, Timing
 from maskcast.io.rle import encode_mask
 from maskcast.io.video import FrameSource
 from maskcast.io.video_writer import SUFFIXES, VideoKind, open_video_writer
-from maskcast.runs.export_record import EXPORTS, ExportRecord, parts_of
+from maskcast.runs.export_record import ExportRecord, parts_of
 from maskcast.runs.export_settings import Exports
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.identity import digest_of
+from maskcast.runs.layout import EXPORTS
 from maskcast.runs.masks import FoundObject
 from maskcast.runs.removal import remove_folder
 from maskcast.viz.contact_sheet import choose_frames, draw_contact_sheet
 from maskcast.viz.overlay import cut_out, draw_overlay
+
+__all__ = ["COLUMNS", "Exports", "export"]
 
 AddFrame: TypeAlias = Callable[[int, Picture, LabelArray], None]
 """Takes the index of a frame, its picture, and its label map."""

@@ -18,16 +18,14 @@ from PIL import Image
 from maskcast.core.files import path_inside, replacing
 from maskcast.core.types import ObjectMasks
 from maskcast.runs.card import RunCard, write_card
-from maskcast.runs.frame_log import FRAME_LOG, FrameLog, LogEntry
+from maskcast.runs.frame_log import FrameLog, LogEntry
 from maskcast.runs.identity import RunIdentity
+from maskcast.runs.layout import BACKWARD, FRAME_LOG, PROBABILITIES, STATES
 from maskcast.runs.masks import FoundObject, flush_files, mask_store
 from maskcast.runs.removal import remove_file
 from maskcast.runs.request import RunRequest
-from maskcast.runs.states import STATES, SavedStates
+from maskcast.runs.states import SavedStates
 
-PROBABILITIES = "probs"
-BACKWARD = "backward"
-"""Folder in ``.states`` for the states of the backward pass."""
 HALF_FILLED = "?"
 """In place of the digest of the backward pass while a frame is being filled or cleared."""
 

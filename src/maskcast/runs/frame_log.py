@@ -17,7 +17,6 @@ from maskcast.core.errors import OutputError
 from maskcast.core.files import write_text
 from maskcast.runs.masks import FoundObject
 
-FRAME_LOG = "frames.jsonl"
 DAMAGE = (
     *(ValueError, LookupError, TypeError, AttributeError),
     *(OverflowError, RecursionError),

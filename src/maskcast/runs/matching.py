@@ -57,6 +57,8 @@ def match_results(run: RunFolder, request: RunRequest) -> None:
         frames_backward=filled if changed and request.goes_backward else before.frames_backward,
         status="interrupted" if before.status == "finished" and not is_done else before.status,
     )
+    if run.card.status == "finished":
+        run.masks.finish()
 
 
 class _Matching:

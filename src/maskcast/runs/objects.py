@@ -11,8 +11,8 @@ from typing import Any
 
 from maskcast.core.errors import ConfigError, DataError
 from maskcast.core.files import write_text
+from maskcast.runs.layout import OBJECTS
 
-OBJECTS = "objects.json"
 LONGEST_NAME = 80
 """Characters of the name of an object."""
 

@@ -13,15 +13,14 @@ from maskcast.core.errors import DataError, PromptError, RunConflictError
 from maskcast.core.files import make_folder, remove_unfinished
 from maskcast.io.label_maps import LARGEST_ID
 from maskcast.runs.card import RunCard, read_card
-from maskcast.runs.export_record import EXPORTS
 from maskcast.runs.folder import RunFolder
-from maskcast.runs.frame_log import FRAME_LOG, FrameLog
+from maskcast.runs.frame_log import FrameLog
+from maskcast.runs.layout import EXPORTS, FRAME_LOG, STATES
 from maskcast.runs.masks import MaskForm
 from maskcast.runs.matching import match_results
 from maskcast.runs.overwriting import remove_run
 from maskcast.runs.removal import remove_folder
 from maskcast.runs.request import RunRequest, claim, differences
-from maskcast.runs.states import STATES
 from maskcast.runs.upgrade import upgrade
 
 logger = logging.getLogger(__name__)
@@ -84,13 +83,19 @@ def open_run(
     if found and not run.has_begun():  # it failed before there was anything to keep
         run = RunFolder(path, fresh, names, count=count)
     else:
-        claim(path, found)
+        claim(path, found, options=(*_edited(old, request, masks), "output", "overwrite"))
     if old.maskcast != version("maskcast") or old.torch != torch.__version__:
         logger.warning(
             "continuing a run that maskcast %s with torch %s began", old.maskcast, old.torch
         )
     match_results(run, request)
     return run
+
+
+def _edited(old: RunCard, request: RunRequest, masks: MaskForm | None) -> tuple[str, ...]:
+    """Return the option that accepts the differences, if they are edits and nothing else."""
+    others = any(differences(old.request, request, edited=True))
+    return () if others or masks not in (None, old.masks) else ("edited",)
 
 
 def _begin(run: RunFolder) -> RunFolder:

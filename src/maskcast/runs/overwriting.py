@@ -9,12 +9,10 @@ from pathlib import Path
 
 from maskcast.core.errors import OutputError, RunConflictError
 from maskcast.io.packed_masks import PACKED_NAMES
-from maskcast.runs.card import CARD
-from maskcast.runs.export_record import EXPORTS, remove_exports
-from maskcast.runs.folder import PROBABILITIES
-from maskcast.runs.frame_log import FRAME_LOG, FrameLog
+from maskcast.runs.export_record import remove_exports
+from maskcast.runs.frame_log import FrameLog
+from maskcast.runs.layout import CARD, EXPORTS, FRAME_LOG, PROBABILITIES, STATES
 from maskcast.runs.removal import remove_file, remove_folder
-from maskcast.runs.states import STATES
 
 logger = logging.getLogger(__name__)
 

@@ -94,7 +94,6 @@ def segment_into(
         KeyboardInterrupt: likewise, after the state was saved.
     """
     if run.card.status == "finished":
-        run.masks.finish()
         return run.card
     session = _Session(run, segmenter, policy or SavePolicy(), device, progress)
     with session:

@@ -17,7 +17,6 @@ from maskcast.runs.removal import remove_file
 
 State = TypeVar("State")
 
-STATES = ".states"
 STATES_LIMIT = 2 * 2**30
 """Bytes of kept states; above it, the distance between them is doubled."""
 

@@ -9,13 +9,13 @@ import sys
 
 import pytest
 
-from maskcast.cli.heap import OF_THE_USER
+from maskcast.core.heap import OF_THE_USER
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
 
 PROBE = """
 import ctypes, resource
-from maskcast.cli.heap import keep_freed_memory
+from maskcast.core.heap import keep_freed_memory
 
 print(keep_freed_memory())
 libc = ctypes.CDLL(None)

@@ -1,0 +1,24 @@
+"""How commands print what a run has made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maskcast.cli.terminal import in_bytes
+
+if TYPE_CHECKING:
+    from maskcast.runs.video_run import VideoResult
+
+
+def print_result(output: Path, result: VideoResult) -> None:
+    """Print a line about the masks, and one for each export."""
+    card, room = result.card, result.room
+    rate = card.steps / card.seconds.total if card.seconds.total else 0.0
+    kept = f" (states {in_bytes(room.states + room.aside)})" if room.states + room.aside else ""
+    print(
+        f"{output}: masks of {card.frames} frames, {rate:.1f} frames per second, "
+        f"{in_bytes(room.total)}{kept}"
+    )
+    for path in result.exports:
+        print(path)

@@ -1,0 +1,137 @@
+"""One call segments a video into a folder; batches give it a segmenter that they have built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from contract.coloured_video import frames, true_mask
+from contract.stand_in import ColourConfig, ColourTracker
+from maskcast.core.errors import MissingFileError, UsageError
+from maskcast.core.segmenter import BuiltSegmenter, SegmenterIdentity, SegmenterSource
+from maskcast.io.label_maps import write_label_map
+from maskcast.runs.exports import Exports
+from maskcast.runs.occupied import occupied
+from maskcast.runs.video_run import VideoRequest, run_video
+
+COUNT = 6
+
+
+class Built:
+    """The stand-in, as a batch keeps it."""
+
+    segmenter = ColourTracker(ColourConfig(), torch.zeros(()))
+    device = torch.device("cpu")
+
+    def identity(self, *, uses_boxes: bool) -> SegmenterIdentity:
+        return SegmenterIdentity(
+            method="colours",
+            weights="none",
+            weights_sha256="0" * 64,
+            box_start="boxes" if uses_boxes else None,
+            options={},
+            dtype="float32",
+        )
+
+
+class Source(Built):
+    """Counts how often a segmenter is built."""
+
+    def __init__(self) -> None:
+        self.built = 0
+
+    def build(self, *, progress: object = None) -> BuiltSegmenter:
+        self.built += 1
+        return Built()
+
+
+@pytest.fixture
+def request_(tmp_path) -> VideoRequest:
+    (tmp_path / "video").mkdir()
+    for frame_index, frame in enumerate(frames(COUNT)):
+        pixels = (frame.permute(1, 2, 0) * 255).round().byte().numpy()
+        Image.fromarray(pixels).save(tmp_path / "video" / f"{frame_index:05d}.png")
+    write_label_map(tmp_path / "first.png", np.where(true_mask(1, 0).numpy(), 1, 0))
+    return VideoRequest(
+        video=tmp_path / "video", masks=[tmp_path / "first.png"], output=tmp_path / "out"
+    )
+
+
+def changed(request: VideoRequest, **changes: object) -> VideoRequest:
+    return VideoRequest(**{**vars(request), **changes})
+
+
+def test_a_built_segmenter_and_a_source_do_the_same(request_, tmp_path):
+    assert isinstance(Built(), BuiltSegmenter)
+    assert isinstance(Source(), SegmenterSource)
+    report: list[str] = []
+    told: list[tuple[object, ...]] = []
+    result = run_video(
+        request_, Built(), progress=lambda *now: told.append(now), report=report.append
+    )
+    assert (result.card.status, result.card.frames) == ("finished", COUNT)
+    assert result.card.request.settings == {
+        **{"start": None, "end": None, "direction": "forward", "dtype": "float32"},
+        **{"on_bad_frame": "stop", "deterministic": False},
+    }
+    assert told[-1] == ("frames", COUNT, COUNT)
+    assert len(report) == 1
+    assert result.room == occupied(tmp_path / "out")
+    other = changed(request_, output=tmp_path / "other")
+    run_video(other, Source())
+    for path in sorted((tmp_path / "out").glob("*.png")):
+        assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes()
+
+
+def test_nothing_is_built_for_what_is_finished(request_, tmp_path):
+    source = Source()
+    run_video(request_, source)
+    assert source.built == 1
+    result = run_video(changed(request_, exports=Exports(tracks=True)), source)
+    assert source.built == 1
+    assert result.exports == [tmp_path / "out" / "exports" / "tracks.csv"]
+    assert result.room.exports > 0
+
+
+def test_nothing_is_built_or_written_for_what_cannot_be_read(request_, tmp_path):
+    source = Source()
+    with pytest.raises(MissingFileError):
+        run_video(changed(request_, masks=[tmp_path / "none.png"]), source)
+    with pytest.raises(UsageError, match="would be written over"):
+        run_video(changed(request_, output=tmp_path / "video"), source)
+    assert source.built == 0
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_box_start_is_recorded_only_with_boxes(request_):
+    assert run_video(request_, Built()).card.request.box_start is None
+    boxes = changed(request_, boxes=["3:2:1,1,5,5"], output=request_.output / "boxes")
+    assert Built().identity(uses_boxes=True).box_start == "boxes"
+    with pytest.raises(AssertionError):  # the stand-in itself takes none
+        run_video(boxes, Built())
+    card = (request_.output / "boxes" / "run.json").read_text()
+    assert '"box_start": "boxes"' in card
+
+
+def test_run_lengths_take_less_room(request_, tmp_path):
+    png = run_video(request_, Built())
+    rle = run_video(changed(request_, output=tmp_path / "rle", form="rle"), Built())
+    assert not list((tmp_path / "rle").glob("*.png"))
+    assert 0 < rle.room.masks < png.room.masks
+
+
+def test_room_is_counted_by_kind(request_, tmp_path):
+    run_video(changed(request_, probabilities=True), Built())
+    out = tmp_path / "out"
+    sizes = {path: path.stat().st_size for path in out.rglob("*") if path.is_file()}
+    room = occupied(out)
+    assert room.masks == sum(path.stat().st_size for path in out.glob("*.png"))
+    assert room.soft_masks == sum(n for path, n in sizes.items() if "probs" in path.parts)
+    assert room.states == sum(n for path, n in sizes.items() if ".states" in path.parts)
+    assert (room.aside, room.exports) == (0, 0)
+    assert room.total == room.masks + room.soft_masks + room.states
+    assert occupied(Path("none")).total == 0
