@@ -10,6 +10,7 @@ from torch import Tensor
 from maskcast.methods.lwl.config import tiny
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.presence import (
+    LARGEST_RESPONSE,
     Evidence,
     PresenceHead,
     describe_first,
@@ -85,6 +86,13 @@ def test_an_opposite_object_is_unlike_the_first() -> None:
 def test_an_empty_mask_gives_finite_judgements() -> None:
     found = head()(evidence()._replace(logits=torch.full((2, 64, 96), -200.0)))
     assert found.visible.isfinite().all() and found.right.isfinite().all()
+
+
+def test_a_first_label_near_zero_does_not_blow_up_the_scalars() -> None:
+    given = evidence()
+    first = given.first.clone()
+    first[:, -4:] = 1e-9  # a tiny object: its label vanishes
+    assert scalars(given._replace(first=first)).abs().max() <= LARGEST_RESPONSE
 
 
 def test_objects_are_judged_one_by_one() -> None:

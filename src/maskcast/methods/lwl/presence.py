@@ -23,6 +23,9 @@ from torch.nn import functional
 EPS = 1e-6
 SMALLEST_SHARE = 1e-5
 """Share of the crop that logarithms of an area start from."""
+LARGEST_RESPONSE = 4.0
+"""Bound of the target model's response relative to the first frame's label; about 1 where the
+object is. A tiny object has a label near zero, and an unbounded ratio would dominate the loss."""
 
 
 class Evidence(NamedTuple):
@@ -131,12 +134,15 @@ class PresenceHead(nn.Module):
         along = (scores * direction[:, :, None, None]).sum(dim=1, keepdim=True)
         along = along / strength[:, None, None, None]
         energy = scores.norm(dim=1, keepdim=True) / strength[:, None, None, None]
-        return [
+        responses = [
             along.amax(dim=(1, 2, 3)),
             _mean_under(along, cells)[:, 0],
             energy.amax(dim=(1, 2, 3)),
             _mean_under(energy, cells)[:, 0],
             energy.mean(dim=(1, 2, 3)),
+        ]
+        return [
+            *(each.clamp(-LARGEST_RESPONSE, LARGEST_RESPONSE) for each in responses),
             functional.cosine_similarity(_mean_under(scores, cells), label, eps=EPS),
         ]
 
