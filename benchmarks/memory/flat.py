@@ -25,10 +25,10 @@ from maskcast.core.heap import keep_freed_memory
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.data.made_up_demo import make_demo_clip
 from maskcast.io.label_maps import write_label_map
-from maskcast.io.pictures import Picture, Timing
 from maskcast.io.prompts.reading import read_prompts
-from maskcast.io.video import open_frames
-from maskcast.io.video_writer import open_video_writer
+from maskcast.io.video.reader import Picture, Timing
+from maskcast.io.video.source import open_frames
+from maskcast.io.video.writer import open_video_writer
 from maskcast.methods.catalogue import METHODS, choose_weights
 from maskcast.methods.spec import build
 from maskcast.runs.export_settings import Exports

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from maskcast.core.types import ABSENT, Box, Frame, Mask, ObjectMasks, Prompts
     from maskcast.io.label_maps import read_label_map, write_label_map
     from maskcast.io.prompts.reading import read_prompts
-    from maskcast.io.video import open_frames
+    from maskcast.io.video.source import open_frames
     from maskcast.methods.spec import load_segmenter
 
     __version__: str
@@ -41,7 +41,7 @@ _HOMES = {
     "VideoSegmenter": "core.segmenter",
     "load_segmenter": "methods.spec",
     "load_state": "core.state",
-    "open_frames": "io.video",
+    "open_frames": "io.video.source",
     "read_label_map": "io.label_maps",
     "read_prompts": "io.prompts.reading",
     "save_state": "core.state",

@@ -19,8 +19,8 @@ import pytest
 from cli.conftest import FRAMES, write_mask
 from contract.coloured_video import true_mask
 from maskcast.io.label_maps import read_label_map, write_label_map
-from maskcast.io.video import open_frames
-from maskcast.io.video_writer import FORMATS
+from maskcast.io.video.source import open_frames
+from maskcast.io.video.writer import FORMATS
 from maskcast.runs import exports
 from maskcast.viz.overlay import draw_overlay
 

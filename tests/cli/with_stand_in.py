@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from contract import stand_in
 from maskcast.cli.main import main
-from maskcast.io.video_writer import FORMATS
+from maskcast.io.video.writer import FORMATS
 from maskcast.methods.catalogue import METHODS
 from maskcast.runs import exports
 from maskcast.viz.overlay import draw_overlay

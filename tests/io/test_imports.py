@@ -7,8 +7,9 @@ CODE = """
 import importlib, pkgutil, sys
 sys.modules["av"] = None  # importing it fails
 import maskcast.io
+need_pyav = {f"maskcast.io.video.{name}" for name in ("container", "file", "index", "writer")}
 for module in pkgutil.walk_packages(maskcast.io.__path__, "maskcast.io."):
-    if module.name not in ("maskcast.io.video_file", "maskcast.io.video_writer"):
+    if module.name not in need_pyav:
         importlib.import_module(module.name)
 """
 

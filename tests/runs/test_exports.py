@@ -19,8 +19,8 @@ from maskcast.core.progress import Progress
 from maskcast.core.types import ObjectMasks
 from maskcast.io.label_maps import write_label_map
 from maskcast.io.rle import decode_mask
-from maskcast.io.video import FrameSource, open_frames
-from maskcast.io.video_writer import FORMATS
+from maskcast.io.video.source import FrameSource, open_frames
+from maskcast.io.video.writer import FORMATS
 from maskcast.runs.export_settings import Exports
 from maskcast.runs.exports import COLUMNS, export
 from maskcast.runs.folder import RunFolder

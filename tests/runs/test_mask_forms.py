@@ -21,7 +21,7 @@ from maskcast.cli.main import main
 from maskcast.core.errors import DataError, RunConflictError
 from maskcast.io.label_maps import read_label_map
 from maskcast.io.packed_masks import open_packed_masks
-from maskcast.io.video import open_frames
+from maskcast.io.video.source import open_frames
 from maskcast.runs.card import read_card
 from maskcast.runs.exports import Exports, export
 from maskcast.runs.folder import RunFolder

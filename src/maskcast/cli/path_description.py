@@ -11,11 +11,12 @@ from maskcast.evaluation.published import figures_of
 from maskcast.evaluation.run import REQUEST as EVALUATION
 from maskcast.evaluation.run import TIMING, read_evaluation_request
 from maskcast.evaluation.scores import SCORES_JSON, per_cent, read_scores
-from maskcast.io.label_maps import has_ids_in_colours, open_picture
+from maskcast.io.label_maps import has_ids_in_colours
 from maskcast.io.packed_masks import PACKED_NAMES, describe_packed_masks
+from maskcast.io.pictures import open_picture
 from maskcast.io.prompts.reading import describe_masks
 from maskcast.io.prompts.sources import ENDINGS as MASK_ENDINGS
-from maskcast.io.video import describe_video
+from maskcast.io.video.source import describe_video
 from maskcast.runs.card import read_card
 from maskcast.training.run_folder import REQUEST as TRAINING
 from maskcast.training.run_folder import read_request

@@ -20,7 +20,7 @@ from maskcast.core.errors import DatasetError, MissingFileError, PromptError
 from maskcast.core.types import Box
 from maskcast.data.clips import BinaryMask, DrawnClip, Picture
 from maskcast.data.dataset import VOID
-from maskcast.io.label_maps import open_picture
+from maskcast.io.pictures import open_picture
 from maskcast.io.prompts.mask_json import segmentation_mask
 
 LARGEST_ID = VOID - 1

@@ -20,7 +20,8 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from maskcast.core.errors import DatasetError, FrameError, MaskcastError
-from maskcast.io.label_maps import LabelArray, ids_in, open_picture, read_label_map
+from maskcast.io.label_maps import LabelArray, ids_in, read_label_map
+from maskcast.io.pictures import open_picture
 
 MaskArray: TypeAlias = Bool[np.ndarray, "height width"]
 FrameArray: TypeAlias = UInt8[np.ndarray, "height width 3"]

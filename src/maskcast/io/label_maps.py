@@ -8,9 +8,6 @@ R + 256 G + 65536 B. A text in such a PNG says so, and pictures without it are n
 from __future__ import annotations
 
 import io
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,29 +15,16 @@ import numpy as np
 from jaxtyping import Int32, Integer
 from PIL import Image, PngImagePlugin
 
-from maskcast.core.errors import DataError, MissingFileError
+from maskcast.core.errors import DataError
 from maskcast.core.files import write_bytes
 from maskcast.core.palette import palette_bytes
+from maskcast.io.pictures import decode_picture, open_picture
 
 LabelArray: TypeAlias = Int32[np.ndarray, "height width"]
 
 LARGEST_ID = 2**24 - 1
 IDS_IN_COLOURS = "maskcast.ids", "R + 256 G + 65536 B"
 """Key and text in a PNG whose colours are ids."""
-LARGEST_PICTURE = 2**27
-"""Pixels; a file that unpacks to more is taken for a decompression bomb."""
-
-
-def open_picture(path: Path) -> Image.Image:
-    """Open and decode a picture.
-
-    Raises:
-        MissingFileError: there is no such file.
-        DataError: it is not a picture, is damaged, or unpacks to more than ``LARGEST_PICTURE``.
-    """
-    if not path.is_file():
-        raise MissingFileError(f"{path} does not exist")
-    return _decoded(path, str(path))
 
 
 def read_label_map(path: Path | str) -> LabelArray:
@@ -64,36 +48,7 @@ def decode_label_map(content: bytes, name: str, size: tuple[int, int] | None = N
     Raises:
         DataError: as ``read_label_map``, or another size.
     """
-    return _ids(_decoded(io.BytesIO(content), name, size), name)
-
-
-def _decoded(
-    source: Path | io.BytesIO, name: str, size: tuple[int, int] | None = None
-) -> Image.Image:
-    with _decoding(name):
-        picture = Image.open(source)
-        width, height = picture.size
-        if width * height > LARGEST_PICTURE:
-            raise Image.DecompressionBombError
-    if size is not None and size != (height, width):
-        raise DataError(f"{name} is {height}×{width}, but the video is {size[0]}×{size[1]}")
-    with _decoding(name):
-        picture.load()
-    return picture
-
-
-@contextmanager
-def _decoding(name: str) -> Iterator[None]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            yield
-    except Image.DecompressionBombError as error:
-        raise DataError(
-            f"{name} has more than {LARGEST_PICTURE} pixels; rejected as a decompression bomb"
-        ) from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise DataError(f"cannot read {name} as an image: {error}") from error
+    return _ids(decode_picture(io.BytesIO(content), name, size), name)
 
 
 def has_ids_in_colours(picture: Image.Image) -> bool:

@@ -1,103 +1,68 @@
-"""What readers of video files and of frame folders share.
-
-picture   height × width × 3   RGB, 8 bits
-"""
+"""Open any picture safely: damaged files and decompression bombs are errors of one kind."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
+from PIL import Image
 
-from maskcast.core.errors import FrameError
+from maskcast.core.errors import DataError, MissingFileError
 
-log = logging.getLogger(__name__)
-
-Picture: TypeAlias = UInt8[np.ndarray, "height width 3"]
-
-OnBadFrame: TypeAlias = Literal["stop", "hold"]
-"""What happens at a frame that cannot be read: an error, or the frame before it again."""
+LARGEST_PICTURE = 2**27
+"""Pixels; a file that unpacks to more is taken for a decompression bomb."""
 
 
-@dataclass(frozen=True)
-class Timing:
-    """When the frames of a video are shown."""
+def open_picture(path: Path) -> Image.Image:
+    """Open and decode a picture.
 
-    time_base: Fraction
-    """Seconds per tick."""
-    ticks: Sequence[int]
-    """Presentation time of each frame, rising."""
-
-    def seconds(self, frame_index: int) -> Fraction:
-        """Return the presentation time of a frame."""
-        return self.ticks[frame_index] * self.time_base
-
-    @property
-    def rate(self) -> Fraction:
-        """Mean frames per second; 25 for a single frame."""
-        duration = (self.ticks[-1] - self.ticks[0]) * self.time_base
-        return (len(self.ticks) - 1) / duration if duration > 0 else Fraction(25)
-
-
-@runtime_checkable
-class PictureReader(Protocol):
-    """A video that can be read from any frame on.
-
-    ``names``, ``size`` (height, width) and ``timing`` are those of the whole video, ``pictures``
-    yields the frames ``first`` ≤ i < ``last``, ``cut_short`` tells that the file ends before the
-    video does, and ``group_start`` is the frame with which decoding ``frame_index`` has to begin.
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: it is not a picture, is damaged, or unpacks to more than ``LARGEST_PICTURE``.
     """
-
-    @property
-    def names(self) -> list[str]: ...
-
-    @property
-    def size(self) -> tuple[int, int]: ...
-
-    @property
-    def count(self) -> int: ...
-
-    @property
-    def timing(self) -> Timing | None: ...
-
-    def pictures(self, first: int, last: int, on_bad_frame: OnBadFrame) -> Iterator[Picture]: ...
-
-    @property
-    def cut_short(self) -> bool: ...
-
-    def group_start(self, frame_index: int) -> int: ...
-
-    def describe(self) -> list[str]: ...
+    if not path.is_file():
+        raise MissingFileError(f"{path} does not exist")
+    return decode_picture(path, str(path))
 
 
-def fill_bad_frame(
-    previous: Picture | None, error: FrameError, on_bad_frame: OnBadFrame
-) -> Picture:
-    """Return the frame before a bad one, or raise what is wrong with it."""
-    if on_bad_frame == "stop":
-        raise FrameError(
-            f"{error.summary}; to show the frame before it again, set on_bad_frame to 'hold'",
-            options=("on_bad_frame",),
+def decode_picture(
+    source: Path | io.BytesIO, name: str, size: tuple[int, int] | None = None
+) -> Image.Image:
+    """Decode a picture that is a file or a part of one.
+
+    Args:
+        source: the file, or its content.
+        name: how messages call it.
+        size: the expected height and width; a picture of another size is never decoded.
+
+    Raises:
+        DataError: it is not a picture, is damaged, has another size, or unpacks to more than
+            ``LARGEST_PICTURE``.
+    """
+    with _decoding(name):
+        picture = Image.open(source)
+        width, height = picture.size
+        if width * height > LARGEST_PICTURE:
+            raise Image.DecompressionBombError
+    if size is not None and size != (height, width):
+        raise DataError(f"{name} is {height}×{width}, but the video is {size[0]}×{size[1]}")
+    with _decoding(name):
+        picture.load()
+    return picture
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            yield
+    except Image.DecompressionBombError as error:
+        raise DataError(
+            f"{name} has more than {LARGEST_PICTURE} pixels; rejected as a decompression bomb"
         ) from error
-    if previous is None:
-        raise FrameError(
-            f"{error.summary}, and there is no earlier frame to hold; start at a later frame",
-            options=("start",),
-        ) from error
-    log.warning("%s; holding the frame before it", error)
-    return previous
-
-
-def refuse_other_size(picture: Picture, size: tuple[int, int], what: str) -> None:
-    """Raise ``FrameError`` if a frame is not as large as the first one."""
-    height, width, _ = picture.shape
-    if (height, width) != size:
-        raise FrameError(
-            f"{what} is {width}×{height} but the frames before it are {size[1]}×{size[0]}; all "
-            "frames of a video must have the same size"
-        )
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise DataError(f"cannot read {name} as an image: {error}") from error

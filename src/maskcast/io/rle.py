@@ -13,7 +13,7 @@ import pycocotools.mask
 from jaxtyping import Bool, Int64
 
 from maskcast.core.errors import PromptError
-from maskcast.io.label_maps import LARGEST_PICTURE
+from maskcast.io.pictures import LARGEST_PICTURE
 
 _OFFSET, _MORE, _SIGN = 48, 0x20, 0x10  # COCO's packing: five bits a character, from "0" on
 _LONGEST = 12  # characters of one number, which then fits into 64 bits

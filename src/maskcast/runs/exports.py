@@ -27,10 +27,10 @@ from maskcast.core.files import path_inside, replacing
 from maskcast.core.overlap import read_ahead
 from maskcast.core.progress import Progress
 from maskcast.io.label_maps import LabelArray, ids_in
-from maskcast.io.pictures import Picture, Timing
 from maskcast.io.rle import encode_mask
-from maskcast.io.video import FrameSource
-from maskcast.io.video_writer import SUFFIXES, VideoKind, open_video_writer
+from maskcast.io.video.reader import Picture, Timing
+from maskcast.io.video.source import FrameSource
+from maskcast.io.video.writer import SUFFIXES, VideoKind, open_video_writer
 from maskcast.runs.export_record import ExportRecord, parts_of
 from maskcast.runs.export_settings import Exports
 from maskcast.runs.folder import RunFolder

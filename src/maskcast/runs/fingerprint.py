@@ -11,7 +11,7 @@ import numpy as np
 
 from maskcast.core.errors import MissingFileError, PromptError
 from maskcast.core.marks import NO_ENDS, Absent, Box
-from maskcast.io.frame_folder import is_frame_file
+from maskcast.io.video.frame_folder import is_frame_file
 
 WHOLE = 64 * 2**20
 """Bytes up to which a file is read as a whole; of larger ones ``PIECES`` pieces count."""

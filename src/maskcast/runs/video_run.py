@@ -18,9 +18,9 @@ from maskcast.core.files import alone_in
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import BuiltSegmenter, SegmenterIdentity, SegmenterSource
 from maskcast.core.types import Box, Prompts
-from maskcast.io.pictures import OnBadFrame
 from maskcast.io.prompts.reading import GivenPrompts, read_prompts
-from maskcast.io.video import open_frames
+from maskcast.io.video.reader import OnBadFrame
+from maskcast.io.video.source import open_frames
 from maskcast.runs.card import RunCard
 from maskcast.runs.exports import Exports, export
 from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints

@@ -18,7 +18,8 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 
 from maskcast.core.errors import DataError, PromptError, UsageError
-from maskcast.io.label_maps import has_ids_in_colours, ids_of_colours, open_picture
+from maskcast.io.label_maps import has_ids_in_colours, ids_of_colours
+from maskcast.io.pictures import open_picture
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame, MaskArray
 
 MOST_VALUES = 32

@@ -13,9 +13,9 @@ import pytest
 
 from fixtures.video_files import cut_file, number_of, numbered_picture
 from maskcast.core.errors import OutputError
-from maskcast.io.pictures import Timing
-from maskcast.io.video import open_frames
-from maskcast.io.video_writer import FORMATS, SUFFIXES, VideoKind, open_video_writer
+from maskcast.io.video.reader import Timing
+from maskcast.io.video.source import open_frames
+from maskcast.io.video.writer import FORMATS, SUFFIXES, VideoKind, open_video_writer
 
 TIMINGS = {
     "ntsc": Timing(Fraction(1, 30000), tuple(1001 * i for i in range(8))),

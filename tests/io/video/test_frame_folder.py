@@ -12,7 +12,7 @@ from PIL import Image
 
 from fixtures.video_files import number_of, numbered_picture
 from maskcast.core.errors import FrameError, MissingFileError, UsageError, VideoError
-from maskcast.io.video import describe_video, open_frames
+from maskcast.io.video.source import describe_video, open_frames
 
 
 def write_frames(folder: Path, names: list[str], size: tuple[int, int] = (48, 64)) -> Path:
@@ -157,7 +157,7 @@ def test_a_frame_of_another_size(tmp_path):
 
 def test_a_decompression_bomb(tmp_path, monkeypatch):
     folder = write_frames(tmp_path / "f", ["000.png"])
-    monkeypatch.setattr("maskcast.io.label_maps.LARGEST_PICTURE", 1000)
+    monkeypatch.setattr("maskcast.io.pictures.LARGEST_PICTURE", 1000)
     with pytest.raises(FrameError, match="decompression bomb"):
         open_frames(folder)
 

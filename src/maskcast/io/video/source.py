@@ -1,4 +1,4 @@
-"""Open a video, be it a file or a folder of frames, and hand out its frames one by one.
+"""Open a video, a file or a folder of frames, and read its frames one by one.
 
 frame     3 × height × width   RGB, 0..1, on the CPU
 picture   height × width × 3   the same in 8 bits, as it was decoded
@@ -18,8 +18,8 @@ import torch
 
 from maskcast.core.errors import MissingFileError, UsageError, VideoError
 from maskcast.core.types import Frame
-from maskcast.io.frame_folder import FrameFolder
-from maskcast.io.pictures import OnBadFrame, Picture, PictureReader, Timing, log
+from maskcast.io.video.frame_folder import FrameFolder
+from maskcast.io.video.reader import OnBadFrame, Picture, PictureReader, Timing, log
 
 BACKWARD_BYTES = 2**28
 """Memory for pictures while decoding backward; longer groups of pictures are taken in parts."""
@@ -133,8 +133,8 @@ def open_frames(
     """
     path = Path(path)
     reader = _open_reader(path)
-    first = 0 if start is None else _place(start, reader, "start")
-    last = reader.count if end is None else _place(end, reader, "end")
+    first = 0 if start is None else _frame_number(start, reader, "start")
+    last = reader.count if end is None else _frame_number(end, reader, "end")
     if first >= reader.count:
         raise UsageError(
             f"start {start} is after the last frame of {path}, which is {reader.count - 1}",
@@ -161,7 +161,7 @@ def _open_reader(path: Path) -> PictureReader:
         return FrameFolder(path)
     if not path.is_file():
         raise _why_no_file(path)
-    from maskcast.io.video_file import VideoFile  # noqa: PLC0415  PyAV only where it is needed
+    from maskcast.io.video.file import VideoFile  # noqa: PLC0415  PyAV only where it is needed
 
     return VideoFile(path)
 
@@ -201,7 +201,7 @@ def _as_frame(picture: Picture) -> Frame:
     return torch.from_numpy(picture).permute(2, 0, 1).contiguous().float().div_(255)
 
 
-def _place(position: int | str, reader: PictureReader, option: str) -> int:
+def _frame_number(position: int | str, reader: PictureReader, option: str) -> int:
     """Turn a frame number or a time into a frame number."""
     text = str(position).strip()
     if text.isdecimal():

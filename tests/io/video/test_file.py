@@ -25,8 +25,8 @@ from fixtures.video_files import (
     write_sound,
 )
 from maskcast.core.errors import FrameError, MissingFileError, UsageError, VideoError
-from maskcast.io.video import open_frames
-from maskcast.io.video_file import VideoFile, _turn
+from maskcast.io.video.file import VideoFile, _turn
+from maskcast.io.video.source import open_frames
 
 B_FRAMES = {"g": "6", "bf": "3", "crf": "4"}
 
@@ -98,7 +98,7 @@ def test_any_stretch_is_the_same_as_reading_through(kind):
 
 
 def test_a_long_group_of_pictures_is_decoded_backward_in_parts(tmp_path, monkeypatch):
-    monkeypatch.setattr("maskcast.io.video.BACKWARD_BYTES", 1)  # eight frames at least
+    monkeypatch.setattr("maskcast.io.video.source.BACKWARD_BYTES", 1)  # eight frames at least
     recipe = VideoRecipe(count=20, options={"g": "100", "crf": "4"})
     source = open_frames(write_numbered_video(tmp_path / "a.mp4", recipe))
     backward = [number_of(f.permute(1, 2, 0).numpy() * 255) for f in source.frames_backward()]
@@ -401,7 +401,7 @@ def test_frames_that_change_size(tmp_path):
 
 def test_a_huge_frame_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     path = write_numbered_video(tmp_path / "a.mp4")
-    monkeypatch.setattr("maskcast.io.video_file.LARGEST_PICTURE", 1000)
+    monkeypatch.setattr("maskcast.io.video.container.LARGEST_PICTURE", 1000)
     with pytest.raises(VideoError, match="64×48 pixels; rejected as a decompression bomb"):
         open_frames(path)
 

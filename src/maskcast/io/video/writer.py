@@ -38,7 +38,7 @@ from jaxtyping import UInt8
 
 from maskcast.core.errors import OutputError
 from maskcast.core.files import replacing
-from maskcast.io.pictures import Timing
+from maskcast.io.video.reader import Timing
 
 VideoKind: TypeAlias = Literal["overlay", "prores", "vp9"]
 

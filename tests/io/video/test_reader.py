@@ -1,4 +1,4 @@
-"""Times of frames, and what is shown in the place of a bad one."""
+"""Times of frames, and what replaces a bad frame."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from maskcast.core.errors import FrameError
-from maskcast.io.pictures import Timing, fill_bad_frame, refuse_other_size
+from maskcast.io.video.reader import Timing, fill_bad_frame, refuse_other_size
 
 MILLISECOND = Fraction(1, 1000)
 

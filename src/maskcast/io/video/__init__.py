@@ -1,0 +1,1 @@
+"""Videos: files and folders of frames, read frame by frame; video files, written."""

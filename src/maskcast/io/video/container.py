@@ -1,0 +1,102 @@
+"""Open a video file with PyAV, restricted to containers and protocols that are safe to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import av.error
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from maskcast.core.errors import VideoError
+from maskcast.io.pictures import LARGEST_PICTURE
+from maskcast.io.video.frame_folder import ENDINGS as PICTURE_ENDINGS
+from maskcast.io.video.reader import log
+
+CONTAINERS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,gif,ivf,m4v,h264,hevc,mjpeg"
+"""Other demuxers are off: playlists could make FFmpeg open files and addresses of their choice."""
+_OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+
+
+@contextmanager
+def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a video file and choose its first video stream.
+
+    Raises:
+        VideoError: it is not a video, its codec is unknown, or its frames are too large.
+    """
+    try:
+        # absolute, so that no part of a name is taken for a protocol
+        container = av.open(path.absolute(), options=dict(_OPTIONS), metadata_errors="replace")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise VideoError(_why_not_opened(path)) from error
+    with container:
+        streams = [
+            stream
+            for stream in container.streams.video
+            if not stream.disposition & Disposition.attached_pic
+        ]
+        if not streams:
+            found = (
+                "it contains only audio" if container.streams.audio else "it has no video stream"
+            )
+            raise VideoError(f"{path} is not a video: {found}")
+        stream = streams[0]
+        if stream.codec_context is None:
+            raise VideoError(
+                f"{path} uses a codec that this build of FFmpeg cannot decode; convert the video"
+            )
+        if stream.width * stream.height > LARGEST_PICTURE:
+            raise VideoError(
+                f"{path} declares frames of {stream.width}×{stream.height} pixels; "
+                "rejected as a decompression bomb"
+            )
+        stream.codec_context.options = {"max_pixels": str(LARGEST_PICTURE)}
+        stream.thread_type = "AUTO"
+        yield container, stream
+
+
+def _why_not_opened(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        return f"cannot open {path}: {error.strerror}"
+    if not head:
+        return f"{path} is empty"
+    if path.suffix.lower() in PICTURE_ENDINGS:
+        return f"{path} is an image; give a video file, or the folder that contains the frames"
+    if head[4:8] == b"ftyp" or head[8:12] == b"AVI " or head[:4] == b"\x1a\x45\xdf\xa3":
+        return f"{path} is cut off or damaged: it starts like a video, but its header is incomplete"
+    return f"{path} is not a supported video (mp4, mov, mkv, webm or avi)"
+
+
+def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """Yield the packets of the stream; a file that breaks off ends them."""
+    try:
+        for packet in container.demux(stream):
+            if packet.size:
+                yield packet
+    except av.error.FFmpegError as error:
+        log.debug("the file is cut off: %s", error)
+
+
+def decoded_frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Decode in presentation order; packets that cannot be decoded are left out."""
+    for packet in packets_of(container, stream):
+        if packet.is_corrupt:
+            continue
+        try:
+            yield from packet.decode()
+        except av.error.FFmpegError as error:
+            log.debug("packet at %s: %s", packet.pts, error)
+    try:
+        yield from stream.codec_context.decode(None)
+    except av.error.FFmpegError as error:
+        log.debug("at the end: %s", error)
