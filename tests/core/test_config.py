@@ -136,6 +136,11 @@ class Ranges:
             {"least": 0, "below": math.inf},
             "rate must be finite and at least 0, got inf",
         ),
+        (
+            {"rate": math.inf},
+            {"above": -math.inf, "below": math.inf},
+            "rate must be finite, got inf",
+        ),
         ({"rate": -1.0}, {"above": 0, "below": math.inf}, "finite and greater than 0, got -1.0"),
         ({"rate": 5.0}, {"most": 4}, "rate must be at most 4, got 5.0"),
         ({"rate": 4.0}, {"below": 4}, "rate must be less than 4, got 4.0"),

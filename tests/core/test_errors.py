@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from maskcast.core import errors
-from maskcast.core.errors import MaskcastError, MissingFileError, OutputError
+from maskcast.core.errors import MaskcastError, MissingFileError, OutputError, WeightsError
 
 KINDS = [
     kind
@@ -33,6 +33,16 @@ def test_every_kind_survives_a_pickle_with_its_parts(kind, copied):
         ("masks", "box"),
     )
     assert str(again) == "two problems:\n  - one\n  - two"
+
+
+def test_tensors_that_are_missing_or_unknown_are_listed():
+    error = WeightsError.mismatch("not a trunk", missing={"b", "a"}, unknown=["c"])
+    assert str(error).splitlines() == [
+        "not a trunk: 2 tensors missing, 1 unknown:",
+        "  - missing: a",
+        "  - missing: b",
+        "  - unknown: c",
+    ]
 
 
 def test_one_problem_is_a_line_and_several_are_a_list():

@@ -76,7 +76,7 @@ def test_what_is_no_cutout_is_named(tmp_path):
         with pytest.raises(DataError, match=message):
             read_cutout(tmp_path / f"{name}.png", 20)
     (tmp_path / "none").mkdir()
-    with pytest.raises(DatasetError, match="holds no picture"):
+    with pytest.raises(DatasetError, match="contains no images"):
         CutoutFolder(tmp_path / "none")
     with pytest.raises(DatasetError, match="missing"):
         CutoutFolder(tmp_path / "missing")

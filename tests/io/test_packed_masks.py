@@ -178,7 +178,7 @@ def test_another_size_than_expected_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(PackedFrame, "label_map", lambda _: pytest.fail("it was decoded"))
     with (
         closing(open_packed_masks(path)) as masks,
-        pytest.raises(DataError, match=r"masks.jsonl, frame 0 is 2×3, but the video is 4×4"),
+        pytest.raises(DataError, match=r"masks.jsonl, frame 0 is 2×3 but the video is 4×4"),
     ):
         masks.read("00000", (4, 4))
 
@@ -189,25 +189,25 @@ GOOD = json.loads(packed(0).line())
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"frame": -1}, "not an index"),
-        ({"frame": True}, "not an index"),
-        ({"frame": 2**50}, "not an index"),
-        ({"frame": "0"}, "not an index"),
-        ({"name": ""}, "no name"),
-        ({"name": None}, "no name"),
-        ({"name": "x" * 300}, "no name"),
+        ({"frame": -1}, "frame must be an index"),
+        ({"frame": True}, "frame must be an index"),
+        ({"frame": 2**50}, "frame must be an index"),
+        ({"frame": "0"}, "frame must be an index"),
+        ({"name": ""}, "name of frame 0 must have"),
+        ({"name": None}, "name of frame 0 must have"),
+        ({"name": "x" * 300}, "name of frame 0 must have"),
         ({"size": [2, 0]}, "size of a mask must be"),
         ({"size": [10**9, 10**9]}, "size of a mask must be"),
         ({"size": [60_000, 60_000]}, "may have at most"),
-        ({"objects": {"0": {}}}, "not an object id"),
-        ({"objects": {"01": {}, "99999999": {}}}, "damaged|not an object id"),
-        ({"objects": {"-1": {}}}, "not an object id"),
-        ({"objects": {"²": {}}}, "not an object id"),
+        ({"objects": {"0": {}}}, "object ids must be"),
+        ({"objects": {"01": {}, "99999999": {}}}, "damaged|object ids must be"),
+        ({"objects": {"-1": {}}}, "object ids must be"),
+        ({"objects": {"²": {}}}, "object ids must be"),
         ({"objects": {"1": {"counts": [6], "area": 0, "confidence": None}}}, "as a string"),
-        ({"objects": {"1": {"counts": "6", "area": 0.0, "confidence": None}}}, "its area"),
-        ({"objects": {"1": {"counts": "6", "area": -1, "confidence": None}}}, "its area"),
-        ({"objects": {"1": {"counts": "6", "area": 0, "confidence": "1"}}}, "not a number"),
-        ({"objects": {"1": {"counts": "6", "area": 0, "confidence": 1e999}}}, "not a number"),
+        ({"objects": {"1": {"counts": "6", "area": 0.0, "confidence": None}}}, "and an area"),
+        ({"objects": {"1": {"counts": "6", "area": -1, "confidence": None}}}, "and an area"),
+        ({"objects": {"1": {"counts": "6", "area": 0, "confidence": "1"}}}, "must be a number"),
+        ({"objects": {"1": {"counts": "6", "area": 0, "confidence": 1e999}}}, "must be a number"),
         ({"objects": {"1": {"counts": "6", "area": 0}}}, "damaged"),
         ({"objects": []}, "damaged"),
         ({"objects": None}, "damaged"),
@@ -333,7 +333,7 @@ def test_a_bomb_is_read_in_pieces(tmp_path):
 def test_a_file_without_end_is_refused(limit, tmp_path, monkeypatch):
     monkeypatch.setattr(f"maskcast.io.packed_masks.{limit}", 1000)
     path = in_a_file(tmp_path / "m.gz", *[b"\n"] * 3000)
-    with pytest.raises(DataError, match="refused"):
+    with pytest.raises(DataError, match="was rejected"):
         open_packed_masks(path)
 
 
@@ -393,5 +393,5 @@ def test_descriptions(tmp_path):
 
 
 def test_what_is_not_there_is_named(tmp_path):
-    with pytest.raises(MissingFileError, match="no file"):
+    with pytest.raises(MissingFileError, match="does not exist"):
         open_packed_masks(tmp_path / "masks.zip")

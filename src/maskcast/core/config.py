@@ -129,6 +129,8 @@ def require_rising(config: Any, *names: str, prefix: str = "") -> None:
 def _range_in_words(
     least: float | None, above: float | None, most: float | None, below: float | None
 ) -> str:
+    if (above, below) == (-inf, inf):
+        return "finite"
     lowest = f"[{least}" if least is not None else f"({above}"
     highest = f"{most}]" if most is not None else f"{below})"
     has_low, has_high = (least, above) != (None, None), (most, below) != (None, None)

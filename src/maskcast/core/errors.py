@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 Kind = TypeVar("Kind", bound="MaskcastError")
@@ -89,6 +90,17 @@ class MaskShapeError(PromptError):
 
 class WeightsError(DataError):
     """Weights are missing, damaged, malicious, or made for another method."""
+
+    @classmethod
+    def mismatch(
+        cls, summary: str, *, missing: Iterable[str], unknown: Iterable[str]
+    ) -> WeightsError:
+        """Return an error that lists the tensors that are missing and those that are unknown."""
+        missing, unknown = sorted(missing), sorted(unknown)
+        return cls(
+            f"{summary}: {len(missing)} tensors missing, {len(unknown)} unknown",
+            details=[*(f"missing: {n}" for n in missing), *(f"unknown: {n}" for n in unknown)],
+        )
 
 
 class DatasetError(DataError):

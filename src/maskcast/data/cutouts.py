@@ -41,7 +41,7 @@ class CutoutFolder:
         for folder in folders:
             found = list_pictures(folder, IMAGE_ENDINGS, faults)
             if not found and not faults.found:
-                faults.add(f"{folder} holds no picture")
+                faults.add(f"{folder} contains no images")
             self.files += tuple(found.values())
         faults.raise_if_any()
 
@@ -61,14 +61,14 @@ def read_cutout(path: Path, resolution: int) -> Cutout:
     try:
         with Image.open(path) as file:
             if "A" not in file.getbands():
-                raise DataError(f"{path} has no alpha channel; cut-outs are RGBA pictures")
+                raise DataError(f"{path} has no alpha channel; cut-outs must be RGBA images")
             pixels = np.asarray(file.convert("RGBA"))
     except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"cannot read the picture {path}: {error}") from error
+        raise DataError(f"cannot read {path} as an image: {error}") from error
     rows = np.flatnonzero((pixels[..., 3] > 127).any(axis=1))
     columns = np.flatnonzero((pixels[..., 3] > 127).any(axis=0))
     if len(rows) == 0:
-        raise DataError(f"{path} is transparent everywhere; remove it")
+        raise DataError(f"{path} is completely transparent; remove it")
     part = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     layers = torch.from_numpy(np.array(part)).permute(2, 0, 1).float() / 255
     layers[:3] *= layers[3]  # transparent pixels have any colour, which must not blend in
@@ -95,7 +95,7 @@ class CutoutMix:
     def __post_init__(self) -> None:
         if len(self.sources) != len(self.weights) or not min(self.weights, default=0) > 0:
             raise ConfigError(
-                f"{len(self.sources)} sources of cut-outs need as many positive weights, got "
+                f"{len(self.sources)} sources of cut-outs require one positive weight each, got "
                 f"{list(self.weights)}"
             )
 

@@ -78,7 +78,7 @@ class PackedFrame:
                 each[-1] -= (width - right) * height
             np.putmask(painted, np.repeat(np.arange(each.size) % 2 == 1, each), object_id)
         if np.count_nonzero(painted) != sum(self.objects[object_id].area for object_id in runs):
-            raise DataError("two objects claim the same pixel")
+            raise DataError("two objects have the same pixel")
         label_map[:, left:right] = painted.reshape(right - left, height).T
         return label_map
 
@@ -107,7 +107,7 @@ class PackedFrame:
         entry = {"frame": self.frame, "name": self.name, "size": list(self.size)}
         line = json.dumps(entry | {"objects": objects}).encode() + b"\n"
         if len(line) > LARGEST_LINE:
-            raise DataError(f"the masks of frame {self.frame} are too fragmented to be stored")
+            raise DataError(f"the masks of frame {self.frame} are too fragmented to store")
         return line
 
 
@@ -168,12 +168,12 @@ def parse_line(line: bytes) -> PackedFrame | RemovedFrame:
         entry = json.loads(line)
         frame = entry["frame"]
         if type(frame) is not int or not 0 <= frame <= LAST_FRAME:
-            raise DataError(f"the frame is {str(frame)[:40]!r}, not an index")
+            raise DataError(f"the frame must be an index, got {str(frame)[:40]!r}")
         if entry.get("removed") is True:
             return RemovedFrame(frame)
         name = entry["name"]
         if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
-            raise DataError(f"frame {frame} has no name that a file could have")
+            raise DataError(f"the name of frame {frame} must have 1 to {LONGEST_NAME} characters")
         size = checked_size(entry["size"])
         objects = {_object_id(key): _object(value) for key, value in entry["objects"].items()}
     except DataError:
@@ -185,7 +185,7 @@ def parse_line(line: bytes) -> PackedFrame | RemovedFrame:
 
 def _object_id(key: str) -> int:
     if not (key.isascii() and key.isdecimal() and len(key) <= 8 and 0 < int(key) <= LARGEST_ID):
-        raise DataError(f"{key[:40]!r} is not an object id; ids go from 1 to {LARGEST_ID}")
+        raise DataError(f"object ids must be in [1, {LARGEST_ID}], got {key[:40]!r}")
     return int(key)
 
 
@@ -193,7 +193,7 @@ def _object(entry: Any) -> PackedObject:
     counts, area, confidence = entry["counts"], entry["area"], entry["confidence"]
     known = confidence is not None
     if not isinstance(counts, str) or type(area) is not int or area < 0:
-        raise DataError("an object lacks its run lengths as a string, or its area")
+        raise DataError("an object must have run lengths as a string, and an area")
     if known and (type(confidence) not in (int, float) or not math.isfinite(confidence)):
-        raise DataError(f"a confidence is {str(confidence)[:40]!r}, not a number")
+        raise DataError(f"a confidence must be a number, got {str(confidence)[:40]!r}")
     return PackedObject(counts, area, float(confidence) if known else None)

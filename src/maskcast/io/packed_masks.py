@@ -79,7 +79,7 @@ def open_packed_masks(
     """
     shown = shown or str(source)
     if isinstance(source, Path) and not source.is_file():
-        raise MissingFileError(f"there is no file {source}")
+        raise MissingFileError(f"{source} does not exist")
     with ExitStack() as on_failure:
         with _reading(shown):
             stream = source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
@@ -102,7 +102,7 @@ def open_rle(path: Path) -> RleFile:
         DataError: it is damaged.
     """
     if not path.is_file():
-        raise MissingFileError(f"there is no file {path}")
+        raise MissingFileError(f"{path} does not exist")
     with _reading(str(path)), ExitStack() as on_failure:
         stream = on_failure.enter_context(path.open("rb"))
         file = RleFile(stream, str(path), is_packed=path.suffix == ".gz")
@@ -169,10 +169,10 @@ class RleFile:
         where = f"{self._shown}, frame {frame}"
         found = parse_line(self.line(frame))
         if not isinstance(found, PackedFrame) or found.frame != frame:
-            raise DataError(f"{where} was changed while it was read")
+            raise DataError(f"{where} changed while it was read")
         if size is not None and found.size != size:
             raise DataError(
-                f"{where} is {found.size[0]}×{found.size[1]}, but the video is {size[0]}×{size[1]}"
+                f"{where} is {found.size[0]}×{found.size[1]} but the video is {size[0]}×{size[1]}"
             )
         try:
             return found.label_map()
@@ -222,7 +222,7 @@ class _ZipMasks:
         self._archive = open_zip(stream, shown)
         faults = zip_faults(self._archive)
         if faults:
-            raise DataError(f"{shown} is refused: {faults[0]}")
+            raise DataError.listing(f"{shown} is not a safe archive", faults)
         members = [member.filename for member in self._archive.infolist()]
         stems = [name.removesuffix(".png") for name in members if name.endswith(".png")]
         flat = [stem for stem in stems if "/" not in stem]
@@ -285,7 +285,7 @@ def write_mask_zip(path: Path, frames: Iterable[tuple[str, bytes]]) -> None:
         for name, content in frames:
             member = path_inside(path.parent, name, ".png").name
             if ":" in member:
-                raise DataError(f"the frame name {name!r} holds a colon; no archive may have that")
+                raise DataError(f"frame names in an archive must not contain a colon, got {name!r}")
             archive.writestr(zipfile.ZipInfo(member, EARLIEST), content)
 
 
@@ -312,7 +312,7 @@ def _lines(stream: io.BufferedIOBase, shown: str) -> Iterator[tuple[int, bytes]]
         if not line:
             return
         if len(line) > LARGEST_LINE or offset > LARGEST_ARCHIVE or number >= MOST_LINES:
-            raise DataError(f"{shown} is refused: it has a line too long, or too many of them")
+            raise DataError(f"{shown} was rejected: too many lines, or a line that is too long")
         yield offset, line
         offset += len(line)
 

@@ -75,15 +75,14 @@ def load_trunk(trunk: Trunk, tensors: Mapping[str, Tensor]) -> None:
             found[name] = tensor
     missing, unknown = expected.keys() - found.keys(), found.keys() - expected.keys()
     if missing or unknown:
-        raise WeightsError(
-            f"the weights are not of this trunk: {_some(missing)} missing, {_some(unknown)} "
-            "unexpected; give the file of the same architecture and depth"
+        raise WeightsError.mismatch(
+            "the weights are of another trunk", missing=missing, unknown=unknown
         )
     for name, tensor in found.items():
         if tensor.shape != expected[name].shape:
             raise WeightsError(
-                f"tensor {name} of the trunk has shape {tuple(tensor.shape)}, expected "
-                f"{tuple(expected[name].shape)}; give the file of the same architecture and depth"
+                f"the weights are of another trunk: {name} has shape {tuple(tensor.shape)}, "
+                f"expected {tuple(expected[name].shape)}"
             )
     trunk.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in found.items()})
 
@@ -108,8 +107,3 @@ def _mask_rcnn_entries(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Ten
         prefix, found, rest = name.partition("backbone.body.")
         if found and prefix in {"", "module."}:
             yield rest.removeprefix("stem."), tensor
-
-
-def _some(names: set[str]) -> str:
-    listed = ", ".join(sorted(names)[:3])
-    return "none" if not names else f"{len(names)} ({listed}{', …' if len(names) > 3 else ''})"

@@ -100,7 +100,7 @@ def test_weights_that_do_not_fit_are_refused():
     network = small.network()
     tensors = {published_name(name): value for name, value in network.state_dict().items()}
     missing = dict(list(tensors.items())[1:])
-    with pytest.raises(WeightsError, match="1 entries missing"):
+    with pytest.raises(WeightsError, match="1 tensors missing"):
         network.load_published(missing)
     tensors["backbone.body.conv1.weight"] = torch.zeros(1)
     with pytest.raises(WeightsError, match=r"conv1.weight has shape \(1,\)"):

@@ -77,7 +77,7 @@ def test_statistics_of_frozen_normalisation_come_from_coco(tmp_path, tiny_files)
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda t: t.pop("model_init_rpn-head-conv-bias"), "1 entries missing"),
+        (lambda t: t.pop("model_init_rpn-head-conv-bias"), "1 tensors missing"),
         (lambda t: t.update({"more": torch.zeros(1)}), "1 unknown:\n  - unknown: more"),
         (lambda t: t.update({"model_init_rpn-head-conv-bias": torch.zeros(3)}), "expected"),
         (lambda t: t["log_init_lr_rpn-head-conv-bias"].fill_(-1), "negative"),

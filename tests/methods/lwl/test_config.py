@@ -11,16 +11,16 @@ from maskcast.methods.lwl.config import CropConfig, LearnerConfig, MemoryConfig,
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        (MemoryConfig, {"size": 0}, "memory size must be at least 1, got 0"),
-        (MemoryConfig, {"update_rate": 1.0}, "update_rate must lie between 0 and 1, got 1.0"),
+        (MemoryConfig, {"size": 0}, "memory.size must be at least 1, got 0"),
+        (MemoryConfig, {"update_rate": 1.0}, "update_rate must be in .0, 1., got 1.0"),
         (MemoryConfig, {"minimum_first_weight": 1.0}, "minimum_first_weight .* got 1.0"),
         (LearnerConfig, {"initial_steps": 0}, "initial_steps must be at least 1, got 0"),
-        (LearnerConfig, {"update_steps": -1}, "update_steps cannot be negative, got -1"),
+        (LearnerConfig, {"update_steps": -1}, "update_steps must be at least 0, got -1"),
         (LearnerConfig, {"update_every": 0}, "update_every must be at least 1, got 0"),
-        (CropConfig, {"size": (480, 31)}, r"at least 32×32, got \(480, 31\)"),
-        (CropConfig, {"search_area": 0.0}, "search_area must be positive, got 0.0"),
-        (CropConfig, {"scale_change": (1.01, 1.1)}, r"must enclose 1, got \(1.01, 1.1\)"),
-        (CropConfig, {"minimum_mass": 0.0}, "minimum_mass must be positive, got 0.0"),
+        (CropConfig, {"size": (480, 31)}, r"crop.size must be at least 32, got \(480, 31\)"),
+        (CropConfig, {"search_area": 0.0}, "search_area must be greater than 0, got 0.0"),
+        (CropConfig, {"scale_change": (1.01, 1.1)}, r"low <= 1 <= high, got \(1.01, 1.1\)"),
+        (CropConfig, {"minimum_mass": 0.0}, "minimum_mass must be greater than 0, got 0.0"),
     ],
 )
 def test_nonsense_is_refused_at_construction(kind, settings, message) -> None:

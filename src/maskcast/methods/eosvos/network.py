@@ -168,13 +168,8 @@ class ObjectNetwork(nn.Module):
         own = with_published_names(self.state_dict())
         missing, unexpected = sorted(own.keys() - tensors), sorted(tensors.keys() - own.keys())
         if missing or unexpected:
-            raise WeightsError(
-                f"the weights do not match this network: {len(missing)} entries missing, "
-                f"{len(unexpected)} unknown",
-                details=[
-                    *(f"missing: {entry}" for entry in missing),
-                    *(f"unknown: {entry}" for entry in unexpected),
-                ],
+            raise WeightsError.mismatch(
+                "the weights do not match this network", missing=missing, unknown=unexpected
             )
         wrong = [name for name, value in own.items() if value.shape != tensors[name].shape]
         if wrong:

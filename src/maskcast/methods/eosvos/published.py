@@ -77,13 +77,8 @@ def _check(name: str, config: EOSVOSConfig, tensors: Mapping[str, Tensor]) -> No
     missing = sorted(expected.keys() - tensors.keys())
     unknown = sorted(tensors.keys() - expected.keys())
     if missing or unknown:
-        raise WeightsError(
-            f"{name} does not match e-OSVOS: {len(missing)} entries missing, "
-            f"{len(unknown)} unknown",
-            details=[
-                *(f"missing: {entry}" for entry in missing),
-                *(f"unknown: {entry}" for entry in unknown),
-            ],
+        raise WeightsError.mismatch(
+            f"{name} does not match e-OSVOS", missing=missing, unknown=unknown
         )
     for key, shape in expected.items():
         if tensors[key].shape != shape:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import isfinite
+from math import inf
 from typing import Literal
 
+from maskcast.core.config import require_range
 from maskcast.core.errors import ConfigError
-
-
-def _require(right: bool, sentence: str) -> None:
-    if not right:
-        raise ConfigError(sentence)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,21 +58,21 @@ class NetworkConfig:
     """Hidden units of the presence head."""
 
     def __post_init__(self) -> None:
-        widths = (*self.label_widths, *self.decoder_widths, self.upsampler_width, self.box_width)
-        _require(
-            min(*widths, self.feature_channels, self.filters, self.presence_width) > 0,
-            f"channels must be positive, got {self}",
-        )
-        _require(
-            self.kernel_size > 0 and self.kernel_size % 2 == 1,
-            f"kernel_size must be odd and positive, got {self.kernel_size}",
-        )
-        _require(
-            self.label == "learned" or (self.filters == 1 and self.weight == "uniform"),
-            "with label='mask' filters must be 1 and weight 'uniform', "
-            f"got {self.filters} and {self.weight!r}",
-        )
-        _require(isfinite(self.initial_kappa), f"initial_kappa must be finite, got {self}")
+        widths = ("feature_channels", "filters", "label_widths", "decoder_widths")
+        require_range(self, *widths, least=1, prefix="network.")
+        units = ("upsampler_width", "box_width", "presence_width")
+        require_range(self, *units, least=1, prefix="network.")
+        require_range(self, "initial_kappa", above=-inf, below=inf, prefix="network.")
+        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
+            raise ConfigError(
+                f"network.kernel_size must be odd and positive, got {self.kernel_size}",
+                options=("network.kernel_size",),
+            )
+        if self.label == "mask" and (self.filters != 1 or self.weight != "uniform"):
+            raise ConfigError(
+                "network.label=mask requires network.filters=1 and network.weight=uniform, got "
+                f"{self.filters} and {self.weight}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,19 +93,10 @@ class MemoryConfig:
     Not in the paper."""
 
     def __post_init__(self) -> None:
-        _require(self.size >= 1, f"memory size must be at least 1, got {self.size}")
-        _require(
-            0 < self.update_rate < 1,
-            f"update_rate must lie between 0 and 1, got {self.update_rate}",
-        )
-        _require(
-            0 <= self.minimum_first_weight < 1,
-            f"minimum_first_weight must be in 0..1, got {self.minimum_first_weight}",
-        )
-        _require(
-            0 <= self.absent_share <= 1,
-            f"absent_share must be in [0, 1], got {self.absent_share}",
-        )
+        require_range(self, "size", least=1, prefix="memory.")
+        require_range(self, "update_rate", above=0, below=1, prefix="memory.")
+        require_range(self, "minimum_first_weight", least=0, below=1, prefix="memory.")
+        require_range(self, "absent_share", least=0, most=1, prefix="memory.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,16 +111,8 @@ class LearnerConfig:
     """Run the learner on every n-th frame only."""
 
     def __post_init__(self) -> None:
-        _require(
-            self.initial_steps >= 1,
-            f"initial_steps must be at least 1, got {self.initial_steps}",
-        )
-        _require(
-            self.update_steps >= 0, f"update_steps cannot be negative, got {self.update_steps}"
-        )
-        _require(
-            self.update_every >= 1, f"update_every must be at least 1, got {self.update_every}"
-        )
+        require_range(self, "initial_steps", "update_every", least=1, prefix="learner.")
+        require_range(self, "update_steps", least=0, prefix="learner.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,11 +135,15 @@ class CropConfig:
     box, so that an object is as large as in training, whatever the resolution of the video."""
 
     def __post_init__(self) -> None:
-        _require(min(self.size) >= 32, f"crop size must be at least 32×32, got {self.size}")
-        _require(self.search_area > 0, f"search_area must be positive, got {self.search_area}")
+        require_range(self, "size", least=32, prefix="crop.")
+        require_range(self, "search_area", "minimum_mass", above=0, prefix="crop.")
         low, high = self.scale_change
-        _require(0 < low <= 1 <= high, f"scale_change must enclose 1, got {self.scale_change}")
-        _require(self.minimum_mass > 0, f"minimum_mass must be positive, got {self.minimum_mass}")
+        if not 0 < low <= 1 <= high:
+            raise ConfigError(
+                f"crop.scale_change must be (low, high) with 0 < low <= 1 <= high, got "
+                f"{self.scale_change}",
+                options=("crop.scale_change",),
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

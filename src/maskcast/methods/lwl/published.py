@@ -87,12 +87,12 @@ def from_published(checkpoint: Mapping[str, Any]) -> tuple[LWLConfig, dict[str, 
     net_type = checkpoint.get("net_type")
     if net_type not in _NET_TYPES:
         raise WeightsError(
-            f"the checkpoint holds a network {net_type!r}, not one of LWL "
-            f"({', '.join(_NET_TYPES)}); give lwl_stage2.pth or lwl_boxinit.pth"
+            f"the checkpoint is of a network {net_type!r}, expected one of LWL "
+            f"({', '.join(_NET_TYPES)}); use lwl_stage2.pth or lwl_boxinit.pth"
         )
     tensors = checkpoint.get("net")
     if not isinstance(tensors, Mapping):
-        raise WeightsError("the checkpoint has no entry 'net' that holds the parameters by name")
+        raise WeightsError("the checkpoint has no entry 'net' that maps names to parameters")
     config = _NET_TYPES[net_type]()
     if any(name.startswith(_CLASSIFIER) for name in tensors):
         config = replace(config, network=replace(config.network, trunk_layout="imagenet"))
@@ -112,15 +112,14 @@ def rename_from_published(
     theirs = {published_name(name): name for name in expected}
     missing, unknown = sorted(theirs.keys() - given.keys()), sorted(given.keys() - theirs.keys())
     if missing or unknown:
-        raise WeightsError(
-            f"the checkpoint does not fit LWL: {_listed(missing)} missing, "
-            f"{_listed(unknown)} not expected"
+        raise WeightsError.mismatch(
+            "the checkpoint does not match LWL", missing=missing, unknown=unknown
         )
     for their_name, our_name in theirs.items():
         shape = tuple(expected[our_name].shape)
         if not isinstance(given[their_name], Tensor) or tuple(given[their_name].shape) != shape:
             found = tuple(getattr(given[their_name], "shape", ()))
-            raise WeightsError(f"{their_name} in the checkpoint is {found}, expected {shape}")
+            raise WeightsError(f"{their_name} has shape {found}, expected {shape}")
     return {our_name: given[their_name] for their_name, our_name in theirs.items()}
 
 
@@ -136,15 +135,14 @@ def to_published(config: NetworkConfig, tensors: Mapping[str, Tensor]) -> dict[s
     published = NetworkConfig(trunk_layout=config.trunk_layout, box_encoder=config.box_encoder)
     if config != published:
         raise WeightsError(
-            f"the authors' code has a {published.trunk} with {published.feature_channels} feature "
-            f"channels; these weights are for a {config.trunk} with {config.feature_channels}"
+            f"cannot export weights for {config.trunk} with {config.feature_channels} feature "
+            f"channels: the authors' code has {published.trunk} with {published.feature_channels}"
         )
     expected = _expected(config)
     missing, unknown = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected)
     if missing or unknown:
-        raise WeightsError(
-            f"these are not the weights of this network: {_listed(missing)} missing, "
-            f"{_listed(unknown)} not expected"
+        raise WeightsError.mismatch(
+            "the weights do not match this network", missing=missing, unknown=unknown
         )
     net = {published_name(name): tensors[name].to(expected[name].dtype) for name in expected}
     if config.trunk_layout == "imagenet":
@@ -156,8 +154,3 @@ def to_published(config: NetworkConfig, tensors: Mapping[str, Tensor]) -> dict[s
 def _expected(config: NetworkConfig) -> dict[str, Tensor]:
     with torch.device("meta"):
         return LWLNetwork(config).state_dict()
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-    return f"{len(names)} ({shown})" if names else "none"

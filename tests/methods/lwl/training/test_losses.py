@@ -70,6 +70,8 @@ def test_judgements_count_only_frames_that_have_an_answer() -> None:
 
 
 def test_a_loss_of_nothing_is_rejected() -> None:
-    with pytest.raises(ConfigError, match="mask_weight, box_weight and presence_weight"):
+    with pytest.raises(
+        ConfigError, match="mask_weight, box_weight, presence_weight must be positive"
+    ):
         LossConfig(mask_weight=0.0)
     assert LossConfig(mask_weight=0.0, presence_weight=1.0).presence_weight == 1

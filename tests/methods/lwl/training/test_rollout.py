@@ -188,5 +188,5 @@ def test_the_box_branch_leaves_the_trunk_alone(
 def test_nonsense_is_rejected() -> None:
     with pytest.raises(ConfigError, match=r"corrections must be in \[0, 1\], got 1.5"):
         RolloutConfig(corrections=1.5)
-    with pytest.raises(ConfigError, match="negatives cannot be negative"):
+    with pytest.raises(ConfigError, match="negatives must be at least 0"):
         RolloutConfig(negatives=-1)

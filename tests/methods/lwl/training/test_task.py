@@ -210,7 +210,7 @@ def test_the_trunk_is_taken_from_a_file(data_sets: DataConfig, tmp_path: Path) -
 
 def test_data_that_were_not_given_are_asked_for() -> None:
     task = LWLTask(in_miniature(RECIPES["lwl-stage1"].config, DataConfig()))
-    with pytest.raises(ConfigError, match=r"--data\.youtube-vos FOLDER"):
+    with pytest.raises(ConfigError, match=r"draws from data\.youtube_vos, which is not set"):
         task.dataset(0)
 
 
@@ -365,7 +365,7 @@ def test_videos_of_davis_are_held_out_by_name(data_sets: DataConfig) -> None:
     ((trained_on,), (held_out,)) = sources.training, sources.held_out
     assert [video.name for video in trained_on.source.videos] == ["video-0"]
     assert [video.name for video in held_out.source.videos] == ["video-1"]
-    with pytest.raises(ConfigError, match="held-out videos are not there: bear"):
+    with pytest.raises(ConfigError, match="held-out videos do not exist: bear"):
         LWLTask(replace(base, data=replace(base.data, held_out=("bear",)))).dataset(0)
 
 
@@ -373,7 +373,7 @@ def test_weights_that_do_not_fit_are_refused(data_sets: DataConfig) -> None:
     task = LWLTask(in_miniature(RECIPES["lwl-stage1"].config, data_sets))
     tensors: dict[str, Tensor] = dict(task.network.state_dict())
     tensors.pop("learner.kappa")
-    with pytest.raises(WeightsError, match="1 tensors are missing"):
+    with pytest.raises(WeightsError, match="1 tensors missing"):
         task.start_from(tensors)
 
 

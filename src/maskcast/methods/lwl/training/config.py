@@ -73,13 +73,12 @@ class DataConfig:
     """Which frames of a video make a clip."""
 
     def __post_init__(self) -> None:
-        weights = [
-            getattr(self, name) for name in self.__dataclass_fields__ if name.endswith("_weight")
-        ]
-        if min(weights) < 0 or max(weights) == 0:
-            raise ConfigError(f"weights of data cannot all be 0, and none negative, got {self}")
-        require_range(self, "cutouts_share", above=0, below=1)
-        require_range(self, "synthetic_absent", least=0, most=1)
+        weights = [name for name in self.__dataclass_fields__ if name.endswith("_weight")]
+        require_range(self, *weights, least=0, prefix="data.")
+        if not any(getattr(self, name) for name in weights):
+            raise ConfigError(f"one of {', '.join(weights)} must be positive")
+        require_range(self, "cutouts_share", above=0, below=1, prefix="data.")
+        require_range(self, "synthetic_absent", least=0, most=1, prefix="data.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +102,9 @@ class Rates:
     """The presence head, where the network has one."""
 
     def __post_init__(self) -> None:
-        rates = [getattr(self, name) for name in self.__dataclass_fields__]
-        if min(rates) < 0 or max(rates) == 0:
-            raise ConfigError(f"rates cannot be negative, and one must be positive, got {self}")
+        require_range(self, *self.__dataclass_fields__, least=0, prefix="rates.")
+        if not any(getattr(self, name) for name in self.__dataclass_fields__):
+            raise ConfigError("one of the rates must be positive")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,11 +133,10 @@ class LossConfig:
     its Lovász loss; only where no query frame is segmented."""
 
     def __post_init__(self) -> None:
-        weights = (self.mask_weight, self.box_weight, self.presence_weight)
-        if min(*weights, self.cross_entropy, self.box_regression) < 0:
-            raise ConfigError(f"weights of losses cannot be negative, got {self}")
-        if max(weights) == 0:
-            raise ConfigError("one of mask_weight, box_weight and presence_weight must be positive")
+        weights = ("mask_weight", "box_weight", "presence_weight")
+        require_range(self, *weights, "cross_entropy", "box_regression", least=0, prefix="loss.")
+        if not any(getattr(self, name) for name in weights):
+            raise ConfigError(f"one of {', '.join(weights)} must be positive")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,11 +164,9 @@ class RolloutConfig:
     only where that mask has an IoU of at least 0.5."""
 
     def __post_init__(self) -> None:
-        for name in ("known_absence", "absent_below", "corrections", "box_starts"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} must be in [0, 1], got {getattr(self, name)}")
-        if self.negatives < 0:
-            raise ConfigError(f"negatives cannot be negative, got {self.negatives}")
+        probabilities = ("known_absence", "absent_below", "corrections", "box_starts")
+        require_range(self, *probabilities, least=0, most=1, prefix="rollout.")
+        require_range(self, "negatives", least=0, prefix="rollout.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,12 +202,9 @@ class LWLTrainingConfig:
     def __post_init__(self) -> None:
         needs_box_encoder = self.loss.box_weight > 0 or self.rates.box_encoder > 0
         if needs_box_encoder and not self.model.network.box_encoder:
-            raise ConfigError("to train a box encoder, set model.network.box_encoder=true")
+            raise ConfigError("training a box encoder requires model.network.box_encoder=true")
         needs_presence_head = self.loss.presence_weight > 0 or self.rates.presence_head > 0
         if needs_presence_head and not self.model.network.presence_head:
-            raise ConfigError("to train a presence head, set model.network.presence_head=true")
-        if self.query_frames < 1 or self.validation_clips < 0:
-            raise ConfigError(
-                "query_frames must be positive and validation_clips not negative, got "
-                f"{self.query_frames} and {self.validation_clips}"
-            )
+            raise ConfigError("training a presence head requires model.network.presence_head=true")
+        require_range(self, "query_frames", least=1)
+        require_range(self, "validation_clips", least=0)

@@ -159,7 +159,9 @@ class _Opened:
     def refuse_unknown_hold_outs(self) -> None:
         missing = sorted(set(self.config.held_out) - self.named)
         if missing:
-            raise ConfigError(f"held-out videos are not there: {', '.join(missing)}")
+            raise ConfigError(
+                f"held-out videos do not exist: {', '.join(missing)}", options=("data.held_out",)
+            )
 
     def _add_by_name(
         self, name: str, dataset: Dataset, weight: float, *, merged: bool | None = None
@@ -220,8 +222,8 @@ def _given(path: Path | None, name: str) -> Path:
 
 def _require(given: Sequence[Path], name: str) -> None:
     if not given:
-        option = name.replace("_", "-")
         raise ConfigError(
-            f"this recipe draws from {option}: give --data.{option} FOLDER, or leave it out with "
-            f"--data.{option}-weight 0"
+            f"the recipe draws from data.{name}, which is not set; give its folder, or set "
+            f"data.{name}_weight to 0",
+            options=(f"data.{name}", f"data.{name}_weight"),
         )

@@ -334,12 +334,12 @@ class LWLTask:
         try:
             missing, unknown = self.network.load_state_dict(dict(tensors), strict=False)
         except RuntimeError as error:
-            raise WeightsError(f"the weights do not fit this network: {error}") from error
+            _, *problems = map(str.strip, str(error).splitlines())
+            raise WeightsError("the weights do not match this network", details=problems) from error
         missing = [name for name in missing if not name.startswith(OPTIONAL_PARTS)]
         if missing or unknown:
-            raise WeightsError(
-                f"the weights do not fit this network: {len(missing)} tensors are missing "
-                f"{missing[:3]}, {len(unknown)} are unknown {unknown[:3]}"
+            raise WeightsError.mismatch(
+                "the weights do not match this network", missing=missing, unknown=unknown
             )
 
     def data_fingerprint(self) -> str:
