@@ -135,3 +135,17 @@ def test_room_is_counted_by_kind(request_, tmp_path):
     assert (room.aside, room.exports) == (0, 0)
     assert room.total == room.masks + room.soft_masks + room.states
     assert occupied(Path("none")).total == 0
+
+
+def test_an_edit_that_is_undone_leaves_the_finished_form(request_, tmp_path):
+    packed = changed(request_, form="rle", edited=True)
+    run_video(packed, Built())
+    before = (tmp_path / "out" / "masks.jsonl.gz").read_bytes()
+    write_label_map(tmp_path / "00003.png", np.where(true_mask(1, 2).numpy(), 1, 0))
+    run_video(changed(packed, masks=[*packed.masks, tmp_path / "00003.png"]), Built())
+    assert (tmp_path / "out" / "masks.jsonl.gz").read_bytes() != before
+    source = Source()
+    run_video(packed, source)
+    assert source.built == 0
+    assert not (tmp_path / "out" / "masks.jsonl").exists()
+    assert (tmp_path / "out" / "masks.jsonl.gz").read_bytes() == before
