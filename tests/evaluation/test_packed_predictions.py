@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -25,23 +24,28 @@ from maskcast.core.errors import DataError
 from maskcast.data.catalogue import open_dataset, protocol_of
 from maskcast.evaluation.predictions import open_predictions
 from maskcast.evaluation.score import score_dataset
-from maskcast.evaluation.scores import make_scores
+from maskcast.evaluation.scores import Scores, make_scores
 from maskcast.evaluation.submission import build_submission
+from maskcast.evaluation.worst_frames import worst_frames
 from maskcast.io.label_maps import read_label_map, write_label_map
-from maskcast.io.mask_lines import pack_frame
 from maskcast.io.packed_masks import write_mask_zip
+from maskcast.runs.masks import RleMasks
 
 VIDEOS = {"ants": {1: 0, 3: 0}, "cows": {1: 0, 2: 3}}
 IDS = {name: tuple(objects) for name, objects in VIDEOS.items()}
 
 
 def pack_lines(folder: Path, target: Path) -> None:
-    lines = [
-        pack_frame(index, path.stem, read_label_map(path), {}).line()
-        for index, path in enumerate(sorted(folder.glob("*.png")))
-    ]
-    content = b"".join(lines)
-    target.write_bytes(gzip.compress(content) if target.suffix == ".gz" else content)
+    """As a run keeps run lengths: at work, or finished."""
+    paths = sorted(folder.glob("*.png"))
+    store = RleMasks(target.parent, lambda frame_index: paths[frame_index].stem)
+    for frame_index, path in enumerate(paths):
+        label_map = read_label_map(path)
+        store.write(frame_index, np.zeros_like(label_map), {})  # replaced by the next line
+        store.write(frame_index, label_map, {})
+    if target.suffix == ".gz":
+        store.finish()
+    assert target.is_file()
 
 
 def pack_pngs(folder: Path, target: Path) -> None:
@@ -89,6 +93,15 @@ def test_scores_are_those_of_the_same_pngs(root, tmp_path, form, around):
     assert expected["missing"] == ["ants/00002"]
     assert expected["extra_objects"] == {"cows_70000": "cows/00003"}
     assert tree_of(root, around(packed(results, form))) == expected
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_report_shows_the_same_pictures(root, tmp_path, form):
+    results = write_predictions(tmp_path / "p", IDS, shift=2)
+    tree = tree_of(root, results)
+    expected = list(worst_frames(Scores(tree), results, root))
+    assert len(expected) > 4
+    assert list(worst_frames(Scores(tree), packed(results, form), root)) == expected
 
 
 @pytest.mark.parametrize("form", FORMS)

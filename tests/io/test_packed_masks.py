@@ -178,7 +178,7 @@ def test_another_size_than_expected_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(PackedFrame, "label_map", lambda _: pytest.fail("it was decoded"))
     with (
         closing(open_packed_masks(path)) as masks,
-        pytest.raises(DataError, match=r"masks.jsonl, frame 0 is 2×3 but the video is 4×4"),
+        pytest.raises(DataError, match=r"masks.jsonl, frame 0 is 2×3, but the video is 4×4"),
     ):
         masks.read("00000", (4, 4))
 

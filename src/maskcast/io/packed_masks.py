@@ -172,7 +172,7 @@ class RleFile:
             raise DataError(f"{where} changed while it was read")
         if size is not None and found.size != size:
             raise DataError(
-                f"{where} is {found.size[0]}×{found.size[1]} but the video is {size[0]}×{size[1]}"
+                f"{where} is {found.size[0]}×{found.size[1]}, but the video is {size[0]}×{size[1]}"
             )
         try:
             return found.label_map()
