@@ -28,7 +28,7 @@ def commands() -> list[str]:
     """Every line of a code block of the documents that calls maskcast, by its arguments."""
     lines = [
         line
-        for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+        for document in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
         for language, block in FENCED.findall(document.read_text())
         if language != "python"
         for line in re.sub(r"\\\n\s*", " ", block).splitlines()
@@ -50,7 +50,7 @@ def anchors(document: Path) -> set[str]:
 
 
 def test_links_lead_somewhere():
-    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("src/maskcast/**/*.md")]
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/maskcast/**/*.md")]
     assert len(pages) > 15
     for page in pages:
         for target in re.findall(r"\]\((?!http)([^)\s]+)\)", page.read_text()):

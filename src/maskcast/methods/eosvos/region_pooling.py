@@ -4,8 +4,8 @@ Regions go to levels by ⌊4 + log2(√area / 224 + 1e-6)⌋, and the scales of 
 Every cell of a pooled region is the mean of 2×2 points, each read bilinearly from four cells of
 the map.
 
-torchvision has a kernel for this; why it is not used on a CPU: it runs in one thread, on maps of
-another memory layout, and a frame costs 8.4 Y with it instead of 6.8 (docs/eosvos.md).
+torchvision's kernel for this is not used on a CPU: it runs in one thread, on maps of another memory
+layout, and a frame costs 8.4 Y with it instead of 6.8 (docs/log/eosvos.md).
 """
 
 from __future__ import annotations
