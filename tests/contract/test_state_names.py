@@ -17,7 +17,7 @@ from maskcast.methods.catalogue import METHODS
 FIELDS = {
     "lwl": {
         "LWLState": "targets",
-        "Target": "object_id memory tau view seen frames latest",
+        "Target": "object_id memory tau view seen frames latest first absent_frames unlearnt",
         "Memory": "slots gammas newest absences",
         "Slot": "x label weight annotated",
         "Sighting": "position size",

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
 
 from maskcast.core.device_names import DtypeName
 from maskcast.core.errors import UsageError
@@ -69,8 +68,8 @@ def make_float32_exact() -> None:
     torch.backends.cudnn.allow_tf32 = False
 
 
-def compiled(module: nn.Module) -> Callable[..., Any]:
-    """Return the module compiled by torch, which happens when it is called for the first time.
+def compiled(module: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a module or function compiled by torch, which happens at its first call.
 
     Calling it raises:
         UsageError: torch cannot compile here.

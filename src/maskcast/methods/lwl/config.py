@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Literal
 
-from maskcast.core.config import require_range
+from maskcast.core.config import require_choice, require_range, require_rising
 from maskcast.core.errors import ConfigError
 
 
@@ -147,6 +147,35 @@ class CropConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PresenceConfig:
+    """Recognising that an object is not on a frame; not part of the paper.
+
+    An absent object has an empty mask and is looked for where it was seen last.
+    """
+
+    rule: Literal["off", "confidence", "head"] = "off"
+    """How absence is recognised: not at all, as published; by the mean confidence inside the mask;
+    or by the network's presence head."""
+    thresholds: tuple[float, float] = (0.8, 0.88)
+    """Mean confidence, 0 to 1, below which an object becomes absent, and from which it is visible
+    again."""
+    likeness_from: float = 0.0
+    """Similarity to the first frame, -1 to 1, that an absent object needs as well to be visible
+    again; 0 or less: any. Not used by the head."""
+    head_thresholds: tuple[float, float] = (0.5, 0.5)
+    """The same as ``thresholds`` for the probability that the presence head gives."""
+    remembered: int = 3
+    """Frames of one absence that are remembered, with an empty mask."""
+
+    def __post_init__(self) -> None:
+        require_choice(self, "rule")
+        require_range(self, "thresholds", "head_thresholds", above=0, below=1, prefix="presence.")
+        require_rising(self, "thresholds", "head_thresholds", prefix="presence.")
+        require_range(self, "likeness_from", least=-1, below=1, prefix="presence.")
+        require_range(self, "remembered", least=0, prefix="presence.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpeedConfig:
     """What trades speed for nothing, or for something."""
 
@@ -170,7 +199,15 @@ class LWLConfig:
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     crop: CropConfig = field(default_factory=CropConfig)
+    presence: PresenceConfig = field(default_factory=PresenceConfig)
     speed: SpeedConfig = field(default_factory=SpeedConfig)
+
+    def __post_init__(self) -> None:
+        if self.presence.rule == "head" and not self.network.presence_head:
+            raise ConfigError(
+                "presence.rule=head needs a network with a presence head; use confidence or off",
+                options=("presence.rule",),
+            )
 
 
 def ytvos() -> LWLConfig:

@@ -114,27 +114,41 @@ def first_view(box: Box, crop: CropConfig) -> View:
 
 def follow(view: View, seen: Sighting | None, crop: CropConfig) -> View:
     """Return where to look next; an object out of sight (None) is looked for where it was."""
-    position, size = (view.position, view.size) if seen is None else (seen.position, seen.size)
-    base_area = view.base_size[0] * view.base_size[1]
     low, high = crop.scale_change
-    scale = min(max(sqrt(size[0] * size[1] / base_area), low * view.scale), high * view.scale)
-    return View(position, scale, view.base_size)
+    wanted = centred_on(seen or Sighting(view.position, view.size), view)
+    scale = min(max(wanted.scale, low * view.scale), high * view.scale)
+    return View(wanted.position, scale, view.base_size)
+
+
+def centred_on(seen: Sighting, view: View) -> View:
+    """Return the view of an object that was found somewhere, whatever its size was before."""
+    base_area = view.base_size[0] * view.base_size[1]
+    return View(seen.position, sqrt(seen.size[0] * seen.size[1] / base_area), view.base_size)
 
 
 def find(
     probs: Float[Tensor, "objects height width"], *, minimum_mass: float
 ) -> list[Sighting | None]:
     """Locate objects by mass and variance of their probability maps; None below the minimum."""
-    margins = torch.cat([probs.sum(dim=2), probs.sum(dim=1)], dim=1).cpu().double().numpy()
-    height = probs.shape[1]
-    found: list[Sighting | None] = []
-    for margin in margins:
-        if margin[:height].sum() < minimum_mass:
-            found.append(None)
-            continue
-        (row, tall), (column, wide) = _moments(margin[:height]), _moments(margin[height:])
-        found.append(Sighting((row, column), (tall, wide)))
-    return found
+    margins = margins_of(probs).cpu().double().numpy()
+    return [
+        sighting(margin, height=probs.shape[1], minimum_mass=minimum_mass) for margin in margins
+    ]
+
+
+def margins_of(
+    probs: Float[Tensor, "objects height width"],
+) -> Float[Tensor, "objects height+width"]:
+    """Return the mass of every row, then of every column."""
+    return torch.cat([probs.sum(dim=2), probs.sum(dim=1)], dim=1)
+
+
+def sighting(margin: np.ndarray, *, height: int, minimum_mass: float) -> Sighting | None:
+    """Locate an object by the mass of its rows and columns; None below the minimum."""
+    if margin[:height].sum() < minimum_mass:
+        return None
+    (row, tall), (column, wide) = _moments(margin[:height]), _moments(margin[height:])
+    return Sighting((row, column), (tall, wide))
 
 
 def _moments(mass: np.ndarray) -> Pair:

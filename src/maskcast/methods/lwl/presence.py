@@ -156,6 +156,22 @@ def mean_confidence(
     return (probs * inside).sum(dim=(1, 2)) / inside.sum(dim=(1, 2)).clamp(min=1)
 
 
+def likeness_to_first(
+    logits: Float[Tensor, "objects height width"],
+    x: Float[Tensor, "objects C h w"],
+    first: Float[Tensor, "objects first"],
+) -> Float[Tensor, "objects"]:
+    """Cosine of the features under a mask and under the first one, -1..1.
+
+    Both are taken relative to the mean feature of the first frame; see ``describe_first``.
+    """
+    cells = _cells(logits.float().sigmoid()[:, None], x)
+    first_target, first_scene = first[:, : 2 * x.shape[1]].float().chunk(2, dim=1)
+    return functional.cosine_similarity(
+        _mean_under(x.float(), cells) - first_scene, first_target - first_scene, eps=EPS
+    )
+
+
 def _about_mask(probs: Tensor, coarse: Tensor) -> list[Tensor]:
     """Describe the mask itself: how sure, how soft, how large, how much at the border.
 

@@ -10,15 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from maskcast.core.device import compiled
 from maskcast.core.device_memory import in_parts
 from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, split_prompts
+from maskcast.methods.lwl.absence import (
+    Located,
+    PresenceRule,
+    locate,
+    merge_present,
+    view_after_return,
+)
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.crop import (
     OUTSIDE_LOGIT,
@@ -40,9 +47,11 @@ from maskcast.methods.lwl.crop import (
     shared_view,
     view_patch,
 )
+from maskcast.methods.lwl.decoder import Decoded
 from maskcast.methods.lwl.label_encoder import STRIDE
 from maskcast.methods.lwl.memory import Memory, SampleBuffers, Slot
 from maskcast.methods.lwl.network import Features, LWLNetwork
+from maskcast.methods.lwl.presence import describe_first
 from maskcast.methods.lwl.target_model import apply_target_model
 from maskcast.nn.aggregation import aggregate_logits
 from maskcast.nn.resnet import fold_batch_norm
@@ -61,12 +70,18 @@ class Target:
     view: View
     """Where it was looked for on the last frame."""
     seen: Sighting | None
-    """Where it was found there; None if it was out of sight."""
+    """Where it was found there; None if it was out of sight or absent."""
     tau: Float[Tensor, "1 D C K K"]
     memory: Memory
     latest: Slot | None
     """The last frame with its own prediction, to be remembered before the next one; None after a
     frame on which a person marked the object, which is remembered at once."""
+    first: Float[Tensor, "first"] | None = None
+    """``describe_first`` of the frame on which it was given; None where absence is not judged."""
+    absent_frames: int = 0
+    """Frames since it was visible; 0 where absence is not judged."""
+    unlearnt: bool = False
+    """Whether a frame was remembered since the target model was fitted."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +115,8 @@ class _Found(NamedTuple):
     """None where a person marked the object."""
     absent: bool = False
     """A person says that it is not on this frame."""
+    presence: Float[Tensor, ""] | None = None
+    """0..1; None where absence is not judged."""
 
 
 class LWLSegmenter:
@@ -136,6 +153,12 @@ class LWLSegmenter:
         prepared = compiled if config.speed.compile else _as_it_is
         self._trunk = prepared(self.network.trunk)
         self._decode = prepared(self.network.decoder)
+        self._decode_with_states = prepared(self.network.decoder.decode)
+        self._rule = (
+            None
+            if config.presence.rule == "off"
+            else PresenceRule(config.presence, self.network.presence_head)
+        )
         stride16 = -(-config.crop.size[0] // STRIDE), -(-config.crop.size[1] // STRIDE)
         self._half_stride = half_stride(config.crop.size, stride16, config.network.kernel_size)
         self._buffers = SampleBuffers(config.memory.size, config.memory.absent_share)
@@ -179,12 +202,18 @@ class LWLSegmenter:
     def _adapt(self, target: Target) -> Target:
         """Remember the last frame and fit the target model to the memory, where that is due."""
         target = replace(target, frames=target.frames + 1)
-        if target.latest is None:
-            return target
-        memory = target.memory.insert(target.latest, self.config.memory)
-        target = replace(target, memory=memory, latest=None)
+        if target.latest is not None:
+            memory = (
+                target.memory.with_absence(target.latest)
+                if target.absent_frames
+                else target.memory.insert(target.latest, self.config.memory)
+            )
+            target = replace(target, memory=memory, latest=None, unlearnt=True)
+        elif self._rule is None:
+            return target  # as in version 0.1, even if a frame is still to be learnt
         due = (target.frames - 1) % self.config.learner.update_every == 0
-        return self._learn(target, self.config.learner.update_steps) if due else target
+        steps = self.config.learner.update_steps
+        return self._learn(target, steps) if due and target.unlearnt else target
 
     def _learn(self, target: Target, steps: int) -> Target:
         """Run steepest-descent steps from the current target model on all that is remembered."""
@@ -192,7 +221,8 @@ class LWLSegmenter:
             return target
         with self._watch("learner"):
             samples = self._buffers.samples(target.object_id, target.memory)
-            return replace(target, tau=self.network.learner(target.tau, samples, steps))
+            tau = self.network.learner(target.tau, samples, steps)
+            return replace(target, tau=tau, unlearnt=False)
 
     def _predict(self, targets: Sequence[Target], frame: Frame) -> list[_Found]:
         """Segment the objects that nobody marked on this frame."""
@@ -220,8 +250,8 @@ class LWLSegmenter:
         with self._watch("target model"):
             tau = torch.cat([target.tau for target, _ in placed])
             scores = apply_target_model(tau, x[None])[0]
-        with self._watch("decoder"):
-            crop_logits = self._decode(scores.to(self.dtype), features.taps, self.config.crop.size)
+        decoded = self._decoded(scores, features)
+        presence = self._judge([target for target, _ in placed], decoded, x, scores)
         with self._watch("paste"):
             size = (frame.shape[-2], frame.shape[-1])
             exact = self.config.crop.exact_paste
@@ -230,9 +260,31 @@ class LWLSegmenter:
                     target,
                     paste(logits.float(), patch.extent, size, exact=exact),
                     _Sample(patch, x_object),
+                    presence=its_presence,
                 )
-                for (target, patch), logits, x_object in zip(placed, crop_logits, x, strict=True)
+                for (target, patch), logits, x_object, its_presence in zip(
+                    placed, decoded.logits, x, presence, strict=True
+                )
             ]
+
+    def _decoded(self, scores: Tensor, features: Features) -> Decoded:
+        with self._watch("decoder"):
+            inputs = scores.to(self.dtype), features.taps, self.config.crop.size
+            if self._rule is not None and self._rule.head is not None:
+                decoded: Decoded = self._decode_with_states(*inputs)
+                return decoded
+            return Decoded(self._decode(*inputs), [])
+
+    def _judge(
+        self, targets: Sequence[Target], decoded: Decoded, x: Tensor, scores: Tensor
+    ) -> Sequence[Tensor | None]:
+        """Return how sure it is that each object is visible; None where that is not judged."""
+        if self._rule is None:
+            return [None] * len(targets)
+        with self._watch("presence"):
+            firsts = [target.first for target in targets]
+            absent = [target.absent_frames > 0 for target in targets]
+            return self._rule.judge(decoded, x, scores, firsts, absent).unbind()
 
     def _look(self, frame: Frame, patches: Sequence[Patch]) -> Features:
         """Cut patches out of the frame and see what the network sees in them."""
@@ -288,9 +340,13 @@ class LWLSegmenter:
         view = first_view(given.box, self.config.crop)
         patch = first_patch(view, size, self.config.crop)
         x = self._features(self._prepared(patch.image(frame)[None])).x
-        memory = Memory.of_first(self._slots(x, [patch.mask(given.soft_mask)])[0])
+        mask = patch.mask(given.soft_mask)
+        memory = Memory.of_first(self._slots(x, [mask])[0])
         tau = self.network.no_filters(1, x)
         target = Target(object_id, 1, view, None, tau, memory, None)
+        if self._rule is not None:
+            label = memory.slots[0].label.movedim(-1, 0)
+            target = replace(target, first=describe_first(x, mask[None], label[None])[0])
         target = self._learn(target, self.config.learner.initial_steps)
         return _Found(target, given.logits)
 
@@ -334,19 +390,52 @@ class LWLSegmenter:
         if not found:
             return LWLState(), ObjectMasks((), frame.new_zeros(0, *frame.shape[-2:]).float())
         with self._watch("merge"):
-            merged = aggregate_logits(torch.stack([one.logits for one in found]))[1:]
-            merged[[one.absent for one in found]] = 0.0  # rounding leaves less than 1e-30
-            seen = find(merged, minimum_mass=self.config.crop.minimum_mass)
-        targets = tuple(
-            replace(one.target, seen=sighting, latest=slot)
-            for one, sighting, slot in zip(found, seen, self._latest(found, merged), strict=True)
-        )
+            merged, presence, located = self._shared_out(found)
+        size = (frame.shape[-2], frame.shape[-1])
+        targets = [
+            self._seen(one.target, each, size) for one, each in zip(found, located, strict=True)
+        ]
+        latest = self._latest(found, targets, merged)
+        targets = [replace(t, latest=slot) for t, slot in zip(targets, latest, strict=True)]
         ids = tuple(target.object_id for target in targets)
-        return LWLState(targets), ObjectMasks(ids, merged)
+        return LWLState(tuple(targets)), ObjectMasks(ids, merged, presence)
 
-    def _latest(self, found: Sequence[_Found], merged: Tensor) -> list[Slot | None]:
-        """Make of every prediction a frame to be remembered, the merged map as its mask."""
-        samples = {i: one.sample for i, one in enumerate(found) if one.sample is not None}
+    def _shared_out(
+        self, found: Sequence[_Found]
+    ) -> tuple[Tensor, Tensor | None, Sequence[Located]]:
+        """Return merged probabilities, presence, and where each object was found."""
+        logits = torch.stack([one.logits for one in found])
+        minimum_mass = self.config.crop.minimum_mass
+        if self._rule is None:
+            merged = aggregate_logits(logits)[1:]
+            merged[[one.absent for one in found]] = 0.0  # rounding leaves less than 1e-30
+            return merged, None, [Located(True, s) for s in find(merged, minimum_mass=minimum_mass)]
+        certain = logits.new_ones(())
+        presence = torch.stack(
+            [certain * (not one.absent) if one.presence is None else one.presence for one in found]
+        )
+        merged = merge_present(logits, presence)
+        last = [one.target.seen for one in found]
+        return merged, presence, locate(merged, presence, last, minimum_mass=minimum_mass)
+
+    def _seen(self, target: Target, located: Located, size: Size) -> Target:
+        """Note whether and where an object was found, and look there if it has returned."""
+        if not located.is_present:
+            return replace(target, seen=None, absent_frames=target.absent_frames + 1)
+        view = target.view
+        if target.absent_frames and located.seen is not None:
+            view = view_after_return(view, located.seen, size)
+        return replace(target, view=view, seen=located.seen, absent_frames=0)
+
+    def _latest(
+        self, found: Sequence[_Found], targets: Sequence[Target], merged: Tensor
+    ) -> list[Slot | None]:
+        """Make of predictions frames to be remembered, with the merged map as their mask."""
+        samples = {
+            i: one.sample
+            for i, (one, target) in enumerate(zip(found, targets, strict=True))
+            if one.sample is not None and self._is_remembered(target)
+        }
         if not samples:
             return [None] * len(found)
         x = torch.stack([sample.x for sample in samples.values()])
@@ -354,9 +443,17 @@ class LWLSegmenter:
         slots = dict(zip(samples, self._slots(x, masks), strict=True))
         return [slots.get(i) for i in range(len(found))]
 
+    def _is_remembered(self, target: Target) -> bool:
+        """Return whether the memory gets a prediction; as published, it gets every one."""
+        if self._rule is None:
+            return True
+        if target.absent_frames:
+            return target.absent_frames <= self.config.presence.remembered
+        return target.seen is not None
 
-def _as_it_is(module: nn.Module) -> nn.Module:
-    return module
+
+def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function
 
 
 def _channels_last_copies(images: Tensor) -> list[Tensor]:

@@ -1,0 +1,329 @@
+"""Absent objects: thresholds and merging by hand, and what the segmenter does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from maskcast.core.config import settings_of
+from maskcast.core.errors import ConfigError
+from maskcast.core.state import load_state, save_state
+from maskcast.core.types import ABSENT, ObjectMasks
+from maskcast.methods.lwl.absence import (
+    PresenceRule,
+    locate,
+    merge_present,
+    view_after_return,
+)
+from maskcast.methods.lwl.config import LWLConfig, MemoryConfig, PresenceConfig, tiny
+from maskcast.methods.lwl.crop import Sighting, View, find, view_patch
+from maskcast.methods.lwl.decoder import Decoded
+from maskcast.methods.lwl.method import build
+from maskcast.methods.lwl.presence import Evidence, describe_first
+from maskcast.methods.lwl.segmenter import LWLSegmenter, LWLState
+from maskcast.methods.lwl.training.config import LWLTrainingConfig
+from maskcast.nn.aggregation import aggregate_logits
+
+SIZE = (37, 52)
+BY_CONFIDENCE = PresenceConfig(rule="confidence")
+TINY = replace(tiny(), presence=BY_CONFIDENCE)
+
+
+def logit(probability: float) -> float:
+    return float(np.log(probability / (1 - probability)))
+
+
+def crops(*confidences: float) -> Tensor:
+    """Logits of crops in which some pixels have this probability and the others 0.1."""
+    logits = torch.full((len(confidences), 8, 12), logit(0.1))
+    for each, confidence in zip(logits, confidences, strict=True):
+        each[2:5, 3:8] = logit(confidence)
+    return logits
+
+
+def judged(
+    logits: Tensor,
+    absent: Sequence[bool],
+    *,
+    config: PresenceConfig = BY_CONFIDENCE,
+    x: Tensor | None = None,
+    firsts: Sequence[Tensor | None] | None = None,
+) -> list[float]:
+    x = torch.ones(len(logits), 2, 4, 6) if x is None else x
+    scores = torch.zeros(len(logits), 3, 4, 6)
+    firsts = [None] * len(logits) if firsts is None else firsts
+    rule = PresenceRule(config, None)
+    return rule.judge(Decoded(logits, []), x, scores, firsts, absent).tolist()
+
+
+def test_presence_is_the_mean_confidence_with_the_threshold_at_one_half() -> None:
+    found = judged(crops(0.9, 0.8001, 0.7, 0.4), [False] * 4)
+    # from 0.8 to 1 linearly: 1 - 0.5 · 0.1 / 0.2; below it: 0.5 · 0.7 / 0.8; no pixel is above 0.5
+    assert found == pytest.approx([0.75, 0.5, 0.4375, 0.0], abs=1e-3)
+
+
+def test_an_absent_object_needs_more_to_be_visible_again() -> None:
+    found = judged(crops(0.85, 0.85, 0.94), [False, True, True])
+    assert found == pytest.approx([0.625, 0.5 * 0.85 / 0.88, 0.75], abs=1e-5)
+
+
+def test_an_absent_object_returns_only_if_it_looks_like_the_first_frame() -> None:
+    mask = torch.zeros(1, 8, 12)
+    mask[:, 2:4, 2:4] = 1
+    x = torch.zeros(3, 2, 4, 6)
+    x[:, 0] = 1.0
+    x[:, :, 1, 1] = torch.tensor([[3.0, 0.0], [3.0, 0.0], [-1.0, 0.0]])  # under the mask
+    first = describe_first(x[:1], mask, torch.zeros(1, 3, 4, 6))[0]
+    logits = torch.where(mask > 0, logit(0.94), -20.0).expand(3, 8, 12)
+    config = replace(BY_CONFIDENCE, likeness_from=0.6)
+    found = judged(logits, [True, True, True], config=config, x=x, firsts=[first, None, first])
+    # the features under the masks are alike, not compared, and opposite
+    assert found == pytest.approx([0.75, 0.75, 0.0], abs=1e-5)
+    still_there = judged(logits, [False] * 3, config=config, x=x, firsts=[first] * 3)
+    assert still_there == pytest.approx([0.85] * 3, abs=1e-5)
+
+
+def test_others_get_the_pixels_of_an_absent_object() -> None:
+    logits = 4 * torch.randn(3, 5, 6, generator=torch.Generator().manual_seed(0))
+    merged = merge_present(logits, torch.tensor([0.7, 0.49, 0.5]))
+    assert torch.equal(merged[[0, 2]], aggregate_logits(logits[[0, 2]])[1:])
+    assert not merged[1].any()
+    assert torch.equal(merge_present(logits, torch.ones(3)), aggregate_logits(logits)[1:])
+
+
+def blob(top: int, left: int, height: int, width: int, value: float = 1.0) -> Tensor:
+    probs = torch.zeros(100, 160)
+    probs[top : top + height, left : left + width] = value
+    return probs
+
+
+HERE = Sighting((39.5, 49.5), (23.0, 23.0))
+"""About where a blob of 20 × 20 at (30, 40) is found."""
+
+
+def located(probs: Tensor, last: Sighting | None, presence: float = 1.0) -> Any:
+    return locate(probs[None], torch.tensor([presence]), [last], minimum_mass=100.0)[0]
+
+
+def test_a_copy_does_not_drag_the_view() -> None:
+    alone = blob(30, 40, 20, 20)
+    (expected,) = find(alone[None], minimum_mass=1.0)
+    assert located(alone, HERE).seen == expected
+    with_copy = alone + blob(35, 100, 10, 30)
+    assert located(with_copy, HERE).seen == expected
+    (dragged,) = find(with_copy[None], minimum_mass=1.0)
+    assert dragged is not None and dragged.position[1] > 70
+    assert located(with_copy, None).seen == dragged  # without a last place all of it counts
+
+
+def test_most_of_the_mass_is_followed_wherever_it_is() -> None:
+    jumped = blob(30, 110, 20, 20) + blob(30, 40, 5, 5)
+    (everywhere,) = find(jumped[None], minimum_mass=1.0)
+    assert located(jumped, HERE).seen == everywhere
+
+
+def test_a_window_at_the_corner_of_the_frame_ends_there() -> None:
+    corner = blob(0, 0, 12, 12)
+    (expected,) = find(corner[None], minimum_mass=1.0)
+    assert located(corner, Sighting((2.0, 3.0), (20.0, 20.0))).seen == expected
+
+
+def test_an_object_may_be_small_in_a_small_frame() -> None:
+    # 100 pixels on a frame of 480 × 854 are 3.9 on one of 100 × 160
+    assert located(blob(3, 3, 1, 3), None) == (True, None)
+    assert located(blob(3, 3, 2, 2), None).seen is not None
+    assert located(blob(3, 3, 20, 20), None, presence=0.49) == (False, None)
+
+
+def test_after_a_return_the_view_has_the_size_of_the_object_unless_it_still_enters() -> None:
+    view = View((50.0, 150.0), 2.0, (20.0, 20.0))
+    whole = view_after_return(view, Sighting((40.0, 60.0), (10.0, 40.0)), (100, 160))
+    assert whole == View((40.0, 60.0), 1.0, (20.0, 20.0))
+    entering = view_after_return(view, Sighting((40.0, 155.0), (10.0, 20.0)), (100, 160))
+    assert entering == View((40.0, 155.0), 2.0, (20.0, 20.0))
+
+
+# --- in the segmenter
+
+
+def frame(seed: int) -> Tensor:
+    return torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(seed))
+
+
+def square(top: int, left: int, side: int = 9) -> Tensor:
+    mask = torch.zeros(SIZE, dtype=torch.bool)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def run(
+    segmenter: LWLSegmenter, prompts: dict[int, dict[int, Any]], frames: int = 4
+) -> tuple[list[LWLState], list[ObjectMasks]]:
+    states, found = [segmenter.start()], []
+    for t in range(frames):
+        state, masks = segmenter.step(states[-1], frame(t), prompts.get(t, {}))
+        states.append(state)
+        found.append(masks)
+    return states, found
+
+
+def scripted(
+    monkeypatch: pytest.MonkeyPatch, presences: Sequence[Sequence[float]]
+) -> list[list[bool]]:
+    """Let the rule find these presences, frame by frame; returns who was absent before."""
+    asked: list[list[bool]] = []
+    script: Iterator[Sequence[float]] = iter(presences)
+
+    def judge(self: PresenceRule, *arguments: Any) -> Tensor:
+        asked.append(list(arguments[-1]))
+        return torch.tensor(next(script))
+
+    monkeypatch.setattr(PresenceRule, "judge", judge)
+    return asked
+
+
+def test_an_absent_object_is_not_learnt_but_remembered_three_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = [[0.9], [0.2], [0.4], [0.1], [0.3], [0.1], [0.8], [0.1]]
+    asked = scripted(monkeypatch, script)
+    config = replace(TINY, crop=replace(TINY.crop, minimum_mass=1e-3))
+    states, found = run(build(config, None), {0: {1: square(10, 20)}}, frames=9)
+    assert [float(masks.presence[0]) for masks in found if masks.presence is not None] == (
+        pytest.approx([1.0, 0.9, 0.2, 0.4, 0.1, 0.3, 0.1, 0.8, 0.1])
+    )
+    assert [bool(masks.probs.any()) for masks in found] == [True] * 2 + [False] * 5 + [True, False]
+    targets = [state.targets[0] for state in states[1:]]
+    assert [t.absent_frames for t in targets] == [0, 0, 1, 2, 3, 4, 5, 0, 1]
+    assert [one for (one,) in asked] == [False, False, True, True, True, True, True, False]
+    assert [len(t.memory.absences) for t in targets] == [0, 0, 0, 1, 2, 3, 3, 3, 3]
+    assert [len(t.memory.slots) for t in targets] == [1, 1, 2, 2, 2, 2, 2, 2, 3]
+    assert not any(slot.annotated for slot in targets[-1].memory.absences)
+    assert len({t.view for t in targets[2:7]}) == 1  # it is looked for where it was
+    nothing = build(TINY, None).network.label_encoder(torch.zeros(1, *TINY.crop.size))
+    for slot in targets[-1].memory.absences:
+        torch.testing.assert_close(slot.label, nothing.label[0].movedim(0, -1))
+
+
+def test_a_mark_and_a_mask_say_who_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = scripted(monkeypatch, [[0.9, 0.9], [0.8], [0.6, 0.7], [0.2], [0.9, 0.3]])
+    prompts: dict[int, dict[int, Any]] = {0: {1: square(2, 2), 2: square(20, 30)}}
+    prompts |= {2: {1: ABSENT}, 4: {2: square(20, 30)}}
+    states, found = run(build(TINY, None), prompts, frames=6)
+    presence = [masks.presence.tolist() for masks in found if masks.presence is not None]
+    assert presence == [
+        pytest.approx(each)
+        for each in ([1, 1], [0.9, 0.9], [0, 0.8], [0.6, 0.7], [0.2, 1], [0.9, 0.3])
+    ]
+    assert asked == [[False] * 2, [False], [True, False], [False], [True, False]]
+    assert [t.absent_frames for t in states[3].targets] == [1, 0]
+
+
+def test_a_frame_is_learnt_on_the_next_due_one_if_none_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scripted(monkeypatch, [[0.9], [0.1], [0.1]])
+    config = replace(TINY, learner=replace(TINY.learner, update_every=3))
+    config = replace(
+        config,
+        presence=replace(BY_CONFIDENCE, remembered=0),
+        crop=replace(TINY.crop, minimum_mass=1e-3),
+    )
+    states, _ = run(build(config, None), {0: {1: square(10, 20)}}, frames=4)
+    targets = [state.targets[0] for state in states[1:]]
+    assert [t.unlearnt for t in targets] == [False, False, True, False]
+    assert targets[3].memory is targets[2].memory  # nothing is remembered on frame 3
+    assert not torch.equal(targets[3].tau, targets[2].tau)  # but it is due
+
+
+def test_an_object_too_small_to_be_followed_is_not_remembered() -> None:
+    config = replace(TINY, crop=replace(TINY.crop, minimum_mass=1e9))
+    rule = replace(BY_CONFIDENCE, thresholds=(1e-6, 1e-6))
+    states, _ = run(build(replace(config, presence=rule), None), {0: {1: square(10, 20)}})
+    assert states[-1].targets[0].latest is None
+    assert len(states[-1].targets[0].memory.slots) == 1
+
+
+def test_states_of_absent_objects_go_on_to_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    segmenter = build(TINY, None)
+    script = [[0.9], [0.2], [0.4], [0.8]]
+    scripted(monkeypatch, script)
+    states, found = run(segmenter, {0: {1: square(10, 20)}}, frames=5)
+    for last in (2, 3):
+        save_state(states[last + 1], tmp_path / "state.safetensors")
+        state = load_state(tmp_path / "state.safetensors", LWLState)
+        scripted(monkeypatch, script[last:])
+        for t in range(last + 1, 5):
+            state, masks = segmenter.step(state, frame(t))
+            assert torch.equal(masks.probs, found[t].probs)
+
+
+def test_the_head_judges_what_the_decoder_has_seen() -> None:
+    network = replace(tiny().network, presence_head=True)
+    config = replace(tiny(), network=network, presence=PresenceConfig(rule="head"))
+    segmenter = build(config, None)
+    seen: list[Evidence] = []
+    head = segmenter.network.presence_head
+    assert head is not None
+    head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    states, found = run(segmenter, {0: {1: square(10, 20), 2: square(20, 30)}}, frames=2)
+    (evidence,) = seen
+    assert evidence.z3.shape[1:] == (8, 4, 6) and evidence.z1.shape[1:] == (8, 16, 24)
+    decoded = segmenter.network.decoder.decode(
+        evidence.scores, segmenter._look(frame(1), patches_of(segmenter, states[2])).taps, (64, 96)
+    )
+    torch.testing.assert_close(evidence.logits, decoded.logits, rtol=0, atol=1e-4)
+    torch.testing.assert_close(evidence.z1, decoded.states[3], rtol=0, atol=1e-4)
+    first = torch.stack([target.first for target in states[1].targets if target.first is not None])
+    assert torch.equal(evidence.first, first)
+    expected = head(evidence).visible.sigmoid()
+    assert found[1].presence is not None
+    torch.testing.assert_close(found[1].presence, expected)  # thresholds of 0.5 change nothing
+
+
+def patches_of(segmenter: LWLSegmenter, state: LWLState) -> list[Any]:
+    crop = segmenter.config.crop
+    return [view_patch(t.view, SIZE, crop, segmenter._half_stride) for t in state.targets]
+
+
+def test_without_a_rule_nothing_is_judged_and_absences_cost_nothing_later() -> None:
+    states, found = run(build(tiny(), None), {0: {1: square(10, 20)}, 1: {1: ABSENT}})
+    assert all(masks.presence is None for masks in found)
+    assert states[-1].targets[0].absent_frames == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"thresholds": (0.9, 0.8)},
+        {"head_thresholds": (0.5, 1.0)},
+        {"likeness_from": 1.0},
+        {"remembered": -1},
+    ],
+)
+def test_thresholds_out_of_range_or_order_are_rejected(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        PresenceConfig(**wrong)
+
+
+def test_the_rule_head_needs_a_head() -> None:
+    with pytest.raises(ConfigError, match="needs a network with a presence head"):
+        LWLConfig(presence=PresenceConfig(rule="head"))
+
+
+@pytest.mark.parametrize("config", [LWLConfig(), LWLTrainingConfig()])
+def test_new_settings_take_no_short_name_away(config: Any) -> None:
+    names = [setting.name for setting in settings_of(config)]
+    new = [setting.name for setting in settings_of(PresenceConfig())] + ["absent_share"]
+    assert hasattr(MemoryConfig(), "absent_share")
+    for name in new:
+        assert [known.rpartition(".")[2] for known in names].count(name) == 1
