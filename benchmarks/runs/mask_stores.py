@@ -19,7 +19,8 @@ import numpy as np
 import tyro
 from tyro.conf import Positional
 
-from maskcast.io.label_maps import LabelArray, read_label_map
+from maskcast.core.arrays import LabelArray
+from maskcast.io.label_maps import read_label_map
 from maskcast.runs.masks import FoundObject, MaskForm, mask_store
 
 BYTES, TIME = 0.35, 0.4

@@ -6,11 +6,12 @@ import copy
 import math
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
 from maskcast.core.errors import PromptError
-from maskcast.core.types import ABSENT, Box, ObjectMasks, masks_and_boxes, split_prompts
+from maskcast.core.types import ABSENT, Box, ObjectMasks, masks_and_boxes, split_prompts, to_frame
 
 
 def test_a_pixel_goes_to_the_largest_share_and_ties_to_the_background_then_to_the_lower_slot():
@@ -73,3 +74,16 @@ def test_some_objects_keep_their_masks_and_their_presence(presence):
     assert some.ids == (7, 5)
     assert some.probs.equal(probs[[0, 2]])
     assert some.presence is None if presence is None else some.presence.equal(presence[[0, 2]])
+
+
+@pytest.mark.parametrize("writeable", [True, False])
+def test_a_picture_becomes_a_frame_of_its_own(writeable):
+    picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3) * 15
+    picture.flags.writeable = writeable
+    frame = to_frame(picture)
+    assert frame.dtype == torch.float32
+    assert frame.is_contiguous()
+    assert frame.shape == (3, 2, 3)
+    assert frame[2, 1, 0] == np.float32(picture[1, 0, 2]) / np.float32(255)
+    frame.zero_()
+    assert picture.max() == 255

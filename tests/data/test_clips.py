@@ -13,7 +13,7 @@ from maskcast.core.errors import ConfigError, DatasetError
 from maskcast.core.types import Box
 from maskcast.data.clip_frames import draw_absence, draw_clip_frames
 from maskcast.data.clip_settings import ClipSampling
-from maskcast.data.clips import VideoClips, object_mask, tight_box
+from maskcast.data.clips import VideoClips, object_box, object_mask
 from maskcast.data.dataset import AnnotationFile, Video
 from maskcast.data.visibility import count_pixels
 
@@ -150,9 +150,9 @@ def test_tight_box_counts_its_last_column():
     mask = np.zeros((9, 9), dtype=np.uint8)
     mask[2, 3] = mask[5, 7] = 1
     mask[8, 8] = 255
-    assert tight_box(mask) == Box(3, 2, 5, 4)
+    assert object_box(mask) == Box(3, 2, 5, 4)
     with pytest.raises(DatasetError, match="empty"):
-        tight_box(mask * 0)
+        object_box(mask * 0)
 
 
 # frames 0-2 visible, 3-4 absent, 5 a few pixels, 6-7 visible, 8-11 absent to the end

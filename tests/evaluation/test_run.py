@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from evaluation.small_sets import davis2017, square
 from maskcast.core.types import Box
 from maskcast.data.catalogue import open_dataset
-from maskcast.evaluation.run import ProcessingTime, given_prompts, tight_box
+from maskcast.evaluation.run import ProcessingTime, given_prompts
 
 
 def test_times_and_frames_of_videos_add_up():
@@ -24,9 +23,3 @@ def test_boxes_are_those_of_the_paper(tmp_path):
     masks = given_prompts(video, "mask")
     assert list(masks) == [0, 2]
     assert torch.equal(masks[0][1], torch.from_numpy(square(1, 0)))
-
-
-def test_a_box_of_one_pixel_has_a_side():
-    mask = np.zeros((5, 5), np.bool_)
-    mask[4, 2] = True
-    assert tight_box(mask) == Box(x=2, y=4, width=1, height=1)

@@ -27,16 +27,13 @@ from maskcast.methods.eosvos.inner_loop import (
 from maskcast.methods.eosvos.mask_loss import cross_entropy_per_region, lovasz_hinge_per_region
 from maskcast.methods.eosvos.mask_rcnn import PYRAMID_STRIDES, FixedScaleTransform
 from maskcast.methods.eosvos.merge import merged_slots, normalised
-from maskcast.methods.eosvos.network import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    ObjectNetwork,
-)
+from maskcast.methods.eosvos.network import ObjectNetwork
 from maskcast.methods.eosvos.published import read_published
 from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
 from maskcast.methods.eosvos.targets import make_target
 from maskcast.methods.eosvos.training import outer_gradient
 from maskcast.methods.eosvos.training.config import InnerLoopConfig
+from maskcast.nn.resnet import IMAGENET_DEVIATION, IMAGENET_MEAN
 from oracle.containers import read_inertly
 from oracle.eosvos_networks import RESETS, RecordingModel, follow_schedule, weights
 from oracle.plumbing import (
@@ -104,7 +101,7 @@ def test_trunk_and_pyramid(oracle: OracleFile) -> None:
 
 @each_file("eosvos", "anchors_transform.npz")
 def test_resizing_padding_and_anchors(oracle: OracleFile) -> None:
-    published = FixedScaleTransform(800, 1333, IMAGENET_MEAN, IMAGENET_STD)
+    published = FixedScaleTransform(800, 1333, IMAGENET_MEAN, IMAGENET_DEVIATION)
     for row in oracle.array("size_table"):
         height, width = int(row[0]), int(row[1])
         target = {
@@ -121,7 +118,7 @@ def test_resizing_padding_and_anchors(oracle: OracleFile) -> None:
 
 def _compare_small_transform(oracle: OracleFile) -> None:
     sides = int(oracle.array("min_size")), int(oracle.array("max_size"))
-    small = FixedScaleTransform(*sides, IMAGENET_MEAN, IMAGENET_STD)
+    small = FixedScaleTransform(*sides, IMAGENET_MEAN, IMAGENET_DEVIATION)
     target = {"boxes": torch.tensor([[3.0, 4.0, 40.0, 51.0]]), "masks": oracle.tensor("mask")}
     images, resized = small([oracle.tensor("image")], [target])
     oracle.compare("out_image", images.tensors, relative=0, absolute=1e-5)

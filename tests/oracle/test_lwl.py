@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from maskcast.core.boxes import published_box
 from maskcast.core.errors import WeightsError
 from maskcast.core.types import Box, ObjectMasks, Prompts
 from maskcast.data.training_crops import training_crop
@@ -21,7 +22,6 @@ from maskcast.methods.lwl.config import CropConfig, boxinit, ytvos
 from maskcast.methods.lwl.crop import (
     Sighting,
     View,
-    box_of_mask,
     cut_image,
     cut_mask,
     find,
@@ -353,7 +353,7 @@ def test_tracker_from_masks(oracle: OracleFile) -> None:
         ids = [object_id for object_id in label_map.unique().tolist() if object_id]
         prompts[frame] = {object_id: label_map == object_id for object_id in ids}
     masks = dict(sorted(item for given in prompts.values() for item in given.items()))
-    boxes = [dataclasses.astuple(box_of_mask(mask)) for mask in masks.values()]
+    boxes = [dataclasses.astuple(published_box(mask.numpy())) for mask in masks.values()]
     oracle.compare("in/boxes", np.array(boxes), relative=0)
     compare_tracker(oracle, LWLSegmenter(own_network("mask"), config), prompts, pixels=0)
 

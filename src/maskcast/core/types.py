@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from maskcast.core.arrays import Picture
 from maskcast.core.errors import PromptError
 from maskcast.core.marks import ABSENT, Absent, Box
 
@@ -31,6 +33,7 @@ __all__ = [
     "Prompts",
     "masks_and_boxes",
     "split_prompts",
+    "to_frame",
 ]
 
 Frame: TypeAlias = Float[Tensor, "3 height width"]
@@ -44,6 +47,12 @@ Prompts: TypeAlias = Mapping[int, Mask | Box | Absent]
 """What a person said about one frame, by object id."""
 
 NO_PROMPTS: Prompts = MappingProxyType({})
+
+
+def to_frame(picture: Picture) -> Frame:
+    """Return an 8-bit picture as a frame in memory of its own."""
+    pixels = torch.from_numpy(np.require(picture, requirements=["C", "W"]))
+    return pixels.permute(2, 0, 1).contiguous().float().div_(255)
 
 
 def masks_and_boxes(prompts: Prompts) -> Mapping[int, Mask | Box]:

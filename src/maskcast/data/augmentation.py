@@ -23,7 +23,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from maskcast.core.types import Box
 from maskcast.data.clip_settings import ClipProcessing
-from maskcast.data.clips import DrawnClip, tight_box
+from maskcast.data.clips import DrawnClip, object_box
 from maskcast.data.training_crops import (
     TrainingCrop,
     inside_major_area,
@@ -113,7 +113,7 @@ def _boxes_to_look_at(clip: DrawnClip) -> list[Box]:
         elif place > 0 and not (mask == 1).any():
             boxes.append(boxes[-1])
         else:
-            boxes.append(tight_box(mask))
+            boxes.append(object_box(mask))
     return boxes
 
 
@@ -141,7 +141,7 @@ def _view_beside(
     for _ in range(VIEW_TRIES):
         if rivals and generator.uniform() < 0.5:
             chosen = rivals[int(generator.integers(len(rivals)))]
-            box = tight_box(np.equal(ids, chosen).astype(np.uint8))
+            box = object_box(np.equal(ids, chosen).astype(np.uint8))
             centre = (box.x + box.width / 2, box.y + box.height / 2)
         else:
             row, column = generator.uniform(size=2) * size
@@ -165,7 +165,7 @@ def _smaller_view_beside(
     None if all four parts are too narrow.
     """
     height, width = label.shape
-    box = tight_box(label.numpy())
+    box = object_box(label.numpy())
     right, bottom = box.x + box.width, box.y + box.height
     parts = [
         (0.0, 0.0, box.x, height),

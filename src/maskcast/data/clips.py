@@ -19,6 +19,8 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 from numpy.typing import NDArray
 
+from maskcast.core.arrays import Picture
+from maskcast.core.boxes import tight_box
 from maskcast.core.errors import DatasetError
 from maskcast.core.types import Box
 from maskcast.data.clip_frames import (
@@ -30,7 +32,6 @@ from maskcast.data.clip_settings import ClipSampling
 from maskcast.data.dataset import VOID
 from maskcast.data.visibility import LabelledVideo, count_videos
 
-Picture = UInt8[np.ndarray, "height width 3"]
 BinaryMask = UInt8[np.ndarray, "height width"]
 LabelMap = Integer[np.ndarray, "height width"]
 
@@ -207,19 +208,13 @@ def object_mask(
     return mask
 
 
-def tight_box(mask: BinaryMask) -> Box:
-    """The smallest box around an object; its width is ``x_max - x_min + 1``.
+def object_box(mask: BinaryMask) -> Box:
+    """Return the smallest box that covers the object of a training mask.
 
     Raises:
         DatasetError: the mask is empty.
     """
-    columns = np.flatnonzero((mask == 1).any(axis=0))
-    rows = np.flatnonzero((mask == 1).any(axis=1))
-    if len(rows) == 0:
+    box = tight_box(mask == 1)
+    if box is None:
         raise DatasetError("a training mask is empty, so it has no box; remove its frame")
-    return Box(
-        float(columns[0]),
-        float(rows[0]),
-        float(columns[-1] - columns[0] + 1),
-        float(rows[-1] - rows[0] + 1),
-    )
+    return box

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from maskcast.core.arrays import Picture
 from maskcast.core.errors import DatasetError, MissingFileError, PromptError
 from maskcast.core.types import Box
-from maskcast.data.clips import BinaryMask, DrawnClip, Picture
+from maskcast.data.clips import BinaryMask, DrawnClip
 from maskcast.data.dataset import VOID
 from maskcast.io.pictures import open_picture
 from maskcast.io.prompts.mask_json import segmentation_mask

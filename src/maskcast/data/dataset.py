@@ -14,17 +14,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, UInt8
 
+from maskcast.core.arrays import LabelArray, MaskArray, Picture
 from maskcast.core.errors import DatasetError, FrameError, MaskcastError
-from maskcast.io.label_maps import LabelArray, ids_in, read_label_map
+from maskcast.io.label_maps import ids_in, read_label_map
 from maskcast.io.pictures import open_picture
-
-MaskArray: TypeAlias = Bool[np.ndarray, "height width"]
-FrameArray: TypeAlias = UInt8[np.ndarray, "height width 3"]
 
 Layout = Literal["label_maps", "one_object", "object_folders"]
 """One label map a frame; one mask a frame, of object 1; one folder of masks for each object."""
@@ -129,7 +126,7 @@ class Video:
         """The category of each object that has one, by id."""
         return {each.object_id: each.category for each in self.objects if each.category is not None}
 
-    def read_frame(self, frame_index: int) -> FrameArray:
+    def read_frame(self, frame_index: int) -> Picture:
         """Read one image.
 
         Raises:

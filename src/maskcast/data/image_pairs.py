@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from maskcast.core.errors import DataError, DatasetError
 from maskcast.core.types import Box
-from maskcast.data.clips import AnnotatedVideo, object_mask, tight_box
+from maskcast.data.clips import AnnotatedVideo, object_box, object_mask
 from maskcast.data.dataset import AnnotationFile, Dataset, Faults, Layout, Video
 from maskcast.data.listing import (
     IMAGE_ENDINGS,
@@ -32,6 +32,7 @@ from maskcast.data.listing import (
 )
 from maskcast.data.made_up_stage import Cutout
 from maskcast.data.visibility import count_pixels, readable_annotations
+from maskcast.nn.resize import resize_picture
 
 BROKEN_LIMIT = 100
 """Pictures of a folder that may be broken before the folder is refused."""
@@ -186,7 +187,7 @@ def cut_out(frame: np.ndarray, mask: np.ndarray, resolution: int | None = None) 
     Args:
         resolution: longer side of the result; not resized if None.
     """
-    box = _padded(tight_box(mask.astype(np.uint8)), mask.shape)
+    box = _padded(object_box(mask.astype(np.uint8)), mask.shape)
     top, bottom, left, right = box
     picture = torch.from_numpy(np.array(frame[top:bottom, left:right])).permute(2, 0, 1)
     alpha = torch.from_numpy(mask[top:bottom, left:right].astype(np.float32))
@@ -194,8 +195,8 @@ def cut_out(frame: np.ndarray, mask: np.ndarray, resolution: int | None = None) 
     if resolution is not None:
         scale = resolution / max(alpha.shape)
         size = (max(8, round(alpha.shape[0] * scale)), max(8, round(alpha.shape[1] * scale)))
-        image = _resized(image, size)
-        alpha = _resized(alpha.unsqueeze(0), size)[0]
+        image = resize_picture(image, size)
+        alpha = resize_picture(alpha.unsqueeze(0), size)[0]
     return Cutout(image, _softened(alpha))
 
 
@@ -207,14 +208,6 @@ def _padded(box: Box, size: tuple[int, ...]) -> tuple[int, int, int, int]:
         max(0, int(box.x) - margin),
         min(size[1], int(box.x + box.width) + margin),
     )
-
-
-def _resized(
-    picture: Float[Tensor, "channels height width"], size: tuple[int, int]
-) -> Float[Tensor, "channels new_height new_width"]:
-    return functional.interpolate(
-        picture.unsqueeze(0), size=size, mode="bilinear", antialias=True, align_corners=False
-    )[0].clamp_(0, 1)
 
 
 def _softened(alpha: Float[Tensor, "height width"]) -> Float[Tensor, "height width"]:
@@ -252,4 +245,4 @@ class PhotoScenes:
         if generator.uniform() < 0.5:
             part = part[:, ::-1]
         picture = torch.from_numpy(np.array(part)).permute(2, 0, 1).float() / 255
-        return _resized(picture, size)
+        return resize_picture(picture, size)

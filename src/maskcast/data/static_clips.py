@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from maskcast.core.config import require_range
 from maskcast.core.errors import DatasetError
-from maskcast.data.clips import AnnotatedVideo, DrawnClip, object_mask, tight_box
+from maskcast.data.clips import AnnotatedVideo, DrawnClip, object_box, object_mask
 from maskcast.data.image_pairs import PairCutouts, PictureObject, cut_out
 from maskcast.data.made_up import (
     CutoutSource,
@@ -34,6 +34,7 @@ from maskcast.data.made_up import (
 from maskcast.data.made_up_absences import Absence, draw_absence
 from maskcast.data.made_up_motion import Motion, draw_camera, draw_motion
 from maskcast.data.made_up_stage import Film, FilmConfig, Layer, Stage, as_layer, render
+from maskcast.nn.resize import resize_picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +177,7 @@ class StaticClips:
     ) -> Float[Tensor, "3 height width"]:
         """Draw a whole picture and resize it to this height and width."""
         other = self.pictures[int(generator.integers(len(self.pictures)))].read_frame(0)
-        return _resized(torch.from_numpy(np.array(other)).permute(2, 0, 1) / 255, size)
+        return resize_picture(torch.from_numpy(np.array(other)).permute(2, 0, 1) / 255, size)
 
     def _draw_stranger(
         self, generator: np.random.Generator, size: tuple[int, ...], pace: float
@@ -200,7 +201,7 @@ def place_object(
     """Cut an object out and let it move from where it is in its picture."""
     cutout = cut_out(frame, mask)
     height, width = cutout.alpha.shape
-    box = tight_box(mask.astype(np.uint8))
+    box = object_box(mask.astype(np.uint8))
     unit = min(mask.shape)
     centre = (
         (box.x + box.width / 2 - mask.shape[1] / 2) / unit,
@@ -250,15 +251,7 @@ def _at_most(
         return frame, mask
     size = (max(1, round(mask.shape[0] * scale)), max(1, round(mask.shape[1] * scale)))
     image = torch.from_numpy(np.array(frame)).permute(2, 0, 1)
-    small = _resized(image / 255, size).mul(255).round().to(torch.uint8)
+    small = resize_picture(image / 255, size).mul(255).round().to(torch.uint8)
     label = torch.from_numpy(mask)[None, None].to(torch.uint8)
     small_mask = functional.interpolate(label, size=size, mode="nearest-exact")[0, 0].bool()
     return small.permute(1, 2, 0).numpy(), small_mask.numpy()
-
-
-def _resized(
-    image: Float[Tensor, "3 height width"], size: tuple[int, int]
-) -> Float[Tensor, "3 new_height new_width"]:
-    return functional.interpolate(
-        image.unsqueeze(0), size=size, mode="bilinear", antialias=True, align_corners=False
-    )[0].clamp_(0, 1)

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from maskcast.core.arrays import LabelArray, MaskArray
 from maskcast.core.errors import DataError
-from maskcast.data.dataset import MaskArray, Video, listed
+from maskcast.data.dataset import Video, listed
 from maskcast.evaluation.archive import PredictionFiles
-from maskcast.io.label_maps import LabelArray, decode_label_map, ids_in
+from maskcast.io.label_maps import decode_label_map, ids_in
 from maskcast.io.packed_masks import PACKED_NAMES, PackedMasks, open_packed_masks
 
 

@@ -23,14 +23,15 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from maskcast.core.boxes import published_box
 from maskcast.core.errors import DataError, MaskcastError, PartialResultError, RunConflictError
 from maskcast.core.files import path_inside, write_text
 from maskcast.core.overlap import InBackground
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import SegmenterSource, VideoSegmenter, segment_steps
-from maskcast.core.types import Box, Frame, ObjectMasks, Prompts
+from maskcast.core.types import Frame, ObjectMasks, Prompts, to_frame
 from maskcast.data.catalogue import benchmark_of
-from maskcast.data.dataset import Dataset, MaskArray, Video
+from maskcast.data.dataset import Dataset, Video
 from maskcast.io.label_maps import write_label_map
 
 Init = Literal["mask", "box"]
@@ -161,23 +162,12 @@ def given_prompts(video: Video, init: Init) -> dict[int, Prompts]:
         told: dict[int, Any] = {}
         for object_id, mask in masks.items():
             if init == "box":
-                told[object_id] = tight_box(mask)
+                told[object_id] = published_box(mask)
             elif (own := mask & ~taken).any():
                 told[object_id] = torch.from_numpy(own)
                 taken |= own
         prompts[frame_index] = told
     return prompts
-
-
-def tight_box(mask: MaskArray) -> Box:
-    """Return the box of a mask as LWL's evaluation takes it.
-
-    Width and height are x_max − x_min and y_max − y_min, without the pixel more that would cover
-    the mask; here they are at least 1.
-    """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    top, bottom, left, right = (int(v) for v in (rows[0], rows[-1], columns[0], columns[-1]))
-    return Box(x=left, y=top, width=max(right - left, 1), height=max(bottom - top, 1))
 
 
 def speed(timing: ProcessingTime) -> dict[str, float | None]:
@@ -191,8 +181,7 @@ def speed(timing: ProcessingTime) -> dict[str, float | None]:
 
 def _frames(video: Video) -> Iterator[Frame]:
     for frame_index in range(video.frame_count):
-        pixels = torch.from_numpy(np.array(video.read_frame(frame_index)))
-        yield pixels.permute(2, 0, 1).float() / 255
+        yield to_frame(video.read_frame(frame_index))
 
 
 def _write(folder: Path, video: Video, frame_index: int, masks: ObjectMasks) -> None:

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from maskcast.core.arrays import MaskArray
 from maskcast.core.errors import DataError, DatasetError, MaskcastError
 from maskcast.core.progress import Progress
-from maskcast.data.dataset import Annotation, Dataset, MaskArray, Video
+from maskcast.data.dataset import Annotation, Dataset, Video
 from maskcast.evaluation.predictions import Prediction, Predictions, reopened
 from maskcast.metrics.frame import MISSED, FrameScore, score_object
 from maskcast.metrics.protocols import ObjectScores, ScoringProtocol

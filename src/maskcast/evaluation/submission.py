@@ -20,13 +20,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
+from maskcast.core.arrays import LabelArray
 from maskcast.core.errors import DataError, UsageError
 from maskcast.core.files import replacing
 from maskcast.data.catalogue import DATASETS, benchmark_of
 from maskcast.data.dataset import Dataset, Video, listed
 from maskcast.evaluation.predictions import Prediction, Predictions, open_predictions
 from maskcast.io.archives import DAMAGED, EARLIEST, open_zip, zip_faults
-from maskcast.io.label_maps import LabelArray, decode_label_map, encode_label_map, ids_in
+from maskcast.io.label_maps import decode_label_map, encode_label_map, ids_in
 
 
 def build_submission(dataset: Dataset, results: Path, output: Path) -> int:

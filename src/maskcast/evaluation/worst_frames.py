@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from maskcast.core.arrays import MaskArray, Picture
 from maskcast.core.errors import MaskcastError
 from maskcast.data.catalogue import benchmark_of, open_dataset
-from maskcast.data.dataset import FrameArray, MaskArray, Video
+from maskcast.data.dataset import Video
 from maskcast.evaluation.predictions import Predictions, open_predictions
 from maskcast.evaluation.scores import Scores, Tree
 from maskcast.viz.overlay import draw_overlay
@@ -105,13 +106,13 @@ def _pictures(
     )
 
 
-def _painted(image: FrameArray, mask: MaskArray, object_id: int) -> str:
+def _painted(image: Picture, mask: MaskArray, object_id: int) -> str:
     """The frame is grey, so that a mask shows on an object of its own colour."""
     grey = np.asarray(Image.fromarray(image).convert("L").convert("RGB"))
     return _encoded(draw_overlay(grey, mask.astype(np.int32) * object_id, ids=False))
 
 
-def _encoded(picture: FrameArray) -> str:
+def _encoded(picture: Picture) -> str:
     height, width = picture.shape[:2]
     size = (min(WIDTH, width), max(1, round(height * min(WIDTH, width) / width)))
     buffer = io.BytesIO()

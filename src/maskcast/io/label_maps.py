@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Int32, Integer
 from PIL import Image, PngImagePlugin
 
+from maskcast.core.arrays import LabelArray
 from maskcast.core.errors import DataError
 from maskcast.core.files import write_bytes
 from maskcast.core.palette import palette_bytes
 from maskcast.io.pictures import decode_picture, open_picture
-
-LabelArray: TypeAlias = Int32[np.ndarray, "height width"]
 
 LARGEST_ID = 2**24 - 1
 IDS_IN_COLOURS = "maskcast.ids", "R + 256 G + 65536 B"

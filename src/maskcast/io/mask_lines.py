@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int64, Integer
 
+from maskcast.core.arrays import LabelArray
 from maskcast.core.errors import DataError
 from maskcast.core.files import LONGEST_NAME
-from maskcast.io.label_maps import LARGEST_ID, LabelArray, ids_in
+from maskcast.io.label_maps import LARGEST_ID, ids_in
 from maskcast.io.rle import checked_size, encode_mask, run_lengths
 
 LARGEST_LINE = 2**25

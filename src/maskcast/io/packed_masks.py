@@ -23,10 +23,11 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from maskcast.core.arrays import LabelArray
 from maskcast.core.errors import DataError, MissingFileError
 from maskcast.core.files import path_inside, replacing
 from maskcast.io.archives import EARLIEST, LARGEST_ARCHIVE, open_zip, read_member, zip_faults
-from maskcast.io.label_maps import LabelArray, decode_label_map
+from maskcast.io.label_maps import decode_label_map
 from maskcast.io.mask_lines import LARGEST_LINE, PackedFrame, RemovedFrame, parse_line
 
 OPEN_RLE, CLOSED_RLE, ZIP = "masks.jsonl", "masks.jsonl.gz", "masks.zip"

@@ -1,7 +1,6 @@
-"""Resampling of feature maps, in the one convention that all methods share.
+"""Resampling of feature maps and pictures, with half-pixel centres (``align_corners=False``).
 
-Half-pixel centres (``align_corners=False``), no antialiasing; a map that already has the size is
-returned as it is.
+Feature maps are not antialiased, and returned as they are if they have the size already.
 """
 
 from __future__ import annotations
@@ -27,3 +26,12 @@ def resize_bicubic(
     if tuple(maps.shape[-2:]) == size:
         return maps
     return functional.interpolate(maps, size=size, mode="bicubic", align_corners=False)
+
+
+def resize_picture(
+    picture: Float[Tensor, "channels height width"], size: tuple[int, int]
+) -> Float[Tensor, "channels new_height new_width"]:
+    """Resize a picture (0..1) to ``(height, width)``, bilinear and antialiased; stays in 0..1."""
+    return functional.interpolate(
+        picture.unsqueeze(0), size=size, mode="bilinear", antialias=True, align_corners=False
+    )[0].clamp_(0, 1)

@@ -22,6 +22,9 @@ from torch import Tensor, nn
 Depth: TypeAlias = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
 StrideIn: TypeAlias = Literal["3x3", "first-1x1"]
 
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation of RGB in 0..1, by which torchvision's trunks take images."""
+
 _BLOCKS: Mapping[str, tuple[int, int, int, int]] = {
     "resnet18": (2, 2, 2, 2),
     "resnet34": (3, 4, 6, 3),

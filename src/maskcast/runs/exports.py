@@ -12,6 +12,7 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import astuple
 from fractions import Fraction
 from functools import partial
 from itertools import takewhile
@@ -19,16 +20,17 @@ from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool
 from PIL import Image
 
+from maskcast.core.arrays import LabelArray, Picture
+from maskcast.core.boxes import tight_box
 from maskcast.core.errors import DataError
 from maskcast.core.files import path_inside, replacing
 from maskcast.core.overlap import read_ahead
 from maskcast.core.progress import Progress
-from maskcast.io.label_maps import LabelArray, ids_in
+from maskcast.io.label_maps import ids_in
 from maskcast.io.rle import encode_mask
-from maskcast.io.video.reader import Picture, Timing
+from maskcast.io.video.reader import Timing
 from maskcast.io.video.source import FrameSource
 from maskcast.io.video.writer import SUFFIXES, VideoKind, open_video_writer
 from maskcast.runs.export_record import ExportRecord, parts_of
@@ -241,14 +243,16 @@ def _tracks(
             found = objects.get(frame_index, {})
             present = set(ids_in(label_map))
             for object_id in sorted({*visible, *found, *present}):
-                box = _tight_box(label_map == object_id) if object_id in present else ("",) * 4
-                area = int((label_map == object_id).sum())
+                mask = label_map == object_id
+                box = tight_box(mask)
+                sides = ("",) * 4 if box is None else tuple(int(side) for side in astuple(box))
+                area = int(mask.sum())
                 confidence = found[object_id].confidence if object_id in found else None
                 event = _event(visible.get(object_id), object_id in present)
                 visible[object_id] = object_id in present
                 shown = "" if confidence is None else confidence
-                place = [first + frame_index, names[frame_index]]
-                writer.writerow([*place, object_id, area, *box, shown, event])
+                frame = [first + frame_index, names[frame_index]]
+                writer.writerow([*frame, object_id, area, *sides, shown, event])
 
         yield 0, add
 
@@ -272,13 +276,6 @@ def _contact_sheet(path: Path, *, names: list[str]) -> Iterator[tuple[int, AddFr
 def _name_of(video: Path) -> str:
     named = video if video.name.strip(".") else video.resolve()  # "." and ".." are no names
     return named.name if named.is_dir() else named.stem
-
-
-def _tight_box(mask: Bool[np.ndarray, "height width"]) -> tuple[int, int, int, int]:
-    """Return x, y, width, height of the pixels of a mask that has some."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    top, left = int(rows[0]), int(columns[0])
-    return left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1
 
 
 def _event(was_visible: bool | None, is_visible: bool) -> str:

@@ -17,9 +17,10 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from jaxtyping import Integer
 
+from maskcast.core.arrays import LabelArray
 from maskcast.core.errors import DataError, MissingFileError, OutputError
 from maskcast.core.files import flush_to_disk, make_folder, path_inside, replacing
-from maskcast.io.label_maps import LabelArray, read_label_map, write_label_map
+from maskcast.io.label_maps import read_label_map, write_label_map
 from maskcast.io.mask_lines import PackedFrame, RemovedFrame, pack_frame
 from maskcast.io.packed_masks import (
     CLOSED_RLE,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-Picture: TypeAlias = UInt8[np.ndarray, "height width 3"]
+from maskcast.core.arrays import Picture
 
 GAP = 6
 CAPTION = 20

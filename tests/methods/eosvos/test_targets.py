@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from maskcast.core.errors import PromptError
-from maskcast.methods.eosvos.targets import make_target, tight_box
+from maskcast.methods.eosvos.targets import corners_of, make_target
 
 
 def test_box_reaches_one_past_the_last_pixel():
     region = torch.zeros(5, 9, dtype=torch.bool)
     region[1:3, 4:8] = True
-    assert tight_box(region).tolist() == [4, 1, 8, 3]
-    assert tight_box(torch.zeros(5, 9, dtype=torch.bool)) is None
+    assert corners_of(region).tolist() == [4, 1, 8, 3]
+    assert corners_of(torch.zeros(5, 9, dtype=torch.bool)) is None
 
 
 def test_void_counts_in_the_box_and_silences_the_background():

@@ -13,7 +13,6 @@ from maskcast.methods.lwl.crop import (
     Patch,
     Sighting,
     View,
-    box_of_mask,
     box_patch,
     cut_image,
     cut_mask,
@@ -29,15 +28,6 @@ from maskcast.methods.lwl.crop import (
 )
 
 CONFIG = CropConfig(size=(40, 60))
-
-
-def test_box_of_a_mask_leaves_out_its_last_pixel_but_has_one() -> None:
-    mask = torch.zeros(10, 12, dtype=torch.bool)
-    mask[3:8, 2:4] = True
-    assert box_of_mask(mask) == Box(2.0, 3.0, 1.0, 4.0)
-    mask[:] = False
-    mask[9, 11] = True
-    assert box_of_mask(mask) == Box(11.0, 9.0, 1.0, 1.0)
 
 
 def test_the_first_view_shows_five_times_the_object() -> None:

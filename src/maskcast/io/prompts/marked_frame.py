@@ -7,12 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
-from jaxtyping import Bool
-
+from maskcast.core.arrays import MaskArray
 from maskcast.core.marks import Box
-
-MaskArray: TypeAlias = Bool[np.ndarray, "height width"]
 
 Label: TypeAlias = int | str
 """An id, or a text (a colour such as ``#ff0000``, a word) that is still to be given one."""

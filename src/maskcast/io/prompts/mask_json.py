@@ -15,9 +15,10 @@ import numpy as np
 import pycocotools.mask
 from PIL import Image
 
+from maskcast.core.arrays import MaskArray
 from maskcast.core.errors import MissingFileError, PromptError
 from maskcast.core.marks import Box
-from maskcast.io.prompts.marked_frame import Label, MarkedFrame, MaskArray
+from maskcast.io.prompts.marked_frame import Label, MarkedFrame
 from maskcast.io.rle import checked_size, decode_mask
 
 LARGEST_FILE = 2**28

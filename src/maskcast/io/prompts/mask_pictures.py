@@ -17,10 +17,11 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image
 
+from maskcast.core.arrays import MaskArray
 from maskcast.core.errors import DataError, PromptError, UsageError
 from maskcast.io.label_maps import has_ids_in_colours, ids_of_colours
 from maskcast.io.pictures import open_picture
-from maskcast.io.prompts.marked_frame import Label, MarkedFrame, MaskArray
+from maskcast.io.prompts.marked_frame import Label, MarkedFrame
 
 MOST_VALUES = 32
 """Grey values or colours in a picture painted by hand; more come from soft edges."""

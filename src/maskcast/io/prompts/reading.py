@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from maskcast.core.arrays import MaskArray
 from maskcast.core.errors import PromptError, UsageError
 from maskcast.core.marks import NO_ENDS
 from maskcast.core.types import ABSENT, Absent, Box, Prompts
 from maskcast.io.prompts.boxes import TypedBox, parse_box
 from maskcast.io.prompts.frames import PromptFrames
 from maskcast.io.prompts.labels import lowest_free, settle_labels
-from maskcast.io.prompts.marked_frame import Label, MarkedFrame, MaskArray, describe_marks
+from maskcast.io.prompts.marked_frame import Label, MarkedFrame, describe_marks
 from maskcast.io.prompts.marks import list_marks, settle_absences, settle_ends
 from maskcast.io.prompts.sources import lone_files, read_source
 

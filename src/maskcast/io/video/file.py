@@ -23,16 +23,11 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, ColorTrc, VideoReformatter
 from jaxtyping import UInt8
 
+from maskcast.core.arrays import Picture
 from maskcast.core.errors import FrameError, VideoError
 from maskcast.io.video.container import decoded_frames, open_container
 from maskcast.io.video.index import read_index
-from maskcast.io.video.reader import (
-    OnBadFrame,
-    Picture,
-    fill_bad_frame,
-    log,
-    refuse_other_size,
-)
+from maskcast.io.video.reader import OnBadFrame, fill_bad_frame, log, refuse_other_size
 
 _UNSPECIFIED = 2
 _HDR: dict[int, str] = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from maskcast.core.arrays import Picture
 from maskcast.core.errors import DataError, FrameError, VideoError
 from maskcast.io.pictures import open_picture
-from maskcast.io.video.reader import OnBadFrame, Picture, fill_bad_frame, log, refuse_other_size
+from maskcast.io.video.reader import OnBadFrame, fill_bad_frame, log, refuse_other_size
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 

@@ -11,14 +11,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
-import numpy as np
-from jaxtyping import UInt8
-
+from maskcast.core.arrays import Picture
 from maskcast.core.errors import FrameError
 
 log = logging.getLogger(__name__)
 
-Picture: TypeAlias = UInt8[np.ndarray, "height width 3"]
 
 OnBadFrame: TypeAlias = Literal["stop", "hold"]
 """What happens at a frame that cannot be read: an error, or the frame before it again."""

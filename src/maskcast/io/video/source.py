@@ -14,12 +14,11 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import torch
-
+from maskcast.core.arrays import Picture
 from maskcast.core.errors import MissingFileError, UsageError, VideoError
-from maskcast.core.types import Frame
+from maskcast.core.types import Frame, to_frame
 from maskcast.io.video.frame_folder import FrameFolder
-from maskcast.io.video.reader import OnBadFrame, Picture, PictureReader, Timing, log
+from maskcast.io.video.reader import OnBadFrame, PictureReader, Timing, log
 
 BACKWARD_BYTES = 2**28
 """Memory for pictures while decoding backward; longer groups of pictures are taken in parts."""
@@ -65,7 +64,7 @@ class FrameSource:
         Raises:
             FrameError: a frame is damaged (unless held) or has another size.
         """
-        return (_as_frame(picture) for picture in self._pictures(start, self.count))
+        return (to_frame(picture) for picture in self._pictures(start, self.count))
 
     def frames_backward(self, start: int | None = None) -> Iterator[Frame]:
         """Yield frame ``start`` (the last one unless given), then those before it, down to 0.
@@ -73,7 +72,7 @@ class FrameSource:
         A video file is decoded one group of pictures, or a part of it, at a time.
         """
         start = self.count - 1 if start is None else start
-        return (_as_frame(picture) for picture in self._pictures_backward(start))
+        return (to_frame(picture) for picture in self._pictures_backward(start))
 
     def pictures(self, start: int = 0) -> Iterator[Picture]:
         """Yield the frames from number ``start`` on as 8-bit pictures; raises ``FrameError``."""
@@ -195,10 +194,6 @@ def _cut_timing(timing: Timing | None, first: int, last: int) -> Timing | None:
         return None
     zero = timing.ticks[first] if first > 0 else 0
     return Timing(timing.time_base, tuple(tick - zero for tick in timing.ticks[first:last]))
-
-
-def _as_frame(picture: Picture) -> Frame:
-    return torch.from_numpy(picture).permute(2, 0, 1).contiguous().float().div_(255)
 
 
 def _frame_number(position: int | str, reader: PictureReader, option: str) -> int:

@@ -13,17 +13,17 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
+from maskcast.nn.resnet import IMAGENET_DEVIATION, IMAGENET_MEAN
+
 STRIDE = 16
-MEAN = (0.485, 0.456, 0.406)
-STANDARD_DEVIATION = (0.229, 0.224, 0.225)
 
 
 def normalise(
     frames: Float[Tensor, "*batch 3 height width"],
 ) -> Float[Tensor, "*batch 3 height width"]:
     """Subtract ImageNet's mean colour and divide by its standard deviation."""
-    mean = frames.new_tensor(MEAN)[:, None, None]
-    return (frames - mean) / frames.new_tensor(STANDARD_DEVIATION)[:, None, None]
+    mean = frames.new_tensor(IMAGENET_MEAN)[:, None, None]
+    return (frames - mean) / frames.new_tensor(IMAGENET_DEVIATION)[:, None, None]
 
 
 @dataclass(frozen=True)

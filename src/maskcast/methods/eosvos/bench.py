@@ -31,7 +31,7 @@ from maskcast.methods.eosvos.mask_rcnn import Features, Outlook
 from maskcast.methods.eosvos.network import ObjectNetwork
 from maskcast.methods.eosvos.randomness import generator_of, seeded
 from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter, build_segmenter
-from maskcast.methods.eosvos.targets import tight_box
+from maskcast.methods.eosvos.targets import corners_of
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ def _set_positives(network: ObjectNetwork, box: Tensor) -> None:
 def frame_work(device: torch.device) -> Callable[[], object]:
     """One frame: half of the proposals are copies of the previous box, one mask is made."""
     network = _network(device)
-    frame, box = the_frame().to(device), tight_box(the_mask())
+    frame, box = the_frame().to(device), corners_of(the_mask())
     assert box is not None
     near = box.to(device)
     return lambda: network.detect(frame, near, generator=generator_of(0))

@@ -40,13 +40,12 @@ from maskcast.methods.eosvos.mask_rcnn import (
 )
 from maskcast.methods.eosvos.region_pooling import RegionPooling
 from maskcast.methods.eosvos.targets import Target, make_target
+from maskcast.nn.resnet import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 Item = TypeVar("Item")
 
 BoxOrder: TypeAlias = tuple[int, int, int, int]
 AS_CODED: BoxOrder = (0, 1, 2, 3)
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 CLASSES = 2
 BLOCKS: dict[TrunkName, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int]]] = {
     "resnet10": (BasicBlock, (1, 1, 1, 1)),
@@ -134,7 +133,7 @@ class ObjectNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.transform = FixedScaleTransform(
-            config.min_side, config.max_side, IMAGENET_MEAN, IMAGENET_STD
+            config.min_side, config.max_side, IMAGENET_MEAN, IMAGENET_DEVIATION
         )
         self.backbone = _backbone(config)
         self.rpn = _proposal_network(config)

@@ -27,7 +27,7 @@ from maskcast.methods.eosvos.online_adaptation import (
     round_frames,
 )
 from maskcast.methods.eosvos.randomness import generator_of, seeded
-from maskcast.methods.eosvos.targets import tight_box
+from maskcast.methods.eosvos.targets import corners_of
 
 SEED = 0
 """Of the random network that is built without weights."""
@@ -269,7 +269,7 @@ def _result(objects: Mapping[int, TrackedObject], frame: Frame) -> ObjectMasks:
 
 
 def _box_of(mask: Bool[Tensor, "height width"]) -> ObjectBox | None:
-    box = tight_box(mask)
+    box = corners_of(mask)
     return None if box is None else _corners(box)
 
 

@@ -22,8 +22,8 @@ class Target(TypedDict):
     masks: Integer[Tensor, "objects height width"]
 
 
-def tight_box(region: Tensor) -> Float[Tensor, "4"] | None:
-    """Return (min x, min y, max x + 1, max y + 1) of the pixels set; None without any."""
+def corners_of(region: Tensor) -> Float[Tensor, "4"] | None:
+    """Return x and y of the first pixel set, and of one past the last; None if none is set."""
     rows = region.any(dim=1).nonzero()
     columns = region.any(dim=0).nonzero()
     if rows.numel() == 0:
@@ -41,7 +41,7 @@ def make_target(label_map: Integer[Tensor, "height width"]) -> Target:
     Raises:
         PromptError: the label map shows no object.
     """
-    box = tight_box(label_map != 0)
+    box = corners_of(label_map != 0)
     if box is None:
         raise PromptError("the mask is empty; a training frame must show the object")
     mask = (label_map == OBJECT).to(torch.uint8)

@@ -94,16 +94,6 @@ class Patch:
         )
 
 
-def box_of_mask(mask: Tensor) -> Box:
-    """Return the box from first to last pixel, *without* the last one, but at least 1×1.
-
-    That is how the published evaluation derives boxes from masks.
-    """
-    rows, columns = (mask.any(dim=axis).nonzero().flatten().tolist() for axis in (1, 0))
-    width, height = float(columns[-1] - columns[0]), float(rows[-1] - rows[0])
-    return Box(float(columns[0]), float(rows[0]), max(width, 1.0), max(height, 1.0))
-
-
 def first_view(box: Box, crop: CropConfig) -> View:
     """Return where to look for an object that was given by a box, or a mask with this box."""
     position = box.y + (box.height - 1) / 2, box.x + (box.width - 1) / 2

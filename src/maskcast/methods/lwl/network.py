@@ -20,11 +20,15 @@ from maskcast.methods.lwl.few_shot_learner import FewShotLearner, Samples
 from maskcast.methods.lwl.label_encoder import LabelEncoder, MaskAsLabel
 from maskcast.methods.lwl.presence import PresenceHead
 from maskcast.methods.lwl.target_model import TargetFeatures, apply_target_model
-from maskcast.nn.resnet import Taps, keep_batch_norm_in_evaluation
+from maskcast.nn.resnet import (
+    IMAGENET_DEVIATION,
+    IMAGENET_MEAN,
+    Taps,
+    keep_batch_norm_in_evaluation,
+)
 from maskcast.nn.trunks import build_trunk, is_lite
 
 BGR_MEAN = (102.9801, 115.9465, 122.7717)
-RGB_MEAN, RGB_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LITE_MEAN, LITE_DEVIATION = (0.5,) * 3, (0.5,) * 3
 
 
@@ -210,4 +214,4 @@ def _normalisation(config: NetworkConfig) -> tuple[tuple[float, ...], tuple[floa
         return LITE_MEAN, LITE_DEVIATION
     if config.trunk_layout == "mrcnn":
         return BGR_MEAN, (1.0,) * 3
-    return RGB_MEAN, RGB_DEVIATION
+    return IMAGENET_MEAN, IMAGENET_DEVIATION

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from maskcast.core.boxes import published_box
 from maskcast.core.device import compiled
 from maskcast.core.device_memory import in_parts
 from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, split_prompts
@@ -34,7 +35,6 @@ from maskcast.methods.lwl.crop import (
     Sighting,
     Size,
     View,
-    box_of_mask,
     box_patch,
     cut_image,
     cut_mask,
@@ -308,7 +308,9 @@ class LWLSegmenter:
         if isinstance(prompt, Box):
             return self._given_by_box(frame, prompt)
         mask = prompt.to(self.device)
-        return Given(mask.float(), box_of_mask(mask), (2 * mask.float() - 1) * -OUTSIDE_LOGIT)
+        return Given(
+            mask.float(), published_box(mask.cpu().numpy()), (2 * mask.float() - 1) * -OUTSIDE_LOGIT
+        )
 
     def _given_by_box(self, frame: Frame, box: Box) -> Given:
         """Segment what lies in a box (section 3.7), on the whole frame or on a crop around it.

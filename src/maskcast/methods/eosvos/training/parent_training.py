@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from maskcast.core.config import config_to_dict
 from maskcast.core.errors import ConfigError, PromptError
 from maskcast.core.training import Export
+from maskcast.core.types import to_frame
 from maskcast.methods.eosvos.augmentation import draw_visible_warp, flip, warp_frame, warp_label_map
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import LearnedStart, learned_start_of
@@ -82,8 +83,7 @@ class ParentFrames:
         label_map = torch.from_numpy(annotation.astype(np.uint8))
         if not _objects(label_map).any():
             return None
-        pixels = torch.from_numpy(np.array(video.read_frame(index))).permute(2, 0, 1)
-        frame = pixels.to(torch.float32) / 255
+        frame = to_frame(video.read_frame(index))
         if float(torch.rand((), generator=generator)) < 0.5:
             frame, label_map = flip(frame, label_map)
         warp = draw_visible_warp(_objects(label_map).to(torch.uint8), generator)

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from jaxtyping import Integer, UInt8
 
-from maskcast.data.clips import BinaryMask, Picture, object_mask
+from maskcast.core.arrays import Picture
+from maskcast.data.clips import BinaryMask, object_mask
 from maskcast.methods.eosvos.network import BoxOrder
 from maskcast.methods.eosvos.targets import OBJECT, VOID
 

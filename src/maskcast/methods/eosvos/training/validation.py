@@ -13,6 +13,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from maskcast.core.segmenter import VideoSegmenter
+from maskcast.core.types import to_frame
 from maskcast.data.clips import AnnotatedVideo, object_mask
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import LearnedStart
@@ -76,17 +77,11 @@ def object_similarity(
     state, scores = segmenter.start(), []
     for index in indices:
         prompts = {1: masks[index]} if index == first else {}
-        state, found = segmenter.step(state, read_frame(video, index), prompts)
+        state, found = segmenter.step(state, to_frame(video.read_frame(index)), prompts)
         if index != first:
             predicted = (found.label_map() == 1).cpu().numpy()
             scores.append(region_similarity(predicted, masks[index].numpy()))
     return float(np.mean(scores[:-1] or scores))
-
-
-def read_frame(video: AnnotatedVideo, index: int) -> Tensor:
-    """A frame of a video as RGB in 0..1."""
-    pixels = torch.from_numpy(np.array(video.read_frame(index)))
-    return pixels.permute(2, 0, 1).to(torch.float32) / 255
 
 
 def read_mask(

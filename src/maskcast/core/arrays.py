@@ -1,0 +1,15 @@
+"""NumPy arrays that packages exchange, with their shapes in their types. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Int32, UInt8
+
+Picture: TypeAlias = UInt8[np.ndarray, "height width 3"]
+"""RGB, 8 bits: a frame as it is stored and decoded."""
+MaskArray: TypeAlias = Bool[np.ndarray, "height width"]
+"""One object's region."""
+LabelArray: TypeAlias = Int32[np.ndarray, "height width"]
+"""One object id per pixel; 0 is the background."""
