@@ -25,7 +25,7 @@ SIZE = (49, 66)
 """Odd on purpose: no multiple of any stride."""
 ALL = {"stand-in": stand_in.METHOD, **METHODS}
 
-WITHOUT_ABSENCE = {"agame", "eosvos"}
+WITHOUT_ABSENCE = {"eosvos"}
 """Methods that do not support ``ABSENT`` yet."""
 
 pytestmark = pytest.mark.parametrize("method", ALL)

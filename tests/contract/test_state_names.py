@@ -24,7 +24,7 @@ FIELDS = {
         "View": "position scale base_size",
     },
     "agame": {
-        "AgameState": "ids objects first_frames frame_index",
+        "AgameState": "ids objects first_frames frame_index absent_for",
         "TrackedObjects": "mixture previous_mask part_of_first_frame first_mask",
         "Mixture": "means variances",
     },

@@ -116,6 +116,53 @@ def test_a_distractor_ends_up_in_the_residual_target_component() -> None:
     assert found.means[0, 2].abs().max() < 0.5
 
 
+def test_a_frame_without_the_object_changes_the_background_by_the_mean_of_all_cells() -> None:
+    made, x = model(), random(1, 9, 5)
+    running = Mixture(random(2, 4, 5, seed=1), random(2, 4, 5, seed=2).exp())
+    found = made.update_without_object(running, x)
+    floor = softplus(made.raw_floor)
+    for c in range(5):
+        values = x[0, :, c].tolist()
+        mean = sum(values) / 10  # nine cells of weight 1, and the pseudo-count
+        variance = floor[0, c].item() + sum((value - mean) ** 2 for value in values) / 10
+        for o in range(2):
+            by_hand = 0.9 * running.means[o, 0, c].item() + 0.1 * mean
+            assert found.means[o, 0, c].item() == pytest.approx(by_hand, abs=1e-12)
+            by_hand = 0.9 * running.variances[o, 0, c].item() + 0.1 * variance
+            assert found.variances[o, 0, c].item() == pytest.approx(by_hand, abs=1e-12)
+    assert found.means[:, 1:3].equal(running.means[:, 1:3])  # no evidence about these
+    assert found.variances[:, 1:3].equal(running.variances[:, 1:3])
+
+
+def test_what_looks_like_an_absent_object_becomes_a_distractor() -> None:
+    made, x = model(), random(1, 9, 5)
+    running = Mixture(random(2, 4, 5, seed=1), random(2, 4, 5, seed=2).exp())
+    background = moments(x, torch.ones(2, 1, 9, dtype=torch.float64), made.raw_floor[:1])
+    found = made.update_without_object(running, x)
+    for o in range(2):
+        scores = [
+            [slow_score(cell, mean, variance) for cell in x[0]]
+            for mean, variance in (
+                (background.means[o, 0], background.variances[o, 0]),
+                (running.means[o, 1], running.variances[o, 1]),
+            )
+        ]
+        target = torch.tensor(scores, dtype=torch.float64).softmax(dim=0)[1]
+        mean = (target[:, None] * x[0]).sum(dim=0) / (1 + target.sum())
+        by_hand = 0.9 * running.means[o, 3] + 0.1 * mean
+        torch.testing.assert_close(found.means[o, 3], by_hand, rtol=0, atol=1e-10)
+        assert not found.variances[o, 3].equal(running.variances[o, 3])
+
+
+def test_a_model_without_residual_components_learns_the_background_of_an_absence() -> None:
+    made, x = model(residual=False), random(1, 9, 5)
+    running = Mixture(random(2, 2, 5, seed=1), random(2, 2, 5, seed=2).exp())
+    found = made.update_without_object(running, x)
+    expected = 0.9 * running.means[:, 0] + 0.1 * x[0].sum(dim=0) / 10
+    torch.testing.assert_close(found.means[:, 0], expected, **EXACT)
+    assert found.means[:, 1].equal(running.means[:, 1])
+
+
 def test_gradients_flow_through_estimation_and_scores() -> None:
     made, y = model(), masks(1, 4)
     x = random(1, 4, 5).requires_grad_()

@@ -167,6 +167,25 @@ class AppearanceModel(nn.Module):
         """Blend an estimate from this frame into the running mixture (spec 5.5)."""
         return blend(running, self.estimate(x, y), self.config.update_rate)
 
+    def update_without_object(
+        self, running: Mixture, x: Float[Tensor, "frames cells channels"]
+    ) -> Mixture:
+        """Blend in a frame that the objects are absent from; ours, not part of the paper.
+
+        All cells are background. Where they look like the target nevertheless they are
+        distractors, which the residual target component learns. The frame says nothing about the
+        other two components, which stay as they are.
+        """
+        objects, components = running.means.shape[:2]
+        everywhere = x.new_ones(objects, 1, x.shape[1])
+        background = self._moments(x, everywhere, self.raw_floor[:1])
+        mixture = _replaced(running, 0, background)
+        if components == COMPONENTS:
+            base = Mixture(mixture.means[:, :2], mixture.variances[:, :2])
+            mistaken = self.score(x, base).softmax(dim=1)[:, 1:]
+            mixture = _replaced(mixture, 3, self._moments(x, mistaken, self.raw_floor[3:]))
+        return blend(running, mixture, self.config.update_rate)
+
     def output(
         self, x: Float[Tensor, "frames cells channels"], mixture: Mixture
     ) -> Float[Tensor, "objects components cells"]:
@@ -178,6 +197,13 @@ class AppearanceModel(nn.Module):
 
     def _moments(self, x: Tensor, weights: Tensor, raw_floor: Tensor) -> Mixture:
         return moments(x, weights, raw_floor, estimate_variance=self.config.estimate_variance)
+
+
+def _replaced(mixture: Mixture, component: int, new: Mixture) -> Mixture:
+    """Return mixtures with one component taken from others."""
+    before = Mixture(mixture.means[:, :component], mixture.variances[:, :component])
+    after = Mixture(mixture.means[:, component + 1 :], mixture.variances[:, component + 1 :])
+    return before.joined(new, dim=1).joined(after, dim=1)
 
 
 def _cells(x: Tensor) -> Tensor:

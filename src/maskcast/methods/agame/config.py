@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from maskcast.core.config import require_range
+from maskcast.core.config import require_range, require_rising
 from maskcast.core.errors import ConfigError
 
 TrunkName: TypeAlias = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
 AppearanceOutput: TypeAlias = Literal["scores", "posterior", "none"]
 UpdateMask: TypeAlias = Literal["merged", "fine", "coarse"]
 EntryFrame: TypeAlias = Literal["given", "predicted"]
+PresenceRule: TypeAlias = Literal["off", "confidence"]
 
 COMPONENTS = 4
 """Base background, base target, residual background, residual target."""
@@ -103,6 +104,30 @@ class FusionConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PresenceConfig:
+    """Recognising that an object is not on a frame; not part of the paper.
+
+    Confidence is the mean probability inside the mask that the object has before it is merged with
+    the others. An absent object has an empty mask and leaves its pixels to the others; it is looked
+    for on each frame.
+    """
+
+    rule: PresenceRule = "off"
+    """How absence is recognised: not at all, as published, or by the confidence."""
+    thresholds: tuple[float, float] = (0.8, 0.88)
+    """Confidence, 0 to 1, below which an object becomes absent, and from which it is visible
+    again."""
+    remembered: int = 3
+    """Number of frames, at the start of an absence, from which the background is learnt; later ones
+    change nothing. Frames marked absent by a person always count."""
+
+    def __post_init__(self) -> None:
+        require_range(self, "thresholds", above=0, below=1, prefix="presence.")
+        require_rising(self, "thresholds", prefix="presence.")
+        require_range(self, "remembered", least=0, prefix="presence.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgameConfig:
     """The network, and what it does at test time."""
 
@@ -122,8 +147,10 @@ class AgameConfig:
     process_first_frame: bool = False
     """Predict and update on the first frame too; its given masks are returned all the same."""
     entry_frame: EntryFrame = "given"
-    """Where an object appears later: its given mask is returned and used as it is, or the object is
-    segmented in that frame already, like the published code does; there corrections are refused."""
+    """Handling of a mask that is given on a later frame: it is returned and used as it is, or the
+    object is segmented on that frame too, as in the published code; then corrections and absence
+    marks are rejected."""
+    presence: PresenceConfig = field(default_factory=PresenceConfig)
     working_side: int | None = None
     """Frames whose shorter side is longer than this, in pixels, are made so small before the
     network; none: never, as published. For networks that are trained on small frames."""

@@ -71,6 +71,13 @@ class TrackedObjects:
             previous_mask=self.previous_mask[chosen],
         )
 
+    def with_replaced(self, slots: Sequence[int], others: TrackedObjects) -> TrackedObjects:
+        """Return the objects with those in some slots replaced, in this order."""
+        order = list(range(len(self)))
+        for place, slot in enumerate(slots):
+            order[slot] = len(self) + place
+        return self.joined(others).select(order)
+
     def joined(self, others: TrackedObjects) -> TrackedObjects:
         """Return these objects with others after them."""
         mixture, part = None, None
@@ -93,6 +100,14 @@ class Prediction(NamedTuple):
     """Output of the appearance model; None without one."""
     coarse: Float[Tensor, "objects 2 height16 width16"]
     fine: Float[Tensor, "objects 2 height width"]
+
+    def select(self, places: Sequence[int]) -> Prediction:
+        """Return the predictions of some objects, in this order."""
+        if list(places) == list(range(len(self.fine))):
+            return self
+        chosen = torch.tensor(places, dtype=torch.int64, device=self.fine.device)
+        scores = None if self.scores is None else self.scores[chosen]
+        return Prediction(scores, self.coarse[chosen], self.fine[chosen])
 
     def split(self) -> list[Prediction]:
         """Return one prediction per object."""
@@ -201,6 +216,26 @@ class AgameNetwork(nn.Module):
             with _full_precision(x):
                 mixture = self.appearance.update(mixture, x, _as_weights(y, x))
         return replace(objects, mixture=mixture, previous_mask=y)
+
+    def learn_absence(
+        self, features: FrameFeatures, objects: TrackedObjects, certain: Sequence[bool]
+    ) -> TrackedObjects:
+        """Learn from a frame that the objects are absent from.
+
+        Args:
+            certain: of each object, whether a person says so. Its previous mask is empty then;
+                otherwise it stays as it was, so that the object is looked for where it was seen
+                last.
+        """
+        mixture, x = objects.mixture, features.x
+        if self.appearance is not None and x is not None and mixture is not None:
+            with _full_precision(x):
+                mixture = self.appearance.update_without_object(mixture, x)
+        previous_mask = objects.previous_mask.clone()
+        slots = [slot for slot, is_certain in enumerate(certain) if is_certain]
+        previous_mask[slots, 0] = 1
+        previous_mask[slots, 1] = 0
+        return replace(objects, mixture=mixture, previous_mask=previous_mask)
 
 
 def _full_precision(x: Tensor) -> torch.autocast:

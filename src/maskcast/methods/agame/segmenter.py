@@ -8,7 +8,7 @@ Inside, images and masks have the padded size, whose sides are multiples of 16.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from maskcast.core.device_memory import in_parts
 from maskcast.core.errors import FrameError, PromptError
-from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, masks_and_boxes
+from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, split_prompts
 from maskcast.methods.agame.config import AgameConfig
 from maskcast.methods.agame.framing import (
     STRIDE,
@@ -31,6 +31,7 @@ from maskcast.methods.agame.framing import (
 )
 from maskcast.methods.agame.network import AgameNetwork, FrameFeatures, Prediction, TrackedObjects
 from maskcast.nn.aggregation import aggregate_probs
+from maskcast.nn.presence import VISIBLE, mean_confidence, presence_from
 from maskcast.nn.resize import resize_bilinear
 from maskcast.nn.resnet import fold_batch_norm
 
@@ -47,6 +48,9 @@ class AgameState:
     """Where each object appeared."""
     objects: TrackedObjects | None = None
     """None without objects."""
+    absent_for: Mapping[int, int] = field(default_factory=dict)
+    """Consecutive frames without the object up to the last one, by id; visible ones are left
+    out."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class Segmented:
     state: AgameState
     masks: ObjectMasks
     predicted_ids: tuple[int, ...] = ()
-    """The objects that the network has segmented: not those whose given mask stands."""
+    """The objects that the network has segmented: not those whose given mask stands, nor those that
+    are marked absent."""
     prediction: Prediction | None = None
     """Of ``predicted_ids``, at the padded size."""
 
@@ -100,8 +105,8 @@ class AgameSegmenter:
 
         Raises:
             FrameError: the frame has another size than those before it.
-            PromptError: a prompt is a box, or corrects an object while ``entry_frame`` is
-                ``predicted``.
+            PromptError: a prompt is a box, an object is marked absent before its first mask, or a
+                prompt corrects an object or marks it absent while ``entry_frame`` is ``predicted``.
         """
         frame = frame.to(self.device)
         size = (frame.shape[-2], frame.shape[-1])
@@ -110,8 +115,8 @@ class AgameSegmenter:
             segmented = self.step_normalised(state, normalise(frame), prompts)
             return segmented.state, segmented.masks
         small = {
-            key: prompt if isinstance(prompt, Box) else shrink_mask(prompt, working)
-            for key, prompt in masks_and_boxes(prompts).items()
+            key: shrink_mask(prompt, working) if isinstance(prompt, Tensor) else prompt
+            for key, prompt in prompts.items()
         }
         image = normalise(shrink_frame(frame, working))
         segmented = self.step_normalised(state, image, small)
@@ -120,7 +125,7 @@ class AgameSegmenter:
         if self._returns_given(is_first=state.objects is None):
             given = {key: p.to(self.device) for key, p in prompts.items() if isinstance(p, Tensor)}
             probs = _put(given, ids, probs)
-        return segmented.state, ObjectMasks(ids, probs)
+        return segmented.state, ObjectMasks(ids, probs, segmented.masks.presence)
 
     def remove_objects(self, state: AgameState, ids: Collection[int]) -> AgameState:
         """Forget these objects; ids that are not tracked are passed over."""
@@ -132,6 +137,7 @@ class AgameSegmenter:
             ids=tuple(state.ids[slot] for slot in kept),
             first_frames=tuple(state.first_frames[slot] for slot in kept),
             objects=state.objects.select(kept) if state.objects and kept else None,
+            absent_for={key: count for key, count in state.absent_for.items() if key not in ids},
         )
 
     @torch.no_grad()
@@ -147,7 +153,13 @@ class AgameSegmenter:
             FrameError, PromptError: see ``step``.
         """
         padding = Padding(*image.shape[-2:])
-        given = self._given_masks(state, prompts, padding)
+        shown, marked = split_prompts(prompts, state.ids)
+        self._check_prompts(state, shown, marked)
+        given = {
+            key: padding.pad(prompt.to(self.device))
+            for key, prompt in sorted(shown.items())
+            if isinstance(prompt, Tensor)
+        }
         is_first = state.objects is None
         if is_first and not given:
             nothing = ObjectMasks((), image.new_zeros((0, *image.shape[-2:])))
@@ -158,36 +170,37 @@ class AgameSegmenter:
         state, objects = self._begin(state, features, given)
         features = features.to(self.dtype)
 
-        slots = self._slots_to_predict(state.ids, given, is_first=is_first)
+        slots = self._slots_to_predict(state.ids, given, marked, is_first=is_first)
+        prediction = self._predict(features, objects, slots) if slots else None
         predicted_ids = tuple(state.ids[slot] for slot in slots)
-        standing = {key: mask for key, mask in given.items() if key not in predicted_ids}
+        presence = self._presence(state, given, marked, predicted_ids, prediction)
+        visible = [slot for slot in slots if presence[slot] >= VISIBLE]
         probs = padded.new_zeros((len(state.ids), *padded.shape[-2:]))
-        prediction = None
-        if slots:
-            prediction = self._predict(features, objects, slots)
-            probs[slots] = aggregate_probs(prediction.fine.softmax(dim=1))[1:]
-            probs = _put(standing, state.ids, probs)
-            y = self._update_mask(prediction, probs[slots])
-            objects = self._update(features, objects, slots, y)
+        seen = None
+        if prediction is not None and visible:
+            seen = prediction.select([slots.index(slot) for slot in visible])
+            probs[visible] = aggregate_probs(seen.fine.softmax(dim=1))[1:]
+        standing = {key: mask for key, mask in given.items() if key not in predicted_ids}
+        probs = _put(standing, state.ids, probs)
+        if seen is not None:
+            y = self._update_mask(seen, probs[visible])
+            objects = self._update(features, objects, visible, y)
+        state = replace(state, frame_index=state.frame_index + 1, objects=objects)
+        state = self._learn_absences(state, features, marked, presence)
         if self._returns_given(is_first=is_first):
             probs = _put(given, state.ids, probs)
-        return Segmented(
-            replace(state, frame_index=state.frame_index + 1, objects=objects),
-            ObjectMasks(state.ids, padding.crop(probs).contiguous()),
-            predicted_ids,
-            prediction,
-        )
+        judged = None if self.config.presence.rule == "off" else probs.new_tensor(presence)
+        masks = ObjectMasks(state.ids, padding.crop(probs).contiguous(), judged)
+        return Segmented(state, masks, predicted_ids, prediction)
 
     def _returns_given(self, *, is_first: bool) -> bool:
         """Whether given masks come back as they are; the first frame has the first object."""
         return is_first or self.config.entry_frame == "given"
 
-    def _given_masks(
-        self, state: AgameState, prompts: Prompts, padding: Padding
-    ) -> dict[int, Bool[Tensor, "padded_height padded_width"]]:
-        """Return the given masks by id in order, at the padded size."""
-        masks = {}
-        for object_id, prompt in sorted(masks_and_boxes(prompts).items()):
+    def _check_prompts(
+        self, state: AgameState, shown: Mapping[int, Mask | Box], marked: Collection[int]
+    ) -> None:
+        for object_id, prompt in sorted(shown.items()):
             if isinstance(prompt, Box):
                 raise PromptError(
                     f"A-GAME starts from masks, but object {object_id} has a box; build the method "
@@ -197,8 +210,10 @@ class AgameSegmenter:
                 raise PromptError(
                     f"object {object_id} already exists; corrections require entry_frame=given"
                 )
-            masks[object_id] = padding.pad(prompt.to(self.device))
-        return masks
+        if self.config.entry_frame == "predicted" and marked:
+            raise PromptError(
+                f"object {min(marked)} is marked absent; absence marks require entry_frame=given"
+            )
 
     def _begin(
         self, state: AgameState, features: FrameFeatures, given: Mapping[int, Mask]
@@ -222,14 +237,23 @@ class AgameSegmenter:
         return state, objects
 
     def _slots_to_predict(
-        self, ids: Sequence[int], given: Mapping[int, Mask], *, is_first: bool
+        self,
+        ids: Sequence[int],
+        given: Mapping[int, Mask],
+        marked: Collection[int],
+        *,
+        is_first: bool,
     ) -> list[int]:
         """Return which objects the network segments in this frame (spec 7, 8)."""
         config = self.config
         predict_given = (
             config.process_first_frame if is_first else config.entry_frame == "predicted"
         )
-        return [slot for slot, key in enumerate(ids) if predict_given or key not in given]
+        return [
+            slot
+            for slot, key in enumerate(ids)
+            if key not in marked and (predict_given or key not in given)
+        ]
 
     def _predict(
         self, features: FrameFeatures, objects: TrackedObjects, slots: Sequence[int]
@@ -241,6 +265,50 @@ class AgameSegmenter:
             return self.network.predict(features, chosen).split()
 
         return Prediction.joined(in_parts(predict, slots))
+
+    def _presence(
+        self,
+        state: AgameState,
+        given: Collection[int],
+        marked: Collection[int],
+        predicted_ids: Sequence[int],
+        prediction: Prediction | None,
+    ) -> list[float]:
+        """Return how sure it is that each object is visible; certain where a person says so."""
+        presence = [float(key not in marked) for key in state.ids]
+        if self.config.presence.rule == "off" or prediction is None:
+            return presence
+        confidences = mean_confidence(prediction.fine.softmax(dim=1)[:, 1]).tolist()
+        for key, confidence in zip(predicted_ids, confidences, strict=True):
+            if key not in given:
+                threshold = self.config.presence.thresholds[key in state.absent_for]
+                presence[state.ids.index(key)] = presence_from(confidence, threshold)
+        return presence
+
+    def _learn_absences(
+        self,
+        state: AgameState,
+        features: FrameFeatures,
+        marked: Collection[int],
+        presence: Sequence[float],
+    ) -> AgameState:
+        """Count the frames without an object, and learn from the marked and the first of them."""
+        absent_for = {
+            key: state.absent_for.get(key, 0) + 1
+            for key, value in zip(state.ids, presence, strict=True)
+            if value < VISIBLE
+        }
+        slots = [
+            slot
+            for slot, key in enumerate(state.ids)
+            if key in marked or 0 < absent_for.get(key, 0) <= self.config.presence.remembered
+        ]
+        objects = state.objects
+        if slots and objects is not None:
+            certain = [state.ids[slot] in marked for slot in slots]
+            learnt = self.network.learn_absence(features, objects.select(slots), certain)
+            objects = objects.with_replaced(slots, learnt)
+        return replace(state, objects=objects, absent_for=absent_for)
 
     def _update_mask(
         self, prediction: Prediction, merged: Float[Tensor, "objects height width"]
@@ -262,11 +330,7 @@ class AgameSegmenter:
         """Update the objects in these slots, and leave the others as they are."""
         if len(slots) == len(objects):
             return self.network.update(features, objects, y)
-        updated = self.network.update(features, objects.select(slots), y)
-        order = list(range(len(objects)))
-        for place, slot in enumerate(slots):
-            order[slot] = len(objects) + place
-        return objects.joined(updated).select(order)
+        return objects.with_replaced(slots, self.network.update(features, objects.select(slots), y))
 
 
 def _put(
