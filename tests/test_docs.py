@@ -140,9 +140,9 @@ def folders(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_examples_of_made_up_clips(folders, number):
+def test_examples_of_synthetic_clips(folders, number):
     names: dict[str, object] = {}
-    exec(python_blocks("made-up-clips.md")[number], names)
+    exec(python_blocks("synthetic-clips.md")[number], names)
     clip = names["clip"]
     assert clip.frames.dtype == np.uint8 and clip.frames.shape[1:] == (240, 416, 3)
     assert set(np.unique(clip.label_maps[0])) == {0, *clip.ids}
@@ -150,8 +150,8 @@ def test_examples_of_made_up_clips(folders, number):
 
 @pytest.mark.slow
 def test_the_picture_is_drawn(folders, tmp_path):
-    exec(python_blocks("made-up-clips.md")[2], {})
-    assert (tmp_path / "docs/images/made-up-clips.jpg").stat().st_size > 50_000
+    exec(python_blocks("synthetic-clips.md")[2], {})
+    assert (tmp_path / "docs/images/synthetic-clips.jpg").stat().st_size > 50_000
 
 
 def test_the_example_of_a_mixture(folders):
