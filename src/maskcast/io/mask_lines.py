@@ -80,7 +80,10 @@ class PackedFrame:
             np.putmask(painted, np.repeat(np.arange(each.size) % 2 == 1, each), object_id)
         if np.count_nonzero(painted) != sum(self.objects[object_id].area for object_id in runs):
             raise DataError("two objects have the same pixel")
-        label_map[:, left:right] = painted.reshape(right - left, height).T
+        columns = painted.reshape(right - left, height)
+        rows = np.flatnonzero(columns.any(axis=0))
+        top, bottom = int(rows[0]), int(rows[-1]) + 1
+        label_map[top:bottom, left:right] = columns[:, top:bottom].T
         return label_map
 
     def _runs(self, object_id: int) -> Int64[np.ndarray, " runs"]:
