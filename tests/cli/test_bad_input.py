@@ -305,7 +305,7 @@ def test_the_folder_of_the_video_or_of_the_masks_cannot_be_the_output(segment, c
     (clip / "given").mkdir()
     write_mask(clip / "given" / "00000.png", 0, (1,))
     for more in ((), ("--overwrite",)):
-        segment("-o", "video", *more).assert_one_sentence(2, "video would be written over")
+        segment("-o", "video", *more).assert_one_sentence(2, "video would be overwritten")
         segment("-o", "given", *more, masks="given").assert_one_sentence(2, "given would be")
 
 
@@ -315,7 +315,7 @@ def test_masks_that_the_run_itself_writes_cannot_be_given(segment, clip):
     for given in ("out/00004.png", "out/exports/masks.json", "out/probs/1/00004.png"):
         for more in ((), ("--overwrite",)):
             outcome = segment("--masks", given, *more)
-            outcome.assert_one_sentence(2, f"{given} would be written over; copy it")
+            outcome.assert_one_sentence(2, f"{given} would be overwritten; copy it")
     assert (clip / "out" / "00004.png").read_bytes() == before
 
 
@@ -342,7 +342,7 @@ def test_soft_masks_that_were_written_once_are_always_written(segment, clip):
         (("--start", "900"), 2, "start 900 is after the last frame"),
         (("--start", "5", "--end", "5"), 2, "no frames"),
         (("--start", "soon"), 2, "soon"),
-        (("--save-frames", "0"), 2, "states are saved"),
+        (("--save-frames", "0"), 2, "save_frames must be at least 1, got 0 (--save-frames)"),
         (("--threads", "0"), 2, "threads"),
         (("--dtype", "float8"), 2, "float8"),
         (("--direction", "backward"), 2, "direction"),
@@ -353,7 +353,7 @@ def test_soft_masks_that_were_written_once_are_always_written(segment, clip):
         ),
         (("--option", "update_rat=1"), 2, "(did you mean update_rate?); available: sharpness"),
         (("--rate", "nan"), 2, "rate"),
-        (("--keep-every", "-1"), 2, "states are kept"),
+        (("--keep-every", "-1"), 2, "keep_every must be at least 0, got -1 (--keep-every)"),
     ],
 )
 def test_calls_that_make_no_sense(arguments, exit_code, words, segment, clip):

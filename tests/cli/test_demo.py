@@ -30,7 +30,7 @@ def test_a_run_that_is_no_demo_stays(segment, maskcast):
     segment("-o", "masks")
     outcome = maskcast("demo", "--frames", "3", "--weights", "./colours.safetensors", "-o", ".")
     assert outcome.exit_code == 2
-    assert "masks holds a different run" in outcome.error
+    assert "masks contains a different run" in outcome.error
 
 
 def test_the_score_leaves_out_the_first_and_the_last_frame(tmp_path):

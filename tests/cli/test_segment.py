@@ -119,7 +119,7 @@ def test_an_edit_is_refused_until_it_is_said_to_be_one_and_comes_back_when_undon
     assert corrected != before
     outcome = segment()
     assert outcome.exit_code == 2
-    assert "holds a different run" in outcome.error
+    assert "contains a different run" in outcome.error
     assert "--edited" in outcome.error
     steps = card_in(clip / "out")["steps"]
     assert segment("--edited").exit_code == 0
@@ -290,7 +290,7 @@ def test_ctrl_c_or_a_polite_kill_is_130_and_loses_nothing(stop, segment, clip):
         process.send_signal(stop)
         _, error = process.communicate()
         assert process.returncode == 130
-    assert b"stopped after 8 frames; the same command again goes on from there" in error
+    assert b"stopped after 8 frames; run again to continue from there" in error
     assert b"Traceback" not in error
     assert segment().exit_code == 0
     assert card_in(clip / "out")["resumed_from"] == 8

@@ -56,7 +56,7 @@ def test_files_that_are_no_frames_do_not_count(tmp_path):
 
 
 def test_what_is_not_there_is_named(tmp_path):
-    with pytest.raises(MissingFileError, match="no video file or folder"):
+    with pytest.raises(MissingFileError, match="neither a video file nor a folder"):
         fingerprint(tmp_path / "none.mp4")
 
 

@@ -55,7 +55,7 @@ def test_other_pictures_named_like_frames_are_listed_and_nothing_is_removed(tmp_
     run_into(tmp_path)
     (tmp_path / "frames.jsonl").unlink()
     before = everything_in(tmp_path)
-    with pytest.raises(RunConflictError, match=r"named like frames.*not overwritten") as caught:
+    with pytest.raises(RunConflictError, match=r"named like frames.*never overwritten") as caught:
         run_into(tmp_path, count=10, overwrite=True)
     assert caught.value.details == ("00010.png", "00011.png")
     assert everything_in(tmp_path) == before

@@ -143,9 +143,9 @@ def test_a_folder_is_claimed_if_it_is_new_empty_or_holds_the_same(tmp_path):
     claim(tmp_path, None)
     (tmp_path / "a.txt").write_text("")
     claim(tmp_path, [])
-    with pytest.raises(RunConflictError, match=r"holds files but no evaluation \(a.txt, …\)"):
+    with pytest.raises(RunConflictError, match=r"contains files but no evaluation \(a.txt, …\)"):
         claim(tmp_path, None, kind="evaluation", options=("output",))
-    with pytest.raises(RunConflictError, match="holds a different run") as caught:
+    with pytest.raises(RunConflictError, match="contains a different run") as caught:
         claim(tmp_path, ["one", "two"])
     assert caught.value.details == ("one", "two")
     assert caught.value.options == ("output", "overwrite")

@@ -172,7 +172,7 @@ def test_a_mask_that_is_gone_from_a_finished_run_is_made_anew(tmp_path, unbroken
     card = run_into(tmp_path)
     assert (card.status, card.resumed_from) == ("finished", 7)  # after the state of frame 6
     assert masks_in(tmp_path) == masks_in(unbroken)
-    assert "00008.png is gone" in caplog.text
+    assert "00008.png is missing" in caplog.text
     assert not (tmp_path / "exports").exists()
 
 
@@ -282,7 +282,7 @@ def test_overwrite_deletes_what_the_run_made_and_nothing_else(unbroken):
 
 def test_a_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "holiday.jpg").write_bytes(b"")
-    with pytest.raises(RunConflictError, match=r"holds files but no run \(holiday.jpg"):
+    with pytest.raises(RunConflictError, match=r"contains files but no run \(holiday.jpg"):
         open_run(tmp_path, request(), frame_name=str)
 
 
@@ -342,7 +342,7 @@ def test_probabilities_are_16_bit_pictures_per_object(tmp_path):
 
 def test_nonsense_policies_are_refused():
     for wrong in ({"frames": 0}, {"seconds": 0.0}, {"keep_every": -1}, {"seconds": float("nan")}):
-        with pytest.raises(ConfigError, match=r"states are (saved|kept)"):
+        with pytest.raises(ConfigError, match=r"(save_frames|save_seconds|keep_every) must be"):
             SavePolicy(**wrong)
 
 

@@ -101,7 +101,7 @@ def test_nothing_is_built_or_written_for_what_cannot_be_read(request_, tmp_path)
     source = Source()
     with pytest.raises(MissingFileError):
         run_video(changed(request_, masks=[tmp_path / "none.png"]), source)
-    with pytest.raises(UsageError, match="would be written over"):
+    with pytest.raises(UsageError, match="would be overwritten"):
         run_video(changed(request_, output=tmp_path / "video"), source)
     assert source.built == 0
     assert not (tmp_path / "out").exists()

@@ -71,7 +71,7 @@ class RunCard:
     def __post_init__(self) -> None:
         counts = (self.frames, self.frames_backward, self.resumed_from, self.steps, self.threads)
         if not all(0 <= count < LARGEST_COUNT for count in counts):
-            raise ConfigError(f"numbers of frames must be from 0 to {LARGEST_COUNT - 1}")
+            raise ConfigError(f"frame counts must be in [0, {LARGEST_COUNT - 1}]")
 
 
 def write_card(folder: Path, card: RunCard) -> None:
@@ -101,7 +101,7 @@ def read_card(folder: Path) -> RunCard | None:
     try:
         flat = {"format": 1, **json.loads(path.read_text("utf-8"))}
         if flat["format"] not in (1, FORMAT):
-            raise ConfigError(f"its format is {flat['format']!r}, expected {FORMAT}")
+            raise ConfigError(f"format {flat['format']!r}, expected {FORMAT}")
         request = {name: flat.pop(name) for name in request_names & set(flat)}
         return config_from_dict(RunCard, {**flat, "request": request})
     except (*DAMAGE, ConfigError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from maskcast.core.errors import ConfigError
+from maskcast.core.config import require_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,5 +26,4 @@ class Exports:
     """Frames per second of videos made from a folder of frames."""
 
     def __post_init__(self) -> None:
-        if not 0.001 <= self.rate <= 1000:
-            raise ConfigError(f"rate is 0.001 to 1000 frames per second, got {self.rate}")
+        require_range(self, "rate", least=0.001, most=1000)

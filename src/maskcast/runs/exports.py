@@ -86,7 +86,7 @@ def export(
             _make(missing, run, frames, progress)
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(
-                "all masks are there; the same command again goes on with the exports"
+                "interrupted; all masks are complete, run again to continue with the exports"
             ) from interrupt
     for path in makers:
         remove_folder(parts_of(path))
@@ -122,9 +122,8 @@ def _label_map(run: RunFolder, frame_index: int, size: tuple[int, int]) -> Label
     label_map = run.masks.read(frame_index)
     if label_map.shape != size:
         raise DataError(
-            f"{run.masks.path(frame_index)} is {label_map.shape[1]}×{label_map.shape[0]}, but the "
-            f"video is {size[1]}×{size[0]}; delete it, and run the same command again to compute "
-            "its masks again"
+            f"{run.masks.path(frame_index)} is {label_map.shape[1]}×{label_map.shape[0]} but the "
+            f"video is {size[1]}×{size[0]}; delete it to compute the frame again"
         )
     return label_map
 

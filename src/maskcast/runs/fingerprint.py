@@ -39,7 +39,7 @@ def fingerprint(path: Path) -> str:
             digest.update(f"{file.name}\0{_of_file(file)}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
     if not path.exists():
-        raise MissingFileError(f"there is no video file or folder of frames {path}")
+        raise MissingFileError(f"{path} is neither a video file nor a folder of frames")
     return _of_file(path)
 
 

@@ -159,7 +159,7 @@ class PngMasks:
         """Link the file, or copy it where links do not work; other stores take the label map."""
         source = self.path(frame_index)
         if not source.is_file():
-            raise MissingFileError(f"there is no file {source}")
+            raise MissingFileError(f"{source} does not exist")
         if not isinstance(other, PngMasks):
             other.write(frame_index, self.read(frame_index), objects)
             return
@@ -264,7 +264,7 @@ class RleMasks:
         try:
             return open_rle(path)
         except DataError as error:
-            raise DataError(f"{error}; delete it, and its frames are computed again") from error
+            raise DataError(f"{error.summary}; delete it to compute its frames again") from error
 
     def _append(self, entry: PackedFrame | RemovedFrame) -> None:
         line = entry.line()

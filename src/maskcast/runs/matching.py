@@ -45,7 +45,7 @@ def match_results(run: RunFolder, request: RunRequest) -> None:
     lost = finished < before.frames and not is_whole
     if lost and not changed:
         gone = run.masks.path(finished)
-        logger.warning("%s is gone: frames from there on are computed again", gone)
+        logger.warning("%s is missing; computing frames from there on again", gone)
     if changed or lost or exported != run.identity.of_results(run.count or before.frames):
         remove_exports(run.path)
     if not is_whole:
@@ -111,7 +111,7 @@ class _Matching:
         try:
             self._entries |= {e.frame: e for e in self._run.clear_fills(outdated)}
         except DataError as error:
-            logger.warning("%s; frames from there on are computed again", error)
+            logger.warning("%s; computing frames from there on again", error)
             for entry in outdated:
                 self._delete(entry)
         return True

@@ -55,7 +55,7 @@ def read_objects(folder: Path) -> dict[int, ObjectLook]:
         tree = json.loads(path.read_text("utf-8"))
         return {_object_id(key): _look(entry) for key, entry in tree.items()}
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(f"{path} has no names and colours of objects: {error}") from error
+        raise DataError(f"cannot read names and colours of objects from {path}: {error}") from error
 
 
 def write_objects(folder: Path, looks: Mapping[int, ObjectLook]) -> None:
@@ -77,5 +77,5 @@ def _object_id(key: str) -> int:
 def _look(entry: Any) -> ObjectLook:
     texts = {name: entry.get(name) for name in ("name", "colour")}
     if not all(text is None or isinstance(text, str) for text in texts.values()):
-        raise TypeError("a name or colour is not a text")
+        raise TypeError("names and colours must be text")
     return ObjectLook(**texts)

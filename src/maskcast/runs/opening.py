@@ -58,7 +58,7 @@ def open_run(
     """
     largest = max((object_id for _, object_id, _ in request.marks()), default=0)
     if largest > LARGEST_ID:
-        raise PromptError(f"object ids must be at most {LARGEST_ID} to be painted, got {largest}")
+        raise PromptError(f"object ids in masks must be at most {LARGEST_ID}, got {largest}")
     fresh = RunCard(
         maskcast=version("maskcast"),
         torch=torch.__version__,
@@ -86,7 +86,7 @@ def open_run(
         claim(path, found, options=(*_edited(old, request, masks), "output", "overwrite"))
     if old.maskcast != version("maskcast") or old.torch != torch.__version__:
         logger.warning(
-            "continuing a run that maskcast %s with torch %s began", old.maskcast, old.torch
+            "continuing a run that maskcast %s with PyTorch %s started", old.maskcast, old.torch
         )
     match_results(run, request)
     return run
@@ -112,7 +112,7 @@ def _card_in(path: Path) -> RunCard | None:
         return read_card(path)
     except DataError as error:
         raise RunConflictError(
-            f"{error}; choose another folder, or overwrite the run",
+            f"{error.summary}; choose another folder, or overwrite the run",
             options=("output", "overwrite"),
         ) from error
 

@@ -39,8 +39,8 @@ def remove_run(path: Path, names: Iterable[str]) -> None:
     others = sorted(set(pictures) - masks)
     if strays := [name for name in others if _is_like_a_frame(name, names)]:
         raise RunConflictError(
-            f"{path} holds PNG files that are named like frames but are no masks of this video; "
-            "they are not overwritten: move them, or choose another folder",
+            f"{path} contains PNG files that are named like frames but are not masks of this video "
+            "(never overwritten); move them, or choose another folder",
             details=strays,
             options=("output",),
         )

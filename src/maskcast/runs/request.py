@@ -149,15 +149,15 @@ def claim(
     """
     if found:
         raise RunConflictError(
-            f"{folder} holds a different {kind}; choose another folder, or overwrite it",
+            f"{folder} contains a different {kind}; choose another folder, or overwrite it",
             details=list(found),
             options=options,
         )
     others = _visible_files(folder) if found is None else []
     if others:
         raise RunConflictError(
-            f"{folder} holds files but no {kind} ({min(others)}, …); choose another folder, "
-            "or overwrite its results",
+            f"{folder} contains files but no {kind} ({min(others)}, …); choose another folder, or "
+            "overwrite its results",
             options=options,
         )
 

@@ -41,17 +41,17 @@ class SavePolicy:
     def __post_init__(self) -> None:
         if self.frames < 1:
             raise ConfigError(
-                f"states are saved every 1 or more frames, got {self.frames}",
+                f"save_frames must be at least 1, got {self.frames}",
                 options=("save_frames",),
             )
         if not self.seconds > 0:
             raise ConfigError(
-                f"states are saved after more than 0 seconds, got {self.seconds:g}",
+                f"save_seconds must be greater than 0, got {self.seconds:g}",
                 options=("save_seconds",),
             )
         if self.keep_every < 0:
             raise ConfigError(
-                f"states are kept every 1 or more frames, or never (0), got {self.keep_every}",
+                f"keep_every must be at least 0, got {self.keep_every}",
                 options=("keep_every",),
             )
 
@@ -155,8 +155,7 @@ class _Session:
         elif isinstance(error, KeyboardInterrupt):
             self._end("interrupted")
             raise KeyboardInterrupt(
-                f"stopped after {self._run.card.frames} frames; "
-                "the same command again goes on from there"
+                f"stopped after {self._run.card.frames} frames; run again to continue from there"
             ) from error
         elif isinstance(error, MaskcastError):
             self._end("stopped", note=str(error))

@@ -194,7 +194,7 @@ def _check_sources(sources: Iterable[Path], output: Path, names: Container[str])
         is_made = any(place.is_relative_to(folder / made) for made in (EXPORTS, PROBABILITIES))
         if place == folder or is_painted or is_made:
             raise UsageError(
-                f"{source} would be written over; copy it, or choose another folder",
+                f"{source} would be overwritten; copy it, or choose another folder",
                 options=("output",),
             )
 

@@ -90,7 +90,7 @@ def test_marks_that_contradict_the_masks_are_an_error(marks, words, folder):
 )
 def test_a_damaged_file_is_named(text, folder):
     (folder / "marks.json").write_text(text)
-    with pytest.raises(PromptError, match=r"marks.json does not list marks as"):
+    with pytest.raises(PromptError, match=r"marks.json must list marks as"):
         read_prompts([folder], names=NAMES, size=SIZE)
 
 

@@ -44,7 +44,7 @@ def test_damage_is_seen(tmp_path):
 def test_files_of_others_are_refused(tmp_path):
     path = tmp_path / "a.safetensors"
     safetensors.torch.save_file(tensors() | {"tied": torch.ones(1)}, path)
-    with pytest.raises(WeightsError, match="without the metadata of maskcast weights"):
+    with pytest.raises(WeightsError, match="without the metadata that name its method"):
         read_file(path)
     torch.save({"a": torch.ones(1)}, tmp_path / "a.pth")
     with pytest.raises(WeightsError, match="must be imported first") as caught:

@@ -43,12 +43,14 @@ def read_marks(path: Path) -> ListedMarks:
     """
     try:
         tree = json.loads(path.read_text("utf-8"))
+        if not isinstance(tree, dict):
+            raise TypeError(f"expected a mapping, got {type(tree).__name__}")
         if unknown := sorted(set(tree) - {"absent", "ends"}):
             raise ValueError(f"unknown entry {unknown[0]!r}")
         return ListedMarks(**{name: _pairs(name, pairs) for name, pairs in tree.items()})
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise PromptError(
-            f"{path} does not list marks as {{'absent': [[FRAME, ID]], 'ends': [[FRAME, ID]]}}: "
+            f"{path} must list marks as {{'absent': [[FRAME, ID]], 'ends': [[FRAME, ID]]}}: "
             f"{error}",
             options=("masks",),
         ) from error
@@ -162,17 +164,17 @@ def _refuse_both(
 
 def _pairs(name: str, pairs: Any) -> Listed:
     if not isinstance(pairs, list):
-        raise TypeError(f"{name} is not a list")
+        raise TypeError(f"{name} must be a list")
     return tuple(_pair(name, pair) for pair in pairs)
 
 
 def _pair(name: str, pair: Sequence[Any]) -> tuple[FrameKey, int]:
     if not isinstance(pair, list) or len(pair) != 2:
-        raise TypeError(f"{name} has an entry that is not [FRAME, ID]")
+        raise TypeError(f"entries of {name} must be [FRAME, ID], got {str(pair)[:60]}")
     frame_key, object_id = pair
     is_key = (type(frame_key) is int and frame_key >= 0) or (
         isinstance(frame_key, str) and frame_key != ""
     )
     if not is_key or type(object_id) is not int or not 1 <= object_id <= LARGEST_ID:
-        raise ValueError(f"{name} has an entry that is not [FRAME, ID]: {str(pair)[:60]}")
+        raise ValueError(f"entries of {name} must be [FRAME, ID], got {str(pair)[:60]}")
     return frame_key, object_id

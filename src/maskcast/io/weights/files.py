@@ -68,8 +68,8 @@ def read_metadata(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
         ) from error
     if _KEY not in metadata:
         raise WeightsError(
-            f"{path} is a safetensors file without the metadata of maskcast weights, which name "
-            "the method"
+            f"{path} is a safetensors file without the metadata that name its method; it was not "
+            "written by maskcast"
         )
     try:
         about = json.loads(metadata[_KEY])
