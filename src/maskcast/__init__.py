@@ -9,7 +9,7 @@
         masks.label_map()
 
 docs/python.md shows more: cameras, several videos, saved states, corrections, errors by kind.
-Names are imported when they are first used, so that ``import maskcast`` costs nothing.
+Names are imported on first use, so ``import maskcast`` itself is fast and does not load torch.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, "__version__"})
 
 
-if not TYPE_CHECKING:  # a type checker would take any name for one of ours
+if not TYPE_CHECKING:  # with __getattr__ in sight, a type checker would accept any name
 
     def __getattr__(name: str) -> Any:
         if name == "__version__":

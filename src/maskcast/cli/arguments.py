@@ -12,8 +12,13 @@ from maskcast.core.device_names import DeviceName
 
 
 def shown_as(placeholder: str, hint: str | None = "", *, short: str | None = None) -> Any:
-    """Annotate an argument: what stands for its value, a hint in place of the default (None: the
-    default, or that it is required), and a short name."""
+    """Return an annotation that says how the help shows an argument.
+
+    Args:
+        placeholder: text that stands for the value.
+        hint: text shown instead of the default; None shows the default, or "required".
+        short: a short form of the flag, such as ``-o``.
+    """
     aliases = None if short is None else [short]
     return tyro.conf.arg(metavar=placeholder, help_behavior_hint=hint, aliases=aliases)
 
@@ -27,5 +32,5 @@ Device: TypeAlias = Annotated[DeviceName, shown_as("NAME", None)]
 Split: TypeAlias = Annotated[str | None, shown_as("NAME")]
 Resolution: TypeAlias = Annotated[str | None, shown_as("NAME")]
 Folder: TypeAlias = Annotated[Path, shown_as("FOLDER", None)]
-"""One that has to be given, or has a default."""
+"""A folder that is required or has a default."""
 ListFile: TypeAlias = Annotated[Path | None, shown_as("FILE")]

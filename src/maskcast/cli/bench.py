@@ -1,7 +1,7 @@
-"""``maskcast bench``: what a frame costs, beside a yardstick taken in the same run.
+"""``maskcast bench``: measure the cost of a frame, relative to a yardstick timed in the same run.
 
 The yardstick Y is one forward pass of torchvision's plain ResNet-50 trunk at 480×832, in float32
-and channels_last, on the same device and threads.
+and channels_last, on the same device and with the same number of threads.
 """
 
 from __future__ import annotations
@@ -34,17 +34,19 @@ def bench(
     device: Device = "auto",
     threads: Annotated[int | None, shown_as("COUNT")] = None,
 ) -> None:
-    """Measure speed and memory of the methods at full size, or of the metrics, on this device.
+    """Measure the speed and memory use of the methods at full size, or of the metrics.
 
-    Times are in milliseconds and in Y, one forward pass of torchvision's ResNet-50 trunk at 480×832
-    in float32 on the same device and threads. Quiet machines give figures that can be compared.
+    Times are in milliseconds and in multiples of Y, the time of one forward pass of torchvision's
+    ResNet-50 trunk at 480×832 in float32 on the same device with the same number of threads. For
+    comparable figures, run nothing else on the machine.
 
     Args:
-        what: methods, or metrics: these beside a plain transcription of their definition.
-        method: only this one; all by default.
-        json: write the figures to this file too.
-        device: auto, cpu, cuda, a certain card (cuda:1) or mps.
-        threads: processor threads; the default is torch's.
+        what: methods, or metrics; the metrics are compared with a plain implementation of their
+            definition.
+        method: measure only this method; default: all methods.
+        json: write the figures to this file as well.
+        device: auto (a GPU if there is one), cpu, cuda, a specific GPU (cuda:1) or mps.
+        threads: CPU threads; default: chosen by PyTorch.
     """
     import torch
 
@@ -58,21 +60,21 @@ def bench(
         raise UsageError("maskcast bench metrics takes no --method")
     torch.set_num_threads(threads or torch.get_num_threads())
     logging.getLogger("maskcast").setLevel(logging.INFO)  # fine-tuning takes minutes
-    place = choose_device(device)
+    chosen = choose_device(device)
     make_float32_exact()
-    figures: dict[str, Any] = {"threads": torch.get_num_threads(), "device": name_of(place)}
+    figures: dict[str, Any] = {"threads": torch.get_num_threads(), "device": name_of(chosen)}
     if what == "metrics":
         figures["metrics"] = _metrics()
         _show("metrics", figures["metrics"])
     else:
         benches = _benches(method)
-        figures["Y_ms"] = yardstick_ms(place)
+        figures["Y_ms"] = yardstick_ms(chosen)
         print(f"Y = {figures['Y_ms']:.1f} ms on {figures['device']}, {figures['threads']} threads")
         write_ms = median_ms(_writing_ms, warm_up=WARM_UP, repeats=REPEATS)
         for name, measure in benches.items():
-            cases = measure(place, figures["Y_ms"])
+            cases = measure(chosen, figures["Y_ms"])
             figures[name] = {
-                case: _measured({**found, "write": write_ms}) for case, found in cases.items()
+                case: _measured({**values, "write": write_ms}) for case, values in cases.items()
             }
             _show(name, figures[name])
     if json is not None:
@@ -88,12 +90,12 @@ def yardstick_ms(device: torch.device) -> float:
 
 
 def _measured(figures: Mapping[str, float]) -> dict[str, float]:
-    """Leave out what this system cannot measure, which is NaN."""
+    """Drop figures that are NaN: this system cannot measure them."""
     return {name: value for name, value in figures.items() if not math.isnan(value)}
 
 
 def _writing_ms() -> float:
-    """Milliseconds to encode one label map as PNG."""
+    """Return the time in milliseconds to encode one label map as PNG."""
     import torch
 
     from maskcast.bench.stopwatch import time_ms
@@ -106,7 +108,7 @@ def _writing_ms() -> float:
 
 
 def _benches(method: str | None) -> Mapping[str, Benchmarked]:
-    """Return the benchmark of one method, or of all that have one."""
+    """Return the benchmark of one method, or of every method that has one."""
     from maskcast.methods.benches import BENCHES
     from maskcast.methods.catalogue import METHODS
 
@@ -130,15 +132,15 @@ def _metrics() -> dict[str, dict[str, float]]:
         raise UsageError(
             "the benchmark of the metrics requires OpenCV; pip install opencv-python-headless"
         ) from error
-    return {case: _measured(found) for case, found in bench().items()}
+    return {case: _measured(values) for case, values in bench().items()}
 
 
 def _show(title: str, cases: Cases) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    columns = list(dict.fromkeys(name for found in cases.values() for name in found))
+    columns = list(dict.fromkeys(name for values in cases.values() for name in values))
     table = Table("case", *columns, title=title)
-    for case, found in cases.items():
-        table.add_row(case, *(f"{found[name]:.2f}" if name in found else "" for name in columns))
+    for case, values in cases.items():
+        table.add_row(case, *(f"{values[name]:.2f}" if name in values else "" for name in columns))
     Console(width=max(80, 12 * (len(columns) + 2))).print(table)

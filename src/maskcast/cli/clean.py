@@ -1,4 +1,4 @@
-"""``maskcast clean``: free the room that a run needs only to be resumed, corrected or undone."""
+"""``maskcast clean``: delete what a run keeps only for resuming, correcting and undoing."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from maskcast.core.errors import UsageError
 
 
 def clean(run: Positional[Path], *, dry_run: bool = False) -> None:
-    """Delete the saved states of a run, and what edits have set aside.
+    """Delete the saved states of a run and the results that edits have set aside.
 
-    Masks, exports and the run card stay. Before anything is deleted, the command says what can then
-    no longer be resumed or undone.
+    Masks, exports and run.json stay. Before anything is deleted, the command lists what can no
+    longer be resumed or undone afterwards.
 
     Args:
-        run: a run folder of segment.
-        dry_run: only say what would be deleted.
+        run: a run folder written by maskcast segment.
+        dry_run: list what would be lost, but delete nothing.
     """
     from maskcast.core.files import alone_in
     from maskcast.runs.card import read_card

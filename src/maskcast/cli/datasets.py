@@ -1,4 +1,4 @@
-"""The argument that names a data set. Its help lists the entries of the catalogue."""
+"""The argument that names a data set; its help lists the entries of the catalogue."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from tyro.conf import Positional
 from maskcast.data.catalogue import DATASETS, Benchmark
 
 FOLDER = "folder"
-_OF_YOUR_OWN = f"; or {FOLDER}: videos of your own, as VIDEO/frames and VIDEO/masks"
+_YOUR_OWN = f"; or {FOLDER}: your own videos, as VIDEO/frames and VIDEO/masks"
 
 
 def names_of(wanted: Callable[[Benchmark], object] = lambda _: True) -> str:
-    """Return the names of benchmarks that have something, and what ``folder`` is if it has it."""
+    """Return the names of the wanted benchmarks as help text.
+
+    If ``folder`` is among them, the text explains it.
+    """
     names = [name for name, entry in DATASETS.items() if wanted(entry)]
     benchmarks = ", ".join(name for name in names if name != FOLDER)
-    return benchmarks + (_OF_YOUR_OWN if FOLDER in names else "") + "."
+    return benchmarks + (_YOUR_OWN if FOLDER in names else "") + "."
 
 
 AnyDataset: TypeAlias = Annotated[Positional[str], tyro.conf.arg(help=names_of())]

@@ -1,4 +1,4 @@
-"""``maskcast demo``: a made-up clip, whose true masks are known, segmented and scored."""
+"""``maskcast demo``: segment a synthetic clip and score the result against its ground truth."""
 
 from __future__ import annotations
 
@@ -27,19 +27,20 @@ def demo(
     option: Options = (),
     device: Device = "auto",
 ) -> None:
-    """Render a synthetic clip with two objects, segment it from its first masks, score the result.
+    """Render a synthetic clip of two objects, segment it from its first masks, score the result.
 
-    OUTPUT/clip gets the frames, OUTPUT/truth the true masks, OUTPUT/masks the masks found, and
-    OUTPUT/masks/exports an overlay video and a contact sheet. Printed are J&F, the mean of region
-    similarity and contour accuracy over objects and frames as DAVIS counts it, and the speed.
+    Writes the frames to OUTPUT/clip, the ground truth to OUTPUT/truth, the predicted masks to
+    OUTPUT/masks, and an overlay video and a contact sheet to OUTPUT/masks/exports. Prints the speed
+    and J&F, the mean of region similarity and contour accuracy over all objects and frames, by the
+    rules of DAVIS.
 
     Args:
-        output: where everything is written, in place of an earlier demo.
-        frames: length of the clip, at least 3; 24 frames are a second.
-        weights: name or file; the default are those inside the package.
-        method: a method's name, to take its default weights.
+        output: output folder; an earlier demo in it is replaced.
+        frames: length of the clip in frames, at 24 frames per second; at least 3.
+        weights: name or file of the weights; default: lwl-small, which is part of the package.
+        method: a method, run with its default weights.
         option: NAME=VALUE, a setting of the method.
-        device: auto (an accelerator if there is one), cpu, cuda, a certain card (cuda:1) or mps.
+        device: auto (a GPU if there is one), cpu, cuda, a specific GPU (cuda:1) or mps.
     """
     from maskcast.cli.progress import TerminalProgress
     from maskcast.core.heap import keep_freed_memory
@@ -77,14 +78,14 @@ def demo(
 
 
 def score(clip: MadeUpClip, masks: Path) -> tuple[float, float]:
-    """Return the means of J and F, 0..1, over objects and frames but the first and the last."""
+    """Return mean J and mean F, 0..1, over all objects and all frames except the first and last."""
     from maskcast.io.label_maps import read_label_map
     from maskcast.metrics.frame import score_object
 
-    found = [read_label_map(path) for path in sorted(masks.glob("*.png"))[1:-1]]
+    predicted = [read_label_map(path) for path in sorted(masks.glob("*.png"))[1:-1]]
     pairs = [
         (label_map == object_id, truth == object_id)
-        for label_map, truth in zip(found, clip.label_maps[1:-1], strict=True)
+        for label_map, truth in zip(predicted, clip.label_maps[1:-1], strict=True)
         for object_id in clip.ids
     ]
     scores = [score_object(*pair) for pair in pairs]

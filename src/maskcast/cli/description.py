@@ -1,4 +1,4 @@
-"""Lines about a method, weights or a path, for ``maskcast info``."""
+"""Describe a method, weights or a path in lines of text, for ``maskcast info``."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from maskcast.methods.catalogue import BOX_WEIGHTS, METHODS, published_files
 from maskcast.methods.recipes import RECIPES
 
 CHECKPOINT_ENDINGS = (".pth", ".pt", ".tar", ".ckpt", ".model")
-"""Of files that torch wrote."""
+"""File name extensions of PyTorch checkpoints."""
 
 
 def describe(what: str) -> Iterator[str]:
-    """Yield lines about a method, a path, or weights by name.
+    """Yield lines that describe a method, a path, or weights by name.
 
     Raises:
-        DataError: it is none of these, or cannot be read.
+        DataError: ``what`` is none of these, or cannot be read.
     """
     path = Path(what).expanduser()
     if what in METHODS:
@@ -46,7 +46,7 @@ def _describe_method(name: str) -> Iterator[str]:
     default = here.get(method.default_weights or "")
     config = config_from_dict(method.config, default.config if default else {})
     yield "boxes     " + ("its own" if method.takes_boxes(config) else f"through {BOX_WEIGHTS}")
-    yield "options   --option NAME=VALUE, with the defaults of the method; weights bring their own"
+    yield "options   --option NAME=VALUE; these are the method's defaults, weights may replace them"
     settings = list(settings_of(method.config()))
     width = max(len(setting.name) for setting in settings)
     for setting in settings:

@@ -1,4 +1,4 @@
-"""``maskcast evaluate``: run a segmenter over a data set and score what it found."""
+"""``maskcast evaluate``: segment the videos of a data set and score the masks."""
 
 from __future__ import annotations
 
@@ -52,33 +52,37 @@ def evaluate(
 ) -> None:
     """Segment every video of a data set and score the masks.
 
-    The same command again goes on with the videos that are not finished. Scores leave out the frame
-    on which an object is given. Where the truth is on a server, the masks are left for maskcast
-    submit. Compare runs with maskcast report.
+    Run the same command again to continue with the unfinished videos. The frame on which an object
+    is given does not count in the scores. Where the ground truth is not public, the masks are
+    written but not scored; build an archive for the server with maskcast submit. Compare runs with
+    maskcast report.
 
-    A benchmark; videos of your own, from boxes; what copying the first mask would give:
+    Examples: a benchmark; your own videos, started from boxes; what copying the first mask would
+    give:
         maskcast evaluate davis2017 --root DAVIS -o runs/davis17
         maskcast evaluate folder --root videos --init box -o runs/mine
         maskcast evaluate davis2017 --root DAVIS --method copy-first -o runs/copied
 
     Args:
-        dataset: the name of a data set.
-        root: where the data set lies, as it is unpacked.
-        output: the run: masks, scores.json, scores.csv, and how long each video took.
-        split: by default the validation split (val or valid); others are train, test, test-dev.
-        weights: name or file; they say which method to run. Default: lwl-small, inside the package.
-        method: a method's name, to take its default weights; or one of the baselines copy-first
-            and shift-first, which copy or move the first mask.
-        option: NAME=VALUE, a setting of the method; maskcast info METHOD lists them.
+        dataset: name of the data set.
+        root: folder of the data set, as unpacked.
+        output: run folder, for the masks, scores.json, scores.csv and the time per video.
+        split: split to segment; default: the validation split (val or valid). Others are train,
+            test and test-dev.
+        weights: name or file of the weights, which also select the method; default: lwl-small,
+            which is part of the package.
+        method: a method, run with its default weights; or a baseline, copy-first or shift-first,
+            which copies or moves the first mask.
+        option: NAME=VALUE, a setting of the method; maskcast info METHOD lists the settings.
         init: start from the given masks, or from tight boxes around them.
-        videos: only this video.
-        resolution: of DAVIS: 480p, 1080p or Full-Resolution.
-        all_frames: of YouTube-VOS: the images at 30 frames per second.
-        unseen: a list of the unseen categories (YouTube-VOS) or videos (LVOS), one a line; by
-            default the training split's meta.json, or unseen_videos.txt.
-        jobs: processes, each with its own copy of the model; also for the scoring.
-        device: auto (an accelerator if there is one), cpu, cuda, a certain card (cuda:1) or mps.
-        dtype: of the network's computation; float32 is float32 on a GPU too, without TF32.
+        videos: segment only this video.
+        resolution: DAVIS only: 480p, 1080p or Full-Resolution.
+        all_frames: YouTube-VOS only: use the images at 30 frames per second.
+        unseen: file that lists the unseen categories (YouTube-VOS) or videos (LVOS), one per line;
+            default: taken from the training split's meta.json, or from unseen_videos.txt.
+        jobs: worker processes for segmenting, each with its own copy of the model, and for scoring.
+        device: auto (a GPU if there is one), cpu, cuda, a specific GPU (cuda:1) or mps.
+        dtype: data type of the network's computation; float32 never uses TF32, not even on a GPU.
     """
     from maskcast.cli.progress import TerminalProgress
     from maskcast.cli.tables import print_scores
@@ -140,12 +144,14 @@ def _source(
     if method is not None and method not in METHODS:
         known = ", ".join([*METHODS, *BASELINES])
         raise UsageError(f"unknown method {method!r}; available: {known}", options=("method",))
-    place = str(choose_device(device))  # the same one in every process
-    return SegmenterSpec(weights=weights, method=method, options=options, device=place, dtype=dtype)
+    chosen = str(choose_device(device))  # the same one in every process
+    return SegmenterSpec(
+        weights=weights, method=method, options=options, device=chosen, dtype=dtype
+    )
 
 
 def _published(source: SegmenterSpec | BaselineSource) -> str | None:
-    """Return the name of the authors' weights, if it is these."""
+    """Return the name of the published weights that a source uses; None if it uses others."""
     from maskcast.methods.catalogue import choose_weights
     from maskcast.methods.published_weights import published_name
     from maskcast.methods.spec import SegmenterSpec
@@ -156,7 +162,7 @@ def _published(source: SegmenterSpec | BaselineSource) -> str | None:
 
 
 def _print_published(scores: Scores) -> None:
-    """Print what the paper reports for exactly this run, next to its own figures."""
+    """Print what papers report for exactly this configuration, and the figures of this run."""
     from maskcast.evaluation.published import published_rows
     from maskcast.evaluation.published_table import own_figures, printed_figures
 
@@ -172,8 +178,8 @@ def _print_speed(timing: ProcessingTime) -> None:
     figures = speed(timing)
     model = figures["model_frames_per_second"]
     whole = figures["end_to_end_frames_per_second"]
-    each = figures["model_seconds_per_object_frame"]
+    per_object = figures["model_seconds_per_object_frame"]
     print(
         f"speed: {model or 0:.2f} frames/s model only, {whole or 0:.2f} frames/s with reading and "
-        f"writing, {1000 * (each or 0):.1f} ms for one object on a frame"
+        f"writing, {1000 * (per_object or 0):.1f} ms per object and frame"
     )

@@ -1,4 +1,4 @@
-"""Flags of a command for the parameters that a library error names."""
+"""Translate the parameters that a library error names into flags of the command."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ COMMANDS = {
     "recipes": "maskcast train --list",
     "score_results": "maskcast score",
 }
-"""Functions that an error may name besides parameters, and the commands for them."""
+"""Functions that an error may name instead of a parameter, and the commands that call them."""
 
 
 @dataclass(frozen=True)
 class Flags:
-    """How a command takes its parameters."""
+    """The flags of a command."""
 
     by_parameter: Mapping[str, str] = field(default_factory=dict)
     takes_settings: bool = False
-    """Dotted names (``loop.workers``), the settings of a training recipe, are flags too."""
+    """Whether settings of a training recipe, which have dotted names (``loop.workers``), are flags
+    as well."""
 
     def in_parentheses(self, options: Iterable[str]) -> str:
-        """Return ``" (--masks, --box)"``; empty if there is no flag or command for any of them."""
+        """Return the flags, such as ``" (--masks, --box)"``; empty if no option has one."""
         shown = ", ".join(dict.fromkeys(filter(None, map(self._shown, options))))
         return f" ({shown})" if shown else ""
 
@@ -39,10 +40,10 @@ class Flags:
 
 
 def flags_of(function: Callable[..., Any]) -> Flags:
-    """Return the flags of a command, a typed function.
+    """Return the flags of a command, which is a typed function.
 
-    Keyword-only parameters are flags, and so are the fields of a dataclass among their defaults;
-    positional parameters are shown as their placeholder.
+    Each keyword-only parameter is a flag; if its default is a dataclass, each field of that is one.
+    Positional parameters are shown by their placeholder.
     """
     flags: dict[str, str] = {}
     for parameter in inspect.signature(function).parameters.values():
@@ -56,8 +57,8 @@ def flags_of(function: Callable[..., Any]) -> Flags:
 
 
 def flags_of_fields(group: Any) -> dict[str, str]:
-    """Return the flags of a dataclass, or of an instance, whose fields are options."""
-    return {each.name: _flag(each.name) for each in fields(group)}
+    """Return the flags for the fields of a dataclass or of an instance of one."""
+    return {option.name: _flag(option.name) for option in fields(group)}
 
 
 def _flag(name: str) -> str:

@@ -1,7 +1,7 @@
-"""The command ``maskcast``: finds the subcommand, turns errors into messages and exit codes.
+"""The command ``maskcast``: runs the subcommand, turns errors into messages and exit codes.
 
 0 success · 1 internal error · 2 usage error · 3 bad data · 4 partial result ·
-130 interrupted (Ctrl-C or SIGTERM), can be resumed
+130 interrupted by Ctrl-C or SIGTERM; the command can be resumed
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ from maskcast.core.errors import DeviceMemoryError, MaskcastError, OutputError
 
 
 class Command(NamedTuple):
-    """Where a subcommand lives; it is imported only when it is called."""
+    """Where a subcommand is implemented; its module is imported only when it is called."""
 
     module: str
     name: str
-    """A typed function, or a dictionary from the name of a further subcommand to its function."""
+    """Name of a typed function, or of a dictionary from nested subcommands to functions."""
     summary: str
     parses_itself: bool = False
-    """The function takes the arguments as they are, because they depend on the first one."""
+    """Whether the function parses the arguments itself, because they depend on the first one."""
 
 
 COMMANDS: dict[str, Command] = {
-    "segment": Command("maskcast.cli.segment", "segment", "follow marked objects through a video"),
-    "demo": Command("maskcast.cli.demo", "demo", "segment a made-up clip and score the result"),
-    "clean": Command("maskcast.cli.clean", "clean", "delete saved states of a run to free room"),
+    "segment": Command("maskcast.cli.segment", "segment", "segment marked objects in a video"),
+    "demo": Command("maskcast.cli.demo", "demo", "segment a synthetic clip and score the result"),
+    "clean": Command("maskcast.cli.clean", "clean", "delete a run's saved states to free space"),
     "weights": Command("maskcast.cli.weights", "COMMANDS", "list, import, verify, export weights"),
-    "info": Command("maskcast.cli.info", "info", "say what a video, mask, weights or method is"),
+    "info": Command("maskcast.cli.info", "info", "describe a video, masks, weights or a method"),
     "evaluate": Command("maskcast.cli.evaluate", "evaluate", "segment a data set and score it"),
     "score": Command("maskcast.cli.score", "score", "score the masks of any method"),
     "report": Command("maskcast.cli.report", "report", "compare scored runs on one HTML page"),
-    "submit": Command("maskcast.cli.submit", "submit", "build or check a benchmark's archive"),
-    "train": Command("maskcast.cli.train", "train", "train a method by one of its recipes", True),
+    "submit": Command("maskcast.cli.submit", "submit", "build or check an archive for a benchmark"),
+    "train": Command("maskcast.cli.train", "train", "train a method with one of its recipes", True),
     "bench": Command("maskcast.cli.bench", "bench", "measure speed and memory on this device"),
 }
 
@@ -62,13 +62,14 @@ BAD_DATA = 3
 INTERRUPTED = 130
 NOT_OPENED = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
 NOT_WRITTEN = (errno.ENOSPC, errno.EROFS)
-"""Failures of a path that are no bug: permissions, an impossible name, a full or read-only disk."""
+"""Errors of the file system that are not bugs: permissions, invalid names, a full or read-only
+disk."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line; returns the exit code."""
+    """Run one command line and return the exit code."""
     given = [_with_home(text) for text in (sys.argv[1:] if arguments is None else arguments)]
-    if isinstance(sys.stdout, io.TextIOWrapper):  # file names may hold bytes that are no text
+    if isinstance(sys.stdout, io.TextIOWrapper):  # file names may hold bytes that are not text
         sys.stdout.reconfigure(errors="backslashreplace")
     if not given or given[0] in ("-h", "--help"):
         print(overview())
@@ -84,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _with_home(argument: str) -> str:
-    """Write out ``~/`` where shells leave it: after ``=``, and between quotes."""
+    """Expand ``~/`` where shells do not: after ``=`` and inside quotes."""
     return re.sub(r"^(--[a-z-]+=|)~(?=/)", lambda m: m[1] + str(Path.home()), argument)
 
 
@@ -100,7 +101,7 @@ def overview() -> str:
             "",
             *lines,
             "",
-            "maskcast COMMAND --help says more; maskcast demo is a good start.",
+            "Help on a command: maskcast COMMAND --help. To try it out: maskcast demo.",
             "",
             "Exit codes: 0 success, 1 internal error (a log file is written), 2 usage error,",
             "3 bad data, 4 partial result, 130 interrupted.",
@@ -132,7 +133,7 @@ def _run(name: str, arguments: list[str]) -> None:
 
 
 def unwrapped(docstring: str) -> str:
-    """Join the lines of each paragraph and argument, so that help fits a terminal of any width."""
+    """Join the lines of each paragraph and argument, so that help can wrap at any width."""
     lines: list[str] = []
     for line in inspect.cleandoc(docstring).splitlines():
         before = lines[-1] if lines else ""
@@ -145,24 +146,24 @@ def unwrapped(docstring: str) -> str:
 
 
 def manual(text: str) -> str:
-    """Break paragraphs at the width of the terminal; those after the first are indented.
+    """Wrap paragraphs at the width of the terminal and indent all but the first.
 
-    Examples, which are indented already, stay as they are. The parser itself breaks what is in
-    boxes, and joins lines that begin with a letter.
+    Examples, which are already indented, stay as they are. The indentation is needed because the
+    parser joins lines that begin with a letter.
     """
     width = shutil.get_terminal_size().columns
     first, *others = filter(None, text.strip().splitlines())
     lines = [textwrap.fill(first, width, subsequent_indent="  ")]
-    for each in others:
-        is_example = each[0].isspace()
-        lines.append(each if is_example else textwrap.indent(textwrap.fill(each, width - 2), "  "))
+    for line in others:
+        is_example = line[0].isspace()
+        lines.append(line if is_example else textwrap.indent(textwrap.fill(line, width - 2), "  "))
     return "\n".join(lines)
 
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """Take a polite kill (SIGTERM) for Ctrl-C, so that what was done is kept."""
-    if threading.current_thread() is not threading.main_thread():  # python allows no other
+    """Handle SIGTERM like Ctrl-C, so that finished work is kept."""
+    if threading.current_thread() is not threading.main_thread():  # only it can set signal handlers
         yield
         return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -173,16 +174,19 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
 
 def _guarded(work: Callable[[], None], given: Sequence[str]) -> int:
-    """Do the work of a command line; report errors, and write a log for internal ones."""
+    """Do the work of a command line and return the exit code.
+
+    Errors are reported in one line; for an internal error a log file is written.
+    """
     try:
         work()
-        print(end="", flush=True)  # a failure to write appears here, not when python exits
+        print(end="", flush=True)  # raises write errors here, not when the interpreter exits
     except MaskcastError as error:
         return _report(error, given)
     except KeyboardInterrupt as interrupt:
         say(str(interrupt) or "interrupted")
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has seen enough
+    except BrokenPipeError:  # the reader of our output (such as head) has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as fault:
         if reason := _reason_outside(fault):
@@ -194,14 +198,14 @@ def _guarded(work: Callable[[], None], given: Sequence[str]) -> int:
 
 
 def _report(error: MaskcastError, given: Sequence[str]) -> int:
-    """Print an error with the flags of the options it names; returns its exit code."""
+    """Print an error with the flags of the options it names, and return its exit code."""
     flags = _flags_for(given) if error.options else Flags()
     say(error.summary + flags.in_parentheses(error.options), error.details)
     return error.exit_code
 
 
 def _flags_for(given: Sequence[str]) -> Flags:
-    """Return the flags of the command, or further subcommand, of a command line."""
+    """Return the flags of the command, or nested subcommand, of a command line."""
     command = COMMANDS[given[0]]
     module = importlib.import_module(command.module)
     target: Any = getattr(module, command.name)
@@ -213,7 +217,10 @@ def _flags_for(given: Sequence[str]) -> Flags:
 
 
 def _reason_outside(fault: Exception) -> MaskcastError | None:
-    """Return an error that explains the fault by its environment; None for an internal error."""
+    """Return an error that explains a failure by its cause outside maskcast, such as a full disk.
+
+    None means that there is no such cause: the failure is an internal error.
+    """
     if isinstance(fault, OSError) and fault.filename and fault.errno in NOT_OPENED:
         return OutputError(f"cannot open {str(fault.filename)!r}: {fault.strerror}")
     if isinstance(fault, OSError) and fault.errno in NOT_WRITTEN:

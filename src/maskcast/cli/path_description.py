@@ -1,4 +1,4 @@
-"""Lines about a file or a folder (video, masks, a run of any command) for ``maskcast info``."""
+"""Describe a file or folder (video, masks, a run of any command) for ``maskcast info``."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from maskcast.training.run_folder import REQUEST as TRAINING
 from maskcast.training.run_folder import read_request
 
 PACKED_ENDINGS = (".jsonl", ".gz", ".zip")
-"""Of files with all masks of a video."""
+"""File name extensions of files that hold all masks of a video."""
 
 
 def describe_path(path: Path) -> list[str]:
-    """Return lines about a file or a folder.
+    """Return lines that describe a file or a folder.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: the path cannot be read.
     """
     card = read_card(path) if path.is_dir() else None
     if card is not None:
@@ -49,7 +49,7 @@ def describe_path(path: Path) -> list[str]:
 
 
 def _describe_evaluation(run: Path) -> Iterator[str]:
-    """Describe a folder of evaluate or of score."""
+    """Describe a run folder of ``evaluate`` or ``score``."""
     if (run / EVALUATION).is_file():
         request = read_evaluation_request(run)
         finished = sum(1 for _ in (run / TIMING).glob("*.json"))
@@ -63,14 +63,17 @@ def _describe_evaluation(run: Path) -> Iterator[str]:
 
 
 def _packed_masks(path: Path) -> Path | None:
-    """Return the file that holds all masks of a video: the path itself, or one in the folder."""
+    """Return the file that holds all masks of a video: the path itself or a file in it.
+
+    None means that there is no such file.
+    """
     if path.is_dir():
         return next((path / name for name in PACKED_NAMES if (path / name).is_file()), None)
     return path if path.suffix.lower() in PACKED_ENDINGS else None
 
 
 def _holds_masks(path: Path) -> bool:
-    """Tell masks from frames: JSON, or pictures that are not in full colour."""
+    """Return whether a path holds masks (JSON or images without full colour), not frames."""
     if not path.is_dir():
         return path.suffix.lower() in MASK_ENDINGS
     files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in MASK_ENDINGS]
@@ -80,6 +83,6 @@ def _holds_masks(path: Path) -> bool:
         return True
     try:
         picture = open_picture(files[0])
-    except DataError:  # to be told by the reader of frames
+    except DataError:  # the reader of frames will report it
         return False
     return picture.mode not in ("RGB", "CMYK", "YCbCr") or has_ids_in_colours(picture)

@@ -1,4 +1,4 @@
-"""Progress on the terminal: frames per second and time left; silent where there is none."""
+"""Progress bars on the terminal, with frames per second and remaining time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from rich.text import Text
 
 
 class _Rate(ProgressColumn):
-    """Parts per second."""
+    """A column that shows finished parts per second."""
 
     def render(self, task: Task) -> Text:
         return Text("" if task.speed is None else f"{task.speed:.1f}/s")
 
 
 class TerminalProgress:
-    """Bars on standard error, one per kind of work; nothing when it is not a terminal."""
+    """Shows bars on standard error, one per kind of work; nothing if it is not a terminal."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -48,7 +48,7 @@ class TerminalProgress:
         self._bars.stop()
 
     def __call__(self, work: str, done: int, total: int | None) -> None:
-        """Show how far a kind of work is, such as fine-tuning; finished work leaves."""
+        """Update the bar of a kind of work, such as fine-tuning; remove it when finished."""
         if work not in self._tasks:
             self._tasks[work] = self._bars.add_task(work, total=total)
         self._bars.update(self._tasks[work], completed=done, total=total)

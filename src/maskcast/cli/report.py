@@ -19,19 +19,19 @@ def report(
     root: Annotated[Path | None, shown_as("FOLDER")] = None,
     published: Annotated[Path | None, shown_as("FILE")] = None,
 ) -> None:
-    """Compare runs side by side, with published figures, in one HTML file.
+    """Compare runs side by side, and with published figures, in one HTML file.
 
-    It shows J and F of every object over time, the differences between the first run and the
-    others with bootstrap intervals, and the worst objects with image, truth and prediction.
+    The page shows J and F of every object over time, the differences between the first run and the
+    others with bootstrap intervals, and the worst objects with image, ground truth and prediction.
 
         maskcast report runs/before runs/after -o compared.html
 
     Args:
-        runs: folders that maskcast evaluate or maskcast score has written, of one data set.
-        output: the HTML file; it needs no other file and no network.
-        root: where the data set lies, if it has moved since the scoring.
-        published: instead of a page, write the table of published figures in this Markdown file
-            anew (docs/results.md), and into its last column the runs with the authors' weights.
+        runs: run folders of maskcast evaluate or maskcast score, all of one data set.
+        output: the HTML file; it is self-contained and needs no network.
+        root: folder of the data set, if it has moved since the runs were scored.
+        published: instead of a page, update the table of published figures in this Markdown file
+            (docs/results.md); runs with the authors' weights fill its last column.
     """
     from maskcast.core.files import check_writable
     from maskcast.evaluation.published_table import fill_published_table

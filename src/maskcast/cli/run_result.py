@@ -1,4 +1,4 @@
-"""How commands print what a run has made."""
+"""Print the result of a run, in the form that several commands share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def print_result(output: Path, result: VideoResult) -> None:
-    """Print a line about the masks, and one for each export."""
+    """Print one line about the masks and the path of each export."""
     card, room = result.card, result.room
     rate = card.steps / card.seconds.total if card.seconds.total else 0.0
     kept = f" (states {in_bytes(room.states + room.aside)})" if room.states + room.aside else ""

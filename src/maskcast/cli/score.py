@@ -28,29 +28,29 @@ def score(
 ) -> None:
     """Score predicted masks by the rules of a benchmark.
 
-    Predictions that are missing or cannot be used are worth 0 and are listed, with exit code 4.
-    Which frames count is as the benchmark has it; --skip-… and --keep-… change that.
+    Predictions that are missing or unusable score 0 and are listed, and the exit code is 4. The
+    rules of the benchmark decide which frames count, unless --skip-… or --keep-… is given.
 
         maskcast score davis2017 --root DAVIS --results masks.zip -o scores
 
     Args:
-        dataset: the name of a data set.
-        root: where the data set lies, as it is unpacked.
-        results: a folder or a ZIP with VIDEO/FRAME.png, or all frames of a video in
-            VIDEO/masks.jsonl.gz or VIDEO/masks.zip; any folders may lie above the videos.
-        split: by default the validation split (val or valid); others are train, test, test-dev.
-        output: where scores.json and scores.csv go; without it only the table is printed.
-        resolution: of DAVIS: 480p, 1080p or Full-Resolution.
-        unseen: a list of the unseen categories (YouTube-VOS) or videos (LVOS), one a line; by
-            default the training split's meta.json, or unseen_videos.txt.
-        count_extra_objects: let predicted ids that the truth does not have count as objects.
-        skip_first: leave out the frame on which an object's mask was given, where the rules of the
+        dataset: name of the data set.
+        root: folder of the data set, as unpacked.
+        results: a folder or ZIP with VIDEO/FRAME.png, or with all frames of a video in
+            VIDEO/masks.jsonl.gz or VIDEO/masks.zip; the videos may lie in subfolders.
+        split: split to score; default: the validation split (val or valid). Others are train, test
+            and test-dev.
+        output: folder for scores.json and scores.csv; if not given, only the table is printed.
+        resolution: DAVIS only: 480p, 1080p or Full-Resolution.
+        unseen: file that lists the unseen categories (YouTube-VOS) or videos (LVOS), one per line;
+            default: taken from the training split's meta.json, or from unseen_videos.txt.
+        count_extra_objects: count predicted ids that the ground truth does not have as objects.
+        skip_first: skip the frame on which an object's mask was given, even if the rules of the
             data set count it.
-        skip_last: leave out the last annotated frame, where the rules count it.
-        keep_first: count the frame on which an object's mask was given, where the rules leave it
-            out.
-        keep_last: count the last annotated frame, where the rules leave it out.
-        jobs: processes; by default one for each processor.
+        skip_last: skip the last annotated frame, even if the rules count it.
+        keep_first: count the frame on which an object's mask was given, even if the rules skip it.
+        keep_last: count the last annotated frame, even if the rules skip it.
+        jobs: worker processes; default: one per processor.
     """
     from maskcast.cli.progress import TerminalProgress
     from maskcast.cli.tables import print_scores

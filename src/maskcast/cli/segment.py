@@ -1,4 +1,4 @@
-"""``maskcast segment``: from a video and its first masks or boxes to masks for every frame."""
+"""``maskcast segment``: segment marked objects in every frame of a video."""
 
 from __future__ import annotations
 
@@ -48,51 +48,55 @@ def segment(
     save_seconds: float = 5.0,
     keep_every: Annotated[int, shown_as("FRAMES", None)] = 25,
 ) -> None:
-    """Follow the objects marked in the first frame, or in later ones, through a video.
+    """Segment the objects marked on the first frame, or on later ones, in all frames of a video.
 
     Mark objects with --masks or --box; both may be repeated and combined. The output folder gets
-    one indexed PNG per frame, in which the value of a pixel is the id of its object, and the run
-    card run.json. If the command is interrupted, the same command continues from where it was;
-    with one more mask or box it continues from the frame of that mask.
+    one indexed PNG per frame, in which each pixel holds the id of its object, and run.json, which
+    records the run. After an interruption, run the same command again to continue. Run it with one
+    more mask or box to continue from the frame of that mask.
 
-    From a mask; from two boxes, with a video to look at; the first call again, with a mask that
-    corrects frame 120:
+    Examples: start from a mask; start from two boxes and export an overlay video; run the first
+    command again with a mask that corrects frame 120:
         maskcast segment dog.mp4 --masks first.png -o dog
         maskcast segment frames --box 200,120,80,160 --box 40,60,30,30 -o two --overlay
         maskcast segment dog.mp4 --masks first.png --masks 00120.png -o dog
 
     Args:
         video: a video file, or a folder of frames (jpg, png) in name order.
-        masks: a mask file or a folder of them: pixel value = object id, 0 = background. A file
-            named like a frame, or by its index (00012.png), belongs to that frame; a single file
-            of another name to the first frame. marks.json in a folder lists ends of objects.
+        masks: a mask file or a folder of mask files: pixel value = object id, 0 = background. A
+            file named after a frame or its index (00012.png) belongs to that frame; a single file
+            with another name belongs to the first frame. In a folder, marks.json may list frames on
+            which objects are absent or end.
         box: [[FRAME:]ID:]X,Y,WIDTH,HEIGHT in pixels; (X, Y) is the top left corner.
-        end_object: FRAME:ID; the object is removed before that frame.
-        weights: name or file; they say which method to run. Default: lwl-small, inside the package.
-        method: a method's name, to take its default weights.
-        option: NAME=VALUE, a setting of the method; maskcast info METHOD lists them.
+        end_object: FRAME:ID; remove the object from this frame on.
+        weights: name or file of the weights, which also select the method; default: lwl-small,
+            which is part of the package.
+        method: a method, run with its default weights.
+        option: NAME=VALUE, a setting of the method; maskcast info METHOD lists the settings.
         output: the run folder.
-        start: the first frame wanted, as a number or a time (12.5s, 1:02).
-        end: the first frame no longer wanted, likewise. It may change between calls.
-        direction: both: from a mask in the middle go backward too; this fills the frames before an
-            object's first mask. It can be added to a run that went forward.
-        on_bad_frame: stop at a frame that cannot be read, or hold the one before it in its place.
-            A run that has stopped can continue with hold.
-        mask_threshold: for grey masks with soft edges: from this value on (1 to 255) a pixel
-            belongs to the one object, id 1.
-        probabilities: write soft masks too, probs/ID/FRAME.png in 16 bits.
-        exports: what else is made, from the finished masks.
+        start: first frame to segment, as a number or a time (12.5s, 1:02).
+        end: frame or time to stop before, in the same form. It may change between calls.
+        direction: both also segments backward, to fill the frames before an object's first mask. It
+            can be added to a finished forward run.
+        on_bad_frame: stop at an unreadable frame, or hold: repeat the frame before it. A run that
+            has stopped can be continued with hold.
+        mask_threshold: lowest grey value (1 to 255) that belongs to the object, for grey masks with
+            soft edges, which mark a single object, id 1.
+        probabilities: also write soft masks, as 16-bit images probs/ID/FRAME.png.
+        exports: further results made from the finished masks.
         edited: accept masks, boxes and ends that were changed or removed since the last call;
-            frames from the first of them on are computed again, or brought back.
-        overwrite: delete what an earlier run left in the output folder.
-        device: auto (an accelerator if there is one), cpu, cuda, a certain GPU (cuda:1) or mps.
-        dtype: of the network's computation; float32 is float32 on a GPU too, without TF32.
-        threads: processor threads; the default is torch's.
-        deterministic: the same bits in every run on a GPU; slower.
-        save_frames: after at most so many frames the state is saved, to continue from.
-        save_seconds: or after at most so many seconds.
-        keep_every: keep the state after every so many frames, so that a correction costs few
-            frames; 0: keep only the first and the last two.
+            frames from the first change on are segmented again or restored.
+        overwrite: delete the results of an earlier run in the output folder.
+        device: auto (a GPU if there is one), cpu, cuda, a specific GPU (cuda:1) or mps.
+        dtype: data type of the network's computation; float32 never uses TF32, not even on a GPU.
+        threads: CPU threads; default: chosen by PyTorch.
+        deterministic: use only deterministic algorithms, so that runs on a GPU are bit-identical;
+            slower.
+        save_frames: save the state, from which a run can resume, at least once per this many
+            frames.
+        save_seconds: save the state at least once per this many seconds.
+        keep_every: keep the state of every n-th frame, so that a correction recomputes few frames;
+            0 keeps only the first and the last two.
     """
     from maskcast.cli.progress import TerminalProgress
     from maskcast.methods.spec import SegmenterSpec
@@ -131,7 +135,7 @@ def segment(
 
 
 def _set_up(device: str, *, threads: int | None, deterministic: bool) -> str:
-    """Set what holds for the whole process, and return the device that is used."""
+    """Apply the settings that hold for the whole process, and return the device to use."""
     import torch
 
     from maskcast.core.device import choose_device, make_deterministic

@@ -25,21 +25,23 @@ def submit(
     resolution: Resolution = None,
     all_frames: bool = False,
 ) -> None:
-    """Build the archive that a benchmark's server expects, or check one.
+    """Build the archive that a benchmark's server expects, or check an archive.
 
-    To build one from a run; to check one, which lists every fault, with exit code 3:
+    Examples: build an archive from a run; check one, which lists every problem (exit code 3):
         maskcast submit davis2017 --split test-dev --root DAVIS --results runs/a/masks -o a.zip
         maskcast submit davis2017 --split test-dev --root DAVIS --check a.zip
 
     Args:
-        dataset: the name of a data set.
-        root: where the data set lies, which says what the archive has to hold.
-        split: by default the validation split; DAVIS has test-dev and test-challenge.
+        dataset: name of the data set.
+        root: folder of the data set, which determines what the archive must contain.
+        split: split to submit; default: the validation split. DAVIS also has test-dev and
+            test-challenge.
         results: a folder or ZIP with the masks, such as RUN/masks.
         output: the archive to write.
-        check: an archive to check instead; without DATASET and --root only its form is.
-        resolution: of DAVIS: 480p, 1080p or Full-Resolution.
-        all_frames: of YouTube-VOS: the images at 30 frames per second.
+        check: check this archive instead of building one; if DATASET and --root are not given, only
+            its format is checked.
+        resolution: DAVIS only: 480p, 1080p or Full-Resolution.
+        all_frames: YouTube-VOS only: use the images at 30 frames per second.
     """
     from maskcast.data.catalogue import open_dataset
     from maskcast.evaluation.submission import build_submission, check_submission

@@ -1,4 +1,4 @@
-"""Scores as tables on the terminal; figures in per cent."""
+"""Print scores as tables on the terminal, in per cent."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from maskcast.cli.terminal import one_line
 from maskcast.evaluation.scores import Scores, per_cent
 
 MOST_VIDEOS = 40
-"""Longer tables show the worst videos only; the files hold all."""
+"""Videos in a table; of more than that, only the worst are shown. The files hold all."""
 
 
 def print_scores(scores: Scores) -> None:
-    """Print the data set's figures and one line for each video."""
+    """Print one row for each video and one for the whole data set."""
     protocol = scores.tree["protocol"]
     title = f"{protocol['dataset']} {protocol['split']}, rules of {protocol['name']}"
     has_variation = "V" in scores.dataset

@@ -1,4 +1,4 @@
-"""What commands print; characters that could drive the terminal are escaped."""
+"""Print text on the terminal, with control characters escaped."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 
 def say(summary: str, details: Sequence[str] = ()) -> None:
-    """Write one line to standard error, and one more for each detail."""
+    """Write one line to standard error, and one line for each detail."""
     colon = ":" if details else ""
     lines = [f"maskcast: {one_line(summary)}{colon}", *(f"  - {one_line(d)}" for d in details)]
     print("\n".join(lines), file=sys.stderr)
 
 
 def in_bytes(size: int) -> str:
-    """Return a number of bytes for people: ``12.3 MB``."""
+    """Format a number of bytes for people, such as ``12.3 MB``."""
     for unit, bytes_of_unit in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if size >= bytes_of_unit:
             return f"{size / bytes_of_unit:.1f} {unit}"
@@ -24,12 +24,12 @@ def in_bytes(size: int) -> str:
 
 
 def one_line(text: str) -> str:
-    """Join the lines of a text and escape control characters, which could drive the terminal."""
+    """Join the lines of a text and escape control characters, which terminals would execute."""
     return "".join(c if _is_harmless(c) else ascii(c)[1:-1] for c in " ".join(text.splitlines()))
 
 
 def show(text: str) -> None:
-    """Write one line to standard output that contains text from files."""
+    """Write a text that may come from files to standard output, as one line."""
     print(one_line(text))
 
 

@@ -1,4 +1,4 @@
-"""``maskcast train``: train a method by one of its recipes, or go on with a run."""
+"""``maskcast train``: train a method with one of its recipes, or resume a run."""
 
 from __future__ import annotations
 
@@ -28,51 +28,52 @@ usage: maskcast train RECIPE [--run FOLDER] [OPTIONS] [SETTINGS]
        maskcast train --config FOLDER [OPTIONS] [SETTINGS]
        maskcast train --list
 
-Train a method by one of its recipes, or go on with the run in the run folder.
+Train a method with one of its recipes, or resume the run in the run folder.
 
 maskcast train RECIPE --help lists every option and setting with its default. Most recipes
-want to know where data lies: --data.… settings. Ctrl-C stops after the step, with a
-checkpoint and weights; the same command goes on from there. --config takes all settings
-of an earlier run. Several processes: torchrun --nproc-per-node 2 -m -- maskcast.cli.main
-train RECIPE …
+need the folders of their data sets (--data.… settings). Ctrl-C stops after the current
+step and saves a checkpoint and weights; the same command resumes from there. --config
+takes all settings from an earlier run. To use several processes: torchrun
+--nproc-per-node 2 -m -- maskcast.cli.main train RECIPE …
 
 recipes:"""
 
 
 ABOUT_SETTINGS = (
-    "The options up to --profile say where and how the run takes place. All others are settings of "
-    "the recipe: they decide what is learnt, and are written to config.json in the run folder. "
-    "Settings that are true or false take the word; None stands for nothing."
+    "The options up to --profile control where and how the run takes place. All others are "
+    "settings of the recipe: they decide what is learnt, and are written to config.json in the run "
+    "folder. "
+    "Boolean settings take True or False; None disables a setting."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Where and how a run takes place; nothing here changes what is learnt."""
+    """Where and how a run takes place; none of these options changes what is learnt."""
 
     run: Annotated[Path | None, shown_as("FOLDER")] = None
-    """The run folder; one that holds this run already is resumed. Default: runs/RECIPE."""
+    """Run folder; if it already holds this run, the run is resumed. Default: runs/RECIPE."""
     config: Annotated[Path | None, shown_as("FOLDER|FILE")] = None
-    """Take settings from the config.json of a run (or its folder); those given here win."""
+    """Take the settings from a config.json, or from the run folder that holds it; settings on the
+    command line take precedence."""
     start_from: Weights = None
-    """Weights to start a fresh schedule from: name or file."""
+    """Name or file of the weights to start from; the schedule begins at its start."""
     max_minutes: Annotated[float | None, shown_as("MINUTES")] = None
-    """Stop after so much time, with a checkpoint and exported weights."""
+    """Stop after this many minutes, with a checkpoint and exported weights."""
     device: Device = "auto"
-    """auto (a GPU if there is one), cpu, cuda, or a certain card (cuda:1)."""
+    """auto (a GPU if there is one), cpu, cuda, a specific GPU (cuda:1) or mps."""
     profile: bool = False
-    """Say at the end how the time divides between data and compute."""
+    """Print at the end how much time data loading and computing took."""
 
 
 def train(arguments: Sequence[str]) -> None:
-    """Train a method by one of its recipes, or go on with the run in the run folder.
+    """Train a method with one of its recipes, or resume the run in the run folder.
 
-    Under torchrun every process calls this:
+    Under torchrun every process calls this function:
     ``torchrun --nproc-per-node 2 -m -- maskcast.cli.main train RECIPE …``
 
     Args:
-        arguments: the command line; which settings there are depends on the recipe, so it is
-            parsed here.
+        arguments: the command line. It is parsed here because its settings depend on the recipe.
     """
     known = recipes()
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -117,10 +118,10 @@ def listing(known: dict[str, Recipe[Any]]) -> str:
 def choose(
     arguments: Sequence[str], known: dict[str, Recipe[Any]]
 ) -> tuple[str, Any, Sequence[str]]:
-    """Find out which recipe is meant, and its settings before those of the command line.
+    """Return the recipe's name, its settings before those of the command line, and the rest.
 
     Raises:
-        UsageError: the recipe is unknown, or is not that of ``--config``.
+        UsageError: the recipe is unknown, or differs from the recipe of ``--config``.
     """
     name = None if arguments[0].startswith("-") else arguments[0]
     rest = arguments if name is None else arguments[1:]
@@ -148,9 +149,9 @@ def choose(
 def parse(
     arguments: Sequence[str], config: Any, *, name: str, title: str
 ) -> tuple[RunOptions, Any]:
-    """Read options and settings; a setting that is not given keeps its value in ``config``.
+    """Parse options and settings; a setting that is not given keeps its value in ``config``.
 
-    Settings that are true or false take the word, whatever they were: ``--loop.compile False``.
+    Boolean settings take a value, whatever their default: ``--loop.compile False``.
     """
     _unwrap_descriptions(config)
     without_prefix = tyro.conf.arg(name="")
@@ -173,18 +174,19 @@ def parse(
 
 
 def _unwrap_descriptions(config: Any) -> None:
-    """Give the parser each setting's description as one line: it keeps breaks that are indented."""
+    """Join each setting's description into one line, because the parser keeps indented breaks."""
     descriptions = {setting.name: setting.description for setting in settings_of(config)}
-    for each in fields(config):
-        value = getattr(config, each.name)
+    for setting in fields(config):
+        value = getattr(config, setting.name)
         if is_dataclass(value):
             _unwrap_descriptions(value)
-        elif text := descriptions.get(each.name):
-            each.metadata = MappingProxyType({**each.metadata, "help": text.replace("``", "")})
+        elif text := descriptions.get(setting.name):
+            metadata = {**setting.metadata, "help": text.replace("``", "")}
+            setting.metadata = MappingProxyType(metadata)
 
 
 def report(outcome: Outcome, *, profile: bool) -> None:
-    """Print how a run ended."""
+    """Print why and at which step a run ended, its weights, and its times if asked for."""
     best = "" if outcome.best is None else f", best {outcome.best:.4f}"
     print(f"{outcome.reason}: step {outcome.step} of {outcome.total_steps}{best}")
     print(f"weights: {outcome.weights}")

@@ -12,7 +12,7 @@ from maskcast.cli.terminal import show
 
 
 def list_weights() -> None:
-    """List the installed weights, and the published ones with the page that offers them."""
+    """List the installed weights, and the published weights with their download pages."""
     from maskcast.io.weights.names import installed_weights
     from maskcast.methods.catalogue import published_files
 
@@ -20,8 +20,8 @@ def list_weights() -> None:
     print("installed" if here else "installed: none")
     for weights in here:
         megabytes = weights.path.stat().st_size / 1e6
-        place = "in the package" if weights.shipped else str(weights.path)
-        show(f"  {weights.name}  {weights.method}, {megabytes:.1f} MB, {place}")
+        location = "in the package" if weights.shipped else str(weights.path)
+        show(f"  {weights.name}  {weights.method}, {megabytes:.1f} MB, {location}")
         show(f"    licence of the weights: {weights.card.get('licence', 'not stated')}")
     print("published by the authors; install them with: maskcast weights import FILE")
     installed = {weights.name for weights in here}
@@ -39,15 +39,15 @@ def import_(
     method: MethodName = None,
     sha256: Annotated[str | None, shown_as("HASH")] = None,
 ) -> None:
-    """Install an authors' checkpoint; nothing in it is executed.
+    """Install a checkpoint published by a method's authors; no code in it is executed.
 
-    From then on its weights have a name: lwl_stage2.pth, for instance, is --weights lwl-ytvos.
+    The installed weights can be used by name: those of lwl_stage2.pth with --weights lwl-ytvos.
 
     Args:
-        source: a path, an http(s) address, a Google Drive id, or a name from maskcast weights list.
-        name: what the weights are called from then on; known files have theirs.
-        method: whose checkpoint it is; found out by default.
-        sha256: reject a file with another SHA-256.
+        source: a path, an http(s) URL, a Google Drive id, or a name from maskcast weights list.
+        name: name to install the weights under; known files already have one.
+        method: method that the checkpoint belongs to; default: detected from its content.
+        sha256: reject the file unless it has this SHA-256.
     """
     from maskcast.cli.progress import TerminalProgress
     from maskcast.io.weights.names import verify_weights
@@ -66,10 +66,10 @@ def import_(
 
 
 def verify(weights: Positional[str]) -> None:
-    """Read weights in full and compare their hash with the one noted when they were installed.
+    """Read the whole weights file and compare its hash with the one recorded at installation.
 
     Args:
-        weights: name or file.
+        weights: name or file of the weights.
     """
     from maskcast.io.weights.names import verify_weights
 
@@ -82,8 +82,8 @@ def export(
     """Write weights as a checkpoint that the authors' code can read.
 
     Args:
-        weights: name or file.
-        output: the checkpoint.
+        weights: name or file of the weights.
+        output: the checkpoint file to write.
     """
     from maskcast.methods.published_weights import export_weights
 
