@@ -116,7 +116,7 @@ def test_help_breaks_a_description_at_the_width_of_the_terminal_alone(monkeypatc
     monkeypatch.setenv("COLUMNS", "300")
     with pytest.raises(SystemExit):
         run("toy", "--help")
-    assert "A loss that is defined over the batch is then one over" in capsys.readouterr().out
+    assert "to save memory. A loss that is" in capsys.readouterr().out
 
 
 def test_recipes_are_listed_without_the_extra_and_without_pyav():

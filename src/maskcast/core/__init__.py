@@ -1,1 +1,1 @@
-"""Words every room speaks: types, the segmenter protocol, states, palette, errors; no networks."""
+"""What every package uses: types, the segmenter protocol, states, palette, errors; no networks."""

@@ -1,7 +1,7 @@
 """Settings: frozen dataclasses, written as JSON and changed by ``NAME=VALUE``.
 
-A setting has a dotted name, ``few_shot_learner.update_steps``; where its last part is unique in the
-config, that part alone will do. Types: bool, int, float, str, Path, Literal, Enum, ``X | None``,
+A setting has a dotted name, such as ``few_shot_learner.update_steps``; an ending of it is enough
+where it is unique in the config. Types: bool, int, float, str, Path, Literal, Enum, ``X | None``,
 tuples of these, and nested configs.
 """
 
@@ -33,7 +33,7 @@ class Setting:
     """One setting of a config, as a help text shows it."""
 
     name: str
-    """Dotted from the outermost config."""
+    """Dotted name, starting at the outermost config."""
     type_name: str
     value: Any
     description: str
@@ -49,7 +49,7 @@ def config_to_dict(config: Any) -> dict[str, Any]:
 
 
 def config_from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
-    """Rebuild a config that ``config_to_dict`` has written; what is missing takes its default.
+    """Rebuild a config from the output of ``config_to_dict``; missing settings take their defaults.
 
     Raises:
         ConfigError: a name is unknown, or a value does not fit its type or its range.
@@ -67,16 +67,16 @@ def require_range(
     below: float | None = None,
     prefix: str = "",
 ) -> None:
-    """Check the range of numeric settings; None passes, and every item of a tuple counts.
+    """Check the range of numeric settings; None is accepted, and of a tuple every item is checked.
 
     Args:
         config: the object whose attributes are checked, usually ``self`` in ``__post_init__``.
-        names: attributes of it.
+        names: the attributes to check.
         least: smallest allowed value.
         above: value that must be exceeded.
         most: largest allowed value.
         below: value that must not be reached; ``math.inf`` requires finite numbers.
-        prefix: put before the name in the message, such as ``"crop."``.
+        prefix: text put before the name in the message, such as ``"crop."``.
 
     Raises:
         ConfigError: a value is outside the range, or not a number (NaN).
@@ -98,10 +98,11 @@ def require_range(
 def require_choice(config: Any, *names: str) -> None:
     """Check that settings have one of the values that their ``Literal`` type lists.
 
-    Configs from text or JSON are checked when they are read; this is for those made in Python.
+    Configs from text or JSON are checked when they are read; this check is for configs that are
+    created in Python.
 
     Raises:
-        ConfigError: a value is none of them.
+        ConfigError: a value is not listed.
     """
     hints = _hints(type(config))
     for name in names:
@@ -113,7 +114,7 @@ def require_choice(config: Any, *names: str) -> None:
 
 
 def require_rising(config: Any, *names: str, prefix: str = "") -> None:
-    """Check that the values of tuple settings do not fall.
+    """Check that the values of tuple settings never decrease.
 
     Raises:
         ConfigError: a value is less than the one before it.
@@ -143,7 +144,7 @@ def _range_in_words(
 
 
 def in_words(value: Any) -> str:
-    """Return a value of a config or a card as one line for people: ``end: 16, dtype: float32``."""
+    """Format a value of a config or run card in one line, such as ``end: 16, dtype: float32``."""
     if value is None or value in ("", [], {}):
         return "none"
     if isinstance(value, Mapping):
@@ -159,10 +160,10 @@ def _enclosed(value: Any) -> str:
 
 
 def with_options(config: Config, options: Mapping[str, str]) -> Config:
-    """Return the config with some settings given as text, as a command line has them.
+    """Return the config with some settings replaced by values given as text.
 
     Raises:
-        ConfigError: a name is unknown or means several settings, or a value does not fit.
+        ConfigError: a name is unknown or ambiguous, or a value does not fit its type or range.
     """
     for given, text in options.items():
         name = _full_name(config, given)
@@ -171,7 +172,7 @@ def with_options(config: Config, options: Mapping[str, str]) -> Config:
 
 
 def options_from(texts: Iterable[str]) -> dict[str, str]:
-    """Take ``NAME=VALUE`` apart; a later one replaces an earlier one of the same name.
+    """Split texts of the form ``NAME=VALUE``; if a name occurs twice, the last value counts.
 
     Raises:
         ConfigError: there is no ``=``, or no name before it.
@@ -186,7 +187,7 @@ def options_from(texts: Iterable[str]) -> dict[str, str]:
 
 
 def settings_of(config: Any) -> Iterator[Setting]:
-    """Yield every setting, nested ones after their dotted name, in order of declaration."""
+    """Yield every setting in order of declaration; nested ones have dotted names."""
     hints, descriptions = _hints(type(config)), _descriptions(type(config))
     for field in dataclasses.fields(config):
         if not field.init:
@@ -230,7 +231,7 @@ def _replaced(config: Any, path: list[str], text: str, name: str) -> Any:
 
 
 def _parsed(hint: Any, text: str, name: str) -> Any:
-    """Read one value from text; the candidates of a union are tried in order."""
+    """Parse one value from text; the types of a union are tried in order."""
     text = text.strip()
     for kind in _alternatives(hint):
         try:
@@ -318,7 +319,7 @@ def _is_mapping(kind: Any) -> bool:
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
-    """The members of a union, None first: it is the strictest to read."""
+    """Return the types of a union, None first, because it accepts the fewest texts."""
     if get_origin(hint) in (Union, UnionType):
         return tuple(sorted(get_args(hint), key=lambda kind: kind is not NoneType))
     return (hint,)
@@ -370,17 +371,17 @@ def _hints(kind: type[Any]) -> dict[str, Any]:
 
 
 def _descriptions(kind: type[object]) -> dict[str, str]:
-    """The string under each field, read from the source; empty where there is no source."""
-    found: dict[str, str] = {}
+    """Return the docstring under each field, read from the source; empty if there is no source."""
+    docs: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         if dataclasses.is_dataclass(base):
-            found |= _documented_fields(base.__module__).get(base.__qualname__, {})
-    return found
+            docs |= _documented_fields(base.__module__).get(base.__qualname__, {})
+    return docs
 
 
 @cache
 def _documented_fields(module: str) -> dict[str, dict[str, str]]:
-    """The string under each field of each class of a module, by qualified name of the class."""
+    """Return the docstrings under the fields of a module's classes, by qualified class name."""
     try:
         tree = ast.parse(inspect.getsource(sys.modules[module]))
     except (KeyError, OSError, TypeError, SyntaxError):

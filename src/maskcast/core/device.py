@@ -1,4 +1,4 @@
-"""Choose where and how to compute, from what a person asked for."""
+"""Choose the device and the precision of computations."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from maskcast.core.errors import UsageError
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of a name; ``auto`` is the best one there is, ``cuda:1`` a certain card.
+    """Return the device with a name: ``auto`` for the best one, ``cuda:1`` for a specific GPU.
 
     Raises:
-        UsageError: there is no such device here.
+        UsageError: the device is unknown or unavailable.
     """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        return torch.device(next((kind for kind, usable in there.items() if usable), "cpu"))
+        return torch.device(next((kind for kind, usable in available.items() if usable), "cpu"))
     try:
         device = torch.device(name)
     except RuntimeError as error:
         raise UsageError(
             f"unknown device {name!r}; choose auto, cpu, cuda, cuda:N or mps", options=("device",)
         ) from error
-    if not there.get(device.type, device.type == "cpu"):
+    if not available.get(device.type, device.type == "cpu"):
         raise UsageError(
             f"device {name!r} is not available on this machine or in this build of PyTorch; "
             "choose another one, such as cpu",
@@ -44,35 +44,36 @@ def choose_device(name: str) -> torch.device:
 
 
 def name_of(device: torch.device) -> str:
-    """Return what a person calls a device: the name of the card, or its kind."""
+    """Return the name of a device for people: the product name of a GPU, else the device type."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
 def dtype_named(name: DtypeName) -> torch.dtype:
-    """Return torch's dtype of a name."""
+    """Return the torch dtype with a name."""
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
 
 
 def make_deterministic() -> None:
-    """Have torch use only kernels that give the same bits every time, for this whole process."""
+    """Let torch use only deterministic kernels in this process, so that runs are bit-identical."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first matrix product
     torch.use_deterministic_algorithms(True)
 
 
 def make_float32_exact() -> None:
-    """Have float32 convolutions computed in float32 on CUDA, for this whole process.
+    """Disable TF32 in cuDNN for this process, so that float32 convolutions are exact on CUDA.
 
-    Torch lets cuDNN round their factors to TF32 by default, which keeps 10 of 23 bits: published
-    figures would not be reproduced, and the learner of LWL would not be in single precision.
+    By default, torch lets cuDNN round their inputs to TF32, which keeps 10 of the 23 mantissa bits.
+    Published figures would then not be reproduced, and the learner of LWL would not work in single
+    precision.
     """
     torch.backends.cudnn.allow_tf32 = False
 
 
 def compiled(module: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a module or function compiled by torch, which happens at its first call.
+    """Return a module or function wrapped by ``torch.compile``; the first call compiles it.
 
-    Calling it raises:
-        UsageError: torch cannot compile here.
+    Raises (when called):
+        UsageError: torch cannot compile on this machine.
     """
     run = torch.compile(module)
 
@@ -85,10 +86,10 @@ def compiled(module: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def compiler_needed() -> Iterator[None]:
-    """Run what torch compiles on the way.
+    """Turn errors of ``torch.compile`` inside the block into ``UsageError``.
 
     Raises:
-        UsageError: torch cannot compile here.
+        UsageError: torch cannot compile on this machine.
     """
     from torch._dynamo.exc import (  # noqa: PLC0415 - slow, and rarely needed
         BackendCompilerFailed,

@@ -1,4 +1,4 @@
-"""What to do when an accelerator has no room for all objects of a frame at once."""
+"""Recognise out-of-memory errors, and process objects in parts when they occur."""
 
 from __future__ import annotations
 
@@ -35,14 +35,15 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 def in_parts(
     call: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item]
 ) -> list[Result]:
-    """Return ``call(items)``, in two halves (and so on) where the memory of the device runs out.
+    """Return ``call(items)``; when the device is out of memory, split the items in half and retry.
 
     Args:
-        call: gives one result per item, the same ones whatever is asked together.
+        call: returns one result per item. The results must not depend on which items are passed
+            together.
         items: usually the objects of a frame.
 
     Raises:
-        DeviceMemoryError: there is no room even for one item.
+        DeviceMemoryError: a single item does not fit into memory.
     """
     try:
         return list(call(items))
@@ -55,7 +56,7 @@ def in_parts(
                 "CPU, or a smaller video",
                 options=("device",),
             ) from error
-    torch.cuda.empty_cache()  # out here the failed call's tensors are gone
+    torch.cuda.empty_cache()  # after the except block, which keeps the failed call's tensors alive
     middle = len(items) // 2
     logger.warning(
         "the device is out of memory with %d objects at a time; continuing with %d and %d",

@@ -1,10 +1,10 @@
-"""How devices and dtypes are named by a user; nothing here imports torch."""
+"""Names of devices and dtypes in options. Imports no torch."""
 
 from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
 DeviceName: TypeAlias = str
-"""auto, cpu, cuda, a certain GPU (cuda:1), or mps."""
+"""auto, cpu, cuda, a specific GPU (cuda:1), or mps."""
 DtypeName: TypeAlias = Literal["float32", "bfloat16", "float16"]
-"""Of a network's computation."""
+"""Data type in which a network computes."""

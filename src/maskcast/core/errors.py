@@ -13,7 +13,7 @@ class MaskcastError(Exception):
 
     Args:
         summary: what is wrong, what was received, and what to do, in one line.
-        details: the single problems where there are several: complete, one line each.
+        details: if there are several problems, all of them, one line each.
         options: names of the parameters or settings concerned, such as ``masks`` or
             ``loop.workers``. The message names no command-line flags; the command line adds those
             of ``options``.
@@ -43,7 +43,7 @@ class MaskcastError(Exception):
         *,
         options: tuple[str, ...] = (),
     ) -> Kind:
-        """Return an error about some problems: one line if there is one, else a list."""
+        """Return an error about one problem, in one line, or about several, as a list."""
         if len(problems) == 1:
             return cls(f"{summary}: {problems[0]}", options=options)
         return cls(summary, details=problems, options=options)

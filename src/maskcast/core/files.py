@@ -1,4 +1,4 @@
-"""Files that are whole or absent, locks of folders, and names that stay inside their folder."""
+"""Write files atomically, lock folders, and check names of files."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ except ImportError:  # everywhere else
 logger = logging.getLogger(__name__)
 
 LONGEST_NAME = 255
-"""Bytes of one file name on the usual file systems."""
+"""Maximum length of a file name on common file systems, in bytes."""
 LOCK_FILE = ".lock"
-"""What carries the lock of a folder on Windows."""
+"""Name of the file that locks its folder on Windows."""
 BETWEEN_TRIES = 0.2
 """Seconds between two attempts to lock a folder on Windows."""
 
 
 @contextmanager
 def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; it takes the place of ``path`` at the end.
+    """Yield a temporary path in the folder of ``path``; at the end it replaces ``path``.
 
-    A reader sees the old file or the new one, never half of one. The temporary name ends like
-    ``path``, for writers which look at the extension, and starts with a dot.
+    A reader sees the old file or the new one, never a part of it. The temporary name starts with a
+    dot and has the extension of ``path``, which some writers depend on.
 
     Args:
-        path: the file to be written; its folder is made if need be.
-        sync: wait until the disk has it, for what must survive a power cut.
+        path: the file to write; its folder is created if missing.
+        sync: wait until the file is on the disk, so that it survives a power failure.
 
     Raises:
         OutputError: the folder cannot be written to, or the disk is full.
@@ -60,7 +60,7 @@ def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        # torch.save makes a RuntimeError of what the file it writes to has raised
+        # torch.save turns errors of the file that it writes into a RuntimeError
         reason = error.__context__ if type(error) is RuntimeError else error
         if isinstance(reason, OSError):
             ours = str(reason.filename) == str(temporary)
@@ -71,13 +71,13 @@ def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Wait until the disk has the content of a file, or the names in a folder.
+    """Wait until the content of a file, or the list of files in a folder, is on the disk.
 
     Raises:
-        OSError: the disk reports a fault.
+        OSError: the disk reports an error.
     """
     on_windows = os.name == "nt"
-    if on_windows and path.is_dir():  # has no handle there that could be flushed
+    if on_windows and path.is_dir():  # Windows cannot flush folders
         return
     descriptor = os.open(path, os.O_RDWR if on_windows else os.O_RDONLY)
     try:
@@ -87,7 +87,7 @@ def flush_to_disk(path: Path) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what writers that were killed have left; call it inside ``alone_in``."""
+    """Remove temporary files of ``replacing`` that killed processes left; requires ``alone_in``."""
     for path in folder.glob(".*.part*"):
         if re.match(r"\.[0-9a-f]{12}\.part", path.name):
             with suppress(OSError):
@@ -95,7 +95,7 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it, where they are missing; raises ``OutputError``."""
+    """Create a folder and its parents if missing; raises ``OutputError``."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -104,9 +104,9 @@ def make_folder(path: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise ``OutputError`` if results could not be written into a folder, before long work.
+    """Raise ``OutputError`` if a folder is not writable; call it before long work.
 
-    Nothing is created; a missing folder counts as writable where it could be created.
+    Nothing is created. A missing folder is writable if it can be created.
     """
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not existing.is_dir():
@@ -191,7 +191,7 @@ _guards: set[int] = set()
 
 
 def _leave_to_parent() -> None:
-    """Close the locks in a forked child, which would otherwise hold them after the parent died."""
+    """Close the locks in a forked child, which would otherwise keep them if the parent dies."""
     while _guards:
         os.close(_guards.pop())
 
@@ -201,25 +201,26 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def write_bytes(path: Path, content: bytes, *, sync: bool = False) -> None:
-    """Write a whole file or none; raises ``OutputError``."""
+    """Write a file atomically; raises ``OutputError``."""
     with replacing(path, sync=sync) as temporary:
         temporary.write_bytes(content)
 
 
 def write_text(path: Path, content: str, *, sync: bool = False) -> None:
-    """Write a whole UTF-8 file or none; raises ``OutputError``.
+    """Write a UTF-8 file atomically; raises ``OutputError``.
 
-    Bytes of file names that are no text (lone surrogates) are written as ``\\udcff``, as in JSON.
+    Lone surrogates, which stand for bytes of file names that are not text, are written as
+    ``\\udcff``, as in JSON.
     """
     write_bytes(path, content.encode(errors="backslashreplace"), sync=sync)
 
 
 def path_inside(folder: Path, name: str, suffix: str = "") -> Path:
-    """Return ``folder/name+suffix`` for a name that came from outside: a frame, a video, an object.
+    """Return ``folder/name+suffix`` for an untrusted name of a frame, a video or an object.
 
     Raises:
-        DataError: the name is empty, hidden, absolute, leads elsewhere, holds control characters,
-            or is too long for a file system.
+        DataError: the name is empty, hidden, absolute or too long, leads out of the folder, or
+            contains control characters.
     """
     shown = repr(name if len(name) <= 60 else name[:57] + "...")
     if not name or name.startswith("."):

@@ -1,4 +1,4 @@
-"""Keep the size of a long run steady, where memory is handed out by glibc."""
+"""Keep the memory use of long runs steady on systems with glibc."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import os
 import sys
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
-"""Numbers of these settings in ``malloc.h``."""
+"""Parameter numbers of ``mallopt``, from ``malloc.h``."""
 LARGEST_IN_HEAP = 32 * 2**20
-"""Bytes; the most that glibc allows. It comes to this by itself once such a block was freed."""
+"""Size in bytes from which blocks are mapped outside the heap. This is the maximum of glibc, which
+also reaches it on its own once a block of that size has been freed."""
 KEPT = 2**31 - 1
-"""Bytes."""
+"""Free bytes that the heap keeps at its end."""
 OF_THE_USER = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 
 
 def keep_freed_memory() -> bool:
-    """Let the heap keep what one frame frees for the next one; returns whether that was set.
+    """Let the heap keep the memory that one frame frees for the next one; return whether it does.
 
-    By itself glibc gives the free end of the heap back to the system, or does not, depending on
-    what lies behind it, and takes it again in the next frame: the size of the process goes up and
-    down by some 60 MiB, and the system clears the same pages over and over. Nothing is set on
-    other systems, or where the user has settings of glibc in the environment.
+    By default, glibc may return the free end of the heap to the system after each frame and request
+    it again for the next: the process grows and shrinks by about 60 MiB, and the system clears the
+    same pages again and again. Nothing is changed on other systems, or if the environment has
+    settings for glibc's allocator.
     """
     if sys.platform != "linux" or any(name in os.environ for name in OF_THE_USER):
         return False

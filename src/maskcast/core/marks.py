@@ -43,7 +43,7 @@ class Absent(Enum):
 
 
 ABSENT: Final = Absent.ABSENT
-"""Says that a known object is not visible on a frame. It may return later."""
+"""Marks a known object as not visible on a frame. It may return later."""
 
 NO_ENDS: Mapping[int, Collection[int]] = MappingProxyType({})
 """No object is removed before the last frame."""

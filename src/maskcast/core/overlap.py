@@ -1,4 +1,4 @@
-"""Reading and writing beside the computation: two threads with short queues."""
+"""Read and write in background threads while the main thread computes."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class _Ended:
 def read_ahead(
     items: Iterable[Item], *, depth: int = 4
 ) -> Generator[tuple[Item, float], None, None]:
-    """Yield each item with the seconds it took to make; a thread makes the next ``depth`` ones.
+    """Yield each item with the seconds it took to produce; a thread produces ``depth`` ahead.
 
-    What goes wrong in the thread is raised here, after the items before it.
+    An exception in the thread is raised here, after the items before it.
     """
     ready: queue.Queue[_Made[Item] | _Ended] = queue.Queue(maxsize=depth)
     stop = threading.Event()
@@ -43,7 +43,7 @@ def read_ahead(
             raise made.error
     finally:
         stop.set()
-        while not ready.empty():  # a reader waiting for room sees the stop
+        while not ready.empty():  # so that a reader that waits for space continues and stops
             ready.get_nowait()
         reader.join(timeout=1)  # a camera may never return
 
@@ -59,16 +59,16 @@ def _read(
                 return
             began = time.perf_counter()
         ended = _Ended(None)
-    except BaseException as error:  # handed to the thread that asked
+    except BaseException as error:  # raised again in the consuming thread
         ended = _Ended(error)
     ready.put(ended)
 
 
 class InBackground:
-    """Runs jobs one after another in a thread of its own, in the order they came.
+    """Runs jobs one after another in a background thread, in the order they were added.
 
-    The first job that fails stops all later ones; its error is raised by the next call.
-    Use it in a ``with`` block: leaving the block waits for the jobs.
+    When a job fails, later jobs are skipped and the next call raises its error. Use the class in a
+    ``with`` block; leaving the block waits for the jobs.
     """
 
     def __init__(self, *, depth: int = 3, name: str = "maskcast-writer") -> None:
@@ -79,7 +79,7 @@ class InBackground:
 
     @property
     def busy_seconds(self) -> float:
-        """Time spent in jobs so far."""
+        """Time spent in jobs so far, in seconds."""
         return self._busy_seconds
 
     def __enter__(self) -> InBackground:
@@ -87,12 +87,12 @@ class InBackground:
         return self
 
     def do(self, job: Callable[[], None]) -> None:
-        """Hand over a job; waits while the queue is full. Raises what an earlier job raised."""
+        """Add a job; waits while the queue is full. Raises the error of an earlier job."""
         self._raise()
         self._jobs.put(job)
 
     def finish(self) -> None:
-        """Wait for every job so far. Raises what one of them raised."""
+        """Wait for all jobs so far. Raises the error of the first one that failed."""
         self._jobs.join()
         self._raise()
 
@@ -112,7 +112,7 @@ class InBackground:
             try:
                 if self._error is None:
                     job()
-            except BaseException as error:  # handed to the thread that asked
+            except BaseException as error:  # raised again in the calling thread
                 self._error = error
             finally:
                 self._busy_seconds += time.perf_counter() - began

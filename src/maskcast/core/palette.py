@@ -1,7 +1,7 @@
 """One colour per object id, the same in label maps, overlays and reports.
 
-The first 22 colours are those of DAVIS. DAVIS continues with near-black greys; here the rule behind
-its first colours goes on instead, so that object 30 can be told from object 31.
+The first 22 colours are those of DAVIS. DAVIS continues with near-black greys; this palette instead
+continues the rule behind the first colours, so that object 30 is distinguishable from object 31.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ Colour: TypeAlias = tuple[int, int, int]
 
 
 def _bit_colour(index: int) -> Colour:
-    """Spread the bits of ``index`` over the channels, lowest three to the highest bits (VOC)."""
+    """Return a colour of the VOC palette: the lowest three bits become the channels' top bits."""
     channels = [0, 0, 0]
     for shift in range(8):
         for channel in range(3):
             channels[channel] |= (index >> (3 * shift + channel) & 1) << (7 - shift)
-    red, green, blue = (191 if value == 192 else value for value in channels)  # as DAVIS has it
+    red, green, blue = (191 if value == 192 else value for value in channels)  # as in DAVIS
     return red, green, blue
 
 

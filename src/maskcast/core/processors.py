@@ -1,4 +1,4 @@
-"""How many processors there are to share the work."""
+"""Count the available processors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The protocols that every package knows of a method, and the only loop over frames."""
+"""The protocols through which other packages use a method, and the only loop over frames."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ State = TypeVar("State")
 
 @runtime_checkable
 class VideoSegmenter(Protocol[State]):
-    """Follows objects through a video. Holds weights and options, nothing about any video."""
+    """Segments objects through a video. Holds weights and options, but no data of any video."""
 
     def start(self) -> State:
         """Return the state before any frame, without objects."""
@@ -42,13 +42,13 @@ class VideoSegmenter(Protocol[State]):
     ) -> tuple[State, ObjectMasks]:
         """Segment the next frame.
 
-        A prompt for an unknown id begins that object on this frame; for a known id it is a
-        correction, the truth from here on. The given state stays valid. To correct a frame that is
-        segmented already, step again from the state before it.
+        A prompt for an unknown id starts that object on this frame. A prompt for a known id is a
+        correction, which counts as ground truth from then on. The given state stays valid: to
+        correct a frame that is already segmented, step again from the state before it.
 
         Args:
-            state: what ``start`` or the step before returned.
-            frame: RGB, 0..1, on any device, of the same size throughout a video.
+            state: the state that ``start`` or the previous step returned.
+            frame: RGB, 0..1, on any device; all frames of a video have the same size.
             prompts: masks in the size of the frame, boxes in its pixels, or ``ABSENT``, by object
                 id (1 or more). An object marked absent has an empty mask on this frame and stays
                 tracked. ``segment_video`` checks frames and prompts; this does not.
@@ -64,15 +64,15 @@ class VideoSegmenter(Protocol[State]):
         ...
 
     def remove_objects(self, state: State, ids: Collection[int]) -> State:
-        """Forget these objects; ids that are not tracked are passed over."""
+        """Return the state without these objects; ids that are not tracked are ignored."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegmenterIdentity:
-    """What decides the masks of a segmenter, as run cards and evaluations record it.
+    """Everything that determines the masks of a segmenter, as recorded by runs and evaluations.
 
-    The device and the number of threads are left out: a run may continue on another machine.
+    The device and the number of threads are not part of it: a run may continue on another machine.
     """
 
     method: str
@@ -81,16 +81,16 @@ class SegmenterIdentity:
     weights_sha256: str | None
     """SHA-256 of the weights file, in hexadecimal digits."""
     box_start: str | None
-    """Name and SHA-256 of the weights that turn boxes into masks, if another model does."""
+    """Name and SHA-256 of the weights of a separate model that turns boxes into masks, if any."""
     options: Mapping[str, str]
     """Settings of the method that differ from those of the weights, as given."""
     dtype: str
-    """Of the network's computation; run cards keep it among their settings."""
+    """Data type in which the network computes; run cards keep it among their settings."""
 
 
 @runtime_checkable
 class BuiltSegmenter(Protocol):
-    """A segmenter in memory, with what is needed to record how it was made."""
+    """A segmenter in memory, with its device and identity."""
 
     @property
     def segmenter(self) -> VideoSegmenter[Any]:
@@ -99,11 +99,11 @@ class BuiltSegmenter(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where it computes, and where states have to be loaded."""
+        """Device on which it computes, and to which states must be loaded."""
         ...
 
     def identity(self, *, uses_boxes: bool) -> SegmenterIdentity:
-        """Return what decides the masks; see ``SegmenterSource.identity``."""
+        """Return what determines the masks; see ``SegmenterSource.identity``."""
         ...
 
 
@@ -124,11 +124,11 @@ class SegmenterSource(Protocol):
         ...
 
     def identity(self, *, uses_boxes: bool) -> SegmenterIdentity:
-        """Return what decides the masks, without building anything.
+        """Return what determines the masks, without building the segmenter.
 
         Args:
-            uses_boxes: whether prompts contain boxes. Only then does the model that turns boxes
-                into masks count.
+            uses_boxes: whether prompts contain boxes. The model that turns boxes into masks is part
+                of the identity only then.
 
         Raises:
             UsageError: the method is unknown, or is not the method of the weights.
@@ -139,16 +139,17 @@ class SegmenterSource(Protocol):
 
 @dataclass(frozen=True)
 class Step(Generic[State]):
-    """One segmented frame, and all that is needed to go on from it."""
+    """One segmented frame, with the state from which to continue."""
 
     frame_index: int
     frame: Frame
     masks: ObjectMasks
     state: State
-    """After this frame: a value, which may be kept, saved, or used to go another way."""
+    """State after this frame; it may be kept, saved, or used to continue in several ways."""
     decode_seconds: float
-    """What making the frame cost, though it usually overlaps with the step before."""
+    """Time to decode the frame, which usually overlaps with the previous step."""
     model_seconds: float
+    """Time of the segmenter's step."""
 
 
 def segment_video(
@@ -158,15 +159,15 @@ def segment_video(
 ) -> Iterator[ObjectMasks]:
     """Yield the masks of every frame; ``prompts`` are by frame index, from 0.
 
-    Frames are read one by one, up to five ahead of the one that is segmented, so memory does not
-    grow with the video, and a camera will do as well as a file.
+    At most five frames are read ahead, so memory use does not grow with the length of the video,
+    and the frames may come from a live camera.
 
     Raises:
-        FrameError: a frame is no float tensor of 3 × height × width within 0..1, or differs in size
-            from those before it.
+        FrameError: a frame is not a float tensor of 3 × height × width in 0..1, or its size differs
+            from the frames before it.
         PromptError: a prompt does not fit its frame (``MaskShapeError``: in size), or an object is
             marked absent before its first mask.
-        DeviceMemoryError: the device has no room for a frame.
+        DeviceMemoryError: the device is out of memory.
     """
     for step in segment_steps(segmenter, frames, prompts):
         yield step.masks
@@ -181,23 +182,23 @@ def segment_steps(
     state: State | None = None,
     first_frame: int = 0,
 ) -> Iterator[Step[State]]:
-    """Yield every frame with its masks, the state after it, and what it cost.
+    """Yield every frame with its masks, the state after it, and the time it took.
 
     Args:
         segmenter: any method.
         frames: the frames from ``first_frame`` on.
         prompts: by frame index in the whole video.
-        ends: ids of the objects that are removed before the step of a frame, by its index in the
-            whole video. A prompt on that frame or a later one begins the object again.
-        state: the state before ``first_frame``, to go on with; else a fresh one.
-        first_frame: index of the first frame given.
+        ends: ids of objects to remove before a frame, by frame index in the whole video. A prompt
+            on that frame or a later one starts the object again.
+        state: the state before ``first_frame``; None starts a new one.
+        first_frame: index of the first frame given, in the whole video.
 
     Raises:
-        FrameError: a frame is no float tensor of 3 × height × width within 0..1, or differs in size
-            from those before it.
+        FrameError: a frame is not a float tensor of 3 × height × width in 0..1, or its size differs
+            from the frames before it.
         PromptError: a prompt does not fit its frame (``MaskShapeError``: in size), or an object is
             marked absent before its first mask.
-        DeviceMemoryError: the device has no room for a frame.
+        DeviceMemoryError: the device is out of memory.
     """
     if state is None:  # otherwise the method knows which objects are tracked
         check_absences(prompts, ends)
@@ -228,11 +229,11 @@ def segment_steps(
 def check_prompts(
     prompts: Mapping[int, Tensor | Box | Absent], frame: Frame, frame_index: int
 ) -> None:
-    """Reject prompts that no method can follow.
+    """Reject prompts that are invalid for every method.
 
     Raises:
         MaskShapeError: a mask and the frame differ in size.
-        PromptError: an id is not positive, a mask is no boolean tensor or is empty, two masks
+        PromptError: an id is not positive, a mask is empty or not a boolean tensor, two masks
             overlap, or a box lies outside the frame.
     """
     height, width = frame.shape[-2:]
@@ -278,8 +279,8 @@ def check_absences(
     """Reject absence marks of objects that are not tracked on their frame.
 
     Args:
-        prompts: of a whole video, by frame index.
-        ends: ids of the objects that are removed before a frame, by its index.
+        prompts: prompts of a whole video, by frame index.
+        ends: ids of objects to remove before a frame, by frame index.
 
     Raises:
         PromptError: an object is marked absent before its first mask or box, or after its end.
@@ -296,7 +297,7 @@ def check_absences(
 
 
 def _check_frame(frame: Any, frame_index: int) -> None:
-    """Refuse what cameras and picture libraries give: arrays, bytes, height × width × 3."""
+    """Reject the formats of cameras and image libraries: arrays, bytes, height × width × 3."""
     good = isinstance(frame, Tensor) and frame.is_floating_point()
     if not good or frame.ndim != 3 or frame.shape[0] != 3 or frame.numel() == 0:
         raise FrameError(
@@ -306,7 +307,7 @@ def _check_frame(frame: Any, frame_index: int) -> None:
 
 
 def _check_range(frame: Frame, frame_index: int) -> None:
-    """Refuse 0..255; what a filter overshoots stays far below 2."""
+    """Reject frames in 0..255; the limit of 2 leaves room for the overshoot of resizing filters."""
     if (largest := float(frame.max())) > 2:
         raise FrameError(
             f"frame {frame_index} has values up to {largest:.0f} but they must be in [0, 1]; "
@@ -340,6 +341,6 @@ def _explained_if_out_of_memory(frame_index: int, frame: Frame) -> Iterator[None
 
 
 def _wait_for(tensor: Tensor) -> None:
-    """Let an accelerator finish, so that the time measured is the time used."""
+    """Wait until an accelerator has finished, so that the measured time is complete."""
     if tensor.device.type != "cpu":
         torch.accelerator.synchronize(tensor.device)

@@ -1,19 +1,19 @@
-"""Save and load the state of any segmenter: safetensors and JSON, nothing that can be executed.
+"""Save and load the state of any segmenter as safetensors and JSON, without executable content.
 
 A state is a frozen dataclass of tensors, numbers, strings, None, tuples, mappings with keys of
-text or whole numbers, and further such dataclasses. What is loaded continues to the same bits:
+type str or int, and further such dataclasses. A loaded state gives bit-identical results:
 
-* strides are kept, because memory format (channels_last) chooses the kernel;
-* alignment is kept, because it decides where vectorised loops begin;
-* tensors which share memory share it again: states of a growing memory stay small.
+* strides are kept, because the memory format (channels_last) selects the kernel;
+* alignment is kept, because it determines where vectorised loops begin;
+* tensors that share memory share it again, so states with a growing memory stay small.
 
-A file holds byte blocks ``0``, ``1``, …: each is the span of memory that one tensor occupies, or
-several overlapping ones. JSON in the header says which tensor lies where, and how the value is
-put together. Fields with ``init=False`` are derived, and not saved.
+A file holds byte blocks ``0``, ``1``, …. Each is the span of memory of one tensor, or of several
+overlapping ones. JSON in the header says where each tensor lies and how the value is composed.
+Fields with ``init=False`` are derived and not saved.
 
 Names of classes and fields are part of this file format: renaming or removing one makes saved
 states unreadable (``tests/contract/test_state_names.py`` pins them). A new field needs a default,
-which it takes where an older file lacks it.
+which is used for older files that lack the field.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from maskcast.core.files import replacing
 
 State = TypeVar("State")
 Tree = Any
-"""What ``json`` can hold."""
+"""A JSON value."""
 
 ALIGNMENT = 64
-"""Bytes; torch aligns what it allocates to this, and no vector register is wider."""
+"""Alignment of torch's allocations in bytes; no vector register is wider."""
 FORMAT = 1
 STATE, DIGEST = "maskcast.state", "maskcast.digest"
 """Keys of the metadata in the header of a file."""
 ON_HOST = MappingProxyType({"on_host": True})
-"""Metadata of a field whose tensors stay in main memory on every device, as the states of random
-generators must: ``random: Tensor = field(metadata=ON_HOST)``."""
+"""Metadata of a field whose tensors always stay in main memory, such as states of random
+generators: ``random: Tensor = field(metadata=ON_HOST)``."""
 _DTYPES = {
     str(dtype).removeprefix("torch."): dtype
     for dtype in vars(torch).values()
@@ -55,46 +55,47 @@ _DTYPES = {
 
 
 def save_state(state: Any, path: Path | str, *, digest: str | None = None) -> None:
-    """Write a state to one file, which is whole or absent even after a power cut.
+    """Write a state to one file, atomically and safe against power failures.
 
     Args:
-        state: of any segmenter.
-        path: of the file; its folder is created if missing.
-        digest: a text that identifies what led to the state; ``state_digest`` reads it back.
+        state: the state of any segmenter.
+        path: the file; its folder is created if missing.
+        digest: text that identifies how the state was reached; ``state_digest`` reads it back.
 
     Raises:
-        TypeError: it holds something that is not a value (see above).
+        TypeError: the state contains an object of an unsupported type (see the module docstring).
         OutputError: the file cannot be written.
     """
     path = Path(path)
-    found: list[_Found] = []
-    tree = _encode(state, found, on_host=False)
-    blocks = _blocks(found)
+    tensors: list[_StoredTensor] = []
+    tree = _encode(state, tensors, on_host=False)
+    blocks = _blocks(tensors)
     header = {"format": FORMAT, "value": tree, "blocks": [block.entry() for block in blocks]}
     content = {str(number): block.content() for number, block in enumerate(blocks)}
     metadata = {STATE: json.dumps(header)} | ({} if digest is None else {DIGEST: digest})
     with replacing(path, sync=True) as temporary:
         try:
             save_file(content, temporary, metadata=metadata)
-        except SafetensorError as error:  # hides the errors of the file system
+        except SafetensorError as error:  # wraps the errors of the file system
             raise OutputError(f"cannot write {path}: {error}") from error
 
 
 def load_state(
     path: Path | str, expected: type[State], *, device: torch.device | str | None = None
 ) -> State:
-    """Read a state back.
+    """Load a state that ``save_state`` has written.
 
     Args:
-        path: what ``save_state`` has written.
-        expected: the class of the state, ``type(segmenter.start())``; classes inside it are
-            found by its type hints alone.
-        device: where its tensors go; by default where they came from. Tensors saved beside
-            those of an accelerator stay in main memory, and so do fields with ``ON_HOST``.
+        path: the file.
+        expected: the class of the state, ``type(segmenter.start())``; nested classes are found by
+            its type hints alone.
+        device: device for the tensors; default: the device that they were saved from. If the state
+            came from an accelerator, tensors that were in main memory stay there, and so do fields
+            with ``ON_HOST``.
 
     Raises:
-        MissingFileError: there is no such file.
-        StateError: it is damaged, or no state of this class.
+        MissingFileError: the file does not exist.
+        StateError: the file is damaged, or is not a state of this class.
     """
     path = Path(path)
     if not path.is_file():
@@ -119,7 +120,7 @@ def load_state(
 
 
 def state_digest(path: Path) -> str | None:
-    """Return the digest that a state was saved with; None without one, or if it is damaged."""
+    """Return the digest that a state was saved with; None if it has none or is damaged."""
     try:
         with safe_open(path, "pt") as file:
             digest: str | None = (file.metadata() or {}).get(DIGEST)
@@ -129,8 +130,8 @@ def state_digest(path: Path) -> str | None:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A tensor met in a state, and the memory it spans."""
+class _StoredTensor:
+    """A tensor of a state, and the memory it spans."""
 
     tensor: Tensor
     on_host: bool
@@ -150,31 +151,31 @@ class _Found:
 
 @dataclass(frozen=True)
 class _Block:
-    """A span of memory, and the tensors in it by their number."""
+    """A span of memory, and the tensors in it with their numbers."""
 
     start: int
     end: int
-    members: tuple[tuple[int, _Found], ...]
+    members: tuple[tuple[int, _StoredTensor], ...]
 
     def entry(self) -> Tree:
         return {
             "lead": self.start % ALIGNMENT,
             "device": self.members[0][1].tensor.device.type,
-            "on_host": any(found.on_host for _, found in self.members),
+            "on_host": any(stored.on_host for _, stored in self.members),
             "tensors": [
                 {
                     "number": number,
-                    "offset": found.start - self.start,
-                    "dtype": str(found.tensor.dtype).removeprefix("torch."),
-                    "shape": list(found.tensor.shape),
-                    "stride": list(found.tensor.stride()),
+                    "offset": stored.start - self.start,
+                    "dtype": str(stored.tensor.dtype).removeprefix("torch."),
+                    "shape": list(stored.tensor.shape),
+                    "stride": list(stored.tensor.stride()),
                 }
-                for number, found in self.members
+                for number, stored in self.members
             ],
         }
 
     def content(self) -> UInt8[Tensor, "bytes"]:
-        """Return the span itself, or a copy in main memory of what an accelerator holds."""
+        """Return the bytes of the span; those of an accelerator are copied to main memory."""
         view = torch.empty(0, dtype=torch.uint8, device=self.members[0][1].tensor.device)
         if self.start < self.end:  # an empty tensor has no address
             storage = self.members[0][1].tensor.untyped_storage()
@@ -182,10 +183,10 @@ class _Block:
         return view.cpu()
 
 
-def _blocks(found: list[_Found]) -> list[_Block]:
+def _blocks(tensors: list[_StoredTensor]) -> list[_Block]:
     """Group tensors whose memory overlaps."""
     numbered = sorted(
-        enumerate(found), key=lambda entry: (str(entry[1].tensor.device), entry[1].start)
+        enumerate(tensors), key=lambda entry: (str(entry[1].tensor.device), entry[1].start)
     )
     blocks: list[_Block] = []
     for number, tensor in numbered:
@@ -199,15 +200,15 @@ def _blocks(found: list[_Found]) -> list[_Block]:
     return blocks
 
 
-def _same_storage(one: _Found, other: _Found) -> bool:
-    pointers = [found.tensor.untyped_storage().data_ptr() for found in (one, other)]
+def _same_storage(one: _StoredTensor, other: _StoredTensor) -> bool:
+    pointers = [stored.tensor.untyped_storage().data_ptr() for stored in (one, other)]
     return one.tensor.device == other.tensor.device and pointers[0] == pointers[1]
 
 
 def _restored(
     entries: list[Tree], stored: Mapping[str, Tensor], device: torch.device | str | None
 ) -> dict[int, Tensor]:
-    """Put the blocks into memory and lay the tensors over them."""
+    """Allocate memory for the blocks, and return the tensors in it by number."""
     on_accelerator = any(entry["device"] != "cpu" for entry in entries)
     tensors: dict[int, Tensor] = {}
     for name, entry in enumerate(entries):
@@ -216,14 +217,14 @@ def _restored(
         content, lead = stored[str(name)], int(entry["lead"])
         memory = torch.empty(lead + content.numel(), dtype=torch.uint8, device=target)
         memory[lead:].copy_(content)
-        for place in entry["tensors"]:
-            tensors[place["number"]] = _laid_over(memory, lead, place)
+        for layout in entry["tensors"]:
+            tensors[layout["number"]] = _laid_over(memory, lead, layout)
     return tensors
 
 
-def _laid_over(memory: UInt8[Tensor, "bytes"], lead: int, place: Tree) -> Tensor:
-    tensor = torch.empty(0, dtype=_DTYPES[place["dtype"]], device=memory.device)
-    shape, stride, start = place["shape"], place["stride"], lead + place["offset"]
+def _laid_over(memory: UInt8[Tensor, "bytes"], lead: int, layout: Tree) -> Tensor:
+    tensor = torch.empty(0, dtype=_DTYPES[layout["dtype"]], device=memory.device)
+    shape, stride, start = layout["shape"], layout["stride"], lead + layout["offset"]
     steps = list(zip(shape, stride, strict=True))
     if any(length < 0 or step < 0 for length, step in steps) or start < 0:
         raise ValueError("a tensor has a negative size or offset")
@@ -238,21 +239,21 @@ def _laid_over(memory: UInt8[Tensor, "bytes"], lead: int, place: Tree) -> Tensor
     return tensor.set_(memory.untyped_storage(), start // tensor.itemsize, shape, stride)
 
 
-def _encode(value: Any, found: list[_Found], *, on_host: bool) -> Tree:
+def _encode(value: Any, tensors: list[_StoredTensor], *, on_host: bool) -> Tree:
     if isinstance(value, Tensor):
         if value.layout != torch.strided or value.is_quantized:
             raise TypeError(f"the tensors of a state must be dense, got layout {value.layout}")
-        found.append(_Found(value.detach().resolve_conj().resolve_neg(), on_host))
-        return {"tensor": len(found) - 1}
+        tensors.append(_StoredTensor(value.detach().resolve_conj().resolve_neg(), on_host))
+        return {"tensor": len(tensors) - 1}
     if value is None or type(value) in (bool, int, float, str):
         return value
     if type(value) is tuple:
-        return [_encode(item, found, on_host=on_host) for item in value]
+        return [_encode(item, tensors, on_host=on_host) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {
             field.name: _encode(
                 getattr(value, field.name),
-                found,
+                tensors,
                 on_host=on_host or field.metadata.get("on_host", False),
             )
             for field in dataclasses.fields(value)
@@ -260,7 +261,7 @@ def _encode(value: Any, found: list[_Found], *, on_host: bool) -> Tree:
         }
         return {"class": type(value).__name__, "fields": fields}
     if isinstance(value, Mapping) and all(type(key) in (int, str) for key in value):
-        items = [[key, _encode(item, found, on_host=on_host)] for key, item in value.items()]
+        items = [[key, _encode(item, tensors, on_host=on_host)] for key, item in value.items()]
         return {"mapping": items}
     raise TypeError(
         f"cannot save {type(value).__name__} in a state; use frozen dataclasses, tensors, "

@@ -1,8 +1,9 @@
-"""What training asks of a method: a task. The loop (``maskcast.training``) owns everything else.
+"""The protocols between a method, which provides a task, and the training loop.
 
-A method offers recipes. A recipe is a frozen config, which holds a ``LoopConfig`` in its field
-``loop``, and a function that builds the task from it. The task knows the network, its loss and its
-data; the loop knows epochs, rates, processes, precision, checkpoints and logs.
+A method offers recipes. A recipe is a frozen config, which has a ``LoopConfig`` in its field
+``loop``, and a function that builds a task from it. The task provides the network, its loss and its
+data. The loop (``maskcast.training``) handles epochs, learning rates, processes, precision,
+checkpoints and logs.
 """
 
 from __future__ import annotations
@@ -24,22 +25,22 @@ Precision = Literal["32", "bf16", "fp16"]
 
 @dataclass(frozen=True, kw_only=True)
 class OptimiserConfig:
-    """How gradients become steps. A group of the task may have its own ``lr``, ``weight_decay``."""
+    """Settings of the optimiser. Groups of the task may override ``rate`` and ``weight_decay``."""
 
     kind: Literal["adam", "adamw", "radam", "sgd"] = "adam"
-    """radam: with decoupled weight decay."""
+    """Optimiser; radam uses decoupled weight decay."""
     rate: float = 1e-4
-    """Learning rate of the groups that name none."""
+    """Learning rate of groups that do not set their own; at least 0."""
     rate_scale: float = 1.0
-    """Multiplies the rate of every group, for trying all of them larger or smaller."""
+    """Factor on the learning rates of all groups; at least 0."""
     weight_decay: float = 0.0
-    """Part of the gradient with adam and sgd, apart from it with adamw and radam."""
+    """Weight decay, at least 0: an L2 penalty with adam and sgd, decoupled with adamw and radam."""
     momentum: float = 0.9
-    """Of sgd."""
+    """Momentum of sgd; at least 0."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Of the adam family."""
+    """Decay rates of the moment estimates of Adam-type optimisers, in [0, 1)."""
     eps: float = 1e-8
-    """Of the adam family: added to the root of the second moment, so that none divides by 0."""
+    """Term added to the denominator of Adam-type optimisers for numerical stability."""
 
     def __post_init__(self) -> None:
         names = ("rate", "rate_scale", "weight_decay", "momentum", "eps")
@@ -49,19 +50,19 @@ class OptimiserConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
-    """How the learning rates of all groups change together; the factor they are multiplied by."""
+    """Schedule of the learning rates: a multiplier, 1 at the start, common to all groups."""
 
     kind: Literal["constant", "milestones", "cosine", "exponential"] = "constant"
-    """milestones: ``factor`` at each of them; exponential: ``factor`` after each epoch; cosine:
-    half a wave from 1 to ``final`` over the whole run."""
+    """Schedule: milestones multiplies by ``factor`` at each milestone, exponential after every
+    epoch; cosine falls from 1 to ``final`` along half a cosine over the whole run."""
     milestones: tuple[int, ...] = ()
-    """Epochs that are finished when the rate drops."""
+    """Numbers of finished epochs after which the rate is multiplied by ``factor``."""
     factor: float = 0.2
-    """Of milestones and exponential."""
+    """Multiplier of the schedules milestones and exponential; greater than 0."""
     final: float = 0.0
-    """Of cosine."""
+    """Last value of the schedule cosine, in [0, 1], relative to the initial rate."""
     warm_up: int = 0
-    """Steps in which the factor rises linearly from nearly nothing to its value."""
+    """Steps at the start in which the multiplier rises linearly from nearly 0; 0 disables it."""
 
     def __post_init__(self) -> None:
         require_range(self, "factor", above=0, below=inf, prefix="loop.schedule.")
@@ -71,58 +72,59 @@ class ScheduleConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LoopConfig:
-    """Everything about a training run that is not about the method."""
+    """Settings of a training run that do not depend on the method."""
 
     epochs: int = 1
-    """Length of the run. Validations and checkpoints come at the end of an epoch."""
+    """Length of the run in epochs, at least 1."""
     iterations: int | None = None
-    """Optimiser steps of an epoch; none: one pass through the task's data set."""
+    """Optimiser steps per epoch; None makes an epoch one pass through the task's data set."""
     batch_size: int = 1
-    """Items of one optimiser step, over all processes and parts together."""
+    """Items per optimiser step, summed over all processes and parts; a multiple of
+    ``accumulate``."""
     accumulate: int = 1
-    """Parts a batch is worked through in, one after another, to save memory. A loss that is defined
-    over the batch is then one over each part."""
+    """Number of parts that a batch is split into and processed one after another, to save memory. A
+    loss that is defined over the whole batch is then computed over each part."""
     seed: int = 0
-    """Of the first weights, the data, and whatever else is drawn at random."""
+    """Seed of the initial weights, the data, and all other random numbers."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     precision: Precision = "32"
-    """bf16 and fp16 by autocast; the weights stay in single precision."""
+    """Precision of the computation; bf16 and fp16 use autocast and keep the weights in float32."""
     clip_norm: float | None = None
-    """Largest norm of all gradients together; none: as they are."""
+    """Maximum norm of all gradients together, greater than 0; None disables clipping by norm."""
     clip_value: float | None = None
-    """Largest size of a single gradient value; none: as they are."""
+    """Maximum magnitude of each gradient value, greater than 0; None disables clipping by value."""
     average_decay: float | None = None
-    """Keep a running average of the weights with this decay (0.999, say), and validate and export
-    it in place of the last weights; none: no average."""
+    """Decay per step of a running average of the weights, in (0, 1), such as 0.999. The average is
+    validated and exported instead of the last weights; None disables it."""
     compile: bool = False
-    """Compile with torch.compile: the parts that the task names, or all of its loss."""
+    """Whether to use torch.compile, on the parts that the task names or else on its loss."""
     unused_parameters: bool = False
-    """Several processes: allow steps in which some trained parameters get no gradient."""
+    """With several processes, whether trained parameters may lack a gradient in some steps."""
 
     workers: int = 2
-    """Processes (for each training process) which decode and augment; 0: none beside the loop."""
+    """Data-loading workers per training process; 0 loads in the main process."""
     prefetch: int = 2
-    """Batches each of these works ahead."""
+    """Batches that each worker prepares in advance."""
     broken_limit: int = 100
-    """Items that may be unreadable, and are replaced by the next one, before the run fails."""
+    """Unreadable items that are replaced by the next item before the run fails."""
     bad_steps_limit: int = 10
-    """Steps in a row without a finite loss and gradient before the run stops."""
+    """Consecutive steps with a non-finite loss or gradient after which the run stops."""
 
     log_every: int = 10
     """Steps between lines in metrics.jsonl."""
     validate_every: int = 1
-    """Epochs between validations; 0: never."""
+    """Epochs between validations; 0 disables them."""
     checkpoint_every: int = 1
     """Epochs between checkpoints."""
     checkpoint_minutes: float = 15.0
-    """A checkpoint is also due after so much time; 0: after every step."""
+    """Minutes after which a checkpoint is also written; 0 writes one after every step."""
     keep_last: int = 2
-    """Checkpoints kept, beside the best one."""
+    """Number of latest checkpoints kept, in addition to the best one."""
     best_metric: str | None = None
-    """Which value of the validation says what is best; none: the first one."""
+    """Validation value that decides which weights are the best; None takes the first value."""
     best_is: Literal["highest", "lowest"] = "highest"
-    """Whether a high value of it is good, or a low one."""
+    """Whether high or low values of ``best_metric`` are better."""
 
     def __post_init__(self) -> None:
         counts = ("epochs", "iterations", "batch_size", "accumulate", "prefetch")
@@ -145,15 +147,15 @@ class LoopConfig:
 class Items(Protocol):
     """The data of one epoch: a map-style data set.
 
-    Item ``index`` depends on nothing but (seed, epoch, index), in whichever process and order it
-    is asked for. Where the config gives ``iterations``, any index from 0 on is asked for and the
-    length is not; otherwise ``len`` items are one epoch, in order (the data set shuffles itself).
-    The object travels to worker processes and one is made for every epoch at the start: it holds
-    names and numbers, not pictures, and shares what it can.
+    Item ``index`` depends only on (seed, epoch, index), not on the process or the order of access.
+    If the config sets ``iterations``, any index from 0 on may be requested and the length is not
+    used. Otherwise the first ``len`` items in order are one epoch; the data set shuffles itself.
+    The objects of all epochs are created at the start and sent to worker processes. They should
+    hold names and numbers, not pictures, and share what they can.
 
     Raises (from ``__getitem__``):
         DataError, OSError, RuntimeError: the item cannot be read. The loop logs it, counts it, and
-            takes the next index in its place.
+            uses the next index instead.
     """
 
     def __len__(self) -> int: ...
@@ -163,47 +165,50 @@ class Items(Protocol):
 
 @runtime_checkable
 class NamesItems(Protocol):
-    """Items that can say what they are made of, for messages about them."""
+    """Items that have names, for messages about them."""
 
     def identity(self, index: int) -> str:
-        """Return, say, ``"davis bear object 1 frames 3,7,8"``."""
+        """Return the name of an item, such as ``"davis bear object 1 frames 3,7,8"``."""
         ...
 
 
 @dataclass(frozen=True)
 class Export:
-    """What a finished (or stopped) run hands on: the contents of a weights file."""
+    """The content of a weights file, as a finished or stopped run exports it."""
 
     method: str
-    """Name in the catalogue."""
+    """Name of the method in the catalogue."""
     config: Mapping[str, Any]
-    """Settings of the method, as ``core.config.config_to_dict`` gives them."""
+    """Settings of the method, in the form of ``core.config.config_to_dict``."""
     tensors: Mapping[str, Tensor]
-    """By name; the loop stores floating-point ones in half precision."""
+    """Tensors by name; the loop stores those of floating-point type in half precision."""
     card: Mapping[str, Any] = field(default_factory=dict)
-    """About the model; the loop adds how it was trained."""
+    """Entries of the model card; the loop adds how the model was trained."""
 
 
 @runtime_checkable
 class Task(Protocol):
-    """What is learnt, and from what. May also be any of the protocols below."""
+    """A network to train, its loss and its data. It may also implement the protocols below."""
 
     @property
     def module(self) -> nn.Module:
-        """All parameters and buffers that a checkpoint holds; the loop moves it to its device."""
+        """The network with all parameters and buffers of a checkpoint; the loop sets its device."""
         ...
 
     def parameter_groups(self) -> Sequence[Mapping[str, Any]]:
-        """Return groups for the optimiser: ``params``, and optionally ``name``, ``lr``,
-        ``weight_decay``. Parameters in no group are frozen by the loop."""
+        """Return the groups for the optimiser.
+
+        Each has ``params``, and optionally ``name``, ``lr`` and ``weight_decay``. The loop freezes
+        parameters that are in no group.
+        """
         ...
 
     def loss(self, batch: Any) -> Mapping[str, Tensor]:
         """Return scalars: ``"total"`` is minimised, the others are logged.
 
-        The batch is what ``collate`` returned, on the device of the module. Over several processes
-        gradients and logged values are averaged; a loss that is not a mean over items gathers what
-        it needs with ``maskcast.training.gather.gather_for_loss``.
+        The batch comes from ``collate`` and is on the device of the module. Gradients and logged
+        values are averaged over processes. A loss that is not a mean over items must gather what it
+        needs with ``maskcast.training.gather.gather_for_loss``.
         """
         ...
 
@@ -212,33 +217,33 @@ class Task(Protocol):
         ...
 
     def collate(self, items: Sequence[Any]) -> Any:
-        """Make a batch: tensors in lists, tuples, mappings or dataclasses.
+        """Return a batch of the items: tensors in lists, tuples, mappings or dataclasses.
 
-        Runs in the workers; a static method spares them a copy of the task.
+        It runs in the worker processes. Make it a static method to avoid copying the task to them.
         """
         ...
 
     def export(self) -> Export:
-        """Return the weights as they are in ``module`` now, for the method's ``build``."""
+        """Return the current weights of ``module``, in the form that the method's builder reads."""
         ...
 
 
 @runtime_checkable
 class ValidatesInParts(Protocol):
-    """A task that can measure how good it is, in parts that the processes share."""
+    """A task with a validation, in parts that are distributed over the processes."""
 
     def validation_parts(self) -> int:
-        """Return how many parts there are; 0: there is nothing to validate with."""
+        """Return the number of parts; 0 if there is no validation data."""
         ...
 
     def validate_part(self, part: int, /) -> Mapping[str, float | Tensor]:
-        """Return values of one part, the same names for each; the loop logs their means.
+        """Return values by name, with the same names for every part; the loop logs their means.
 
-        ``config.loop.best_metric`` names the value that decides which weights are the best, by
-        default the first one. A part without values does not count, nor does one whose data cannot
-        be read (``DataError``, ``OSError``).
+        ``config.loop.best_metric`` names the value that decides which weights are the best; the
+        default is the first one. Parts without values are skipped, and so are parts whose data
+        cannot be read (``DataError``, ``OSError``).
 
-        Called without gradients, in evaluation mode, in each process for parts of its own. It must
+        Called without gradients, in evaluation mode, in each process for different parts. It must
         not communicate with other processes (no ``gather_for_loss``).
         """
         ...
@@ -246,19 +251,20 @@ class ValidatesInParts(Protocol):
 
 @runtime_checkable
 class CombinesParts(Protocol):
-    """A task that validates in parts and whose result is not simply the mean over them."""
+    """A task whose validation result is not the mean over its parts."""
 
     def combine_parts(self, parts: Sequence[Mapping[str, float]], /) -> Mapping[str, float]:
-        """Return what is logged; called in every process with all parts in order, at least one.
+        """Return the values to log, from those of at least one part.
 
-        A part whose data could not be read is missing.
+        Called in every process with all parts in order; parts whose data could not be read are
+        left out.
         """
         ...
 
 
 @runtime_checkable
 class ShowsPictures(Protocol):
-    """A task that can show what it does; asked after each validation, in the same way."""
+    """A task with pictures for the log; called after each validation, in the same way."""
 
     def pictures(self) -> Mapping[str, UInt8[Tensor, "3 height width"]]:
         """Return RGB pictures by name."""
@@ -267,10 +273,10 @@ class ShowsPictures(Protocol):
 
 @runtime_checkable
 class ReportsEpochs(Protocol):
-    """A task that watches something other than its losses."""
+    """A task that logs values other than its losses."""
 
     def epoch_report(self) -> Mapping[str, float]:
-        """Return values to be logged at the end of each epoch; empty: none.
+        """Return the values to log at the end of an epoch; may be empty.
 
         Called without gradients, in evaluation mode, in the first process only, while the others
         wait.
@@ -280,48 +286,50 @@ class ReportsEpochs(Protocol):
 
 @runtime_checkable
 class CompilesParts(Protocol):
-    """A task of which some parts are worth compiling, and the rest is not."""
+    """A task of which only some parts are compiled."""
 
     def compiled_parts(self) -> Sequence[nn.Module]:
-        """Return the parts of ``module`` that are compiled, each by itself. Without this all of
-        ``loss`` is compiled as one."""
+        """Return the parts of ``module`` to compile, each separately.
+
+        Tasks without this method have their whole ``loss`` compiled.
+        """
         ...
 
 
 @runtime_checkable
 class ActsAfterSteps(Protocol):
-    """A task that does something to its parameters after each step of the optimiser."""
+    """A task that changes its parameters after each step of the optimiser."""
 
     def after_step(self) -> None:
-        """Clamp a learnt rate, for instance."""
+        """Change the parameters, for instance clamp a learnt rate."""
         ...
 
 
 @runtime_checkable
 class TakesWeights(Protocol):
-    """A task that reads ``--start-from`` weights itself.
+    """A task that loads the weights to start from itself.
 
-    Without this, tensors go to the parameters and buffers of ``module`` of the same name and shape,
-    and a tensor without a place is refused.
+    For other tasks, each tensor is copied to the parameter or buffer of ``module`` with the same
+    name and shape; a tensor that matches none is an error.
     """
 
     def start_from(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over the tensors of a weights file, single or half precision."""
+        """Load the tensors of a weights file, which have single or half precision."""
         ...
 
 
 @runtime_checkable
 class KnowsItsData(Protocol):
-    """A task that can say exactly which data it is trained on."""
+    """A task that can identify the data it is trained on."""
 
     def data_fingerprint(self) -> str:
-        """Return a hash that changes when the data set does: names and sizes of files, say."""
+        """Return a hash that changes with the data, for instance of names and sizes of files."""
         ...
 
 
 @runtime_checkable
 class RecipeConfig(Protocol):
-    """A frozen dataclass (``core.config`` reads and writes it) with the loop's settings in it."""
+    """A frozen dataclass that contains the settings of the loop; see ``core.config``."""
 
     @property
     def loop(self) -> LoopConfig: ...
@@ -337,6 +345,6 @@ class Recipe(Generic[Config]):
     title: str
     """One line for ``maskcast train --list``."""
     config: Config
-    """The defaults, all of which the command line can change."""
+    """Default settings; the command line can change each of them."""
     build: Callable[[Config], Task]
-    """Makes the task on the CPU. The global generators are seeded from ``loop.seed`` before it."""
+    """Builds the task on the CPU. The loop seeds the global generators from ``loop.seed`` first."""

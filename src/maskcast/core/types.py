@@ -44,7 +44,7 @@ LabelMap: TypeAlias = Int64[Tensor, "height width"]
 """One object id per pixel; 0 is the background."""
 
 Prompts: TypeAlias = Mapping[int, Mask | Box | Absent]
-"""What a person said about one frame, by object id."""
+"""The user's marks on one frame, by object id."""
 
 NO_PROMPTS: Prompts = MappingProxyType({})
 
@@ -78,8 +78,8 @@ def split_prompts(
     """Split prompts into masks and boxes by object id, and the ids of absent objects.
 
     Args:
-        prompts: of one frame.
-        known: ids of the objects that are tracked already.
+        prompts: prompts of one frame.
+        known: ids of the objects that are already tracked.
 
     Raises:
         PromptError: an object is marked absent before its first mask or box.
@@ -96,27 +96,28 @@ def split_prompts(
 
 @dataclass(frozen=True)
 class ObjectMasks:
-    """Soft masks of the objects in one frame; the background is what they leave of each pixel."""
+    """Soft masks of the objects in one frame; the rest of each pixel is background."""
 
     ids: tuple[int, ...]
-    """Any positive integers, as given."""
+    """Object ids: any positive integers, as given in the prompts."""
     probs: Float[Tensor, "objects height width"]
-    """0..1; slot i belongs to ids[i]. All 0 for an object that is not on the frame."""
+    """Probability of each object at each pixel, 0..1; slot i belongs to ids[i]. All 0 for an object
+    that is not on the frame."""
     presence: Float[Tensor, "objects"] | None = None
-    """How sure the method is that each object is visible, 0..1: 1 for a given mask, 0 for
-    ``ABSENT``; an object below 0.5 has an empty mask. None: the method does not judge it."""
+    """Probability that each object is visible, 0..1: 1 for a given mask, 0 for ``ABSENT``. Objects
+    below 0.5 have an empty mask. None if the method does not predict it."""
 
     def only(self, ids: Collection[int]) -> ObjectMasks:
-        """Return these objects alone; ids that are not here are skipped."""
+        """Return the masks of these objects only; other ids are skipped."""
         kept = torch.tensor([object_id in ids for object_id in self.ids], dtype=torch.bool)
         kept = kept.to(self.probs.device)
         presence = None if self.presence is None else self.presence[kept]
         return ObjectMasks(tuple(i for i in self.ids if i in ids), self.probs[kept], presence)
 
     def label_map(self) -> LabelMap:
-        """Paint object ids by the common rule: the arg-max over background and objects.
+        """Return the id of the most probable object at each pixel, or 0 for the background.
 
-        A tie goes to the background, then to the lower slot.
+        In a tie the background wins, then the lower slot.
         """
         # one comparison per object: torch's arg-max over the first axis takes twenty times as long
         best = 1 - self.probs.sum(dim=0)
