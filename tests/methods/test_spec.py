@@ -9,15 +9,16 @@ import pytest
 import torch
 
 from contract.coloured_video import frames, true_mask
-from maskcast.core.config import config_to_dict
+from maskcast.core.config import config_from_dict, config_to_dict, with_options
 from maskcast.core.errors import ConfigError, UsageError, WeightsError
 from maskcast.core.segmenter import BuiltSegmenter, SegmenterSource
 from maskcast.core.types import Box
 from maskcast.io.weights.files import sha256_of, write_weights
-from maskcast.io.weights.names import SHIPPED
+from maskcast.io.weights.names import SHIPPED, read_weights
 from maskcast.methods.agame.config import tiny as tiny_agame
 from maskcast.methods.agame.network import AgameNetwork
-from maskcast.methods.spec import SegmenterSpec
+from maskcast.methods.catalogue import METHODS, configured, options_in_force
+from maskcast.methods.spec import SegmenterSpec, load_segmenter
 
 SMALL_SHA256 = sha256_of(SHIPPED / "lwl-small.safetensors")
 
@@ -76,6 +77,39 @@ def test_defaults_are_the_weights_in_the_package_and_of_the_method():
     default = SegmenterSpec().identity(uses_boxes=False)
     assert (default.method, default.weights) == ("lwl", "lwl-small")
     assert default == SegmenterSpec(method="lwl").identity(uses_boxes=False)
+
+
+def test_weights_in_the_package_recognise_absences_unless_told_otherwise():
+    spec = SegmenterSpec(device="cpu")
+    assert spec.identity(uses_boxes=False).options == {"presence.rule": "confidence"}
+    built = spec.build()
+    assert built.segmenter.config.presence.rule == "confidence"
+    assert built.identity(uses_boxes=False) == spec.identity(uses_boxes=False)
+    by_short_name = replace(spec, options={"rule": "off", "update_steps": "5"})
+    assert by_short_name.identity(uses_boxes=False).options == {"update_steps": "5"}
+    assert by_short_name.build().segmenter.config.presence.rule == "off"
+    assert load_segmenter(device="cpu").config.presence.rule == "confidence"
+    assert load_segmenter(device="cpu", options={"presence.rule": "off"}).config.presence.rule == (
+        "off"
+    )
+
+
+def test_the_file_of_weights_in_the_package_has_its_own_settings_alone():
+    spec = SegmenterSpec(weights=str(SHIPPED / "lwl-small.safetensors"), device="cpu")
+    assert spec.identity(uses_boxes=False).options == {}
+    assert spec.build().segmenter.config.presence.rule == "off"
+    with_rule = replace(spec, options={"presence.rule": "confidence"})
+    assert with_rule.identity(uses_boxes=False).options == {"presence.rule": "confidence"}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_settings_of_weights_in_the_package_fit_their_files(method):
+    for name, settings in METHODS[method].shipped_settings.items():
+        weights = read_weights(name)
+        assert weights.shipped and weights.method == method
+        assert options_in_force(weights, {}) == dict(settings)
+        plain = config_from_dict(METHODS[method].config, weights.config)
+        assert configured(weights)[1] == with_options(plain, settings) != plain
 
 
 @pytest.mark.parametrize(

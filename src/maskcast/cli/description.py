@@ -56,7 +56,11 @@ def _describe_method(name: str) -> Iterator[str]:
 
 def _describe_weights(what: str) -> list[str]:
     try:
-        return describe_weights(what)
+        lines = describe_weights(what)
+        for method in METHODS.values():
+            for name, value in method.shipped_settings.get(what, {}).items():
+                lines.append(f"option    {name}={value} unless given otherwise")
+        return lines
     except MissingFileError as error:
         raise MissingFileError(f"{what} does not exist") from error
     except WeightsError as error:

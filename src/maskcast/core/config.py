@@ -166,7 +166,7 @@ def with_options(config: Config, options: Mapping[str, str]) -> Config:
         ConfigError: a name is unknown or ambiguous, or a value does not fit its type or range.
     """
     for given, text in options.items():
-        name = _full_name(config, given)
+        name = full_name(config, given)
         config = _replaced(config, name.split("."), text, name)
     return config
 
@@ -201,7 +201,12 @@ def settings_of(config: Any) -> Iterator[Setting]:
             yield Setting(field.name, _type_name(hints[field.name]), value, description)
 
 
-def _full_name(config: Any, given: str) -> str:
+def full_name(config: Any, given: str) -> str:
+    """Return the dotted name of a setting that is given by its name or a unique ending.
+
+    Raises:
+        ConfigError: the name is unknown or means several settings.
+    """
     known = [setting.name for setting in settings_of(config)]
     if given in known:
         return given

@@ -83,7 +83,7 @@ class SegmenterIdentity:
     box_start: str | None
     """Name and SHA-256 of the weights of a separate model that turns boxes into masks, if any."""
     options: Mapping[str, str]
-    """Settings of the method that differ from those of the weights, as given."""
+    """Settings of the method that differ from those in the file of the weights."""
     dtype: str
     """Data type in which the network computes; run cards keep it among their settings."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from maskcast.core.config import config_from_dict, with_options
+from maskcast.core.config import config_from_dict, full_name, with_options
 from maskcast.core.errors import ConfigError, UsageError, WeightsError
 from maskcast.io.weights.files import Weights
 from maskcast.io.weights.names import PublishedFile, read_weights
@@ -49,7 +49,35 @@ def configured(
         raise WeightsError(
             f"the weights do not fit this version of maskcast: {error.summary}"
         ) from error
-    return chosen, with_options(config, options or {})
+    return chosen, with_options(config, options_in_force(weights, options or {}))
+
+
+def options_in_force(weights: Weights | None, options: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings that differ from those in the file of the weights, as text.
+
+    Weights that are asked for by their name in the package have settings beyond those in their
+    file (``Method.shipped_settings``). An option that brings such a setting back to its value in
+    the file is left out: the result is that of the file alone.
+
+    Args:
+        weights: None has no settings.
+        options: as a person gives them; others than those in question are returned as they are.
+
+    Raises:
+        UsageError: the method of the weights is unknown (``ConfigError``: an option is).
+    """
+    if weights is None or not weights.shipped:
+        return dict(options)
+    method = _method_of(weights, None)
+    usual = method.shipped_settings.get(weights.name, {})
+    in_file = config_from_dict(method.config, weights.config)
+    full_names = {given: full_name(in_file, given) for given in options}
+    in_force = {name: text for name, text in usual.items() if name not in full_names.values()}
+    for given, text in options.items():
+        as_in_file = with_options(in_file, {given: text}) == in_file
+        if not (full_names[given] in usual and as_in_file):
+            in_force[given] = text
+    return in_force
 
 
 def choose_weights(name: str | None, method: str | None) -> Weights:

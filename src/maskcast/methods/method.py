@@ -104,6 +104,9 @@ class Method(Generic[Config]):
     ``methods.box_start`` turns them into masks."""
     default_weights: str | None = None
     """Name of the weights that ``--method`` alone selects."""
+    shipped_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Settings of weights in the package beyond those in their file: by name of the weights, and
+    of the setting."""
     published: Mapping[str, PublishedFile] = field(default_factory=dict)
     """Files of the authors by the name that their weights get here."""
     read_published: ReadPublished[Config] | None = None

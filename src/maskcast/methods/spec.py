@@ -20,7 +20,7 @@ from maskcast.core.segmenter import SegmenterIdentity, VideoSegmenter
 from maskcast.io.weights.files import Weights, sha256_of
 from maskcast.io.weights.names import find_weights, read_weights
 from maskcast.methods.box_start import BoxStart
-from maskcast.methods.catalogue import BOX_WEIGHTS, choose_weights, configured
+from maskcast.methods.catalogue import BOX_WEIGHTS, choose_weights, configured, options_in_force
 
 
 def load_segmenter(
@@ -170,6 +170,6 @@ def _identity(spec: SegmenterSpec, weights: Weights, uses_boxes: bool) -> Segmen
         weights=weights.name,
         weights_sha256=weights.sha256,
         box_start=box_start,
-        options=dict(spec.options),
+        options=options_in_force(weights, spec.options),
         dtype=spec.dtype,
     )

@@ -33,6 +33,8 @@ class Weights:
     """Where they come from: training data, licence, scores, source, ..."""
     sha256: str
     """Of the whole file, as hexadecimal digits."""
+    shipped: bool = False
+    """Whether they were asked for by the name of weights in the package."""
 
 
 def read_file(path: Path) -> Weights:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +93,7 @@ def find_weights(
     """
     text = str(name_or_path)
     path = Path(text).expanduser()
-    if isinstance(name_or_path, Path) or path.suffix == ".safetensors" or len(path.parts) > 1:
+    if _is_path(name_or_path):
         if not path.is_file():
             raise MissingFileError(f"weights file {path} does not exist", options=("weights",))
         return path
@@ -102,6 +102,11 @@ def find_weights(
         if candidate.is_file():
             return candidate
     raise _unknown_name(text, published or {})
+
+
+def _is_path(name_or_path: str | Path) -> bool:
+    path = Path(name_or_path)
+    return isinstance(name_or_path, Path) or path.suffix == ".safetensors" or len(path.parts) > 1
 
 
 def _unknown_name(name: str, published: Mapping[str, PublishedFile]) -> WeightsError:
@@ -130,7 +135,9 @@ def read_weights(
         MissingFileError: there is no file at the path.
         WeightsError: the name is unknown, or the file is damaged or not one of ours.
     """
-    return read_file(find_weights(name_or_path, published))
+    path = find_weights(name_or_path, published)
+    shipped = not _is_path(name_or_path) and path.parent == SHIPPED
+    return replace(read_file(path), shipped=shipped)
 
 
 def install_weights(
