@@ -13,8 +13,8 @@ import pytest
 from fixtures.imitations import write_frame, write_labels
 from maskcast.core.errors import DataError, DatasetError, OutputError
 from maskcast.data import decoded as decoded_files
-from maskcast.data.clip_folder import read_clip_folder
 from maskcast.data.decoded import decode_videos
+from maskcast.data.readers.clip_folder import read_clip_folder
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import pytest
 
 from fixtures.imitations import imitate_youtube_vos, write_frame, write_labels
 from maskcast.core.errors import ConfigError, DatasetError, OutputError
-from maskcast.data.folder import open_folder
 from maskcast.data.hold_out_names import (
     DAVIS16_HOLD_OUT,
     SMALL_HOLD_OUT,
@@ -30,7 +29,8 @@ from maskcast.data.hold_outs import (
     read_hold_out,
     without,
 )
-from maskcast.data.youtube_vos import open_youtube_vos
+from maskcast.data.readers.folder import open_folder
+from maskcast.data.readers.youtube_vos import open_youtube_vos
 
 NAMES = [f"{number:010x}" for number in range(3471)]
 HELD_OUT = ("0000000008", "000000000d", "000000000e", "0000000012")

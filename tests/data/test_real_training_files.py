@@ -11,19 +11,19 @@ import pytest
 import torch
 
 from maskcast.data.augmentation import process_clip
-from maskcast.data.clip_folder import read_clip_folder
 from maskcast.data.clip_settings import ClipProcessing, ClipSampling
 from maskcast.data.clips import VideoClips
 from maskcast.data.hold_outs import DAVIS_VALIDATION
-from maskcast.data.image_pairs import (
+from maskcast.data.made_up import MadeUpClips
+from maskcast.data.mixture import MixedClips, Share
+from maskcast.data.readers.clip_folder import read_clip_folder
+from maskcast.data.readers.image_pairs import (
     PairCutouts,
     PhotoScenes,
     objects_of,
     read_image_pairs,
     read_photographs,
 )
-from maskcast.data.made_up import MadeUpClips
-from maskcast.data.mixture import MixedClips, Share
 from maskcast.data.static_clips import StaticClips
 
 CHECKOUT = Path(__file__).parents[2]

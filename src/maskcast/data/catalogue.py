@@ -8,15 +8,15 @@ from functools import partial
 from pathlib import Path
 
 from maskcast.core.errors import MissingFileError, UsageError
-from maskcast.data import lvos, youtube_vos
 from maskcast.data.dataset import Dataset, UnseenGroup
-from maskcast.data.davis import HIDDEN_TRUTH, open_davis
-from maskcast.data.folder import open_folder
 from maskcast.data.listing import Purpose
-from maskcast.data.lvos import open_lvos
-from maskcast.data.mose import open_mose
-from maskcast.data.sa_v import open_sa_v
-from maskcast.data.youtube_vos import open_youtube_vos
+from maskcast.data.readers import lvos, youtube_vos
+from maskcast.data.readers.davis import HIDDEN_TRUTH, open_davis
+from maskcast.data.readers.folder import open_folder
+from maskcast.data.readers.lvos import open_lvos
+from maskcast.data.readers.mose import open_mose
+from maskcast.data.readers.sa_v import open_sa_v
+from maskcast.data.readers.youtube_vos import open_youtube_vos
 from maskcast.metrics.protocols import ScoringProtocol
 
 

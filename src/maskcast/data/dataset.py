@@ -1,6 +1,6 @@
 """What every data set looks like from outside: videos, frames, annotations, objects.
 
-One interface for evaluation, scoring and training. A reader (``data.davis`` and its neighbours)
+One interface for evaluation, scoring and training. A reader (a module of ``data.readers``)
 makes a ``Dataset``; all it finds wrong it says in one message, by ``Faults``.
 
     frame        height × width × 3   uint8 RGB

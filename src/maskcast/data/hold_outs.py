@@ -138,7 +138,7 @@ def find_clips(root: Path, names: Collection[str]) -> dict[str, Path]:
 
 
 def link_clips(clips: Mapping[str, Path], folder: Path) -> None:
-    """Make ``folder`` a data set of these clips, as ``maskcast.data.folder`` reads it.
+    """Make ``folder`` a data set of these clips, as ``maskcast.data.readers.folder`` reads it.
 
     Each clip becomes a symbolic link; a link that is already there is replaced.
 

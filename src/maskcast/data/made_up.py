@@ -3,7 +3,7 @@
 Objects move over a scene under affine, perspective and thin-plate motion, cross and hide each
 other, leave and return; the camera moves, the light changes, look-alikes distract, and the result
 is blurred, noisy and compressed as a real video is. Objects and scenes are procedural, or cut from
-image + mask pairs and photographs (``maskcast.data.image_pairs``).
+image + mask pairs and photographs (``maskcast.data.readers.image_pairs``).
 
     frames       frames × height × width × 3   uint8 RGB
     label_maps   frames × height × width       uint8, object ids from 1; 0 is background

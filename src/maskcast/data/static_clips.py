@@ -22,7 +22,6 @@ from torch.nn import functional
 from maskcast.core.config import require_range
 from maskcast.core.errors import DatasetError
 from maskcast.data.clips import AnnotatedVideo, DrawnClip, object_box, object_mask
-from maskcast.data.image_pairs import PairCutouts, PictureObject, cut_out
 from maskcast.data.made_up import (
     CutoutSource,
     MadeUpClip,
@@ -34,6 +33,7 @@ from maskcast.data.made_up import (
 from maskcast.data.made_up_absences import Absence, draw_absence
 from maskcast.data.made_up_motion import Motion, draw_camera, draw_motion
 from maskcast.data.made_up_stage import Film, FilmConfig, Layer, Stage, as_layer, render
+from maskcast.data.readers.image_pairs import PairCutouts, PictureObject, cut_out
 from maskcast.nn.resize import resize_picture
 
 
@@ -69,7 +69,7 @@ class StaticClips:
 
     Args:
         name: for messages.
-        pictures: videos of one frame (``maskcast.data.image_pairs.read_image_pairs``).
+        pictures: videos of one frame (``maskcast.data.readers.image_pairs.read_image_pairs``).
         share: least and most of its picture's area that an object covers.
         uniform_over: ``videos``: draw a picture, then one of its objects, so that a picture with
             many objects is not drawn more often than others.

@@ -11,20 +11,25 @@ from pathlib import Path
 import numpy as np
 
 from maskcast.core.errors import ConfigError, DatasetError, MaskcastError
-from maskcast.data.clip_folder import read_clip_folder
 from maskcast.data.clips import AnnotatedVideo
 from maskcast.data.dataset import Dataset
-from maskcast.data.davis import open_davis
 from maskcast.data.decoded import decode_videos
 from maskcast.data.hold_outs import (
     draw_hold_out,
     read_hold_out,
     without,
 )
-from maskcast.data.image_pairs import PairCutouts, PhotoScenes, read_image_pairs, read_photographs
 from maskcast.data.made_up import MadeUpClips
+from maskcast.data.readers.clip_folder import read_clip_folder
+from maskcast.data.readers.davis import open_davis
+from maskcast.data.readers.image_pairs import (
+    PairCutouts,
+    PhotoScenes,
+    read_image_pairs,
+    read_photographs,
+)
+from maskcast.data.readers.youtube_vos import open_youtube_vos
 from maskcast.data.static_clips import StaticClips
-from maskcast.data.youtube_vos import open_youtube_vos
 from maskcast.methods.agame.training.config import DataConfig, SnippetConfig
 from maskcast.methods.agame.training.snippets import (
     ClipSnippets,

@@ -18,14 +18,14 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as colour
 
 from maskcast.core.errors import ConfigError, DataError
-from maskcast.data.clip_folder import read_clip_folder
 from maskcast.data.clips import AnnotatedVideo
 from maskcast.data.dataset import VOID, Dataset, Video
-from maskcast.data.davis import open_davis
 from maskcast.data.hold_outs import draw_balanced_hold_outs, read_hold_out, without
-from maskcast.data.image_pairs import read_image_pairs
+from maskcast.data.readers.clip_folder import read_clip_folder
+from maskcast.data.readers.davis import open_davis
+from maskcast.data.readers.image_pairs import read_image_pairs
+from maskcast.data.readers.youtube_vos import open_youtube_vos
 from maskcast.data.visibility import readable_annotations
-from maskcast.data.youtube_vos import open_youtube_vos
 from maskcast.io.label_maps import ids_in
 from maskcast.methods.eosvos.augmentation import draw_visible_warp, flip, warp_frame, warp_label_map
 from maskcast.methods.eosvos.network import AS_CODED, BoxOrder

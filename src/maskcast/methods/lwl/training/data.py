@@ -8,23 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maskcast.core.errors import ConfigError
-from maskcast.data.clip_folder import read_clip_folder
 from maskcast.data.clips import AnnotatedVideo, ClipSource, VideoClips
-from maskcast.data.coco import CocoClips, read_coco
 from maskcast.data.cutouts import CutoutFolder, CutoutMix
 from maskcast.data.dataset import Dataset
-from maskcast.data.davis import open_davis
 from maskcast.data.decoded import decode_videos
 from maskcast.data.hold_outs import (
     draw_hold_out,
     read_hold_out,
     without,
 )
-from maskcast.data.image_pairs import PairCutouts, PhotoScenes, read_image_pairs, read_photographs
 from maskcast.data.made_up import CutoutSource, MadeUpClips
 from maskcast.data.mixture import Share
+from maskcast.data.readers.clip_folder import read_clip_folder
+from maskcast.data.readers.coco import read_coco
+from maskcast.data.readers.davis import open_davis
+from maskcast.data.readers.image_pairs import (
+    PairCutouts,
+    PhotoScenes,
+    read_image_pairs,
+    read_photographs,
+)
+from maskcast.data.readers.youtube_vos import open_youtube_vos
 from maskcast.data.static_clips import StaticClips
-from maskcast.data.youtube_vos import open_youtube_vos
+from maskcast.methods.lwl.training.coco_clips import CocoClips
 from maskcast.methods.lwl.training.config import DataConfig
 
 

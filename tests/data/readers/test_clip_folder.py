@@ -7,7 +7,7 @@ import pytest
 
 from fixtures.imitations import write_frame, write_labels
 from maskcast.core.errors import DatasetError, MissingFileError
-from maskcast.data.clip_folder import read_clip_folder
+from maskcast.data.readers.clip_folder import read_clip_folder
 
 
 def make_video(folder, *, ending="png", masks=(0, 2), value=1, frames="frames"):

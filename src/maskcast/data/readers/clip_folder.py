@@ -2,8 +2,8 @@
 
     <root>/<video>/frames/…    <root>/<video>/masks/…
 
-Names of folders, and layouts of masks, as in ``maskcast.data.folder``. A frame may have no mask;
-clips are made of those that have one. Several roots make one set.
+Names of folders and layouts of masks are those of ``data.readers.folder``. A frame may have no
+mask; clips are made of those that have one. Several roots make one set.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from maskcast.core.errors import MissingFileError
 from maskcast.data.dataset import Dataset, Faults, Video
-from maskcast.data.folder import IMAGE_FOLDERS, MASK_FOLDERS
 from maskcast.data.hold_outs import DAVIS_VALIDATION
 from maskcast.data.listing import VideoFiles, list_folders, mask_layout
+from maskcast.data.readers.folder import IMAGE_FOLDERS, MASK_FOLDERS
 
 
 def read_clip_folder(*roots: Path, never: Collection[str] = DAVIS_VALIDATION) -> Dataset:

@@ -7,7 +7,7 @@ import pytest
 
 from fixtures.imitations import write_frame, write_labels
 from maskcast.core.errors import DatasetError
-from maskcast.data.image_pairs import (
+from maskcast.data.readers.image_pairs import (
     PairCutouts,
     PhotoScenes,
     cut_out,

@@ -1,4 +1,4 @@
-"""COCO instances (Lin et al., ECCV 2014): each is a clip of one frame, or a picture to cut from.
+"""COCO instances (Lin et al., ECCV 2014): pictures with polygons or run lengths.
 
     annotations/instances_train2014.json   train2014/COCO_train2014_000000000009.jpg
 
@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 from maskcast.core.arrays import Picture
 from maskcast.core.errors import DatasetError, MissingFileError, PromptError
 from maskcast.core.types import Box
-from maskcast.data.clips import BinaryMask, DrawnClip
+from maskcast.data.clips import BinaryMask
 from maskcast.data.dataset import VOID
 from maskcast.io.pictures import open_picture
 from maskcast.io.prompts.mask_json import segmentation_mask
@@ -69,23 +69,23 @@ class CocoPicture:
         label_map = np.zeros(self.size, dtype=np.uint8)
         order = sorted(
             range(min(len(self.instances), LARGEST_ID)),
-            key=lambda place: -self.instances[place].box.width * self.instances[place].box.height,
+            key=lambda index: -self.instances[index].box.width * self.instances[index].box.height,
         )
-        for place in order:
-            instance = self.instances[place]
-            label_map[self.mask_of(place) == 1] = VOID if instance.is_crowd else place + 1
+        for index in order:
+            instance = self.instances[index]
+            label_map[self.mask_of(index) == 1] = VOID if instance.is_crowd else index + 1
         return label_map
 
-    def mask_of(self, place: int) -> BinaryMask:
+    def mask_of(self, index: int) -> BinaryMask:
         """Return 1 inside an instance, 0 elsewhere.
 
         Raises:
             DatasetError: its outline is malformed.
         """
         try:
-            return segmentation_mask(self.instances[place].outline, self.size).astype(np.uint8)
+            return segmentation_mask(self.instances[index].outline, self.size).astype(np.uint8)
         except PromptError as error:
-            raise DatasetError(f"{self.file}, instance {place}: {error}") from error
+            raise DatasetError(f"{self.file}, instance {index}: {error}") from error
 
 
 def read_coco(annotations: Path, images: Path) -> tuple[CocoPicture, ...]:
@@ -133,42 +133,3 @@ def _instances_by_picture(
             )
             found.setdefault(int(entry["image_id"]), []).append(instance)
     return found
-
-
-class CocoClips:
-    """Single instances as clips: the picture is train frame and every test frame at once.
-
-    Args:
-        smallest_object: instances with no more pixels than this in their box are left out.
-
-    Raises:
-        DatasetError: no instance is left.
-    """
-
-    def __init__(
-        self, name: str, pictures: Sequence[CocoPicture], *, smallest_object: int = 10
-    ) -> None:
-        self.name = name
-        self.pictures = pictures
-        self.targets = [
-            (place, slot)
-            for place, picture in enumerate(pictures)
-            for slot, instance in enumerate(picture.instances)
-            if not instance.is_crowd and instance.box.width * instance.box.height > smallest_object
-        ]
-        if not self.targets:
-            raise DatasetError(f"{name} contains no instance that is large enough and not a crowd")
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def draw(self, generator: np.random.Generator, test_frames: int) -> DrawnClip:
-        place, slot = self.targets[int(generator.integers(len(self.targets)))]
-        picture = self.pictures[place]
-        count = 1 + test_frames
-        return DrawnClip(
-            f"{self.name}/{picture.name}, instance {slot}",
-            (picture.read_frame(),) * count,
-            (picture.mask_of(slot),) * count,
-            (picture.instances[slot].box,) * count,
-        )

@@ -1,0 +1,50 @@
+"""Instances of COCO as training clips: one picture, repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from maskcast.core.errors import DatasetError
+from maskcast.data.clips import DrawnClip
+from maskcast.data.readers.coco import CocoPicture
+
+
+class CocoClips:
+    """Single instances as clips: the picture is train frame and every test frame at once.
+
+    Args:
+        smallest_object: instances with no more pixels than this in their box are left out.
+
+    Raises:
+        DatasetError: no instance is left.
+    """
+
+    def __init__(
+        self, name: str, pictures: Sequence[CocoPicture], *, smallest_object: int = 10
+    ) -> None:
+        self.name = name
+        self.pictures = pictures
+        self.targets = [
+            (index, slot)
+            for index, picture in enumerate(pictures)
+            for slot, instance in enumerate(picture.instances)
+            if not instance.is_crowd and instance.box.width * instance.box.height > smallest_object
+        ]
+        if not self.targets:
+            raise DatasetError(f"{name} contains no instance that is large enough and not a crowd")
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def draw(self, generator: np.random.Generator, test_frames: int) -> DrawnClip:
+        index, slot = self.targets[int(generator.integers(len(self.targets)))]
+        picture = self.pictures[index]
+        count = 1 + test_frames
+        return DrawnClip(
+            f"{self.name}/{picture.name}, instance {slot}",
+            (picture.read_frame(),) * count,
+            (picture.mask_of(slot),) * count,
+            (picture.instances[slot].box,) * count,
+        )
