@@ -109,6 +109,18 @@ def test_absent_frames_are_remembered_with_an_empty_mask_up_to_a_limit(
     assert not torch.allclose(fits.samples[-1].e[0, 1], empty)
 
 
+def test_absent_frames_weigh_as_at_test_time(
+    network: LWLNetwork, clip: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visible = torch.ones(5, 2, dtype=torch.int8)
+    visible[1:3, 1] = 0
+    fits = Fits(network, monkeypatch)
+    follow(network, clip, visible=visible, negatives=2, gammas_as_at_test=True)
+    # first 1 / 0.8 and fourth 0.2 over their sum; the absences share 0.25 of their own
+    expected = torch.tensor([1.25 / 1.45, 0.125, 0.125, 0.2 / 1.45])
+    torch.testing.assert_close(fits.gammas(network)[1], expected)
+
+
 def test_the_head_decides_where_the_truth_does_not(
     network: LWLNetwork, clip: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,7 +158,7 @@ class _Remembered:
         self.x, self.label, self.weight = [x], [label], [weight]
         self.memories = [Memory.of_first(_slot(x, label, weight, s)) for s in range(len(x))]
         self.frames = [[0] for _ in range(len(x))]
-        self.negatives = [0] * len(x)
+        self.absences: list[list[int]] = [[] for _ in range(len(x))]
 
     def add(
         self, x: Tensor, label: Tensor, weight: Tensor, absent: Tensor, annotated: Tensor
@@ -170,10 +170,11 @@ class _Remembered:
         self.weight.append(weight)
         flags = zip(absent.tolist(), annotated.tolist(), strict=True)
         for sequence, (is_absent, is_annotated) in enumerate(flags):
-            if is_absent and self.negatives[sequence] >= self.follower.config.negatives:
+            if is_absent:
+                if len(self.absences[sequence]) < self.follower.config.negatives:
+                    self.absences[sequence].append(frame)
                 continue
-            self.negatives[sequence] += is_absent
-            slot = _slot(x, label, weight, sequence, annotated=is_annotated and not is_absent)
+            slot = _slot(x, label, weight, sequence, annotated=is_annotated)
             memory = self.memories[sequence].insert(slot, self.follower.memory)
             frames = self.frames[sequence]
             frames[memory.newest : memory.newest + 1] = [frame]
@@ -190,11 +191,15 @@ class _Remembered:
     def _gammas(self, v: Tensor) -> Tensor | None:
         """Return γ by frame and sequence, 0 where a frame is not remembered; None if all are 1."""
         weighted = self.follower.config.gammas_as_at_test
-        if not weighted and all(len(frames) == len(self.x) for frames in self.frames):
+        remembered = zip(self.frames, self.absences, strict=True)
+        if not weighted and all(len(f) + len(a) == len(self.x) for f, a in remembered):
             return None
         gammas = torch.zeros(v.shape[:2])
-        for sequence, (frames, memory) in enumerate(zip(self.frames, self.memories, strict=True)):
+        for sequence, memory in enumerate(self.memories):
+            frames, absences = self.frames[sequence], self.absences[sequence]
+            share = self.follower.memory.absent_share / max(len(absences), 1)
             gammas[frames, sequence] = torch.tensor(memory.gammas) if weighted else 1.0
+            gammas[absences, sequence] = share if weighted else 1.0
         return gammas.to(v)
 
 
