@@ -1,10 +1,10 @@
-"""Where bfloat16 changes the labels of A-GAME: seed by seed, and with parts kept in float32.
+"""Measure how bfloat16 changes the labels of A-GAME, by seed and with parts kept in float32.
 
     python benchmarks/agame/precision.py                       every case, seed 0
     python benchmarks/agame/precision.py --seeds 0 1 2 3 4 --cases shipped first-frame-rounded
 
-The workload is that of ``maskcast bench``: the full-size network with seeded weights on made-up
-frames of 480×854. Printed is the share of labels, in per cent, that differ from those of float32.
+The workload is that of ``maskcast bench``: the full-size network with seeded weights on synthetic
+frames of 480×854. Prints the share of labels, in per cent, that differ from those of float32.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What a frame and a fine-tuning step of e-OSVOS cost with torchvision's kernel for RoIAlign.
+"""Measure a frame and a fine-tuning step of e-OSVOS with torchvision's kernel for RoIAlign.
 
     python benchmarks/eosvos/pooling.py [--repeats 3] [--threads 2]
 
-The workloads of ``maskcast bench``, in turns with regions pooled by our own sums and by the kernel.
-Printed is the median of each, in seconds and in units of Y, which is taken beside every one.
+Runs the workloads of ``maskcast bench`` alternately with regions pooled by our own sums and by the
+kernel. Prints the median of each, in seconds and in units of Y, which is measured next to each run.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
     python benchmarks/memory/agame_training.py [--recipe agame-stage2] [--length 14] [--batch 2]
 
-One line with everything kept for the backward pass, one with the heads computed again; each in a
-process of its own. Weights, gradients and the optimiser's state are there before the step begins.
+Prints one line with all activations kept for the backward pass and one with the heads recomputed,
+each measured in a separate process. Weights, gradients and the optimiser's state exist before the
+step begins.
 """
 
 from __future__ import annotations

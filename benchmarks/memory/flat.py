@@ -2,9 +2,10 @@
 
     python benchmarks/memory/flat.py [--frames N] [--every N] [--weights lwl-small | --tiny agame]
 
-A made-up clip is played to and fro into a video file, which is then treated as ``maskcast segment``
-does: decoded, segmented, masks and states written to a run folder; and once more for the exports.
-Exits with 1 if the resident size in either pass is ever more than 5 % above that at frame 200.
+A synthetic clip, played forward and backward repeatedly, is written to a video file. The file is
+then processed as by ``maskcast segment``: decoded and segmented, with masks and states written to a
+run folder, and read again for the exports. Exits with 1 if the resident size in either pass is ever
+more than 5 % above that at frame 200.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ SIZE = (120, 208)
 
 
 class Watch:
-    """Looks at the resident size of this process while work goes on."""
+    """Measures the resident size of this process while it works."""
 
     def __init__(self, every: int) -> None:
         self.growth = 0.0
@@ -83,7 +84,7 @@ def measure(segmenter: VideoSegmenter[Any], frames: int, watch: Watch) -> None:
 
 
 def write_video(folder: Path, frames: int) -> None:
-    """Write the made-up clip, played to and fro, as ``video.mp4``; its first masks beside it."""
+    """Write the synthetic clip, played back and forth, as ``video.mp4``, with its first masks."""
     clip = make_demo_clip(size=SIZE)
     write_label_map(folder / "first.png", clip.label_maps[0])
     timing = Timing(Fraction(1, 24), range(frames))

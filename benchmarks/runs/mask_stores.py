@@ -1,4 +1,4 @@
-"""Bytes and processor time per frame of the two forms in which a run keeps its masks.
+"""Measure bytes and processor time per frame of the two forms in which a run stores its masks.
 
     python benchmarks/runs/mask_stores.py /data/DAVIS/Annotations/480p
 
@@ -24,7 +24,7 @@ from maskcast.io.label_maps import read_label_map
 from maskcast.runs.masks import FoundObject, MaskForm, mask_store
 
 BYTES, TIME = 0.35, 0.4
-"""Targets for run lengths, as shares of what PNGs take."""
+"""Targets for run lengths, relative to PNGs."""
 
 
 @dataclass

@@ -2,11 +2,11 @@
 
     python benchmarks/startup/startup.py [--repeats N]
 
-Every help text and some errors of the argument parser run in fresh interpreters; printed are the
-median of their processor time (user and system, all threads), the number of modules they load, and
-the slow ones among these. At the end ``maskcast segment`` follows an object over two small frames;
-its time is given beyond that of ``import torch``. Exits with 1 if a help text or an error takes
-more than half a second.
+Runs every help text and some errors of the argument parser in fresh interpreters. Prints the median
+of their processor time (user and system, all threads), the number of modules they load, and the
+slow ones among these. Finally ``maskcast segment`` segments two small frames; its time is given
+without that of ``import torch``. Exits with 1 if a help text or an error takes more than half a
+second.
 """
 
 from __future__ import annotations
