@@ -40,7 +40,7 @@ def test_the_object_stays_in_the_frame():
     for seed in range(5):
         warp = draw_visible_warp(label_map, torch.Generator().manual_seed(seed))
         assert (warp_label_map(label_map, warp) == 1).any()
-    with pytest.raises(DataError, match="leaves the frame"):
+    with pytest.raises(DataError, match="left the frame"):
         draw_visible_warp(torch.zeros(4, 4, dtype=torch.uint8))
 
 

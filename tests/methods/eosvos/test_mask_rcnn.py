@@ -137,5 +137,5 @@ def test_masks_in_boxes_are_those_of_torchvision():
 def test_frames_of_which_nothing_would_be_left_are_refused():
     network = small.network()  # sees 96 pixels of the long side
     assert network.detect(torch.zeros(3, 1, 96)).probs.shape == (1, 96)
-    with pytest.raises(FrameError, match="1×97, too narrow"):
+    with pytest.raises(FrameError, match="1×97, which is too narrow"):
         network.detect(torch.zeros(3, 1, 97))
