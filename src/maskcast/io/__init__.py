@@ -1,4 +1,4 @@
 """Videos, label maps and pictures, prompts, and weights.
 
-Import from the modules themselves: only video files need PyAV, and training runs without it.
+Import from the modules themselves: only video files need PyAV, and training works without it.
 """

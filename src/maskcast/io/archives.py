@@ -1,6 +1,6 @@
-"""ZIP archives from elsewhere, read in place and never unpacked.
+"""Read untrusted ZIP archives in place, without unpacking them to disk.
 
-Names that lead elsewhere, links, encrypted members and bombs are found before anything is read.
+Unsafe names, links, encrypted members and decompression bombs are detected before anything is read.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from pathlib import Path, PurePosixPath
 from maskcast.core.errors import DataError, MissingFileError
 
 LARGEST_MEMBER = 2**28
-"""Bytes that one file of an archive may unpack to."""
+"""Maximum unpacked size of one member, in bytes."""
 LARGEST_ARCHIVE = 2**36
-"""Bytes that all files of an archive may unpack to."""
+"""Maximum unpacked size of all members together, in bytes."""
 BOMB_RATIO = 100
-"""An archive that unpacks to so many times its own size is refused (beyond ``RATIO_FREE`` bytes):
-label maps are PNGs, which hardly shrink."""
+"""Maximum ratio of unpacked to packed size. Label maps are PNGs, which hardly shrink."""
 RATIO_FREE = 2**24
+"""Unpacked size in bytes up to which the ratio does not matter."""
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
-"""What a damaged member raises, by the way in which it is packed."""
+"""Exceptions that damaged members raise, depending on their compression."""
 EARLIEST = (1980, 1, 1, 0, 0, 0)
-"""Time stamp of every member that is written, so that the same content makes the same archive."""
+"""Time stamp of every written member, so that the same content gives the same archive."""
 
 
 def open_zip(source: Path | io.BufferedIOBase, shown: str = "") -> zipfile.ZipFile:
-    """Open an archive; its content is not to be trusted before ``zip_faults`` has seen it.
+    """Open an archive. Call ``zip_faults`` before reading its members.
 
     Args:
         source: the archive.
-        shown: how messages name it; by default its path.
+        shown: name of the archive in messages; default: its path.
 
     Raises:
-        MissingFileError: there is no such file.
-        DataError: it is not a ZIP.
+        MissingFileError: the file does not exist.
+        DataError: the file is not a ZIP archive.
     """
     if isinstance(source, Path) and not source.is_file():
         raise MissingFileError(f"archive {source} does not exist")
@@ -49,15 +49,15 @@ def open_zip(source: Path | io.BufferedIOBase, shown: str = "") -> zipfile.ZipFi
 
 
 def read_member(archive: zipfile.ZipFile, name: str, shown: str) -> bytes:
-    """Return the content of one file of an archive.
+    """Return the content of one member of an archive.
 
     Args:
-        archive: without ``zip_faults``.
-        name: of the member.
-        shown: how messages name it.
+        archive: an archive in which ``zip_faults`` found nothing.
+        name: name of the member.
+        shown: name of the member in messages.
 
     Raises:
-        DataError: it is damaged.
+        DataError: the member is damaged.
     """
     try:
         return archive.read(name)
@@ -66,7 +66,10 @@ def read_member(archive: zipfile.ZipFile, name: str, shown: str) -> bytes:
 
 
 def zip_faults(archive: zipfile.ZipFile) -> list[str]:
-    """Say what makes an archive unsafe: names that escape, links, encryption, bombs, doubles."""
+    """Return the reasons why an archive is unsafe to read, as one line of text each.
+
+    They are: names that point outside, links, encryption, decompression bombs and duplicates.
+    """
     faults: list[str] = []
     members = archive.infolist()
     seen: set[str] = set()

@@ -1,8 +1,8 @@
 """Label maps as PNG: the value of a pixel is the id of its object, 0 is background.
 
-Ids up to 255 are written as indexed PNG in the DAVIS colours, higher ones as 16-bit grey, and those
-that 16 bits do not hold in three colour channels, as COCO's panoptic maps have them: the id is
-R + 256 G + 65536 B. A text in such a PNG says so, and pictures without it are not taken for ids.
+Ids up to 255 are written as indexed PNG in the DAVIS colours, and ids up to 65535 as 16-bit grey.
+Higher ids are written in three colour channels, as in COCO's panoptic maps: the id is
+R + 256 G + 65536 B. A text entry marks such a PNG; colour pictures without it are not read as ids.
 """
 
 from __future__ import annotations
@@ -22,41 +22,41 @@ from maskcast.io.pictures import decode_picture, open_picture
 
 LARGEST_ID = 2**24 - 1
 IDS_IN_COLOURS = "maskcast.ids", "R + 256 G + 65536 B"
-"""Key and text in a PNG whose colours are ids."""
+"""Key and value of the text entry in a PNG whose colours are ids."""
 
 
 def read_label_map(path: Path | str) -> LabelArray:
-    """Read what ``write_label_map`` writes, or 8-bit grey; the values are ids, unchanged.
+    """Read the object ids in a file of ``write_label_map``, or in an 8-bit grey picture.
 
     Raises:
-        MissingFileError: there is no such file.
-        DataError: it is not a picture, or painted in colours rather than ids.
+        MissingFileError: the file does not exist.
+        DataError: the file is not a picture, or has colours instead of ids.
     """
     return _ids(open_picture(Path(path)), str(path))
 
 
 def decode_label_map(content: bytes, name: str, size: tuple[int, int] | None = None) -> LabelArray:
-    """Read a label map that is no file of its own, a member of an archive.
+    """Decode a label map from bytes, such as a member of an archive.
 
     Args:
-        content: the PNG.
-        name: how messages call it.
-        size: the expected height and width; a picture of another size is never decoded.
+        content: the content of the PNG file.
+        name: name of the picture in messages.
+        size: expected height and width; a picture of another size is rejected before decoding.
 
     Raises:
-        DataError: as ``read_label_map``, or another size.
+        DataError: the content is not a picture, has colours instead of ids, or has another size.
     """
     return _ids(decode_picture(io.BytesIO(content), name, size), name)
 
 
 def has_ids_in_colours(picture: Image.Image) -> bool:
-    """Whether a picture in colours says that they are ids."""
+    """Return whether a colour picture is marked as one whose colours are ids."""
     key, text = IDS_IN_COLOURS
     return picture.mode == "RGB" and picture.info.get(key) == text
 
 
 def ids_of_colours(picture: Image.Image) -> LabelArray:
-    """Return the ids in a picture that ``has_ids_in_colours``."""
+    """Return the ids in a picture for which ``has_ids_in_colours`` is true."""
     return np.asarray(picture).astype(np.int32) @ np.array([1, 256, 65536], dtype=np.int32)
 
 
@@ -72,7 +72,7 @@ def _ids(picture: Image.Image, name: str) -> LabelArray:
 
 
 def write_label_map(path: Path | str, label_map: Integer[np.ndarray, "height width"]) -> None:
-    """Write ids as PNG: indexed up to 255, 16-bit grey up to 65535, else in colours (see above).
+    """Write ids as PNG: indexed up to 255, 16-bit grey up to 65535, higher ones in colours.
 
     Raises:
         DataError: an id is negative or above ``LARGEST_ID``.
@@ -82,7 +82,11 @@ def write_label_map(path: Path | str, label_map: Integer[np.ndarray, "height wid
 
 
 def encode_label_map(label_map: Integer[np.ndarray, "height width"]) -> bytes:
-    """Return the PNG file that ``write_label_map`` writes; raises ``DataError`` likewise."""
+    """Return the content of the PNG file that ``write_label_map`` writes.
+
+    Raises:
+        DataError: an id is negative or above ``LARGEST_ID``.
+    """
     smallest, largest = int(label_map.min(initial=0)), int(label_map.max(initial=0))
     if smallest < 0 or largest > LARGEST_ID:
         wrong = smallest if smallest < 0 else largest
@@ -104,7 +108,7 @@ def encode_label_map(label_map: Integer[np.ndarray, "height width"]) -> bytes:
 
 
 def ids_in(label_map: Integer[np.ndarray, "height width"]) -> list[int]:
-    """Return the ids that occur in a label map, rising, without 0."""
+    """Return the ids that occur in a label map, in ascending order, without 0."""
     flat = label_map.reshape(-1)
     changes = np.flatnonzero(flat[1:] != flat[:-1])  # few pixels differ from the one before
     return sorted({*flat[:1].tolist(), *flat[changes + 1].tolist()} - {0})
@@ -113,7 +117,7 @@ def ids_in(label_map: Integer[np.ndarray, "height width"]) -> list[int]:
 def resize_label_map(
     label_map: Integer[np.ndarray, "height width"], size: tuple[int, int]
 ) -> Int32[np.ndarray, "new_height new_width"]:
-    """Resize to ``size`` (height, width) by the nearest pixel centre; ids are never mixed."""
+    """Resize to ``size`` (height, width) with nearest-neighbour sampling, which never mixes ids."""
     height, width = size
     rows = (np.arange(height) + 0.5) * label_map.shape[0] / height
     columns = (np.arange(width) + 0.5) * label_map.shape[1] / width

@@ -1,12 +1,11 @@
-"""The line of one frame in ``masks.jsonl``: ids and run lengths of its objects.
+"""One line of ``masks.jsonl``: the ids and run-length encoded masks of the objects in a frame.
 
     {"frame": 12, "name": "00012", "size": [480, 854],
      "objects": {"1": {"counts": "…", "area": 812, "confidence": 0.97}}}
 
-The counts are COCO's compressed run lengths; ``pycocotools.mask.decode`` takes them together with
-the size. ``{"frame": 12, "removed": true}`` takes back what an earlier line says about a frame.
-Nothing in a line is trusted, and reading one takes memory in proportion to the line and the
-picture.
+The counts are COCO's compressed run lengths; ``pycocotools.mask.decode`` decodes them together with
+the size. ``{"frame": 12, "removed": true}`` cancels an earlier line about the frame. Lines are
+untrusted: everything is checked, and memory use is proportional to the line and the picture.
 """
 
 from __future__ import annotations
@@ -27,10 +26,11 @@ from maskcast.io.label_maps import LARGEST_ID, ids_in
 from maskcast.io.rle import checked_size, encode_mask, run_lengths
 
 LARGEST_LINE = 2**25
-"""Bytes of one line; those of an 8K frame of noise are shorter."""
+"""Maximum length of a line in bytes; an 8K frame of noise needs less."""
 MOST_FIELDS = 2**20
-"""Commas in one line, about three for each object; bounds what the JSON parser builds."""
+"""Maximum number of commas in a line, about three per object; limits what JSON parsing builds."""
 LAST_FRAME = 2**40
+"""Largest frame index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,45 +40,46 @@ class PackedObject:
     counts: str
     """COCO's compressed run lengths."""
     area: int
-    """Pixels of the mask."""
+    """Area of the mask in pixels."""
     confidence: float | None
-    """Mean probability over these pixels; None if there are none, or if it is not known."""
+    """Mean probability over the mask, 0..1; None if the mask is empty or the value is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackedFrame:
-    """One frame as a line of ``masks.jsonl`` holds it."""
+    """One frame of ``masks.jsonl``."""
 
     frame: int
-    """Index, from 0."""
+    """Frame index, from 0."""
     name: str
+    """Frame name."""
     size: tuple[int, int]
-    """Height and width."""
+    """Height and width in pixels."""
     objects: Mapping[int, PackedObject]
-    """By id."""
+    """Objects by id."""
 
     def label_map(self) -> LabelArray:
-        """Paint the objects.
+        """Decode the masks into a label map.
 
         Raises:
-            DataError: run lengths are damaged, or two objects claim a pixel.
+            DataError: run lengths are damaged, or two objects overlap.
         """
         height, width = self.size
-        every = {object_id: self._runs(object_id) for object_id in self.objects}
-        runs = {i: each for i, each in every.items() if self.objects[i].area}
+        all_runs = {object_id: self._runs(object_id) for object_id in self.objects}
+        by_id = {i: runs for i, runs in all_runs.items() if self.objects[i].area}
         label_map = np.zeros((height, width), np.int32)
-        if not runs:
+        if not by_id:
             return label_map
-        # only the columns from the first pixel to the last are painted: the others are background
-        left = min(int(each[0]) for each in runs.values()) // height
-        right = -(-max(int(each[: each.size // 2 * 2].sum()) for each in runs.values()) // height)
-        painted = np.zeros((right - left) * height, np.uint8 if max(runs) <= 255 else np.int32)
-        for object_id, each in runs.items():
-            each[0] -= left * height
-            if each.size % 2:
-                each[-1] -= (width - right) * height
-            np.putmask(painted, np.repeat(np.arange(each.size) % 2 == 1, each), object_id)
-        if np.count_nonzero(painted) != sum(self.objects[object_id].area for object_id in runs):
+        # only the columns from the first to the last object pixel are painted
+        left = min(int(runs[0]) for runs in by_id.values()) // height
+        right = -(-max(int(runs[: runs.size // 2 * 2].sum()) for runs in by_id.values()) // height)
+        painted = np.zeros((right - left) * height, np.uint8 if max(by_id) <= 255 else np.int32)
+        for object_id, runs in by_id.items():
+            runs[0] -= left * height
+            if runs.size % 2:
+                runs[-1] -= (width - right) * height
+            np.putmask(painted, np.repeat(np.arange(runs.size) % 2 == 1, runs), object_id)
+        if np.count_nonzero(painted) != sum(self.objects[object_id].area for object_id in by_id):
             raise DataError("two objects have the same pixel")
         columns = painted.reshape(right - left, height)
         rows = np.flatnonzero(columns.any(axis=0))
@@ -98,7 +99,7 @@ class PackedFrame:
         """Return the line of ``masks.jsonl``, with its line break.
 
         Raises:
-            DataError: it is longer than a reader accepts.
+            DataError: the line is longer than ``LARGEST_LINE``.
         """
         objects = {
             str(object_id): {
@@ -117,7 +118,7 @@ class PackedFrame:
 
 @dataclass(frozen=True, slots=True)
 class RemovedFrame:
-    """A line that takes back the frame of an earlier line."""
+    """A line that cancels an earlier line about the same frame."""
 
     frame: int
 
@@ -135,10 +136,10 @@ def pack_frame(
     """Encode a label map.
 
     Args:
-        frame: index, from 0.
-        name: of the frame.
-        label_map: ids; every id that it shows is stored.
-        confidences: of the known objects by id, those without a pixel included.
+        frame: frame index, from 0.
+        name: frame name.
+        label_map: object ids; each id that occurs is stored.
+        confidences: confidence of each known object by id, including objects without pixels.
 
     Raises:
         DataError: an id is negative or above ``LARGEST_ID``.
@@ -161,10 +162,10 @@ def _encode(mask: Bool[np.ndarray, "height width"], confidence: float | None) ->
 
 
 def parse_line(line: bytes) -> PackedFrame | RemovedFrame:
-    """Read a line of ``masks.jsonl``. The run lengths are checked later, by ``label_map``.
+    """Parse a line of ``masks.jsonl``. The run lengths are checked later, by ``label_map``.
 
     Raises:
-        DataError: it is not a whole line of this format.
+        DataError: the line is incomplete or has another format.
     """
     if line.count(b",") > MOST_FIELDS:
         raise DataError("a line has too many objects")

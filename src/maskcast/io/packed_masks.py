@@ -1,12 +1,12 @@
-"""Label maps of a whole video in one file.
+"""Store the label maps of a whole video in one file.
 
-``masks.jsonl``, or ``masks.jsonl.gz`` when a run is finished: one line per frame
-(``io.mask_lines``). Of two lines about a frame the later one counts, and a line that was cut off is
+``masks.jsonl``, or ``masks.jsonl.gz`` once a run is finished: one line per frame
+(``io.mask_lines``). If a frame has several lines, the last one counts. Incomplete lines are
 skipped.
 
 ``masks.zip``: one PNG per frame, ``NAME.png``, stored uncompressed.
 
-Both are read one frame at a time, and nothing in them is trusted.
+Both formats are read one frame at a time. Files are untrusted, and everything is checked.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ from maskcast.io.mask_lines import LARGEST_LINE, PackedFrame, RemovedFrame, pars
 
 OPEN_RLE, CLOSED_RLE, ZIP = "masks.jsonl", "masks.jsonl.gz", "masks.zip"
 PACKED_NAMES = (OPEN_RLE, CLOSED_RLE, ZIP)
-"""File names in a run folder; where there are several, the first one counts."""
+"""File names in a run folder; if there are several, the first one counts."""
 
 MOST_FRAMES = 2**22
+"""Maximum number of frames in a file."""
 MOST_LINES = 2**24
+"""Maximum number of lines in a file."""
 
 
 @runtime_checkable
@@ -44,7 +46,7 @@ class PackedMasks(Protocol):
 
     @property
     def names(self) -> Collection[str]:
-        """Names of the frames, in their order."""
+        """Names of the frames, in order."""
         ...
 
     def read(self, name: str, size: tuple[int, int] | None = None) -> LabelArray:
@@ -52,10 +54,10 @@ class PackedMasks(Protocol):
 
         Args:
             name: one of ``names``.
-            size: the expected height and width; another size is an error before decoding.
+            size: expected height and width; another size is rejected before decoding.
 
         Raises:
-            DataError: it is damaged or of another size.
+            DataError: the label map is damaged or has another size.
         """
         ...
 
@@ -67,16 +69,16 @@ class PackedMasks(Protocol):
 def open_packed_masks(
     source: Path | bytes, shown: str = "", *, names: Collection[str] | None = None
 ) -> PackedMasks:
-    """Open one of ``PACKED_NAMES``; its content says which of the formats it has.
+    """Open a file of masks; its format is detected from its content.
 
     Args:
-        source: the file, or its content where it is a member of an archive.
-        shown: how messages name it; by default its path.
-        names: the frames of interest; others are left out. This bounds the memory for the index.
+        source: the file, or its content if it is a member of an archive.
+        shown: name of the file in messages; default: its path.
+        names: frames to index; others are skipped. This limits the memory for the index.
 
     Raises:
-        MissingFileError: there is no such file.
-        DataError: it is damaged, malicious, or not one of the formats.
+        MissingFileError: the file does not exist.
+        DataError: the file is damaged, malicious, or has another format.
     """
     shown = shown or str(source)
     if isinstance(source, Path) and not source.is_file():
@@ -96,11 +98,11 @@ def open_packed_masks(
 
 
 def open_rle(path: Path) -> RleFile:
-    """Open ``masks.jsonl`` or ``masks.jsonl.gz`` of a run, which may hold no frame yet.
+    """Open ``masks.jsonl`` or ``masks.jsonl.gz`` of a run, which may have no frames yet.
 
     Raises:
-        MissingFileError: there is no such file.
-        DataError: it is damaged.
+        MissingFileError: the file does not exist.
+        DataError: the file is damaged.
     """
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist")
@@ -121,13 +123,13 @@ def _rle_file(
 
 
 class RleFile:
-    """The frames of ``masks.jsonl`` or ``masks.jsonl.gz``; knows where each of them begins.
+    """The frames of ``masks.jsonl`` or ``masks.jsonl.gz``, with an index of their lines.
 
     Args:
-        stream: the file, opened for reading; it is closed by ``close``.
-        shown: how messages name it.
-        names: frames of interest.
-        is_packed: it is compressed with gzip.
+        stream: the file, opened for reading; ``close`` closes it.
+        shown: name of the file in messages.
+        names: frames to index; None indexes all.
+        is_packed: whether the file is compressed with gzip.
     """
 
     def __init__(
@@ -139,7 +141,7 @@ class RleFile:
         is_packed: bool = False,
     ) -> None:
         self.first_fault = ""
-        """What was wrong with the first line that was skipped."""
+        """Reason why the first unreadable line was skipped; empty if there is none."""
         self._source = stream
         self._stream = gzip.GzipFile(fileobj=stream) if is_packed else stream
         self._shown = shown
@@ -168,15 +170,15 @@ class RleFile:
     def read_frame(self, frame: int, size: tuple[int, int] | None = None) -> LabelArray:
         """Return the label map of a frame by its index; raises ``DataError`` like ``read``."""
         where = f"{self._shown}, frame {frame}"
-        found = parse_line(self.line(frame))
-        if not isinstance(found, PackedFrame) or found.frame != frame:
+        masks = parse_line(self.line(frame))
+        if not isinstance(masks, PackedFrame) or masks.frame != frame:
             raise DataError(f"{where} changed while it was read")
-        if size is not None and found.size != size:
+        if size is not None and masks.size != size:
             raise DataError(
-                f"{where} is {found.size[0]}×{found.size[1]}, but the video is {size[0]}×{size[1]}"
+                f"{where} is {masks.size[0]}×{masks.size[1]}, but the video is {size[0]}×{size[1]}"
             )
         try:
-            return found.label_map()
+            return masks.label_map()
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
 
@@ -187,7 +189,7 @@ class RleFile:
             return self._stream.readline(LARGEST_LINE).rstrip(b"\n") + b"\n"
 
     def note(self, added: PackedFrame | RemovedFrame, offset: int) -> None:
-        """Take up a line that was appended to the file."""
+        """Add a line that was appended to the file to the index."""
         self._offsets.pop(added.frame, None)
         self._names.pop(added.frame, None)
         self._by_name = None
@@ -204,12 +206,12 @@ class RleFile:
             if line.isspace():
                 continue
             try:
-                found = parse_line(line)
+                parsed = parse_line(line)
             except DataError as error:
                 self.first_fault = self.first_fault or str(error)
                 continue
-            is_wanted = names is None or isinstance(found, RemovedFrame) or found.name in names
-            self.note(found if is_wanted else RemovedFrame(found.frame), offset)
+            is_wanted = names is None or isinstance(parsed, RemovedFrame) or parsed.name in names
+            self.note(parsed if is_wanted else RemovedFrame(parsed.frame), offset)
             if len(self._offsets) > MOST_FRAMES:
                 raise DataError(f"{self._shown} has more than {MOST_FRAMES} frames")
 
@@ -240,7 +242,7 @@ class _ZipMasks:
 
 
 def pack_rle(source: RleFile, target: Path) -> None:
-    """Write the frames in order to ``masks.jsonl.gz``; the same frames give the same bytes.
+    """Write the frames in order as ``masks.jsonl.gz``; the same frames give the same bytes.
 
     Raises:
         DataError: the source cannot be read.
@@ -275,11 +277,11 @@ def write_mask_zip(path: Path, frames: Iterable[tuple[str, bytes]]) -> None:
     """Write ``masks.zip``; the same frames give the same bytes.
 
     Args:
-        path: the archive; whole or absent.
-        frames: name and PNG of each frame.
+        path: the archive, which is written atomically.
+        frames: name and PNG content of each frame.
 
     Raises:
-        DataError: a name is not one that a file can have.
+        DataError: a name is not a valid file name.
         OutputError: the archive cannot be written.
     """
     with replacing(path, sync=True) as temporary, zipfile.ZipFile(temporary, "w") as archive:
@@ -291,7 +293,7 @@ def write_mask_zip(path: Path, frames: Iterable[tuple[str, bytes]]) -> None:
 
 
 def describe_packed_masks(path: Path) -> list[str]:
-    """Describe a file of masks, one line per frame: size, ids, pixels per id."""
+    """Return one line of text per frame of a file of masks: size, ids, pixels per id."""
     lines = []
     with closing(open_packed_masks(path)) as masks:
         kind = "PNG" if isinstance(masks, _ZipMasks) else "RLE"

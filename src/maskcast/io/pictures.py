@@ -1,4 +1,4 @@
-"""Open any picture safely: damaged files and decompression bombs are errors of one kind."""
+"""Open untrusted pictures: damaged files and decompression bombs raise ``DataError``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from PIL import Image
 from maskcast.core.errors import DataError, MissingFileError
 
 LARGEST_PICTURE = 2**27
-"""Pixels; a file that unpacks to more is taken for a decompression bomb."""
+"""Maximum number of pixels; larger pictures are rejected as decompression bombs."""
 
 
 def open_picture(path: Path) -> Image.Image:
     """Open and decode a picture.
 
     Raises:
-        MissingFileError: there is no such file.
-        DataError: it is not a picture, is damaged, or unpacks to more than ``LARGEST_PICTURE``.
+        MissingFileError: the file does not exist.
+        DataError: the file is not a picture, is damaged, or is larger than ``LARGEST_PICTURE``.
     """
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist")
@@ -31,15 +31,15 @@ def open_picture(path: Path) -> Image.Image:
 def decode_picture(
     source: Path | io.BytesIO, name: str, size: tuple[int, int] | None = None
 ) -> Image.Image:
-    """Decode a picture that is a file or a part of one.
+    """Decode a picture from a file or from its content.
 
     Args:
         source: the file, or its content.
-        name: how messages call it.
-        size: the expected height and width; a picture of another size is never decoded.
+        name: name of the picture in messages.
+        size: expected height and width; a picture of another size is rejected before decoding.
 
     Raises:
-        DataError: it is not a picture, is damaged, has another size, or unpacks to more than
+        DataError: the source is not a picture, is damaged, has another size, or is larger than
             ``LARGEST_PICTURE``.
     """
     with _decoding(name):

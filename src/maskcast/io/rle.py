@@ -1,6 +1,6 @@
-"""Run-length encoded masks as COCO has them: column by column, background first.
+"""Run-length encoded masks in COCO's format: column by column, background first.
 
-``{"size": [height, width], "counts": ...}`` with the counts as a list, or packed into a string.
+``{"size": [height, width], "counts": ...}`` with the counts as a list or compressed into a string.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from jaxtyping import Bool, Int64
 from maskcast.core.errors import PromptError
 from maskcast.io.pictures import LARGEST_PICTURE
 
-_OFFSET, _MORE, _SIGN = 48, 0x20, 0x10  # COCO's packing: five bits a character, from "0" on
-_LONGEST = 12  # characters of one number, which then fits into 64 bits
+_OFFSET, _MORE, _SIGN = 48, 0x20, 0x10  # COCO's compression: five bits per character, from "0" on
+_LONGEST = 12  # most characters of one number, so that it fits into 64 bits
 
 
 def encode_mask(mask: Bool[np.ndarray, "height width"]) -> dict[str, Any]:
-    """Encode one object's mask; the counts are a string, ready for JSON."""
+    """Encode a mask; the counts are a compressed string, ready for JSON."""
     encoded = pycocotools.mask.encode(np.asfortranarray(mask.astype(np.uint8)))
     height, width = mask.shape
     return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}
 
 
 def decode_mask(encoded: Mapping[str, Any]) -> Bool[np.ndarray, "height width"]:
-    """Decode a mask of either form. Everything is checked, because it may come from anywhere.
+    """Decode an untrusted mask of either form.
 
     Raises:
-        PromptError: size or counts are missing, malformed, or do not fill the picture.
+        PromptError: size or counts are missing, malformed, or do not add up to the picture.
     """
     height, width = checked_size(encoded.get("size"))
     runs = run_lengths(encoded.get("counts"), height * width)
@@ -44,9 +44,9 @@ def decode_mask(encoded: Mapping[str, Any]) -> Bool[np.ndarray, "height width"]:
 
 
 def run_lengths(counts: Any, pixels: int) -> Int64[np.ndarray, " runs"] | None:
-    """Return the lengths of the runs, background first; None unless they add up to ``pixels``.
+    """Return the run lengths, background first; None if they do not add up to ``pixels``.
 
-    Memory stays in proportion to ``pixels``, whatever ``counts`` is.
+    Memory use is proportional to ``pixels``, even if ``counts`` is malicious.
 
     Raises:
         PromptError: ``counts`` is a string with characters that COCO does not use.
@@ -54,7 +54,7 @@ def run_lengths(counts: Any, pixels: int) -> Int64[np.ndarray, " runs"] | None:
     if isinstance(counts, str):
         counts = counts.encode("utf-8", "surrogatepass")
     if isinstance(counts, bytes):
-        if len(counts) > 2 * pixels + 64:  # a string for that many pixels is shorter
+        if len(counts) > 2 * pixels + 64:  # longer than any valid string for these pixels
             return None
         runs = _unpack(counts)
     else:
@@ -67,10 +67,10 @@ def run_lengths(counts: Any, pixels: int) -> Int64[np.ndarray, " runs"] | None:
 
 
 def checked_size(size: Any) -> tuple[int, int]:
-    """Return (height, width) as a file states it.
+    """Return (height, width) from the value in a file.
 
     Raises:
-        PromptError: it is not two whole numbers from 1 on, or larger than any picture.
+        PromptError: the value is not a pair of positive integers, or is too large for a picture.
     """
     sides = isinstance(size, list | tuple) and len(size) == 2
     if not sides or not all(type(side) is int and 0 < side <= LARGEST_PICTURE for side in size):
@@ -82,19 +82,19 @@ def checked_size(size: Any) -> tuple[int, int]:
 
 
 def _unpack(packed: bytes) -> Int64[np.ndarray, " runs"]:
-    """Unpack COCO's string: low bits first, and from the fourth run on differences."""
+    """Decompress COCO's string: low bits first; from the fourth run on it holds differences."""
     codes = np.frombuffer(packed, np.uint8).astype(np.int64) - _OFFSET
     if not codes.size:
         return codes
-    last = np.flatnonzero((codes & _MORE) == 0)  # character of each number
+    last = np.flatnonzero((codes & _MORE) == 0)  # last character of each number
     first = np.concatenate([[0], last[:-1] + 1])
     lengths = last - first + 1 if last.size else last
     unfinished = not last.size or last[-1] != codes.size - 1
     if codes.min() < 0 or codes.max() >= 64 or unfinished or lengths.max() > _LONGEST:
         raise PromptError("the run lengths of a mask contain characters that COCO does not use")
-    place = np.arange(codes.size) - np.repeat(first, lengths)
-    numbers = np.add.reduceat((codes & 0x1F) << (5 * place), first)
+    digit = np.arange(codes.size) - np.repeat(first, lengths)
+    numbers = np.add.reduceat((codes & 0x1F) << (5 * digit), first)
     numbers -= np.where(codes[last] & _SIGN, np.int64(1) << (5 * lengths), 0)
-    for start in (1, 2):  # each number is the difference to the run two before
+    for start in (1, 2):  # each number is the difference from the run two before it
         numbers[start::2] = np.cumsum(numbers[start::2])
     return numbers

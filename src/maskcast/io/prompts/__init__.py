@@ -1,1 +1,1 @@
-"""Masks, boxes and marks that a person gave, read from files and text."""
+"""Read the user's masks, boxes and marks from files and text."""

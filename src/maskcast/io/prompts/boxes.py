@@ -1,4 +1,4 @@
-"""Boxes as typed on the command line: ``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT``, in pixels of the frame."""
+"""Parse boxes written as ``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT``, in pixels of the frame."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from maskcast.io.label_maps import LARGEST_ID
 
 @dataclass(frozen=True)
 class TypedBox:
-    """A box as it was typed: frame and id may still be open."""
+    """A box as the user wrote it; frame and id are optional."""
 
     text: str
     frame_key: str | None
-    """Name or index of the frame; None is the first one."""
+    """Name or index of the frame; None for the first frame."""
     object_id: int | None
+    """Object id; None if one is still to be assigned."""
     box: Box
 
 
 def parse_box(text: str, size: tuple[int, int]) -> TypedBox:
-    """Read ``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT`` for frames of ``size`` (height, width).
+    """Parse ``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT`` for frames of ``size`` (height, width).
 
     Raises:
-        UsageError: it does not have that form.
-        PromptError: a number is not finite, a side is not positive, the id is no id, or the box
-            is not inside the frame.
+        UsageError: the text has another form.
+        PromptError: a number is not finite, a side is not positive, the id is out of range, or the
+            box is not inside the frame.
     """
     front, colon, numbers = text.strip().rpartition(":")
     frame_key, _, typed_id = front.rpartition(":")
@@ -42,7 +43,7 @@ def parse_box(text: str, size: tuple[int, int]) -> TypedBox:
         box = Box(x, y, width, height)
     except PromptError as error:
         raise PromptError(f"box {text}: {error.summary}", options=("box",)) from error
-    _refuse_outside(text, box, size)
+    _reject_outside(text, box, size)
     return TypedBox(text, frame_key or None, _read_id(text, typed_id) if colon else None, box)
 
 
@@ -61,7 +62,7 @@ def _read_id(text: str, typed_id: str) -> int:
     return object_id
 
 
-def _refuse_outside(text: str, box: Box, size: tuple[int, int]) -> None:
+def _reject_outside(text: str, box: Box, size: tuple[int, int]) -> None:
     height, width = size
     right, bottom = box.x + box.width, box.y + box.height
     if box.x >= 0 and box.y >= 0 and right <= width and bottom <= height:

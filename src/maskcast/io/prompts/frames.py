@@ -1,4 +1,4 @@
-"""The frames of a video that prompts belong to, found by name or number."""
+"""Find the frames of a video that prompts belong to, by name or index."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from maskcast.io.prompts.boxes import TypedBox
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame, describe_marks
 
 FrameKey: TypeAlias = int | str
-"""A frame: its index in the whole video, or its name."""
+"""Index of a frame in the whole video, or its name."""
 
 
 class PromptFrames:
     """The frames that prompts can belong to.
 
     Attributes:
-        names: a name per frame that is read.
-        size: their height and width.
-        first: how many frames of the video come before them.
+        names: names of the frames.
+        size: height and width of the frames in pixels.
+        first: index of the first of these frames in the whole video.
     """
 
     def __init__(self, names: Sequence[str], size: tuple[int, int], first: int) -> None:
@@ -32,11 +32,11 @@ class PromptFrames:
         self.by_name = {name: frame_index for frame_index, name in enumerate(names)}
 
     def label(self, frame_index: int) -> str:
-        """Return what messages call a frame."""
+        """Return the name of a frame in messages."""
         return f"frame {self.names[frame_index]}"
 
     def find(self, frame_key: str) -> int | None:
-        """Return the index of a frame by its name, else by its number from 0."""
+        """Return the index of a frame from its name, or else from its index in the whole video."""
         if frame_key in self.by_name:
             return self.by_name[frame_key]
         if not frame_key.isdecimal():
@@ -45,31 +45,31 @@ class PromptFrames:
         return frame_index if 0 <= frame_index < len(self.names) else None
 
     def find_mark(self, frame_key: FrameKey) -> int | None:
-        """Return the index of the frame of a mark; a number is never taken for a name."""
+        """Return the index of the frame of a mark; integers are never read as names."""
         if isinstance(frame_key, str):
             return self.find(frame_key)
         frame_index = frame_key - self.first
         return frame_index if 0 <= frame_index < len(self.names) else None
 
     def assign(
-        self, found: Sequence[MarkedFrame], lone_files: frozenset[Path]
+        self, marked: Sequence[MarkedFrame], lone_files: frozenset[Path]
     ) -> list[tuple[int, MarkedFrame]]:
-        """Find the frame that each marked frame belongs to.
+        """Find the frame index of each marked frame.
 
         Args:
-            found: marked frames.
-            lone_files: files of any name; if one of them alone matches no frame, it belongs to the
-                first one.
+            marked: marked frames.
+            lone_files: files that may have any name; if exactly one mask matches no frame and is
+                among them, it belongs to the first frame.
 
         Returns:
-            the marked frames with their frame indices, in rising order.
+            the marked frames with their frame indices, in ascending order.
 
         Raises:
             PromptError: marked frames match no frame.
             MaskShapeError: a mask and the frames differ in size.
         """
         assigned, strays = [], []
-        for frame in found:
+        for frame in marked:
             frame_index = self.find(frame.frame_key)
             if frame_index is None:
                 strays.append(frame)
@@ -84,7 +84,7 @@ class PromptFrames:
         elif strays:
             raise self._stray_error(strays)
         for _, frame in assigned:
-            self._refuse_other_size(frame)
+            self._reject_other_size(frame)
         return sorted(assigned, key=lambda pair: pair[0])
 
     def locate(self, box: TypedBox) -> int:
@@ -100,13 +100,13 @@ class PromptFrames:
         return frame_index
 
     def report(self, frame_index: int, frame: MarkedFrame, ids: Mapping[Label, int]) -> str:
-        """Say which file marks which objects on a frame."""
+        """Return a line of text: which file marks which objects on a frame."""
         marks = {ids[label]: mark for label, mark in frame.marks.items()}
         notes = "".join(f"; {note}" for note in frame.notes)
         where = f"{frame.source}: {frame.kind}, for {self.label(frame_index)}"
         return f"{where}: {describe_marks(marks)}{notes}"
 
-    def _refuse_other_size(self, frame: MarkedFrame) -> None:
+    def _reject_other_size(self, frame: MarkedFrame) -> None:
         for mark in frame.marks.values():
             if isinstance(mark, np.ndarray) and mark.shape != self.size:
                 raise MaskShapeError(
@@ -126,7 +126,7 @@ class PromptFrames:
         )
 
     def known(self) -> str:
-        """Say which frames there are."""
+        """Return a text that names the available frames."""
         last = self.first + len(self.names) - 1
         return (
             f"frames are named {self.names[0]} to {self.names[-1]} and numbered "

@@ -1,4 +1,4 @@
-"""Object ids for what masks are labelled with: numbers, colours and words."""
+"""Assign object ids to the labels of masks: numbers, colours and words."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from maskcast.io.label_maps import LARGEST_ID
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame
 
 DAVIS_COLOURS = 22
-"""Colours of the palette that DAVIS has too: a picture painted in these alone keeps their ids."""
+"""Number of palette colours shared with DAVIS; a picture in only these colours keeps their ids."""
 
 
 def settle_labels(
     assigned: Sequence[tuple[int, MarkedFrame]],
 ) -> tuple[dict[Label, int], list[str]]:
-    """Give every text label an id, frame by frame, so that no later mask changes an earlier id.
+    """Assign an id to every text label, frame by frame, so that later masks never change ids.
 
-    A frame painted in DAVIS colours only, like the label maps that this package writes, keeps the
-    ids of these colours. Other colours and words get the lowest id that is neither the id of an
-    earlier label nor a number in files of the same kind: words and numbers side by side are
-    different objects, but a number in a label map is the object that was given that id.
+    A frame painted only in DAVIS colours, like the label maps of this package, keeps the ids of
+    these colours. Other colours and words get the lowest id that is neither the id of an earlier
+    label nor a number in files of the same kind. So words and numbers in files of one kind are
+    different objects, while a number in a label map can refer to an id assigned earlier.
+
+    Returns:
+        the ids by label, and a line of text for each text label.
     """
     davis = {f"#{r:02x}{g:02x}{b:02x}": i for i, (r, g, b) in enumerate(PALETTE[:DAVIS_COLOURS])}
     numbers: dict[str, set[int]] = {}
@@ -48,7 +51,7 @@ def settle_labels(
 
 
 def _numbers(labels: Iterable[Label]) -> list[int]:
-    """Return the labels that are ids already; reject those that no object can have."""
+    """Return the labels that are numbers; raise ``PromptError`` if one is not a valid id."""
     numbers = [label for label in labels if isinstance(label, int)]
     for object_id in numbers:
         if not 1 <= object_id <= LARGEST_ID:

@@ -1,4 +1,4 @@
-"""The marks of one frame as a file lists them, before they have a frame index and ids."""
+"""The marks of one frame in a file, before they have a frame index and object ids."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from maskcast.core.arrays import MaskArray
 from maskcast.core.marks import Box
 
 Label: TypeAlias = int | str
-"""An id, or a text (a colour such as ``#ff0000``, a word) that is still to be given one."""
+"""An object id, or a text (a colour such as ``#ff0000``, a word) that is still to get an id."""
 
 
 @dataclass(frozen=True)
@@ -19,18 +19,18 @@ class MarkedFrame:
     """The marks of one frame in one file."""
 
     frame_key: str
-    """Which frame: its name, or its index from 0."""
+    """Name of the frame, or its index from 0."""
     source: Path
     """The file."""
     kind: str
-    """What the file is, for the report."""
+    """Format of the file, for the report."""
     marks: dict[Label, MaskArray | Box]
     notes: list[str] = field(default_factory=list)
-    """What a reader of the report should know."""
+    """Remarks for the report."""
 
 
 def describe_marks(marks: Mapping[int, MaskArray | Box]) -> str:
-    """Say which ids are marked, and how large each mask is."""
+    """Return a text that lists the marked ids and the size of each mask in pixels."""
     if not marks:
         return "no objects"
     shown = [

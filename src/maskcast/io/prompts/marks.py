@@ -1,9 +1,9 @@
-"""Absences and ends of objects: ``marks.json`` beside masks, and ``FRAME:ID`` as text.
+"""Absences and ends of objects: ``marks.json`` in a folder of masks, and ``FRAME:ID`` as text.
 
     {"absent": [[240, 1]], "ends": [[620, 2]]}
 
-Each pair is a frame and an object id. A frame is an index from 0 in the whole video, or the name of
-a frame as text. Imports no torch.
+Each pair is a frame and an object id. The frame is an index from 0 in the whole video, or a frame
+name as a string. Imports no torch.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ Listed: TypeAlias = tuple[tuple[FrameKey, int], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class ListedMarks:
-    """Marks as they are listed in a file."""
+    """The marks in a file."""
 
     absent: Listed = ()
-    """Objects that are not visible on a frame."""
+    """Frames on which objects are not visible."""
     ends: Listed = ()
-    """Objects that are removed before a frame."""
+    """Frames before which objects are removed."""
 
 
 def read_marks(path: Path) -> ListedMarks:
     """Read ``marks.json``.
 
     Raises:
-        PromptError: it is damaged, or has other entries.
+        PromptError: the file is damaged, or has unknown entries.
     """
     try:
         tree = json.loads(path.read_text("utf-8"))
@@ -63,7 +63,7 @@ def write_marks(path: Path, marks: ListedMarks) -> None:
 
 
 def parse_end(text: str) -> tuple[FrameKey, int]:
-    """Read ``FRAME:ID``, a frame as text and an object id. Raises ``UsageError``."""
+    """Parse ``FRAME:ID`` into a frame key and an object id. Raises ``UsageError``."""
     frame_key, _, object_id = text.strip().rpartition(":")
     if not frame_key or not object_id.isdecimal() or not 1 <= int(object_id[:9]) <= LARGEST_ID:
         raise UsageError(
@@ -73,55 +73,55 @@ def parse_end(text: str) -> tuple[FrameKey, int]:
 
 
 def list_marks(sources: Sequence[Path], ends: Sequence[str]) -> ListedMarks:
-    """Return the marks in folders of masks, and further ends as text.
+    """Return the marks in folders of masks, together with ends given as text.
 
     Raises:
         PromptError: a ``marks.json`` is damaged.
         UsageError: an end is not ``FRAME:ID``.
     """
-    found = [read_marks(path / MARKS) for path in sources if (path / MARKS).is_file()]
+    files = [read_marks(path / MARKS) for path in sources if (path / MARKS).is_file()]
     return ListedMarks(
-        absent=tuple(pair for marks in found for pair in marks.absent),
-        ends=(*(pair for marks in found for pair in marks.ends), *map(parse_end, ends)),
+        absent=tuple(pair for marks in files for pair in marks.absent),
+        ends=(*(pair for marks in files for pair in marks.ends), *map(parse_end, ends)),
     )
 
 
 def settle_absences(
     listed: Listed, frames: PromptFrames, prompts: Mapping[int, Collection[int]]
 ) -> dict[int, frozenset[int]]:
-    """Return ids of absent objects by frame index.
+    """Return the ids of absent objects by frame index.
 
     Args:
         listed: frames and ids.
-        frames: what the frames are found by.
-        prompts: ids of the objects that are marked on a frame, by its index.
+        frames: the frames of the video.
+        prompts: ids of the objects with a mask or box on a frame, by frame index.
 
     Raises:
         PromptError: a frame does not exist, or has a prompt for the same object.
     """
     settled = _settle(listed, frames)
-    _refuse_both(settled, prompts, frames, "is marked as absent there")
+    _reject_both(settled, prompts, frames, "is marked as absent there")
     return settled
 
 
 def settle_ends(
     listed: Listed, frames: PromptFrames, prompts: Mapping[int, Collection[int]], report: list[str]
 ) -> dict[int, frozenset[int]]:
-    """Return ids of objects that end before a frame, by its index.
+    """Return the ids of objects that end before a frame, by frame index.
 
-    Ends of objects that are not marked before have no effect and are left out.
+    Ends of objects without an earlier mask or box have no effect and are left out.
 
     Args:
         listed: frames and ids.
-        frames: what the frames are found by.
-        prompts: ids of the objects that are marked on a frame, by its index.
-        report: gets a line about every frame.
+        frames: the frames of the video.
+        prompts: ids of the objects with a mask or box on a frame, by frame index.
+        report: list to which a line of text per end is appended.
 
     Raises:
         PromptError: a frame does not exist, or has a prompt for the same object.
     """
     settled = _settle(listed, frames)
-    _refuse_both(settled, prompts, frames, "ends there")
+    _reject_both(settled, prompts, frames, "ends there")
     ends: dict[int, frozenset[int]] = {}
     for frame_index, ids in sorted(settled.items()):
         begun = {i for earlier in prompts if earlier < frame_index for i in prompts[earlier]}
@@ -147,7 +147,7 @@ def _settle(listed: Listed, frames: PromptFrames) -> dict[int, frozenset[int]]:
     return settled
 
 
-def _refuse_both(
+def _reject_both(
     settled: Mapping[int, frozenset[int]],
     prompts: Mapping[int, Collection[int]],
     frames: PromptFrames,

@@ -1,4 +1,4 @@
-"""Masks drawn in other programs: COCO JSON (run lengths or polygons) and labelme JSON."""
+"""Read masks drawn in other programs: COCO JSON (run lengths or polygons) and labelme JSON."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from maskcast.io.rle import checked_size, decode_mask
 
 LARGEST_FILE = 2**28
 FARTHEST = 4
-"""How far outside the frame a corner of a polygon may lie, in sides of the frame."""
+"""Maximum magnitude of a polygon's coordinates, in multiples of the frame's longer side."""
 OBJECT_KEYS = ("object_id", "instance_id", "track_id")
-"""Fields of an annotation that say which object it shows, in this order."""
+"""Fields of an annotation that identify its object; the first one present counts."""
 
 
 def read_mask_json(path: Path, size: tuple[int, int] | None = None) -> list[MarkedFrame]:
     """Read the masks in a COCO or labelme file.
 
-    COCO: ``{"images": [...], "annotations": [...]}``, or a list of annotations that name their
-    ``frame``. Objects are told apart by the first of ``OBJECT_KEYS`` that is there; on a single
-    frame the ``id`` of the annotation will do.
+    COCO files are ``{"images": [...], "annotations": [...]}``, or a list of annotations with a
+    field ``frame``. Objects are identified by the first of ``OBJECT_KEYS`` that is present; on a
+    single frame, the ``id`` of the annotation is enough.
 
     Args:
         path: the file.
-        size: height and width of the frames; None takes what the file says of its pictures.
+        size: height and width of the frames; None uses the size in the file.
 
     Raises:
-        MissingFileError: there is no such file.
-        PromptError: it is neither format, or a mask in it is malformed or of another size.
+        MissingFileError: the file does not exist.
+        PromptError: the file has another format, or a mask in it is malformed or has another size.
     """
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist")
@@ -65,7 +65,7 @@ def _load(path: Path) -> Any:
 
 
 def _declared_size(content: Any) -> tuple[int, int]:
-    """Find the size of the pictures in the places where the formats have it."""
+    """Return the size of the pictures that the file states, in any of the formats."""
     try:
         if isinstance(content, dict) and "imageHeight" in content:
             return checked_size((content["imageHeight"], content["imageWidth"]))
@@ -100,7 +100,7 @@ def _from_coco(path: Path, content: Any, size: tuple[int, int]) -> list[MarkedFr
 def _image_names(images: Any, size: tuple[int, int]) -> dict[Any, str]:
     try:
         for image in images:
-            _refuse_other_size((image.get("height", size[0]), image.get("width", size[1])), size)
+            _reject_other_size((image.get("height", size[0]), image.get("width", size[1])), size)
         return {image["id"]: PureWindowsPath(image["file_name"]).stem for image in images}
     except (TypeError, KeyError, AttributeError) as error:
         raise PromptError("an image has no id or no file_name") from error
@@ -137,25 +137,25 @@ def _coco_object(annotation: Mapping[str, Any], several_frames: bool) -> int:
 
 
 def segmentation_mask(segmentation: Any, size: tuple[int, int]) -> MaskArray:
-    """Return the pixels of an annotation of COCO: polygons, or run lengths of either form.
+    """Return the mask of a COCO annotation: polygons, or run lengths of either form.
 
     Args:
-        segmentation: as the file has it.
-        size: (height, width) of the picture.
+        segmentation: value of the field ``segmentation``.
+        size: height and width of the picture.
 
     Raises:
-        PromptError: it is malformed, or of another size.
+        PromptError: the value is malformed, or has another size.
     """
     if isinstance(segmentation, dict):
         mask = decode_mask(segmentation)
-        _refuse_other_size(mask.shape, size)
+        _reject_other_size(mask.shape, size)
         return mask
     if isinstance(segmentation, list) and segmentation:
         return _fill(segmentation, size)
     raise PromptError("an annotation has no segmentation")
 
 
-def _refuse_other_size(drawn: tuple[Any, ...], size: tuple[int, int]) -> None:
+def _reject_other_size(drawn: tuple[Any, ...], size: tuple[int, int]) -> None:
     if drawn != size:
         raise PromptError(
             f"a mask was drawn on an image of {drawn[0]}×{drawn[1]} (height × width) but the "
@@ -164,7 +164,7 @@ def _refuse_other_size(drawn: tuple[Any, ...], size: tuple[int, int]) -> None:
 
 
 def _fill(polygons: Sequence[Any], size: tuple[int, int]) -> MaskArray:
-    """Fill polygons, each a flat list x, y, x, y, ..., as COCO does."""
+    """Rasterise polygons in COCO's way, each a flat list x, y, x, y, ..."""
     for polygon in polygons:
         numbers = isinstance(polygon, list) and all(
             isinstance(value, int | float) and abs(value) <= FARTHEST * max(size)
@@ -180,7 +180,7 @@ def _fill(polygons: Sequence[Any], size: tuple[int, int]) -> MaskArray:
 
 def _from_labelme(path: Path, content: Mapping[str, Any], size: tuple[int, int]) -> MarkedFrame:
     declared = (content.get("imageHeight", size[0]), content.get("imageWidth", size[1]))
-    _refuse_other_size(declared, size)
+    _reject_other_size(declared, size)
     frame = MarkedFrame(path.stem, path, "labelme JSON", {})
     for shape in content["shapes"]:
         if not isinstance(shape, dict):

@@ -1,11 +1,11 @@
-"""Masks painted in pictures: indexed, 8- or 16-bit grey, or flat colours.
+"""Read masks painted in pictures: indexed, 8- or 16-bit grey, or flat colours.
 
-What a value means:
+Meaning of the values:
 
-    indexed, 16-bit grey        the id; so are colours in a PNG that says so (io.label_maps)
-    8-bit grey                  the id; but {0, 1} and {0, 255} are one object with id 1
-    colours                     an object each; black, or what is transparent, is background
-    more than 32 grey values    refused: soft edges are no ids
+    indexed, 16-bit grey        object id; also colours in a PNG marked as such (io.label_maps)
+    8-bit grey                  object id; but {0, 1} and {0, 255} are one object with id 1
+    colours                     one object per colour; black or transparent pixels are background
+    more than 32 grey values    rejected, because soft edges are not ids
     or colours, JPEG
 """
 
@@ -24,9 +24,9 @@ from maskcast.io.pictures import open_picture
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame
 
 MOST_VALUES = 32
-"""Grey values or colours in a picture painted by hand; more come from soft edges."""
+"""Maximum number of grey values or colours of a painted mask; more come from soft edges."""
 MOST_IDS = 1024
-"""Objects on one frame; pictures of depth or of probabilities have tens of thousands of values."""
+"""Maximum number of objects on a frame; pictures of depth or probabilities have far more values."""
 
 READ_AS_ONE_OBJECT = "set mask_threshold, to 128 for instance, to read it as one object"
 
@@ -38,14 +38,14 @@ def read_mask_picture(path: Path, mask_threshold: int | None = None) -> MarkedFr
 
     Args:
         path: the picture.
-        mask_threshold: for 8-bit pictures with soft edges, the grey value (1..255) from which on a
-            pixel belongs to the one object, id 1.
+        mask_threshold: lowest grey value (1..255) that belongs to the object, for 8-bit pictures
+            with soft edges, which mark a single object, id 1.
 
     Raises:
-        MissingFileError: there is no such file.
-        PromptError: it is no picture, has soft edges or is a JPEG and no threshold was given, or
-            has more values than a video has objects.
-        UsageError: the threshold is no grey value.
+        MissingFileError: the file does not exist.
+        PromptError: the file is not a picture; or has soft edges or is a JPEG, without a threshold;
+            or has more than ``MOST_IDS`` values.
+        UsageError: the threshold is out of range.
     """
     if mask_threshold is not None and not 1 <= mask_threshold <= 255:
         raise UsageError(
@@ -90,14 +90,14 @@ def _marked(
 
 
 def _by_value(path: Path, values: Int[np.ndarray, "height width"]) -> dict[Label, MaskArray]:
-    found = np.unique(values)
-    if len(found) > MOST_IDS:
+    distinct = np.unique(values)
+    if len(distinct) > MOST_IDS:
         raise PromptError(
-            f"{path} has {len(found)} different values, too many to be object ids; if its edges "
+            f"{path} has {len(distinct)} different values, too many to be object ids; if its edges "
             f"are soft, save it in 8 bits and {READ_AS_ONE_OBJECT}",
             options=("mask_threshold",),
         )
-    return {int(value): values == value for value in found if value != 0}
+    return {int(value): values == value for value in distinct if value != 0}
 
 
 def _one_object(mask: MaskArray) -> dict[Label, MaskArray]:
@@ -139,16 +139,16 @@ def _from_colours(path: Path, rgba: UInt8[np.ndarray, "height width 4"]) -> Mark
         return _from_grey(path, "grey stored as colours", rgba[..., 0])
     colours = red << 16 | green << 8 | blue
     background = see_through if see_through.any() else colours == 0
-    found, first_pixel = np.unique(colours[~background], return_index=True)
+    distinct, first_pixel = np.unique(colours[~background], return_index=True)
     half_seen = np.any((alpha != 0) & (alpha != 255))
-    if len(found) > MOST_VALUES or half_seen:
-        what = "half-transparent pixels" if half_seen else f"{len(found)} colours"
+    if len(distinct) > MOST_VALUES or half_seen:
+        what = "half-transparent pixels" if half_seen else f"{len(distinct)} colours"
         raise PromptError(
             f"{path} has {what}, so it is a photograph or has soft edges; paint each object in one "
             f"flat colour, or {READ_AS_ONE_OBJECT}",
             options=("mask_threshold",),
         )
-    in_order = found[np.argsort(first_pixel)]  # as the eye meets them, row by row
+    in_order = distinct[np.argsort(first_pixel)]  # by their first pixel, row by row
     marks: dict[Label, MaskArray] = {
         f"#{colour:06x}": (colours == colour) & ~background for colour in in_order
     }

@@ -1,7 +1,7 @@
 """Read masks, boxes and marks, and find the frame and the object id that each belongs to.
 
-Where a rule decides (a single grey value, a colour that needs an id, two overlapping masks), the
-report says so.
+The report states every rule that was applied: to a single grey value, to a colour that needs an id,
+to overlapping masks.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class GivenPrompts:
     """Prompts by frame index, and a report of how they were read."""
 
     by_frame: Mapping[int, Prompts]
-    """Frame indices count from the first frame that is read."""
+    """Prompts by frame index, counted from the first frame that is read."""
     report: list[str]
-    """Sentences for the person: format, ids, pixels per id, and every rule that was applied."""
+    """Lines of text for the user: format, ids, pixels per id, and every rule that was applied."""
     ends: Mapping[int, Collection[int]] = field(default_factory=lambda: NO_ENDS)
-    """Ids of the objects that are removed before a frame, by its index."""
+    """Ids of objects to remove before a frame, by frame index."""
 
     @property
     def ids(self) -> list[int]:
-        """The ids of all objects, rising."""
+        """Ids of all objects, in ascending order."""
         return sorted({object_id for prompts in self.by_frame.values() for object_id in prompts})
 
 
@@ -54,24 +54,25 @@ def read_prompts(
 ) -> GivenPrompts:
     """Read masks, boxes and marks, and find the frame and the object id of each.
 
-    A mask whose name equals a frame's name belongs to it, else the number in its name is the index
-    of its frame; a single file of another name belongs to the first frame. Where masks overlap, the
+    A mask file belongs to the frame that has its name, or else to the frame whose index is its
+    name; a single file with another name belongs to the first frame. Where masks overlap, the
     higher id wins. A box without an id gets the lowest free one. A file ``marks.json`` in a folder
     of masks lists absences and ends of objects (``io.prompts.marks``).
 
     Args:
-        masks: a list of files, or folders of files, or folders with one folder per object.
-        boxes: ``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT``.
-        ends: ``FRAME:ID``: the object is removed before that frame.
-        names: the names of the frames that are read.
-        size: their height and width.
-        first: how many frames of the video come before them.
-        mask_threshold: grey value from which on a soft-edged mask is taken as object 1.
+        masks: files, folders of files, or folders with one folder per object.
+        boxes: boxes as ``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT``, in pixels.
+        ends: ends as ``FRAME:ID``; the object is removed before that frame.
+        names: names of the frames that are read.
+        size: height and width of the frames in pixels.
+        first: index of the first of these frames in the whole video.
+        mask_threshold: lowest grey value (1..255) that belongs to the object, for grey masks with
+            soft edges, which mark a single object, id 1.
 
     Raises:
-        MissingFileError: a file is not there.
+        MissingFileError: a file does not exist.
         MaskShapeError: a mask and the frames differ in size.
-        PromptError: a mask, a box or a mark cannot be used; the message says which and why.
+        PromptError: a mask, box or mark is invalid; the message says which and why.
         UsageError: neither masks nor boxes were given, or a box is malformed.
     """
     if not masks and not boxes:
@@ -79,8 +80,8 @@ def read_prompts(
     frames = PromptFrames(names, size, first)
     typed = [parse_box(text, size) for text in boxes]
     paths = [Path(mask) for mask in masks]
-    found = [frame for path in paths for frame in read_source(path, size, mask_threshold)]
-    assigned = frames.assign(found, lone_files=lone_files(paths))
+    marked = [frame for path in paths for frame in read_source(path, size, mask_threshold)]
+    assigned = frames.assign(marked, lone_files=lone_files(paths))
     ids, report = settle_labels(assigned)
     by_frame: dict[int, dict[int, MaskArray | Box]] = {}
     for frame_index, frame in assigned:
@@ -99,7 +100,7 @@ def read_prompts(
 
 
 def describe_masks(path: Path, mask_threshold: int | None = None) -> list[str]:
-    """Say in lines what a mask file or folder holds: format, size, ids, pixels per id."""
+    """Return lines that describe a mask file or folder: format, size, ids, pixels per id."""
     frames = read_source(path, None, mask_threshold)
     frame_keys = dict.fromkeys(frame.frame_key for frame in frames)
     order = {frame_key: index for index, frame_key in enumerate(frame_keys)}
@@ -151,7 +152,7 @@ def _add_boxes(
 
 
 def _give_overlaps_to_higher_ids(marks: dict[int, MaskArray | Box], where: str) -> list[str]:
-    """Take pixels that two masks claim from the lower id; say where that happened."""
+    """Remove overlaps from the masks with lower ids, and return a line of text for each change."""
     report = []
     owned: MaskArray | None = None
     for object_id in sorted(marks, reverse=True):

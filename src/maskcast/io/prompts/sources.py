@@ -1,4 +1,4 @@
-"""Files and folders that contain masks."""
+"""Read files and folders that contain masks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENDINGS = (*mask_pictures.ENDINGS, ".json")
 
 
 def lone_files(masks: Sequence[Path]) -> frozenset[Path]:
-    """Return the files given one by one; such a file may belong to the first frame by any name."""
+    """Return the masks given as single files, whose names need not match a frame."""
     return frozenset(path for path in masks if path.is_file())
 
 
@@ -27,7 +27,7 @@ def read_source(
 
     Raises:
         MissingFileError: the path does not exist.
-        PromptError: a mask is unusable, or a folder contains none.
+        PromptError: a mask is invalid, or a folder contains none.
     """
     if not path.is_dir():
         return _read_file(path, size, mask_threshold)
@@ -38,20 +38,20 @@ def read_source(
             "folder per object",
             options=("masks",),
         )
-    found = [frame for file in files for frame in _read_file(file, size, mask_threshold)]
-    found += [
+    marked = [frame for file in files for frame in _read_file(file, size, mask_threshold)]
+    marked += [
         _as_object(frame, folder.name)
         for folder in folders
         for file in _mask_files(folder)
         for frame in _read_file(file, size, mask_threshold)
     ]
-    if not found:
+    if not marked:
         holds = ", ".join(sorted(entry.name for entry in path.iterdir())[:5]) or "nothing"
         raise PromptError(
             f"{path} contains no masks (png, COCO json or labelme json); it contains {holds}",
             options=("masks",),
         )
-    return found
+    return marked
 
 
 def _mask_files(folder: Path) -> list[Path]:
@@ -80,7 +80,7 @@ def _read_file(
 
 
 def _as_object(frame: MarkedFrame, folder: str) -> MarkedFrame:
-    """In a folder per object every mark is that object, whatever value it was painted with."""
+    """Relabel the only mark with the object that its folder is named after."""
     if len(frame.marks) > 1:
         raise PromptError(
             f"{frame.source} has {len(frame.marks)} objects but is in the folder {folder}, which "

@@ -1,1 +1,1 @@
-"""Videos: files and folders of frames, read frame by frame; video files, written."""
+"""Read video files and folders of frames, frame by frame, and write video files."""

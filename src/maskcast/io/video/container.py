@@ -20,7 +20,7 @@ from maskcast.io.video.frame_folder import ENDINGS as PICTURE_ENDINGS
 from maskcast.io.video.reader import log
 
 CONTAINERS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,gif,ivf,m4v,h264,hevc,mjpeg"
-"""Other demuxers are off: playlists could make FFmpeg open files and addresses of their choice."""
+"""Allowed demuxers. Others are disabled, because playlists can make FFmpeg open any file or URL."""
 _OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
 
 
@@ -29,10 +29,10 @@ def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a video file and choose its first video stream.
 
     Raises:
-        VideoError: it is not a video, its codec is unknown, or its frames are too large.
+        VideoError: the file is not a video, its codec is unknown, or its frames are too large.
     """
     try:
-        # absolute, so that no part of a name is taken for a protocol
+        # absolute, so that no part of a name is read as a protocol
         container = av.open(path.absolute(), options=dict(_OPTIONS), metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(_why_not_opened(path)) from error
@@ -43,10 +43,8 @@ def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             if not stream.disposition & Disposition.attached_pic
         ]
         if not streams:
-            found = (
-                "it contains only audio" if container.streams.audio else "it has no video stream"
-            )
-            raise VideoError(f"{path} is not a video: {found}")
+            why = "it contains only audio" if container.streams.audio else "it has no video stream"
+            raise VideoError(f"{path} is not a video: {why}")
         stream = streams[0]
         if stream.codec_context is None:
             raise VideoError(
@@ -78,7 +76,7 @@ def _why_not_opened(path: Path) -> str:
 
 
 def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """Yield the packets of the stream; a file that breaks off ends them."""
+    """Yield the packets of the stream, up to the point where a truncated file ends."""
     try:
         for packet in container.demux(stream):
             if packet.size:
@@ -88,7 +86,7 @@ def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packe
 
 
 def decoded_frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Decode in presentation order; packets that cannot be decoded are left out."""
+    """Yield decoded frames in presentation order; packets that cannot be decoded are skipped."""
     for packet in packets_of(container, stream):
         if packet.is_corrupt:
             continue

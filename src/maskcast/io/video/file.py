@@ -1,8 +1,8 @@
-"""Read any stretch of a video file with PyAV, using the index of its frames.
+"""Read any range of a video file with PyAV, using an index of its frames.
 
-Frames are found by their presentation times, so that B-frames, edit lists and variable frame rates
-need no special care, and a frame has the same number whether it was reached from the beginning or
-by a jump to the key frame before it.
+Frames are identified by their presentation times. So B-frames, edit lists and variable frame rates
+need no special treatment, and a frame has the same index whether decoding started at the beginning
+or at the key frame before it.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ _HDR: dict[int, str] = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
 
 
 class VideoFile:
-    """The pictures of a video file.
+    """A video file, readable from any frame.
 
     Attributes:
         path: the file.
-        names: frame numbers of five digits, or as many as the last one needs.
-        size: height and width in pixels, upright.
+        names: frame indices with five digits, or more if the last one needs them.
+        size: height and width in pixels, after rotation to upright.
         timing: presentation times.
 
     Raises:
-        VideoError: it is not a video, has no frames, or is cut off before the first one.
+        VideoError: the file is not a video, has no frames, or is truncated before the first one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,8 +60,8 @@ class VideoFile:
         self.size = (int(height), int(width))
         if kind := self._hdr():
             log.warning(
-                "%s is HDR (%s) and is read without tone mapping, with pale colours; a version in "
-                "SDR may give better masks",
+                "%s is HDR (%s) and is read without tone mapping, so its colours are pale; an SDR "
+                "version may give better masks",
                 path,
                 kind,
             )
@@ -73,14 +73,14 @@ class VideoFile:
 
     @property
     def cut_short(self) -> bool:
-        """Whether the file ends before the video does."""
+        """Whether the file is truncated."""
         return self._index.cut_short
 
     def pictures(self, first: int, last: int, on_bad_frame: OnBadFrame) -> Iterator[Picture]:
         """Yield the frames ``first`` ≤ i < ``last``.
 
         Raises:
-            FrameError: a frame is damaged (unless held) or has another size.
+            FrameError: a frame has another size, or is damaged and ``on_bad_frame`` is ``"stop"``.
         """
         if first >= last:
             return
@@ -104,13 +104,13 @@ class VideoFile:
             yield previous
 
     def group_start(self, frame_index: int) -> int:
-        """Return the number of the key frame with which decoding of ``frame_index`` begins."""
+        """Return the index of the key frame from which ``frame_index`` must be decoded."""
         ticks, keys = self.timing.ticks, self._index.key_ticks
         group = bisect_right(keys, ticks[frame_index]) - 1
         return bisect_left(ticks, keys[group]) if group >= 0 else 0
 
     def describe(self) -> list[str]:
-        """Say in lines what the file holds."""
+        """Return lines that describe the file: format, frames, size, duration, rate."""
         with open_container(self.path) as (container, stream):
             codec = stream.codec_context
             kind = f"{container.format.name.split(',')[0]}, {codec.name}, {codec.pix_fmt}"
@@ -130,7 +130,7 @@ class VideoFile:
         ]
 
     def _hdr(self) -> str | None:
-        """Name the transfer function of a video of high dynamic range."""
+        """Return the name of the transfer function of an HDR video; None for other videos."""
         with open_container(self.path) as (_, stream):
             return _HDR.get(stream.codec_context.color_trc)
 
@@ -144,23 +144,23 @@ class VideoFile:
 
     def _last_good_before(self, frame_index: int) -> Picture | None:
         start = frame_index
-        found: Picture | None = None
-        while found is None and start > 0:
+        last_good: Picture | None = None
+        while last_good is None and start > 0:
             start = self.group_start(start - 1)
             with closing(self._decoded(start)) as decoded:
                 for earlier, picture in decoded:
                     if earlier >= frame_index:
                         break
-                    found = picture
-        return found
+                    last_good = picture
+        return last_good
 
     def _label(self, frame_index: int) -> str:
         seconds = float(self.timing.seconds(frame_index))
         return f"frame {frame_index} (at {seconds:.2f} s)"
 
     def _decoded(self, first: int) -> Generator[tuple[int, Picture], None, None]:
-        """Yield frames that can be decoded, with their numbers, beginning at or after ``first``."""
-        converter = VideoReformatter()  # one for all: every frame's own would start threads
+        """Yield the frames from ``first`` on that can be decoded, with their indices."""
+        converter = VideoReformatter()  # shared, because a new one per frame would start threads
         if not self._index.by_time:
             for frame_index, frame in enumerate(self._frames_from_the_beginning()):
                 if frame_index < first:
@@ -180,7 +180,7 @@ class VideoFile:
                 yield frame_index, picture
 
     def _frames_from(self, first: int) -> Iterator[VideoFrame]:
-        """Decode from the key frame before ``first`` on, or from the beginning if a jump fails."""
+        """Decode from the key frame before ``first``, or from the beginning if seeking fails."""
         wanted = self.timing.ticks[first]
         keys = self._index.key_ticks
         group = bisect_right(keys, wanted) - 1
@@ -201,8 +201,8 @@ class VideoFile:
 
 
 def _upright_rgb(frame: VideoFrame, converter: VideoReformatter) -> Picture | None:
-    """Convert to RGB and undo the rotation that the file asks players for; None: it cannot be."""
-    hd = frame.colorspace == _UNSPECIFIED and frame.height >= 720  # as players guess
+    """Convert a frame to RGB and apply the rotation in its metadata; None if that fails."""
+    hd = frame.colorspace == _UNSPECIFIED and frame.height >= 720  # players assume BT.709 then
     try:
         converted = converter.reformat(
             frame, format="rgb24", src_colorspace=Colorspace.ITU709 if hd else None
@@ -216,7 +216,7 @@ def _upright_rgb(frame: VideoFrame, converter: VideoReformatter) -> Picture | No
 
 
 def _turn(picture: Picture, matrix: bytes) -> UInt8[np.ndarray, "shown_height shown_width 3"]:
-    """Apply a display matrix: (x, y) is shown at (a·x + c·y, b·x + d·y), up to a shift."""
+    """Apply a display matrix, which maps (x, y) to (a·x + c·y, b·x + d·y), up to a translation."""
     a, b, _, c, d, _, _, _, _ = struct.unpack("<9i", matrix[:36])
     if abs(b) > abs(a):
         picture = picture.transpose(1, 0, 2)

@@ -1,6 +1,6 @@
-"""A folder of pictures as a video: one frame per file, in the order of their names.
+"""Read a folder of pictures as a video: one frame per file, in the order of their names.
 
-Frames are RGB, 8 bits, height × width × 3, upright as their EXIF orientation says.
+Frames are RGB, 8 bits, height × width × 3, rotated to upright by their EXIF orientation.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
 class FrameFolder:
-    """The pictures of a folder, read one by one.
+    """A folder of pictures, read one by one.
 
     Attributes:
         paths: the files, in order.
-        names: their names without the ending; a mask of that name belongs to that frame.
+        names: file names without extension; a mask of that name belongs to that frame.
         size: height and width in pixels.
 
     Raises:
-        VideoError: the folder has no pictures, two of the same name, or an order that depends on
-            how it is read.
+        VideoError: the folder has no pictures, several pictures with the same name, or names whose
+            order is ambiguous.
         FrameError: none of the pictures can be read.
     """
 
@@ -68,11 +68,11 @@ class FrameFolder:
             yield previous
 
     def group_start(self, frame_index: int) -> int:
-        """Return ``frame_index``: every file is read on its own."""
+        """Return ``frame_index``, because every file can be read alone."""
         return frame_index
 
     def describe(self) -> list[str]:
-        """Say in lines what the folder holds."""
+        """Return lines that describe the folder: frames and their size."""
         height, width = self.size
         first, last = self.paths[0].name, self.paths[-1].name
         return [
@@ -100,20 +100,20 @@ class FrameFolder:
 def _upright(picture: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(picture)
-    except Exception as error:  # damaged notes of a camera make Pillow raise nearly anything
+    except Exception as error:  # damaged EXIF data makes Pillow raise nearly anything
         log.debug("cannot read the orientation of an image: %s", error)
         return picture
 
 
 def _as_rgb(picture: Image.Image) -> Picture:
-    if picture.mode.startswith("I"):  # 16-bit grey, which PIL would clip instead of scale
+    if picture.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scale
         grey = (np.asarray(picture).astype(np.float64) / 257).round().clip(0, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     return np.array(picture.convert("RGB"))
 
 
 def is_frame_file(path: Path) -> bool:
-    """Tell by its name whether a file in a folder of frames is one of them."""
+    """Return whether a file is a frame, judging by its name."""
     return path.name[0] != "." and path.suffix.lower() in ENDINGS
 
 
@@ -123,11 +123,11 @@ def _frame_files(folder: Path) -> list[Path]:
             path
             for path in folder.iterdir()
             if path.name[0] != "." and (path.is_file() or path.is_symlink())
-        ]  # a link that leads nowhere is a frame that cannot be read, not a gap
+        ]  # a broken link counts as an unreadable frame, not as a missing one
     except OSError as error:
         raise VideoError(f"cannot read the folder {folder}: {error.strerror}") from error
-    found = sorted(filter(is_frame_file, visible), key=lambda path: (path.stem, path.name))
-    if not found:
+    frames = sorted(filter(is_frame_file, visible), key=lambda path: (path.stem, path.name))
+    if not frames:
         others = sorted({path.suffix or path.name for path in visible})[:5]
         holds = f"it contains {', '.join(others)}" if others else "it is empty"
         kinds = ", ".join(ending[1:] for ending in ENDINGS)
@@ -137,18 +137,18 @@ def _frame_files(folder: Path) -> list[Path]:
         )
     twice = [
         f"{folder} has two files for frame {before.stem} ({before.name}, {after.name}); remove one"
-        for before, after in pairwise(found)
+        for before, after in pairwise(frames)
         if before.stem == after.stem
     ]
     if len(twice) == 1:
         raise VideoError(twice[0])
     if twice:
         raise VideoError(f"{folder} has several files for the same frame", details=twice)
-    _refuse_ambiguous_order(folder, found)
-    return found
+    _reject_ambiguous_order(folder, frames)
+    return frames
 
 
-def _refuse_ambiguous_order(folder: Path, by_name: Sequence[Path]) -> None:
+def _reject_ambiguous_order(folder: Path, by_name: Sequence[Path]) -> None:
     by_number = sorted(by_name, key=lambda path: _number_key(path.stem))
     for named, numbered in zip(by_name, by_number, strict=True):
         if named != numbered:

@@ -1,4 +1,4 @@
-"""Find the frames of a video file by the presentation times of its packets."""
+"""Index the frames of a video file by the presentation times of its packets."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from maskcast.io.video.container import decoded_frames, open_container, packets_
 from maskcast.io.video.reader import Timing
 
 _CUT_TOLERANCE = Fraction(1, 10)
-"""Seconds by which the last frame may always end before the duration that the file declares."""
+"""Seconds by which the last frame may end before the duration in the file's header."""
 
 
 @dataclass(frozen=True)
 class VideoIndex:
-    """The frames of a file, found without decoding them."""
+    """The frames of a video file."""
 
     timing: Timing
+    """Presentation times of the frames."""
     key_ticks: tuple[int, ...]
-    """Presentation times of the key frames, rising; empty where jumps cannot be trusted."""
+    """Presentation times of the key frames, ascending; empty if seeking is unreliable."""
     by_time: bool
-    """False: frames carry no usable times and are counted instead."""
+    """Whether frames are identified by their times; if False, they are counted."""
     cut_short: bool
-    """The file ends before the video does."""
+    """Whether the file is truncated."""
 
 
 def read_index(path: Path) -> VideoIndex:
-    """Find the frames of a video file; decodes only where packets carry no usable times.
+    """Index a video file; decode it only if its packets have no usable times.
 
     Raises:
-        VideoError: it is not a video, or has no frames.
+        VideoError: the file is not a video, or has no frames.
     """
     with open_container(path) as (container, stream):
         time_base = stream.time_base or Fraction(1, 1000)
@@ -46,7 +47,7 @@ def read_index(path: Path) -> VideoIndex:
         keys: list[int] = []
         untimed = False
         end = decoded_until = 0
-        partial_packet = False  # the last one of a file that was cut
+        partial_packet = False  # the last packet of a truncated file
         for packet in packets_of(container, stream):
             if packet.is_corrupt:
                 partial_packet = True
@@ -67,7 +68,7 @@ def read_index(path: Path) -> VideoIndex:
         why = "is cut off before its first frame" if partial_packet else "contains no frames"
         raise VideoError(f"{path} {why}")
     cut_short = partial_packet or _ends_early(ticks, end, time_base, declared)
-    if cut_short:  # frames shown after the last decoded one may lack others between them
+    if cut_short:  # after the last decoding time, frames in between may be missing
         ticks = [tick for tick in ticks if tick <= decoded_until] or ticks[:1]
     return VideoIndex(Timing(time_base, tuple(ticks)), tuple(sorted(keys)), True, cut_short)
 
@@ -75,7 +76,7 @@ def read_index(path: Path) -> VideoIndex:
 def _ends_early(
     ticks: Sequence[int], end: int, time_base: Fraction, declared: Fraction | None
 ) -> bool:
-    """Whether the frames end well before the file says that they do."""
+    """Return whether the frames end well before the end that the file's header declares."""
     if declared is None:
         return False
     longest_step = max((after - before for before, after in pairwise(ticks)), default=0)
@@ -84,14 +85,14 @@ def _ends_early(
 
 
 def _is_hidden(packet: Packet[VideoStream], stream: VideoStream) -> bool:
-    """Whether a packet is decoded but never shown: outside an edit list, or a VP8 helper frame."""
+    """Return whether a packet is never shown: outside an edit list, or a VP8 helper frame."""
     vp8_shown = 0x10
     hidden_vp8 = stream.codec_context.name == "vp8" and not bytes(packet)[0] & vp8_shown
     return packet.is_discard or hidden_vp8
 
 
 def _declared_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """When the last frame should end, in seconds, as the file's header has it."""
+    """Return the time in seconds at which the last frame ends according to the file's header."""
     if stream.duration is not None and stream.time_base is not None:
         return ((stream.start_time or 0) + stream.duration) * stream.time_base
     tag = stream.metadata.get("DURATION", "")  # Matroska, one per track
@@ -102,7 +103,7 @@ def _declared_end(container: InputContainer, stream: VideoStream) -> Fraction | 
 
 
 def _index_by_decoding(path: Path) -> VideoIndex:
-    """Count the frames of a file whose packets carry no usable times."""
+    """Index a file whose packets have no usable times, by decoding and counting its frames."""
     with open_container(path) as (container, stream):
         rate = stream.average_rate or Fraction(25)
         count = sum(1 for _ in decoded_frames(container, stream))

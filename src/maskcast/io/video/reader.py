@@ -1,4 +1,4 @@
-"""The protocol of readers of video files and frame folders, and what they share.
+"""The protocol and the common parts of the readers of video files and frame folders.
 
 picture   height × width × 3   RGB, 8 bits
 """
@@ -18,20 +18,20 @@ log = logging.getLogger(__name__)
 
 
 OnBadFrame: TypeAlias = Literal["stop", "hold"]
-"""What happens at a frame that cannot be read: an error, or the frame before it again."""
+"""What to do at an unreadable frame: raise an error, or repeat the frame before it."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """When the frames of a video are shown."""
+    """The presentation times of the frames of a video."""
 
     time_base: Fraction
     """Seconds per tick."""
     ticks: Sequence[int]
-    """Presentation time of each frame, rising."""
+    """Presentation time of each frame in ticks, ascending."""
 
     def seconds(self, frame_index: int) -> Fraction:
-        """Return the presentation time of a frame."""
+        """Return the presentation time of a frame in seconds."""
         return self.ticks[frame_index] * self.time_base
 
     @property
@@ -43,11 +43,11 @@ class Timing:
 
 @runtime_checkable
 class PictureReader(Protocol):
-    """A video that can be read from any frame on.
+    """A video that can be read from any frame.
 
-    ``names``, ``size`` (height, width) and ``timing`` are those of the whole video, ``pictures``
-    yields the frames ``first`` ≤ i < ``last``, ``cut_short`` tells that the file ends before the
-    video does, and ``group_start`` is the frame with which decoding ``frame_index`` has to begin.
+    ``names``, ``size`` (height, width) and ``timing`` describe the whole video. ``pictures`` yields
+    the frames ``first`` ≤ i < ``last``. ``cut_short`` says whether the file is truncated.
+    ``group_start`` returns the frame from which ``frame_index`` must be decoded.
     """
 
     @property
@@ -75,7 +75,13 @@ class PictureReader(Protocol):
 def fill_bad_frame(
     previous: Picture | None, error: FrameError, on_bad_frame: OnBadFrame
 ) -> Picture:
-    """Return the frame before a bad one, or raise what is wrong with it."""
+    """Return the frame before an unreadable one, or raise ``FrameError``, as ``on_bad_frame`` says.
+
+    Args:
+        previous: the frame before; None if there is none.
+        error: what is wrong with the unreadable frame.
+        on_bad_frame: ``"stop"`` raises, ``"hold"`` returns ``previous``.
+    """
     if on_bad_frame == "stop":
         raise FrameError(
             f"{error.summary}; to show the frame before it again, set on_bad_frame to 'hold'",
@@ -91,7 +97,7 @@ def fill_bad_frame(
 
 
 def refuse_other_size(picture: Picture, size: tuple[int, int], what: str) -> None:
-    """Raise ``FrameError`` if a frame is not as large as the first one."""
+    """Raise ``FrameError`` if a frame differs in size from the frames before it."""
     height, width, _ = picture.shape
     if (height, width) != size:
         raise FrameError(

@@ -1,9 +1,10 @@
-"""Open a video, a file or a folder of frames, and read its frames one by one.
+"""Open a video file or a folder of frames, and read its frames one by one.
 
 frame     3 × height × width   RGB, 0..1, on the CPU
-picture   height × width × 3   the same in 8 bits, as it was decoded
+picture   height × width × 3   RGB, 8 bits, as decoded
 
-One frame is in memory at a time; ``core.overlap.read_ahead`` decodes the next ones meanwhile.
+Only one frame is in memory at a time; ``core.overlap.read_ahead`` can decode the next ones in a
+thread.
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ from maskcast.io.video.frame_folder import FrameFolder
 from maskcast.io.video.reader import OnBadFrame, PictureReader, Timing, log
 
 BACKWARD_BYTES = 2**28
-"""Memory for pictures while decoding backward; longer groups of pictures are taken in parts."""
+"""Bytes of pictures in memory while reading backward; longer groups are decoded in parts."""
 
 
 class FrameSource:
-    """The frames of a video, from ``first`` on; iterate over it as often as you like.
+    """The frames of a video or of a range of it; it can be iterated over repeatedly.
 
     Attributes:
         path: the file or folder.
-        first: number, in the whole video, of the frame that is number 0 here.
-        names: a name per frame, by which masks belong to frames: file names without their ending,
-            or numbers (``00000``, ``00001``, ...) counted in the whole video.
+        first: index in the whole video of frame 0 of the range.
+        names: a name per frame, which assigns masks to frames: file names without extension, or
+            frame indices in the whole video (``00000``, ``00001``, ...).
         size: height and width in pixels.
-        timing: presentation times, from 0 on if the beginning was left out; None for a folder.
+        timing: presentation times, starting at 0 if the range starts later; None for a folder.
     """
 
     def __init__(
@@ -59,38 +60,39 @@ class FrameSource:
         return self.frames()
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
-        """Yield the frames from number ``start`` on.
+        """Yield the frames from index ``start`` on.
 
         Raises:
-            FrameError: a frame is damaged (unless held) or has another size.
+            FrameError: a frame has another size, or is damaged and ``on_bad_frame`` is ``"stop"``.
         """
         return (to_frame(picture) for picture in self._pictures(start, self.count))
 
     def frames_backward(self, start: int | None = None) -> Iterator[Frame]:
-        """Yield frame ``start`` (the last one unless given), then those before it, down to 0.
+        """Yield the frames backward from index ``start`` (default: the last one) to 0.
 
-        A video file is decoded one group of pictures, or a part of it, at a time.
+        Video files are decoded one group of pictures, or a part of it, at a time.
         """
         start = self.count - 1 if start is None else start
         return (to_frame(picture) for picture in self._pictures_backward(start))
 
     def pictures(self, start: int = 0) -> Iterator[Picture]:
-        """Yield the frames from number ``start`` on as 8-bit pictures; raises ``FrameError``."""
+        """Yield the frames from index ``start`` on as 8-bit pictures; raises ``FrameError``."""
         return self._pictures(start, self.count)
 
     def picture(self, frame_index: int) -> Picture:
         """Read one frame as an 8-bit picture.
 
         Raises:
-            UsageError: there is no such frame.
-            FrameError: it is damaged (unless held) or has another size.
+            UsageError: the frame does not exist.
+            FrameError: the frame has another size, or is damaged and ``on_bad_frame`` is
+                ``"stop"``.
         """
         if not 0 <= frame_index < self.count:
             raise UsageError(f"frame must be in [0, {self.count - 1}], got {frame_index}")
         return next(self._pictures(frame_index, frame_index + 1))
 
     def describe(self) -> list[str]:
-        """Say in lines what the video is."""
+        """Return lines that describe the whole video."""
         return self._reader.describe()
 
     def _pictures(self, start: int, stop: int) -> Iterator[Picture]:
@@ -106,7 +108,7 @@ class FrameSource:
             stop = begin
 
     def _group_start(self, frame_index: int) -> int:
-        """Number of the key frame that decoding of this frame begins with."""
+        """Return the index of the key frame from which a frame must be decoded."""
         return max(0, self._reader.group_start(self.first + frame_index) - self.first)
 
 
@@ -121,14 +123,15 @@ def open_frames(
 
     Args:
         path: the file or folder.
-        start: the first frame wanted: its number, or a time such as ``"2.5s"`` or ``"1:02.5"``.
-        end: the first frame no longer wanted, in the same way; beyond the end it means the end.
-        on_bad_frame: ``"stop"`` at a frame that cannot be read, or ``"hold"`` the one before it.
+        start: first frame to read: its index, or a time such as ``"2.5s"`` or ``"1:02.5"``.
+        end: frame or time to stop before, in the same form; may lie after the end of the video.
+        on_bad_frame: ``"stop"`` raises at an unreadable frame, ``"hold"`` repeats the frame before.
 
     Raises:
-        MissingFileError: there is nothing at ``path``.
-        VideoError: it is not a video, has no frames, is cut off, or its order is ambiguous.
-        UsageError: no frames lie between ``start`` and ``end``.
+        MissingFileError: ``path`` does not exist.
+        VideoError: ``path`` is not a video, has no frames, is truncated, or the order of its frames
+            is ambiguous.
+        UsageError: ``start`` or ``end`` is invalid, or no frames lie between them.
     """
     path = Path(path)
     reader = _open_reader(path)
@@ -151,7 +154,7 @@ def open_frames(
 
 
 def describe_video(path: Path) -> list[str]:
-    """Say in lines what a video file or a folder of frames is: size, frames, rate, codec."""
+    """Return lines that describe a video file or a folder of frames: size, frames, rate, codec."""
     return _open_reader(path).describe()
 
 
@@ -160,7 +163,7 @@ def _open_reader(path: Path) -> PictureReader:
         return FrameFolder(path)
     if not path.is_file():
         raise _why_no_file(path)
-    from maskcast.io.video.file import VideoFile  # noqa: PLC0415  PyAV only where it is needed
+    from maskcast.io.video.file import VideoFile  # noqa: PLC0415 - needs PyAV
 
     return VideoFile(path)
 
@@ -197,7 +200,7 @@ def _cut_timing(timing: Timing | None, first: int, last: int) -> Timing | None:
 
 
 def _frame_number(position: int | str, reader: PictureReader, option: str) -> int:
-    """Turn a frame number or a time into a frame number."""
+    """Return the frame index of a frame number or a time."""
     text = str(position).strip()
     if text.isdecimal():
         return int(text)
@@ -218,7 +221,7 @@ def _frame_number(position: int | str, reader: PictureReader, option: str) -> in
 
 
 def _seconds(text: str) -> Fraction | None:
-    """Read ``4.5s``, ``4.5``, ``1:02.5`` or ``1:00:02.5``."""
+    """Parse a time such as ``4.5s``, ``4.5``, ``1:02.5`` or ``1:00:02.5`` into seconds."""
     match = re.fullmatch(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d+)?)s?", text)
     if match is None:
         return None

@@ -4,9 +4,9 @@ overlay    .mp4    H.264, RGB pictures; plays everywhere
 prores     .mov    ProRes 4444, RGB and alpha, 10 bits; for editing programs
 vp9        .webm   VP9, RGB and alpha; for web pages
 
-A video is encoded in parts, each by an encoder of its own into a file that is whole or absent. At
-the end their packets are joined as they are. So a video that was interrupted goes on after the
-parts that are there, which are not encoded again.
+A video is encoded in parts, each with a new encoder into its own file, which is written atomically.
+At the end the packets of all parts are joined without re-encoding. After an interruption, writing
+continues after the finished parts.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from maskcast.io.video.reader import Timing
 VideoKind: TypeAlias = Literal["overlay", "prores", "vp9"]
 
 WriteFrame: TypeAlias = Callable[[UInt8[np.ndarray, "height width channels"]], None]
-"""Takes the next picture: RGB, or RGBA for the kinds with alpha."""
+"""A function that writes the next picture: RGB, or RGBA for the kinds with alpha."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class _Format:
     pixel_format: str
     channels: int
     even_sides: bool
-    """Colour is stored at half the resolution, so sides must be even."""
+    """Whether sides must be even, because colour is stored at half the resolution."""
     options: dict[str, str]
     part_frames: int
-    """Frames of a part, which begins with a key frame; its packets are in memory at once."""
+    """Frames per part. A part begins with a key frame, and its packets are in memory at once."""
     reordering: int = 0
-    """Frames of which the encoder may send the last one first, for others to refer to it."""
+    """Maximum number of frames by which the encoder may send a frame earlier than it is shown."""
 
 
 FORMATS: dict[VideoKind, _Format] = {
@@ -98,20 +98,20 @@ SUFFIXES: dict[VideoKind, str] = {"overlay": ".mp4", "prores": ".mov", "vp9": ".
 def open_video_writer(
     path: Path, kind: VideoKind, *, size: tuple[int, int], timing: Timing, parts: Path
 ) -> Iterator[tuple[int, WriteFrame]]:
-    """Give the number of the first frame wanted, and a function that writes the next one.
+    """Yield the index of the first frame to write, and a function that writes the next frame.
 
-    From that one on every frame of ``timing`` has to be written; the file appears when the block
-    ends well. Odd sides grow by one pixel, a copy of the last row or column, where the format needs
-    even ones.
+    From that index on, every frame of ``timing`` must be written. The file appears when the block
+    ends without an error. If the format needs even sides, odd ones are padded by repeating the last
+    row or column.
 
     Args:
-        path: the file; its ending should be that of ``SUFFIXES[kind]``.
-        kind: what to write.
-        size: height and width of the pictures.
-        timing: when the frames are shown; written in its own time base (WebM: in milliseconds).
-        parts: a folder for the parts, together as large as the file. A later call with the same
-            arguments goes on after them; the caller deletes the folder once the file is there, or
-            when the pictures change.
+        path: the file; it should have the extension ``SUFFIXES[kind]``.
+        kind: format of the video.
+        size: height and width of the pictures in pixels.
+        timing: presentation times; written in their own time base (WebM: in milliseconds).
+        parts: folder for the parts, which together are as large as the file. A later call with the
+            same arguments continues after them. The caller deletes the folder when the file is
+            complete or the pictures change.
 
     Raises:
         OutputError: the file cannot be written, or this build of PyAV lacks the encoder.
@@ -129,7 +129,7 @@ def open_video_writer(
 
 
 def _fingerprint(format_: _Format, size: tuple[int, int], timing: Timing) -> str:
-    """Name what parts have in common that can be joined."""
+    """Return a name for everything that parts must have in common to be joined."""
     common = (format_, size, timing.time_base, tuple(timing.ticks), av.library_versions)
     return hashlib.sha256(repr(common).encode()).hexdigest()[:16]
 
@@ -137,8 +137,8 @@ def _fingerprint(format_: _Format, size: tuple[int, int], timing: Timing) -> str
 def _write_parts(
     paths: Mapping[int, Path], format_: _Format, size: tuple[int, int], timing: Timing
 ) -> Generator[None, UInt8[np.ndarray, "height width channels"], None]:
-    """Take pictures one by one, and write each file from the frame on whose number it has."""
-    converter = VideoReformatter()  # one for all: every frame's own would start threads
+    """Receive pictures one by one, and write the parts; ``paths`` has them by first frame index."""
+    converter = VideoReformatter()  # shared, because a new one per frame would start threads
     for begin, path in paths.items():
         ticks = timing.ticks[begin : begin + format_.part_frames]
         with _open_container(path, format_, timing) as container:
@@ -152,9 +152,9 @@ def _write_parts(
 
 
 def _join(paths: Mapping[int, Path], path: Path, format_: _Format, timing: Timing) -> None:
-    """Write the packets of all parts into one file, at the times that ``timing`` has.
+    """Write the packets of all parts into one file, with the presentation times of ``timing``.
 
-    Where frames are sent ahead, decoding begins so much earlier, once for the whole video.
+    If the encoder reorders frames, decoding times start earlier by a constant lead.
     """
     ticks = list(timing.ticks)
     ahead = min(format_.reordering, len(ticks) - 1)
@@ -179,7 +179,7 @@ def _join(paths: Mapping[int, Path], path: Path, format_: _Format, timing: Timin
 
 
 def _packets_of(part: Path, count: int) -> list[Packet[VideoStream]]:
-    """Return the packets in the order of decoding; a part that has not so many is deleted."""
+    """Return the packets of a part in decoding order; delete a part that has another number."""
     packets: list[Packet[VideoStream]] = []
     with suppress(av.error.FFmpegError, IndexError), av.open(part.absolute()) as container:
         packets += (packet for packet in container.demux(video=0) if packet.size)
@@ -194,11 +194,11 @@ def _packets_of(part: Path, count: int) -> list[Packet[VideoStream]]:
 def _add_copy(
     container: OutputContainer, part: Path, format_: _Format, timing: Timing
 ) -> VideoStream:
-    """Add a stream for packets such as those of a part."""
+    """Add a stream for the packets of parts, with the parameters of the one in ``part``."""
     with av.open(part.absolute()) as model:
         stream = container.add_stream_from_template(model.streams.video[0])
         stream.codec_context.codec_tag = model.streams.video[0].codec_context.codec_tag
-    stream.codec_context.pix_fmt = format_.pixel_format  # a reader of WebM does not say alpha
+    stream.codec_context.pix_fmt = format_.pixel_format  # WebM demuxing does not report alpha
     stream.codec_context.framerate = _rate(timing)
     stream.time_base = timing.time_base
     return stream
@@ -207,7 +207,7 @@ def _add_copy(
 @contextmanager
 def _open_container(path: Path, format_: _Format, timing: Timing) -> Iterator[OutputContainer]:
     options = _container_options(format_, timing)
-    with replacing(path.absolute(), sync=True) as temporary:  # relative, a:b/… is an address
+    with replacing(path.absolute(), sync=True) as temporary:  # a relative a:b/… would be a URL
         try:
             with av.open(temporary, "w", format=format_.container, options=options) as container:
                 yield container
@@ -246,7 +246,7 @@ def _add_stream(
 
 
 def _rate(timing: Timing) -> Fraction:
-    """Return frames per second in small numbers, which encoders need for their bit rate."""
+    """Return frames per second as a fraction of small numbers, as rate control requires."""
     return max(timing.rate.limit_denominator(1001), Fraction(1, 1001))
 
 

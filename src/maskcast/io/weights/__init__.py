@@ -1,4 +1,4 @@
-"""Weights: files and names, downloads, and safe reading of checkpoints of others."""
+"""Weights: files and names, downloads, and safe reading of untrusted checkpoints."""
 
 from maskcast.io.weights.names import SHIPPED
 

@@ -1,7 +1,7 @@
-"""Read torch files of strangers without executing anything in them.
+"""Read untrusted torch files without executing code in them.
 
-A torch file is a pickle, and a pickle is a program; ``io.weights.safe_pickle`` runs it harmlessly.
-Both serialisations are read here, without torch.load:
+A torch file is a pickle, and a pickle is a program; ``io.weights.safe_pickle`` interprets it in a
+restricted way. Both serialisations are read here, without torch.load:
 
     zip      ``NAME/data.pkl`` and one file per storage, ``NAME/data/KEY``
     legacy   five pickles (magic number, version, system, content, storage keys), then the storages
@@ -29,23 +29,24 @@ from maskcast.io.weights.safe_pickle import File, Storage, TensorPlan, load_pick
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PACKED = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
-"""Other ways, such as LZMA, let a file ask for gigabytes of memory before it yields a byte."""
+"""Allowed compressions. Others, such as LZMA, can require gigabytes of memory before any output."""
 DEEPEST_TREE = 64
+"""Maximum nesting of the tree."""
 LARGEST_TREE = 2_000_000
-"""Entries of the whole tree; an optimiser's state has some ten thousand."""
+"""Maximum number of entries in the whole tree; the state of an optimiser has about 10,000."""
 
 
 def read_foreign_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a torch file from the network: a tree of dicts, lists, tensors, numbers and strings.
+    """Read an untrusted torch file as a tree of dicts, lists, tensors, numbers and strings.
 
-    Nothing in the file is executed and no module it names is imported. Objects of foreign classes
-    are dropped: their dictionary entries disappear, their places in lists become ``None``. Tensors
-    come on the CPU, contiguous.
+    Nothing in the file is executed, and no module that it names is imported. Objects of unknown
+    classes are dropped: dictionary entries disappear, list items become ``None``. Tensors are on
+    the CPU and contiguous.
 
     Raises:
-        MissingFileError: there is no such file.
-        WeightsError: the file is truncated, not a torch file, asks for code to be run, or claims
-            to be larger than it is.
+        MissingFileError: the file does not exist.
+        WeightsError: the file is truncated, is not a torch file, tries to run code, or would take
+            far more memory than its size.
     """
     if not path.is_file():
         raise MissingFileError(f"checkpoint {path} does not exist")
@@ -63,30 +64,30 @@ def read_foreign_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a network, such as a trunk to start from, by name.
+    """Read the tensors of a network by name, such as those of a pretrained trunk.
 
     Args:
-        path: a safetensors file, or a torch file, which may hold them under ``model``.
+        path: a safetensors file, or a torch file with the tensors at its top level or in ``model``.
 
     Raises:
-        MissingFileError: there is no such file.
-        WeightsError: it cannot be read, or holds no tensors.
+        MissingFileError: the file does not exist.
+        WeightsError: the file cannot be read, or contains no tensors.
     """
     if path.suffix == ".safetensors":
         if not path.is_file():
             raise MissingFileError(f"{path} does not exist")
         try:
-            found = load_file(path)
+            tensors = load_file(path)
         except SafetensorError as error:
             raise WeightsError(f"cannot read {path}: {error}") from error
     else:
         tree = read_foreign_checkpoint(path)
         inner = tree.get("model")
         named = inner if isinstance(inner, dict) else tree
-        found = {name: value for name, value in named.items() if isinstance(value, Tensor)}
-    if not found:
+        tensors = {name: value for name, value in named.items() if isinstance(value, Tensor)}
+    if not tensors:
         raise WeightsError(f"{path} contains no state dict; give a file that maps names to tensors")
-    return found
+    return tensors
 
 
 def _read_zip(file: File) -> Any:
@@ -100,7 +101,7 @@ def _read_zip(file: File) -> Any:
             raise WeightsError(
                 "TorchScript programs are not supported; give a file that torch.save wrote"
             )
-        _refuse_bomb(archive, size)
+        _reject_bomb(archive, size)
         content, _ = load_pickle(io.BytesIO(_member(archive, names[0])))
         byte_order = f"{root}byteorder"
         listed = byte_order in archive.namelist()
@@ -131,8 +132,8 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
         raise WeightsError(f"damaged archive: cannot read the entry {name} ({error})") from error
 
 
-def _refuse_bomb(archive: zipfile.ZipFile, size: int) -> None:
-    """Reject what unpacks to many times its size, or uses a compression that PyTorch never does."""
+def _reject_bomb(archive: zipfile.ZipFile, size: int) -> None:
+    """Reject archives that unpack to many times their size or use an unexpected compression."""
     if {entry.compress_type for entry in archive.infolist()} - PACKED:
         raise WeightsError("rejected: the archive uses a compression that PyTorch does not use")
     claimed = sum(entry.file_size for entry in archive.infolist())
@@ -152,7 +153,7 @@ def _not_a_torch_archive(archive: zipfile.ZipFile) -> str:
 def _read_legacy(file: File) -> Any:
     size = _size(file)
     file.seek(0)
-    _refuse_other_formats(file.read(512))
+    _reject_other_formats(file.read(512))
     file.seek(0)
     if load_pickle(file)[0] != MAGIC_NUMBER:
         raise WeightsError("the pickle was not written by torch.save")
@@ -163,17 +164,17 @@ def _read_legacy(file: File) -> Any:
     keys, _ = load_pickle(file)
     if not isinstance(keys, list) or {str(key) for key in keys} != set(storages):
         raise WeightsError("damaged: the list of storages does not match the tensors")
-    places = _storage_places(file, size, [storages[str(key)] for key in keys], big_endian)
+    spans = _storage_spans(file, size, [storages[str(key)] for key in keys], big_endian)
 
     def read(storage: Storage) -> Tensor:
-        start, length = places[storage.key]
+        start, length = spans[storage.key]
         file.seek(start)
         return _numbers(file.read(length), storage, big_endian)
 
     return _TreeBuilder(read, largest=8 * size + 2**20).build(content)
 
 
-def _refuse_other_formats(head: bytes) -> None:
+def _reject_other_formats(head: bytes) -> None:
     if head[257:262] == b"ustar":
         raise WeightsError(
             "tar archives, the format of PyTorch before 0.2, are not supported; nothing was read"
@@ -184,12 +185,15 @@ def _refuse_other_formats(head: bytes) -> None:
         raise WeightsError("neither a ZIP archive nor a pickle; give a file that torch.save wrote")
 
 
-def _storage_places(
+def _storage_spans(
     file: File, size: int, storages: list[Storage], big_endian: bool
 ) -> dict[str, tuple[int, int]]:
-    """Where each storage lies in a legacy file: an int64 count, then the numbers, one by one."""
+    """Return the offset and length in bytes of each storage in a legacy file.
+
+    The storages follow one another, each as an int64 count and the numbers.
+    """
     position = file.tell()
-    places = {}
+    spans = {}
     for storage in storages:
         file.seek(position)
         count = int.from_bytes(file.read(8), "big" if big_endian else "little", signed=True)
@@ -199,25 +203,29 @@ def _storage_places(
                 f"truncated or damaged: storage {storage.key} should have {storage.count} numbers, "
                 f"but {max(size - position - 8, 0)} bytes are left"
             )
-        places[storage.key] = (position + 8, length)
+        spans[storage.key] = (position + 8, length)
         position += 8 + length
-    return places
+    return spans
 
 
 class _TreeBuilder:
-    """Turns what the unpickler made into plain values, each storage read when it is needed."""
+    """Turns the unpickler's result into plain values, reading each storage when it is needed."""
 
     def __init__(self, read: Callable[[Storage], Tensor], *, largest: int) -> None:
         self.read = read
         self.largest = largest
         self.bytes = 0
-        """Read and made so far; a storage may be read again for each of its tensors."""
+        """Bytes read and allocated so far; a storage may be read again for each of its tensors."""
         self.entries = 0
         self.newest: tuple[Storage, Tensor] | None = None
         self.tensors: dict[TensorPlan, Tensor] = {}
 
     def build(self, value: Any, depth: int = 0) -> Any:
-        """Return the plain form of ``value``; foreign objects become ``_Inert``."""
+        """Return ``value`` with plans replaced by tensors and objects of unknown classes dropped.
+
+        Raises:
+            WeightsError: the tree is too deep or too large.
+        """
         self.entries += 1
         if depth > DEEPEST_TREE or self.entries > LARGEST_TREE:
             raise WeightsError("rejected: nested deeper, or with more entries, than any checkpoint")

@@ -1,4 +1,4 @@
-"""Fetch a file from a path, an http(s) address or Google Drive; whole, verified, or not at all."""
+"""Fetch a file from a path, an http(s) URL or Google Drive, verify it, and write it atomically."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NETWORK_FAULTS = (
     ConnectionError,
     ssl.SSLError,
 )
-"""What opening an address and reading from it raise; a disk's errors are none of them."""
+"""Exceptions of opening a URL and reading from it; errors of the disk are not among them."""
 
 
 def download(
@@ -45,39 +45,39 @@ def download(
     """Copy ``source`` to ``target`` and return its SHA-256; a failure leaves no file behind.
 
     Args:
-        source: a path, an http(s) address, ``drive:ID``, or a bare Google Drive id.
-        target: the file to be written.
-        sha256: what the file must hash to, if known.
-        progress: called after every chunk, with the bytes expected if the server declares them.
-        drive: address that serves Google Drive files, for tests.
+        source: a path, an http(s) URL, ``drive:ID``, or a bare Google Drive id.
+        target: the file to write.
+        sha256: expected SHA-256 of the file, if known.
+        progress: called after every chunk; its total is the size that the server declares, if any.
+        drive: URL that serves Google Drive files, for tests.
 
     Raises:
         MissingFileError: the path does not exist.
-        WeightsError: the server refuses, the transfer breaks off, a web page comes instead of the
-            file, or the hash differs.
+        WeightsError: the server returns an error or a web page instead of the file, the transfer is
+            incomplete, or the hash differs.
         OutputError: ``target`` cannot be written.
     """
     text = str(source)
     with replacing(target, sync=True) as temporary, temporary.open("wb") as file:
         if isinstance(source, Path) or Path(text).expanduser().is_file():
-            found = _copy_file(Path(text).expanduser(), file, progress)
+            digest = _copy_file(Path(text).expanduser(), file, progress)
         elif text.lower().startswith(("http://", "https://")):
-            found = _fetch(text, file, progress, urllib.request.build_opener())
+            digest = _fetch(text, file, progress, urllib.request.build_opener())
         elif drive_id := _drive_id(text):
-            found = _fetch_from_drive(drive, drive_id, file, progress)
+            digest = _fetch_from_drive(drive, drive_id, file, progress)
         else:
             raise MissingFileError(
                 f"{text} is neither an existing file, nor a URL (http, https), nor the id of a "
                 "file on Google Drive",
                 options=("source",),
             )
-        if sha256 is not None and found != sha256.lower():
+        if sha256 is not None and digest != sha256.lower():
             raise WeightsError(
-                f"{text} is not the expected file: its SHA-256 is {found}, not {sha256.lower()}; "
+                f"{text} is not the expected file: its SHA-256 is {digest}, not {sha256.lower()}; "
                 "nothing was saved",
                 options=("sha256",),
             )
-    return found
+    return digest
 
 
 def _drive_id(text: str) -> str | None:
@@ -114,7 +114,7 @@ def _fetch(
     progress: Progress | None,
     opener: urllib.request.OpenerDirector,
 ) -> str:
-    """Write what an address serves to ``file``; a web page is an error."""
+    """Download a URL to ``file``; a web page is an error."""
     try:
         with opener.open(_request(address), timeout=_TIMEOUT) as response:
             if _is_page(response):
@@ -138,7 +138,7 @@ def _fetch(
 def _fetch_from_drive(
     drive: str, drive_id: str, file: io.BufferedIOBase, progress: Progress | None
 ) -> str:
-    """Google Drive asks for a confirmation before large files; its form says how to give it."""
+    """Download from Google Drive, which asks to confirm large files with a form on a web page."""
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
     query = urllib.parse.urlencode({"id": drive_id, "export": "download"})
     address = f"{drive}?{query}"
@@ -158,7 +158,7 @@ def _fetch_from_drive(
 
 
 def _page_at(address: str, opener: urllib.request.OpenerDirector) -> str | None:
-    """Return the web page at an address, or None if a file is served there."""
+    """Return the web page at a URL, or None if the URL serves a file."""
     try:
         with opener.open(_request(address), timeout=_TIMEOUT) as response:
             if not _is_page(response):
@@ -171,7 +171,7 @@ def _page_at(address: str, opener: urllib.request.OpenerDirector) -> str | None:
 
 
 def _reason(error: Exception) -> object:
-    return getattr(error, "reason", error)  # URLError wraps the error that explains it
+    return getattr(error, "reason", error)  # URLError wraps its cause
 
 
 def _is_page(response: http.client.HTTPResponse) -> bool:
@@ -189,7 +189,7 @@ def _request(address: str) -> urllib.request.Request:
 
 
 class _DriveForm(HTMLParser):
-    """The hidden fields and the target of the form that asks for a confirmation."""
+    """The hidden fields and the target URL of Google Drive's confirmation form."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -197,8 +197,8 @@ class _DriveForm(HTMLParser):
         self.fields: dict[str, str] = {}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.action = found.get("action", "")
-        if tag == "input" and found.get("type") == "hidden" and "name" in found:
-            self.fields[found["name"]] = found.get("value", "")
+            self.action = attributes.get("action", "")
+        if tag == "input" and attributes.get("type") == "hidden" and "name" in attributes:
+            self.fields[attributes["name"]] = attributes.get("value", "")

@@ -1,4 +1,4 @@
-"""Weights files: safetensors whose metadata name the method, its config and their origin."""
+"""Read and write weights files: safetensors with the method, its config and a card as metadata."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KEY = "maskcast"
 
 @dataclass(frozen=True)
 class Weights:
-    """Released parameters, and everything needed to build the method they belong to."""
+    """Released parameters, with everything needed to build their method."""
 
     name: str
     method: str
@@ -30,11 +30,11 @@ class Weights:
     """Settings of the method, as plain JSON values."""
     tensors: dict[str, Tensor]
     card: dict[str, Any]
-    """Where they come from: training data, licence, scores, source, ..."""
+    """Model card: training data, licence, scores, source, ..."""
     sha256: str
-    """Of the whole file, as hexadecimal digits."""
+    """SHA-256 of the whole file, in hexadecimal digits."""
     shipped: bool = False
-    """Whether they were asked for by the name of weights in the package."""
+    """Whether the weights were read by the name of weights in the package."""
 
 
 def read_file(path: Path) -> Weights:
@@ -88,14 +88,14 @@ def write_weights(
     tensors: Mapping[str, Tensor],
     card: Mapping[str, Any],
 ) -> None:
-    """Write weights as safetensors, whole or not at all.
+    """Write weights as safetensors, atomically.
 
     Args:
         path: the file; its stem becomes the name of the weights.
         method: name of the method in the catalogue.
-        config: settings that build the method, as JSON values.
-        tensors: parameters and buffers by name; stored in the dtypes they have.
-        card: anything a reader should know, as JSON values.
+        config: settings of the method, as JSON values.
+        tensors: parameters and buffers by name; their dtypes are kept.
+        card: the model card, as JSON values.
 
     Raises:
         OutputError: the file cannot be written.
@@ -104,13 +104,13 @@ def write_weights(
 
     about = json.dumps({"method": method, "config": dict(config), "card": dict(card)})
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    own = {name: tensor.clone() for name, tensor in plain.items()}  # shared memory is refused
+    unshared = {name: tensor.clone() for name, tensor in plain.items()}  # as safetensors requires
     with replacing(path, sync=True) as temporary:
-        # save_file would hide the system's reason, a full disk for instance
-        temporary.write_bytes(save(own, metadata={_KEY: about}))
+        # save_file would hide the cause of an error, such as a full disk
+        temporary.write_bytes(save(unshared, metadata={_KEY: about}))
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits."""
+    """Return the SHA-256 of a file in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,6 @@
-"""Weights by name.
+"""Find, read and install weights by name.
 
-A name stands for a file shipped inside the package, or for one installed in the user's cache
+A name refers to a file inside the package, or to one installed in the user's cache
 (``$MASKCAST_CACHE``, else ``~/.cache/maskcast/weights``).
 """
 
@@ -31,42 +31,44 @@ class PublishedFile:
     """Weights released by the authors of a paper, and where to download them."""
 
     name: str
-    """The name under which they are installed."""
+    """Name under which the weights are installed."""
     method: str
+    """Name of the method in the catalogue."""
     file_name: str
-    """The authors' name of the file."""
+    """The authors' file name."""
     source: str
     """An http(s) URL, or ``drive:ID`` for Google Drive."""
     page: str
-    """The authors' page."""
+    """URL of the authors' page."""
     licence: str
-    """What is known of the licence of the weights."""
+    """What is known about the licence of the weights."""
     sha256: str | None = None
-    """None where nobody has published one."""
+    """SHA-256 of the file; None if none has been published."""
 
 
 @dataclass(frozen=True)
 class InstalledWeights:
-    """A weights file found by name, described without reading its tensors."""
+    """A weights file that has a name, described without reading its tensors."""
 
     name: str
     path: Path
     shipped: bool
+    """Whether the file is part of the package."""
     method: str
     config: dict[str, Any] = field(repr=False)
     card: dict[str, Any] = field(repr=False)
 
 
 def cache_folder() -> Path:
-    """Return the folder of installed weights; it need not exist."""
+    """Return the folder of installed weights, which may not exist."""
     chosen = os.environ.get("MASKCAST_CACHE")
     return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "maskcast" / "weights"
 
 
 def installed_weights() -> Iterator[InstalledWeights]:
-    """Describe every weights file that has a name: the shipped ones, then the user's.
+    """Yield a description of all weights with a name: those of the package, then those of the user.
 
-    A damaged file in the cache is passed over; ``read_weights`` says what is wrong with it.
+    Damaged files in the cache are skipped; ``read_weights`` reports what is wrong with them.
     """
     for folder in (SHIPPED, cache_folder()):
         for path in sorted(folder.glob("*.safetensors")):
@@ -80,16 +82,17 @@ def installed_weights() -> Iterator[InstalledWeights]:
 def find_weights(
     name_or_path: str | Path, published: Mapping[str, PublishedFile] | None = None
 ) -> Path:
-    """Return the file that a name or a path means; shipped names go before installed ones.
+    """Return the file that a name or a path refers to; names in the package take precedence.
 
     Args:
-        name_or_path: a path; as text it is a name unless it holds a slash or ends in
+        name_or_path: a path or a name; a string is a name unless it contains a slash or ends in
             ``.safetensors``.
-        published: weights that could be had; an error for one of these says how to install it.
+        published: weights available for download; the error for one of these says how to install
+            it.
 
     Raises:
-        MissingFileError: there is no file at the path.
-        WeightsError: no weights have the name; the message lists those that are there.
+        MissingFileError: no file exists at the path.
+        WeightsError: the name is unknown; the message lists the installed weights.
     """
     text = str(name_or_path)
     path = Path(text).expanduser()
@@ -117,7 +120,7 @@ def _unknown_name(name: str, published: Mapping[str, PublishedFile]) -> WeightsE
             "import it",
             options=("import_weights",),
         )
-    here = [found.name for found in installed_weights()]
+    here = [weights.name for weights in installed_weights()]
     close = get_close_matches(name, [*here, *published], n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return WeightsError(
@@ -132,8 +135,9 @@ def read_weights(
     """Read weights by name or from a safetensors file written by ``write_weights``.
 
     Raises:
-        MissingFileError: there is no file at the path.
-        WeightsError: the name is unknown, or the file is damaged or not one of ours.
+        MissingFileError: no file exists at the path.
+        WeightsError: the name is unknown, or the file is damaged or was not written by
+            ``write_weights``.
     """
     path = find_weights(name_or_path, published)
     shipped = not _is_path(name_or_path) and path.parent == SHIPPED
@@ -148,12 +152,12 @@ def install_weights(
     tensors: Mapping[str, Tensor],
     card: Mapping[str, Any],
 ) -> Path:
-    """Write weights into the user's cache with a JSON card beside them, to be found by ``name``.
+    """Write weights and their model card (JSON) to the user's cache, and return the weights file.
 
     Raises:
-        DataError: the name cannot name a file.
-        UsageError: the name would mean something else: the weights in the package, or a path.
-        OutputError: the cache cannot be written to.
+        DataError: the name is not a valid file name.
+        UsageError: the name is that of weights in the package, or looks like a path.
+        OutputError: the cache is not writable.
     """
     path = path_inside(cache_folder(), name, ".safetensors")
     if (SHIPPED / path.name).is_file() or name.endswith(".safetensors"):
@@ -162,16 +166,16 @@ def install_weights(
             f"the name {name!r} would mean {what}; choose another one", options=("name",)
         )
     write_weights(path, method=method, config=config, tensors=tensors, card=card)
-    beside = {"name": name, "method": method, "sha256": sha256_of(path), **card}
-    write_text(path.with_suffix(".json"), json.dumps(beside, indent=2) + "\n")
+    full_card = {"name": name, "method": method, "sha256": sha256_of(path), **card}
+    write_text(path.with_suffix(".json"), json.dumps(full_card, indent=2) + "\n")
     return path
 
 
 def verify_weights(name_or_path: str | Path) -> str:
-    """Read the whole file, compare its SHA-256 with the card beside it, and return the SHA-256.
+    """Read a weights file, compare its SHA-256 with the one on its model card, and return it.
 
     Raises:
-        MissingFileError, WeightsError: as ``read_weights``; also when the card names another hash.
+        MissingFileError, WeightsError: like ``read_weights``; also if the card has another hash.
     """
     weights = read_weights(name_or_path)
     card = find_weights(name_or_path).with_suffix(".json")
@@ -186,7 +190,7 @@ def verify_weights(name_or_path: str | Path) -> str:
 
 
 def describe_weights(name_or_path: str | Path) -> list[str]:
-    """Say in lines what weights are: method, size, licence, where they come from."""
+    """Return lines that describe weights: method, size, licence, origin."""
     weights = read_weights(name_or_path)
     numbers = sum(tensor.numel() for tensor in weights.tensors.values())
     size = sum(tensor.nbytes for tensor in weights.tensors.values())

@@ -1,11 +1,12 @@
-"""Run the pickles of strangers without letting them do anything.
+"""Interpret untrusted pickles without executing code.
 
-The unpickler knows four kinds of names: ordered dictionaries, tensors, storages, sizes. Tensors
-come out as plans, since their numbers lie elsewhere in the file. Every other name becomes an inert
-stub, and names that can only be there to run code refuse the file.
+The unpickler resolves four kinds of names: ordered dictionaries, tensors, storages and sizes. It
+returns tensors as plans, because their numbers lie elsewhere in the file. Every other name becomes
+an inert stub; a file with names that only serve to run code is rejected.
 
-What costs more than the file is large is refused too: a few bytes can ask for the hash of a key
-that holds itself a thousand million times, or is nested so deep that hashing ends the process.
+Files that would take far more work or memory than their size are rejected too: a few bytes can
+request the hash of a key that contains itself 10⁹ times, or that is nested so deeply that hashing
+crashes the process.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ from maskcast.core.errors import WeightsError
 log = logging.getLogger(__name__)
 
 LARGEST_PICKLE = 2**28
-"""Bytes of the pickles alone, without the storages."""
+"""Maximum length of a pickle in bytes, without the storages."""
 MOST_OPERATIONS = 2**23
-"""Steps of the program in a pickle; an optimiser's state takes some hundred thousand."""
+"""Maximum number of operations in a pickle; the state of an optimiser takes about 100,000."""
 LARGEST_KEY = 64
-"""Values in the key of a dictionary or in an element of a set, which are hashed."""
+"""Maximum number of values in a dictionary key or set element, which are hashed."""
 LARGEST_COUNT = 2**48
-"""Elements of a storage, and the largest side, stride and offset of a tensor."""
+"""Maximum number of elements of a storage, and maximum side, stride and offset of a tensor."""
 MOST_DIMENSIONS = 64
+"""Maximum number of dimensions of a tensor."""
 
 DTYPES = {
     "FloatStorage": torch.float32,
@@ -63,7 +65,7 @@ _ODD_OPCODES = frozenset(("EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFE
 
 
 class _Stateless:
-    """Takes the state that a file would set on an object, and forgets it."""
+    """Ignores the state that a file sets on an object."""
 
     __slots__ = ()
 
@@ -72,7 +74,7 @@ class _Stateless:
 
 @dataclass(frozen=True)
 class Storage(_Stateless):
-    """A run of numbers somewhere in the file."""
+    """A block of numbers in the file."""
 
     key: str
     dtype: torch.dtype
@@ -81,7 +83,7 @@ class Storage(_Stateless):
 
 @dataclass(frozen=True)
 class TensorPlan(_Stateless):
-    """What a tensor will look like once its storage is read; all counts in elements."""
+    """The layout of a tensor whose storage has not been read; all counts are in elements."""
 
     storage: Storage
     offset: int
@@ -90,7 +92,7 @@ class TensorPlan(_Stateless):
 
 
 class _Inert(_Stateless):
-    """Stands for an object of a foreign class: takes everything, does nothing."""
+    """Replaces an object of an unknown class: accepts every call and does nothing."""
 
     def __new__(cls, *_args: object, **_named: object) -> _Inert:
         return super().__new__(cls)
@@ -112,7 +114,7 @@ class _Inert(_Stateless):
 
 
 class _InertAttribute(_Stateless):
-    """``getattr``, by which older pickles name nested classes and methods: gives a stub class."""
+    """Replaces ``getattr``, by which older pickles name nested classes and methods, by a stub."""
 
     __slots__ = ()
 
@@ -121,7 +123,7 @@ class _InertAttribute(_Stateless):
 
 
 class _PlanTensor(_Stateless):
-    """``torch._utils._rebuild_tensor`` and its later form; an instance, so that no state sticks."""
+    """Replaces ``torch._utils._rebuild_tensor`` and its later version; returns a plan."""
 
     __slots__ = ()
 
@@ -143,7 +145,7 @@ class _PlanTensor(_Stateless):
 
 
 class _FirstArgument(_Stateless):
-    """``torch._utils._rebuild_parameter``: a parameter is its tensor."""
+    """Replaces ``torch._utils._rebuild_parameter``; returns the parameter's tensor."""
 
     __slots__ = ()
 
@@ -152,7 +154,7 @@ class _FirstArgument(_Stateless):
 
 
 class _StorageType(_Stateless):
-    """``torch.FloatStorage`` and its kin: only a name for a dtype."""
+    """Replaces ``torch.FloatStorage`` and similar classes, which only name a dtype."""
 
     __slots__ = ("dtype",)
 
@@ -161,7 +163,7 @@ class _StorageType(_Stateless):
 
 
 class _Size(_Stateless):
-    """``torch.Size``."""
+    """Replaces ``torch.Size``."""
 
     __slots__ = ()
 
@@ -170,11 +172,11 @@ class _Size(_Stateless):
 
 
 class _Dictionary(dict[Any, Any], _Stateless):
-    """``collections.OrderedDict``: made from pairs or filled later."""
+    """Replaces ``collections.OrderedDict``, created from pairs or filled later."""
 
     def __init__(self, pairs: Any = ()) -> None:
         pairs = list(pairs)
-        _refuse_heavy(key for key, _ in pairs)
+        _reject_heavy(key for key, _ in pairs)
         super().__init__(pairs)
 
 
@@ -185,19 +187,19 @@ _HASHED = {
     pickle.ADDITEMS: slice(None),
     pickle.FROZENSET: slice(None),
 }
-"""Operations that hash, and which values on the stack they do it to."""
+"""Operations that hash values, and the slices of the stack that hold these values."""
 
 
 def _checking(hashed: slice, operation: Callable[[Any], None]) -> Callable[[Any], None]:
     def checked(unpickler: Any) -> None:
-        _refuse_heavy(unpickler.stack[hashed])
+        _reject_heavy(unpickler.stack[hashed])
         operation(unpickler)
 
     return checked
 
 
-class _RestrictedUnpickler(pickle._Unpickler):  # the one in Python, so that every step can be seen
-    """Resolves only what tensors are made of; remembers the foreign names it passed over."""
+class _RestrictedUnpickler(pickle._Unpickler):  # in Python, so that operations can be checked
+    """Resolves only names that tensors need, and records the other names."""
 
     dispatch = pickle._Unpickler.dispatch | {
         opcode[0]: _checking(hashed, pickle._Unpickler.dispatch[opcode[0]])
@@ -210,10 +212,10 @@ class _RestrictedUnpickler(pickle._Unpickler):  # the one in Python, so that eve
         self.storages: dict[str, Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        found = _resolve(module, name)
-        if found is _Inert:
+        resolved = _resolve(module, name)
+        if resolved is _Inert:
             self.foreign.add(f"{module}.{name}")
-        return found
+        return resolved
 
     def persistent_load(self, pid: Any) -> Storage:
         if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
@@ -240,7 +242,7 @@ _KNOWN: dict[tuple[str, str], Any] = {
     ("builtins", "getattr"): _InertAttribute,
     ("__builtin__", "getattr"): _InertAttribute,
 }
-"""What makes the stand-in for a name; anew each time, so that nothing a file does to it stays."""
+"""Factories of the replacements for names; a new one each time, so that no file can alter them."""
 
 
 def _resolve(module: str, name: str) -> Any:
@@ -248,12 +250,12 @@ def _resolve(module: str, name: str) -> Any:
         return _KNOWN[module, name]()
     if module in ("torch", "torch.storage") and name in DTYPES:
         return _StorageType(DTYPES[name])
-    _refuse_code(module, name)
+    _reject_code(module, name)
     return _Inert
 
 
-def _refuse_code(module: str, name: str) -> None:
-    """Refuse names that no checkpoint needs. Others would be inert too; these show intent."""
+def _reject_code(module: str, name: str) -> None:
+    """Reject names that only serve to run code. They would be inert too, but they show intent."""
     if module in ("builtins", "__builtin__"):
         runs_code = name.partition(".")[0] in _CODE_RUNNING_BUILTINS
     else:
@@ -266,10 +268,10 @@ def _refuse_code(module: str, name: str) -> None:
 
 
 def load_pickle(file: File) -> tuple[Any, dict[str, Storage]]:
-    """Check the opcodes of one pickle, then run it restricted; return content and storages.
+    """Check the opcodes of one pickle, then interpret it; return its content and storages.
 
     Raises:
-        WeightsError: it is damaged, asks for code to be run, or for endless work or memory.
+        WeightsError: the pickle is damaged, tries to run code, or needs too much work or memory.
     """
     start = file.tell()
     try:
@@ -298,7 +300,7 @@ def load_pickle(file: File) -> tuple[Any, dict[str, Storage]]:
     return content, unpickler.storages
 
 
-def _refuse_heavy(keys: Iterable[object]) -> None:
+def _reject_heavy(keys: Iterable[object]) -> None:
     if any(_weight(key) > LARGEST_KEY for key in keys):
         raise WeightsError(
             "rejected: a dictionary key is nested deeper, or is larger, than any checkpoint needs"
@@ -306,8 +308,8 @@ def _refuse_heavy(keys: Iterable[object]) -> None:
 
 
 def _weight(key: object, so_far: int = 0) -> int:
-    """Count the values in a key, each as often as hashing meets it, until they are too many."""
-    if isinstance(key, int) and abs(key) >= LARGEST_COUNT:  # any number of these can share a hash
+    """Count the values in a key as often as hashing visits them; stop when there are too many."""
+    if isinstance(key, int) and abs(key) >= LARGEST_COUNT:  # many such integers can share a hash
         return LARGEST_KEY + 1
     so_far += 1
     if isinstance(key, tuple | frozenset):
@@ -319,7 +321,7 @@ def _weight(key: object, so_far: int = 0) -> int:
 
 
 def _integers(numbers: Any) -> tuple[int, ...]:
-    """Return sizes as they are, if they can be those of a tensor."""
+    """Return numbers as a tuple; raise ``WeightsError`` if they cannot be sizes of a tensor."""
     fit = (
         isinstance(numbers, tuple | list)
         and len(numbers) <= MOST_DIMENSIONS
