@@ -17,7 +17,7 @@ import pytest
 from fixtures.imitations import write_frame, write_labels
 from fixtures.video_files import VideoRecipe, write_pictures
 from maskcast.cli.main import COMMANDS, main
-from maskcast.data.made_up import make_clip
+from maskcast.data.synthetic.clips import make_clip
 from maskcast.io.label_maps import write_label_map
 
 ROOT = Path(__file__).parent.parent

@@ -14,7 +14,7 @@ from PIL import Image
 
 from fixtures.video_files import VideoRecipe, write_pictures
 from maskcast.cli.main import main
-from maskcast.data.made_up import make_clip
+from maskcast.data.synthetic.clips import make_clip
 from maskcast.io.label_maps import write_label_map
 
 README = (Path(__file__).parent.parent / "README.md").read_text()

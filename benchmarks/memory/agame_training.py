@@ -36,7 +36,7 @@ def measure(recipe: str, *, length: int, batch: int, recompute: bool) -> None:
     for parameter in groups[0]["params"]:
         parameter.grad = torch.zeros_like(parameter)
     optimiser.step()
-    snippets = made_up_snippets(config.snippets.size, length, batch)
+    snippets = synthetic_snippets(config.snippets.size, length, batch)
     before = psutil.Process().memory_info().rss / GIB
     kept: dict[int, int] = {}
 
@@ -60,7 +60,7 @@ def measure(recipe: str, *, length: int, batch: int, recompute: bool) -> None:
     )
 
 
-def made_up_snippets(size: tuple[int, int], length: int, batch: int) -> SnippetBatch:
+def synthetic_snippets(size: tuple[int, int], length: int, batch: int) -> SnippetBatch:
     """Return noise with a square as its object."""
     frames = torch.randint(0, 256, (batch, length, 3, *size), dtype=torch.uint8)
     labels = torch.zeros(batch, length, *size, dtype=torch.uint8)

@@ -25,7 +25,7 @@ from maskcast.core.arrays import Picture
 from maskcast.core.config import options_from, with_options
 from maskcast.core.heap import keep_freed_memory
 from maskcast.core.segmenter import VideoSegmenter
-from maskcast.data.made_up_demo import make_demo_clip
+from maskcast.data.synthetic.demo import make_demo_clip
 from maskcast.io.label_maps import write_label_map
 from maskcast.io.prompts.reading import read_prompts
 from maskcast.io.video.reader import Timing

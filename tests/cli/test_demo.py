@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from maskcast.cli.demo import score
-from maskcast.data.made_up_demo import make_demo_clip
+from maskcast.data.synthetic.demo import make_demo_clip
 from maskcast.io.label_maps import write_label_map
 
 

@@ -1,4 +1,4 @@
-"""A tiny made-up video for tests: coloured squares that move over a dark, slightly noisy scene."""
+"""A tiny synthetic video: coloured squares that move over a dark, slightly noisy scene."""
 
 from __future__ import annotations
 

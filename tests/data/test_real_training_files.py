@@ -14,17 +14,13 @@ from maskcast.data.augmentation import process_clip
 from maskcast.data.clip_settings import ClipProcessing, ClipSampling
 from maskcast.data.clips import VideoClips
 from maskcast.data.hold_outs import DAVIS_VALIDATION
-from maskcast.data.made_up import MadeUpClips
 from maskcast.data.mixture import MixedClips, Share
 from maskcast.data.readers.clip_folder import read_clip_folder
-from maskcast.data.readers.image_pairs import (
-    PairCutouts,
-    PhotoScenes,
-    objects_of,
-    read_image_pairs,
-    read_photographs,
-)
+from maskcast.data.readers.image_pairs import read_image_pairs, read_photographs
 from maskcast.data.static_clips import StaticClips
+from maskcast.data.synthetic.clips import SyntheticClips
+from maskcast.data.synthetic.cutouts import PairCutouts, objects_of
+from maskcast.data.synthetic.scenes import PhotoScenes
 
 CHECKOUT = Path(__file__).parents[2]
 ARCHIVES = Path(os.environ.get("MASKCAST_DATA", CHECKOUT.parent / "shared/data")) / "train"
@@ -77,7 +73,7 @@ def test_every_kind_of_source_makes_samples_of_the_real_data(videos, pictures):
     shares = [
         Share(VideoClips("davis", videos), 1.0),
         Share(StaticClips("pets", pets), 1.0),
-        Share(MadeUpClips(cutouts=PairCutouts(pets), scenes=PhotoScenes(photographs)), 1.0),
+        Share(SyntheticClips(cutouts=PairCutouts(pets), scenes=PhotoScenes(photographs)), 1.0),
     ]
     processing = ClipProcessing(size=(120, 208))
     clips = MixedClips(shares, length=10, epoch=0, seed=0, processing=processing)
@@ -88,7 +84,7 @@ def test_every_kind_of_source_makes_samples_of_the_real_data(videos, pictures):
         assert sample.images.shape == (4, 3, 120, 208)
         assert sample.masks.shape == (4, 120, 208)
         assert set(sample.masks.unique().tolist()) <= {0, 1}
-    assert kinds == {"davis", "pets", "made-up"}
+    assert kinds == {"davis", "pets", "synthetic"}
     assert torch.equal(clips[3].images, clips[3].images)
 
 

@@ -8,9 +8,9 @@ import torch
 
 from fixtures.imitations import write_frame, write_labels
 from maskcast.core.errors import ConfigError, DatasetError
-from maskcast.data.made_up_stage import Cutout, FilmConfig
 from maskcast.data.readers.image_pairs import read_image_pairs
 from maskcast.data.static_clips import StaticClips, StaticConfig, fill_hole
+from maskcast.data.synthetic.stage import Cutout, FilmConfig
 
 ALONE = StaticConfig(
     look_alike=0,

@@ -15,7 +15,7 @@ from maskcast.core.config import options_from
 from maskcast.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from maskcast.data.made_up import MadeUpClip
+    from maskcast.data.synthetic.clips import SyntheticClip
 
 
 def demo(
@@ -44,7 +44,7 @@ def demo(
     """
     from maskcast.cli.progress import TerminalProgress
     from maskcast.core.heap import keep_freed_memory
-    from maskcast.data.made_up_demo import make_demo_clip
+    from maskcast.data.synthetic.demo import make_demo_clip
     from maskcast.methods.spec import SegmenterSpec
     from maskcast.runs.card import read_card
     from maskcast.runs.export_settings import Exports
@@ -77,7 +77,7 @@ def demo(
     print(f"{card.steps / card.seconds.total:.1f} frames per second on {card.device}")
 
 
-def score(clip: MadeUpClip, masks: Path) -> tuple[float, float]:
+def score(clip: SyntheticClip, masks: Path) -> tuple[float, float]:
     """Return mean J and mean F, 0..1, over all objects and all frames except the first and last."""
     from maskcast.io.label_maps import read_label_map
     from maskcast.metrics.frame import score_object
@@ -92,7 +92,7 @@ def score(clip: MadeUpClip, masks: Path) -> tuple[float, float]:
     return fmean(one.J for one in scores), fmean(one.F for one in scores)
 
 
-def _write(clip: MadeUpClip, folder: Path) -> None:
+def _write(clip: SyntheticClip, folder: Path) -> None:
     from PIL import Image
 
     from maskcast.core.files import replacing

@@ -22,18 +22,17 @@ from torch.nn import functional
 from maskcast.core.config import require_range
 from maskcast.core.errors import DatasetError
 from maskcast.data.clips import AnnotatedVideo, DrawnClip, object_box, object_mask
-from maskcast.data.made_up import (
-    CutoutSource,
-    MadeUpClip,
+from maskcast.data.synthetic.absences import Absence, draw_absence
+from maskcast.data.synthetic.clips import (
+    SyntheticClip,
     look_alike,
     take_away,
     visible_clip,
     whole_clip,
 )
-from maskcast.data.made_up_absences import Absence, draw_absence
-from maskcast.data.made_up_motion import Motion, draw_camera, draw_motion
-from maskcast.data.made_up_stage import Film, FilmConfig, Layer, Stage, as_layer, render
-from maskcast.data.readers.image_pairs import PairCutouts, PictureObject, cut_out
+from maskcast.data.synthetic.cutouts import CutoutSource, PairCutouts, PictureObject, cut_out
+from maskcast.data.synthetic.motion import Motion, draw_camera, draw_motion
+from maskcast.data.synthetic.stage import Film, FilmConfig, Layer, Stage, as_layer, render
 from maskcast.nn.resize import resize_picture
 
 
@@ -122,7 +121,7 @@ class StaticClips:
         stage = self._set_stage(generator, frame, mask, absence)
         film = Film.draw(generator, size, self.config.film)
         shots = [render(stage, size, time) for time in times]
-        clip = MadeUpClip(
+        clip = SyntheticClip(
             np.stack([film.expose(shot[0], t) for shot, t in zip(shots, times, strict=True)]),
             np.stack([shot[1].numpy() for shot in shots]),
             (1,),

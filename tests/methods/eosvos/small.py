@@ -1,4 +1,4 @@
-"""A tiny network whose losses do not depend on draws, and a made-up task for it."""
+"""A tiny network whose losses do not depend on draws, and a synthetic task for it."""
 
 from __future__ import annotations
 

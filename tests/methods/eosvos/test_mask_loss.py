@@ -25,7 +25,7 @@ def slow_lovasz(errors, targets):
     return loss
 
 
-def made_up(seed=0, regions=3):
+def random_regions(seed=0, regions=3):
     generator = torch.Generator().manual_seed(seed)
     z = 2 * torch.randn(regions, 4, 4, generator=generator, dtype=torch.float64)
     m = torch.rand(regions, 4, 4, generator=generator, dtype=torch.float64)
@@ -33,7 +33,7 @@ def made_up(seed=0, regions=3):
 
 
 def test_hinge_follows_the_definition():
-    z, m = made_up()
+    z, m = random_regions()
     expected = [
         slow_lovasz([1 - a * (2 * b - 1) for a, b in zip(x, y, strict=True)], y)
         for x, y in zip(z.flatten(1).tolist(), m.flatten(1).tolist(), strict=True)
@@ -43,7 +43,7 @@ def test_hinge_follows_the_definition():
 
 
 def test_probability_variant_follows_the_definition():
-    z, m = made_up(1)
+    z, m = random_regions(1)
     expected = [
         slow_lovasz(
             [abs(b - 1 / (1 + 2.718281828459045**-a)) for a, b in zip(x, y, strict=True)], y
@@ -55,13 +55,13 @@ def test_probability_variant_follows_the_definition():
 
 
 def test_gradient_is_that_of_finite_differences():
-    z, m = made_up(2, regions=1)
+    z, m = random_regions(2, regions=1)
     z.requires_grad_()
     assert torch.autograd.gradcheck(lambda x: lovasz_hinge_per_region(x, m).sum(), (z,))
 
 
 def test_left_out_pixels_do_not_count():
-    z, m = made_up(3, regions=1)
+    z, m = random_regions(3, regions=1)
     shorter = lovasz_hinge_per_region(z[:, :2], m[:, :2])
     m[:, 2:] = 255
     torch.testing.assert_close(lovasz_hinge_per_region(z, m), shorter)

@@ -9,7 +9,7 @@ import torch
 
 from maskcast.core.config import with_options
 from maskcast.core.segmenter import segment_video
-from maskcast.data.made_up_demo import make_demo_clip
+from maskcast.data.synthetic.demo import make_demo_clip
 from maskcast.methods.lwl.config import tiny
 from maskcast.methods.lwl.method import build
 

@@ -170,7 +170,7 @@ def test_synthetic_data_and_pictures_are_used_when_given(tmp_path: Path) -> None
     found = opened(data)
     assert [type(source) is ClipSnippets for source in found.training] == [False, True, True]
     synthetic = found.training[1]
-    assert synthetic.name == "made-up"
+    assert synthetic.name == "synthetic"
     epoch = SnippetEpoch(found.training, data, SNIPPETS, seed=0, epoch=0)
     assert Counter(place for place, _ in epoch.order) == {0: 2, 1: 5, 2: 5}  # a pass
     snippet = synthetic.draw(0, np.random.default_rng(0))

@@ -13,7 +13,7 @@ from maskcast.methods.eosvos.training.task_variations import flip_labels, group_
 from .videos import meta_tasks, write_video
 
 PIXELS = 14 * 18
-"""Of each object in the made-up videos."""
+"""Of each object in the synthetic videos."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Folders of small made-up videos, laid out as the training data are."""
+"""Folders of small synthetic videos, laid out as the training data are."""
 
 from __future__ import annotations
 

@@ -326,16 +326,16 @@ def test_cutouts_are_pasted_and_change_the_fingerprint(tmp_path: Path) -> None:
     plain = TrainingSources.open(data, query_frames=2)
     pasted = TrainingSources.open(replace(data, cutouts=(tmp_path / "cutouts",)), query_frames=2)
     assert plain.fingerprint != pasted.fingerprint
-    static, made_up = (share.source for share in pasted.training)
-    assert static.absent == made_up.absent == 0.25
+    static, synthetic = (share.source for share in pasted.training)
+    assert static.absent == synthetic.absent == 0.25
     generator = np.random.default_rng(0)
-    for source in (static.strangers, made_up.cutouts):
+    for source in (static.strangers, synthetic.cutouts):
         drawn = [source.draw_cutout(generator, 40) for _ in range(60)]
         share = sum(float(cutout.image.amax()) == 1 for cutout in drawn) / 60
         assert share == pytest.approx(0.5, abs=0.2)  # objects of the picture are dark
     alone = replace(data, pictures=(), pictures_weight=0.0, cutouts=(tmp_path / "cutouts",))
-    made_up = TrainingSources.open(alone, query_frames=2).training[0].source
-    assert float(made_up.cutouts.draw_cutout(generator, 40).image.amax()) == 1
+    synthetic = TrainingSources.open(alone, query_frames=2).training[0].source
+    assert float(synthetic.cutouts.draw_cutout(generator, 40).image.amax()) == 1
     with pytest.raises(ConfigError, match="cutouts_share"):
         replace(data, cutouts_share=1.0)
 

@@ -32,7 +32,7 @@ class DataConfig:
     """Folders with ``images`` and ``masks``, or PASCAL VOC's: their objects, moved over
     ``backgrounds``."""
     backgrounds: tuple[Path, ...] = ()
-    """Folders of photographs; without them backgrounds are made up."""
+    """Folders of photographs for backgrounds; without them backgrounds are synthetic."""
     videos: tuple[Path, ...] = ()
     """Folders that hold a folder for each video, with ``frames`` and ``masks``."""
     pictures: tuple[Path, ...] = ()

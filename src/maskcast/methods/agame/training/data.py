@@ -19,17 +19,14 @@ from maskcast.data.hold_outs import (
     read_hold_out,
     without,
 )
-from maskcast.data.made_up import MadeUpClips
 from maskcast.data.readers.clip_folder import read_clip_folder
 from maskcast.data.readers.davis import open_davis
-from maskcast.data.readers.image_pairs import (
-    PairCutouts,
-    PhotoScenes,
-    read_image_pairs,
-    read_photographs,
-)
+from maskcast.data.readers.image_pairs import read_image_pairs, read_photographs
 from maskcast.data.readers.youtube_vos import open_youtube_vos
 from maskcast.data.static_clips import StaticClips
+from maskcast.data.synthetic.clips import SyntheticClips
+from maskcast.data.synthetic.cutouts import PairCutouts
+from maskcast.data.synthetic.scenes import PhotoScenes
 from maskcast.methods.agame.training.config import DataConfig, SnippetConfig
 from maskcast.methods.agame.training.snippets import (
     ClipSnippets,
@@ -110,7 +107,7 @@ class _Opened:
     def add_synthetic(self) -> None:
         config = self.config
         scenes = [scene for folder in config.backgrounds for scene in read_photographs(folder)]
-        clips = MadeUpClips(
+        clips = SyntheticClips(
             objects=(1, 5),
             cutouts=PairCutouts(self._pairs(config.synthetic, "synthetic")),
             scenes=PhotoScenes(self._noted(scenes, "backgrounds")) if scenes else None,

@@ -147,7 +147,7 @@ class VideoSnippets:
 
 
 class ClipSnippets:
-    """Snippets of any source of clips: made-up ones, or single pictures set in motion.
+    """Snippets of any source of clips: synthetic ones, or single pictures set in motion.
 
     Args:
         source: its clips are resized as they are.

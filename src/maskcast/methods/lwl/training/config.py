@@ -51,17 +51,17 @@ class DataConfig:
     pictures_weight: float = 0.0
     """How often clips are made from ``pictures``; 0: never."""
     scenes: tuple[Path, ...] = ()
-    """Folders of photographs: backgrounds of made-up clips."""
+    """Folders of photographs: backgrounds of synthetic clips."""
     made_up_weight: float = 0.0
-    """How often clips are made up, of the objects in ``pictures`` if these are given; 0: never."""
+    """Weight of synthetic clips, which show objects of ``pictures`` if these are given; 0: none."""
     cutouts: tuple[Path, ...] = ()
     """Folders of RGBA pictures of objects, which are pasted into clips made from ``pictures``, and
-    are objects of made-up clips."""
+    are objects of synthetic clips."""
     cutouts_share: float = 0.5
     """Share of the pasted objects that are ``cutouts``, where there are ``pictures`` too."""
     synthetic_absent: float = 0.0
-    """Probability that a clip made from a picture, or a made-up one, has test frames from which its
-    object is gone: it has left the frame, or something hides it."""
+    """Probability that the object of a synthetic clip, or of a clip made from a picture, leaves the
+    frame or is hidden on some test frames."""
     held_out: tuple[str, ...] = ()
     """Names of videos in ``videos``, ``rendered`` and ``davis`` that are never trained on, but
     validated with."""

@@ -1,4 +1,4 @@
-"""Which data LWL is trained on: videos, single pictures made into clips, made-up clips."""
+"""Which data LWL is trained on: videos, single pictures made into clips, synthetic clips."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 
 from maskcast.core.errors import ConfigError
 from maskcast.data.clips import AnnotatedVideo, ClipSource, VideoClips
-from maskcast.data.cutouts import CutoutFolder, CutoutMix
 from maskcast.data.dataset import Dataset
 from maskcast.data.decoded import decode_videos
 from maskcast.data.hold_outs import (
@@ -17,19 +16,16 @@ from maskcast.data.hold_outs import (
     read_hold_out,
     without,
 )
-from maskcast.data.made_up import CutoutSource, MadeUpClips
 from maskcast.data.mixture import Share
 from maskcast.data.readers.clip_folder import read_clip_folder
 from maskcast.data.readers.coco import read_coco
 from maskcast.data.readers.davis import open_davis
-from maskcast.data.readers.image_pairs import (
-    PairCutouts,
-    PhotoScenes,
-    read_image_pairs,
-    read_photographs,
-)
+from maskcast.data.readers.image_pairs import read_image_pairs, read_photographs
 from maskcast.data.readers.youtube_vos import open_youtube_vos
 from maskcast.data.static_clips import StaticClips
+from maskcast.data.synthetic.clips import SyntheticClips
+from maskcast.data.synthetic.cutouts import CutoutFolder, CutoutMix, CutoutSource, PairCutouts
+from maskcast.data.synthetic.scenes import PhotoScenes
 from maskcast.methods.lwl.training.coco_clips import CocoClips
 from maskcast.methods.lwl.training.config import DataConfig
 
@@ -65,7 +61,7 @@ class TrainingSources:
         if config.pictures_weight:
             opened.add_pictures()
         if config.made_up_weight:
-            opened.add_made_up()
+            opened.add_synthetic()
         opened.refuse_unknown_hold_outs()
         return cls(tuple(opened.training), tuple(opened.held_out), opened.digest.hexdigest()[:16])
 
@@ -136,10 +132,10 @@ class _Opened:
         )
         self.training.append(Share(clips, config.pictures_weight))
 
-    def add_made_up(self) -> None:
+    def add_synthetic(self) -> None:
         config = self.config
         scenes = [scene for folder in config.scenes for scene in read_photographs(folder)]
-        clips = MadeUpClips(
+        clips = SyntheticClips(
             cutouts=self._pasted_objects(self._read_pictures() if config.pictures else ()),
             absent=config.synthetic_absent,
             scenes=PhotoScenes(self._decoded(scenes, "scenes")) if scenes else None,

@@ -96,7 +96,7 @@ WEIGHT_PREDICTOR = ladder(NetworkConfig(), Rates())
 
 
 def small() -> LWLTrainingConfig:
-    """The small model: all parts at once on videos, single pictures and made-up clips."""
+    """The small model: all parts at once on videos, single pictures and synthetic clips."""
     return LWLTrainingConfig(
         model=configs.small(),
         data=DataConfig(

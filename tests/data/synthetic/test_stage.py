@@ -1,4 +1,4 @@
-"""What a made-up clip shows is what its masks say."""
+"""What a synthetic clip shows is what its masks say."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from maskcast.data.made_up_motion import draw_camera, draw_motion
-from maskcast.data.made_up_stage import Cutout, Film, FilmConfig, Stage, as_layer, render
+from maskcast.data.synthetic.motion import draw_camera, draw_motion
+from maskcast.data.synthetic.stage import Cutout, Film, FilmConfig, Stage, as_layer, render
 
 SIZE = (40, 60)
 PLAIN = FilmConfig(blur=0, noise=0, jpeg=0, light_change=0)

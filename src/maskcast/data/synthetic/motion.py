@@ -1,4 +1,4 @@
-"""How the things in a made-up clip move: smooth paths, affine, perspective and thin-plate motion.
+"""How the things in a synthetic clip move: smooth paths, affine, perspective and thin-plate motion.
 
 Time is in frames (24 a second) and need not be whole. The world is measured in units of the
 frame's shorter side, its origin in the middle of the frame, x to the right and y down.

@@ -1,4 +1,4 @@
-"""Made-up clips: repeatable, exact, and never what the demonstration shows."""
+"""Synthetic clips: repeatable, exact, and never what the demonstration shows."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import pytest
 import torch
 
 from maskcast.core.errors import ConfigError, UsageError
-from maskcast.data import made_up_textures
-from maskcast.data.made_up import (
+from maskcast.data.synthetic import textures
+from maskcast.data.synthetic.clips import (
     FIRST_RESERVED_SEED,
-    MadeUpClip,
-    MadeUpClips,
-    MadeUpConfig,
-    ProceduralCutouts,
-    ProceduralScenes,
+    SyntheticClip,
+    SyntheticClips,
+    SyntheticConfig,
     make_clip,
     visible_clip,
 )
-from maskcast.data.made_up_demo import DEMO_SEED, DEMO_SHAPES, DEMO_TEXTURES, make_demo_clip
-from maskcast.data.made_up_stage import Cutout, FilmConfig
-from maskcast.data.made_up_textures import TRAINING_SHAPES, TRAINING_TEXTURES
+from maskcast.data.synthetic.cutouts import ProceduralCutouts
+from maskcast.data.synthetic.demo import DEMO_SEED, DEMO_SHAPES, DEMO_TEXTURES, make_demo_clip
+from maskcast.data.synthetic.scenes import ProceduralScenes
+from maskcast.data.synthetic.stage import Cutout, FilmConfig
+from maskcast.data.synthetic.textures import TRAINING_SHAPES, TRAINING_TEXTURES
 
 SMALL = (48, 80)
 
@@ -77,9 +77,9 @@ def test_training_draws_only_from_what_is_listed_for_training(monkeypatch):
         return make
 
     for kind in ("TRAINING_SHAPES", "TRAINING_TEXTURES"):
-        makers = getattr(made_up_textures, kind)
+        makers = getattr(textures, kind)
         noting = {name: noted(name, maker) for name, maker in makers.items()}
-        monkeypatch.setattr(made_up_textures, kind, noting)
+        monkeypatch.setattr(textures, kind, noting)
     generator = np.random.default_rng(0)
     for _ in range(60):
         ProceduralCutouts().draw_cutout(generator, 24)
@@ -90,33 +90,13 @@ def test_training_draws_only_from_what_is_listed_for_training(monkeypatch):
 def test_seeds_of_training_stay_below_the_reserved_ones():
     seeds = []
     for seed in range(8):
-        name = MadeUpClips(size=SMALL).draw(np.random.default_rng(seed), 1).name
+        name = SyntheticClips(size=SMALL).draw(np.random.default_rng(seed), 1).name
         seeds.append(int(name.split()[2].rstrip(",")))
     assert max(seeds) < FIRST_RESERVED_SEED and len(set(seeds)) == 8
 
 
-def test_the_demonstration_repeats_itself_and_shows_both_fish_whole_at_first():
-    first, again = (make_demo_clip(frames=2, size=(96, 160)) for _ in range(2))
-    assert np.array_equal(first.frames, again.frames)
-    assert first.ids == (1, 2)
-    for object_id in first.ids:
-        shown = first.label_maps[0] == object_id
-        assert shown.sum() > 0.02 * shown.size
-    # the look-alike and the pads are background: no third id
-    assert set(np.unique(first.label_maps)) == {0, 1, 2}
-
-
-def test_the_fish_of_the_demonstration_are_where_their_masks_say():
-    clip = make_demo_clip(frames=1, size=(135, 240))
-    frame = clip.frames[0].astype(int)
-    warmth = frame[..., 0] - frame[..., 2]
-    for object_id in clip.ids:
-        inside = clip.label_maps[0] == object_id
-        assert warmth[inside].mean() > warmth[clip.label_maps[0] == 0].mean() + 30
-
-
-def test_made_up_clips_are_a_source_that_travels_to_other_processes():
-    source = pickle.loads(pickle.dumps(MadeUpClips(size=SMALL)))
+def test_synthetic_clips_are_a_source_that_travels_to_other_processes():
+    source = pickle.loads(pickle.dumps(SyntheticClips(size=SMALL)))
     clip = source.draw(np.random.default_rng(1), 3)
     assert len(clip.frames) == len(clip.masks) == 4
     assert all(mask.max() == 1 and mask.sum() > 10 for mask in clip.masks)
@@ -126,13 +106,13 @@ def test_frames_that_do_not_show_the_object_give_way_to_others():
     label_maps = np.zeros((4, 8, 8), dtype=np.uint8)
     label_maps[0, :4, :4] = label_maps[2, :4, :4] = 3
     frames = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8)
-    clip = visible_clip("c", MadeUpClip(frames, label_maps, (3,)), 3, np.random.default_rng(0))
+    clip = visible_clip("c", SyntheticClip(frames, label_maps, (3,)), 3, np.random.default_rng(0))
     assert [int(frame[0, 0, 0]) for frame in clip.frames] == [0, 2, 2, 2]
     assert all(mask.sum() == 16 for mask in clip.masks)
 
 
-def test_the_object_of_a_made_up_clip_is_gone_from_some_frames_if_wanted():
-    clips = MadeUpClips(size=(60, 100), absent=1.0)
+def test_the_object_of_a_synthetic_clip_is_gone_from_some_frames_if_wanted():
+    clips = SyntheticClips(size=(60, 100), absent=1.0)
     lacking = 0
     for seed in range(20):
         clip = clips.draw(np.random.default_rng(seed), 4)
@@ -142,7 +122,7 @@ def test_the_object_of_a_made_up_clip_is_gone_from_some_frames_if_wanted():
         lacking += 0 in shown[1:]
     assert lacking >= 16
     with pytest.raises(ConfigError, match="absent"):
-        MadeUpClips(absent=-1.0)
+        SyntheticClips(absent=-1.0)
 
 
 def test_a_source_of_objects_and_one_of_scenes_take_the_place_of_noise():
@@ -161,7 +141,7 @@ def test_a_source_of_objects_and_one_of_scenes_take_the_place_of_noise():
             return scene
 
     film = FilmConfig(blur=0, noise=0, jpeg=0, light_change=0)
-    config = MadeUpConfig(look_alike=0, occluder=0, shadow=0, film=film)
+    config = SyntheticConfig(look_alike=0, occluder=0, shadow=0, film=film)
     clip = make_clip(
         5, size=SMALL, times=(0, 20), objects=(1, 1), cutouts=Red(), scenes=Blue(), config=config
     )
@@ -173,6 +153,6 @@ def test_a_source_of_objects_and_one_of_scenes_take_the_place_of_noise():
 
 def test_nonsense_is_refused():
     with pytest.raises(ConfigError, match=r"must be in \[0, 1\]"):
-        MadeUpConfig(look_alike=2)
+        SyntheticConfig(look_alike=2)
     with pytest.raises(ConfigError, match="low to high"):
-        MadeUpConfig(pace=(2, 1))
+        SyntheticConfig(pace=(2, 1))

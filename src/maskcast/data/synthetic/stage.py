@@ -1,4 +1,4 @@
-"""Draw and record what a made-up clip shows: layers over a scene, seen by a camera.
+"""Draw and record what a synthetic clip shows: layers over a scene, seen by a camera.
 
     canvas      3 × height × width   float32 RGB, about 0..1
     label map   height × width       uint8 object ids
@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from maskcast.data.made_up_motion import (
+from maskcast.data.synthetic.motion import (
     Array,
     Motion,
     Wave,

@@ -1,4 +1,4 @@
-"""Objects of made-up clips that leave the frame, or are hidden, for some frames."""
+"""Objects of synthetic clips that leave the frame, or are hidden, for some frames."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from maskcast.data.made_up_absences import Absence, board, draw_absence, hide, leave_frame
-from maskcast.data.made_up_motion import draw_camera, draw_motion
-from maskcast.data.made_up_stage import Cutout, Stage, as_layer, render
+from maskcast.data.synthetic.absences import Absence, board, draw_absence, hide, leave_frame
+from maskcast.data.synthetic.motion import draw_camera, draw_motion
+from maskcast.data.synthetic.stage import Cutout, Stage, as_layer, render
 
 SIZE = (90, 160)
 

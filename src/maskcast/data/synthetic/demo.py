@@ -2,8 +2,8 @@
 
 Two koi are objects; a third, which looks like the first, is not. They cross one another and pass
 under lily pads while light plays on the bottom. Seeds, shapes (``koi``, ``lily pad``) and textures
-(``koi skin``, ``pebbles``, ``pad``) are reserved: ``made_up.make_clip`` refuses the seeds and
-draws from other shapes and textures, so nothing is ever trained on what the demonstration shows.
+(``koi skin``, ``pebbles``, ``pad``) are reserved: ``synthetic.clips.make_clip`` rejects the seeds
+and draws from other shapes and textures, so nothing is trained on what the demo shows.
 
 World coordinates are in units of the frame's shorter side, the origin in the middle, y down.
 """
@@ -24,8 +24,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from maskcast.core.errors import UsageError
-from maskcast.data.made_up import FIRST_RESERVED_SEED, MadeUpClip
-from maskcast.data.made_up_textures import fractal_noise
+from maskcast.data.synthetic.clips import FIRST_RESERVED_SEED, SyntheticClip
+from maskcast.data.synthetic.textures import fractal_noise
 
 DEMO_SEED = FIRST_RESERVED_SEED
 DEMO_SHAPES = frozenset({"koi", "lily pad"})
@@ -73,7 +73,7 @@ class _View:
 
 def make_demo_clip(
     *, frames: int = 72, size: tuple[int, int] = (270, 480), seed: int = DEMO_SEED
-) -> MadeUpClip:
+) -> SyntheticClip:
     """Make the demonstration's clip; 24 frames a second.
 
     Args:
@@ -93,7 +93,7 @@ def make_demo_clip(
     generator = np.random.default_rng(seed)
     pond = _Pond(generator, size)
     shots = [pond.at(frame / max(1, frames - 1), frame / 24) for frame in range(frames)]
-    return MadeUpClip(
+    return SyntheticClip(
         np.stack([shot[0] for shot in shots]), np.stack([shot[1] for shot in shots]), (1, 2)
     )
 

@@ -1,4 +1,4 @@
-"""Made-up clips: an endless, seeded supply of short videos whose masks are exact.
+"""Synthetic clips: an endless, seeded supply of short videos whose masks are exact.
 
 Objects move over a scene under affine, perspective and thin-plate motion, cross and hide each
 other, leave and return; the camera moves, the light changes, look-alikes distract, and the result
@@ -14,27 +14,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import exp, log
-from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
-from torch.nn import functional
 
 from maskcast.core.config import require_range, require_rising
 from maskcast.core.errors import UsageError
-from maskcast.data import made_up_textures as textures
 from maskcast.data.clips import DrawnClip
-from maskcast.data.made_up_absences import Absence, board, draw_absence, hide, leave_frame
-from maskcast.data.made_up_motion import (
-    Excursion,
-    draw_camera,
-    draw_motion,
-    meet,
-    spread_out,
-)
-from maskcast.data.made_up_stage import Cutout, Film, FilmConfig, Layer, Stage, as_layer, render
+from maskcast.data.synthetic import textures
+from maskcast.data.synthetic.absences import Absence, board, draw_absence, hide, leave_frame
+from maskcast.data.synthetic.cutouts import CutoutSource, ProceduralCutouts, choose
+from maskcast.data.synthetic.motion import Excursion, draw_camera, draw_motion, meet, spread_out
+from maskcast.data.synthetic.scenes import ProceduralScenes, SceneSource
+from maskcast.data.synthetic.stage import Cutout, Film, FilmConfig, Layer, Stage, as_layer, render
 
 FIRST_RESERVED_SEED = 2**31
 """Seeds from here on belong to the demonstration; ``make_clip`` refuses them."""
@@ -48,28 +42,8 @@ SCENE = 1.2
 """Side of the scene over side of the frame, so that the camera can move."""
 
 
-@runtime_checkable
-class CutoutSource(Protocol):
-    """Where objects come from."""
-
-    def draw_cutout(self, generator: np.random.Generator, resolution: int) -> Cutout:
-        """Draw an object whose longer side is about ``resolution`` pixels."""
-        ...
-
-
-@runtime_checkable
-class SceneSource(Protocol):
-    """Where backgrounds come from."""
-
-    def draw_scene(
-        self, generator: np.random.Generator, size: tuple[int, int]
-    ) -> Float[Tensor, "3 height width"]:
-        """Draw a picture of this height and width, 0..1."""
-        ...
-
-
 @dataclass(frozen=True)
-class MadeUpClip:
+class SyntheticClip:
     """A short video with exact masks."""
 
     frames: UInt8[np.ndarray, "frames height width 3"]
@@ -79,8 +53,8 @@ class MadeUpClip:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MadeUpConfig:
-    """What may happen in a made-up clip. Probabilities are per clip unless they say otherwise."""
+class SyntheticConfig:
+    """What may happen in a synthetic clip. Probabilities are per clip unless they say otherwise."""
 
     object_size: tuple[float, float] = (0.09, 0.30)
     """Half the side of an object, in units of the frame's shorter side."""
@@ -108,62 +82,6 @@ class MadeUpConfig:
         require_rising(self, "object_size", "pace")
 
 
-class ProceduralCutouts:
-    """Objects from noise: silhouettes with textures, lit as if they bulged."""
-
-    def draw_cutout(self, generator: np.random.Generator, resolution: int) -> Cutout:
-        shape = _choose(generator, list(textures.TRAINING_SHAPES.values()))
-        texture = _choose(generator, list(textures.TRAINING_TEXTURES.values()))
-        alpha = shape(generator, resolution)
-        image = texture(generator, (resolution, resolution))
-        if generator.uniform() < 0.3:
-            other = _choose(generator, list(textures.TRAINING_TEXTURES.values()))
-            part = textures.fractal_noise(generator, (resolution, resolution), cells=1.5, octaves=3)
-            share = torch.sigmoid(30 * (part - 0.5))
-            image = torch.lerp(image, other(generator, (resolution, resolution)), share)
-        angle = generator.uniform(0, 2 * np.pi)
-        light = (float(np.cos(angle)), float(np.sin(angle)))
-        return Cutout(textures.shade(image, alpha, light, generator.uniform(0, 0.9)), alpha)
-
-
-class ProceduralScenes:
-    """Scenes from noise: ground and sky or a wall, with clutter standing about."""
-
-    def draw_scene(
-        self, generator: np.random.Generator, size: tuple[int, int]
-    ) -> Float[Tensor, "3 height width"]:
-        makers = list(textures.TRAINING_TEXTURES.values())
-        height, width = size[0] // 2, size[1] // 2
-        half = (height, width)
-        scene = _choose(generator, makers)(generator, half)
-        if generator.uniform() < 0.6:
-            horizon = generator.uniform(0.2, 0.6)
-            rim = textures.fractal_noise(generator, (4, width), cells=0.6, octaves=5)[0]
-            border = (horizon + generator.uniform(0.02, 0.3) * (rim - 0.5)) * height
-            rows = torch.arange(height, dtype=torch.float32).unsqueeze(1)
-            sky = textures.clouds(generator, half) * 0.5 + 0.4
-            scene = torch.lerp(scene, sky, torch.sigmoid(border - rows))
-        light = textures.fractal_noise(generator, half, cells=1, octaves=2)
-        scene = scene * (0.6 + 0.7 * light)
-        scene = functional.interpolate(scene.unsqueeze(0), size=size, mode="bilinear")[0]
-        for _ in range(int(generator.integers(2, 9))):
-            _paste_clutter(generator, scene)
-        return scene.clamp_(0, 1)
-
-
-def _paste_clutter(generator: np.random.Generator, scene: Float[Tensor, "3 height width"]) -> None:
-    """Paste one still thing into a scene, in place."""
-    height, width = scene.shape[-2:]
-    resolution = int(generator.uniform(0.12, 0.5) * height)
-    thing = ProceduralCutouts().draw_cutout(generator, max(16, resolution))
-    side = thing.alpha.shape[-1]
-    top = int(generator.integers(0, max(1, height - side)))
-    left = int(generator.integers(0, max(1, width - side)))
-    region = scene[:, top : top + side, left : left + side]
-    alpha = thing.alpha[: region.shape[1], : region.shape[2]]
-    region.lerp_(thing.image[:, : region.shape[1], : region.shape[2]], alpha)
-
-
 def make_clip(
     seed: int,
     *,
@@ -173,9 +91,9 @@ def make_clip(
     times: Sequence[float] | None = None,
     cutouts: CutoutSource | None = None,
     scenes: SceneSource | None = None,
-    config: MadeUpConfig | None = None,
+    config: SyntheticConfig | None = None,
     absence: Absence | None = None,
-) -> MadeUpClip:
+) -> SyntheticClip:
     """Make one clip; the same arguments make the same clip.
 
     Args:
@@ -198,7 +116,7 @@ def make_clip(
             options=("seed",),
         )
     moments = tuple(range(frames)) if times is None else tuple(times)
-    settings = config or MadeUpConfig()
+    settings = config or SyntheticConfig()
     for attempt in range(20):
         generator = np.random.default_rng([seed, attempt])
         stage = _set_stage(
@@ -219,7 +137,7 @@ def make_clip(
     shots = [first, *(render(stage, size, time) for time in moments[1:])]
     ids = tuple(sorted({layer.object_id for layer in stage.layers} - {0}))
     film = Film.draw(generator, size, settings.film)
-    return MadeUpClip(
+    return SyntheticClip(
         np.stack([film.expose(shot[0], t) for shot, t in zip(shots, moments, strict=True)]),
         np.stack([shot[1].numpy() for shot in shots]),
         ids,
@@ -242,7 +160,7 @@ def _set_stage(
     horizon: float,
     cutouts: CutoutSource,
     scenes: SceneSource,
-    config: MadeUpConfig,
+    config: SyntheticConfig,
     absence: Absence | None,
 ) -> Stage:
     """Draw the scene, the camera and everything that moves."""
@@ -375,7 +293,7 @@ def _draw_occluder(
 
 
 def _post(generator: np.random.Generator, resolution: int) -> Cutout:
-    texture = _choose(generator, list(textures.TRAINING_TEXTURES.values()))
+    texture = choose(generator, list(textures.TRAINING_TEXTURES.values()))
     image = texture(generator, (resolution, resolution))
     alpha = torch.zeros(resolution, resolution)
     alpha[2:-2, 2:-2] = 1
@@ -383,15 +301,8 @@ def _post(generator: np.random.Generator, resolution: int) -> Cutout:
     return Cutout(image * (1 - 0.5 * across**2), alpha)
 
 
-Option = TypeVar("Option")
-
-
-def _choose(generator: np.random.Generator, options: Sequence[Option]) -> Option:
-    return options[int(generator.integers(len(options)))]
-
-
-class MadeUpClips:
-    """Made-up clips as a source for training: a fresh one for each draw.
+class SyntheticClips:
+    """Synthetic clips as a source for training: a fresh one for each draw.
 
     Args:
         size: height and width of the frames, before the crop.
@@ -400,7 +311,7 @@ class MadeUpClips:
             frames. If it is positive, test frames without the object are kept wherever they occur.
     """
 
-    name = "made-up"
+    name = "synthetic"
 
     def __init__(
         self,
@@ -410,7 +321,7 @@ class MadeUpClips:
         reach: float = 90.0,
         cutouts: CutoutSource | None = None,
         scenes: SceneSource | None = None,
-        config: MadeUpConfig | None = None,
+        config: SyntheticConfig | None = None,
         absent: float = 0.0,
     ) -> None:
         self.absent = absent
@@ -442,19 +353,19 @@ class MadeUpClips:
             config=self.config,
             absence=absence,
         )
-        object_id = 1 if absence else _choose(generator, clip.ids)
-        name = f"made-up clip {seed}, object {object_id}"
+        object_id = 1 if absence else choose(generator, clip.ids)
+        name = f"synthetic clip {seed}, object {object_id}"
         if self.absent:
             return whole_clip(name, clip, object_id)
         return visible_clip(name, clip, object_id, generator)
 
 
-def whole_clip(name: str, clip: MadeUpClip, object_id: int) -> DrawnClip:
+def whole_clip(name: str, clip: SyntheticClip, object_id: int) -> DrawnClip:
     """Take one object's frames, also those that do not show it."""
     return _take(name, clip, object_id, range(len(clip.frames)))
 
 
-def _take(name: str, clip: MadeUpClip, object_id: int, places: Iterable[int]) -> DrawnClip:
+def _take(name: str, clip: SyntheticClip, object_id: int, places: Iterable[int]) -> DrawnClip:
     kept = list(places)
     label_maps = [clip.label_maps[place] for place in kept]
     return DrawnClip(
@@ -466,7 +377,7 @@ def _take(name: str, clip: MadeUpClip, object_id: int, places: Iterable[int]) ->
 
 
 def visible_clip(
-    name: str, clip: MadeUpClip, object_id: int, generator: np.random.Generator
+    name: str, clip: SyntheticClip, object_id: int, generator: np.random.Generator
 ) -> DrawnClip:
     """Take one object's frames; test frames without it give way to others, drawn again."""
     masks = (clip.label_maps == object_id).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Cut-out objects from RGBA pictures."""
+"""Objects cut out of pictures, and from RGBA pictures."""
 
 from __future__ import annotations
 
@@ -9,9 +9,18 @@ import pytest
 import torch
 from PIL import Image
 
+from fixtures.small_pairs import red_disc_on_green, write_pairs
 from maskcast.core.errors import ConfigError, DataError, DatasetError
-from maskcast.data.cutouts import CutoutFolder, CutoutMix, read_cutout
-from maskcast.data.made_up_stage import Cutout
+from maskcast.data.readers.image_pairs import read_image_pairs
+from maskcast.data.synthetic.cutouts import (
+    CutoutFolder,
+    CutoutMix,
+    PairCutouts,
+    cut_out,
+    objects_of,
+    read_cutout,
+)
+from maskcast.data.synthetic.stage import Cutout
 
 
 def write_rgba(path, pixels: np.ndarray) -> None:
@@ -27,6 +36,11 @@ def red_block(height: int = 20, width: int = 40) -> np.ndarray:
     pixels[..., 1] = 255
     pixels[10 : 10 + height, 20 : 20 + width] = (200, 0, 0, 255)
     return pixels
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    return write_pairs(tmp_path)
 
 
 @pytest.mark.parametrize("ending", [".webp", ".png"])
@@ -99,3 +113,31 @@ def test_a_mix_draws_by_weight():
         CutoutMix((Constant(0.0), Constant(1.0)), (1.0,))
     with pytest.raises(ConfigError, match="positive"):
         CutoutMix((Constant(0.0),), (0.0,))
+
+
+def test_objects_are_listed_with_their_size(pairs):
+    found = objects_of(read_image_pairs(pairs).videos)
+    disc = int(red_disc_on_green()[1].sum())
+    assert [(one.picture, one.object_id, one.pixels) for one in found] == [
+        (0, 1, disc),
+        (1, 1, disc),
+    ]
+    assert found[0].share == disc / 5400
+
+
+def test_a_cutout_carries_the_object_and_no_rim_of_what_was_behind_it():
+    frame, label_map = red_disc_on_green()
+    cutout = cut_out(frame, label_map == 1)
+    covered = cutout.alpha > 0
+    assert 0.8 * label_map.sum() < (cutout.alpha >= 0.5).sum() <= label_map.sum()
+    assert cutout.image[0][covered].min() > 0.5 and cutout.image[1][covered].max() < 0.5
+    border = [cutout.alpha[0], cutout.alpha[-1], cutout.alpha[:, 0], cutout.alpha[:, -1]]
+    assert all(float(side.max()) == 0 for side in border)
+
+
+def test_a_cutout_has_the_wanted_size(pairs):
+    source = PairCutouts(read_image_pairs(pairs).videos)
+    cutout = source.draw_cutout(np.random.default_rng(0), 50)
+    assert max(cutout.alpha.shape) == 50 and cutout.image.shape[1:] == cutout.alpha.shape
+    with pytest.raises(DatasetError, match="no object to cut out"):
+        PairCutouts(read_image_pairs(pairs).videos, share=(0.9, 1.0))

@@ -1,10 +1,10 @@
-"""Natural-looking textures and silhouettes from noise, for made-up clips without any photograph.
+"""Natural-looking textures and silhouettes from noise, for synthetic clips without any photograph.
 
     texture     3 × height × width   float32 RGB, 0..1
     field       height × width       float32, 0..1
     silhouette  height × width       float32, 0..1: how much of each pixel the object covers
 
-What the demonstration shows has its own shapes and textures in ``made_up_demo``; none of them is
+What the demonstration shows has its own shapes and textures in ``synthetic.demo``; none of them is
 made here, so nothing that is trained on looks like it.
 """
 

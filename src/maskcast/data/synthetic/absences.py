@@ -1,4 +1,4 @@
-"""Absences in made-up clips: an object leaves the frame, or something hides it, for some frames.
+"""Absences in synthetic clips: an object leaves the frame, or something hides it, for some frames.
 
 Clips of single pictures teach a network in this way that an object may be gone, and come back.
 """
@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from maskcast.data.made_up_motion import Detour, Motion, Visit, draw_motion
-from maskcast.data.made_up_stage import Cutout, Layer, as_layer
+from maskcast.data.synthetic.motion import Detour, Motion, Visit, draw_motion
+from maskcast.data.synthetic.stage import Cutout, Layer, as_layer
 
 RETURNING = 0.75
 """Share of the absences that end within the clip, where it has at least three frames."""

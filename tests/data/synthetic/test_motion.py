@@ -1,4 +1,4 @@
-"""Motion in made-up clips, against its definitions."""
+"""Motion in synthetic clips, against its definitions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from maskcast.data.made_up_motion import (
+from maskcast.data.synthetic.motion import (
     Detour,
     Excursion,
     Visit,

@@ -1,0 +1,1 @@
+"""Synthetic clips: short videos with exact masks, rendered from a seed."""
