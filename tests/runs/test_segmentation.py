@@ -408,6 +408,14 @@ def test_a_mask_that_is_gone_during_the_backward_pass_is_made_anew(tmp_path):
     assert masks_in(tmp_path / "run") == masks_in(tmp_path / "unbroken")
 
 
+def test_a_filled_mask_that_is_gone_from_a_finished_run_is_made_anew(tmp_path):
+    run_both_ways(tmp_path / "unbroken")
+    run_both_ways(tmp_path / "run")
+    (tmp_path / "run" / "00002.png").unlink()
+    run_both_ways(tmp_path / "run")
+    assert masks_in(tmp_path / "run") == masks_in(tmp_path / "unbroken")
+
+
 def test_one_more_prompt_does_the_backward_pass_anew(tmp_path):
     more = {3: {2: true_mask(2, 3)}, **LATE, 9: {300: true_mask(300, 9)}}
     run_both_ways(tmp_path / "run")

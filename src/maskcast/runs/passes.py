@@ -67,8 +67,8 @@ def forward_pass(
 
     def clear_fills(first: int) -> None:
         """Frames that are written again lose what the backward pass has painted into them."""
-        entries = run.log.by_frame().values()
-        run.clear_fills(entry for entry in entries if entry.frame >= first and entry.filled)
+        filled = (entry for entry in run.log.by_frame().values() if entry.filled)
+        run.clear_fills(e for e in filled if e.frame >= first and run.masks.has(e.frame))
 
     return Pass(
         name="frames",
