@@ -20,14 +20,17 @@ from maskcast.methods.lwl.absence import (
     PresenceRule,
     locate,
     merge_present,
+    search_view,
     view_after_return,
 )
 from maskcast.methods.lwl.config import LWLConfig, MemoryConfig, PresenceConfig, tiny
 from maskcast.methods.lwl.crop import Sighting, View, find, view_patch
 from maskcast.methods.lwl.decoder import Decoded
+from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.method import build
 from maskcast.methods.lwl.presence import Evidence, describe_first
-from maskcast.methods.lwl.segmenter import LWLSegmenter, LWLState
+from maskcast.methods.lwl.segmenter import LWLSegmenter
+from maskcast.methods.lwl.state import LWLState, Target
 from maskcast.methods.lwl.training.config import LWLTrainingConfig
 from maskcast.nn.aggregation import aggregate_logits
 
@@ -59,8 +62,15 @@ def judged(
     x = torch.ones(len(logits), 2, 4, 6) if x is None else x
     scores = torch.zeros(len(logits), 3, 4, 6)
     firsts = [None] * len(logits) if firsts is None else firsts
-    rule = PresenceRule(config, None)
-    return rule.judge(Decoded(logits, []), x, scores, firsts, absent).tolist()
+    slot = Slot(*(torch.zeros(4, 6, channels) for channels in (2, 3, 3)))
+    view = View((0.0, 0.0), 1.0, (1.0, 1.0))
+    before = Target(1, 2, view, None, torch.zeros(1, 3, 2, 3, 3), Memory.of_first(slot), None)
+    targets = [
+        replace(before, first=first, absent_frames=2 * was_absent)
+        for first, was_absent in zip(firsts, absent, strict=True)
+    ]
+    presence = PresenceRule(config, None, 100.0).judge(targets, Decoded(logits, []), x, scores)
+    return [float(each) for each in presence if each is not None]
 
 
 def test_presence_is_the_mean_confidence_with_the_threshold_at_one_half() -> None:
@@ -150,6 +160,22 @@ def test_after_a_return_the_view_has_the_size_of_the_object_unless_it_still_ente
     assert entering == View((40.0, 155.0), 2.0, (20.0, 20.0))
 
 
+def test_the_search_covers_the_frame_from_near_to_far_and_begins_again() -> None:
+    size, crop = (100, 160), (30, 40)
+    view = View((80.0, 20.0), 1.0, (10.0, 10.0))
+    places = [search_view(view, count, size, crop).position for count in range(1, 40)]
+    distances = [np.hypot(row - 80, column - 20) for row, column in places]
+    rows, columns = ({place[axis] for place in places} for axis in (0, 1))
+    count = len(rows) * len(columns)
+    assert distances[:count] == sorted(distances[:count])
+    assert places[count] == places[0] and len(set(places[:count])) == count
+    # 70 rows are left of 100, in steps of at most 20; 120 columns of 160, in steps of at most 26.7
+    assert sorted(rows) == pytest.approx([14.5, 14.5 + 17.5, 49.5, 49.5 + 17.5, 84.5])
+    assert sorted(columns) == pytest.approx([19.5 + 24 * step for step in range(6)])
+    whole = search_view(replace(view, scale=9.0), 3, size, crop)
+    assert whole.position == (49.5, 79.5) and whole.scale == 9.0
+
+
 # --- in the segmenter
 
 
@@ -181,9 +207,9 @@ def scripted(
     asked: list[list[bool]] = []
     script: Iterator[Sequence[float]] = iter(presences)
 
-    def judge(self: PresenceRule, *arguments: Any) -> Tensor:
-        asked.append(list(arguments[-1]))
-        return torch.tensor(next(script))
+    def judge(self: PresenceRule, targets: Sequence[Target], *_: Any) -> Sequence[Tensor]:
+        asked.append([target.absent_frames > 0 for target in targets])
+        return torch.tensor(next(script)).unbind()
 
     monkeypatch.setattr(PresenceRule, "judge", judge)
     return asked
@@ -249,6 +275,26 @@ def test_an_object_too_small_to_be_followed_is_not_remembered() -> None:
     states, _ = run(build(replace(config, presence=rule), None), {0: {1: square(10, 20)}})
     assert states[-1].targets[0].latest is None
     assert len(states[-1].targets[0].memory.slots) == 1
+
+
+def test_an_absent_object_is_found_elsewhere_if_it_is_searched_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # from frame 3 on there are two views: the one in which it was lost, and another one
+    script = [[0.9, 0.9], [0.2, 0.8], [0.3, 0.9, 0.4], [0.1, 0.7, 0.8]]
+    asked = scripted(monkeypatch, script)
+    config = replace(TINY, presence=replace(BY_CONFIDENCE, search="frame"))
+    prompts = {0: {4: square(2, 2), 9: square(20, 30)}}
+    states, found = run(build(config, None), prompts, frames=5)
+    assert asked == [[False] * 2, [False] * 2, [True, False, True], [True, False, True]]
+    presence = [masks.presence.tolist() for masks in found if masks.presence is not None]
+    assert presence[3] == pytest.approx([0.3, 0.9])  # not sure enough elsewhere
+    assert presence[4] == pytest.approx([0.8, 0.7])
+    lost, back = states[4].targets[0], states[5].targets[0]
+    assert lost.object_id == back.object_id == 4
+    assert lost.view == states[3].targets[0].view
+    assert back.absent_frames == 0
+    assert found[4].probs[0].any() and not found[3].probs[0].any()
 
 
 def test_states_of_absent_objects_go_on_to_the_same_bits(

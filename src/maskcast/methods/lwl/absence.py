@@ -11,7 +11,9 @@ are merged, is not learnt from, and is looked for in the view in which it was se
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
+from dataclasses import replace
+from itertools import product
+from math import ceil, dist, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from maskcast.methods.lwl.config import PresenceConfig
+from maskcast.methods.lwl.config import LWLConfig, PresenceConfig
 from maskcast.methods.lwl.crop import (
     OUTSIDE_LOGIT,
     Pair,
@@ -27,6 +29,7 @@ from maskcast.methods.lwl.crop import (
     Size,
     View,
     centred_on,
+    find,
     margins_of,
     sighting,
 )
@@ -34,9 +37,11 @@ from maskcast.methods.lwl.decoder import Decoded
 from maskcast.methods.lwl.presence import (
     Evidence,
     PresenceHead,
+    describe_first,
     likeness_to_first,
     mean_confidence,
 )
+from maskcast.methods.lwl.state import Found, Target
 from maskcast.nn.aggregation import aggregate_logits
 
 PRESENT = 0.5
@@ -53,47 +58,100 @@ class Located(NamedTuple):
     """None if it is absent or too small to be followed."""
 
 
+class AsPublished:
+    """Takes every object for visible on every frame, unless a person says otherwise."""
+
+    learns_late = False
+    """Whether a frame that is remembered when learning is not due is learnt on the next due frame
+    in any case; as published, only if that one is remembered too."""
+    head: PresenceHead | None = None
+
+    def __init__(self, minimum_mass: float) -> None:
+        self.minimum_mass = minimum_mass
+
+    def describe(self, x: Tensor, mask: Tensor, label: Tensor) -> Tensor | None:
+        """Nothing is compared with the first frame."""
+        return None
+
+    def judge(
+        self, targets: Sequence[Target], decoded: Decoded, x: Tensor, scores: Tensor
+    ) -> Sequence[Tensor | None]:
+        """Nothing is judged."""
+        return [None] * len(targets)
+
+    def merge(self, found: Sequence[Found]) -> tuple[Tensor, Tensor | None, list[Located]]:
+        """Return merged probabilities, no presence, and where each object was found."""
+        merged = aggregate_logits(torch.stack([one.logits for one in found]))[1:]
+        merged[[one.absent for one in found]] = 0.0  # rounding leaves less than 1e-30
+        seen = find(merged, minimum_mass=self.minimum_mass)
+        return merged, None, [Located(True, each) for each in seen]
+
+    def follow_up(self, target: Target, located: Located, frame_size: Size) -> Target:
+        """Note where an object was found."""
+        return replace(target, seen=located.seen)
+
+    def is_remembered(self, target: Target) -> bool:
+        """Every prediction is remembered."""
+        return True
+
+
 class PresenceRule:
     """Decides which of the objects that were looked for are visible.
 
     Args:
         config: the rule and its thresholds.
-        head: of the network; needed by the rule ``head`` only.
+        head: of the network; used by the rule ``head`` only.
+        minimum_mass: pixels of probability on a frame of 480×854 below which an object is too
+            small to be followed.
     """
 
-    def __init__(self, config: PresenceConfig, head: PresenceHead | None) -> None:
+    learns_late = True
+
+    def __init__(
+        self, config: PresenceConfig, head: PresenceHead | None, minimum_mass: float
+    ) -> None:
         self.config = config
         self.head = head if config.rule == "head" else None
+        self.minimum_mass = minimum_mass
+
+    def describe(
+        self,
+        x: Float[Tensor, "C h w"],
+        mask: Float[Tensor, "crop_height crop_width"],
+        label: Float[Tensor, "h w D"],
+    ) -> Float[Tensor, "first"] | None:
+        """Summarise the frame on which an object is given, for comparison with later ones."""
+        return describe_first(x[None], mask[None], label.movedim(-1, 0)[None])[0]
 
     def judge(
         self,
+        targets: Sequence[Target],
         decoded: Decoded,
         x: Float[Tensor, "objects C h w"],
         scores: Float[Tensor, "objects D h w"],
-        firsts: Sequence[Tensor | None],
-        absent: Sequence[bool],
-    ) -> Float[Tensor, "objects"]:
+    ) -> Sequence[Tensor | None]:
         """Return the presence of each object; nothing is moved to main memory.
 
         The mean confidence, or the probability of the head, is mapped to the presence linearly on
         either side of the threshold in force, which becomes 0.5.
 
         Args:
+            targets: as they were after the frame before.
             decoded: logits in the crop; the decoder's states are needed by the head only.
             x: target-model features of the crop.
             scores: what the target model says about x.
-            firsts: ``describe_first`` of each object; None is not compared with anything.
-            absent: which objects were absent on the frame before.
         """
-        first = _stacked(firsts, width=2 * x.shape[1] + scores.shape[1], like=x)
+        absent = [target.absent_frames > 0 for target in targets]
+        width = 2 * x.shape[1] + scores.shape[1]
+        first = _stacked([target.first for target in targets], width=width, like=x)
         presence = self._by_confidence(decoded.logits, x, first, absent)
-        if self.head is None:
-            return presence
-        _, z3, _, z1 = decoded.states
-        evidence = Evidence(z3, z1, decoded.logits, x, scores, first)
-        visible = self.head(evidence).visible.float().sigmoid()
-        by_head = _mapped(visible, absent, self.config.head_thresholds)
-        return torch.where(by_head.isnan(), presence, by_head)
+        if self.head is not None:
+            _, z3, _, z1 = decoded.states
+            evidence = Evidence(z3, z1, decoded.logits, x, scores, first)
+            visible = self.head(evidence).visible.float().sigmoid()
+            by_head = _mapped(visible, absent, self.config.head_thresholds)
+            presence = torch.where(by_head.isnan(), presence, by_head)
+        return presence.unbind()
 
     def _by_confidence(
         self, logits: Tensor, x: Tensor, first: Tensor, absent: Sequence[bool]
@@ -106,6 +164,42 @@ class PresenceRule:
         alike = _mapped(likeness, absent, (needed, needed))
         returns = torch.tensor(absent, device=presence.device)
         return torch.where(returns, torch.minimum(presence, alike), presence)
+
+    def merge(self, found: Sequence[Found]) -> tuple[Tensor, Tensor | None, list[Located]]:
+        """Return merged probabilities, presence, and where each object was found."""
+        logits = torch.stack([one.logits for one in found])
+        marked = [logits.new_tensor(float(not one.absent)) for one in found]
+        presence = torch.stack(
+            [
+                mark if one.presence is None else one.presence
+                for one, mark in zip(found, marked, strict=True)
+            ]
+        )
+        merged = merge_present(logits, presence)
+        last = [one.target.seen for one in found]
+        return merged, presence, locate(merged, presence, last, minimum_mass=self.minimum_mass)
+
+    def follow_up(self, target: Target, located: Located, frame_size: Size) -> Target:
+        """Note whether and where an object was found, and look there if it has returned."""
+        if not located.is_present:
+            return replace(target, seen=None, absent_frames=target.absent_frames + 1)
+        view = target.view
+        if target.absent_frames and located.seen is not None:
+            view = view_after_return(view, located.seen, frame_size)
+        return replace(target, view=view, seen=located.seen, absent_frames=0)
+
+    def is_remembered(self, target: Target) -> bool:
+        """Return whether a prediction is remembered: few of an absence, none that is too small."""
+        if target.absent_frames:
+            return target.absent_frames <= self.config.remembered
+        return target.seen is not None
+
+
+def absence_rule(config: LWLConfig, head: PresenceHead | None) -> AsPublished | PresenceRule:
+    """Return what decides about absence under these settings."""
+    if config.presence.rule == "off":
+        return AsPublished(config.crop.minimum_mass)
+    return PresenceRule(config.presence, head, config.crop.minimum_mass)
 
 
 def merge_present(
@@ -164,6 +258,50 @@ def view_after_return(view: View, seen: Sighting, frame_size: Size) -> View:
     if any(not 0 <= at - size / 2 <= at + size / 2 <= length - 1 for at, size, length in sides):
         return View(seen.position, view.scale, view.base_size)
     return centred_on(seen, view)
+
+
+def search_view(view: View, absent_frames: int, frame_size: Size, crop_size: Size) -> View:
+    """Return a further place to look for an absent object, in a view as large as the last one.
+
+    Such views cover the frame, overlapping by a third; the one nearest to the last view comes
+    first, and after the farthest one the search begins again.
+
+    Args:
+        view: where the object was seen last.
+        absent_frames: frames since it was visible, 1 or more.
+        frame_size: height and width of the frame.
+        crop_size: height and width of the network's input.
+    """
+    rows, columns = (
+        _centres(length, view.scale * side)
+        for length, side in zip(frame_size, crop_size, strict=True)
+    )
+    places = sorted(product(rows, columns), key=lambda place: dist(place, view.position))
+    return View(places[(absent_frames - 1) % len(places)], view.scale, view.base_size)
+
+
+def best_of(usual: Sequence[Found], elsewhere: Sequence[Found]) -> list[Found]:
+    """Take absent objects from elsewhere if they are visible there, and more so than in their view.
+
+    Args:
+        usual: one for each object.
+        elsewhere: further ones for some of them.
+    """
+    found = {one.target.object_id: one for one in usual}
+    for other in elsewhere:
+        here = found[other.target.object_id].presence
+        assert here is not None and other.presence is not None
+        if other.presence >= max(PRESENT, float(here)):
+            found[other.target.object_id] = other
+    return list(found.values())
+
+
+def _centres(length: int, side: float) -> list[float]:
+    """Return the centres of intervals that cover a length and overlap by a third."""
+    gaps = ceil(max(length - side, 0) / (2 / 3 * side))
+    if gaps == 0:
+        return [(length - 1) / 2]
+    return [(side - 1) / 2 + gap * (length - side) / gaps for gap in range(gaps + 1)]
 
 
 def _mapped(score: Tensor, absent: Sequence[bool], thresholds: Pair) -> Tensor:

@@ -23,7 +23,8 @@ from maskcast.core.types import Frame, LabelMap, Mask
 from maskcast.methods.lwl.config import LWLConfig, MemoryConfig, small, ytvos
 from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.method import network_of
-from maskcast.methods.lwl.segmenter import LWLSegmenter, LWLState, Target
+from maskcast.methods.lwl.segmenter import LWLSegmenter
+from maskcast.methods.lwl.state import LWLState, Target
 
 WARM_UP, REPEATS = 2, 7
 STAGES: Mapping[str, tuple[str, ...]] = {
@@ -32,7 +33,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "target_features": ("target features", "target model"),
     "decoder": ("decoder",),
     "learner": ("learner", "label encoder"),
-    "merge": ("paste", "merge"),
+    "merge": ("presence", "paste", "merge"),
 }
 """Columns of the table, and the stages of the segmenter that each of them adds up."""
 

@@ -166,9 +166,12 @@ class PresenceConfig:
     """The same as ``thresholds`` for the probability that the presence head gives."""
     remembered: int = 3
     """Frames of one absence that are remembered, with an empty mask."""
+    search: Literal["exit", "frame"] = "exit"
+    """Where an absent object is looked for: in the view in which it was seen last; or, besides, in
+    one further view per frame, each time at another place of the frame."""
 
     def __post_init__(self) -> None:
-        require_choice(self, "rule")
+        require_choice(self, "rule", "search")
         require_range(self, "thresholds", "head_thresholds", above=0, below=1, prefix="presence.")
         require_rising(self, "thresholds", "head_thresholds", prefix="presence.")
         require_range(self, "likeness_from", least=-1, below=1, prefix="presence.")

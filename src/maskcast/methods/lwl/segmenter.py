@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -20,25 +20,16 @@ from maskcast.core.boxes import published_box
 from maskcast.core.device import compiled
 from maskcast.core.device_memory import in_parts
 from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, split_prompts
-from maskcast.methods.lwl.absence import (
-    Located,
-    PresenceRule,
-    locate,
-    merge_present,
-    view_after_return,
-)
+from maskcast.methods.lwl.absence import absence_rule, best_of, search_view
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.crop import (
     OUTSIDE_LOGIT,
     Pair,
     Patch,
-    Sighting,
     Size,
-    View,
     box_patch,
     cut_image,
     cut_mask,
-    find,
     first_patch,
     first_view,
     follow,
@@ -51,44 +42,12 @@ from maskcast.methods.lwl.decoder import Decoded
 from maskcast.methods.lwl.label_encoder import STRIDE
 from maskcast.methods.lwl.memory import Memory, SampleBuffers, Slot
 from maskcast.methods.lwl.network import Features, LWLNetwork
-from maskcast.methods.lwl.presence import describe_first
+from maskcast.methods.lwl.state import Found, LWLState, Sample, Target
 from maskcast.methods.lwl.target_model import apply_target_model
-from maskcast.nn.aggregation import aggregate_logits
 from maskcast.nn.resnet import fold_batch_norm
 
 Watch: TypeAlias = Callable[[str], AbstractContextManager[None]]
 """Called with the name of a stage; what it returns encloses that stage."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """One object that is followed."""
-
-    object_id: int
-    frames: int
-    """Frames since it was given, that one included."""
-    view: View
-    """Where it was looked for on the last frame."""
-    seen: Sighting | None
-    """Where it was found there; None if it was out of sight or absent."""
-    tau: Float[Tensor, "1 D C K K"]
-    memory: Memory
-    latest: Slot | None
-    """The last frame with its own prediction, to be remembered before the next one; None after a
-    frame on which a person marked the object, which is remembered at once."""
-    first: Float[Tensor, "first"] | None = None
-    """``describe_first`` of the frame on which it was given; None where absence is not judged."""
-    absent_frames: int = 0
-    """Frames since it was visible; 0 where absence is not judged."""
-    unlearnt: bool = False
-    """Whether a frame was remembered since the target model was fitted."""
-
-
-@dataclass(frozen=True)
-class LWLState:
-    """The objects followed, in the order in which they appeared."""
-
-    targets: tuple[Target, ...] = ()
 
 
 class Given(NamedTuple):
@@ -97,26 +56,6 @@ class Given(NamedTuple):
     soft_mask: Float[Tensor, "height width"]
     box: Box
     logits: Float[Tensor, "height width"]
-
-
-class _Sample(NamedTuple):
-    """What will be remembered of a prediction, once there is a merged mask to go with it."""
-
-    patch: Patch
-    x: Float[Tensor, "C h w"]
-
-
-class _Found(NamedTuple):
-    """An object on a frame, before the objects are merged."""
-
-    target: Target
-    logits: Float[Tensor, "height width"]
-    sample: _Sample | None = None
-    """None where a person marked the object."""
-    absent: bool = False
-    """A person says that it is not on this frame."""
-    presence: Float[Tensor, ""] | None = None
-    """0..1; None where absence is not judged."""
 
 
 class LWLSegmenter:
@@ -154,11 +93,7 @@ class LWLSegmenter:
         self._trunk = prepared(self.network.trunk)
         self._decode = prepared(self.network.decoder)
         self._decode_with_states = prepared(self.network.decoder.decode)
-        self._rule = (
-            None
-            if config.presence.rule == "off"
-            else PresenceRule(config.presence, self.network.presence_head)
-        )
+        self._absence = absence_rule(config, self.network.presence_head)
         stride16 = -(-config.crop.size[0] // STRIDE), -(-config.crop.size[1] // STRIDE)
         self._half_stride = half_stride(config.crop.size, stride16, config.network.kernel_size)
         self._buffers = SampleBuffers(config.memory.size, config.memory.absent_share)
@@ -209,8 +144,8 @@ class LWLSegmenter:
                 else target.memory.insert(target.latest, self.config.memory)
             )
             target = replace(target, memory=memory, latest=None, unlearnt=True)
-        elif self._rule is None:
-            return target  # as in version 0.1, even if a frame is still to be learnt
+        elif not self._absence.learns_late:
+            return target
         due = (target.frames - 1) % self.config.learner.update_every == 0
         steps = self.config.learner.update_steps
         return self._learn(target, steps) if due and target.unlearnt else target
@@ -224,7 +159,7 @@ class LWLSegmenter:
             tau = self.network.learner(target.tau, samples, steps)
             return replace(target, tau=tau, unlearnt=False)
 
-    def _predict(self, targets: Sequence[Target], frame: Frame) -> list[_Found]:
+    def _predict(self, targets: Sequence[Target], frame: Frame) -> list[Found]:
         """Segment the objects that nobody marked on this frame."""
         size = (frame.shape[-2], frame.shape[-1])
         crop = self.config.crop
@@ -237,13 +172,29 @@ class LWLSegmenter:
         ]
         if not placed:
             return []
+        elsewhere = self._elsewhere([target for target, _ in placed], size)
         if self.config.speed.batch_objects:
-            return in_parts(lambda part: self._predict_together(part, frame), placed)
-        return [self._predict_together([one], frame)[0] for one in placed]
+            every = [*placed, *elsewhere]
+            found = in_parts(lambda part: self._predict_together(part, frame), every)
+        else:
+            found = [self._predict_together([one], frame)[0] for one in [*placed, *elsewhere]]
+        return best_of(found[: len(placed)], found[len(placed) :])
+
+    def _elsewhere(self, targets: Sequence[Target], size: Size) -> list[tuple[Target, Patch]]:
+        """Return further places to look for absent objects, if that is wanted."""
+        crop = self.config.crop
+        if self.config.presence.search == "exit" or self.config.speed.share_crop:
+            return []
+        places = [
+            replace(target, view=search_view(target.view, target.absent_frames, size, crop.size))
+            for target in targets
+            if target.absent_frames
+        ]
+        return [(place, view_patch(place.view, size, crop, self._half_stride)) for place in places]
 
     def _predict_together(
         self, placed: Sequence[tuple[Target, Patch]], frame: Frame
-    ) -> list[_Found]:
+    ) -> list[Found]:
         patches = [patch for _, patch in placed]
         features = self._look(frame, patches[:1] if self.config.speed.share_crop else patches)
         x = features.x.expand(len(placed), -1, -1, -1)
@@ -251,15 +202,17 @@ class LWLSegmenter:
             tau = torch.cat([target.tau for target, _ in placed])
             scores = apply_target_model(tau, x[None])[0]
         decoded = self._decoded(scores, features)
-        presence = self._judge([target for target, _ in placed], decoded, x, scores)
+        with self._watch("presence"):
+            targets = [target for target, _ in placed]
+            presence = self._absence.judge(targets, decoded, x, scores)
         with self._watch("paste"):
             size = (frame.shape[-2], frame.shape[-1])
             exact = self.config.crop.exact_paste
             return [
-                _Found(
+                Found(
                     target,
                     paste(logits.float(), patch.extent, size, exact=exact),
-                    _Sample(patch, x_object),
+                    Sample(patch, x_object),
                     presence=its_presence,
                 )
                 for (target, patch), logits, x_object, its_presence in zip(
@@ -270,21 +223,10 @@ class LWLSegmenter:
     def _decoded(self, scores: Tensor, features: Features) -> Decoded:
         with self._watch("decoder"):
             inputs = scores.to(self.dtype), features.taps, self.config.crop.size
-            if self._rule is not None and self._rule.head is not None:
+            if self._absence.head is not None:
                 decoded: Decoded = self._decode_with_states(*inputs)
                 return decoded
             return Decoded(self._decode(*inputs), [])
-
-    def _judge(
-        self, targets: Sequence[Target], decoded: Decoded, x: Tensor, scores: Tensor
-    ) -> Sequence[Tensor | None]:
-        """Return how sure it is that each object is visible; None where that is not judged."""
-        if self._rule is None:
-            return [None] * len(targets)
-        with self._watch("presence"):
-            firsts = [target.first for target in targets]
-            absent = [target.absent_frames > 0 for target in targets]
-            return self._rule.judge(decoded, x, scores, firsts, absent).unbind()
 
     def _look(self, frame: Frame, patches: Sequence[Patch]) -> Features:
         """Cut patches out of the frame and see what the network sees in them."""
@@ -336,7 +278,7 @@ class LWLSegmenter:
         logits: Tensor = self._decode(scores.to(self.dtype), features.taps, size)[0].float()
         return logits
 
-    def _begin(self, object_id: int, frame: Frame, given: Given) -> _Found:
+    def _begin(self, object_id: int, frame: Frame, given: Given) -> Found:
         """Fit a new target model to the frame on which its object was given."""
         size = (frame.shape[-2], frame.shape[-1])
         view = first_view(given.box, self.config.crop)
@@ -346,13 +288,11 @@ class LWLSegmenter:
         memory = Memory.of_first(self._slots(x, [mask])[0])
         tau = self.network.no_filters(1, x)
         target = Target(object_id, 1, view, None, tau, memory, None)
-        if self._rule is not None:
-            label = memory.slots[0].label.movedim(-1, 0)
-            target = replace(target, first=describe_first(x, mask[None], label[None])[0])
+        target = replace(target, first=self._absence.describe(x[0], mask, memory.slots[0].label))
         target = self._learn(target, self.config.learner.initial_steps)
-        return _Found(target, given.logits)
+        return Found(target, given.logits)
 
-    def _correct(self, target: Target, frame: Frame, given: Given) -> _Found:
+    def _correct(self, target: Target, frame: Frame, given: Given) -> Found:
         """Take what a person says as the truth, and remember it for good."""
         size = (frame.shape[-2], frame.shape[-1])
         view = first_view(given.box, self.config.crop)
@@ -363,9 +303,9 @@ class LWLSegmenter:
         target = self._learn(
             replace(target, view=view, memory=memory), self.config.learner.update_steps
         )
-        return _Found(target, given.logits)
+        return Found(target, given.logits)
 
-    def _learn_absence(self, target: Target, frame: Frame) -> _Found:
+    def _learn_absence(self, target: Target, frame: Frame) -> Found:
         """Remember that the object is not where it was looked for, as a person says."""
         size = (frame.shape[-2], frame.shape[-1])
         view = follow(target.view, target.seen, self.config.crop)
@@ -377,7 +317,7 @@ class LWLSegmenter:
             replace(target, view=view, memory=memory), self.config.learner.update_steps
         )
         nowhere = frame.new_full(size, OUTSIDE_LOGIT, dtype=torch.float32)
-        return _Found(target, nowhere, absent=True)
+        return Found(target, nowhere, absent=True)
 
     def _slots(self, x: Tensor, masks: Sequence[Tensor]) -> list[Slot]:
         """Encode masks and put them beside the features of the same crops."""
@@ -386,57 +326,31 @@ class LWLSegmenter:
             parts = (_channels_last_copies(part) for part in (x, *labels))
             return [Slot(*tensors) for tensors in zip(*parts, strict=True)]
 
-    def _merge(self, found: Sequence[_Found], frame: Frame) -> tuple[LWLState, ObjectMasks]:
+    def _merge(self, found: Sequence[Found], frame: Frame) -> tuple[LWLState, ObjectMasks]:
         """Let the objects share out the pixels; the result is what each of them learns from."""
         self._buffers.keep_only([one.target.object_id for one in found])
         if not found:
             return LWLState(), ObjectMasks((), frame.new_zeros(0, *frame.shape[-2:]).float())
         with self._watch("merge"):
-            merged, presence, located = self._shared_out(found)
+            merged, presence, located = self._absence.merge(found)
         size = (frame.shape[-2], frame.shape[-1])
         targets = [
-            self._seen(one.target, each, size) for one, each in zip(found, located, strict=True)
+            self._absence.follow_up(one.target, each, size)
+            for one, each in zip(found, located, strict=True)
         ]
         latest = self._latest(found, targets, merged)
         targets = [replace(t, latest=slot) for t, slot in zip(targets, latest, strict=True)]
         ids = tuple(target.object_id for target in targets)
         return LWLState(tuple(targets)), ObjectMasks(ids, merged, presence)
 
-    def _shared_out(
-        self, found: Sequence[_Found]
-    ) -> tuple[Tensor, Tensor | None, Sequence[Located]]:
-        """Return merged probabilities, presence, and where each object was found."""
-        logits = torch.stack([one.logits for one in found])
-        minimum_mass = self.config.crop.minimum_mass
-        if self._rule is None:
-            merged = aggregate_logits(logits)[1:]
-            merged[[one.absent for one in found]] = 0.0  # rounding leaves less than 1e-30
-            return merged, None, [Located(True, s) for s in find(merged, minimum_mass=minimum_mass)]
-        certain = logits.new_ones(())
-        presence = torch.stack(
-            [certain * (not one.absent) if one.presence is None else one.presence for one in found]
-        )
-        merged = merge_present(logits, presence)
-        last = [one.target.seen for one in found]
-        return merged, presence, locate(merged, presence, last, minimum_mass=minimum_mass)
-
-    def _seen(self, target: Target, located: Located, size: Size) -> Target:
-        """Note whether and where an object was found, and look there if it has returned."""
-        if not located.is_present:
-            return replace(target, seen=None, absent_frames=target.absent_frames + 1)
-        view = target.view
-        if target.absent_frames and located.seen is not None:
-            view = view_after_return(view, located.seen, size)
-        return replace(target, view=view, seen=located.seen, absent_frames=0)
-
     def _latest(
-        self, found: Sequence[_Found], targets: Sequence[Target], merged: Tensor
+        self, found: Sequence[Found], targets: Sequence[Target], merged: Tensor
     ) -> list[Slot | None]:
         """Make of predictions frames to be remembered, with the merged map as their mask."""
         samples = {
             i: one.sample
             for i, (one, target) in enumerate(zip(found, targets, strict=True))
-            if one.sample is not None and self._is_remembered(target)
+            if one.sample is not None and self._absence.is_remembered(target)
         }
         if not samples:
             return [None] * len(found)
@@ -444,14 +358,6 @@ class LWLSegmenter:
         masks = [cut_mask(merged[i], sample.patch) for i, sample in samples.items()]
         slots = dict(zip(samples, self._slots(x, masks), strict=True))
         return [slots.get(i) for i in range(len(found))]
-
-    def _is_remembered(self, target: Target) -> bool:
-        """Return whether the memory gets a prediction; as published, it gets every one."""
-        if self._rule is None:
-            return True
-        if target.absent_frames:
-            return target.absent_frames <= self.config.presence.remembered
-        return target.seen is not None
 
 
 def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
