@@ -68,6 +68,16 @@ def test_what_its_backward_pass_filled_in_can_be_taken_out(tmp_path):
     assert masks_in(tmp_path) == masks_in(tmp_path / "fresh")
 
 
+def test_a_run_that_is_rejected_stays_in_the_format_of_0_1(tmp_path):
+    interrupted(tmp_path)
+    as_version_0_1_wrote_it(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(RunConflictError, match="was changed"):
+        run_into(tmp_path, LATE | {0: LATE[5]})
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert after == before
+
+
 def test_an_upgrade_that_was_killed_begins_again(tmp_path, monkeypatch):
     interrupted(tmp_path)
     as_version_0_1_wrote_it(tmp_path)

@@ -75,8 +75,6 @@ def open_run(
     _remove_unfinished(path)
     names = _logged_names(path, frame_name, count)
     run = RunFolder(path, old, names, count=count)
-    if old.format == 1:
-        upgrade(run)
     found = list(differences(old.request, request, edited=edited))
     if masks not in (None, old.masks):
         found.append(f"masks were kept as {old.masks}, now {masks}")
@@ -84,6 +82,8 @@ def open_run(
         run = RunFolder(path, fresh, names, count=count)
     else:
         claim(path, found, options=(*_edited(old, request, masks), "output", "overwrite"))
+        if old.format == 1:
+            upgrade(run)
     if old.maskcast != version("maskcast") or old.torch != torch.__version__:
         logger.warning(
             "continuing a run that maskcast %s with PyTorch %s started", old.maskcast, old.torch
