@@ -16,7 +16,6 @@ from torch import Tensor
 from maskcast.core.boxes import published_box
 from maskcast.core.errors import WeightsError
 from maskcast.core.types import Box, ObjectMasks, Prompts
-from maskcast.data.training_crops import training_crop
 from maskcast.io.weights.checkpoints import read_foreign_checkpoint
 from maskcast.methods.lwl.config import CropConfig, boxinit, ytvos
 from maskcast.methods.lwl.crop import (
@@ -38,6 +37,7 @@ from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.published import from_published, published_name
 from maskcast.methods.lwl.segmenter import LWLSegmenter
 from maskcast.methods.lwl.target_model import apply_target_model
+from maskcast.methods.lwl.training.crops import training_crop
 from maskcast.nn.aggregation import aggregate_logits
 from maskcast.nn.lovasz import lovasz_loss
 from maskcast.nn.resnet import Taps

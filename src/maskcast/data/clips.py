@@ -1,36 +1,27 @@
-"""Draw short training clips of one object from annotated videos and single pictures.
+"""What training clips are, and the protocol of their sources.
 
     frames   height × width × 3   uint8 RGB, any number, in time order
     masks    height × width       uint8: 1 object, 0 background, 255 void
 
-A source holds targets, (video, object) pairs, and draws one clip at a time with the generator it
-is given, so that a clip depends on the generator's seed alone. The first frame of a clip is the
-one a method adapts to (the train frame of LWL), the others are those it is to segment.
+A clip shows one object. A source draws one clip at a time from the generator that it is given, so
+that a clip depends on the generator's seed alone. A method adapts to the first frame of a clip (the
+train frame) and segments the others (the test frames).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Integer, UInt8
-from numpy.typing import NDArray
 
 from maskcast.core.arrays import Picture
 from maskcast.core.boxes import tight_box
 from maskcast.core.errors import DatasetError
 from maskcast.core.types import Box
-from maskcast.data.clip_frames import (
-    ClipFrames,
-    draw_absence,
-    draw_clip_frames,
-)
-from maskcast.data.clip_settings import ClipSampling
 from maskcast.data.dataset import VOID
-from maskcast.data.visibility import LabelledVideo, count_videos
+from maskcast.data.visibility import LabelledVideo
 
 BinaryMask = UInt8[np.ndarray, "height width"]
 LabelMap = Integer[np.ndarray, "height width"]
@@ -71,128 +62,6 @@ class ClipSource(Protocol):
     def draw(self, generator: np.random.Generator, test_frames: int) -> DrawnClip:
         """Draw one train frame and ``test_frames`` more of one target."""
         ...
-
-
-@dataclass(frozen=True)
-class _Target:
-    """One object in one video."""
-
-    video: int
-    object_id: int
-    frames: NDArray[np.int64]
-    """The annotated frames of the video."""
-    pixels: NDArray[np.int64]
-    """Of the object, by annotated frame."""
-    visible: NDArray[np.bool_]
-    """Whether the object is visible, by annotated frame."""
-
-    @property
-    def is_ever_absent(self) -> bool:
-        """Whether a frame after the first visible one has no pixel of the object."""
-        return bool((self.pixels[int(self.visible.argmax()) :] == 0).any())
-
-
-class VideoClips:
-    """Clips from annotated videos: (video, object) pairs uniformly, frames as LWL draws them.
-
-    Targets with too few visible frames for ``draw_clip_frames`` are left out at once, which is
-    the same as drawing again: more than twice the number of frames in a clip must be visible.
-
-    Args:
-        name: for messages.
-        videos: annotated videos; every annotation is read once to see where objects are visible.
-        test_frames: the most a clip will be asked to have.
-        single_object: all non-zero labels form one object, as in DAVIS 2016.
-        keep_in: a folder in which the counts of pixels are kept for the next time.
-
-    Raises:
-        DatasetError: no object is visible often enough.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        videos: Sequence[AnnotatedVideo],
-        *,
-        test_frames: int = 3,
-        sampling: ClipSampling | None = None,
-        single_object: bool = False,
-        keep_in: Path | None = None,
-    ) -> None:
-        self.name = name
-        self.videos = videos
-        self.sampling = sampling or ClipSampling()
-        self.single_object = single_object
-        counted = count_videos(videos, merged=single_object, keep_in=keep_in)
-        candidates = [
-            _Target(
-                place, object_id, np.array(found.frames), row, row > self.sampling.smallest_object
-            )
-            for place, found in enumerate(counted)
-            for object_id, row in found.by_object.items()
-        ]
-        enough = self.sampling.fewest_visible or 2 * (1 + test_frames) + 1
-        self.targets = [target for target in candidates if target.visible.sum() >= enough]
-        if not self.targets:
-            raise DatasetError(
-                f"{name} has no object that is visible in at least {enough} annotated frames; "
-                "training clips require that"
-            )
-        self._by_video = [
-            [target for target in self.targets if target.video == video]
-            for video in sorted({target.video for target in self.targets})
-        ]
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def draw(self, generator: np.random.Generator, test_frames: int) -> DrawnClip:
-        for _ in range(self.sampling.tries):
-            target = self._draw_target(generator)
-            drawn = self._draw_frames(generator, target, test_frames)
-            if drawn is not None:
-                return self._read(target, drawn)
-        raise DatasetError(f"cannot draw a clip of {1 + test_frames} frames from {self.name}")
-
-    def _draw_target(self, generator: np.random.Generator) -> _Target:
-        targets = self.targets
-        if self.sampling.uniform_over == "videos":
-            targets = self._by_video[generator.integers(len(self._by_video))]
-        return targets[generator.integers(len(targets))]
-
-    def _draw_frames(
-        self, generator: np.random.Generator, target: _Target, test_frames: int
-    ) -> ClipFrames | None:
-        chance = self.sampling.absent
-        if chance and target.is_ever_absent and generator.uniform() < chance:
-            drawn = draw_absence(generator, target.pixels, test_frames, self.sampling)
-            if drawn is not None:
-                return drawn
-        return draw_clip_frames(generator, target.visible, test_frames, self.sampling)
-
-    def _read(self, target: _Target, drawn: ClipFrames) -> DrawnClip:
-        video = self.videos[target.video]
-        indices = [int(target.frames[place]) for place in (drawn.train, *drawn.test)]
-        label_maps = [video.read_annotation(index) for index in indices]
-        read = [label_map for label_map in label_maps if label_map is not None]
-        object_id = None if self.single_object else target.object_id
-        return DrawnClip(
-            f"{self.name}/{video.name}, object {target.object_id}, frames {indices}",
-            tuple(video.read_frame(index) for index in indices),
-            tuple(object_mask(each, object_id, has_void=video.has_void) for each in read),
-            others=None
-            if object_id is None
-            else tuple(_others(each, object_id, has_void=video.has_void) for each in read),
-        )
-
-
-def _others(
-    label_map: Integer[np.ndarray, "height width"], object_id: int, *, has_void: bool
-) -> LabelMap:
-    """Return the label map without one object and without void."""
-    others = np.array(label_map)
-    others[(label_map == object_id) | (has_void & (label_map == VOID))] = 0
-    return others
 
 
 def object_mask(

@@ -22,9 +22,9 @@ from fixtures.imitations import (
     write_labels,
 )
 from maskcast.core.errors import ConfigError, DatasetError, WeightsError
-from maskcast.data.clip_settings import ClipSampling
 from maskcast.io.weights.names import read_weights
 from maskcast.methods.lwl import config as configs
+from maskcast.methods.lwl.training.clip_settings import ClipSampling
 from maskcast.methods.lwl.training.config import (
     DataConfig,
     LossConfig,

@@ -9,9 +9,9 @@ from typing import Literal
 from maskcast.core.config import require_range
 from maskcast.core.errors import ConfigError
 from maskcast.core.training import LoopConfig
-from maskcast.data.clip_settings import ClipProcessing, ClipSampling
 from maskcast.data.hold_out_names import YOUTUBE_VOS_HOLD_OUT
 from maskcast.methods.lwl.config import LWLConfig
+from maskcast.methods.lwl.training.clip_settings import ClipProcessing, ClipSampling
 
 
 @dataclass(frozen=True, kw_only=True)

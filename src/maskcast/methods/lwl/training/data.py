@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maskcast.core.errors import ConfigError
-from maskcast.data.clips import AnnotatedVideo, ClipSource, VideoClips
+from maskcast.data.clips import AnnotatedVideo, ClipSource
 from maskcast.data.dataset import Dataset
 from maskcast.data.decoded import decode_videos
 from maskcast.data.hold_outs import (
@@ -16,7 +16,6 @@ from maskcast.data.hold_outs import (
     read_hold_out,
     without,
 )
-from maskcast.data.mixture import Share
 from maskcast.data.readers.clip_folder import read_clip_folder
 from maskcast.data.readers.coco import read_coco
 from maskcast.data.readers.davis import open_davis
@@ -28,6 +27,8 @@ from maskcast.data.synthetic.cutouts import CutoutFolder, CutoutMix, CutoutSourc
 from maskcast.data.synthetic.scenes import PhotoScenes
 from maskcast.methods.lwl.training.coco_clips import CocoClips
 from maskcast.methods.lwl.training.config import DataConfig
+from maskcast.methods.lwl.training.mixture import Share
+from maskcast.methods.lwl.training.video_clips import VideoClips
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, ScheduleConfig, Task
-from maskcast.data.clip_settings import ClipProcessing
 from maskcast.data.hold_out_names import DAVIS16_HOLD_OUT
 from maskcast.methods.lwl import config as configs
 from maskcast.methods.lwl.config import NetworkConfig
+from maskcast.methods.lwl.training.clip_settings import ClipProcessing
 from maskcast.methods.lwl.training.config import DataConfig, LossConfig, LWLTrainingConfig, Rates
 from maskcast.methods.lwl.training.small_recipes import small_2, small_boxes, small_presence
 

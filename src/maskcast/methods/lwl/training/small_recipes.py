@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from maskcast.core.training import LoopConfig, OptimiserConfig, ScheduleConfig
-from maskcast.data.clip_settings import BoxJitter, ClipProcessing, ClipSampling
 from maskcast.data.hold_out_names import SMALL_HOLD_OUT
 from maskcast.methods.lwl import config as configs
 from maskcast.methods.lwl.config import LWLConfig
+from maskcast.methods.lwl.training.clip_settings import BoxJitter, ClipProcessing, ClipSampling
 from maskcast.methods.lwl.training.config import (
     DataConfig,
     LossConfig,

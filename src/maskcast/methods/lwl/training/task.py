@@ -18,16 +18,16 @@ from torch import Tensor, nn
 from maskcast.core.config import config_to_dict
 from maskcast.core.errors import WeightsError
 from maskcast.core.training import Export, Items
-from maskcast.data.augmentation import ClipSample
-from maskcast.data.mixture import MixedClips, Share
 from maskcast.io.weights.checkpoints import read_state_dict
 from maskcast.methods.lwl.network import LWLNetwork
+from maskcast.methods.lwl.training.augmentation import ClipSample
 from maskcast.methods.lwl.training.config import LWLTrainingConfig
 from maskcast.methods.lwl.training.data import TrainingSources
 from maskcast.methods.lwl.training.losses import (
     mask_losses,
     presence_losses,
 )
+from maskcast.methods.lwl.training.mixture import MixedClips, Share
 from maskcast.methods.lwl.training.rollout import ClipFollower, Followed
 from maskcast.methods.lwl.training.validation import (
     RENDERED,

@@ -22,9 +22,9 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
 from maskcast.core.types import Box
-from maskcast.data.clip_settings import ClipProcessing
 from maskcast.data.clips import DrawnClip, object_box
-from maskcast.data.training_crops import (
+from maskcast.methods.lwl.training.clip_settings import ClipProcessing
+from maskcast.methods.lwl.training.crops import (
     TrainingCrop,
     inside_major_area,
     jitter_box,

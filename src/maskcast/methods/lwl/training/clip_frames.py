@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int64
 from numpy.typing import NDArray
 
-from maskcast.data.clip_settings import ClipSampling
+from maskcast.methods.lwl.training.clip_settings import ClipSampling
 
 
 @dataclass(frozen=True)

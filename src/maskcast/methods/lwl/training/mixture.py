@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskcast.core.errors import ConfigError, MaskcastError
-from maskcast.data.augmentation import ClipSample, process_clip
-from maskcast.data.clip_settings import ClipProcessing
 from maskcast.data.clips import ClipSource
+from maskcast.methods.lwl.training.augmentation import ClipSample, process_clip
+from maskcast.methods.lwl.training.clip_settings import ClipProcessing
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from maskcast.core.types import Box
-from maskcast.data.clip_settings import BoxJitter
+from maskcast.methods.lwl.training.clip_settings import BoxJitter
 
 
 @dataclass(frozen=True)

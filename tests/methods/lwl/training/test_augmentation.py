@@ -10,10 +10,10 @@ import torch
 
 from maskcast.core.errors import ConfigError, DatasetError
 from maskcast.core.types import Box
-from maskcast.data.augmentation import process_clip
-from maskcast.data.clip_settings import BoxJitter, ClipProcessing
 from maskcast.data.clips import DrawnClip
-from maskcast.data.training_crops import jitter_box, training_crop
+from maskcast.methods.lwl.training.augmentation import process_clip
+from maskcast.methods.lwl.training.clip_settings import BoxJitter, ClipProcessing
+from maskcast.methods.lwl.training.crops import jitter_box, training_crop
 
 STILL = BoxJitter(0.0, (0.0, 0.0))
 PLAIN = ClipProcessing(

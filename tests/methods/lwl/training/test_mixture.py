@@ -12,9 +12,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from maskcast.core.errors import ConfigError, DataError
-from maskcast.data.clip_settings import ClipProcessing
 from maskcast.data.clips import DrawnClip
-from maskcast.data.mixture import MixedClips, Share
+from maskcast.methods.lwl.training.clip_settings import ClipProcessing
+from maskcast.methods.lwl.training.mixture import MixedClips, Share
 
 PROCESSING = ClipProcessing(size=(12, 20))
 

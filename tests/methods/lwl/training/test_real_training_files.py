@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from maskcast.data.augmentation import process_clip
-from maskcast.data.clip_settings import ClipProcessing, ClipSampling
-from maskcast.data.clips import VideoClips
 from maskcast.data.hold_outs import DAVIS_VALIDATION
-from maskcast.data.mixture import MixedClips, Share
 from maskcast.data.readers.clip_folder import read_clip_folder
 from maskcast.data.readers.image_pairs import read_image_pairs, read_photographs
 from maskcast.data.static_clips import StaticClips
 from maskcast.data.synthetic.clips import SyntheticClips
 from maskcast.data.synthetic.cutouts import PairCutouts, objects_of
 from maskcast.data.synthetic.scenes import PhotoScenes
+from maskcast.methods.lwl.training.augmentation import process_clip
+from maskcast.methods.lwl.training.clip_settings import ClipProcessing, ClipSampling
+from maskcast.methods.lwl.training.mixture import MixedClips, Share
+from maskcast.methods.lwl.training.video_clips import VideoClips
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[4]
 ARCHIVES = Path(os.environ.get("MASKCAST_DATA", CHECKOUT.parent / "shared/data")) / "train"
 
 
