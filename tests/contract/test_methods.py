@@ -14,7 +14,7 @@ from torch import Tensor
 
 from contract import stand_in
 from contract.coloured_video import frames, true_mask
-from maskcast.core.config import config_from_dict, config_to_dict, settings_of
+from maskcast.core.config import config_from_dict, config_to_dict, settings_of, with_options
 from maskcast.core.errors import PromptError
 from maskcast.core.segmenter import VideoSegmenter, segment_steps, segment_video
 from maskcast.core.state import load_state, save_state
@@ -25,9 +25,6 @@ SIZE = (49, 66)
 """Odd on purpose: no multiple of any stride."""
 ALL = {"stand-in": stand_in.METHOD, **METHODS}
 
-WITHOUT_ABSENCE = {"eosvos"}
-"""Methods that do not support ``ABSENT`` yet."""
-
 pytestmark = pytest.mark.parametrize("method", ALL)
 
 
@@ -37,12 +34,6 @@ def build_tiny(method: str) -> VideoSegmenter[Any]:
     return chosen.build(
         chosen.tiny(), None, device=torch.device("cpu"), dtype=torch.float32, progress=None
     )
-
-
-@pytest.fixture
-def knows_absence(method: str) -> None:
-    if method in WITHOUT_ABSENCE:
-        pytest.skip("the method does not support absence marks")
 
 
 @cache
@@ -211,7 +202,7 @@ def absent_in(masks: ObjectMasks, object_id: int) -> bool:
     return not masks.probs[masks.ids.index(object_id)].any()
 
 
-def test_an_object_marked_absent_has_no_mask_and_stays_tracked(method, knows_absence):
+def test_an_object_marked_absent_has_no_mask_and_stays_tracked(method):
     start = {1: mask_of(1), 2: mask_of(2)}
     plain = segment(method, 5, {0: start})
     found = segment(method, 5, {0: start, 2: {1: ABSENT}, 3: {1: ABSENT}})
@@ -225,7 +216,7 @@ def test_an_object_marked_absent_has_no_mask_and_stays_tracked(method, knows_abs
     assert (found[2].label_map() == 2).any()
 
 
-def test_a_mask_after_an_absence_stands(method, knows_absence):
+def test_a_mask_after_an_absence_stands(method):
     prompts = {0: {1: mask_of(1)}, 1: {1: ABSENT}, 2: {1: mask_of(300, 2)}}
     found = segment(method, 4, prompts)
     assert absent_in(found[1], 1)
@@ -233,20 +224,20 @@ def test_a_mask_after_an_absence_stands(method, knows_absence):
     assert_sound(found[3], {1})
 
 
-def test_all_objects_may_be_absent_at_once(method, knows_absence):
+def test_all_objects_may_be_absent_at_once(method):
     prompts = {0: {1: mask_of(1), 2: mask_of(2)}, 1: {1: ABSENT, 2: ABSENT}}
     found = segment(method, 3, prompts)
     assert absent_in(found[1], 1) and absent_in(found[1], 2)
     assert_sound(found[2], {1, 2})
 
 
-def test_an_absence_is_evidence(method, knows_absence):
+def test_an_absence_is_evidence(method):
     plain = segment(method, 3, {0: {1: mask_of(1)}})
     told = segment(method, 3, {0: {1: mask_of(1)}, 1: {1: ABSENT}})
     assert not told[2].probs.equal(plain[2].probs)
 
 
-def test_states_with_absences_are_values(method, knows_absence, tmp_path):
+def test_states_with_absences_are_values(method, tmp_path):
     segmenter = build_tiny(method)
     prompts = {0: {1: mask_of(1), 2: mask_of(2)}, 1: {1: ABSENT}, 2: {1: ABSENT}}
     steps = list(segment_steps(segmenter, video(), prompts))
@@ -264,7 +255,7 @@ def test_states_with_absences_are_values(method, knows_absence, tmp_path):
             assert tensor.equal(kept)
 
 
-def test_only_a_tracked_object_can_be_absent(method, knows_absence):
+def test_only_a_tracked_object_can_be_absent(method):
     segmenter = build_tiny(method)
     with pytest.raises(PromptError, match="object 3 is marked absent before its first mask"):
         segmenter.step(segmenter.start(), video()[0], {1: mask_of(1), 3: ABSENT})
@@ -274,11 +265,39 @@ def test_only_a_tracked_object_can_be_absent(method, knows_absence):
         segmenter.step(state, video()[1], {1: ABSENT})
 
 
-def test_a_method_that_does_not_support_absences_says_so(method):
-    if method not in WITHOUT_ABSENCE:
-        pytest.skip("it supports them")
-    with pytest.raises(PromptError, match="marked absent, which this method does not support"):
-        segment(method, 2, {0: {1: mask_of(1)}, 1: {1: ABSENT}})
+@pytest.mark.parametrize("thresholds", ["0.001,0.001", "0.5,0.6", "0.998,0.999"])
+def test_presence_says_which_objects_have_a_mask(method, thresholds, tmp_path):
+    chosen = ALL[method]
+    if "presence.rule" not in {setting.name for setting in settings_of(chosen.tiny())}:
+        pytest.skip("the method cannot recognise absences")
+    options = {"presence.rule": "confidence", "presence.thresholds": thresholds}
+    segmenter = chosen.build(
+        with_options(chosen.tiny(), options),
+        None,
+        device=torch.device("cpu"),
+        dtype=torch.float32,
+        progress=None,
+    )
+    prompts = {0: {1: mask_of(1)}, 1: {300: mask_of(300, 1)}, 3: {1: ABSENT}}
+    steps = list(segment_steps(segmenter, video(), prompts))
+    for step in steps:
+        masks = step.masks
+        assert_sound(masks, set(masks.ids))
+        assert masks.presence is not None and masks.presence.shape == (len(masks.ids),)
+        for object_id, presence in zip(masks.ids, masks.presence.tolist(), strict=True):
+            assert 0 <= presence <= 1
+            assert presence >= 0.5 or absent_in(masks, object_id)
+    assert steps[0].masks.presence.tolist() == [1]
+    assert steps[1].masks.presence[1] == 1
+    assert steps[3].masks.presence[0] == 0
+    if thresholds.endswith("0.999"):
+        assert (steps[2].masks.presence < 0.5).all()
+    save_state(steps[2].state, tmp_path / "state.safetensors")
+    state = load_state(tmp_path / "state.safetensors", type(segmenter.start()))
+    rest = segment_steps(segmenter, video()[3:], prompts, state=state, first_frame=3)
+    for expected, found in zip(steps[3:], rest, strict=True):
+        assert_same(expected.masks, found.masks)
+        assert found.masks.presence.equal(expected.masks.presence)
 
 
 def test_a_box_starts_an_object_where_the_method_says_it_can(method):

@@ -32,6 +32,7 @@ FIELDS = {
         "EOSVOSState": "objects",
         "TrackedObject": (
             "object_id given base round rounds map past previous_box start_box frames_since_start"
+            " absences marked_absent presence"
         ),
         "AnnotatedFrame": "frame mask",
         "Round": "number frames",

@@ -10,8 +10,7 @@ import torch
 
 from maskcast.methods.eosvos.network import ObjectNetwork
 from maskcast.methods.eosvos.randomness import seeded
-from maskcast.methods.eosvos.targets import make_target
-from maskcast.methods.eosvos.training.meta_training import make_empty_target
+from maskcast.methods.eosvos.targets import make_empty_target, make_target
 from maskcast.methods.eosvos.training.parent_training import make_instance_target
 
 from . import small

@@ -10,6 +10,7 @@ from maskcast.methods.eosvos.online_adaptation import (
     opens_round,
     past_offsets,
     round_frames,
+    with_absence,
 )
 
 
@@ -32,3 +33,13 @@ def test_lost_frames_are_passed_over_and_nearer_ones_come_first():
         for shown in (True, True, False, True)
     ]
     assert round_frames(frames[:1], frames[1:]) == (frames[0], frames[3], frames[1])
+
+
+def test_the_last_frame_of_each_of_the_latest_four_absences_is_kept():
+    marked = [
+        AnnotatedFrame(torch.zeros(3, 2, 2), torch.zeros(2, 2, dtype=torch.bool)) for _ in range(8)
+    ]
+    kept = ()
+    for frame, goes_on in zip(marked, [0, 0, 1, 1, 0, 0, 0, 1], strict=True):
+        kept = with_absence(kept, frame, goes_on=bool(goes_on))
+    assert kept == (marked[3], marked[4], marked[5], marked[7])

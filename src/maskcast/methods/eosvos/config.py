@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from maskcast.core.config import require_choice, require_range
+from maskcast.core.config import require_choice, require_range, require_rising
 from maskcast.core.errors import ConfigError
 
 TrunkName = Literal["resnet10", "resnet18", "resnet34", "resnet50", "resnet101"]
@@ -15,6 +15,7 @@ RateLevel = Literal["neuron", "tensor", "param", "single"]
 Propagation = Literal["extend", "replace", "off"]
 PropagatedBox = Literal["mask", "detection"]
 Reset = Literal["first_step", "full", "keep"]
+PresenceRule = Literal["off", "confidence"]
 
 INITIAL_RATE = 0.001
 """What learning rates start around, before they are learned."""
@@ -101,6 +102,26 @@ class MaskRCNNConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PresenceConfig:
+    """Recognising that an object is not on a frame; not part of the paper.
+
+    Confidence is the score of the best box, 0 if there is none or its mask is empty. An absent
+    object has an empty mask, is not learnt from, and is looked for where it was seen last.
+    """
+
+    rule: PresenceRule = "off"
+    """How absence is recognised: not at all, as published, or by the confidence."""
+    thresholds: tuple[float, float] = (0.8, 0.88)
+    """Confidence, 0 to 1, below which an object becomes absent, and from which it is visible
+    again. Boxes whose score is not above network.score_threshold are never found."""
+
+    def __post_init__(self) -> None:
+        require_choice(self, "rule")
+        require_range(self, "thresholds", above=0, below=1, prefix="presence.")
+        require_rising(self, "thresholds", prefix="presence.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class EOSVOSConfig:
     """How one object is followed through a video."""
 
@@ -136,6 +157,7 @@ class EOSVOSConfig:
     """Boxes of the previous frame join the proposals, replace them, or are not used."""
     propagated_box: PropagatedBox = "mask"
     """Which box is handed on: around the previous mask, or as detected (the paper's wording)."""
+    presence: PresenceConfig = field(default_factory=PresenceConfig)
     legacy_late_objects: bool = False
     """True: as published, an object given while others are followed already has no map on its
     first frame, not even the mask that was given, and no box for the next one."""

@@ -27,6 +27,7 @@ from maskcast.methods.eosvos.inner_loop import LearnedStart, fine_tune
 from maskcast.methods.eosvos.network import Batch, Detection, ObjectNetwork
 from maskcast.methods.eosvos.online_adaptation import AnnotatedFrame
 from maskcast.methods.eosvos.randomness import generator_of
+from maskcast.methods.eosvos.targets import Target, make_empty_target, make_target
 
 log = logging.getLogger(__name__)
 
@@ -175,9 +176,9 @@ class ObjectModel:
             pairs = [augment_spatially(i.frame, i.mask.to(torch.uint8)) for i in frames]
             return network.prepare([frame for frame, _ in pairs], [label for _, label in pairs])
         counts = Counter(frames)
-        return network.prepare(
+        return network.prepare_targets(
             [item.frame for item in counts],
-            [item.mask.to(torch.uint8) for item in counts],
+            [_target_of(item) for item in counts],
             list(counts.values()),
         )
 
@@ -220,6 +221,12 @@ class ObjectModel:
             torch._foreach_copy_(
                 parameters, [part.view(p.shape) for part, p in zip(parts, parameters, strict=True)]
             )
+
+
+def _target_of(annotated: AnnotatedFrame) -> Target:
+    """Return what is learnt from a frame; an empty mask says that the object is absent."""
+    label_map = annotated.mask.to(torch.uint8)
+    return make_target(label_map) if bool(label_map.any()) else make_empty_target(label_map)
 
 
 def networks_that_fit(size: int, device: torch.device) -> int:

@@ -19,10 +19,14 @@ from maskcast.core.types import Frame
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedFrame:
-    """A frame and the object's mask on it, given or predicted."""
+    """A frame and the object's mask on it, given or predicted; empty where it is absent."""
 
     frame: Frame
     mask: Bool[Tensor, "height width"]
+
+
+ABSENCES = 4
+"""Absences of an object that are learnt from, one frame of each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +36,20 @@ class Round:
     number: int
     """Counts rounds and corrections of the object; part of the seed."""
     frames: tuple[AnnotatedFrame, ...]
+
+
+def with_absence(
+    absences: Sequence[AnnotatedFrame], marked: AnnotatedFrame, *, goes_on: bool
+) -> tuple[AnnotatedFrame, ...]:
+    """Return the frames without the object to learn from: the last one of the latest absences.
+
+    Args:
+        absences: the oldest first.
+        marked: the present frame, with an empty mask.
+        goes_on: whether the frame before was marked too, so that this one takes its place.
+    """
+    earlier = absences[:-1] if goes_on else absences
+    return (*earlier, marked)[-ABSENCES:]
 
 
 def opens_round(frames_since_start: int, interval: int) -> bool:

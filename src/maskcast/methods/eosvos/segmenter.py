@@ -13,7 +13,7 @@ from torch import Tensor
 
 from maskcast.core.errors import PromptError
 from maskcast.core.progress import Progress
-from maskcast.core.types import NO_PROMPTS, Box, Frame, ObjectMasks, Prompts, masks_and_boxes
+from maskcast.core.types import NO_PROMPTS, Box, Frame, ObjectMasks, Prompts, split_prompts
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import learned_start_of
 from maskcast.methods.eosvos.merge import given_map, normalised
@@ -25,9 +25,11 @@ from maskcast.methods.eosvos.online_adaptation import (
     is_kept,
     opens_round,
     round_frames,
+    with_absence,
 )
 from maskcast.methods.eosvos.randomness import generator_of, seeded
 from maskcast.methods.eosvos.targets import corners_of
+from maskcast.nn.presence import VISIBLE, presence_from
 
 SEED = 0
 """Of the random network that is built without weights."""
@@ -52,9 +54,16 @@ class TrackedObject:
     start_box: ObjectBox | None
     """Of the mask that opened the present range of frames; looked at while the object is lost."""
     previous_box: ObjectBox | None
-    """None: the object was not found on the previous frame."""
+    """Box on the previous frame, or while the object is absent, on the frame on which it was last
+    visible. None: the object was not found on the previous frame."""
     map: Float[Tensor, "height width"]
     """Raw, before merging with other objects: 2 on a given mask."""
+    absences: tuple[AnnotatedFrame, ...] = ()
+    """Frames that a person marked absent; every later round learns from them."""
+    marked_absent: bool = False
+    """Whether a person marked the object absent on the previous frame."""
+    presence: float = 1.0
+    """Presence on the previous frame, 0..1; 1 if it is not judged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +111,14 @@ class EOSVOSSegmenter:
     def step(
         self, state: EOSVOSState, frame: Frame, prompts: Prompts = NO_PROMPTS
     ) -> tuple[EOSVOSState, ObjectMasks]:
-        """Segment the next frame; a given mask is fine-tuned on at once."""
+        """Segment the next frame; a given mask is fine-tuned on at once.
+
+        Raises:
+            PromptError: a prompt is a box, or an object is marked absent before its first mask.
+        """
         frame = frame.to(self.device, torch.float32)
-        marks = masks_and_boxes(prompts)
-        masks = {object_id: self._mask(prompt) for object_id, prompt in marks.items()}
+        shown, absent = split_prompts(prompts, state.objects)
+        masks = {object_id: self._mask(prompt) for object_id, prompt in shown.items()}
         objects = {}
         for object_id in sorted(state.objects.keys() | masks.keys()):
             known = state.objects.get(object_id)
@@ -114,10 +127,13 @@ class EOSVOSSegmenter:
                 objects[object_id] = self._begin(object_id, frame, masks[object_id], late=late)
             elif object_id in masks:
                 objects[object_id] = self._correct(known, frame, masks[object_id])
+            elif object_id in absent:
+                objects[object_id] = self._mark_absent(known, frame)
             else:
                 objects[object_id] = self._follow(known, frame)
         self._forget_rounds(max(len(objects), self.config.rounds_kept))
-        return EOSVOSState(objects), _result(objects, frame)
+        is_judged = self.config.presence.rule != "off"
+        return EOSVOSState(objects), _result(objects, frame, is_judged=is_judged)
 
     def remove_objects(self, state: EOSVOSState, ids: Collection[int]) -> EOSVOSState:
         """Forget these objects."""
@@ -168,7 +184,7 @@ class EOSVOSSegmenter:
         config = self.config
         since = known.frames_since_start + 1
         if config.online_adaptation and opens_round(since, config.adaptation_interval):
-            known = self._open_round(known, round_frames(known.given, known.past))
+            known = self._open_round(known, round_frames(_marked(known), known.past))
             known = replace(known, past=(), start_box=known.previous_box)
         found = self.model.detect(
             self._weights(known),
@@ -177,6 +193,9 @@ class EOSVOSSegmenter:
             seed=(config.seed, since),
         )
         mask = found.probs >= config.mask_threshold
+        presence = self._presence(known, found, mask)
+        if presence < VISIBLE:
+            return _without_object(known, presence)
         previous_box = _box_of(mask)
         if previous_box is not None and config.propagated_box == "detection":
             previous_box = _corners(found.box)
@@ -186,7 +205,37 @@ class EOSVOSSegmenter:
             past=self._past(known, since, frame, mask),
             previous_box=previous_box,
             map=found.probs,
+            marked_absent=False,
+            presence=presence,
         )
+
+    def _presence(
+        self, known: TrackedObject, found: Detection, mask: Bool[Tensor, "height width"]
+    ) -> float:
+        """Return how sure it is that the object is visible, 0..1; 1 if that is not judged."""
+        config = self.config.presence
+        if config.rule == "off":
+            return 1.0
+        confidence = found.score if bool(mask.any()) else 0.0
+        return presence_from(confidence, config.thresholds[known.presence < VISIBLE])
+
+    def _mark_absent(self, known: TrackedObject, frame: Frame) -> TrackedObject:
+        """Leave the mask empty, as a person says, and learn that nothing here is the object.
+
+        With online adaptation, the frame joins the given ones in every later round. One round is
+        run at once on the first frame of an absence.
+        """
+        goes_on = known.marked_absent
+        known = replace(_without_object(known, presence=0.0), marked_absent=True)
+        if not self.config.online_adaptation:
+            return known
+        empty = AnnotatedFrame(frame, torch.zeros_like(known.map, dtype=torch.bool))
+        absences = with_absence(known.absences, empty, goes_on=goes_on)
+        known = replace(known, absences=absences)
+        if opens_round(known.frames_since_start, self.config.adaptation_interval):
+            known = self._open_round(known, round_frames(_marked(known), known.past))
+            return replace(known, past=(), start_box=known.previous_box or known.start_box)
+        return known if goes_on else self._open_round(known, _marked(known))
 
     def _correct(
         self, known: TrackedObject, frame: Frame, mask: Bool[Tensor, "height width"]
@@ -198,7 +247,7 @@ class EOSVOSSegmenter:
         since = known.frames_since_start + 1
         in_place_of_another = opens_round(since, self.config.adaptation_interval)
         given = (*known.given, AnnotatedFrame(frame, mask))
-        corrected = self._open_round(known, given)
+        corrected = self._open_round(known, (*given, *known.absences))
         box = _box_of(mask)
         return replace(
             corrected,
@@ -208,6 +257,8 @@ class EOSVOSSegmenter:
             start_box=box,
             previous_box=box,
             map=given_map(mask),
+            marked_absent=False,
+            presence=1.0,
         )
 
     def _past(
@@ -261,11 +312,30 @@ class _Weights:
     weights: Float[Tensor, "parameters"] | None
 
 
-def _result(objects: Mapping[int, TrackedObject], frame: Frame) -> ObjectMasks:
+def _result(objects: Mapping[int, TrackedObject], frame: Frame, *, is_judged: bool) -> ObjectMasks:
     if not objects:
         return ObjectMasks((), frame.new_zeros(0, *frame.shape[-2:]))
     maps = torch.stack([found.map for found in objects.values()])
-    return ObjectMasks(tuple(objects), normalised(maps))
+    presence = [found.presence for found in objects.values()]
+    return ObjectMasks(
+        tuple(objects), normalised(maps), frame.new_tensor(presence) if is_judged else None
+    )
+
+
+def _marked(known: TrackedObject) -> tuple[AnnotatedFrame, ...]:
+    """Return the frames that a person marked: given masks, then absences."""
+    return (*known.given, *known.absences)
+
+
+def _without_object(known: TrackedObject, presence: float) -> TrackedObject:
+    """Return an object after a frame without it; it is looked for where it was last visible."""
+    return replace(
+        known,
+        frames_since_start=known.frames_since_start + 1,
+        map=torch.zeros_like(known.map),
+        marked_absent=False,
+        presence=presence,
+    )
 
 
 def _box_of(mask: Bool[Tensor, "height width"]) -> ObjectBox | None:

@@ -32,6 +32,15 @@ def corners_of(region: Tensor) -> Float[Tensor, "4"] | None:
     return torch.cat(corners).to(torch.float32)
 
 
+def make_empty_target(label_map: Integer[Tensor, "height width"]) -> Target:
+    """No object at all: all anchors and regions are background."""
+    return Target(
+        boxes=torch.zeros(0, 4, device=label_map.device),
+        labels=torch.zeros(0, dtype=torch.int64, device=label_map.device),
+        masks=torch.zeros(0, *label_map.shape, dtype=torch.uint8, device=label_map.device),
+    )
+
+
 def make_target(label_map: Integer[Tensor, "height width"]) -> Target:
     """Box, class and mask of the object in a label map of 0 (background), 1 and 255 (void).
 

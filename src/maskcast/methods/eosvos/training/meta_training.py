@@ -27,7 +27,7 @@ from maskcast.methods.eosvos.network import (
 )
 from maskcast.methods.eosvos.published import take_start_weights
 from maskcast.methods.eosvos.randomness import generator_of
-from maskcast.methods.eosvos.targets import OBJECT, Target, make_target
+from maskcast.methods.eosvos.targets import OBJECT, make_empty_target, make_target
 from maskcast.methods.eosvos.training.config import MetaTrainingConfig
 from maskcast.methods.eosvos.training.outer_gradient import (
     OuterGradient,
@@ -206,15 +206,6 @@ def _prepared(network: ObjectNetwork, labelled: LabelledFrame, order: BoxOrder) 
     frame, label = labelled
     target = make_target(label) if bool((label == OBJECT).any()) else make_empty_target(label)
     return replace(network.prepare_targets([frame], [target]), box_order=order)
-
-
-def make_empty_target(label_map: Tensor) -> Target:
-    """No object at all: all anchors and regions are background."""
-    return Target(
-        boxes=torch.zeros(0, 4, device=label_map.device),
-        labels=torch.zeros(0, dtype=torch.int64, device=label_map.device),
-        masks=torch.zeros(0, *label_map.shape, dtype=torch.uint8, device=label_map.device),
-    )
 
 
 class _Prescribed(torch.autograd.Function):
