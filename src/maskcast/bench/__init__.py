@@ -1,1 +1,1 @@
-"""What all benchmarks share: yardstick, stopwatch, peak memory, synthetic frames."""
+"""The common parts of benchmarks: yardstick, stopwatch, peak memory, synthetic frames."""

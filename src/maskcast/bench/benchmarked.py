@@ -1,4 +1,4 @@
-"""What ``maskcast bench`` asks of a method."""
+"""The interface between ``maskcast bench`` and a method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import torch
 
 Cases: TypeAlias = Mapping[str, Mapping[str, float]]
-"""Figures by name, by case; NaN is what this system cannot measure."""
+"""Figures by case and name; NaN marks figures that this system cannot measure."""
 
 
 @runtime_checkable
@@ -19,11 +19,11 @@ class Benchmarked(Protocol):
         """Measure every case.
 
         Args:
-            device: where to compute.
+            device: device to compute on.
             yardstick_ms: duration of the yardstick on this device, in milliseconds.
 
         Returns:
-            by case: ``ms`` (milliseconds per frame or object-frame), ``total_Y`` (the same in
-            units of the yardstick), and further figures of the method.
+            figures by case: ``ms`` (milliseconds per frame, or per object and frame), ``total_Y``
+            (the same in units of the yardstick), and further figures of the method.
         """
         ...

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # measuring the process itself must not load it
+if TYPE_CHECKING:  # torch must not be loaded, which would change the memory that is measured
     import torch
 
 try:
@@ -17,7 +17,7 @@ except ImportError:  # Windows
 
 
 def reset_peak(device: torch.device) -> None:
-    """Start measuring peak memory again, where the system allows it."""
+    """Reset the peak memory, if the system supports that."""
     if device.type == "cuda":
         import torch  # noqa: PLC0415
 
@@ -29,9 +29,9 @@ def reset_peak(device: torch.device) -> None:
 
 
 def peak_mib(device: torch.device) -> float:
-    """Return the peak memory in MiB: of the device, or on a CPU of the whole process.
+    """Return the peak memory in MiB: of a GPU's allocator, or of the whole process for the CPU.
 
-    NaN where the system does not report it (Windows).
+    The result is NaN if the system does not report it (Windows).
     """
     if device.type == "cuda":
         import torch  # noqa: PLC0415
@@ -41,12 +41,12 @@ def peak_mib(device: torch.device) -> float:
 
 
 def process_peak_mib() -> float:
-    """Return the peak memory of this process in MiB; NaN where the system does not report it."""
+    """Return the peak memory of this process in MiB; NaN if the system does not report it."""
     status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss would include what the parent of this process had used
+    if status.exists():  # ru_maxrss would include memory of the parent process
         peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(peak.split()[1]) / 2**10
     if resource is None:
         return math.nan
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return largest / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
+    return largest / (2**20 if sys.platform == "darwin" else 2**10)  # bytes on macOS, else KiB

@@ -1,9 +1,9 @@
-"""Benchmark of the metrics: J and F next to their plain transcription, in one run.
+"""Benchmark J and F against a plain implementation of their definition, in one run.
 
-Masks are smooth blobs like segmented objects, by their share of a 480×854 frame, and noise as the
-worst case. Every value is compared with the plain one before anything is timed. Times per frame are
-processor time of one thread, so that other work on the machine does not lengthen them. Needs
-OpenCV.
+The masks are smooth blobs that cover a given share of a 480×854 frame, like segmented objects, and
+noise as the worst case. Results are compared with the plain implementation before they are timed.
+Times per frame are CPU times of one thread, so that other work on the machine does not affect them.
+Requires OpenCV.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from maskcast.metrics.frame import score_object
 SHARES = {"object of 1 %": 0.01, "object of 4 %": 0.04, "object of 15 %": 0.15}
 REPEATS = 40
 VIDEOS, FRAMES, OBJECTS = 30, 2000, 61
-"""A set as large as DAVIS 2017 val."""
+"""Size of a data set as large as DAVIS 2017 val."""
 LENGTHS = (100, 2000)
-"""Frames of the videos whose scoring is measured for memory."""
+"""Lengths in frames of the videos for which the memory of scoring is measured."""
 
 
 def bench() -> Cases:
-    """Return times per object and frame, of a whole data set, and memory by length of a video."""
+    """Return times per object and frame, times of a whole data set, and memory by video length."""
     cv2.setNumThreads(1)
     pairs = {name: _pair(share) for name, share in SHARES.items()}
     pairs["noise all over"] = _noise()
@@ -69,7 +69,7 @@ def _milliseconds(work: Callable[[], object]) -> float:
 
 
 def _blob(share: float, seed: int) -> NDArray[np.float32]:
-    """A smooth height over the frame: what lies above its quantile is an object."""
+    """Return a smooth height map; the pixels above one of its quantiles form an object."""
     random = np.random.default_rng(seed)
     coarse = random.normal(size=(6, 10)).astype(np.float32)
     smooth = cv2.resize(coarse, FRAME_SIZE[::-1], interpolation=cv2.INTER_CUBIC)
@@ -82,7 +82,7 @@ def _blob(share: float, seed: int) -> NDArray[np.float32]:
 
 
 def _pair(share: float, seed: int = 0) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """A mask, and one like a method's answer: moved a little, with another edge."""
+    """Return a predicted and a true mask, which differ by a small shift and in their edges."""
     height = _blob(share, seed)
     level = np.quantile(height, 1 - share)
     truth = height > level
@@ -100,7 +100,7 @@ def _noise() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
 
 
 def _label_maps(objects: int, seed: int) -> tuple[bytes, bytes]:
-    """Truth and prediction of one frame as PNGs."""
+    """Return ground truth and prediction of one frame as PNGs."""
     painted = np.zeros((2, *FRAME_SIZE), np.int32)
     for object_id in range(1, objects + 1):
         for plane, mask in zip(painted, _pair(0.04, seed + 10 * object_id), strict=True):
@@ -109,7 +109,7 @@ def _label_maps(objects: int, seed: int) -> tuple[bytes, bytes]:
 
 
 def _write_set(root: Path, videos: dict[str, tuple[int, int]]) -> None:
-    """Write annotations and predictions; ``videos`` has frames and objects by name."""
+    """Write annotations and predictions of videos, given as name to (frames, objects)."""
     names = root / "ImageSets" / "2017" / "val.txt"
     names.parent.mkdir(parents=True)
     names.write_text("\n".join(videos))
@@ -150,10 +150,10 @@ def _whole_set(folder: Path) -> dict[str, float]:
 
 
 def _two_at_once(root: Path) -> float:
-    """Return seconds of two separate runs at the same time: twice the work that two cores can do.
+    """Return the seconds that two separate runs take at the same time.
 
-    Half of it is what one run over two processes could take at best on this machine, whose cores
-    share memory and caches.
+    Half of it is a lower bound for one run with two processes on this machine, whose cores share
+    memory and caches.
     """
     began = time.perf_counter()
     with ThreadPoolExecutor(2) as threads:
@@ -162,23 +162,23 @@ def _two_at_once(root: Path) -> float:
 
 
 def _processor_seconds() -> float:
-    """Processor time of all processes started here that have ended; 0 on Windows."""
+    """Return the CPU time in seconds of all finished child processes; 0 on Windows."""
     times = os.times()
     return times.children_user + times.children_system
 
 
 def _memory(folder: Path) -> dict[str, float]:
-    found = {}
+    figures = {}
     for frames in LENGTHS:
         root = folder / str(frames)
         _write_set(root, {"long": (frames, 2)})
-        found[f"MB, {frames} frames"] = _run(root, jobs=1)[1]
+        figures[f"MB, {frames} frames"] = _run(root, jobs=1)[1]
         shutil.rmtree(root)
-    return found
+    return figures
 
 
 def _run(root: Path, *, jobs: int) -> tuple[float, float]:
-    """Return seconds and peak memory (MiB, of the main process) of ``maskcast score``."""
+    """Run ``maskcast score``; return its seconds and the peak memory of its main process in MiB."""
     command = ["score", "davis2017", "--root", str(root), "--results", str(root / "results")]
     program = (
         "import sys; from maskcast.bench.memory import process_peak_mib; "

@@ -1,6 +1,6 @@
-"""J and F transcribed from their definition: whole frames, one OpenCV morphology per contour.
+"""J and F implemented plainly from their definition: whole frames, one OpenCV dilation per contour.
 
-The benchmark of the metrics compares with it; scoring does not use it.
+Only the benchmark of the metrics uses this module, for comparison.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def plain_contour_accuracy(prediction: NDArray[np.bool_], truth: NDArray[np.bool
 
 
 def plain_contour(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels that differ from the right, lower or lower right neighbour."""
+    """Return the pixels that differ from the right, lower or lower right neighbour."""
     right, below, corner = mask.copy(), mask.copy(), mask.copy()
     right[:, :-1] = mask[:, 1:]
     below[:-1] = mask[1:]

@@ -1,4 +1,4 @@
-"""What lower precision changes, and where it pays."""
+"""Check whether lower precision is faster, and how much it changes the masks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from maskcast.core.types import LabelMap
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes faster in bfloat16 than in float32."""
+    """Return whether the device supports bfloat16 natively, so that it is faster than float32."""
     if device.type == "cpu":
         return torch.cpu._is_avx512_bf16_supported()
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def share_differing(some: Sequence[LabelMap], others: Sequence[LabelMap]) -> float:
-    """Return the share of pixels with different labels, averaged over frames of one size."""
+    """Return the share of pixels with different labels, averaged over frames of equal size."""
     shares = [(a != b).float().mean() for a, b in zip(some, others, strict=True)]
     return float(torch.stack(shares).mean())

@@ -1,4 +1,4 @@
-"""Measure durations, on a GPU too."""
+"""Measure durations on a CPU or GPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import torch
 class Stopwatch:
     """Adds up the seconds spent in each stage of a segmenter.
 
-    A GPU works ahead of Python; it cannot while stages are timed, so a whole step is slower then.
+    Timing a stage waits for the GPU, which normally runs asynchronously, so whole steps are slower
+    while stages are timed.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -24,7 +25,7 @@ class Stopwatch:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Add the duration of the block to a stage."""
+        """Add the duration of the block to the time of a stage."""
         if self.paused:
             yield
             return
@@ -36,7 +37,7 @@ class Stopwatch:
 
 
 def time_ms(work: Callable[[], object], device: torch.device) -> float:
-    """Do the work once and return milliseconds until the device has finished."""
+    """Call ``work`` once, and return the milliseconds until the device has finished."""
     wait(device)
     began = time.perf_counter()
     work()
@@ -45,7 +46,7 @@ def time_ms(work: Callable[[], object], device: torch.device) -> float:
 
 
 def median_ms(work: Callable[[], float], *, warm_up: int, repeats: int) -> float:
-    """Return the median of what ``work`` returns, in ``repeats`` calls after the warm-up."""
+    """Call ``work`` repeatedly, and return the median of its results after the warm-up calls."""
     return median([work() for _ in range(warm_up + repeats)][warm_up:])
 
 

@@ -1,4 +1,4 @@
-"""Synthetic frames: their content costs nothing to make and is the same everywhere.
+"""Create synthetic frames, which are cheap and reproducible.
 
 mask    height × width
 frame   3 × height × width
@@ -16,15 +16,15 @@ from maskcast.core.types import Frame, Mask
 FRAME_SIZE = (480, 854)
 """Height and width of the frames of DAVIS, in pixels."""
 COARSE = 16
-"""Pixels per cell of the noise."""
+"""Side of a cell of the noise, in pixels."""
 
 
 def synthetic_frame(objects: Sequence[tuple[Mask, float]], *, seed: int = 7) -> Frame:
     """Return smooth noise with brighter objects.
 
     Args:
-        objects: region and added brightness of each object, at least one; all of one size.
-        seed: of the noise.
+        objects: mask and added brightness of each object, at least one; masks have one size.
+        seed: seed of the noise.
     """
     height, width = objects[0][0].shape
     generator = torch.Generator().manual_seed(seed)
@@ -38,7 +38,7 @@ def synthetic_frame(objects: Sequence[tuple[Mask, float]], *, seed: int = 7) -> 
 def rectangle(
     size: tuple[int, int], *, top: int, left: int, height: int = 120, width: int = 120
 ) -> Mask:
-    """Return the region of a rectangle; what lies outside the frame is cut off.
+    """Return the mask of a rectangle, clipped to the frame.
 
     Args:
         size: height and width of the frame.

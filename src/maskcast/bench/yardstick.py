@@ -1,4 +1,4 @@
-"""The yardstick Y: published speeds are multiples of it, so that machines can be compared."""
+"""The yardstick Y, in whose multiples speeds are stated to make machines comparable."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ TRUNK_SIZE = (480, 832)
 
 
 class Yardstick:
-    """Y: one forward pass of torchvision's plain ResNet-50 trunk at 480×832, in float32 and
-    channels_last, on one device and the current number of threads of torch."""
+    """One forward pass of torchvision's plain ResNet-50 trunk at 480×832.
+
+    It runs in float32 and channels_last, on one device, with torch's current number of threads.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -25,7 +27,7 @@ class Yardstick:
         self._frame = frame.to(memory_format=torch.channels_last)
 
     def __call__(self) -> float:
-        """Run once; returns milliseconds."""
+        """Run the forward pass once, and return its duration in milliseconds."""
         return time_ms(self._forward, self.device)
 
     @torch.inference_mode()

@@ -1,7 +1,7 @@
-"""Predictions in a folder or a ZIP, listed by relative name and read one file at a time.
+"""Read predictions from a folder or a ZIP, one file at a time.
 
-A ZIP is read in place and never unpacked. Names that lead elsewhere, links, encrypted members and
-bombs are refused before anything is read.
+A ZIP is read in place and never unpacked. Unsafe names, links, encrypted members and decompression
+bombs are rejected before anything is read.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from maskcast.io.archives import open_zip, read_member, zip_faults
 
 @dataclass(frozen=True)
 class PredictionFiles:
-    """A folder or a ZIP; can be sent to other processes."""
+    """The files in a folder or a ZIP; can be sent to other processes."""
 
     path: Path
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Relative names of all files, rising, with ``/`` between folders.
+        """Relative names of all files, sorted, with ``/`` between folders.
 
         Raises:
-            MissingFileError: there is no such folder or file.
-            DataError: it cannot be read, or is no ZIP, or its names or sizes are hostile.
+            MissingFileError: the folder or file does not exist.
+            DataError: the path cannot be read, or is not a safe ZIP archive.
         """
         if self._is_zip:
             faults = zip_faults(self._zip)
@@ -41,7 +41,7 @@ class PredictionFiles:
 
     @cached_property
     def name_set(self) -> frozenset[str]:
-        """The same names, to ask whether one is there."""
+        """The same names as a set, for fast look-up."""
         return frozenset(self.names)
 
     def read(self, name: str) -> bytes:
@@ -54,11 +54,11 @@ class PredictionFiles:
             raise DataError(f"cannot read {self.shown(name)}: {error.strerror}") from error
 
     def open(self, name: str) -> Path | bytes:
-        """Return the path of a file or, of a member of an archive, its content."""
+        """Return the path of a file in a folder, or the content of a member of an archive."""
         return self.read(name) if self._is_zip else self.path / name
 
     def shown(self, name: str) -> str:
-        """Return a file's name for messages."""
+        """Return the name of a file in messages."""
         return f"{self.path}:{name}" if self._is_zip else str(self.path / name)
 
     def __getstate__(self) -> Mapping[str, Any]:

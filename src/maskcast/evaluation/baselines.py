@@ -1,7 +1,6 @@
-"""What every method has to beat: the first mask, copied or moved.
+"""Baselines that every method should beat: the first mask, copied or moved.
 
-Both are segmenters like any other, without weights. They tell how much of a score a data set gives
-away for nothing.
+Both are ordinary segmenters without weights. Their scores show how easy a data set is.
 """
 
 from __future__ import annotations
@@ -18,21 +17,21 @@ from maskcast.core.segmenter import SegmenterIdentity, VideoSegmenter
 from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, masks_and_boxes
 
 SEARCH_SHARE = 0.1
-"""How far an object may move from one frame to the next, of the longer side."""
+"""Maximum shift of an object between two frames, as a share of the frame's longer side."""
 LEAST_VISIBLE = 0.5
-"""Share of an object's pixels that has to stay in the frame wherever it is looked for."""
+"""Minimum share of an object's pixels that must lie inside the frame at any tested shift."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """One object as it was marked."""
+    """The pixels of one object on the frame on which it was marked."""
 
     object_id: int
     mask: Mask
     pixels: Float[Tensor, "3 height width"]
     """The frame, 0 outside the mask."""
     offset: tuple[int, int] = (0, 0)
-    """(rows, columns) by which the mask has moved since."""
+    """Shift of the mask since then, in (rows, columns)."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,11 @@ class Templates:
 
 
 class FirstMask:
-    """Repeats each object's given mask on every frame, in its place or where it fits best.
+    """Repeats the given mask of each object on every frame, in place or where it fits best.
 
-    With ``moves`` the mask follows the object as a whole: among all shifts within a tenth of the
-    longer side of where it was, the one at which the object's first pixels differ least from the
-    frame, in mean squared difference over the pixels in view.
+    With ``moves`` the mask is shifted as a whole. Of all shifts by up to ``SEARCH_SHARE`` of the
+    longer side since the previous frame, it takes the one with the smallest mean squared difference
+    between the object's first pixels and the frame, over the pixels inside the frame.
     """
 
     def __init__(self, *, moves: bool) -> None:
@@ -60,11 +59,11 @@ class FirstMask:
     def step(
         self, state: Templates, frame: Frame, prompts: Prompts = NO_PROMPTS
     ) -> tuple[Templates, ObjectMasks]:
-        """Place the known masks, then take up the given ones; a box is filled."""
+        """Place the known masks, then add the given ones; boxes become filled rectangles."""
         objects = {
-            each.object_id: _placed(each, frame) if self.moves else each
-            for each in state.objects
-            if each.object_id not in prompts
+            template.object_id: _placed(template, frame) if self.moves else template
+            for template in state.objects
+            if template.object_id not in prompts
         }
         for object_id, prompt in masks_and_boxes(prompts).items():
             mask = _filled(prompt, frame) if isinstance(prompt, Box) else prompt.to(frame.device)
@@ -73,8 +72,8 @@ class FirstMask:
         return after, _painted(after, frame, prompts)
 
     def remove_objects(self, state: Templates, ids: Collection[int]) -> Templates:
-        """Forget these objects."""
-        return Templates(tuple(each for each in state.objects if each.object_id not in ids))
+        """Return the state without these objects."""
+        return Templates(tuple(t for t in state.objects if t.object_id not in ids))
 
 
 def copy_first() -> VideoSegmenter[Templates]:
@@ -83,7 +82,7 @@ def copy_first() -> VideoSegmenter[Templates]:
 
 
 def shift_first() -> VideoSegmenter[Templates]:
-    """Return the baseline that moves the first mask to where it fits best."""
+    """Return the baseline that shifts the first mask to where it fits best."""
     return FirstMask(moves=True)
 
 
@@ -91,7 +90,7 @@ BASELINES: Mapping[str, Callable[[], VideoSegmenter[Templates]]] = {
     "copy-first": copy_first,
     "shift-first": shift_first,
 }
-"""By the name that ``maskcast evaluate --method`` takes."""
+"""Baselines by method name, as ``maskcast evaluate --method`` accepts it."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +100,11 @@ class BaselineSource:
     method: str
 
     def build(self, *, progress: Progress | None = None) -> BuiltBaseline:
-        """Return the baseline, which takes no time to build."""
+        """Build the baseline."""
         return BuiltBaseline(BASELINES[self.method](), self)
 
     def identity(self, *, uses_boxes: bool) -> SegmenterIdentity:
-        """Return what decides the masks: the name alone."""
+        """Return what determines the masks, which is the name alone."""
         return SegmenterIdentity(
             method=self.method,
             weights=None,
@@ -118,33 +117,33 @@ class BaselineSource:
 
 @dataclass(frozen=True)
 class BuiltBaseline:
-    """What ``BaselineSource.build`` has built; a ``BuiltSegmenter``."""
+    """A baseline that ``BaselineSource.build`` has built; a ``BuiltSegmenter``."""
 
     segmenter: VideoSegmenter[Templates]
     source: BaselineSource
 
     @property
     def device(self) -> torch.device:
-        """The processor: masks are copied and moved there."""
+        """The CPU, on which masks are copied and moved."""
         return torch.device("cpu")
 
     def identity(self, *, uses_boxes: bool) -> SegmenterIdentity:
-        """Return what decides the masks: the name alone."""
+        """Return what determines the masks, which is the name alone."""
         return self.source.identity(uses_boxes=uses_boxes)
 
 
 def _painted(state: Templates, frame: Frame, prompts: Prompts) -> ObjectMasks:
-    """Given masks own their pixels; among the others the lower id does."""
+    """Return the masks without overlaps: given masks take precedence, then lower ids."""
     height, width = frame.shape[-2:]
-    ids = tuple(each.object_id for each in state.objects)
+    ids = tuple(template.object_id for template in state.objects)
     probs = frame.new_zeros((len(ids), height, width))
     free = torch.ones((height, width), dtype=torch.bool, device=frame.device)
     order = sorted(range(len(ids)), key=lambda slot: (ids[slot] not in prompts, ids[slot]))
     for slot in order:
-        each = state.objects[slot]
-        own = _shifted(each.mask, each.offset) & free
-        probs[slot] = own.to(frame.dtype)
-        free &= ~own
+        template = state.objects[slot]
+        mask = _shifted(template.mask, template.offset) & free
+        probs[slot] = mask.to(frame.dtype)
+        free &= ~mask
     return ObjectMasks(ids, probs)
 
 
@@ -159,8 +158,8 @@ def _placed(template: Template, frame: Frame) -> Template:
     size = (2 * height, 2 * width)  # room for shifts to both sides
 
     def spectrum(picture: Tensor) -> Tensor:
-        found: Tensor = torch.fft.rfft2(picture.float(), s=size)
-        return found
+        transformed: Tensor = torch.fft.rfft2(picture.float(), s=size)
+        return transformed
 
     mask, inside = spectrum(template.mask), spectrum(torch.ones_like(template.mask))
     squared = spectrum(frame.square().sum(0)) * mask.conj()
@@ -183,7 +182,7 @@ def _placed(template: Template, frame: Frame) -> Template:
 
 
 def _shifted(mask: Mask, offset: tuple[int, int]) -> Mask:
-    """Move a mask; what enters the frame is empty."""
+    """Shift a mask by (rows, columns), filling with background."""
     rows, columns = offset
     height, width = mask.shape
     moved = torch.zeros_like(mask)

@@ -1,4 +1,4 @@
-"""Curves and intervals of the report, as SVG that stands inside its page."""
+"""Draw the curves and intervals of the report as inline SVG."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from maskcast.viz.plots import (
 )
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 150, 34, 18, 6
-"""Of curves, in the units of the picture, which is scaled to the room there is."""
+"""Size and margins of curves in SVG units; the page scales the picture."""
 DASHES: dict[str, dict[str, Attribute]] = {"J": {}, "F": {"stroke_dasharray": "4 3"}}
 INTERVALS_WIDTH, LABEL_WIDTH, FIGURE_WIDTH, ROW = 420, 112, 44, 20
 
 
 def curves(names: Sequence[str], runs: Mapping[str, Mapping[str, Sequence[float]]]) -> Markup:
-    """Return J (solid) and F (dashed) over time, one colour for each run.
+    """Draw J (solid) and F (dashed) over time, one colour per run.
 
     Args:
-        names: of the frames, in order.
-        runs: by the run's name; ``J`` and ``F`` with one value per frame, NaN where there is none.
+        names: frame names, in order.
+        runs: ``J`` and ``F`` by run name, with one value per frame, 0..1; NaN for no value.
     """
     y = Axis(0, 1, HEIGHT - BOTTOM, TOP)
     content = Markup()
@@ -52,35 +52,35 @@ def curves(names: Sequence[str], runs: Mapping[str, Mapping[str, Sequence[float]
 
 
 def intervals(differences: Mapping[str, Interval]) -> Markup:
-    """Return a difference for each video with its interval, in per cent points."""
+    """Draw the difference of each video with its interval, in percentage points."""
     largest = max((abs(v) for d in differences.values() for v in (d.low, d.high)), default=0)
     scale = max(largest, 0.01)
     x = Axis(-scale, scale, LABEL_WIDTH, INTERVALS_WIDTH - FIGURE_WIDTH)
     height = ROW * len(differences) + 8
     content = line((x.at(0), 0), (x.at(0), height), class_="axis")
-    for index, (name, each) in enumerate(differences.items()):
+    for index, (name, interval) in enumerate(differences.items()):
         y = ROW * index + ROW / 2 + 4
-        kind = "clear" if each.is_clear else "open"
-        figure = signed(100 * each.mean, 1)
+        kind = "clear" if interval.is_clear else "open"
+        figure = signed(100 * interval.mean, 1)
         content += text(LABEL_WIDTH - 8, y + ABOVE_BASELINE, name, text_anchor="end")
-        content += line((x.at(each.low), y), (x.at(each.high), y), class_=kind)
-        content += dot((x.at(each.mean), y), 3.5, class_=kind)
+        content += line((x.at(interval.low), y), (x.at(interval.high), y), class_=kind)
+        content += dot((x.at(interval.mean), y), 3.5, class_=kind)
         content += text(INTERVALS_WIDTH - 2, y + ABOVE_BASELINE, figure, text_anchor="end")
     label = "difference for each video"
     return svg(INTERVALS_WIDTH, height, content, role="img", aria_label=label)
 
 
 def signed(value: float, digits: int) -> str:
-    """Return a number with its sign, as it is set in print."""
+    """Format a number with its sign and a typographic minus."""
     return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def _pieces(values: Sequence[float], y: Axis) -> list[list[Point]]:
-    """Return the points of each stretch without a gap."""
+    """Return the points of each run of values without NaN."""
     x = Axis(0, max(len(values) - 1, 1), LEFT, WIDTH)
-    found = []
+    pieces = []
     for is_gap, stretch in groupby(enumerate(values), key=lambda item: math.isnan(item[1])):
         if not is_gap:
             points = [(x.at(index), y.at(value)) for index, value in stretch]
-            found.append(points if len(points) > 1 else points * 2)
-    return found
+            pieces.append(points if len(points) > 1 else points * 2)
+    return pieces

@@ -1,4 +1,4 @@
-"""The use case of ``maskcast evaluate``: a data set from its videos to scores."""
+"""The use case of ``maskcast evaluate``: segment the videos of a data set and score the masks."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from maskcast.evaluation.scores import Scores
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation has made."""
+    """The results of an evaluation."""
 
     masks: Path
-    """The folder with one folder of masks per video."""
+    """Folder with one folder of masks per video."""
     timing: ProcessingTime
-    """What all videos together took."""
+    """Processing time of all videos together."""
     scores: Scores | None
-    """None if the ground truth is not public."""
+    """Scores; None if the ground truth is not public."""
 
 
 def evaluate_dataset(
@@ -42,29 +42,30 @@ def evaluate_dataset(
     published: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Segment the videos of a data set that ``output`` does not have yet, and score all of them.
+    """Segment the videos of a data set that are not yet finished in ``output``, and score all.
 
-    Scores leave out the frame on which an object is given. Everything that can be wrong with the
-    data set is found before the first video is segmented.
+    The frame on which an object is given does not count in the scores. The data set is checked
+    completely before the first video is segmented.
 
     Args:
-        choice: which videos of which data set.
-        source: builds the segmenter, in every process.
-        output: the folder for masks, timing and scores; see ``evaluation.run`` for its layout.
+        choice: data set, split and videos.
+        source: builds the segmenter, once in every process.
+        output: folder for masks, timing and scores; see ``evaluation.run`` for its layout.
         init: start from the given masks, or from tight boxes around them.
-        unseen: a list of unseen categories or videos; see ``evaluation.groups``.
-        jobs: processes, each with its own copy of the model; also for scoring.
-        weights: how ``evaluation.json`` names the weights; by default as their identity does.
-        published: the name of the authors' weights, if it is these; for ``scores.json``.
+        unseen: file that lists unseen categories or videos; see ``evaluation.groups``.
+        jobs: worker processes for segmenting, each with its own copy of the model, and for scoring.
+        weights: name of the weights in ``evaluation.json``; default: the name in their identity.
+        published: name of the published weights that the source uses, for ``scores.json``; None if
+            it uses others.
         progress: called after every segmented and every scored video.
 
     Raises:
         UsageError: an argument is out of range or does not fit the data set.
         DatasetError: the data set is incomplete.
-        RunConflictError: ``output`` holds something else, or another process is working there.
+        RunConflictError: ``output`` holds something else, or another process is writing to it.
         OutputError: ``output`` cannot be written.
-        MaskcastError: from the segmenter; finished videos stay.
-        KeyboardInterrupt: likewise.
+        MaskcastError: the segmenter failed; finished videos are kept.
+        KeyboardInterrupt: the evaluation was interrupted; finished videos are kept.
     """
     check_jobs(jobs)
     request = _request(source.identity(uses_boxes=init == "box"), weights)
@@ -103,7 +104,7 @@ def _scoring_of(choice: DatasetChoice, dataset: Dataset, unseen: Path | None) ->
 
 
 def _request(identity: SegmenterIdentity, weights: str | None) -> dict[str, Any]:
-    """Return what decides the masks, for ``evaluation.json``."""
+    """Return what determines the masks, for ``evaluation.json``."""
     return {
         "method": identity.method,
         "weights": identity.weights if weights is None else weights,

@@ -1,6 +1,6 @@
-"""Which objects of a data set belong to the seen and which to the unseen group of its benchmark.
+"""Assign the objects of a data set to the seen and unseen groups of its benchmark.
 
-How a benchmark defines the unseen group is a part of its entry in ``data.catalogue``.
+The entry of the benchmark in ``data.catalogue`` defines which objects are unseen.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from maskcast.metrics.protocols import Group
 
 
 def groups_of(dataset: Dataset, unseen: Path | None = None) -> dict[str, Group] | None:
-    """Return the group of each object by ``video_id``; None if there are no groups or no list.
+    """Return the group of each object by ``video_id``.
+
+    None means that the benchmark has no groups, or that the unseen names are not known.
 
     Args:
         dataset: opened for scoring.
-        unseen: a list of the unseen categories (YouTube-VOS) or videos (LVOS), one per line; by
-            default what the files of the data set say.
+        unseen: file that lists the unseen categories (YouTube-VOS) or videos (LVOS), one per line;
+            default: taken from the files of the data set.
 
     Raises:
         UsageError: a list was given for a data set without groups.
@@ -38,7 +40,7 @@ def groups_of(dataset: Dataset, unseen: Path | None = None) -> dict[str, Group] 
         return None
     groups: dict[str, Group] = {}
     for video in dataset:
-        for each in video.objects:
-            label = video.name if rule.by == "video" else each.category or ""
-            groups[object_name(video, each.object_id)] = "unseen" if label in names else "seen"
+        for item in video.objects:
+            label = video.name if rule.by == "video" else item.category or ""
+            groups[object_name(video, item.object_id)] = "unseen" if label in names else "seen"
     return groups

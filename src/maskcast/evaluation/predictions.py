@@ -4,8 +4,8 @@
     <video>/<object>/<frame>.png   in data sets with a folder for each object
     <video>/masks.jsonl, masks.jsonl.gz or masks.zip   all frames (``io.packed_masks``)
 
-Any folders may lie above the videos (``Annotations/``, ``results/480p/``). Where a frame is in
-several of these files, the first one in this list counts.
+The videos may lie in subfolders (``Annotations/``, ``results/480p/``). If a frame is in several of
+these files, the first one in this list counts.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from maskcast.io.packed_masks import PACKED_NAMES, PackedMasks, open_packed_mask
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was predicted on one frame."""
+    """The predicted masks of one frame."""
 
     label_map: LabelArray | None
-    """Of sets with one label map a frame; else None."""
+    """Label map, in data sets with one label map per frame; else None."""
     masks: dict[int, MaskArray]
-    """Of the others: by object id; an object whose file is missing is absent."""
+    """Masks by object id, in other data sets; objects without a file are left out."""
     ids: tuple[int, ...]
-    """The ids that have pixels."""
+    """Ids of the objects that have pixels."""
 
     def has(self, object_id: int) -> bool:
-        """Whether there is a file that says where this object is."""
+        """Return whether there is a prediction for an object; it may be empty."""
         return self.label_map is not None or object_id in self.masks
 
     def mask_of(self, object_id: int) -> MaskArray:
-        """Return where an object is; only for one that ``has`` says is there."""
+        """Return the mask of an object; ``has`` must be true for it."""
         return self.masks[object_id] if self.label_map is None else self.label_map == object_id
 
 
@@ -50,22 +50,23 @@ class Predictions:
 
     files: PredictionFiles
     prefix: str
-    """What stands before the video in every name: empty, or folders and a slash."""
+    """Folders above the videos, with a slash at the end; empty if there are none."""
     _opened: dict[str, PackedMasks | DataError] = field(default_factory=dict, compare=False)
-    """By video; an error where the file cannot be used."""
+    """Open files of whole videos, by video; an error if the file is unusable."""
 
     def read(self, video: Video, frame_index: int) -> Prediction | None:
-        """Return what was predicted on a frame; None if there is nothing.
+        """Return the prediction of a frame; None if there is none.
 
         Raises:
-            DataError: a file cannot be read, holds colours, or differs in size from the video.
+            DataError: a file cannot be read, has colours instead of ids, or has another size than
+                the video.
         """
         frame = video.frame_names[frame_index]
         if video.layout == "object_folders":
-            found = self._read_objects(video, frame)
-            if found:
-                present = tuple(object_id for object_id, mask in found.items() if mask.any())
-                return Prediction(None, found, present)
+            masks = self._read_objects(video, frame)
+            if masks:
+                present = tuple(object_id for object_id, mask in masks.items() if mask.any())
+                return Prediction(None, masks, present)
         label_map = self._read_label_map(video, frame)
         if label_map is None:
             return None
@@ -74,19 +75,19 @@ class Predictions:
             return Prediction(None, {1: mask}, (1,) if mask.any() else ())
         ids = tuple(ids_in(label_map))
         if video.layout == "object_folders":
-            return Prediction(None, {each: label_map == each for each in video.object_ids}, ids)
+            return Prediction(None, {i: label_map == i for i in video.object_ids}, ids)
         return Prediction(label_map, {}, ids)
 
     def _read_objects(self, video: Video, frame: str) -> dict[int, MaskArray]:
-        found: dict[int, MaskArray] = {}
+        masks: dict[int, MaskArray] = {}
         for object_id, folder in video.object_names.items():
             mask = self._read_png(f"{self.prefix}{video.name}/{folder}/{frame}.png", video)
             if mask is not None:
-                found[object_id] = mask != 0
-        return found
+                masks[object_id] = mask != 0
+        return masks
 
     def _read_label_map(self, video: Video, frame: str) -> LabelArray | None:
-        """Read a PNG or, where there is none, the frame in a file of the whole video."""
+        """Read the PNG of a frame or, if there is none, the frame in a file of the whole video."""
         if video.layout != "object_folders":
             label_map = self._read_png(f"{self.prefix}{video.name}/{frame}.png", video)
             if label_map is not None:
@@ -100,7 +101,7 @@ class Predictions:
         return decode_label_map(self.files.read(name), self.files.shown(name), video.size)
 
     def _packed_masks(self, video: Video) -> PackedMasks | None:
-        """Return the file with all frames of a video; only that of the latest video stays open."""
+        """Return the file with all frames of a video, and close that of any other video."""
         if video.name not in self._opened:
             while self._opened:
                 closed = self._opened.popitem()[1]
@@ -120,28 +121,28 @@ class Predictions:
         source, shown = self.files.open(name), self.files.shown(name)
         try:
             return open_packed_masks(source, shown, names=frozenset(video.frame_names))
-        except DataError as error:  # once for all frames
+        except DataError as error:  # kept, so that later frames do not open the file again
             return error
 
 
 def open_predictions(path: Path, videos: Collection[str]) -> Predictions:
-    """Find the videos in a folder or a ZIP.
+    """Find the predicted videos in a folder or a ZIP.
 
     Args:
-        path: as a person gave it.
+        path: the folder or ZIP.
         videos: names of the videos of the data set.
 
     Raises:
-        MissingFileError: there is nothing there.
-        DataError: it cannot be read, is hostile, or holds none of these videos.
+        MissingFileError: the path does not exist.
+        DataError: the path cannot be read, is not a safe archive, or contains none of the videos.
     """
     files = PredictionFiles(path)
     names, known = files.names, set(videos)
     prefixes: Counter[str] = Counter()
     for folders in {PurePosixPath(name).parts[:-1] for name in names if _holds_masks(name)}:
-        places = [depth for depth, folder in enumerate(folders) if folder in known]
-        if places:
-            prefixes["".join(f"{folder}/" for folder in folders[: places[0]])] += 1
+        depths = [depth for depth, folder in enumerate(folders) if folder in known]
+        if depths:
+            prefixes["".join(f"{folder}/" for folder in folders[: depths[0]])] += 1
     if not prefixes:
         raise DataError(_nothing_found(files, sorted(known)))
     most = max(prefixes.values())
@@ -151,7 +152,7 @@ def open_predictions(path: Path, videos: Collection[str]) -> Predictions:
 
 @lru_cache(maxsize=2)
 def reopened(path: Path, prefix: str) -> Predictions:
-    """Return the same predictions in another process, listing their files once."""
+    """Return the predictions in a worker process; the cache avoids listing files repeatedly."""
     return Predictions(PredictionFiles(path), prefix)
 
 

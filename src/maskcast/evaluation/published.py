@@ -1,7 +1,7 @@
-"""Figures printed in the papers, for a row beside one's own; each with its source.
+"""Figures printed in papers, each with its source, to compare with the scores of a run.
 
-A row whose weights the authors released says with which settings they should give its figures, so
-that a run of ``maskcast evaluate`` with these can be set beside it.
+If the authors released the weights of a row, the row names the settings that should reproduce its
+figures with ``maskcast evaluate``.
 """
 
 from __future__ import annotations
@@ -17,29 +17,30 @@ from maskcast.evaluation.scores import Scores, Tree
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedRow:
-    """What a paper reports for one method on one split of a data set."""
+    """The figures that a paper reports for one method on one split of a data set."""
 
     method: str
-    """As the catalogue of methods names it."""
+    """Name of the method in the catalogue."""
     name: str
-    """As the paper names it, with the training data or the start where they differ."""
+    """Name of the method in the paper, with the training data or kind of prompt if needed."""
     dataset: str
     split: str
     videos: int
+    """Number of videos in the split."""
     figures: Mapping[str, float]
-    """Per cent, by ``J&F``, ``J``, ``F``, ``J decay``, ``G``, ``J seen``, …"""
+    """Figures in per cent, by ``J&F``, ``J``, ``F``, ``J decay``, ``G``, ``J seen``, …"""
     paper: str
     place: str
-    """Which table of the paper, and what to know about it."""
+    """Table in the paper, with remarks."""
     weights: str | None = None
-    """The published weights that should give these figures, by their name here."""
+    """Name in this package of the published weights that should reproduce the figures."""
     init: str = "mask"
     options: Mapping[str, str] = field(default_factory=dict)
-    """Settings of the method that go with them, as ``--option`` takes them."""
+    """Settings of the method for these figures, as ``--option`` accepts them."""
 
     @property
     def command(self) -> str:
-        """The arguments of ``maskcast evaluate`` after data set and root; empty without weights."""
+        """Arguments of ``maskcast evaluate`` after data set and root; empty without weights."""
         if self.weights is None:
             return ""
         words = [f"--weights {self.weights}"]
@@ -47,7 +48,7 @@ class PublishedRow:
         return " ".join(words if self.init == "mask" else [*words, f"--init {self.init}"])
 
     def is_reproduced_by(self, scores: Scores) -> bool:
-        """Whether a run followed this row: weights, start, options, and all videos, complete."""
+        """Return whether a run used the weights, prompts and options of this row on all videos."""
         rules, run = scores.tree["protocol"], scores.tree.get("run", {})
         asked = (self.weights, self.init, dict(self.options), "float32")
         return (
@@ -62,23 +63,23 @@ class PublishedRow:
 
 
 def published_rows(dataset: str | None = None, split: str | None = None) -> list[PublishedRow]:
-    """Return the published figures, all or those of one data set and split."""
+    """Return all published figures, or those of one data set and split."""
     content = json.loads(files(__package__).joinpath("published.json").read_text("utf-8"))
     rows = [_row(entry, content["sources"]) for entry in content["rows"]]
     return [row for row in rows if dataset in (None, row.dataset) and split in (None, row.split)]
 
 
 def figures_of(entry: Tree) -> dict[str, float]:
-    """Return an entry of ``scores.json`` by the names that papers use, as fractions."""
-    found = {"J&F": entry["J&F"], "G": entry["J&F"]}
+    """Return the figures of an entry of ``scores.json`` by their names in papers, as fractions."""
+    by_name = {"J&F": entry["J&F"], "G": entry["J&F"]}
     for measure in ("J", "F"):
         summary = entry[measure]
-        found[measure] = summary["mean"]
-        found[f"{measure} recall"] = summary["recall"]
-        found[f"{measure} decay"] = summary["decay"]
+        by_name[measure] = summary["mean"]
+        by_name[f"{measure} recall"] = summary["recall"]
+        by_name[f"{measure} decay"] = summary["decay"]
         for group, figures in entry.get("groups", {}).items():
-            found[f"{measure} {group}"] = figures[measure]["mean"]
-    return found
+            by_name[f"{measure} {group}"] = figures[measure]["mean"]
+    return by_name
 
 
 _WORDS = ("method", "name", "dataset", "split", "videos", "weights", "init", "options", "place")

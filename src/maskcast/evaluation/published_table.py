@@ -1,8 +1,8 @@
-"""The table of published figures in a Markdown file, beside a column for one's own.
+"""Update the table in a Markdown file that compares published figures with reproduced ones.
 
-The table stands between two marked lines and is written anew each time. Its last column fills when
-``maskcast evaluate`` has run with the authors' weights; what stands there stays as long as the rest
-of the row is the same.
+The table lies between two marker lines and is rewritten each time. Runs of ``maskcast evaluate``
+with the authors' weights fill its last column; earlier entries are kept as long as the rest of the
+row is unchanged.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ BEGIN = "<!-- maskcast report --published FILE writes from here -->"
 END = "<!-- to here -->"
 COLUMNS = ("method", "data set (videos)", "source", "run with", "published", "here")
 SHOWN_DIGITS = 8
-"""Of the SHA-256 of the weights."""
+"""Number of digits shown of the SHA-256 of the weights."""
 
 
 def fill_published_table(path: Path, runs: Sequence[Scores] = ()) -> list[PublishedRow]:
-    """Write the table in a Markdown file anew; return the rows that these runs filled.
+    """Rewrite the table in a Markdown file, and return the rows that these runs filled.
 
     Raises:
-        MissingFileError: there is no such file.
-        DataError: it cannot be read, or does not hold the two marked lines.
-        OutputError: it cannot be written.
+        MissingFileError: the file does not exist.
+        DataError: the file cannot be read, or lacks the two marker lines.
+        OutputError: the file cannot be written.
     """
     before, table, after = _divided(path)
     kept = {tuple(cells[:-1]): cells[-1] for cells in map(_cells, table) if cells}
@@ -47,7 +47,7 @@ def fill_published_table(path: Path, runs: Sequence[Scores] = ()) -> list[Publis
 
 
 def own_figures(row: PublishedRow, scores: Scores) -> str:
-    """Return a run's figures in the measures of a row, with what made them."""
+    """Format a run's figures in the measures of a row, with the version and weights behind them."""
     figures = figures_of(scores.dataset)
     shown = _listed({name: f"{100 * figures[name]:.2f}" for name in row.figures})
     sha256 = str(scores.tree["run"]["weights_sha256"])[:SHOWN_DIGITS]
@@ -55,12 +55,12 @@ def own_figures(row: PublishedRow, scores: Scores) -> str:
 
 
 def printed_figures(row: PublishedRow) -> str:
-    """Return a row's figures as the paper prints them, per cent."""
+    """Format a row's figures as the paper prints them, in per cent."""
     return _listed(row.figures)
 
 
 def _divided(path: Path) -> tuple[list[str], list[str], list[str]]:
-    """Return the lines before the table, of it, and after it."""
+    """Return the lines before the table, in it, and after it."""
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist")
     try:
@@ -84,7 +84,7 @@ def _published_cells(row: PublishedRow) -> tuple[str, ...]:
 
 
 def _short(paper: str) -> list[str]:
-    """Return authors and venue, without the title between them."""
+    """Return authors and venue of a citation, without the title."""
     parts = paper.split(", ")
     return list(dict.fromkeys([parts[0], parts[-1]]))
 

@@ -1,4 +1,4 @@
-"""One HTML page that compares scored runs; it needs no other file and no network."""
+"""Write a self-contained HTML page that compares scored runs."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ from maskcast.metrics.bootstrap import FEW, Interval, block_length, paired_inter
 from maskcast.viz.plots import colour_of_series
 
 MOST_CURVES = 60
-"""Objects drawn; of a larger set the worst ones."""
+"""Maximum number of objects with curves; of more than that, the worst are shown."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One scored run, as the page names it."""
+    """One scored run."""
 
     name: str
+    """Name of the run on the page."""
     scores: Scores
     masks: Path
-    """Where its predictions are, or were."""
+    """Folder of its predictions, which may no longer exist."""
 
 
 def read_runs(paths: Sequence[Path]) -> list[Run]:
@@ -42,7 +43,7 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
 
     Raises:
         MissingFileError, DataError: a ``scores.json`` is missing or damaged.
-        UsageError: the runs are of different data sets.
+        UsageError: the runs belong to different data sets.
     """
     runs = []
     names = _distinct(paths)
@@ -58,15 +59,15 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
 
 
 def write_report(runs: Sequence[Run], output: Path, *, root: Path | None = None) -> list[str]:
-    """Write the page; return what it had to leave out, as sentences.
+    """Write the page, and return a line of text for each part that had to be left out.
 
     Args:
-        runs: of one data set and split; the first is what the others are compared with.
+        runs: runs of one data set and split; the others are compared with the first one.
         output: the HTML file.
-        root: of the data set, if it is elsewhere than when it was scored.
+        root: folder of the data set, if it has moved since the runs were scored.
 
     Raises:
-        DataError: there is no run, or no object in one.
+        DataError: there are no runs, or a run has no scored objects.
         OutputError: the file cannot be written.
     """
     if not runs or not all(run.scores.objects for run in runs):
@@ -93,23 +94,25 @@ def write_report(runs: Sequence[Run], output: Path, *, root: Path | None = None)
 
 
 def video_differences(one: Scores, other: Scores) -> dict[str, Interval]:
-    """Return for each common video how much J&F ``other`` has more than ``one``.
+    """Return the difference in J&F, ``other`` minus ``one``, of each common video.
 
-    Frames are drawn in blocks, as neighbours fail together.
+    The intervals come from a block bootstrap over frames, because errors of neighbouring frames are
+    correlated.
     """
-    found = {}
+    differences = {}
     for video in one.videos:
         if video in other.videos:
             before, after = _overall_per_frame(one, video), _overall_per_frame(other, video)
             frames = sorted(set(before) & set(after))
             if frames:
                 per_frame = np.array([after[f] - before[f] for f in frames], np.float64)
-                found[video] = paired_interval(per_frame, block=block_length(per_frame.size))
-    return found
+                interval = paired_interval(per_frame, block=block_length(per_frame.size))
+                differences[video] = interval
+    return differences
 
 
 def total_difference(one: Scores, other: Scores) -> Interval | None:
-    """Return the difference over videos, each weighing the same; None without a common one."""
+    """Return the mean difference in J&F over the common videos; None if there are none."""
     common = [video for video in one.videos if video in other.videos]
     if not common:
         return None
@@ -127,14 +130,14 @@ def _template() -> Template:
 
 
 def _notes(runs: Sequence[Run]) -> list[str]:
-    """Say what was wrong with the predictions of each run."""
+    """Return a line of text about the problems in each run's predictions."""
     notes = []
     for run in runs:
         tree = run.scores.tree
         counts = [(tree[kind], kind.replace("_", " ")) for kind in ("missing", "faults")]
         said = [f"{len(entries)} {word}" for entries, word in counts if entries]
         if tree["extra_objects"]:
-            said.append(f"{len(tree['extra_objects'])} ids unknown to the truth")
+            said.append(f"{len(tree['extra_objects'])} ids that are not in the ground truth")
         if said:
             notes.append(f"{run.name}: {', '.join(said)} (see its scores.json)")
     return notes
@@ -162,7 +165,7 @@ def _row(run: Run, columns: Sequence[str]) -> dict[str, Any]:
 
 
 def _published(runs: Sequence[Run], columns: Sequence[str]) -> dict[str, Any]:
-    """Return rows of papers for the same split, numbered by paper."""
+    """Return the published rows for the same split, numbered by paper."""
     rules, videos = runs[0].scores.tree["protocol"], len(runs[0].scores.videos)
     rows = published_rows(rules["dataset"], rules["split"])
     papers = list(dict.fromkeys(row.paper for row in rows))
@@ -176,7 +179,10 @@ def _published(runs: Sequence[Run], columns: Sequence[str]) -> dict[str, Any]:
 def _published_row(
     row: PublishedRow, columns: Sequence[str], runs: Sequence[Run], paper: int
 ) -> dict[str, Any]:
-    """``reproduced`` has the runs with the authors' own weights and settings."""
+    """Return a published row for the template.
+
+    ``reproduced`` lists the runs with the authors' weights and settings.
+    """
     headline = next(iter(row.figures))
     return {
         "name": row.name,
@@ -213,7 +219,7 @@ def _comparisons(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
 
 
 def _worst_first(runs: Sequence[Run]) -> list[str]:
-    """Return the names of all objects by their lowest J&F in any run."""
+    """Return the names of all objects, sorted by their lowest J&F in any run."""
     names = dict.fromkeys(name for run in runs for name in run.scores.objects)
 
     def lowest(name: str) -> float:
@@ -224,10 +230,10 @@ def _worst_first(runs: Sequence[Run]) -> list[str]:
 
 
 def _curve(name: str, runs: Sequence[Run]) -> dict[str, Any]:
-    there = {run.name: run.scores.objects.get(name) for run in runs}
-    frames = sorted({f for entry in there.values() if entry for f in entry["per_frame"]["names"]})
-    values = {run: _aligned(entry, frames) for run, entry in there.items()}
-    figures = [per_cent(entry["J&F"]) if entry else "–" for entry in there.values()]
+    by_run = {run.name: run.scores.objects.get(name) for run in runs}
+    frames = sorted({f for entry in by_run.values() if entry for f in entry["per_frame"]["names"]})
+    values = {run: _aligned(entry, frames) for run, entry in by_run.items()}
+    figures = [per_cent(entry["J&F"]) if entry else "–" for entry in by_run.values()]
     return {"name": name, "figures": figures, "chart": curves(frames, values)}
 
 
@@ -245,7 +251,7 @@ def _aligned(entry: Tree | None, frames: Sequence[str]) -> dict[str, list[float]
 def _worst(
     runs: Sequence[Run], root: Path | None
 ) -> tuple[list[tuple[str, list[WorstFrame]]], list[str]]:
-    """Return the worst frames by run, and why those of other runs cannot be shown."""
+    """Return the worst frames by run, and a reason for each run whose frames cannot be shown."""
     shown, left_out = [], []
     for run in runs:
         try:
@@ -258,7 +264,7 @@ def _worst(
 
 
 def _overall_per_frame(scores: Scores, video: str) -> dict[str, float]:
-    """Return (J + F) / 2 for each frame of a video, averaged over the objects that count there."""
+    """Return (J + F) / 2 of each frame of a video, averaged over the objects that count on it."""
     collected: dict[str, list[float]] = {}
     for name in scores.videos[video]["objects"]:
         per_frame = scores.objects[name]["per_frame"]
@@ -273,7 +279,7 @@ def _kind(scores: Scores) -> str:
 
 
 def _distinct(paths: Sequence[Path]) -> list[str]:
-    """Name runs by their folder; by the whole path where two folders share a name."""
+    """Name runs after their folders, or by their whole paths if two folders have the same name."""
     names = [path.name if path.is_dir() else path.parent.name for path in map(Path.absolute, paths)]
     if len(set(names)) < len(names):
         return [str(path) for path in paths]

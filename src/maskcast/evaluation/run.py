@@ -1,9 +1,9 @@
-"""Run any segmenter over a data set: masks in the benchmark's own layout, and how long it took.
+"""Run a segmenter on a data set: write masks in the layout of the benchmark, and measure times.
 
-masks/<video>/<frame>.png               or masks/Annotations/… where the benchmark has it so
-masks/<video>/<object>/<frame>.png      in sets with a folder for each object
+masks/<video>/<frame>.png               or masks/Annotations/… if the benchmark requires it
+masks/<video>/<object>/<frame>.png      in data sets with a folder per object
 timing/<video>.json                     written last: a video with this file is finished
-evaluation.json                         what was asked; another question needs another folder
+evaluation.json                         request of the run; other requests need another folder
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from maskcast.data.dataset import Dataset, Video
 from maskcast.io.label_maps import write_label_map
 
 Init = Literal["mask", "box"]
-"""What a method is told: the given masks, or tight boxes around them."""
+"""Prompts for the method: the given masks, or tight boxes around them."""
 
 logger = logging.getLogger(__name__)
 
@@ -46,17 +46,17 @@ REQUEST = "evaluation.json"
 
 @dataclass(frozen=True)
 class ProcessingTime:
-    """How long one video took, or several together."""
+    """Processing time of one video, or of several together."""
 
     frames: int = 0
     object_frames: int = 0
-    """Objects summed over the frames."""
+    """Number of objects, summed over the frames."""
     model_seconds: float = 0.0
     total_seconds: float = 0.0
-    """From the first file read to the last one written."""
+    """Seconds from the first file read to the last file written."""
 
     def plus(self, other: ProcessingTime) -> ProcessingTime:
-        """Return the sums."""
+        """Return the sum of both times."""
         return ProcessingTime(
             self.frames + other.frames,
             self.object_frames + other.object_frames,
@@ -66,7 +66,7 @@ class ProcessingTime:
 
 
 def masks_folder(run: Path, dataset: Dataset) -> Path:
-    """Return the folder in a run that holds one folder per video, laid out as for a server."""
+    """Return the folder in a run that has one folder per video, as the benchmark requires."""
     return run / MASKS / (benchmark_of(dataset.name).server_prefix or "")
 
 
@@ -80,20 +80,20 @@ def segment_dataset(
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> ProcessingTime:
-    """Segment every video that the run does not have yet; return what all of them cost.
+    """Segment every unfinished video of a run, and return the processing time of all videos.
 
     Args:
         source: builds the segmenter, once in every process.
         dataset: opened for segmenting.
-        run: the folder; made if need be.
-        request: what else decides the masks (method, weights, options), plain values.
+        run: the run folder; created if missing.
+        request: further values that determine the masks (method, weights, options), as JSON values.
         init: start from masks, or from boxes around them.
-        jobs: processes; each has its own copy of the model.
+        jobs: worker processes, each with its own copy of the model.
         progress: called after every finished video.
 
     Raises:
-        RunConflictError: the folder holds another run, or something else.
-        MaskcastError: from the data set or the segmenter; finished videos stay.
+        RunConflictError: the folder holds a different run, or something else.
+        MaskcastError: the data set or the segmenter failed; finished videos are kept.
     """
     _claim(run, {**request, "dataset": dataset.name, "split": dataset.split, "init": init})
     done = {video.name: timing for video in dataset if (timing := _finished(run, video))}
@@ -115,10 +115,10 @@ def segment_dataset(
 def segment_one(
     segmenter: VideoSegmenter[Any], video: Video, masks: Path, init: Init = "mask"
 ) -> ProcessingTime:
-    """Segment one video into ``masks/<video>``.
+    """Segment one video and write its masks to ``masks/<video>``.
 
     Raises:
-        MaskcastError: from the video, the segmenter or the disk.
+        MaskcastError: the video, the segmenter or the disk failed.
     """
     began = time.perf_counter()
     folder = path_inside(masks, video.name)
@@ -138,10 +138,10 @@ def segment_one(
 
 
 def read_evaluation_request(run: Path) -> dict[str, Any]:
-    """Read what a run was asked for, ``evaluation.json``.
+    """Read the request of a run from ``evaluation.json``.
 
     Raises:
-        DataError: it is missing or damaged.
+        DataError: the file is missing or damaged.
     """
     path = run / REQUEST
     try:
@@ -152,26 +152,26 @@ def read_evaluation_request(run: Path) -> dict[str, Any]:
 
 
 def given_prompts(video: Video, init: Init) -> dict[int, Prompts]:
-    """Return what a method is told about a video, by frame index.
+    """Return the prompts of a video by frame index.
 
-    Where given masks overlap (SA-V), the object with the lower id has the pixel.
+    Where given masks overlap (SA-V), the lower id wins.
     """
     prompts: dict[int, Prompts] = {}
     for frame_index, masks in video.given_masks().items():
         taken = np.zeros(video.size, np.bool_)
-        told: dict[int, Any] = {}
+        given: dict[int, Any] = {}
         for object_id, mask in masks.items():
             if init == "box":
-                told[object_id] = published_box(mask)
-            elif (own := mask & ~taken).any():
-                told[object_id] = torch.from_numpy(own)
-                taken |= own
-        prompts[frame_index] = told
+                given[object_id] = published_box(mask)
+            elif (visible := mask & ~taken).any():
+                given[object_id] = torch.from_numpy(visible)
+                taken |= visible
+        prompts[frame_index] = given
     return prompts
 
 
 def speed(timing: ProcessingTime) -> dict[str, float | None]:
-    """Return the speed in three ways: of the model, end to end, and for one object on a frame."""
+    """Return the speed of the model, the end-to-end speed, and the time per object and frame."""
     return {
         "model_frames_per_second": _ratio(timing.frames, timing.model_seconds),
         "end_to_end_frames_per_second": _ratio(timing.frames, timing.total_seconds),
@@ -191,8 +191,8 @@ def _write(folder: Path, video: Video, frame_index: int, masks: ObjectMasks) -> 
         write_label_map(path_inside(folder, name, ".png"), label_map)
         return
     for object_id, object_folder in video.object_names.items():
-        own = (label_map == object_id).astype(np.int32)
-        write_label_map(path_inside(folder / object_folder, name, ".png"), own)
+        mask = (label_map == object_id).astype(np.int32)
+        write_label_map(path_inside(folder / object_folder, name, ".png"), mask)
 
 
 def _one_by_one(
@@ -240,7 +240,7 @@ def _in_processes(
 
 
 class _Worker:
-    """What one process keeps from video to video."""
+    """State of a worker process, kept from video to video."""
 
     source: SegmenterSource
     segmenter: VideoSegmenter[Any] | None = None
@@ -258,7 +258,11 @@ class _Worker:
 
 
 def _claim(run: Path, request: Mapping[str, Any]) -> None:
-    """Note what is asked; refuse a folder in which something else was asked, and begun."""
+    """Write the request to a new run folder, or check that of an existing run.
+
+    Raises:
+        RunConflictError: the folder holds a different run, or other files.
+    """
     path = run / REQUEST
     if not path.is_file():
         if run.is_dir() and any(not entry.name.startswith(".") for entry in run.iterdir()):
@@ -267,12 +271,12 @@ def _claim(run: Path, request: Mapping[str, Any]) -> None:
                 options=("output",),
             )
     elif any((run / name).exists() for name in (MASKS, TIMING)):
-        _refuse_another(run, request)
+        _reject_another(run, request)
         return
     write_text(path, json.dumps(dict(request), indent=1, ensure_ascii=False) + "\n")
 
 
-def _refuse_another(run: Path, request: Mapping[str, Any]) -> None:
+def _reject_another(run: Path, request: Mapping[str, Any]) -> None:
     path = run / REQUEST
     try:
         before = json.loads(path.read_text("utf-8"))

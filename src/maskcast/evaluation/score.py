@@ -1,6 +1,6 @@
-"""Score predictions against the truth: frame by frame, one video at a time, videos in parallel.
+"""Score predictions against the ground truth, frame by frame, with videos in parallel.
 
-Only the frame at hand is in memory, so a video may be of any length.
+Each process has only one frame in memory, so videos may have any length.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from maskcast.metrics.frame import MISSED, FrameScore, score_object
 from maskcast.metrics.protocols import ObjectScores, ScoringProtocol
 
 FRAMES_PER_PROCESS = 150
-"""Below this a further process takes longer to start than it saves."""
+"""Frames per process below which starting another process takes longer than it saves."""
 
 
 @dataclass(frozen=True)
 class VideoScores:
-    """The scores of one video, and all that was wrong with its predictions."""
+    """The scores of one video, and the problems in its predictions."""
 
     name: str
     objects: dict[int, ObjectScores]
-    """By object id, rising."""
+    """Scores by object id, in ascending order."""
     missing: tuple[str, ...] = ()
-    """Predictions that are not there, as ``video/frame``; each is worth 0."""
+    """Missing predictions as ``video/frame``; each scores 0."""
     faults: tuple[str, ...] = ()
-    """Predictions that cannot be used, as sentences; each is worth 0."""
+    """Descriptions of unusable predictions; each scores 0."""
     extra_objects: dict[int, str] = field(default_factory=dict)
-    """Predicted ids that the truth does not know, each with the first frame that shows it."""
+    """Predicted ids that are not in the ground truth, each with the first frame that has it."""
     frames_read: int = 0
-    """Predictions that were found and could be used."""
+    """Number of usable predictions."""
 
 
 def score_video(video: Video, predictions: Predictions, protocol: ScoringProtocol) -> VideoScores:
     """Score one video.
 
     Raises:
-        DataError: the truth cannot be read. Faults of predictions are noted in the result instead.
+        DataError: the ground truth cannot be read. Problems in predictions are part of the result.
     """
     scoring = _VideoScoring(video, predictions, protocol)
     for frame_index in video.annotated_frames:
@@ -64,39 +64,39 @@ def score_dataset(
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> list[VideoScores]:
-    """Score all videos, in the data set's order.
+    """Score all videos, and return the results in the order of the data set.
 
     Args:
         dataset: opened for scoring.
-        predictions: of its videos.
-        protocol: of the benchmark.
-        jobs: processes at most; a script that asks for more than one needs the usual
-            ``if __name__ == "__main__"``.
+        predictions: predictions for its videos.
+        protocol: rules of the benchmark.
+        jobs: maximum number of worker processes; a script that uses more than one must guard its
+            entry point with ``if __name__ == "__main__"``.
         progress: called after every finished video.
 
     Raises:
-        DatasetError: the truth cannot be read, or leaves no frame to score.
-        DataError: not one prediction could be used.
+        DatasetError: the ground truth cannot be read, or has no frame to score.
+        DataError: no prediction is usable.
     """
     frames = sum(len(video.annotation_files) for video in dataset)
     jobs = max(1, min(jobs, len(dataset), frames // FRAMES_PER_PROCESS))
-    found: dict[str, VideoScores] = {}
+    by_name: dict[str, VideoScores] = {}
     results = (
         _in_processes(dataset, predictions, protocol, jobs)
         if jobs > 1
         else (score_video(video, predictions, protocol) for video in dataset)
     )
     for scores in results:
-        found[scores.name] = scores
+        by_name[scores.name] = scores
         if progress is not None:
-            progress("scoring", len(found), len(dataset))
-    scored = [found[video.name] for video in dataset]
-    _refuse_nothing(dataset, scored)
+            progress("scoring", len(by_name), len(dataset))
+    scored = [by_name[video.name] for video in dataset]
+    _reject_nothing_scored(dataset, scored)
     return scored
 
 
 def prepare_processes() -> None:
-    """Let what further processes import be imported in the background while data are looked at."""
+    """Start importing modules for worker processes in the background, before data are read."""
     if _context().get_start_method() == "forkserver":
         from multiprocessing import forkserver  # noqa: PLC0415 - not on Windows
 
@@ -104,7 +104,7 @@ def prepare_processes() -> None:
 
 
 def _context() -> BaseContext:
-    """Fork processes from a small server that has imported this file; elsewhere start them anew."""
+    """Return a context that forks workers from a server with this module, or else spawns them."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -115,7 +115,7 @@ def _context() -> BaseContext:
 def _in_processes(
     dataset: Dataset, predictions: Predictions, protocol: ScoringProtocol, jobs: int
 ) -> Iterator[VideoScores]:
-    """Longest videos first, so that no process is left alone with one at the end."""
+    """Yield the scores of videos as workers finish them; the longest videos start first."""
     longest_first = sorted(dataset, key=lambda video: -len(video.annotation_files))
     with ProcessPoolExecutor(jobs, mp_context=_context()) as pool:
         path, prefix = predictions.files.path, predictions.prefix
@@ -141,7 +141,7 @@ def _score_reopened(
     return score_video(video, reopened(path, prefix), protocol)
 
 
-def _refuse_nothing(dataset: Dataset, scored: list[VideoScores]) -> None:
+def _reject_nothing_scored(dataset: Dataset, scored: list[VideoScores]) -> None:
     if not any(curve.frame_names for scores in scored for curve in scores.objects.values()):
         raise DatasetError(
             f"{dataset.name} {dataset.split} in {dataset.root} has no frame to score, but ground "
@@ -157,7 +157,7 @@ def _refuse_nothing(dataset: Dataset, scored: list[VideoScores]) -> None:
 
 
 class _VideoScoring:
-    """Goes through a video once; knows of each object only what it has seen so far."""
+    """Scores a video in one pass over its frames; objects may be discovered on the way."""
 
     def __init__(self, video: Video, predictions: Predictions, protocol: ScoringProtocol) -> None:
         self._video = video
@@ -170,8 +170,8 @@ class _VideoScoring:
         self._extra: dict[int, int] = {}
         self._read = 0
         self._nothing: MaskArray = np.zeros(video.size, np.bool_)
-        for each in video.declared or ():
-            self._expect(each.object_id, each.first_frame, each.counted_frames)
+        for item in video.declared or ():
+            self._expect(item.object_id, item.first_frame, item.counted_frames)
 
     def take(self, frame_index: int) -> None:
         """Score the objects that count on one annotated frame."""
@@ -194,7 +194,7 @@ class _VideoScoring:
             self._note_extra(frame_index, truth, prediction)
 
     def result(self) -> VideoScores:
-        extra = {each: index for each, index in self._extra.items() if each not in self._counted}
+        extra = {i: frame for i, frame in self._extra.items() if i not in self._counted}
         kept = {*self._counted, *(extra if self._protocol.count_extra_objects else ())}
         names = self._video.frame_names
         return VideoScores(
@@ -216,7 +216,7 @@ class _VideoScoring:
         self._scores[object_id] = []
 
     def _due(self, frame_index: int) -> list[int]:
-        return [each for each, counted in self._counted.items() if frame_index in counted]
+        return [object_id for object_id, frames in self._counted.items() if frame_index in frames]
 
     def _read_prediction(self, frame_index: int, due: list[int]) -> Prediction | None:
         where = f"{self._video.name}/{self._video.frame_names[frame_index]}"
@@ -244,7 +244,10 @@ class _VideoScoring:
         return score_object(prediction.mask_of(object_id), true, void)
 
     def _note_extra(self, frame_index: int, truth: Annotation, prediction: Prediction) -> None:
-        """An id that the truth shows only later is taken back in ``result``."""
+        """Record ids that are not in the ground truth so far.
+
+        ``result`` drops those that appear in the ground truth later.
+        """
         for object_id in prediction.ids:
             if object_id not in self._counted:
                 self._extra.setdefault(object_id, frame_index)

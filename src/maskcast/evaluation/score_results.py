@@ -1,4 +1,4 @@
-"""The use case of ``maskcast score``: masks of any method to scores. Needs no torch."""
+"""The use case of ``maskcast score``: score the masks of any method. Imports no torch."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from maskcast.metrics.protocols import Group, ScoringProtocol
 
 @dataclass(frozen=True)
 class Scoring:
-    """Everything that scoring needs besides the masks."""
+    """Everything that scoring needs except the masks."""
 
     truth: Dataset
-    """Opened for scoring."""
+    """Data set, opened for scoring."""
     protocol: ScoringProtocol
     groups: Mapping[str, Group] | None
-    """By ``video_id``; None if the data set has no groups."""
+    """Group of each object by ``video_id``; None if the data set has no groups."""
 
     def score(self, results: Path, *, jobs: int | None, progress: Progress | None) -> Scores:
         """Score a folder or a ZIP of masks.
 
         Raises:
-            DatasetError, DataError: the ground truth cannot be read, or no mask can be used.
+            DatasetError, DataError: the ground truth cannot be read, or no mask is usable.
         """
         scored = score_dataset(
             self.truth,
@@ -61,16 +61,16 @@ def score_results(
     Args:
         choice: the data set.
         results: a folder or a ZIP with ``VIDEO/FRAME.png``.
-        protocol: the rules, ``data.catalogue.protocol_of`` or a variant of it.
-        output: the folder for ``scores.json`` and ``scores.csv``; None writes nothing.
-        unseen: a list of unseen categories or videos; see ``evaluation.groups``.
-        jobs: processes; by default one per processor.
+        protocol: rules of the benchmark (``data.catalogue.protocol_of``), possibly changed.
+        output: folder for ``scores.json`` and ``scores.csv``; None writes nothing.
+        unseen: file that lists unseen categories or videos; see ``evaluation.groups``.
+        jobs: worker processes; default: one per processor.
         progress: called after every video.
 
     Raises:
         UsageError: an argument is out of range or does not fit the data set.
         DatasetError: the data set is incomplete.
-        DataError: no mask can be used.
+        DataError: no mask is usable.
         OutputError: ``output`` cannot be written.
     """
     check_jobs(jobs)
@@ -87,6 +87,6 @@ def score_results(
 
 
 def check_jobs(jobs: int | None) -> None:
-    """Raise ``UsageError`` for less than one process; None stands for the default."""
+    """Raise ``UsageError`` if the number of worker processes is below 1; None is accepted."""
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs must be at least 1, got {jobs}", options=("jobs",))

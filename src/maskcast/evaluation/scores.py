@@ -1,4 +1,4 @@
-"""``scores.json`` and ``scores.csv``: what was scored, by which rules, and every figure.
+"""Read and write ``scores.json`` and ``scores.csv``: what was scored, the rules, and all figures.
 
 ``docs/scores.md`` describes the schema. Figures are fractions in full precision.
 """
@@ -30,7 +30,7 @@ from maskcast.metrics.protocols import (
 from maskcast.metrics.statistics import Summary
 
 SCHEMA = "maskcast-scores-1"
-"""Changes when an entry changes its meaning or goes; new entries may come without."""
+"""Version of the schema. It changes when entries change or disappear, not when some are added."""
 SCORES_JSON = "scores.json"
 SCORES_CSV = "scores.csv"
 Tree = dict[str, Any]
@@ -38,7 +38,7 @@ Tree = dict[str, Any]
 
 @dataclass(frozen=True)
 class Scores:
-    """All of ``scores.json``, as plain values."""
+    """The content of ``scores.json``."""
 
     tree: Tree
 
@@ -50,30 +50,30 @@ class Scores:
 
     @property
     def videos(self) -> Mapping[str, Tree]:
-        """Figures by the name of a video."""
+        """Figures by video name."""
         entries: Mapping[str, Tree] = self.tree["videos"]
         return entries
 
     @property
     def objects(self) -> Mapping[str, Tree]:
-        """Figures by ``video_id``, one value per frame among them."""
+        """Figures by ``video_id``, including one value per frame."""
         entries: Mapping[str, Tree] = self.tree["objects"]
         return entries
 
     @property
     def complete(self) -> bool:
-        """Whether every prediction was there, could be used, and held known ids only."""
+        """Whether every prediction was present and usable and had only known ids."""
         return not (self.tree["missing"] or self.tree["faults"] or self.tree["extra_objects"])
 
     def with_entries(self, **more: Any) -> Scores:
-        """Return the same scores with further entries, such as how long it took."""
+        """Return the same scores with further entries, such as the speed."""
         return Scores({**self.tree, **more})
 
     def write(self, folder: Path) -> None:
-        """Write both files, each whole or not at all, into a folder that is made if need be.
+        """Write both files atomically into a folder, which is created if missing.
 
         Raises:
-            OutputError: they cannot be written.
+            OutputError: a file cannot be written.
         """
         text = json.dumps(self.tree, indent=1, ensure_ascii=False)
         write_text(folder / SCORES_JSON, text + "\n")
@@ -105,11 +105,11 @@ def read_scores(path: Path) -> Scores:
     """Read ``scores.json``.
 
     Args:
-        path: the file, or a folder that holds it.
+        path: the file, or the folder that contains it.
 
     Raises:
-        MissingFileError: it is not there.
-        DataError: it is damaged, or of another schema.
+        MissingFileError: the file does not exist.
+        DataError: the file is damaged, or has another schema.
     """
     file = path / SCORES_JSON if path.is_dir() else path
     if not file.is_file():
@@ -141,25 +141,29 @@ _KINDS: Mapping[str, type] = {
 
 
 def _check(tree: Tree) -> None:
-    """Look for what others rely on; raises ``KeyError``, ``TypeError`` or ``ValueError``."""
+    """Check the entries that other code uses.
+
+    Raises:
+        KeyError, TypeError, ValueError: an entry is missing or invalid.
+    """
     for name, kind in _KINDS.items():
         if not isinstance(tree[name], kind):
             raise TypeError(f"{name} must be a {kind.__name__}, got {type(tree[name]).__name__}")
     for name in ("name", "dataset", "split", "root"):
-        _refuse_wrong(name, tree["protocol"][name], str | None)
+        _reject_wrong(name, tree["protocol"][name], str | None)
     for level in (tree["dataset"], *tree["videos"].values(), *tree["objects"].values()):
-        _refuse_wrong("J", level["J"]["mean"], int | float | None)
-        _refuse_wrong("F", level["F"]["mean"], int | float | None)
-        _refuse_wrong("J&F", level["J&F"], int | float | None)
+        _reject_wrong("J", level["J"]["mean"], int | float | None)
+        _reject_wrong("F", level["F"]["mean"], int | float | None)
+        _reject_wrong("J&F", level["J&F"], int | float | None)
     for entry in tree["objects"].values():
         names, *curves = (entry["per_frame"][name] for name in ("names", "J", "F"))
         if entry["video"] not in tree["videos"] or {len(names)} != set(map(len, curves)):
             raise ValueError("its parts do not match")
         for value in (value for curve in curves for value in curve):
-            _refuse_wrong("a value of a frame", value, int | float)
+            _reject_wrong("a value of a frame", value, int | float)
 
 
-def _refuse_wrong(name: str, value: Any, kind: Any) -> None:
+def _reject_wrong(name: str, value: Any, kind: Any) -> None:
     if not isinstance(value, kind):
         expected = str(kind).replace(" | ", " or ")
         raise TypeError(f"{name} must be {expected}, got {type(value).__name__}")
@@ -173,14 +177,14 @@ def make_scores(
     results: str,
     groups: Mapping[str, Group] | None = None,
 ) -> Scores:
-    """Sum up the scores of all videos.
+    """Combine the scores of all videos.
 
     Args:
-        dataset: what was scored.
-        scored: from ``score_dataset``.
-        protocol: by which it was scored.
-        results: what was scored, as a person named it.
-        groups: seen or unseen by ``video_id`` (``evaluation.groups``); None where it is not known.
+        dataset: the data set with the ground truth.
+        scored: result of ``score_dataset``.
+        protocol: the rules used for scoring.
+        results: path of the predictions.
+        groups: seen or unseen by ``video_id`` (``evaluation.groups``); None if there are no groups.
     """
     videos_by_name = {video.name: video for video in dataset}
     figures: dict[str, Figures] = {}
@@ -189,20 +193,18 @@ def make_scores(
     unscored: list[str] = []
     for scores in scored:
         video = videos_by_name[scores.name]
-        names = {each: object_name(video, each) for each in scores.objects}
-        own = {
-            each: curve.figures(varies=protocol.varies) for each, curve in scores.objects.items()
-        }
-        counted = [each for each, curve in scores.objects.items() if curve.frame_names]
-        unscored += [names[each] for each in own if each not in counted]
-        for each in counted:
-            figures[names[each]] = own[each]
-            objects[names[each]] = _object_entry(video, each, own[each], scores.objects[each])
+        names = {i: object_name(video, i) for i in scores.objects}
+        by_id = {i: curve.figures(varies=protocol.varies) for i, curve in scores.objects.items()}
+        counted = [i for i, curve in scores.objects.items() if curve.frame_names]
+        unscored += [names[i] for i in by_id if i not in counted]
+        for i in counted:
+            figures[names[i]] = by_id[i]
+            objects[names[i]] = _object_entry(video, i, by_id[i], scores.objects[i])
         if counted:
-            average_of_video = average([own[each] for each in counted])
+            average_of_video = average([by_id[i] for i in counted])
             videos[scores.name] = _entry(average_of_video) | {
-                "objects": [names[each] for each in counted],
-                "frames": max(len(scores.objects[each].frame_names) for each in counted),
+                "objects": [names[i] for i in counted],
+                "frames": max(len(scores.objects[i].frame_names) for i in counted),
             }
     known = None if groups is None else {name: groups[name] for name in figures}
     total = dataset_figures(figures, known)
@@ -231,14 +233,14 @@ def make_scores(
 
 
 def per_cent(value: float | None) -> str:
-    """Return a fraction in per cent with one decimal; a dash where there is none."""
+    """Format a fraction in per cent with one decimal; None and NaN become a dash."""
     if value is None or math.isnan(value):
         return "–"
     return f"{round(100 * value, 1) + 0.0:.1f}"  # adding 0.0 makes −0.0 a plain zero
 
 
 def object_name(video: Video, object_id: int) -> str:
-    """Return ``video_id``, which names an object in a whole data set."""
+    """Return ``video_id``, the name of an object within the whole data set."""
     return f"{video.name}_{video.object_names.get(object_id, object_id)}"
 
 

@@ -1,12 +1,12 @@
-"""Archives as the benchmarks' servers expect them: built, and checked for every fault at once.
+"""Build and check the archives that benchmark servers expect; a check reports every problem.
 
 | server                       | archive                                                           |
 |------------------------------|-------------------------------------------------------------------|
-| DAVIS, MOSE                  | ``<video>/<frame>.png`` for every frame, no folder around         |
+| DAVIS, MOSE                  | ``<video>/<frame>.png`` for every frame, without an outer folder  |
 | YouTube-VOS, LVOS            | ``Annotations/<video>/<frame>.png``, labelled frames only         |
 | SA-V                         | ``<video>/<object>/<frame>.png``                                  |
 
-All PNGs are indexed, with the DAVIS palette, of the images' size; pixels hold the given ids.
+All PNGs are indexed, with the DAVIS palette, and as large as the images; pixels are the given ids.
 """
 
 from __future__ import annotations
@@ -31,18 +31,19 @@ from maskcast.io.label_maps import decode_label_map, encode_label_map, ids_in
 
 
 def build_submission(dataset: Dataset, results: Path, output: Path) -> int:
-    """Write the archive, and return how many masks it holds.
+    """Write the archive, and return the number of masks in it.
 
-    Masks are written anew with the right palette; frames the server does not want are left out.
+    Masks are encoded again with the DAVIS palette; frames that the server does not expect are left
+    out.
 
     Args:
         dataset: opened for segmenting.
-        results: a folder or ZIP of predictions, ``RUN/masks`` of an evaluation.
-        output: the ZIP; whole or not there.
+        results: a folder or ZIP of predictions, such as ``RUN/masks`` of an evaluation.
+        output: the ZIP, which is written atomically.
 
     Raises:
-        DataError: all that is missing or wrong in the predictions, in one message.
-        UsageError: the data set has no server.
+        DataError: predictions are missing or unusable; the error lists all problems.
+        UsageError: no server is known for the data set.
         OutputError: the archive cannot be written.
     """
     around = around_videos(dataset.name)
@@ -61,24 +62,23 @@ def build_submission(dataset: Dataset, results: Path, output: Path) -> int:
 
 
 def check_submission(path: Path, dataset: Dataset | None, name: str | None = None) -> list[str]:
-    """Return every fault of an archive.
+    """Return every problem in an archive, one line of text each.
 
     Args:
         path: the ZIP.
-        dataset: opened for segmenting; without it, what the archive should hold is not known, and
-            only its form is checked.
-        name: of the data set, where only that is known.
+        dataset: opened for segmenting; if None, only the format of the archive is checked.
+        name: name of the data set, if ``dataset`` is None.
 
     Raises:
-        MissingFileError: there is no such file.
-        DataError: it is no ZIP at all.
-        UsageError: the data set has no server.
+        MissingFileError: the file does not exist.
+        DataError: the file is not a ZIP archive.
+        UsageError: no server is known for the data set.
     """
     name = dataset.name if dataset is not None else name
     around = None if name is None else around_videos(name)
     with closing(open_zip(path)) as archive:
         faults = zip_faults(archive)
-        if faults:  # nothing in it can be trusted
+        if faults:  # unsafe to read further
             return faults
         files = [member.filename for member in archive.infolist() if not member.is_dir()]
         pngs, faults = _sorted_out(files)
@@ -95,16 +95,14 @@ def check_submission(path: Path, dataset: Dataset | None, name: str | None = Non
 
 
 def around_videos(name: str) -> str:
-    """Return the folder around the videos, with a slash at its end, or nothing.
+    """Return the outer folder of a data set's archive with a trailing slash; may be empty.
 
     Raises:
-        UsageError: the data set is unknown or has no server.
+        UsageError: the data set is unknown, or no server is known for it.
     """
     prefix = benchmark_of(name).server_prefix
     if prefix is None:
-        known = ", ".join(
-            each for each, entry in DATASETS.items() if entry.server_prefix is not None
-        )
+        known = ", ".join(key for key, entry in DATASETS.items() if entry.server_prefix is not None)
         raise UsageError(
             f"no server is known for {name!r}; available: {known}", options=("dataset",)
         )
@@ -112,13 +110,13 @@ def around_videos(name: str) -> str:
 
 
 def _likely_prefix(names: list[str]) -> str:
-    """Return the folder around the videos of some server that these names lie in, or nothing."""
+    """Return the outer folder of any server that occurs in these names; empty if none does."""
     prefixes = {entry.server_prefix for entry in DATASETS.values() if entry.server_prefix}
     return next((p for p in sorted(prefixes) if any(n.startswith(p) for n in names)), "")
 
 
 def wanted_names(video: Video) -> dict[str, int]:
-    """Return the names of the masks that a server wants, each with its frame index."""
+    """Return the names of the masks that a server expects, with their frame indices."""
     names: dict[str, int] = {}
     for frame_index in video.wanted_frames:
         frame = video.frame_names[frame_index]
@@ -138,34 +136,35 @@ def _members(
     for frame_index in video.wanted_frames:
         frame = video.frame_names[frame_index]
         try:
-            found = predictions.read(video, frame_index)
+            prediction = predictions.read(video, frame_index)
         except DataError as error:
             faults.append(str(error))
             continue
-        if found is None or (video.layout == "object_folders" and set(found.masks) < allowed):
+        by_object = video.layout == "object_folders"
+        if prediction is None or (by_object and set(prediction.masks) < allowed):
             faults.append(f"{video.name}: frame {frame} is missing")
             continue
-        for object_id in set(found.ids) - allowed:
+        for object_id in set(prediction.ids) - allowed:
             unknown.setdefault(object_id, frame)
-        yield from _encoded(video, frame, found)
+        yield from _encoded(video, frame, prediction)
     for object_id, frame in unknown.items():
         faults.append(f"{video.name}: object id {object_id} (first on frame {frame}) was not given")
 
 
-def _encoded(video: Video, frame: str, found: Prediction) -> Iterator[tuple[str, bytes]]:
+def _encoded(video: Video, frame: str, prediction: Prediction) -> Iterator[tuple[str, bytes]]:
     if video.layout == "object_folders":
         for object_id, folder in video.object_names.items():
-            own = found.masks[object_id].astype(np.int32)
-            yield f"{video.name}/{folder}/{frame}.png", encode_label_map(own)
+            mask = prediction.masks[object_id].astype(np.int32)
+            yield f"{video.name}/{folder}/{frame}.png", encode_label_map(mask)
         return
-    label_map = found.label_map
+    label_map = prediction.label_map
     if label_map is None:
-        label_map = found.masks[1].astype(np.int32)
+        label_map = prediction.masks[1].astype(np.int32)
     yield f"{video.name}/{frame}.png", encode_label_map(label_map)
 
 
 def _sorted_out(files: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the PNGs, and as faults what else there is."""
+    """Return the PNGs, and a problem for each other file."""
     pngs: list[str] = []
     other: list[str] = []
     for name in files:
@@ -197,19 +196,19 @@ def _place_faults(
 
 def _video_faults(archive: zipfile.ZipFile, relative: dict[str, str], video: Video) -> list[str]:
     start = f"{video.name}/"
-    there = {name for name in relative if name.startswith(start)}
-    if not there:
+    present = {name for name in relative if name.startswith(start)}
+    if not present:
         return [f"video {video.name} is missing"]
     wanted = wanted_names(video)
-    faults = [f"{name} is missing" for name in wanted if name not in there]
-    faults += [f"{name} is not a frame of the submission" for name in sorted(there - set(wanted))]
+    faults = [f"{name} is missing" for name in wanted if name not in present]
+    faults += [f"{name} is not a frame of the submission" for name in sorted(present - set(wanted))]
     allowed = {1} if video.layout != "label_maps" else set(video.object_ids)
-    for name in sorted(there & set(wanted)):
-        found = _read_png(archive, relative[name], video.size)
-        if isinstance(found, str):
-            faults.append(found)
+    for name in sorted(present & set(wanted)):
+        label_map = _read_png(archive, relative[name], video.size)
+        if isinstance(label_map, str):
+            faults.append(label_map)
             continue
-        unknown = sorted(set(ids_in(found)) - allowed)
+        unknown = sorted(set(ids_in(label_map)) - allowed)
         if unknown:
             faults.append(
                 f"{name} has object id {listed(unknown)}, but only {listed(sorted(allowed))} "
@@ -219,22 +218,22 @@ def _video_faults(archive: zipfile.ZipFile, relative: dict[str, str], video: Vid
 
 
 def _form_faults(archive: zipfile.ZipFile, relative: dict[str, str]) -> list[str]:
-    """Without the data set: every mask of a video has to be of one size, and indexed."""
+    """Return the problems visible without the data set: masks not indexed, or of several sizes."""
     faults: list[str] = []
     sizes: dict[str, tuple[int, int]] = {}
     for name in sorted(relative):
-        found = _read_png(archive, relative[name], sizes.get(name.split("/")[0]))
-        if isinstance(found, str):
-            faults.append(found)
+        label_map = _read_png(archive, relative[name], sizes.get(name.split("/")[0]))
+        if isinstance(label_map, str):
+            faults.append(label_map)
         else:
-            sizes.setdefault(name.split("/")[0], (found.shape[0], found.shape[1]))
+            sizes.setdefault(name.split("/")[0], (label_map.shape[0], label_map.shape[1]))
     return faults
 
 
 def _read_png(
     archive: zipfile.ZipFile, name: str, size: tuple[int, int] | None
 ) -> LabelArray | str:
-    """Return the ids of a mask, or what is wrong with it."""
+    """Return a label map, or a description of the problem with it."""
     try:
         content = archive.read(name)
         with Image.open(io.BytesIO(content)) as picture:

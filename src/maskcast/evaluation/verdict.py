@@ -1,4 +1,4 @@
-"""Problems with predictions that were scored all the same."""
+"""Report the problems in predictions that were scored nevertheless."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def raise_if_incomplete(scores: Scores) -> None:
 
 
 def shortcomings(scores: Scores) -> list[str]:
-    """Return what was missing, unusable or superfluous in the predictions, one line each."""
+    """Return one line of text per missing, unusable or superfluous prediction."""
     extra: dict[str, str] = scores.tree["extra_objects"]
     return [
         *(f"{name} is missing (scored 0)" for name in scores.tree["missing"]),

@@ -1,4 +1,4 @@
-"""Pictures of the frames on which a run did worst: image, truth, prediction, side by side."""
+"""Show the worst frames of a run: image, ground truth and prediction side by side."""
 
 from __future__ import annotations
 
@@ -20,35 +20,37 @@ from maskcast.evaluation.scores import Scores, Tree
 from maskcast.viz.overlay import draw_overlay
 
 OBJECTS = 8
-"""Worst objects shown for each run."""
+"""Number of worst objects shown per run."""
 FRAMES = 2
-"""Frames of each: the worst one, and the worst one well away from it."""
+"""Number of frames per object: the worst one, and the worst one well away from it."""
 WIDTH = 300
+"""Maximum width of the pictures in pixels."""
 QUALITY = 78
+"""JPEG quality of the pictures."""
 
 
 @dataclass(frozen=True)
 class WorstFrame:
-    """One frame of one object, as three pictures ready for an HTML page."""
+    """One frame of one object, as three pictures for an HTML page."""
 
     object_name: str
     frame_name: str
     J: float
     F: float
     pictures: tuple[str, str, str]
-    """``data:`` addresses: image, truth, prediction."""
+    """``data:`` URLs of image, ground truth and prediction."""
 
 
 def worst_frames(scores: Scores, masks: Path, root: Path | None = None) -> Iterator[WorstFrame]:
-    """Yield frames of the objects with the lowest J&F.
+    """Yield the worst frames of the objects with the lowest J&F.
 
     Args:
-        scores: of the run.
-        masks: where its predictions are.
-        root: of the data set; by default where it was when it was scored.
+        scores: scores of the run.
+        masks: folder or ZIP of its predictions.
+        root: folder of the data set; default: its location when it was scored.
 
     Raises:
-        MaskcastError: the data set or the predictions are not there any more.
+        MaskcastError: the data set or the predictions no longer exist.
     """
     rules = scores.tree["protocol"]
     dataset = open_dataset(
@@ -94,11 +96,11 @@ def _pictures(
         image = np.full((*video.size, 3), 40, np.uint8)
     truth = video.read_masks(frame_index).masks.get(object_id, empty)
     try:
-        found = predictions.read(video, frame_index)
+        prediction = predictions.read(video, frame_index)
     except MaskcastError:
-        found = None
-    usable = found is not None and found.has(object_id)
-    predicted = found.mask_of(object_id) if found is not None and usable else empty
+        prediction = None
+    usable = prediction is not None and prediction.has(object_id)
+    predicted = prediction.mask_of(object_id) if prediction is not None and usable else empty
     return (
         _encoded(image),
         _painted(image, truth, object_id),
@@ -107,7 +109,7 @@ def _pictures(
 
 
 def _painted(image: Picture, mask: MaskArray, object_id: int) -> str:
-    """The frame is grey, so that a mask shows on an object of its own colour."""
+    """Paint a mask over the frame in grey, so that it is visible on an object of its colour."""
     grey = np.asarray(Image.fromarray(image).convert("L").convert("RGB"))
     return _encoded(draw_overlay(grey, mask.astype(np.int32) * object_id, ids=False))
 

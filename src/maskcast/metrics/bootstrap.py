@@ -1,7 +1,7 @@
-"""How sure a difference between two methods is: paired bootstrap intervals.
+"""Compute paired bootstrap intervals for the difference between two methods.
 
 Both methods were scored on the same frames, so their differences are resampled, not their scores.
-Neighbouring frames fail together; frames are therefore drawn in blocks (Künsch, 1989).
+Errors of neighbouring frames are correlated; frames are therefore drawn in blocks (Künsch, 1989).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from jaxtyping import Float
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 FEW = 20
-"""With fewer independent values an interval is narrower than it should be."""
+"""Number of independent values below which the intervals are too narrow."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean difference and where it lies in 95 % of the resamples."""
+    """A mean difference and its 95 % interval."""
 
     mean: float
     low: float
@@ -28,7 +28,7 @@ class Interval:
 
     @property
     def is_clear(self) -> bool:
-        """Whether zero lies outside."""
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
@@ -38,9 +38,9 @@ def paired_interval(
     """Return the mean of paired differences with its percentile bootstrap interval.
 
     Args:
-        differences: one value per video, or per frame in order of time; at least one.
-        block: neighbours drawn together; 1 for independent values.
-        seed: of the resampling; the same seed gives the same interval.
+        differences: one value per video, or per frame in temporal order; at least one.
+        block: number of neighbouring values drawn together; 1 for independent values.
+        seed: seed of the resampling; the same seed gives the same interval.
     """
     count = differences.size
     block = min(block, count)
@@ -55,5 +55,5 @@ def paired_interval(
 
 
 def block_length(frames: int) -> int:
-    """Return how many neighbouring frames to draw together: the root of their number."""
+    """Return how many neighbouring frames to draw together: the square root of their number."""
     return max(1, isqrt(frames))

@@ -1,8 +1,9 @@
-"""Contour accuracy F (Perazzi et al., CVPR 2016), as the DAVIS evaluation measures it.
+"""Contour accuracy F (Perazzi et al., CVPR 2016), as defined by the DAVIS evaluation.
 
-A pixel lies on the contour if it differs from its neighbour to the right, below, or right below. A
-contour pixel is found if a pixel of the other contour lies within the tolerance, ⌈0.008 · image
-diagonal⌉ pixels. F is the harmonic mean of the found shares of both contours.
+A pixel lies on the contour if it differs from its neighbour to the right, below, or to the lower
+right. A contour pixel is matched if a pixel of the other contour lies within the tolerance,
+⌈0.008 · image diagonal⌉ pixels. F is the harmonic mean of precision and recall, the shares of
+matched pixels on the predicted and the true contour.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from jaxtyping import Bool
 from maskcast.metrics.packed import PackedMasks, Words, count, dilated, from_the_right, pack
 
 TOLERANCE = 0.008
-"""Of the image diagonal; the DAVIS benchmark's value."""
+"""Tolerance as a share of the image diagonal; the value of the DAVIS benchmark."""
 
 
 def boundary_tolerance(height: int, width: int, share: float = TOLERANCE) -> int:
@@ -28,10 +29,10 @@ def contour_accuracy(
     truth: Bool[np.ndarray, "height width"],
     void: Bool[np.ndarray, "height width"] | None = None,
 ) -> float:
-    """Return F in 0..1 for one object on one frame.
+    """Return F, 0..1, of one object on one frame.
 
-    Pixels of ``void`` are background in both masks. Two empty contours agree (1); an empty and a
-    drawn one do not (0).
+    Pixels of ``void`` count as background in both masks. F is 1 if both contours are empty, and 0
+    if exactly one is.
     """
     tolerance = boundary_tolerance(*truth.shape)
     if void is not None:
@@ -40,13 +41,13 @@ def contour_accuracy(
 
 
 def packed_contour_accuracy(pair: PackedMasks, tolerance: int) -> float:
-    """Return F of a packed prediction and its packed truth."""
+    """Return F of a packed prediction and its packed ground truth."""
     contours = contours_of(pair)
     sizes = count(contours)
     if not all(sizes):
         return float(sizes[0] == sizes[1])
-    found = count(contours & dilated(contours, tolerance)[::-1])
-    precision, recall = found[0] / sizes[0], found[1] / sizes[1]
+    matched = count(contours & dilated(contours, tolerance)[::-1])
+    precision, recall = matched[0] / sizes[0], matched[1] / sizes[1]
     if precision + recall == 0:
         return 0.0
     return 2 * precision * recall / (precision + recall)
@@ -55,7 +56,7 @@ def packed_contour_accuracy(pair: PackedMasks, tolerance: int) -> float:
 def contours_of(masks: PackedMasks) -> Words:
     """Return the pixels that differ from the right, lower or lower right neighbour.
 
-    Beyond the last row and column the image goes on as it ended, so its border is no contour.
+    The last row and column are continued beyond the image, so the image border is not a contour.
     """
     words = masks.words
     right = from_the_right(words)

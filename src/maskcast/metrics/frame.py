@@ -1,4 +1,4 @@
-"""J and F of one object on one frame together, for the price of little more than F."""
+"""Compute J and F of one object on one frame together, at little more than the cost of F."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FrameScore(NamedTuple):
 
 
 MISSED = FrameScore(0.0, 0.0)
-"""What a frame is worth for which there is no prediction."""
+"""Score of a frame without a prediction."""
 
 
 def score_object(
@@ -28,7 +28,7 @@ def score_object(
     truth: Bool[np.ndarray, "height width"],
     void: Bool[np.ndarray, "height width"] | None = None,
 ) -> FrameScore:
-    """Return what ``region_similarity`` and ``contour_accuracy`` return, packing the masks once."""
+    """Return the results of ``region_similarity`` and ``contour_accuracy``, packing masks once."""
     if void is not None:
         prediction, truth = prediction & ~void, truth & ~void
     tolerance = boundary_tolerance(*truth.shape)

@@ -1,11 +1,10 @@
-"""Masks with 64 pixels in a word, so that one operation of the processor treats 64 pixels.
+"""Masks with 64 pixels packed into a word, so that one CPU operation processes 64 pixels.
 
     mask     height × width           bool
     packed   masks × rows × words     uint64; bit k of word w is column 64·w + k
 
-Each row ends in at least ``reach`` spare bits of zeros. A shift by up to ``reach`` columns spills
-into them and never into a pixel of the next row, so a shift along the rows is one shift of the
-whole memory.
+Each row ends with at least ``reach`` zero bits of padding. A shift by up to ``reach`` columns moves
+pixels into the padding and never into the next row, so all rows can be shifted as one long line.
 """
 
 from __future__ import annotations
@@ -26,26 +25,26 @@ Line: TypeAlias = UInt64[np.ndarray, " words"]
 
 @dataclass(frozen=True)
 class PackedMasks:
-    """Several masks of one size, cut to the part of the image in which any of them has pixels."""
+    """Several masks of one size, cropped to the part of the image where any of them has pixels."""
 
     words: Words
     end: int
-    """The bit of a row from which on no pixel differs from its right neighbour: behind the last
-    pixel, or on it where it lies in the last column of the image."""
+    """First bit of a row with no contour to its right: one past the last set pixel, or that pixel
+    if it touches the image border."""
 
     def clear_from_end(self, words: Words) -> None:
-        """Remove, in place, what lies at ``end`` and beyond it."""
+        """Clear the bits of each row from ``end`` on, in place."""
         word, bit = divmod(self.end, WORD)
         words[:, :, word] &= np.uint64((1 << bit) - 1)
         words[:, :, word + 1 :] = 0
 
 
 def pack(masks: Sequence[Bool[np.ndarray, "height width"]], reach: int) -> PackedMasks:
-    """Pack masks, cut to what any of them covers and at least one pixel more above and to the left.
+    """Pack masks, cropped to their union with a margin of a pixel above and to the left.
 
     Args:
         masks: masks of one size.
-        reach: the farthest shift along a row that will be asked for, in pixels; 1 for contours.
+        reach: largest shift along a row that will be used, in pixels; 1 for contours.
     """
     height, width = masks[0].shape
     used = -(-width // WORD)
@@ -76,17 +75,17 @@ def count(words: Words) -> tuple[int, ...]:
 
 
 def from_the_right(words: Words) -> Words:
-    """Put right neighbours into their pixels' place; a row's last bit is the next row's first."""
+    """Replace each pixel by its right neighbour; a row's last bit comes from the next row."""
     moved: Words = words >> 1
     moved.reshape(-1)[:-1] |= words.reshape(-1)[1:] << (WORD - 1)
     return moved
 
 
 def dilated(words: Words, radius: int) -> Words:
-    """Grow by a disk, all pixels (x, y) with x² + y² ≤ radius².
+    """Dilate by a disk, all pixels (x, y) with x² + y² ≤ radius².
 
-    From the narrow rows of the disk to its wide ones, the pixels are widened along the row and then
-    laid over the rows above and below; what leaves the part that was cut out is lost.
+    From the narrowest row of the disk to the widest, pixels are widened along the row and then
+    combined with the rows above and below. Pixels outside the cropped part are lost.
     """
     rows = words.shape[1]
     wide, grown = words.copy(), np.zeros_like(words)
@@ -106,15 +105,15 @@ def dilated(words: Words, radius: int) -> Words:
 
 
 def _widen(line: Line, columns: int, wider: Line, scratch: Line) -> None:
-    """Write into ``wider`` the pixels of ``line``, in place and moved by ``columns`` to each side.
+    """Write to ``wider`` the union of ``line`` and ``line`` shifted by ``columns`` to either side.
 
-    ``scratch`` is written over; new arrays instead would take a tenth more time.
+    ``scratch`` is overwritten; allocating new arrays would take 10 % longer.
     """
     np.left_shift(line, columns, out=wider)
     wider |= line
     np.right_shift(line, columns, out=scratch)
     wider |= scratch
-    np.right_shift(line[:-1], WORD - columns, out=scratch[1:])  # over the edges of words
+    np.right_shift(line[:-1], WORD - columns, out=scratch[1:])  # across word boundaries
     wider[1:] |= scratch[1:]
     np.left_shift(line[1:], WORD - columns, out=scratch[:-1])
     wider[:-1] |= scratch[:-1]

@@ -1,13 +1,13 @@
-"""Which frames of an object count, and how the objects' figures become those of a data set.
+"""The rules of benchmarks: which frames of an object count, and how figures are averaged.
 
-| set          | frames of an object that count                             | averaged over      |
-|--------------|------------------------------------------------------------|--------------------|
-| DAVIS, SA-V, MOSE v1 | after its own first one, without the video's last one | objects         |
-| YouTube-VOS  | after its own first one                                    | objects, in groups |
-| LVOS         | of its own range, without the first and the last           | objects, in groups |
+| set                  | frames of an object that count                      | averaged over      |
+|----------------------|-----------------------------------------------------|--------------------|
+| DAVIS, SA-V, MOSE v1 | after its first frame, without the video's last one | objects            |
+| YouTube-VOS          | after its first frame                               | objects, in groups |
+| LVOS                 | its own range, without the first and the last frame | objects, in groups |
 
-The groups are what the training data showed (seen) and what it did not (unseen). "Frames" are
-annotated frames throughout.
+Objects are grouped by whether their category occurs in the training data (seen) or not (unseen).
+"Frames" always means annotated frames.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ class ScoringProtocol:
 
     name: str
     skip_first: bool = True
-    """Leave out the frame on which the object's mask was given."""
+    """Whether to skip the frame on which the object's mask was given."""
     skip_last: bool = True
-    """Leave out the last annotated frame: of the video, or of the object's own range."""
+    """Whether to skip the last annotated frame, of the video or of the object's own range."""
     void: Literal["background", "ignored"] = "ignored"
-    """What 255 in the truth is. The semi-supervised DAVIS tool counts it as background."""
+    """Meaning of 255 in the ground truth. The semi-supervised DAVIS tool uses background."""
     grouped: bool = False
-    """Average seen and unseen objects separately, then over both groups."""
+    """Whether to average seen and unseen objects separately, then over both groups."""
     varies: bool = False
-    """Report V, how much an object's score varies over time."""
+    """Whether to report V, the variation of an object's score over time (LVOS)."""
     count_extra_objects: bool = False
-    """Treat predicted ids that the truth does not know as objects without truth."""
+    """Whether predicted ids that are not in the ground truth count as objects."""
 
     def counted(
         self,
@@ -54,9 +54,9 @@ class ScoringProtocol:
         """Return the indices of the frames that count for one object.
 
         Args:
-            annotated: the annotated frames of the video, rising.
-            first_frame: where the object's mask was given.
-            own_range: the frames that the data set names for this object, if it does.
+            annotated: annotated frames of the video, in ascending order.
+            first_frame: frame on which the object's mask was given.
+            own_range: frames that the data set lists for this object, if any.
         """
         frames = [index for index in annotated if index >= first_frame]
         if own_range is not None:
@@ -72,26 +72,26 @@ class ScoringProtocol:
 
 @dataclass(frozen=True)
 class ObjectScores:
-    """J and F of one object, one value per frame that counts, in order of time."""
+    """J and F of one object, with one value per counted frame, in temporal order."""
 
     frame_names: tuple[str, ...]
     J: Float[np.ndarray, " frames"]
     F: Float[np.ndarray, " frames"]
 
     def figures(self, *, varies: bool = False) -> Figures:
-        """Return the object's mean, recall and decay (NaN without any frame)."""
+        """Return the object's mean, recall and decay; NaN if it has no frames."""
         V = variation((self.J + self.F) / 2) if varies else None
         return Figures(summary(self.J), summary(self.F), V)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What a table says about an object, a video, a group, or a data set; all fractions."""
+    """The figures of an object, a video, a group or a data set, as fractions."""
 
     J: Summary
     F: Summary
     V: float | None = None
-    """Of LVOS; None where the benchmark has no such figure."""
+    """Variation over time; None for benchmarks other than LVOS."""
 
     @property
     def overall(self) -> float:
@@ -100,26 +100,26 @@ class Figures:
 
 
 def average(figures: Sequence[Figures]) -> Figures:
-    """Return the mean of every figure, each entry weighing the same."""
+    """Return the unweighted mean of every figure."""
 
     def mean_of(summaries: Sequence[Summary]) -> Summary:
         return Summary(
-            float(np.mean([each.mean for each in summaries])),
-            float(np.mean([each.recall for each in summaries])),
-            float(np.mean([each.decay for each in summaries])),
+            float(np.mean([summary.mean for summary in summaries])),
+            float(np.mean([summary.recall for summary in summaries])),
+            float(np.mean([summary.decay for summary in summaries])),
         )
 
-    varied = [each.V for each in figures if each.V is not None]
+    varied = [entry.V for entry in figures if entry.V is not None]
     return Figures(
-        mean_of([each.J for each in figures]),
-        mean_of([each.F for each in figures]),
+        mean_of([entry.J for entry in figures]),
+        mean_of([entry.F for entry in figures]),
         float(np.mean(varied)) if varied else None,
     )
 
 
 @dataclass(frozen=True)
 class DatasetFigures:
-    """The figures of a whole data set, and of its groups where the benchmark has them."""
+    """The figures of a whole data set, and of its groups if the benchmark has them."""
 
     total: Figures
     groups: Mapping[Group, Figures]
@@ -128,11 +128,11 @@ class DatasetFigures:
 def dataset_figures(
     objects: Mapping[str, Figures], groups: Mapping[str, Group] | None
 ) -> DatasetFigures:
-    """Average over objects; with groups, inside each group first and then over the groups.
+    """Average over objects; with groups, first within each group and then over the groups.
 
     Args:
-        objects: by the object's name; at least one.
-        groups: which group each object belongs to; None: one average over all.
+        objects: figures by object name; at least one.
+        groups: group of each object by name; None averages over all objects.
     """
     if groups is None:
         return DatasetFigures(average(list(objects.values())), {})
@@ -151,10 +151,10 @@ def with_choices(
     skip_last: bool | None = None,
     count_extra_objects: bool = False,
 ) -> ScoringProtocol:
-    """Return the protocol with single rules changed; None leaves a rule as it is.
+    """Return the protocol with some rules changed; None keeps a rule.
 
     Raises:
-        UsageError: extra objects are to be counted by rules that average over groups.
+        UsageError: extra objects cannot be counted, because the protocol averages over groups.
     """
     if count_extra_objects and protocol.grouped:
         raise UsageError(

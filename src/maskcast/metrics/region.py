@@ -1,4 +1,4 @@
-"""Region similarity J, the intersection over union of a mask and its truth."""
+"""Region similarity J, the intersection over union of a mask and its ground truth."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def region_similarity(
     truth: Bool[np.ndarray, "height width"],
     void: Bool[np.ndarray, "height width"] | None = None,
 ) -> float:
-    """Return J in 0..1 for one object on one frame; pixels of ``void`` are left out.
+    """Return J, 0..1, of one object on one frame; pixels of ``void`` are ignored.
 
-    Two empty masks agree (1), as the DAVIS evaluation has it.
+    J is 1 if both masks are empty, as in the DAVIS evaluation.
     """
     if void is not None:
         prediction, truth = prediction & ~void, truth & ~void
@@ -23,7 +23,7 @@ def region_similarity(
 
 
 def packed_region_similarity(pair: PackedMasks) -> float:
-    """Return J of a packed prediction and its packed truth."""
+    """Return J of a packed prediction and its packed ground truth."""
     prediction, truth = pair.words[:1], pair.words[1:]
     union = count(prediction | truth)[0]
     return count(prediction & truth)[0] / union if union else 1.0

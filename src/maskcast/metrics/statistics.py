@@ -1,7 +1,7 @@
-"""What the scores of an object's frames are summed up to: mean, recall, decay, variation.
+"""Statistics of an object's scores over time: mean, recall, decay, variation.
 
-All take one value per frame, in order of time. Frames whose value is NaN are left out; without any
-frame the result is NaN.
+Each takes one value per frame, in temporal order. Frames with NaN are skipped; the result is NaN if
+no frames remain.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from jaxtyping import Float
 
 RECALL_THRESHOLD = 0.5
 PARTS = 4
-"""Into how many stretches of time ``decay`` cuts a video."""
+"""Number of parts into which ``decay`` divides a video."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Fractions, as DAVIS reports them for J and for F."""
+    """The statistics that DAVIS reports for J and for F, as fractions."""
 
     mean: float
     recall: float
@@ -43,23 +43,24 @@ def recall(values: Float[np.ndarray, " frames"]) -> float:
 
 
 def decay(values: Float[np.ndarray, " frames"]) -> float:
-    """Return by how much the mean falls from the first quarter of the video to the last.
+    """Return the mean over the first quarter of the video minus the mean over the last.
 
     Quarters share the frames at their edges, round(linspace(1, frames, 5)) − 1. The DAVIS tool
-    keeps these edges in eight bits and is wrong from 257 frames on; this is right at any length.
+    stores these edges in eight bits and is wrong from 257 frames on; this function is correct for
+    any length.
     """
     if not values.size:
         return float("nan")
-    # The small addend rounds halves up: NumPy alone would round them to even.
+    # the small addend rounds halves up; NumPy would round them to even
     edges = np.round(np.linspace(1, values.size, PARTS + 1) + 1e-10).astype(np.int64) - 1
     first, last = values[edges[0] : edges[1] + 1], values[edges[-2] : edges[-1] + 1]
     return mean(first) - mean(last)
 
 
 def variation(values: Float[np.ndarray, " frames"]) -> float:
-    """Return V of LVOS: how much the score varies over time.
+    """Return V of LVOS, the variation of the score over time.
 
-    It is the standard deviation, whose square the LVOS tool rounds to four digits first.
+    V is the standard deviation. Like the LVOS tool, the variance is rounded to four digits first.
     """
     known = values[~np.isnan(values)]
     if not known.size:

@@ -1,10 +1,10 @@
 """Merge independent predictions of several objects into one distribution per pixel.
 
-logits   objects × height × width        foreground logits of each object, on its own
-probs    objects × 2 × height × width    (background, target) of each object, on its own
+logits   objects × height × width        independent foreground logits of each object
+probs    objects × 2 × height × width    independent (background, target) of each object
 result   objects + 1 × height × width    sums to 1 over channels; channel 0 is background
 
-Both normalise odds. They differ in what is left for the background.
+Both functions normalise odds. They differ in the probability of the background.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def aggregate_logits(
 ) -> Float[Tensor, "objects+1 height width"]:
     """Soft aggregation (RGMP, CVPR 2018): normalise the odds of every object and the background.
 
-    The background is what no object claims, p₀ = Π(1 - pᵢ) limited to ε..1-ε with ε = 1e-7.
-    Logits of ±100 give probabilities of exactly 0 and 1.
+    The background has the probability that no object claims the pixel, p₀ = Π(1 - pᵢ), clamped to
+    ε..1-ε with ε = 1e-7. Logits of ±100 give probabilities of exactly 0 and 1.
     """
     logits = logits.float()
     background = torch.sigmoid(-logits).prod(dim=0, keepdim=True).clamp(EPS, 1 - EPS)

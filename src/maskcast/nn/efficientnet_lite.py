@@ -3,11 +3,11 @@
     images   batch × 3 × height × width    RGB, mean 0.5 and deviation 0.5
     layerS   batch × channels_S × height/2^(S+1) × width/2^(S+1)   sides rounded up
 
-Compared with EfficientNet (Tan and Le, ICML 2019), Lite has ReLU6 in place of swish, no
-squeeze-and-excitation, and a stem that is not scaled. Its blocks end in a linear projection, so
-taps take both signs. The 1280-channel head and the classifier are left out.
+Compared with EfficientNet (Tan and Le, ICML 2019), Lite uses ReLU6 instead of swish, has no
+squeeze-and-excitation, and does not scale the stem. Its blocks end with a linear projection, so
+taps have both signs. The 1280-channel head and the classifier are omitted.
 
-Block numbers of the published weights and their places here:
+Stages of the published weights and the corresponding layers here:
 
     stem             conv1, bn1                 stride 2
     stages 1, 2      layer1                     stride 4
@@ -38,7 +38,7 @@ EXPANSION = 6
 
 
 class Stage(NamedTuple):
-    """A run of blocks with the same kernel; only the first one may have a stride or widen."""
+    """Consecutive blocks with the same kernel; only the first may have a stride or add channels."""
 
     kernel_size: int
     stride: int
@@ -55,18 +55,19 @@ STAGES: Mapping[LiteName, tuple[Stage, ...]] = {
     "efficientnet-lite0": _stages((1, 2, 2, 3, 3, 4, 1), (16, 24, 40, 80, 112, 192, 320)),
     "efficientnet-lite2": _stages((1, 3, 3, 4, 4, 5, 1), (16, 24, 48, 88, 120, 208, 352)),
 }
-"""Depth and width of B0, and scaled by 1.2 and 1.1 for Lite2 (first and last stage: not deeper)."""
+"""Stages of B0 and of Lite2, which is 1.2 times as deep (except for the first and last stage) and
+1.1 times as wide."""
 
 
 class SpatialConv2d(nn.Conv2d):
     """A convolution whose output sides are input/stride, rounded up, with either padding.
 
-    ``same`` pads as TensorFlow does: where the padding is odd, the extra row and column of zeros
-    are at the bottom and right. So with a stride of 2, output pixel i lies over input pixel 2i + 1
-    where the side is even, and over 2i where it is odd. ``symmetric`` always has it over 2i.
+    ``same`` pads like TensorFlow: if the padding is odd, the extra row and column of zeros are at
+    the bottom and right. So with a stride of 2, output pixel i is centred on input pixel 2i + 1 if
+    the side is even, and on 2i if it is odd. With ``symmetric`` it is always centred on 2i.
 
-    In training under autocast on a CPU, 5×5 convolutions that are not frozen compute in float32:
-    the gradients of depthwise 5×5 kernels take two to five times as long in bfloat16.
+    In training under autocast on a CPU, trainable 5×5 convolutions compute in float32, because the
+    gradients of depthwise 5×5 kernels take two to five times as long in bfloat16.
     """
 
     def __init__(
@@ -124,10 +125,10 @@ def _same_padding(side: int, kernel_size: int, stride: int) -> tuple[int, int]:
 
 
 class InvertedResidual(nn.Module):
-    """Expand by a 1×1 convolution, filter each channel, project; skip where shapes allow it.
+    """1×1 expansion, depthwise convolution and 1×1 projection, with a skip connection if possible.
 
-    Each convolution is followed by a BatchNorm, and the first two by ReLU6 as well. Without an
-    expansion, ``conv1`` and ``bn1`` are absent.
+    Each convolution is followed by BatchNorm, and the first two also by ReLU6. If the expansion is
+    1, there are no ``conv1`` and ``bn1``.
     """
 
     def __init__(
@@ -162,9 +163,9 @@ class InvertedResidual(nn.Module):
 
 
 def _filter_channels(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """Run a depthwise convolution; in float32 where a CPU trains under autocast.
+    """Run a depthwise convolution, in float32 when training under autocast on a CPU.
 
-    There the gradients of depthwise 5×5 convolutions take two to nine times as long in bfloat16.
+    The gradients of depthwise 5×5 convolutions take two to nine times as long in bfloat16 there.
     """
     if not (x.device.type == "cpu" and x.requires_grad and torch.is_autocast_enabled("cpu")):
         filtered: Tensor = conv(x)
@@ -186,11 +187,11 @@ class EfficientNetLiteTrunk(nn.Module):
     """An EfficientNet-Lite without head and classifier, with the interface of ``ResNetTrunk``.
 
     Args:
-        name: which one.
-        padding: ``same`` as published; or ``symmetric``, as in a ResNet. Away from the border both
-            compute the same features, moved by a few pixels. The symmetric ones are faster, and
-            stay where they are whether a side is even or odd: output pixel i of stride S always
-            lies over pixel S·i of the image.
+        name: name of the network.
+        padding: ``same``, as published, or ``symmetric``, as in a ResNet. Away from the border both
+            compute the same features, shifted by a few pixels. Symmetric padding is faster, and its
+            alignment does not depend on whether sides are even or odd: output pixel i of stride S
+            is always centred on pixel S·i of the image.
     """
 
     def __init__(self, name: LiteName = "efficientnet-lite0", *, padding: Padding = "same") -> None:
@@ -206,21 +207,21 @@ class EfficientNetLiteTrunk(nn.Module):
         _init_fan_out(self)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Taps:
-        """Return the four taps; any size is legal, sides are halved and rounded up."""
+        """Return the four taps; images may have any size, sides are halved and rounded up."""
         layer1 = self.layer1(_relu6(self.bn1(self.conv1(images))))
         layer2 = self.layer2(layer1)
         layer3 = self.layer3(layer2)
         return Taps(layer1, layer2, layer3, self.layer4(layer3))
 
     def from_published(self, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-        """Yield published tensors under the names used here, without head and classifier.
+        """Yield published tensors with the names used here, without head and classifier.
 
         Args:
             tensors: a state dict of the package ``efficientnet_lite_pytorch``.
         """
         layers = {f"layer{level}": getattr(self, f"layer{level}") for level in range(1, 5)}
         blocks = [
-            f"{name}.{place}." for name, layer in layers.items() for place in range(len(layer))
+            f"{name}.{index}." for name, layer in layers.items() for index in range(len(layer))
         ]
         prefixes = {"_conv_stem.": "conv1.", "_bn0.": "bn1."}
         for number, block in enumerate(blocks):
@@ -245,7 +246,7 @@ _PUBLISHED_PARTS = {
 
 
 def is_published_lite(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether these are tensors in the names of the package ``efficientnet_lite_pytorch``."""
+    """Return whether tensors have the names of the package ``efficientnet_lite_pytorch``."""
     return "_conv_stem.weight" in tensors
 
 
@@ -258,13 +259,13 @@ def _layer(
 ) -> nn.Sequential:
     blocks = []
     for stage, expansion in zip(stages, expansions or (EXPANSION,) * len(stages), strict=True):
-        for place in range(stage.blocks):
+        for index in range(stage.blocks):
             blocks.append(
                 InvertedResidual(
                     in_channels,
                     stage.channels,
                     kernel_size=stage.kernel_size,
-                    stride=stage.stride if place == 0 else 1,
+                    stride=stage.stride if index == 0 else 1,
                     expansion=expansion,
                     padding=padding,
                 )
@@ -274,7 +275,7 @@ def _layer(
 
 
 def _init_fan_out(module: nn.Module) -> None:
-    """Draw every convolution weight from N(0, 2 / fan-out), as the published training did."""
+    """Draw every convolution weight from N(0, 2 / fan-out), as in the published training."""
     for conv in module.modules():
         if isinstance(conv, nn.Conv2d):
             fan_out = conv.weight[0, 0].numel() * conv.out_channels // conv.groups

@@ -1,6 +1,6 @@
-"""Lovász extension of the Jaccard loss: a surrogate that a network can descend.
+"""Lovász extension of the Jaccard loss, a differentiable surrogate.
 
-logits   any shape   of the foreground
+logits   any shape   foreground logits
 labels   same shape  1 foreground, 0 background; every pixel counts
 """
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 LossOver: TypeAlias = Literal["batch", "frame"]
 Gather: TypeAlias = Callable[[Tensor], Tensor]
-"""Concatenates the flat tensors of all processes, differentiably."""
+"""A differentiable function that concatenates the flat tensors of all processes."""
 
 
 def lovasz_loss(
@@ -26,16 +26,16 @@ def lovasz_loss(
     gather: Gather | None = None,
     counted: Bool[Tensor, "frames sequences"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Lovász loss (Berman et al., CVPR 2018) on the foreground probability.
+    """Return the Lovász loss (Berman et al., CVPR 2018) of the foreground probability.
 
     Args:
-        logits: of the foreground.
-        labels: 1 where the object is, else 0.
-        over: ``batch``: one Jaccard over all pixels of all frames and sequences; ``frame``: the
-            mean of one Jaccard per frame and sequence, Eq. (5) of LWL (ECCV 2020).
-        gather: brings together the pixels of all processes; used by ``batch`` only, since the
-            mean over frames is that of the processes' means.
-        counted: frames that count; all if not given. Without any the loss is 0.
+        logits: foreground logits.
+        labels: 1 on the object, else 0.
+        over: ``batch`` computes one loss over all pixels of all frames and sequences; ``frame``
+            computes the mean of one loss per frame and sequence, Eq. (5) of LWL (ECCV 2020).
+        gather: collects the pixels of all processes; used by ``batch`` only, because the mean over
+            frames equals the mean of the processes' means.
+        counted: frames that count; None counts all. If no frame counts, the loss is 0.
     """
     if counted is not None:
         if not counted.any():
@@ -55,17 +55,17 @@ def lovasz_loss(
 def lovasz_jaccard(
     errors: Float[Tensor, "rows pixels"], labels: Float[Tensor, "rows pixels"]
 ) -> Float[Tensor, "rows"]:
-    """Σ_k m_k (J_k - J_{k-1}) over the errors m of each row, in decreasing order.
+    """Return Σ_k m_k (J_k - J_{k-1}) over the errors m of each row, in descending order.
 
-    J_k is the Jaccard loss when the k worst pixels are wrong; its increments are constants for
-    differentiation. Without any foreground this is the largest error.
+    J_k is the Jaccard loss if exactly the k worst pixels are wrong. Its increments are treated as
+    constants in differentiation. If a row has no foreground, the result is its largest error.
     """
     worst_first, order = errors.sort(dim=1, descending=True)
-    with torch.no_grad():  # counted in integers: a batch may have more pixels than float32 can
+    with torch.no_grad():  # counted in integers: float32 cannot count all pixels of a large batch
         foreground = labels.gather(1, order) == 1
-        found = foreground.cumsum(dim=1, dtype=torch.int32)
-        ranks = torch.arange(1, found.shape[1] + 1, dtype=torch.int32, device=found.device)
-        intersection = found[:, -1:] - found
+        missed = foreground.cumsum(dim=1, dtype=torch.int32)
+        ranks = torch.arange(1, missed.shape[1] + 1, dtype=torch.int32, device=missed.device)
+        intersection = missed[:, -1:] - missed
         union = ranks + intersection
         jaccard = 1 - intersection.to(errors.dtype) / union
         increments = torch.cat([jaccard[:, :1], jaccard.diff(dim=1)], dim=1)

@@ -1,6 +1,6 @@
-"""Resampling of feature maps and pictures, with half-pixel centres (``align_corners=False``).
+"""Resize feature maps and pictures, with half-pixel centres (``align_corners=False``).
 
-Feature maps are not antialiased, and returned as they are if they have the size already.
+Feature maps are resized without antialiasing, and returned unchanged if they already have the size.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def resize_bicubic(
 def resize_picture(
     picture: Float[Tensor, "channels height width"], size: tuple[int, int]
 ) -> Float[Tensor, "channels new_height new_width"]:
-    """Resize a picture (0..1) to ``(height, width)``, bilinear and antialiased; stays in 0..1."""
+    """Resize a picture (0..1) to ``(height, width)``, bilinear and antialiased, clamped to 0..1."""
     return functional.interpolate(
         picture.unsqueeze(0), size=size, mode="bilinear", antialias=True, align_corners=False
     )[0].clamp_(0, 1)

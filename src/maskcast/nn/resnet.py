@@ -1,13 +1,13 @@
-"""ResNet trunks with the names and the weights of torchvision's, tapped after each of four stages.
+"""ResNet trunks compatible with torchvision's names and weights, tapped after each of four stages.
 
-    images   batch × 3 × height × width                      as the trunk was trained on them
+    images   batch × 3 × height × width                      normalised as in the trunk's training
     layerS   batch × channels_S × height/2^(S+1) × width/2^(S+1)   sides rounded up
 
-The first block of layer2..4 halves its input. Torchvision does so in the 3×3 convolution of a
-bottleneck; Caffe-style trunks (Mask R-CNN) in the first 1×1 convolution, which fits the same
-weights and gives other features.
+The first block of layer2..4 has a stride of 2. In torchvision, the 3×3 convolution of a bottleneck
+has it; in Caffe-style trunks (Mask R-CNN), the first 1×1 convolution. Both fit the same weights but
+give different features.
 
-The blocks are written out here because importing torchvision takes as long as importing torch.
+The blocks are implemented here because importing torchvision takes as long as importing torch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Depth: TypeAlias = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
 StrideIn: TypeAlias = Literal["3x3", "first-1x1"]
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Mean and standard deviation of RGB in 0..1, by which torchvision's trunks take images."""
+"""Mean and standard deviation of RGB in 0..1, with which torchvision's trunks normalise images."""
 
 _BLOCKS: Mapping[str, tuple[int, int, int, int]] = {
     "resnet18": (2, 2, 2, 2),
@@ -52,13 +52,13 @@ class TapChannels(NamedTuple):
 
 
 def tap_channels(depth: Depth) -> TapChannels:
-    """Return how many channels each tap of a trunk has."""
+    """Return the number of channels of each tap of a trunk."""
     expansion = 1 if depth in {"resnet18", "resnet34"} else 4
     return TapChannels(64 * expansion, 128 * expansion, 256 * expansion, 512 * expansion)
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions beside a shortcut (He et al., CVPR 2016, Figure 5, left)."""
+    """Two 3×3 convolutions with a shortcut (He et al., CVPR 2016, Figure 5, left)."""
 
     expansion = 1
 
@@ -83,7 +83,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1, 3×3 and 1×1 convolutions beside a shortcut (He et al., CVPR 2016, Figure 5, right).
+    """1×1, 3×3 and 1×1 convolutions with a shortcut (He et al., CVPR 2016, Figure 5, right).
 
     The 3×3 convolution has the stride, as in torchvision.
     """
@@ -115,12 +115,12 @@ class Bottleneck(nn.Module):
 
 
 class ResNetTrunk(nn.Module):
-    """A ResNet without its classifier. State-dict names are torchvision's.
+    """A ResNet without its classifier, with torchvision's names in the state dict.
 
     Args:
-        depth: which ResNet.
-        stride_in: which convolution of a bottleneck halves its input; the shallow ResNets have
-            only one that can, and ignore it.
+        depth: name of the ResNet.
+        stride_in: convolution of a bottleneck that has the stride; ignored by ResNet-18 and
+            ResNet-34, which have no bottlenecks.
     """
 
     def __init__(self, depth: Depth = "resnet50", *, stride_in: StrideIn = "3x3") -> None:
@@ -144,14 +144,14 @@ class ResNetTrunk(nn.Module):
                 first.conv1.stride, first.conv2.stride = (2, 2), (1, 1)
 
     def _initialise(self) -> None:
-        """Draw the weights that torchvision's ResNet would have from the same generator state."""
-        nn.Linear(self.channels.layer4, 1000)  # its classifier is drawn before the convolutions
+        """Draw the weights that torchvision's ResNet would draw from the same generator state."""
+        nn.Linear(self.channels.layer4, 1000)  # torchvision draws the classifier first
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Taps:
-        """Return the four taps; any size is legal, sides are halved and rounded up."""
+        """Return the four taps; images may have any size, sides are halved and rounded up."""
         stem = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         layer1 = self.layer1(stem)
         layer2 = self.layer2(layer1)
@@ -172,7 +172,7 @@ def _convolution(channels_in: int, channels_out: int, size: int, stride: int = 1
 
 
 def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Sequential | None:
-    """Return the projection to the shape of the block's output; None where it is the same."""
+    """Return the projection to the shape of the block's output; None if the shape is the same."""
     if stride == 1 and channels_in == channels_out:
         return None
     convolution = _convolution(channels_in, channels_out, 1, stride)
@@ -189,8 +189,8 @@ def keep_batch_norm_in_evaluation(module: nn.Module) -> None:
 def fold_batch_norm(module: nn.Module) -> None:
     """Fold every BatchNorm into the convolution before it, in place; for inference only.
 
-    Works on torchvision's residual blocks, stems and ``nn.Sequential``s, where a BatchNorm
-    follows its convolution. The function computed stays the same up to rounding.
+    It handles torchvision's residual blocks and stems, and ``nn.Sequential``s in which a BatchNorm
+    follows its convolution. The output stays the same up to rounding.
     """
     for parent in module.modules():
         children = list(parent.named_children())

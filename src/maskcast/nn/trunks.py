@@ -1,4 +1,4 @@
-"""The trunks a network can be built on: made by name, filled from files of several origins."""
+"""Build trunks by name, and load their weights from several file formats."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def build_trunk(
     """Return a trunk with random weights.
 
     Args:
-        name: which one.
-        stride_in: of a ResNet; see ``ResNetTrunk``.
-        padding: of an EfficientNet-Lite; see ``EfficientNetLiteTrunk``.
+        name: name of the trunk.
+        stride_in: for a ResNet; see ``ResNetTrunk``.
+        padding: for an EfficientNet-Lite; see ``EfficientNetLiteTrunk``.
     """
     match name:
         case "efficientnet-lite0" | "efficientnet-lite2":
@@ -39,15 +39,15 @@ def build_trunk(
 
 
 def is_lite(name: TrunkName) -> bool:
-    """Whether this is an EfficientNet-Lite, which takes RGB with mean 0.5 and deviation 0.5."""
+    """Return whether a trunk is an EfficientNet-Lite, whose input has mean and deviation 0.5."""
     return name in STAGES
 
 
 def dead_channels(taps: Taps) -> dict[str, float]:
-    """Return the share of channels of each level that never respond, in 0..1.
+    """Return the share of dead channels of each level, 0..1.
 
-    A channel is dead if it has the same value everywhere in all images: 0 after a ReLU, a bias
-    after the projection of an EfficientNet-Lite. Pictures that differ should be given.
+    A channel is dead if it has the same value at all pixels of all images: 0 after a ReLU, or a
+    bias after the projection of an EfficientNet-Lite. The taps should come from different images.
     """
     return {
         level: float((tap.amax(dim=(0, 2, 3)) == tap.amin(dim=(0, 2, 3))).float().mean())
@@ -56,39 +56,39 @@ def dead_channels(taps: Taps) -> dict[str, float]:
 
 
 def load_trunk(trunk: Trunk, tensors: Mapping[str, Tensor]) -> None:
-    """Fill a trunk from a state dict; half-precision tensors are widened.
+    """Load a trunk's weights from a state dict; tensors are converted to the trunk's dtypes.
 
     Args:
         trunk: the trunk to fill.
         tensors: a torchvision state dict or a maskrcnn-benchmark checkpoint for a ResNet, a state
-            dict of ``efficientnet_lite_pytorch`` for an EfficientNet-Lite, or the weights of one
-            of our networks with such a trunk. What does not belong to the trunk is left out:
-            classifiers and heads, and all that is outside ``backbone.body`` or ``trunk``.
+            dict of ``efficientnet_lite_pytorch`` for an EfficientNet-Lite, or the weights of a
+            network of this package with such a trunk. Other tensors are ignored: classifiers,
+            heads, and everything outside ``backbone.body`` or ``trunk``.
 
     Raises:
-        WeightsError: a tensor is missing, left over, or has another shape.
+        WeightsError: a tensor is missing, unknown, or has another shape.
     """
-    found = dict(_trunk_entries(trunk, tensors))
+    entries = dict(_trunk_entries(trunk, tensors))
     expected = trunk.state_dict()
     for name, tensor in expected.items():
         if name.endswith("num_batches_tracked"):
-            found[name] = tensor
-    missing, unknown = expected.keys() - found.keys(), found.keys() - expected.keys()
+            entries[name] = tensor
+    missing, unknown = expected.keys() - entries.keys(), entries.keys() - expected.keys()
     if missing or unknown:
         raise WeightsError.mismatch(
             "the weights are of another trunk", missing=missing, unknown=unknown
         )
-    for name, tensor in found.items():
+    for name, tensor in entries.items():
         if tensor.shape != expected[name].shape:
             raise WeightsError(
                 f"the weights are of another trunk: {name} has shape {tuple(tensor.shape)}, "
                 f"expected {tuple(expected[name].shape)}"
             )
-    trunk.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in found.items()})
+    trunk.load_state_dict({name: t.to(expected[name].dtype) for name, t in entries.items()})
 
 
 def _trunk_entries(trunk: Trunk, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """Yield the trunk's tensors under the trunk's own names, from any kind of file."""
+    """Yield the trunk's tensors with the trunk's own names, from a file in any format."""
     if any("backbone.body." in name for name in tensors):
         yield from _mask_rcnn_entries(tensors)
     elif isinstance(trunk, EfficientNetLiteTrunk) and is_published_lite(tensors):
@@ -104,6 +104,6 @@ def _trunk_entries(trunk: Trunk, tensors: Mapping[str, Tensor]) -> Iterator[tupl
 
 def _mask_rcnn_entries(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
     for name, tensor in tensors.items():
-        prefix, found, rest = name.partition("backbone.body.")
-        if found and prefix in {"", "module."}:
+        prefix, separator, rest = name.partition("backbone.body.")
+        if separator and prefix in {"", "module."}:
             yield rest.removeprefix("stem."), tensor

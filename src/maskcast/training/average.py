@@ -1,4 +1,4 @@
-"""A running average of the weights, which is often better than the last ones."""
+"""Keep a running average of the weights, which is often better than the last weights."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class WeightsAverage:
     def __init__(self, module: nn.Module, decay: float) -> None:
         self._tensors = {
             name: tensor for name, tensor in module.state_dict().items() if _averages(tensor)
-        }  # these share their memory with the module's
+        }  # they share their memory with the tensors of the module
         self._decay = decay
         self._averages = {name: tensor.clone() for name, tensor in self._tensors.items()}
         self._updates = 0
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in the weights as they are now; the first updates count more."""
+        """Update the average with the current weights; the first updates have larger weight."""
         decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
         self._updates += 1
         averages, tensors = list(self._averages.values()), list(self._tensors.values())
@@ -31,7 +31,7 @@ class WeightsAverage:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Let the module hold the average inside the block."""
+        """Replace the weights of the module by the average inside the block."""
         kept = {name: tensor.clone() for name, tensor in self._tensors.items()}
         _copy(self._averages, self._tensors)
         try:
@@ -40,11 +40,11 @@ class WeightsAverage:
             _copy(kept, self._tensors)
 
     def state(self) -> dict[str, object]:
-        """Return what a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         return {"updates": self._updates, "averages": self._averages}
 
     def load_state(self, state: Mapping[str, object]) -> None:
-        """Take over what ``state`` gave."""
+        """Load what ``state`` returned."""
         updates, averages = state["updates"], state["averages"]
         assert isinstance(updates, int) and isinstance(averages, dict)
         self._updates = updates

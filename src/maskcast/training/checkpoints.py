@@ -1,4 +1,4 @@
-"""Checkpoints: whole or absent, the last few and the best, safe to read."""
+"""Write checkpoints atomically, keep the latest and the best, and read them safely."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class CheckpointFolder:
-    """The checkpoints of one run, named by the number of steps that are done."""
+    """The checkpoints of one run, named by the number of finished steps."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -37,38 +37,39 @@ class CheckpointFolder:
 
     @property
     def best(self) -> Path:
-        """Where the best checkpoint is, if there is one."""
+        """Path of the best checkpoint, which may not exist."""
         return self._folder / BEST
 
     def save(self, state: Mapping[str, Any], *, step: int, best: bool, keep_last: int) -> Path:
-        """Write a checkpoint, then remove those before the last few.
+        """Write a checkpoint, then remove old ones.
 
-        Those of later steps are removed, too: they are damaged, or the run had begun from them.
+        Checkpoints of later steps are removed too: they were damaged, so the run resumed from an
+        earlier one.
 
         Args:
             state: tensors and plain values.
-            step: how many steps are done.
-            best: keep it as the best one, too.
-            keep_last: how many numbered ones to keep.
+            step: number of finished steps.
+            best: whether to keep it as the best checkpoint as well.
+            keep_last: number of latest checkpoints to keep.
 
         Raises:
-            OutputError: it cannot be written; those before it are still there.
+            OutputError: the checkpoint cannot be written; earlier ones are kept.
         """
         path = self._folder / f"step-{step:09d}.pt"
         with replacing(path, sync=True) as temporary, temporary.open("wb") as file:
             torch.save({"format": FORMAT, **state}, file)
-            if best:  # first, so that no kill leaves a later checkpoint with an older best one
+            if best:  # before the checkpoint, so that a kill cannot leave an outdated best one
                 file.flush()
                 with replacing(self.best, sync=True) as second:
                     _link_or_copy(temporary, second)
-        kept = [each for each in self.paths() if each <= path][-keep_last:]
-        for each in self.paths():
-            if each not in kept:
-                each.unlink(missing_ok=True)
+        kept = [other for other in self.paths() if other <= path][-keep_last:]
+        for other in self.paths():
+            if other not in kept:
+                other.unlink(missing_ok=True)
         return path
 
     def latest(self) -> tuple[Path, dict[str, Any]] | None:
-        """Read the newest checkpoint; a damaged one is passed over, with a warning.
+        """Read the newest checkpoint; damaged ones are skipped with a warning.
 
         Raises:
             TrainingError: there are checkpoints, but none can be read.
@@ -89,10 +90,10 @@ class CheckpointFolder:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read one checkpoint to the CPU; nothing in it is executed.
+    """Read one checkpoint to the CPU; no code in it is executed.
 
     Raises:
-        TrainingError: it is damaged, or of another version.
+        TrainingError: the checkpoint is damaged, or has another format version.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

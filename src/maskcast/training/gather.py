@@ -1,4 +1,4 @@
-"""Losses that are defined over the batch, when the batch is spread over several processes."""
+"""Gather a batch from several processes, for losses that are defined over the whole batch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor
 
 class _Gather(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, own: Tensor) -> Tensor:
-        sizes = _sizes(own)
+    def forward(ctx: Any, items: Tensor) -> Tensor:
+        sizes = _sizes(items)
         rank = torch.distributed.get_rank()
         ctx.first, ctx.count, ctx.processes = sum(sizes[:rank]), sizes[rank], len(sizes)
-        padded = own.new_zeros((max(sizes), *own.shape[1:]))
-        padded[: len(own)] = own
+        padded = items.new_zeros((max(sizes), *items.shape[1:]))
+        padded[: len(items)] = items
         parts = [torch.empty_like(padded) for _ in sizes]
         torch.distributed.all_gather(parts, padded)
         return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
@@ -25,19 +25,19 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (gradient,) = gradients
-        own: Tensor = gradient[ctx.first : ctx.first + ctx.count] * ctx.processes
-        return own
+        of_items: Tensor = gradient[ctx.first : ctx.first + ctx.count] * ctx.processes
+        return of_items
 
 
 def gather_for_loss(own: Float[Tensor, "items *rest"]) -> Float[Tensor, "all_items *rest"]:
-    """Return the items of all processes, in the order one process would have them.
+    """Return the items of all processes, in the order in which a single process would have them.
 
-    For losses that are no mean over items. Every process must compute the same loss from what is
-    returned; then its value is that of the whole batch, and so are the gradients of the parameters
-    after they are averaged over processes, as the loop does. Each process passes back the gradient
-    of its own items alone, times the number of processes, which the average divides by again.
+    Use it for losses that are not a mean over items. Every process must compute the same loss from
+    the result. Then the loss is that of the whole batch, and so are the parameters' gradients after
+    the loop has averaged them over processes. Each process propagates only the gradient of its own
+    items, multiplied by the number of processes, by which the average divides.
 
-    With one process this is the identity. Processes may hold different numbers of items.
+    With one process this is the identity. Processes may have different numbers of items.
     """
     if not torch.distributed.is_available() or not torch.distributed.is_initialized():
         return own
@@ -45,8 +45,8 @@ def gather_for_loss(own: Float[Tensor, "items *rest"]) -> Float[Tensor, "all_ite
     return gathered
 
 
-def _sizes(own: Tensor) -> list[int]:
-    size = torch.tensor([len(own)], device=own.device)
+def _sizes(items: Tensor) -> list[int]:
+    size = torch.tensor([len(items)], device=items.device)
     sizes = [torch.empty_like(size) for _ in range(torch.distributed.get_world_size())]
     torch.distributed.all_gather(sizes, size)
-    return [int(each) for each in sizes]
+    return list(map(int, sizes))

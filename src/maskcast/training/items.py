@@ -1,7 +1,7 @@
-"""Loading of items: each one the same whatever process reads it, broken ones replaced.
+"""Load items reproducibly, and replace unreadable ones.
 
-One loader serves the whole run, so that workers start once and read ahead across epochs. The items
-of a batch and their order do not depend on the number of workers or of training processes.
+One loader serves the whole run, so workers start once and read ahead across epochs. The items of a
+batch and their order do not depend on the number of workers or training processes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ UNREADABLE = (
 
 
 class Place(NamedTuple):
-    """Where an item stands in the data of a run."""
+    """The epoch and the index of an item in the data of a run."""
 
     epoch: int
     item: int
@@ -43,7 +43,7 @@ class Fault(NamedTuple):
 
 
 class LoadedItem(NamedTuple):
-    """An item, or the one after it where it was broken."""
+    """An item, or a later one if it was unreadable."""
 
     value: Any
     place: Place
@@ -51,7 +51,7 @@ class LoadedItem(NamedTuple):
 
 
 class LoadedBatch(NamedTuple):
-    """A collated batch and where its items came from."""
+    """A collated batch, and the places of its items."""
 
     value: Any
     places: tuple[Place, ...]
@@ -59,18 +59,18 @@ class LoadedBatch(NamedTuple):
 
 
 class SteadyItems(Dataset[LoadedItem]):
-    """The items of some epochs, each read with generators seeded from (seed, epoch, index)."""
+    """The items of some epochs, read with generators that are seeded from (seed, epoch, index)."""
 
     def __init__(
         self, epochs: Sequence[Items], *, first_epoch: int, seed: int, length: int | None
     ) -> None:
-        """Take the data of the epochs from ``first_epoch`` on.
+        """Store the data of the epochs from ``first_epoch`` on.
 
         Args:
             epochs: one data set per epoch.
-            first_epoch: the epoch of the first of them.
-            seed: of the run.
-            length: items of an epoch, where its end is the data set's; none: endless.
+            first_epoch: number of the first of these epochs.
+            seed: seed of the run.
+            length: items per epoch, if an epoch is one pass through the data set; else None.
         """
         self._epochs = epochs
         self._first_epoch = first_epoch
@@ -78,7 +78,7 @@ class SteadyItems(Dataset[LoadedItem]):
         self._length = length
 
     def identity(self, place: Place) -> str:
-        """Name an item for a message."""
+        """Return the name of an item in messages."""
         items = self._epochs[place.epoch - self._first_epoch]
         where = f"epoch {place.epoch} item {place.item}"
         if not isinstance(items, NamesItems):
@@ -90,10 +90,10 @@ class SteadyItems(Dataset[LoadedItem]):
             return where
 
     def __getitem__(self, place: Place) -> LoadedItem:
-        """Read an item; a broken one is replaced by the next that is whole.
+        """Read an item; an unreadable one is replaced by the next readable one.
 
         Raises:
-            TrainingError: many in a row are broken.
+            TrainingError: 100 consecutive items are unreadable.
         """
         faults: list[Fault] = []
         items = self._epochs[place.epoch - self._first_epoch]
@@ -118,17 +118,18 @@ class SteadyItems(Dataset[LoadedItem]):
 
 @dataclass(frozen=True)
 class Plan:
-    """Which items each process works on in each step: fixed by the config alone."""
+    """The assignment of items to processes in each step, which depends only on the config."""
 
     steps_per_epoch: int
     total_steps: int
     batch_size: int
-    """Items of a step, over all processes and parts together."""
+    """Items per step, over all processes and parts together."""
     accumulate: int
-    """Parts of a step."""
+    """Parts per step."""
     rank: int = 0
-    """Of this process, from 0."""
+    """Rank of this process, from 0."""
     processes: int = 1
+    """Number of training processes."""
 
     def __post_init__(self) -> None:
         if self.batch_size % (self.accumulate * self.processes):
@@ -139,7 +140,7 @@ class Plan:
             )
 
     def parts_of(self, step: int) -> Iterator[list[Place]]:
-        """Yield the places of each part of a step for this process."""
+        """Yield the places of this process's items for each part of a step."""
         share = self.batch_size // (self.accumulate * self.processes)
         epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
         for part in range(self.accumulate):
@@ -149,7 +150,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Batches:
-    """The places of every batch from a step to the end of the run; each iteration starts anew."""
+    """The places of every batch from a step to the end of the run; can be iterated repeatedly."""
 
     plan: Plan
     first_step: int
@@ -168,13 +169,13 @@ def make_plan(
     """Return the plan of a run.
 
     Args:
-        config: of the loop.
-        items_per_epoch: length of the data set; not needed where the config gives iterations.
-        rank: of this process.
-        processes: how many there are.
+        config: settings of the loop.
+        items_per_epoch: length of the data set; not used if the config sets ``iterations``.
+        rank: rank of this process.
+        processes: number of training processes.
 
     Raises:
-        TrainingError: the batch cannot be shared evenly, or an epoch holds less than one batch.
+        TrainingError: the batch cannot be divided evenly, or an epoch has less than one batch.
     """
     steps = config.iterations
     if steps is None:
@@ -201,7 +202,7 @@ class _Collate:
 
 
 def items_from(task: Task, config: LoopConfig, plan: Plan, step: int) -> SteadyItems:
-    """Return the items of every epoch from that of ``step`` on."""
+    """Return the items of all epochs from the one that contains ``step``."""
     first = min(step // plan.steps_per_epoch, config.epochs - 1)
     epochs = [task.dataset(epoch) for epoch in range(first, config.epochs)]
     length = len(epochs[0]) if config.iterations is None else None
@@ -216,14 +217,14 @@ def make_loader(
     *,
     pin: bool,
 ) -> DataLoader[LoadedItem]:
-    """Return a loader of ``LoadedBatch``es; making and using it draws from no global generator.
+    """Return a loader of ``LoadedBatch``es, which does not draw from global random generators.
 
     Args:
-        items: what is loaded.
-        collate: the task's.
-        batches: which items, in which order.
-        config: for the number of workers.
-        pin: keep batches where a GPU can fetch them quickly.
+        items: items to load.
+        collate: collate function of the task.
+        batches: places of the items of each batch.
+        config: settings of the loop.
+        pin: whether to place batches in pinned memory, for faster transfer to a GPU.
     """
     return DataLoader(
         items,
@@ -239,13 +240,13 @@ def make_loader(
 
 @contextmanager
 def loading(loader: DataLoader[LoadedItem]) -> Iterator[Iterator[LoadedBatch]]:
-    """Give the batches of a loader, and end its processes when the block is left.
+    """Yield the batches of a loader, and terminate its workers at the end of the block.
 
-    Without that, a traceback that is kept keeps the processes, and python waits for them at its
-    end.
+    Otherwise a stored traceback would keep the workers alive, and the interpreter would hang at
+    exit.
 
     Raises:
-        TrainingError: one of them has died; torch tells wherever in the block that is noticed.
+        TrainingError: a worker has died. Torch may report it anywhere in the block.
     """
     batches: Any = iter(loader)
     try:
@@ -264,7 +265,10 @@ def loading(loader: DataLoader[LoadedItem]) -> Iterator[Iterator[LoadedBatch]]:
 
 
 def _leave_signals_to_the_loop(_: int) -> None:
-    """Ctrl-C reaches every process of a terminal, and a scheduler's SIGTERM every one of a job;
-    only the loop may act on them. By a second SIGTERM torch gets rid of a worker that hangs."""
+    """Ignore SIGINT and the first SIGTERM in a worker, because only the loop should handle them.
+
+    Ctrl-C reaches all processes of a terminal, and a scheduler's SIGTERM all processes of a job.
+    Torch terminates a worker that hangs with a second SIGTERM.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))

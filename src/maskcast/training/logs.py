@@ -1,4 +1,4 @@
-"""What a run writes while it goes on: ``metrics.jsonl``, TensorBoard, pictures, a progress bar."""
+"""Write the logs of a run: ``metrics.jsonl``, TensorBoard, pictures and a progress bar."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class LossWindow:
-    """Sums of losses since the last line of the metrics; a checkpoint keeps it."""
+    """Sums of losses since the last line of the metrics; saved in checkpoints."""
 
     sums: dict[str, float] = field(default_factory=dict)
-    """By the name of a loss."""
+    """Sums by name of the loss."""
     steps: int = 0
-    """How many were summed up."""
+    """Number of steps in the sums."""
 
     def add(self, losses: Mapping[str, float]) -> None:
-        """Take in the losses of one step."""
+        """Add the losses of one step."""
         self.steps += 1
         for name, value in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
 
     def means(self) -> dict[str, float]:
-        """Return the mean over the steps; empty if there was none."""
+        """Return the means over the steps; empty if there are none."""
         return {name: total / self.steps for name, total in self.sums.items()}
 
 
 class RunLogs:
-    """The logs of a run folder. In processes but the first one, nothing is written.
+    """The logs of a run folder. Only the first process writes them.
 
     Use it in a ``with`` block.
     """
@@ -71,7 +71,7 @@ class RunLogs:
         self._on_board(lambda board: board.close())
 
     def advance(self, step: int) -> None:
-        """Move the progress bar to the number of steps done."""
+        """Set the progress bar to the number of finished steps."""
         self._progress.update(self._bar, completed=step)
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
@@ -79,20 +79,20 @@ class RunLogs:
 
         Args:
             kind: "train", "validation", or the name of an event.
-            step: how many steps are done.
+            step: number of finished steps.
             values: numbers, strings and lists of them.
         """
         if not self._active:
             return
-        told = {name: _none_if_not_finite(value) for name, value in values.items()}
-        self._append(json.dumps({"kind": kind, "step": step, **told}) + "\n")
-        numbers = {name: value for name, value in told.items() if isinstance(value, float)}
+        logged = {name: _none_if_not_finite(value) for name, value in values.items()}
+        self._append(json.dumps({"kind": kind, "step": step, **logged}) + "\n")
+        numbers = {name: value for name, value in logged.items() if isinstance(value, float)}
         for name, value in numbers.items():
             self._on_board(lambda board, n=name, v=value: board.add_scalar(f"{kind}/{n}", v, step))
         self._tell(kind, step, numbers)
 
     def show(self, step: int, pictures: Mapping[str, Tensor]) -> None:
-        """Keep pictures (3 × height × width, uint8) as PNG files, and in TensorBoard."""
+        """Write pictures (3 × height × width, uint8) as PNG files and to TensorBoard."""
         if not self._active:
             return
         folder = self._folder / "pictures" / f"step-{step:09d}"
@@ -101,7 +101,7 @@ class RunLogs:
             self._on_board(lambda board, n=name, p=picture: board.add_image(n, p, step))
 
     def _on_board(self, put: Callable[..., None]) -> None:
-        """Do something with TensorBoard, which is done without where it cannot be written."""
+        """Call ``put`` with the TensorBoard writer; stop using it if it cannot be written."""
         try:
             if self._board is not None:
                 put(self._board)
@@ -122,15 +122,15 @@ class RunLogs:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
     def _tell(self, kind: str, step: int, numbers: Mapping[str, float]) -> None:
-        said = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
         if kind == "train":
-            self._progress.update(self._bar, values=said)
+            self._progress.update(self._bar, values=shown)
         if kind != "train" or not self._console.is_terminal:
-            logger.info("step %d  %s  %s", step, kind, said)
+            logger.info("step %d  %s  %s", step, kind, shown)
 
 
 def forget_after(path: Path, step: int) -> None:
-    """Drop what a killed run had logged after its last checkpoint, and a half-written line."""
+    """Remove lines that a killed run logged after its last checkpoint, and incomplete lines."""
     if not path.exists():
         return
     before = path.read_text(errors="replace")
@@ -143,7 +143,7 @@ def forget_after(path: Path, step: int) -> None:
 
 
 def _none_if_not_finite(value: Any) -> Any:
-    """JSON has neither NaN nor infinity."""
+    """Replace NaN and infinity by None, because JSON has neither."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

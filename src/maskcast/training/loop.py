@@ -1,4 +1,4 @@
-"""The training loop: everything that is the same for every method.
+"""The training loop, which is the same for every method.
 
 step     one step of the optimiser, over one batch (``training.step``)
 epoch    ``iterations`` steps, or one pass through the data
@@ -60,21 +60,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run, or this part of it, ended."""
+    """The result of a run, or of one session of it."""
 
     reason: Ending
-    """finished; interrupted by Ctrl-C or a polite kill; or its time was up."""
+    """Why it ended: finished, interrupted by Ctrl-C or SIGTERM, or out of time."""
     step: int
-    """Steps done, of ``total_steps``."""
+    """Number of finished steps, of ``total_steps``."""
     total_steps: int
     weights: Path
-    """Exported, in half precision."""
+    """Exported weights, in half precision."""
     checkpoint: Path | None
-    """The newest one."""
+    """The newest checkpoint."""
     best: float | None
-    """Best value of the metric that chooses."""
+    """Best value of the metric that selects the best weights."""
     times: str
-    """A table of where the time went."""
+    """Table of the time spent in each phase."""
 
 
 def train(
@@ -88,21 +88,22 @@ def train(
     max_minutes: float | None = None,
     profile: bool = False,
 ) -> Outcome:
-    """Train by a recipe, or go on with the run in ``folder``.
+    """Train with a recipe, or resume the run in ``folder``.
 
     Args:
-        name: of the recipe, for the records.
+        name: name of the recipe, for the records.
         recipe: builds the task.
-        folder: the run folder; if it holds this run already, the run is resumed.
-        config: the recipe's own, if not given.
-        start_from: name or file of weights to begin a fresh schedule with.
-        device: "auto", "cpu", "cuda", or a certain card ("cuda:1").
-        max_minutes: stop after so much time, with a checkpoint and exported weights.
-        profile: measure times exactly, which takes a little time itself.
+        folder: the run folder; if it already holds this run, the run is resumed.
+        config: settings; None uses those of the recipe.
+        start_from: name or file of the weights to start from; the schedule begins at its start.
+        device: "auto", "cpu", "cuda", or a specific GPU ("cuda:1").
+        max_minutes: stop after this many minutes, with a checkpoint and exported weights.
+        profile: measure times exactly, which slows the run down slightly.
 
     Raises:
-        RunConflictError: the folder holds another run, or another process works in it.
-        TrainingError: too many broken items, or no finite loss; the message says what to do.
+        RunConflictError: the folder holds a different run, or another process is writing to it.
+        TrainingError: too many items are unreadable, or the loss is not finite; the message says
+            what to do.
     """
     stopper = Stopper(max_minutes)
     config = recipe.config if config is None else config
@@ -113,8 +114,8 @@ def train(
     before = CheckpointFolder(folder / CHECKPOINTS).latest()
     if before is not None or (folder / WEIGHTS).is_file():
         run_folder.refuse_another_run(folder, request)
-    _refuse_different_views(None if before is None else before[1]["step"])
-    # the same settings whether they came from python or from a file
+    _reject_different_views(None if before is None else before[1]["step"])
+    # a round trip, so that settings from Python and from a file are the same
     config = config_from_dict(type(config), request.config)
     seed_everything(mixed_seed(config.loop.seed))
     task = recipe.build(config)
@@ -130,7 +131,7 @@ def train(
         stepper = Stepper(fabric, task, config.loop, scaler=scaler, watch=watch)
         now = run_folder.circumstances(task, device=fabric.device, processes=fabric.world_size)
         card = {"recipe": name, **now, "earlier": run_folder.earlier_sessions(folder, now)}
-        fabric.barrier()  # every process has read the card before it is written anew
+        fabric.barrier()  # no process may write the card before all have read it
         run = _Run(fabric, stepper, task, config.loop, folder=folder, card=card)
         if before is not None:
             run.resume(*before)
@@ -138,8 +139,8 @@ def train(
             return run.go(stopper, watch)
 
 
-def _refuse_different_views(step: int | None) -> None:
-    """Check that every process found the same checkpoint; after this, all have looked."""
+def _reject_different_views(step: int | None) -> None:
+    """Raise ``UsageError`` unless all processes found the same checkpoint; it waits for all."""
     if len(set(from_all(step))) > 1:
         raise UsageError(
             "the processes found different checkpoints in the run folder; put it on a file system "
@@ -175,7 +176,7 @@ class _Run:
         self.random: dict[str, Any] | None = None
 
     def resume(self, path: Path, state: dict[str, Any]) -> None:
-        """Go back to where a checkpoint was written."""
+        """Restore the state of a checkpoint."""
         try:
             self.stepper.load_state(state)
         except (RuntimeError, KeyError, ValueError) as error:
@@ -200,7 +201,7 @@ class _Run:
         logger.info("resuming after step %d from %s", self.step, path)
 
     def go(self, stopper: Stopper, watch: PhaseTimer) -> Outcome:
-        """Train to the end, or until the stopper says so."""
+        """Train to the end, or until the stopper requests a stop."""
         items = items_from(self.task, self.config, self.plan, self.step)
         pin = self.fabric.device.type == "cuda"
         places = Batches(self.plan, self.step)
@@ -208,7 +209,7 @@ class _Run:
         first, total = self.step, self.plan.total_steps
         self.stepper.training_mode()
         stop = False
-        # the processes of a loader must be started before any thread of ours
+        # the workers of the loader must start before any thread of this process
         with (
             loading(loader) as batches,
             RunLogs(
@@ -241,7 +242,7 @@ class _Run:
         return Outcome(reason, self.step, total, weights, checkpoint, self.best, times)
 
     def _is_exported(self) -> bool:
-        """Whether the exported weights are those of this step: a kill may have come between."""
+        """Return whether the exported weights are those of this step; a kill can prevent that."""
         try:
             card = read_weights(self.folder / WEIGHTS).card
         except DataError:
@@ -249,7 +250,7 @@ class _Run:
         return bool(card["training"]["step"] == self.step)
 
     def _set_random_states(self) -> None:
-        """Last of all, since loggers and loaders may draw when they are made."""
+        """Seed or restore the generators; call it last, because loggers and loaders may draw."""
         if self.random is None:
             seed_everything(mixed_seed(self.config.seed, self.fabric.global_rank, 1 + self.step))
         else:
@@ -264,7 +265,7 @@ class _Run:
         )
 
     def _time_to_save(self) -> bool:
-        """Decided by the first process, for all."""
+        """Return whether a checkpoint is due by time; the first process decides for all."""
         waited = time.monotonic() - self.last_saved
         return self.fabric.is_global_zero and waited > 60 * self.config.checkpoint_minutes
 
@@ -292,34 +293,34 @@ class _Run:
     def _report(self, logs: RunLogs, epoch: int) -> None:
         if self.fabric.is_global_zero and isinstance(self.task, ReportsEpochs):
             with self._as_exported():
-                found = _readable(self.task.epoch_report)
-            if found:
-                logs.write("epoch", self.step, {"epoch": epoch, **found})
+                values = _readable(self.task.epoch_report)
+            if values:
+                logs.write("epoch", self.step, {"epoch": epoch, **values})
 
     def _validate(self, logs: RunLogs, epoch: int) -> bool:
-        """Validate, in all processes; returns whether this is the best result so far."""
+        """Validate in all processes, and return whether this is the best result so far."""
         with self._as_exported():
-            found = self._validation()
+            values = self._validation()
             if self.fabric.is_global_zero and isinstance(self.task, ShowsPictures):
                 logs.show(self.step, self.task.pictures())
-        if not found:
+        if not values:
             logger.info("no held-out data can be read; skipping validation and best weights")
             return False
-        logs.write("validation", self.step, {"epoch": epoch, **found})
-        name = self.config.best_metric or next(iter(found))
-        if name not in found:
+        logs.write("validation", self.step, {"epoch": epoch, **values})
+        name = self.config.best_metric or next(iter(values))
+        if name not in values:
             raise UsageError(
-                f"best_metric must be one of {', '.join(found)}, got {name}",
+                f"best_metric must be one of {', '.join(values)}, got {name}",
                 options=("loop.best_metric",),
             )
-        if not self._is_better(found[name]):
+        if not self._is_better(values[name]):
             return False
-        self.best = found[name]
+        self.best = values[name]
         self._export(BEST_WEIGHTS, "best")
         return True
 
     def _validation(self) -> dict[str, float]:
-        """Return what the task finds, the same in every process; empty if it does not validate."""
+        """Return the validation values, the same in every process; empty without a validation."""
         task = self.task
         if not isinstance(task, ValidatesInParts):
             return {}
@@ -383,7 +384,7 @@ class _Run:
 
     @contextmanager
     def _as_exported(self) -> Iterator[None]:
-        """Evaluation mode, averaged weights, no gradients; random numbers are put back."""
+        """Use evaluation mode and averaged weights, without gradients; keep random states."""
         average = self.stepper.average
         averaged = nullcontext() if average is None else average.in_place()
         modes = [(module, module.training) for module in self.task.module.modules()]
@@ -402,7 +403,7 @@ class _Run:
 def _readable(
     validate: Callable[..., Mapping[str, float | Tensor]], *part: int
 ) -> dict[str, float]:
-    """Return what a validation finds; nothing, and a warning, if its data cannot be read."""
+    """Return the values of a validation; log a warning and return none if data are unreadable."""
     try:
         return {name: float(value) for name, value in validate(*part).items()}
     except (DataError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The optimiser, and the factor by which its learning rates change over a run."""
+"""Build the optimiser, schedule its learning rates, and clip gradients."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _FULL_RATE = "full_rate"
 
 
 Group = dict[str, Any]
-"""Parameters that share their settings: ``params``, ``lr``, and whatever the task added."""
+"""Parameters with common settings: ``params``, ``lr``, and further entries from the task."""
 
 
 def groups_of(task: Task, config: OptimiserConfig) -> list[Group]:
-    """Return the task's groups with their full rates; groups without parameters are left out."""
+    """Return the groups of the task with their initial rates; empty groups are left out."""
     groups = [_with_rate(group, config) for group in task.parameter_groups()]
     return [group for group in groups if group["params"]]
 
 
 def freeze_the_rest(module: nn.Module, groups: Sequence[Group]) -> None:
-    """Let the parameters in the groups take gradients, and no others of the module.
+    """Freeze all parameters of the module that are in no group.
 
     Raises:
-        ConfigError: a group holds a parameter that is not in the module, or they are empty.
+        ConfigError: a group has a parameter that is not in the module, or all groups are empty.
     """
     trained = {id(parameter) for group in groups for parameter in group["params"]}
     if not trained:
@@ -45,7 +45,7 @@ def freeze_the_rest(module: nn.Module, groups: Sequence[Group]) -> None:
 
 
 def make_optimiser(groups: Sequence[Group], config: OptimiserConfig) -> torch.optim.Optimizer:
-    """Return the optimiser of the groups; ``set_rates`` is to be called before each step."""
+    """Return the optimiser of the groups; call ``set_rates`` before each step."""
     decay = config.weight_decay
     if config.kind == "sgd":
         return torch.optim.SGD(list(groups), momentum=config.momentum, weight_decay=decay)
@@ -63,7 +63,7 @@ def _with_rate(group: Mapping[str, Any], config: OptimiserConfig) -> Group:
 
 
 def set_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:
-    """Give every group its full rate times ``factor``."""
+    """Set the learning rate of every group to its initial rate times ``factor``."""
     for group in optimiser.param_groups:
         group["lr"] = group[_FULL_RATE] * factor
 
@@ -71,7 +71,7 @@ def set_rates(optimiser: torch.optim.Optimizer, factor: float) -> None:
 def rate_factor(
     config: ScheduleConfig, step: int, *, steps_per_epoch: int, total_steps: int
 ) -> float:
-    """Return what the rates are multiplied by in a step, counted from 0."""
+    """Return the multiplier of the learning rates in a step, counted from 0."""
     warm_up = min(1.0, (step + 1) / (config.warm_up + 1))
     epoch = step // steps_per_epoch
     if config.kind == "milestones":
@@ -87,9 +87,16 @@ def rate_factor(
 def clip_gradients(
     parameters: Sequence[Tensor], *, norm: float | None, value: float | None
 ) -> Tensor:
-    """Limit gradients in place, single values first; returns their norm before ``norm`` acts.
+    """Clip gradients in place, first by value, then by norm.
 
-    Gradients that are not finite are told as such, whatever becomes of them.
+    Args:
+        parameters: parameters with gradients.
+        norm: maximum norm of all gradients together; None disables it.
+        value: maximum magnitude of each gradient value; None disables it.
+
+    Returns:
+        the norm of all gradients before they are clipped by norm; not finite if any gradient was
+        not finite.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     total = nn.utils.get_total_norm(gradients)

@@ -1,4 +1,4 @@
-"""The training processes: one, or several under torchrun, and what they tell each other."""
+"""Start training processes (one, or several under torchrun), and communicate between them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from maskcast.core.errors import UsageError
 from maskcast.core.training import LoopConfig
 
 LONGEST_WAIT = timedelta(hours=2)
-"""How long processes wait for each other, at most for the longest part of a validation."""
+"""Maximum time that processes wait for each other; a part of a validation must not take longer."""
 
 _PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
 
@@ -27,12 +27,12 @@ def start_processes(config: LoopConfig, device: str, scaler: torch.amp.GradScale
     """Return a launched ``lightning.fabric.Fabric``; under torchrun this connects the processes.
 
     Args:
-        config: for the precision.
-        device: "auto", "cpu", "cuda", or a certain card ("cuda:1") for a process that is alone.
-        scaler: of the gradients, for fp16.
+        config: settings of the loop.
+        device: "auto", "cpu", "cuda", or a specific GPU ("cuda:1") for a single process.
+        scaler: gradient scaler for fp16.
 
     Raises:
-        UsageError: the extra ``train`` is not installed, or there are not enough devices.
+        UsageError: the extra ``train`` is not installed, or there are too few devices.
     """
     try:
         from lightning.fabric import Fabric  # noqa: PLC0415 - an extra
@@ -42,19 +42,19 @@ def start_processes(config: LoopConfig, device: str, scaler: torch.amp.GradScale
         raise UsageError(
             f"training requires the extra 'train' ({error}); pip install 'maskcast[train]'"
         ) from error
-    for part in ("fabric", "pytorch"):  # both tell of the precision, on one or the other
+    for part in ("fabric", "pytorch"):  # either may log the precision
         logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
     chosen = pick_device(device)
-    kind, card = chosen.type, chosen.index if chosen.type == "cuda" else None
+    kind, gpu_index = chosen.type, chosen.index if chosen.type == "cuda" else None
     processes = int(os.environ.get("WORLD_SIZE", "1"))
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
-    if kind == "cuda" and here > torch.cuda.device_count():
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+    if kind == "cuda" and local > torch.cuda.device_count():
         raise UsageError(
-            f"{here} processes for {torch.cuda.device_count()} GPUs; start one per GPU, or use "
+            f"{local} processes for {torch.cuda.device_count()} GPUs; start one per GPU, or use "
             "the CPU",
             options=("device",),
         )
-    if card is not None and processes > 1:
+    if gpu_index is not None and processes > 1:
         raise UsageError(
             f"device {device} is a single GPU, but there are {processes} processes; use cuda, and "
             "choose GPUs with the environment variable CUDA_VISIBLE_DEVICES",
@@ -70,8 +70,8 @@ def start_processes(config: LoopConfig, device: str, scaler: torch.amp.GradScale
         options = {"plugins": [MixedPrecision("16-mixed", kind, scaler)]}
     fabric = Fabric(
         accelerator=kind,
-        devices=here if card is None else [card],
-        num_nodes=processes // here,
+        devices=local if gpu_index is None else [gpu_index],
+        num_nodes=processes // local,
         strategy=strategy,
         **options,
     )
@@ -80,7 +80,11 @@ def start_processes(config: LoopConfig, device: str, scaler: torch.amp.GradScale
 
 
 def pick_device(device: str) -> torch.device:
-    """Return where to train; "auto" takes a GPU where there is one. Raises ``UsageError``."""
+    """Return the device to train on; "auto" selects a GPU if there is one, else the CPU.
+
+    Raises:
+        UsageError: the device is unavailable, or does not support training.
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     chosen = choose_device(device)
@@ -93,24 +97,24 @@ def pick_device(device: str) -> torch.device:
 
 
 def make_scaler(config: LoopConfig, device: str) -> torch.amp.GradScaler | None:
-    """Return the gradient scaler that fp16 needs; it is part of a checkpoint."""
+    """Return the gradient scaler for fp16, which is part of checkpoints; else None."""
     return torch.amp.GradScaler(pick_device(device).type) if config.precision == "fp16" else None
 
 
 def several() -> bool:
-    """Say whether there are other processes to talk to."""
+    """Return whether there are several training processes."""
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def summed(values: Tensor) -> Tensor:
-    """Return the sum of a tensor over all processes."""
+    """Sum a tensor over all processes, in place, and return it."""
     if several():
         torch.distributed.all_reduce(values)
     return values
 
 
 def from_all(value: Any) -> list[Any]:
-    """Return a picklable value of every process, by rank."""
+    """Return the values that all processes pass, in order of rank; they must be picklable."""
     if not several():
         return [value]
     values: list[Any] = [None] * torch.distributed.get_world_size()
@@ -119,7 +123,11 @@ def from_all(value: Any) -> list[Any]:
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """Return a batch with its tensors on a device: lists, tuples, mappings, dataclasses of them."""
+    """Move the tensors of a batch to a device, in nested lists, tuples, mappings and dataclasses.
+
+    Returns:
+        a new batch; other values are kept.
+    """
     if isinstance(batch, Tensor):
         return batch.to(device, non_blocking=True)
     if is_dataclass(batch) and not isinstance(batch, type):

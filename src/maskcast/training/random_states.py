@@ -1,4 +1,4 @@
-"""Every random generator of a process: seeding, capturing and restoring them."""
+"""Seed, capture and restore all random generators of a process."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ import torch
 
 
 def mixed_seed(*parts: int) -> int:
-    """Return a seed (63 bits) that changes entirely with any of the numbers."""
+    """Return a 63-bit seed that depends on all numbers, by hashing them."""
     digest = hashlib.sha256(",".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the generators of python, numpy and torch, on all devices."""
+    """Seed the generators of Python, NumPy and torch on all devices."""
     seed_cpu(seed)
     torch.manual_seed(seed)
 
 
 def seed_cpu(seed: int) -> None:
-    """Seed the generators which data sets may use, and leave those of other devices alone."""
+    """Seed the generators of Python, NumPy and torch on the CPU, but not on other devices."""
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - the global one is what libraries draw from
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries draw from the global generator
     torch.default_generator.manual_seed(seed)
 
 
 def capture() -> dict[str, Any]:
-    """Return the state of every generator, as values that ``torch.load(weights_only)`` accepts."""
+    """Return the states of all generators, as values that ``torch.load(weights_only)`` accepts."""
     version, internal, gauss = random.getstate()
     name, keys, position, has_gauss, cached = _numpy_state()
     return {
@@ -54,7 +54,7 @@ def _numpy_state() -> tuple[Any, ...]:
 
 
 def restore(states: dict[str, Any]) -> None:
-    """Put every generator back to a captured state."""
+    """Restore all generators to captured states."""
     version, internal, gauss = states["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, position, has_gauss, cached = states["numpy"]
@@ -67,7 +67,7 @@ def restore(states: dict[str, Any]) -> None:
 
 @contextmanager
 def left_alone() -> Iterator[dict[str, Any]]:
-    """Give the state of every generator, and restore it at the end, whatever is drawn inside."""
+    """Yield the states of all generators, and restore them at the end of the block."""
     states = capture()
     try:
         yield states
@@ -77,7 +77,7 @@ def left_alone() -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def seeded_cpu(seed: int) -> Iterator[None]:
-    """Seed the CPU generators inside, and restore them at the end."""
+    """Seed the CPU generators inside the block, and restore them at its end."""
     python, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     torch_state = torch.get_rng_state()
     seed_cpu(seed)

@@ -1,7 +1,7 @@
-"""The folder of a training run: what was asked, what it ran on, how far it came.
+"""Read and write the records in the folder of a training run.
 
-``config.json`` holds the request (recipe, full config, starting weights) and is what ``--config``
-reads; ``card.json`` says when, where and on what the run took place.
+``config.json`` is the request: recipe, full config and starting weights. ``--config`` reads it.
+``card.json`` is the run card: time, code, machine, data and progress.
 """
 
 from __future__ import annotations
@@ -36,22 +36,23 @@ FREE_TO_CHANGE = {
         *("checkpoint_every", "checkpoint_minutes", "validate_every", "unused_parameters"),
     )
 }
-"""Settings that change no result, so that a resumed run may have others."""
+"""Settings that do not affect the result, so they may change when a run is resumed."""
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What decides the weights a run ends with."""
+    """Everything that determines the weights at the end of a run."""
 
     recipe: str
+    """Name of the recipe."""
     config: dict[str, Any]
-    """All settings, as plain values."""
+    """All settings, as JSON values."""
     start_from: str | None = None
-    """SHA-256 of the weights file it started from."""
+    """SHA-256 of the weights file that the run started from, if any."""
 
 
 def request_for(recipe: str, config: RecipeConfig, start_from: str | None) -> RunRequest:
-    """Return the request as it is written."""
+    """Return the request with its config as JSON values."""
     return RunRequest(recipe, json.loads(json.dumps(config_to_dict(config))), start_from)
 
 
@@ -61,11 +62,14 @@ def write_request(folder: Path, request: RunRequest) -> None:
 
 
 def read_request(path: Path) -> RunRequest:
-    """Read the ``config.json`` of a run, or of the run folder given.
+    """Read the ``config.json`` of a training run.
+
+    Args:
+        path: the file, or the run folder.
 
     Raises:
-        MissingFileError: there is none.
-        ConfigError: it is not one of ours.
+        MissingFileError: the file does not exist.
+        ConfigError: the file is not the config of a training run.
     """
     path = path / REQUEST if path.is_dir() else path
     if not path.is_file():
@@ -80,11 +84,11 @@ def read_request(path: Path) -> RunRequest:
 
 
 def refuse_another_run(folder: Path, request: RunRequest) -> None:
-    """Check that a folder with checkpoints or weights holds those of the run that is asked for.
+    """Check that the checkpoints or weights in a folder belong to the requested run.
 
     Raises:
-        RunConflictError: it holds those of a different run (the error lists the differences), or
-            of an unknown one.
+        RunConflictError: they belong to a different run, whose differences are listed, or to an
+            unknown one.
     """
     if not (folder / REQUEST).is_file():
         raise RunConflictError(
@@ -93,11 +97,11 @@ def refuse_another_run(folder: Path, request: RunRequest) -> None:
             options=("run",),
         )
     before = read_request(folder)
-    found = list(_differences(before, request))
-    if found:
+    differences = list(_differences(before, request))
+    if differences:
         raise RunConflictError.listing(
             f"{folder} has a different run (choose another folder, or resume with its settings)",
-            found,
+            differences,
             options=("run",),
         )
 
@@ -123,13 +127,13 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def circumstances(task: Task, *, device: torch.device, processes: int) -> dict[str, Any]:
-    """Return what a run card says besides the request: code, packages, data, machine."""
+    """Return the entries of a run card about code, packages, data and machine."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
     return {
         "command": sys.argv,
         "commit": commit(),
         "python": platform.python_version(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": {name: number for name in PACKAGES if (number := _version(name))},
         "data_fingerprint": task.data_fingerprint() if isinstance(task, KnowsItsData) else None,
         "device": f"{device} {name}".strip(),
         "threads": torch.get_num_threads(),
@@ -142,7 +146,7 @@ _OF_A_SESSION = ("started", "commit", "device", "processes", "step")
 
 
 def earlier_sessions(folder: Path, now: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what the card says of the sessions before this one; warns if the data has changed."""
+    """Return the earlier sessions on the run card; log a warning if the data has changed."""
     try:
         card = json.loads((folder / CARD).read_text("utf-8"))
         before, used = card["earlier"], card["data_fingerprint"]
@@ -160,7 +164,7 @@ def write_card(folder: Path, content: Mapping[str, Any]) -> None:
 
 
 def commit() -> str | None:
-    """Return the git commit of this code, with ``+`` where files were changed since; or None."""
+    """Return the git commit of this code, with ``+`` if files have changed; None if unknown."""
     here = Path(__file__).parent
     revision = _git(here, "rev-parse", "HEAD")
     if revision is None:

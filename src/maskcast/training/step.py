@@ -1,6 +1,6 @@
-"""One step of the optimiser: a batch, its loss, its gradients, over all processes.
+"""Perform one step of the optimiser over all processes: load a batch, compute loss and gradients.
 
-part    a batch is worked through in ``accumulate`` parts; of each, every process has its share
+part    a batch is processed in ``accumulate`` parts; each process has an equal share of each part
 """
 
 from __future__ import annotations
@@ -32,25 +32,26 @@ from maskcast.training.timing import PhaseTimer
 
 @dataclass(frozen=True)
 class StepReport:
-    """What one step came to, the same in every process except ``batches``."""
+    """The result of one step; it is the same in every process except for ``batches``."""
 
     losses: dict[str, float]
-    """Means over parts and processes, and the norm of the gradient."""
+    """Mean losses over parts and processes, and the norm of the gradient."""
     taken: bool
-    """False: loss or gradient was not finite, so that nothing was changed. True also where it was
-    only scaled too far for fp16, which is the scaler's to mend."""
+    """Whether the step succeeded. False means that loss or gradient was not finite and nothing was
+    changed. An overflow that only the scale of fp16 caused counts as a success; the scaler lowers
+    the scale."""
     batches: list[LoadedBatch]
-    """What this process worked on."""
+    """Batches of this process."""
     faults: int
-    """Broken items met, in all processes."""
+    """Number of unreadable items in all processes."""
     stop: bool
-    """Some process wants to stop."""
+    """Whether any process requests a stop."""
     save: bool
-    """Some process wants a checkpoint."""
+    """Whether any process requests a checkpoint."""
 
     @property
     def places(self) -> list[Place]:
-        """Where the items of this process came from."""
+        """Places of the items of this process."""
         return [place for batch in self.batches for place in batch.places]
 
 
@@ -74,7 +75,7 @@ def _in_one_sentence() -> Iterator[None]:
 
 
 class Stepper:
-    """The task, its optimiser, and what else changes from step to step."""
+    """Performs steps; holds the task, its optimiser, and further state of the training."""
 
     def __init__(
         self,
@@ -85,14 +86,14 @@ class Stepper:
         scaler: torch.amp.GradScaler | None,
         watch: PhaseTimer,
     ) -> None:
-        """Prepare a task for training: what is in none of its groups is frozen.
+        """Prepare a task for training; parameters in none of its groups are frozen.
 
         Args:
             fabric: a launched ``lightning.fabric.Fabric``.
-            task: its module is moved to the device, and made the same in every process.
-            config: of the loop.
-            scaler: the gradient scaler that Fabric was given, for fp16.
-            watch: told about the phases of a step.
+            task: the task; its module is moved to the device and synchronised between processes.
+            config: settings of the loop.
+            scaler: gradient scaler of the Fabric, for fp16.
+            watch: measures the phases of a step.
         """
         self._fabric, self._task, self._config = fabric, task, config
         self._scaler, self._watch = scaler, watch
@@ -122,27 +123,28 @@ class Stepper:
         stop: Callable[[], bool],
         save: Callable[[], bool],
     ) -> StepReport:
-        """Take the parts of the next batch and do one step.
+        """Load the next batch and perform one step.
 
         Args:
-            batches: of this process.
-            rate_factor: what the full rates are multiplied by.
-            stop, save: say what this process wants; the report says what any process wants.
+            batches: batches of this process.
+            rate_factor: multiplier of the learning rates.
+            stop, save: whether this process requests a stop or a checkpoint; the report combines
+                the requests of all processes.
 
         Raises:
-            TrainingError: the loss has no "total", or other names than before; of several
-                processes, parameters got no gradient.
-            DeviceMemoryError: the device has no memory left.
+            TrainingError: the loss has no "total", or its names change between parts; or, with
+                several processes, parameters got no gradient.
+            DeviceMemoryError: the device is out of memory.
         """
         set_rates(self.optimiser, rate_factor)
         statistics = _running_statistics(self._task.module)
         parts = [self._part(part, batches) for part in range(self._config.accumulate)]
         names = list(parts[0][1])
-        losses = torch.stack([_row(names, found) for _, found in parts]).mean(0)
+        losses = torch.stack([_row(names, part_losses) for _, part_losses in parts]).mean(0)
         faults = sum(len(batch.faults) for batch, _ in parts)
         bad = (~losses[names.index("total")].isfinite()).float()
-        told = summed(torch.cat([losses, bad[None], losses.new_tensor([stop(), save(), faults])]))
-        *sums, all_bad, stops, saves, all_faults = told.tolist()  # the one wait for the device
+        shared = torch.cat([losses, bad[None], losses.new_tensor([stop(), save(), faults])])
+        *sums, all_bad, stops, saves, all_faults = summed(shared).tolist()  # waits for the device
         with self._watch.phase("optimiser"):
             norm, taken = (math.nan, False) if all_bad else self._apply()
             self._wrapped_optimiser.zero_grad()
@@ -161,7 +163,7 @@ class Stepper:
         )
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         return {
             "module": self._task.module.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -170,7 +172,7 @@ class Stepper:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over what ``state`` gave."""
+        """Load what ``state`` returned."""
         self._task.module.load_state_dict(state["module"])
         self.optimiser.load_state_dict(state["optimiser"])
         if self._scaler is not None:
@@ -181,10 +183,10 @@ class Stepper:
     def _part(
         self, part: int, batches: Iterator[LoadedBatch]
     ) -> tuple[LoadedBatch, dict[str, Tensor]]:
-        """Add the gradients of one part of the batch; returns its losses, detached.
+        """Add the gradients of one part of the batch, and return its detached losses.
 
-        A loss that is not finite goes through the backward pass like any other, because the other
-        processes wait there; ``step`` then drops the gradients of all.
+        A non-finite loss takes part in the backward pass too, because the other processes wait
+        there; ``step`` then drops the gradients of all processes.
         """
         with self._watch.phase("waiting for data"):
             batch = next(batches)
@@ -202,8 +204,11 @@ class Stepper:
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _apply(self) -> tuple[float, bool]:
-        """Let the optimiser step, unless gradients are not finite; returns their norm, and whether
-        all is well."""
+        """Clip the gradients, and let the optimiser step unless they are not finite.
+
+        Returns:
+            the norm of the gradients, and whether the step counts as taken.
+        """
         if self._scaler is not None:
             self._scaler.unscale_(self.optimiser)
         config = self._config
@@ -219,17 +224,17 @@ class Stepper:
         return norm, True
 
     def _scale_down(self) -> bool:
-        """Let the scaler of fp16 try a smaller scale; returns whether the scale was to blame."""
+        """Let the scaler of fp16 reduce its scale, and return whether the scale was the cause."""
         if self._scaler is None:
             return False
         scale = self._scaler.get_scale()
         self._wrapped_optimiser.zero_grad()
-        self._wrapped_optimiser.step()  # has no gradients to use; the scaler remembers the overflow
+        self._wrapped_optimiser.step()  # without gradients; only the scaler reacts to the overflow
         return scale >= 1
 
 
 class _LossModule(nn.Module):
-    """The task's loss as the forward pass of its module, as DDP wants it."""
+    """Computes the task's loss in the forward pass of a module, as DDP requires."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
@@ -244,7 +249,10 @@ class _LossModule(nn.Module):
 
 
 def _compiled_loss(task: Task) -> Any:
-    """Have compiled what the task names, where it stands, so that no parameter changes its name."""
+    """Compile the parts that the task names in place, so that no parameter changes its name.
+
+    A task that names no parts has its whole loss compiled.
+    """
     if not isinstance(task, CompilesParts):
         return torch.compile(_LossModule(task))
     for part in task.compiled_parts():
@@ -253,7 +261,7 @@ def _compiled_loss(task: Task) -> Any:
 
 
 def _running_statistics(module: nn.Module) -> list[tuple[Tensor, Tensor]]:
-    """Return the buffers that a forward pass in training mode may write, each with a copy."""
+    """Return the buffers that a forward pass in training mode may change, each with a copy."""
     return [
         (buffer, buffer.clone())
         for part in module.modules()
@@ -263,7 +271,7 @@ def _running_statistics(module: nn.Module) -> list[tuple[Tensor, Tensor]]:
 
 
 class _Held:
-    """Keeps wrappers from looking into a batch: autocast must not touch its boxes and labels."""
+    """Hides a batch from wrappers, so that autocast does not convert its boxes and labels."""
 
     def __init__(self, batch: Any) -> None:
         self.batch = batch

@@ -1,4 +1,4 @@
-"""When a run ends early: Ctrl-C, a polite kill, or the end of its time."""
+"""Stop a run early: on Ctrl-C, on SIGTERM, or when its time is up."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ logger = logging.getLogger(__name__)
 
 
 class Stopper:
-    """Remembers that the run was asked to stop, so that it can stop between two steps.
+    """Records requests to stop, so that the run can stop between two steps.
 
-    Use it in a ``with`` block. The second Ctrl-C interrupts at once.
+    Use it in a ``with`` block. A second Ctrl-C interrupts immediately.
     """
 
     def __init__(self, max_minutes: float | None = None) -> None:
@@ -27,7 +27,7 @@ class Stopper:
 
     @property
     def reason(self) -> Reason | None:
-        """Why to stop now, if at all."""
+        """Reason to stop now; None if there is none."""
         if self._asked:
             return "interrupted"
         if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -35,7 +35,7 @@ class Stopper:
         return None
 
     def __enter__(self) -> Stopper:
-        if threading.current_thread() is threading.main_thread():  # python allows no other
+        if threading.current_thread() is threading.main_thread():  # only it can set handlers
             for kind in (signal.SIGINT, signal.SIGTERM):
                 self._before[kind] = signal.signal(kind, self._ask)
         return self

@@ -1,4 +1,4 @@
-"""How the time of a run divides between data and compute."""
+"""Measure how much time a run spends on data and on computation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PHASES = ("waiting for data", "copying to the device", "forward", "backward", "o
 
 
 class PhaseTimer:
-    """Adds up seconds by phase. An exact one waits for the device at the end of each phase."""
+    """Adds up seconds by phase; if exact, it waits for the device at the end of each phase."""
 
     def __init__(self, device: torch.device, *, exact: bool) -> None:
         self._wait = exact and device.type != "cpu"
@@ -21,7 +21,7 @@ class PhaseTimer:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time a block; what is in no block counts as "other"."""
+        """Time a block; time outside all blocks counts as "other"."""
         began = time.perf_counter()
         try:
             yield
@@ -31,7 +31,7 @@ class PhaseTimer:
             self._seconds[name] += time.perf_counter() - began
 
     def restart(self) -> None:
-        """Forget everything so far: the first step warms up caches, compilers and workers."""
+        """Start again from 0, after the first step has warmed up caches, compilers and workers."""
         self._seconds = dict.fromkeys(PHASES, 0.0)
         self._began = time.perf_counter()
 
@@ -43,7 +43,7 @@ class PhaseTimer:
 
 
 def time_table(seconds: dict[str, float], steps: int) -> str:
-    """Return lines that say how much of the time, and of each step, every phase takes."""
+    """Return a table of the share of each phase in the total time, and its time per step."""
     total = sum(seconds.values()) or 1.0
     width = max(map(len, seconds))
     lines = [

@@ -1,4 +1,4 @@
-"""Trouble on the way: items that cannot be read, losses that are not finite."""
+"""Handle problems during training: unreadable items and non-finite losses."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ logger = logging.getLogger(__name__)
 
 
 class Trouble:
-    """Counts what went wrong, writes it down, and ends the run where it is too much."""
+    """Counts and logs problems, and ends the run if there are too many."""
 
     def __init__(self, config: LoopConfig, *, broken: int = 0, bad_in_a_row: int = 0) -> None:
         self._config = config
         self.broken = broken
-        """Items that could not be read, since the run began."""
+        """Number of unreadable items since the start of the run."""
         self.bad_in_a_row = bad_in_a_row
-        """Steps since the last one that was taken."""
+        """Number of consecutive failed steps up to now."""
         self.last_good: Path | None = None
         """The newest checkpoint."""
 
     def look_at(self, report: StepReport, *, step: int, items: SteadyItems, logs: RunLogs) -> None:
-        """Note what went wrong in a step; every process must call this.
+        """Log the problems of a step; every process must call this.
 
         Raises:
-            TrainingError: there is more trouble than the config allows.
+            TrainingError: there are more problems than the config allows.
         """
         if report.faults:
             self._broken_items(report, step, logs)
@@ -41,8 +41,8 @@ class Trouble:
             self._bad_step(report, step, items, logs)
 
     def _broken_items(self, report: StepReport, step: int, logs: RunLogs) -> None:
-        own = [fault for batch in report.batches for fault in batch.faults]
-        faults = [fault for several in from_all(own) for fault in several]
+        of_process = [fault for batch in report.batches for fault in batch.faults]
+        faults = [fault for several in from_all(of_process) for fault in several]
         for fault in faults:
             self.broken += 1
             logger.warning("skipped a broken item, %s: %s", fault.identity, fault.reason)
@@ -57,8 +57,8 @@ class Trouble:
             )
 
     def _bad_step(self, report: StepReport, step: int, items: SteadyItems, logs: RunLogs) -> None:
-        own = [items.identity(place) for place in report.places]
-        culprits = [name for names in from_all(own) for name in names]
+        of_process = [items.identity(place) for place in report.places]
+        culprits = [name for names in from_all(of_process) for name in names]
         self.bad_in_a_row += 1
         losses = {name: str(value) for name, value in report.losses.items()}  # JSON has no NaN
         logs.write("bad_step", step, {"items": culprits, "losses": losses})

@@ -1,4 +1,4 @@
-"""Weights into a run (``--start-from``) and out of it, in half precision."""
+"""Load the weights that a run starts from, and export its weights in half precision."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 def load_weights(task: Task, name_or_path: str) -> str:
-    """Give a task the weights of a file; returns its SHA-256.
+    """Load weights into a task, and return the SHA-256 of their file.
 
     Raises:
-        MissingFileError, WeightsError: the file is missing, damaged, or fits nowhere.
+        MissingFileError, WeightsError: the file is missing or damaged, or does not fit the task.
     """
     weights = read_weights(name_or_path)
     tensors = {
@@ -37,8 +37,8 @@ def load_weights(task: Task, name_or_path: str) -> str:
 
 
 def _load_by_name(task: Task, tensors: Mapping[str, Tensor], source: str) -> None:
-    own = task.module.state_dict()
-    unknown = [name for name in tensors if name not in own]
+    expected = task.module.state_dict()
+    unknown = [name for name in tensors if name not in expected]
     if unknown:
         raise WeightsError(
             f"{len(unknown)} tensors of {source} are not part of this network: "
@@ -46,10 +46,10 @@ def _load_by_name(task: Task, tensors: Mapping[str, Tensor], source: str) -> Non
             options=("start_from",),
         )
     for name, tensor in tensors.items():
-        if tensor.shape != own[name].shape:
+        if tensor.shape != expected[name].shape:
             raise WeightsError(
                 f"{name} has shape {tuple(tensor.shape)} in {source}, expected "
-                f"{tuple(own[name].shape)}"
+                f"{tuple(expected[name].shape)}"
             )
     missing = task.module.load_state_dict(dict(tensors), strict=False).missing_keys
     if missing:
@@ -62,12 +62,12 @@ def _load_by_name(task: Task, tensors: Mapping[str, Tensor], source: str) -> Non
 
 
 def export(task: Task, path: Path, training: Mapping[str, Any]) -> None:
-    """Write the task's weights as they are now; raises ``OutputError``.
+    """Write the current weights of a task; raises ``OutputError``.
 
     Args:
-        task: gives the tensors and the card.
-        path: a ``.safetensors`` file.
-        training: how they were trained, which goes on the card.
+        task: provides the tensors and the model card.
+        path: the ``.safetensors`` file.
+        training: how the weights were trained, for the model card.
     """
     made = task.export()
     write_weights(
@@ -80,7 +80,7 @@ def export(task: Task, path: Path, training: Mapping[str, Any]) -> None:
 
 
 def in_half(tensor: Tensor) -> Tensor:
-    """Return a floating-point tensor in half precision; values beyond its range are cut."""
+    """Convert a floating-point tensor to half precision, clamping values beyond its range."""
     if not tensor.is_floating_point():
         return tensor
     limit = torch.finfo(torch.float16).max

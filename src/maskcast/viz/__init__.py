@@ -1,1 +1,1 @@
-"""Pictures a person looks at: overlays and contact sheets."""
+"""Draw overlays, contact sheets and plots."""

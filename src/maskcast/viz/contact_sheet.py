@@ -1,4 +1,4 @@
-"""A video at a glance: some of its frames on one sheet, each with its number."""
+"""Draw a contact sheet: some frames of a video in one picture, with captions."""
 
 from __future__ import annotations
 
@@ -17,22 +17,27 @@ INK = (228, 228, 231)
 
 
 def choose_frames(count: int, wanted: int = 12) -> list[int]:
-    """Choose frames evenly spread over a video of ``count``, the first and the last among them."""
+    """Return evenly spaced frame indices of a video, including the first and the last frame.
+
+    Args:
+        count: number of frames of the video.
+        wanted: maximum number of frames to choose.
+    """
     if wanted <= 1 or count <= 1:
         return [0][:count]
     chosen = np.linspace(0, count - 1, min(wanted, count))
-    return [round(float(place)) for place in chosen]
+    return [round(float(position)) for position in chosen]
 
 
 def draw_contact_sheet(
     tiles: Sequence[tuple[str, Picture]], *, columns: int = 4, tile_width: int = 320
 ) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
-    """Lay pictures out in rows, each under its caption.
+    """Arrange pictures in rows, each below its caption.
 
     Args:
-        tiles: caption and picture; all pictures of one shape.
-        columns: tiles in a row.
-        tile_width: width of a tile in pixels; its height keeps the proportions.
+        tiles: captions and pictures; all pictures have the same shape.
+        columns: number of tiles per row.
+        tile_width: width of a tile in pixels; its height keeps the aspect ratio.
     """
     height, width, _ = tiles[0][1].shape
     tile_height = max(1, round(tile_width * height / width))
@@ -42,8 +47,8 @@ def draw_contact_sheet(
     sheet = Image.new("RGB", (columns * cell_width + GAP, rows * cell_height + GAP), PAPER)
     canvas = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(13)
-    for place, (caption, picture) in enumerate(tiles):
-        row, column = divmod(place, columns)
+    for index, (caption, picture) in enumerate(tiles):
+        row, column = divmod(index, columns)
         x, y = GAP + column * cell_width, GAP + row * cell_height
         canvas.text((x + 2, y + CAPTION // 2), caption, fill=INK, font=font, anchor="lm")
         tile = Image.fromarray(picture).resize((tile_width, tile_height), Image.Resampling.LANCZOS)

@@ -1,4 +1,4 @@
-"""Objects painted over their frame: a tint, a contour, and the id.
+"""Paint objects over their frame: a tint, a contour, and the id.
 
 picture     height × width × 3   RGB, 8 bits
 label_map   height × width       ids; 0 is background
@@ -15,9 +15,9 @@ from PIL import Image, ImageDraw, ImageFont
 from maskcast.core.palette import colour_of
 
 TINT = 0.45
-"""Share of the colour inside an object."""
+"""Opacity of an object's colour, 0..1."""
 SMALLEST_LABELLED = 0.0004
-"""Share of the frame below which an object is too small for a number on it."""
+"""Smallest object whose id is written on it, as a share of the frame."""
 
 
 def draw_overlay(
@@ -31,33 +31,32 @@ def draw_overlay(
     """Paint every object in its colour.
 
     Args:
-        picture: the frame; it is left as it is.
-        label_map: the ids of its pixels.
-        tint: share of the colour inside an object, 0..1.
-        contours: draw the edge of each object in its full colour, with a dark line around it.
-        ids: write the id of each object on it.
+        picture: the frame, which is not modified.
+        label_map: object ids of the pixels.
+        tint: opacity of an object's colour, 0..1.
+        contours: whether to draw the edge of each object in full colour with a dark outline.
+        ids: whether to write the id of each object on it.
     """
     inside = label_map != 0
-    found, places = np.unique(label_map[inside], return_inverse=True)
-    colours = np.array([_bright(int(object_id)) for object_id in found], dtype=np.uint16).reshape(
-        -1, 3
-    )
+    distinct, slots = np.unique(label_map[inside], return_inverse=True)
+    bright = [_bright(int(object_id)) for object_id in distinct]
+    colours = np.array(bright, dtype=np.uint16).reshape(-1, 3)
     share = round(tint * 256)
     painted = picture.copy()
-    painted[inside] = (picture[inside] * np.uint16(256 - share) + colours[places] * share) >> 8
+    painted[inside] = (picture[inside] * np.uint16(256 - share) + colours[slots] * share) >> 8
     if contours:
         full = np.zeros_like(picture)
-        full[inside] = colours[places]
+        full[inside] = colours[slots]
         _draw_contours(painted, label_map, full)
     if ids:
-        _write_ids(painted, label_map, [int(object_id) for object_id in found])
+        _write_ids(painted, label_map, [int(object_id) for object_id in distinct])
     return painted
 
 
 def cut_out(
     picture: UInt8[np.ndarray, "height width 3"], label_map: Integer[np.ndarray, "height width"]
 ) -> UInt8[np.ndarray, "height width 4"]:
-    """Return RGBA in which only the objects can be seen; the rest is transparent black."""
+    """Return RGBA in which only the objects are visible; the rest is transparent black."""
     inside = label_map != 0
     alpha = np.where(inside, 255, 0).astype(np.uint8)[..., None]
     return np.concatenate([np.where(inside[..., None], picture, np.uint8(0)), alpha], axis=2)
@@ -66,7 +65,7 @@ def cut_out(
 def contour_of(
     label_map: Integer[np.ndarray, "height width"], thickness: int = 1
 ) -> Bool[np.ndarray, "height width"]:
-    """Return the pixels of objects which lie within ``thickness`` of another label."""
+    """Return the object pixels within ``thickness`` pixels, along an axis, of another label."""
     edge: np.ndarray = np.zeros(label_map.shape, dtype=bool)
     for shift in range(1, thickness + 1):
         rows = label_map[shift:] != label_map[:-shift]
@@ -87,25 +86,25 @@ def _draw_contours(
     thickness = max(1, round(min(label_map.shape) / 360))
     inner = contour_of(label_map, thickness)
     outer = contour_of((label_map == 0).astype(np.int32), thickness)
-    painted[outer] //= 2  # a darker rim sets the object off from a background of its own colour
+    painted[outer] //= 2  # a dark outline keeps it visible on a background of the same colour
     painted[inner] = colours[inner]
 
 
 def _bright(object_id: int) -> tuple[int, ...]:
-    """Return the colour of an object, lighter, so that a tint shows on dark fur and dark water."""
+    """Return a lighter version of an object's colour, so that the tint is visible on dark areas."""
     return tuple(min(value * 3 // 2 + 48, 255) for value in colour_of(object_id))
 
 
 def _write_ids(
     painted: UInt8[np.ndarray, "height width 3"],
     label_map: Integer[np.ndarray, "height width"],
-    found: Sequence[int],
+    ids: Sequence[int],
 ) -> None:
     font_size = max(11, round(min(label_map.shape) / 18))
     font = ImageFont.load_default(font_size)
     image = Image.fromarray(painted)
     canvas = ImageDraw.Draw(image)
-    for object_id in found:
+    for object_id in ids:
         mask = label_map == object_id
         if mask.sum() >= SMALLEST_LABELLED * mask.size:
             canvas.text(
@@ -116,7 +115,7 @@ def _write_ids(
 
 
 def _middle(mask: Bool[np.ndarray, "height width"]) -> tuple[int, int]:
-    """Return a point (x, y) inside the mask: of its pixels the one nearest to their mean."""
+    """Return the pixel (x, y) of the mask that is nearest to its centroid."""
     rows, columns = np.nonzero(mask)
     nearest = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
     return int(columns[nearest]), int(rows[nearest])

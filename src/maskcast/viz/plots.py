@@ -1,6 +1,6 @@
-"""Plots as SVG without scripts. Every text and attribute is escaped.
+"""Draw plots as SVG without scripts. All texts and attributes are escaped.
 
-Positions are in units of the picture, x to the right and y downwards.
+Positions are in SVG units, x to the right and y downwards.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ Point: TypeAlias = tuple[float, float]
 Attribute: TypeAlias = str | float
 
 COLOURS = ("#2c6fbb", "#d1622b", "#2e8b57", "#8a4fbf", "#b0306a", "#7a6a00")
-"""One for each series, told apart in print and by most colour-blind readers."""
+"""Colours of series, distinguishable in print and for most colour-blind readers."""
 ABOVE_BASELINE = 4
-"""How far the middle of a digit lies above the line that it is written on."""
+"""Distance of the middle of a digit from the baseline, in SVG units."""
 
 
 def colour_of_series(index: int) -> str:
@@ -35,35 +35,35 @@ class Axis:
     start: float
     """Position of ``low``."""
     end: float
-    """Position of ``high``; it may be smaller than ``start``."""
+    """Position of ``high``; may be smaller than ``start``."""
     logarithmic: bool = False
-    """Values must then be positive."""
+    """Whether the axis is logarithmic; values must then be positive."""
 
     def at(self, value: float) -> float:
-        """Return the position of a value; of an axis without extent, its start."""
-        low, high, here = self._scaled(self.low), self._scaled(self.high), self._scaled(value)
-        return self.start + (here - low) / ((high - low) or 1.0) * (self.end - self.start)
+        """Return the position of a value, or the start if ``low`` equals ``high``."""
+        low, high, scaled = self._scaled(self.low), self._scaled(self.high), self._scaled(value)
+        return self.start + (scaled - low) / ((high - low) or 1.0) * (self.end - self.start)
 
     def _scaled(self, value: float) -> float:
         return log10(value) if self.logarithmic else value
 
     def end_labels(self, y: float, texts: tuple[str, str]) -> Markup:
-        """Label both ends of a horizontal axis, on the baseline ``y``."""
+        """Return labels for both ends of a horizontal axis, with the baseline ``y``."""
         first, last = texts
         return text(self.start, y, first) + text(self.end, y, last, text_anchor="end")
 
     def value_label(self, x: float, value: float, label: str) -> Markup:
-        """Label a value of a vertical axis; the text ends at ``x``."""
+        """Return a label for a value of a vertical axis; the text ends at ``x``."""
         return text(x, self.at(value) + ABOVE_BASELINE, label, text_anchor="end")
 
 
 def svg(width: float, height: float, content: Markup, /, **attributes: Attribute) -> Markup:
-    """Return a picture."""
+    """Return an SVG picture of a size, with some content."""
     return element("svg", content, viewBox=f"0 0 {width:g} {height:g}", **attributes)
 
 
 def text(x: float, y: float, content: str, /, **attributes: Attribute) -> Markup:
-    """Return a text that begins at a position, unless ``text_anchor`` says otherwise."""
+    """Return a text that starts at a position, unless ``text_anchor`` says otherwise."""
     return element("text", content, x=x, y=y, **attributes)
 
 
@@ -74,7 +74,7 @@ def line(start: Point, end: Point, /, **attributes: Attribute) -> Markup:
 
 
 def polyline(points: Sequence[Point], title: str = "", /, **attributes: Attribute) -> Markup:
-    """Return a line through points; its title is shown by a mouse that rests on it."""
+    """Return a line through points; its title is shown as a tooltip."""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     content = element("title", title) if title else ""
     return element("polyline", content, points=path, fill="none", **attributes)
@@ -89,9 +89,9 @@ def element(name: str, content: str = "", /, **attributes: Attribute) -> Markup:
     """Return an XML element.
 
     Args:
-        name: of the element.
-        content: a ``Markup`` as it is; other text is escaped.
-        attributes: ``_`` stands for ``-``, except at the end (``class_``).
+        name: tag of the element.
+        content: inserted unchanged if it is ``Markup``; other text is escaped.
+        attributes: ``_`` in a name becomes ``-``, except at the end (``class_``).
     """
     head = Markup(name)
     for key, value in attributes.items():
