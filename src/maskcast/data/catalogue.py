@@ -1,4 +1,4 @@
-"""The data sets by the names that commands use; each is one entry of ``DATASETS``."""
+"""The catalogue of data sets, by the names that commands use."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from maskcast.metrics.protocols import ScoringProtocol
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """Everything that commands know of one data set."""
+    """The entry of one data set in the catalogue."""
 
     title: str
-    """Its name in messages."""
+    """Name in messages."""
     open: Callable[..., Dataset]
-    """The reader: ``open(root, purpose=…, split=…, …)``."""
+    """Reader, called as ``open(root, purpose=…, split=…, …)``."""
     splits: tuple[str, ...] = ()
-    """Names of its splits, the default first; empty if it has none."""
+    """Names of the splits, with the default first; empty if there are none."""
     choices: tuple[str, ...] = ()
     """Further parameters of ``open``: ``resolution``, ``all_frames``."""
     hidden: tuple[str, ...] = ()
     """Splits whose ground truth is not public, except for the first masks."""
     protocol: ScoringProtocol | None = None
-    """How results are scored; None if they cannot be scored here."""
+    """Rules of scoring; None if results cannot be scored by this package."""
     server_prefix: str | None = None
-    """The folder around the videos in an archive for the benchmark's server, with a slash at its
-    end; empty if there is no such folder, None if there is no server."""
+    """Outer folder of the videos in an archive for the benchmark's server, with a trailing slash;
+    empty if there is no such folder, None if there is no server."""
     unseen: UnseenGroup | None = None
-    """Which objects are averaged apart as unseen, where ``protocol.grouped``."""
+    """Definition of the unseen objects, which ``protocol.grouped`` averages separately."""
 
 
 _VOS_SPLITS = ("valid", "train", "test")
@@ -116,14 +116,14 @@ DATASETS: Mapping[str, Benchmark] = {
         protocol=ScoringProtocol(name="folder", skip_first=False, skip_last=False),
     ),
 }
-"""By the name that commands use. A new data set is a reader and one entry here."""
+"""Data sets by the name that commands use. A new data set needs a reader and an entry here."""
 
 
 def benchmark_of(name: str) -> Benchmark:
     """Return the entry of a data set.
 
     Raises:
-        UsageError: there is no such data set.
+        UsageError: the data set is unknown.
     """
     if name not in DATASETS:
         raise UsageError(
@@ -133,14 +133,14 @@ def benchmark_of(name: str) -> Benchmark:
 
 
 def protocol_of(name: str) -> ScoringProtocol:
-    """Return how results on a data set are scored.
+    """Return the scoring rules of a data set.
 
     Raises:
-        UsageError: there is no such data set, or its results cannot be scored here.
+        UsageError: the data set is unknown, or its results cannot be scored.
     """
     protocol = benchmark_of(name).protocol
     if protocol is None:
-        known = ", ".join(each for each, entry in DATASETS.items() if entry.protocol)
+        known = ", ".join(key for key, entry in DATASETS.items() if entry.protocol)
         raise UsageError(
             f"results on {name} cannot be scored; available: {known}", options=("dataset",)
         )
@@ -160,16 +160,16 @@ def open_dataset(
 
     Args:
         name: a key of ``DATASETS``.
-        root: the folder its page unpacks to.
-        split: by default the validation split.
-        purpose: decides what must be there.
-        resolution: of DAVIS only: 480p, 1080p or Full-Resolution.
-        all_frames: of YouTube-VOS only: the images at 30 frames per second.
+        root: folder of the data set, as unpacked.
+        split: name of the split; default: the validation split.
+        purpose: determines which files are required.
+        resolution: DAVIS only: 480p, 1080p or Full-Resolution.
+        all_frames: YouTube-VOS only: use the images at 30 frames per second.
 
     Raises:
-        UsageError: there is no such data set, split, or choice.
-        MissingFileError: there is no folder ``root``.
-        DatasetError: all that is wrong with it, in one message.
+        UsageError: the data set or the split is unknown, or an argument does not apply to it.
+        MissingFileError: the folder ``root`` does not exist.
+        DatasetError: the data set is incomplete; the error lists all problems.
     """
     benchmark = benchmark_of(name)
     if split is not None and split not in benchmark.splits:
@@ -194,7 +194,7 @@ def open_dataset(
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetChoice:
-    """Which videos of which data set; the arguments are those of ``open_dataset``."""
+    """A choice of data set, split and videos; see ``open_dataset`` for the arguments."""
 
     name: str
     root: Path
@@ -205,7 +205,7 @@ class DatasetChoice:
     """Names of videos; empty for all."""
 
     def open(self, purpose: Purpose) -> Dataset:
-        """Open the data set; raises what ``open_dataset`` raises."""
+        """Open the data set; raises the errors of ``open_dataset``."""
         dataset = open_dataset(
             self.name,
             self.root,

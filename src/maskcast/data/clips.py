@@ -1,6 +1,6 @@
-"""What training clips are, and the protocol of their sources.
+"""The interface of training clips and their sources.
 
-    frames   height × width × 3   uint8 RGB, any number, in time order
+    frames   height × width × 3   uint8 RGB, any number, in temporal order
     masks    height × width       uint8: 1 object, 0 background, 255 void
 
 A clip shows one object. A source draws one clip at a time from the generator that it is given, so
@@ -29,29 +29,29 @@ LabelMap = Integer[np.ndarray, "height width"]
 
 @runtime_checkable
 class AnnotatedVideo(LabelledVideo, Protocol):
-    """What sampling needs to know of a video (``maskcast.data.dataset.Video`` is one)."""
+    """A video from which clips are drawn, such as a ``maskcast.data.dataset.Video``."""
 
     def read_frame(self, frame_index: int, /) -> Picture: ...
 
 
 @dataclass(frozen=True)
 class DrawnClip:
-    """Frames of one object as they were stored."""
+    """Frames and masks of one object, before augmentation."""
 
     name: str
-    """Where it is from, for messages: data set, video, object, frames."""
+    """Origin, for messages: data set, video, object, frames."""
     frames: tuple[Picture, ...]
     masks: tuple[BinaryMask, ...]
-    """The first one shows the object; the others may be empty."""
+    """Masks by frame. The first one shows the object; the others may be empty."""
     boxes: tuple[Box, ...] | None = None
-    """Annotated boxes, by frame; None where the box is that of the mask."""
+    """Annotated boxes by frame; None if they are the tight boxes of the masks."""
     others: tuple[LabelMap, ...] | None = None
-    """Ids of the frames' other objects, 0 elsewhere; None where they are not known."""
+    """Ids of the other objects by frame, 0 elsewhere; None if they are unknown."""
 
 
 @runtime_checkable
 class ClipSource(Protocol):
-    """Where clips come from. Sources are picklable: loader processes each have a copy."""
+    """A source of clips. It is picklable, because each data-loading worker has a copy."""
 
     @property
     def name(self) -> str: ...
@@ -70,7 +70,7 @@ def object_mask(
     *,
     has_void: bool = True,
 ) -> BinaryMask:
-    """Return 1 on an object (on every object if None), 255 on void, 0 elsewhere."""
+    """Return the mask of an object (of all objects if None): 1 object, 0 background, 255 void."""
     mask = (label_map > 0 if object_id is None else label_map == object_id).astype(np.uint8)
     if has_void:
         mask[label_map == VOID] = VOID

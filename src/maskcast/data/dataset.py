@@ -1,10 +1,10 @@
-"""What every data set looks like from outside: videos, frames, annotations, objects.
+"""The common interface of data sets: videos, frames, annotations, objects.
 
-One interface for evaluation, scoring and training. A reader (a module of ``data.readers``)
-makes a ``Dataset``; all it finds wrong it says in one message, by ``Faults``.
+Evaluation, scoring and training use it. A reader (a module of ``data.readers``) creates a
+``Dataset``, and collects all problems in ``Faults`` to report them in one error.
 
     frame        height × width × 3   uint8 RGB
-    annotation   height × width       int32 ids, 0 background, 255 void in sets that have void
+    annotation   height × width       int32 ids, 0 background, 255 void if the data set has void
     mask         height × width       bool, one object
 """
 
@@ -24,10 +24,10 @@ from maskcast.io.label_maps import ids_in, read_label_map
 from maskcast.io.pictures import open_picture
 
 Layout = Literal["label_maps", "one_object", "object_folders"]
-"""One label map a frame; one mask a frame, of object 1; one folder of masks for each object."""
+"""One label map per frame; one mask of object 1 per frame; or one folder of masks per object."""
 
 VOID = 255
-"""The value of pixels that count for nothing, in the sets that have them."""
+"""Label of void pixels, which are left out of losses and metrics, in data sets that have them."""
 
 
 @dataclass(frozen=True)
@@ -36,73 +36,76 @@ class AnnotationFile:
 
     path: Path
     object_id: int | None = None
-    """None: a label map. An id: a mask of that object, every value but 0 is the object."""
+    """Object of the mask, which any non-zero value marks; None if the file is a label map."""
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """What the truth says about one frame; masks of different objects may overlap."""
+    """The ground truth of one frame; masks of different objects may overlap."""
 
     masks: Mapping[int, MaskArray]
-    """By object id, in rising order; only objects that are there."""
+    """Masks by object id, in ascending order, of the objects that are visible."""
     void: MaskArray | None = None
-    """Pixels that count for nothing; None where there are none."""
+    """Void pixels; None if there are none."""
 
 
 @dataclass(frozen=True)
 class VideoObject:
-    """One object of a video, as the data set declares it or its annotations show it."""
+    """One object of a video, from a list of the data set or from its annotations."""
 
     object_id: int
     first_frame: int
-    """Index of the frame on which its mask is given."""
+    """Index of the frame on which the object's mask is given."""
     category: str | None = None
     counted_frames: tuple[int, ...] | None = None
-    """Frames on which it counts, where the data set says so for each object (LVOS)."""
+    """Indices of the frames on which the object counts, if the data set lists them (LVOS)."""
 
 
 @dataclass(frozen=True)
 class Video:
-    """One video of a data set; holds names and paths only and can be sent to other processes."""
+    """One video of a data set. It has only names and paths, and can be sent to other processes."""
 
     name: str
     frame_names: tuple[str, ...]
-    """Without endings, in order; a frame index is a place in here."""
+    """Names of the frames without extension, in order; a frame index is an index into this."""
     size: tuple[int, int]
-    """(height, width) of all frames."""
+    """Height and width of all frames, in pixels."""
     image_files: Mapping[int, Path] = field(repr=False)
-    """By frame index; may be empty where only scoring is asked for."""
+    """Images by frame index; may be empty if the video is only used for scoring."""
     annotation_files: Mapping[int, tuple[AnnotationFile, ...]] = field(repr=False)
-    """By frame index; frames without annotation are absent."""
+    """Annotations by frame index; frames without annotation are left out."""
     layout: Layout = "label_maps"
-    """Of the annotations, and so of predictions that are scored against them."""
+    """Layout of the annotations, and of predictions that are scored against them."""
     has_void: bool = False
     """Whether 255 in a label map is void rather than an object."""
     declared: tuple[VideoObject, ...] | None = None
-    """The objects, where a list of the data set names them."""
+    """Objects in a list of the data set; None if there is no list."""
     object_names: Mapping[int, str] = field(default_factory=dict)
-    """Folder of each object, in layouts with one folder per object."""
+    """Folder of each object by id, in layouts with one folder per object."""
     label_frames: tuple[int, ...] | None = None
-    """Frames whose masks the benchmark wants; None: all."""
+    """Indices of the frames whose masks the benchmark expects; None for all frames."""
 
     @property
     def frame_count(self) -> int:
-        """How many frames the video has."""
+        """Number of frames."""
         return len(self.frame_names)
 
     @property
     def wanted_frames(self) -> tuple[int, ...]:
-        """Indices of the frames whose masks belong into a submission."""
+        """Indices of the frames whose masks belong in a submission."""
         return tuple(range(self.frame_count)) if self.label_frames is None else self.label_frames
 
     @cached_property
     def annotated_frames(self) -> tuple[int, ...]:
-        """Indices of the frames that have an annotation, in order."""
+        """Indices of the frames with an annotation, in ascending order."""
         return tuple(sorted(self.annotation_files))
 
     @cached_property
     def objects(self) -> tuple[VideoObject, ...]:
-        """All objects by rising id. Where nothing declares them, reads every annotation once."""
+        """All objects in ascending order of id.
+
+        If the data set does not list them, every annotation is read once.
+        """
         if self.declared is not None:
             return self.declared
         first: dict[int, int] = {}
@@ -113,25 +116,25 @@ class Video:
 
     @property
     def object_ids(self) -> tuple[int, ...]:
-        """The ids of all objects, rising."""
-        return tuple(each.object_id for each in self.objects)
+        """Ids of all objects, in ascending order."""
+        return tuple(item.object_id for item in self.objects)
 
     @property
     def first_frame_of(self) -> dict[int, int]:
-        """The frame index at which each object's mask is given, by id."""
-        return {each.object_id: each.first_frame for each in self.objects}
+        """Index of the frame on which each object's mask is given, by object id."""
+        return {item.object_id: item.first_frame for item in self.objects}
 
     @property
     def categories(self) -> dict[int, str]:
-        """The category of each object that has one, by id."""
-        return {each.object_id: each.category for each in self.objects if each.category is not None}
+        """Category of each object that has one, by object id."""
+        return {item.object_id: item.category for item in self.objects if item.category is not None}
 
     def read_frame(self, frame_index: int) -> Picture:
         """Read one image.
 
         Raises:
-            FrameError: the set has no image for this frame, or it differs in size.
-            DataError: it cannot be read.
+            FrameError: the data set has no image for this frame, or the image has another size.
+            DataError: the image cannot be read.
         """
         path = self.image_files.get(frame_index)
         if path is None:
@@ -141,12 +144,12 @@ class Video:
         return frame
 
     def read_annotation(self, frame_index: int) -> LabelArray | None:
-        """Return the label map of a frame, None where there is no annotation.
+        """Return the label map of a frame; None if there is no annotation.
 
-        Void pixels hold 255. Where masks overlap (SA-V) the lowest id has the pixel.
+        Void pixels are 255. Where masks overlap (SA-V), the lowest id wins.
 
         Raises:
-            DataError: a file cannot be read or differs in size.
+            DataError: a file cannot be read, or has another size.
         """
         files = self.annotation_files.get(frame_index, ())
         if len(files) == 1 and files[0].object_id is None:
@@ -159,10 +162,10 @@ class Video:
         return label_map
 
     def read_masks(self, frame_index: int) -> Annotation:
-        """Return each object's mask on a frame, and void; empty where there is no annotation.
+        """Return the masks of a frame's objects, and its void; empty if there is no annotation.
 
         Raises:
-            DataError: a file cannot be read or differs in size.
+            DataError: a file cannot be read, or has another size.
         """
         masks: dict[int, MaskArray] = {}
         void: MaskArray | None = None
@@ -180,23 +183,23 @@ class Video:
         return Annotation({object_id: masks[object_id] for object_id in sorted(masks)}, void)
 
     def objects_in(self, frame_index: int) -> tuple[int, ...]:
-        """Return the ids that have pixels on a frame, rising."""
-        found: set[int] = set()
+        """Return the ids that have pixels on a frame, in ascending order."""
+        ids: set[int] = set()
         for file in self.annotation_files.get(frame_index, ()):
             label_map = self._read_label_map(file.path)
             if file.object_id is None:
-                found.update(ids_in(label_map))
+                ids.update(ids_in(label_map))
             elif label_map.any():
-                found.add(file.object_id)
+                ids.add(file.object_id)
         if self.has_void:
-            found.discard(VOID)
-        return tuple(sorted(found))
+            ids.discard(VOID)
+        return tuple(sorted(ids))
 
     def given_masks(self) -> dict[int, dict[int, MaskArray]]:
-        """Return what a method is told: each object's mask on its own first frame, by frame index.
+        """Return the masks to start from: each object's mask on its first frame, by frame index.
 
         Raises:
-            DatasetError: an object has no pixel on the frame on which its mask should be given.
+            DatasetError: an object has no pixels on the frame on which its mask should be given.
         """
         wanted: dict[int, list[int]] = {}
         for object_id, frame_index in self.first_frame_of.items():
@@ -235,12 +238,12 @@ class Dataset:
     """A split of a data set: a sequence of videos."""
 
     name: str
-    """As commands call it, ``davis2017``."""
+    """Name in commands, such as ``davis2017``."""
     split: str
     root: Path
     videos: tuple[Video, ...]
     notes: Mapping[str, str] = field(default_factory=dict)
-    """What else a reader has to say (resolution, version), for the protocol in ``scores.json``."""
+    """Further facts from the reader (resolution, version), for the protocol in ``scores.json``."""
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -252,7 +255,7 @@ class Dataset:
         return self.videos[index]
 
     def only(self, names: Sequence[str]) -> Dataset:
-        """Return the same data set with these videos alone.
+        """Return the same data set with only these videos.
 
         Raises:
             DatasetError: a name is not in this split.
@@ -269,12 +272,12 @@ class Dataset:
 
 @dataclass(frozen=True)
 class UnseenGroup:
-    """How a benchmark tells objects that training has not shown (unseen) from the others."""
+    """A benchmark's definition of unseen objects, which do not occur in its training data."""
 
     by: Literal["category", "video"]
-    """What the names of a list of unseen objects are."""
+    """Whether unseen objects are listed by category or by video."""
     find: Callable[[Dataset], frozenset[str] | None]
-    """Return the unseen names that the files of the data set give; None if they give none."""
+    """Function that finds the unseen names in the files of the data set; None if unavailable."""
 
 
 class Faults:
@@ -285,7 +288,7 @@ class Faults:
         self.found: list[str] = []
 
     def add(self, fault: str | MaskcastError) -> None:
-        """Note one problem."""
+        """Add a problem."""
         if isinstance(fault, MaskcastError):
             self.found += [fault.summary, *fault.details]
         else:
@@ -300,6 +303,6 @@ class Faults:
 
 
 def listed(names: Sequence[object], most: int | None = None) -> str:
-    """Return names for a message: all of them, or examples of what is no list of problems."""
+    """Join names for a message; with ``most``, only the first ones and the number of others."""
     shown = ", ".join(str(name) for name in names[:most])
     return shown if most is None or len(names) <= most else f"{shown} and {len(names) - most} more"

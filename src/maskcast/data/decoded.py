@@ -1,7 +1,7 @@
-"""Keep decoded frames and label maps in one file that all loader processes share.
+"""Cache decoded frames and label maps in one file that all data-loading workers share.
 
-Decoding a picture costs more than everything that is done to it afterwards. The decoded file is
-mapped into memory, so that the system keeps one copy of it for all processes, as far as it fits.
+Decoding a picture takes longer than all further processing. The decoded file is memory-mapped, so
+the system keeps at most one copy of it in memory for all processes.
 """
 
 from __future__ import annotations
@@ -24,28 +24,30 @@ from maskcast.data.clips import AnnotatedVideo
 from maskcast.data.visibility import fingerprint_of
 
 COMMIT_BYTES = 2**28
-"""How much may have to be decoded again after an interruption."""
+"""Bytes that may have to be decoded again after an interruption."""
 
 Row: TypeAlias = list[int | None] | None
-"""Of a frame: height, width, where it begins, where its label map begins or None without one; all
-of it None if it could not be decoded."""
+"""Index entry of a frame: height, width, offset of the frame, offset of its label map (None if it
+has none). The entry itself is None if the frame could not be decoded."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a frame and its label map begin in the file, and their size."""
+    """Offsets of a frame and its label map in the file, and their size."""
 
     height: int
     width: int
     frame: int
+    """Offset of the frame in bytes."""
     label_map: int | None
+    """Offset of the label map in bytes; None if there is none."""
 
 
 @dataclass(frozen=True)
 class DecodedVideo:
-    """A video whose frames lie decoded in a file; read like any other, only faster."""
+    """A video whose decoded frames are in a file, with the same interface as other videos."""
 
     name: str
     frame_names: tuple[str, ...]
@@ -53,7 +55,8 @@ class DecodedVideo:
     file: Path
     places: tuple[_Place | None, ...]
     original: AnnotatedVideo
-    """Asked for what could not be decoded, so that a broken picture is met where it is drawn."""
+    """Video from which frames are read that could not be decoded, so that their errors are raised
+    when they are drawn."""
 
     def read_frame(self, frame_index: int, /) -> UInt8[np.ndarray, "height width 3"]:
         place = self.places[frame_index]
@@ -82,27 +85,29 @@ def _mapped(file: Path) -> np.ndarray:
 def decode_videos(
     videos: Sequence[AnnotatedVideo], folder: Path, *, name: str
 ) -> tuple[DecodedVideo, ...]:
-    """Return the same videos, decoded; decodes them unless an earlier call left them there.
+    """Decode videos into a file, unless an earlier call has, and return them as decoded videos.
 
-    An interrupted call is continued by the next one. Of several processes one decodes, while the
-    others wait for it (on Windows, let one process decode before others start). A frame that cannot
-    be read, or its annotation, is logged and stays as it is.
+    An interrupted call is continued by the next one. If several processes call this, one decodes
+    and the others wait (on Windows, let one process decode before others start). Frames that are
+    unreadable, or whose annotation is, are logged and later read from the original video.
 
     Args:
-        folder: where ``<name>-<fingerprint>.raw`` and its index are written; made if not there.
-            The fingerprint covers the names of videos and frames, not their contents: remove the
-            files after changing pictures in place.
+        videos: the videos to decode.
+        folder: folder for ``<name>-<fingerprint>.raw`` and its index; created if missing. The
+            fingerprint depends on the names of videos and frames, but not on their contents, so
+            delete the files after changing pictures in place.
+        name: first part of the file name.
 
     Raises:
-        DatasetError: an id is above 255.
-        OutputError: the folder cannot be written to, or the disk is full.
+        DatasetError: an object id is above 255.
+        OutputError: the folder is not writable, or the disk is full.
     """
     file = folder / f"{name}-{fingerprint_of(videos)}.raw"
     index = file.with_suffix(".json")
     rows, _ = _committed(file, index)
     if len(rows) < len(videos):
         with alone_in(folder, wait=True):
-            rows, _ = _committed(file, index)  # perhaps somebody did it while this one waited
+            rows, _ = _committed(file, index)  # another process may have decoded in the meantime
             if len(rows) < len(videos):
                 rows = _decode(videos, file, index)
     return tuple(
@@ -119,7 +124,7 @@ def decode_videos(
 
 
 def _decode(videos: Sequence[AnnotatedVideo], file: Path, index: Path) -> list[list[Row]]:
-    """Decode everything that an earlier call has not; files get their names when complete."""
+    """Decode the videos that an earlier call has not; rename the files when they are complete."""
     unfinished, journal = file.with_suffix(".part"), file.with_suffix(".part-index")
     rows, end = _committed(unfinished, journal)
     logger.info("decoding %d videos or images into %s", len(videos) - len(rows), file)
@@ -128,7 +133,7 @@ def _decode(videos: Sequence[AnnotatedVideo], file: Path, index: Path) -> list[l
             out.truncate(end)
             out.seek(end)
             for video in videos[len(rows) :]:
-                rows.append([_append(video, each, out) for each in range(len(video.frame_names))])
+                rows.append([_append(video, i, out) for i in range(len(video.frame_names))])
                 if out.tell() >= end + COMMIT_BYTES:
                     end = _commit(out, rows, journal)
             _commit(out, rows, journal)
@@ -142,8 +147,10 @@ def _decode(videos: Sequence[AnnotatedVideo], file: Path, index: Path) -> list[l
 
 
 def _committed(file: Path, index: Path) -> tuple[list[list[Row]], int]:
-    """Return the rows of the videos that a file holds, and where they end: no video, if it or its
-    index is not there, damaged or cut off."""
+    """Return the rows of the videos in a file, and their end in bytes.
+
+    There are none if the file or its index is missing, damaged or truncated.
+    """
     try:
         content = json.loads(index.read_text())
         if file.stat().st_size >= content["end"]:
@@ -154,7 +161,7 @@ def _committed(file: Path, index: Path) -> tuple[list[list[Row]], int]:
 
 
 def _commit(out: BinaryIO, rows: list[list[Row]], journal: Path) -> int:
-    """Make what was written last; returns where it ends."""
+    """Flush the written frames to the disk, record them in the journal, and return their end."""
     out.flush()
     os.fsync(out.fileno())
     write_text(journal, json.dumps({"end": out.tell(), "rows": rows}))
@@ -162,7 +169,7 @@ def _commit(out: BinaryIO, rows: list[list[Row]], journal: Path) -> int:
 
 
 def _append(video: AnnotatedVideo, frame_index: int, out: BinaryIO) -> Row:
-    """Write a frame and its label map; returns None, and writes nothing, if one is unreadable."""
+    """Write a frame and its label map, and return its row; None if one of them is unreadable."""
     try:
         frame, label_map = video.read_frame(frame_index), video.read_annotation(frame_index)
     except (DataError, OSError) as error:

@@ -1,7 +1,7 @@
-"""Videos kept out of training for validation: drawn from a seed, or read from a list file.
+"""Hold videos out of training for validation: drawn from a seed, or read from a list file.
 
-A draw orders the names by a hash of seed and name, so it is the same on every machine and with
-every version of every library, and hardly changes when a data set gains or loses a video.
+A draw sorts the names by a hash of seed and name. So it is the same on every machine and with every
+library version, and hardly changes when a data set gains or loses a video.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ DAVIS_VALIDATION = (
     *("loading", "mbike-trick", "motocross-jump", "paragliding-launch", "parkour", "pigs"),
     *("scooter-black", "shooting", "soapbox"),
 )
-"""Of DAVIS 2017, which contains that of 2016. ``open_davis`` for training and ``read_clip_folder``
-refuse videos of these names."""
+"""Validation videos of DAVIS 2017, which include those of 2016. ``open_davis`` (for training) and
+``read_clip_folder`` reject videos with these names."""
 
 
 def draw_hold_out(
     names: Collection[str], *, count: int = YOUTUBE_VOS_HOLD_OUT, seed: int = 0
 ) -> tuple[str, ...]:
-    """Draw names without replacement; in alphabetic order.
+    """Draw names without replacement, and return them in alphabetical order.
 
     Raises:
-        ConfigError: there are not more names than are to be held out.
+        ConfigError: ``count`` is negative, or not less than the number of names.
     """
     if not 0 <= count < len(names):
         raise ConfigError(
@@ -50,14 +50,15 @@ def draw_balanced_hold_outs(
 ) -> tuple[tuple[str, ...], ...]:
     """Draw disjoint hold-outs in which all categories are as frequent as possible.
 
-    Each next video is one of a category that the hold-out has least of so far.
+    Each video is drawn from the category that is least frequent in the hold-out so far.
 
     Args:
-        categories: of the objects of each video, by the video's name.
-        counts: videos of each hold-out.
+        categories: categories of each video's objects, by video name.
+        counts: number of videos in each hold-out.
+        seed: seed of the draw.
 
     Raises:
-        ConfigError: there are not more videos than are to be held out.
+        ConfigError: there are too few videos.
     """
     if min(counts) < 0 or sum(counts) >= len(categories):
         raise ConfigError(f"cannot hold out {sum(counts)} of {len(categories)} videos")
@@ -78,7 +79,7 @@ def draw_balanced_hold_outs(
 
 
 def read_hold_out(path: Path) -> tuple[str, ...]:
-    """Read a list file: one name a line.
+    """Read a list file with one name per line.
 
     Raises:
         DatasetError: the file cannot be read, is empty, or repeats a name.
@@ -90,10 +91,10 @@ def read_hold_out(path: Path) -> tuple[str, ...]:
 
 
 def without(dataset: Dataset, held_out: Collection[str]) -> tuple[Dataset, Dataset]:
-    """Split a data set into what may be trained on and what is held out.
+    """Split a data set into the videos for training and the held-out videos.
 
     Raises:
-        DatasetError: a name of the hold-out is not in the data set, or nothing is left.
+        DatasetError: a held-out name is not in the data set, or no video is left for training.
     """
     names = [video.name for video in dataset]
     unknown = sorted(set(held_out) - set(names))
@@ -109,41 +110,41 @@ def without(dataset: Dataset, held_out: Collection[str]) -> tuple[Dataset, Datas
 
 
 def find_clips(root: Path, names: Collection[str]) -> dict[str, Path]:
-    """Return the folder of each clip, at most three levels below ``root``.
+    """Find the folder of each clip, at most three levels below ``root``.
 
     Args:
-        root: holds the unpacked training archives.
-        names: clips, each a folder with ``frames`` and ``masks``.
+        root: folder with the unpacked training archives.
+        names: names of the clips, each a folder with ``frames`` and ``masks``.
 
     Raises:
-        DatasetError: lists the clips that are not there, or are there twice.
+        DatasetError: clips are missing or exist several times; the error lists all of them.
     """
     faults = Faults(f"the hold-out in {root}")
-    found = {}
+    clips = {}
     for name in names:
-        places = sorted(
-            place
+        folders = sorted(
+            folder
             for depth in ("", "*/", "*/*/")
-            for place in root.glob(depth + name)
-            if (place / "frames").is_dir() and (place / "masks").is_dir()
+            for folder in root.glob(depth + name)
+            if (folder / "frames").is_dir() and (folder / "masks").is_dir()
         )
-        if len(places) == 1:
-            found[name] = places[0]
-        elif places:
-            faults.add(f"clip {name} exists {len(places)} times: {', '.join(map(str, places))}")
+        if len(folders) == 1:
+            clips[name] = folders[0]
+        elif folders:
+            faults.add(f"clip {name} exists {len(folders)} times: {', '.join(map(str, folders))}")
         else:
             faults.add(f"clip {name} is missing")
     faults.raise_if_any()
-    return found
+    return clips
 
 
 def link_clips(clips: Mapping[str, Path], folder: Path) -> None:
-    """Make ``folder`` a data set of these clips, as ``maskcast.data.readers.folder`` reads it.
+    """Create a data set in ``folder`` with links to clips, for ``maskcast.data.readers.folder``.
 
-    Each clip becomes a symbolic link; a link that is already there is replaced.
+    Each clip becomes a symbolic link, which replaces an existing link.
 
     Raises:
-        OutputError: ``folder`` holds something else of that name, or cannot be written to.
+        OutputError: ``folder`` has another file with the name of a clip, or is not writable.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

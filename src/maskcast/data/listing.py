@@ -1,4 +1,4 @@
-"""Finding the files of a video on disk, and gathering all that is wrong with them."""
+"""Find and check the files of a video, and collect all problems with them."""
 
 from __future__ import annotations
 
@@ -26,25 +26,26 @@ IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 MASK_ENDINGS = (".png",)
 
 Purpose = Literal["score", "segment", "train"]
-"""Decides what must be there: truth for every frame; images and given masks; images and truth."""
+"""Determines the required files. Scoring: ground truth for every frame; segmenting: images and
+given masks; training: images and ground truth."""
 
 
 def folder_of(root: Path, *candidates: str) -> Path:
-    """Return the first of these folders below ``root`` that exists, else the first of all."""
-    found = [root / candidate for candidate in candidates if (root / candidate).is_dir()]
-    return found[0] if found else root / candidates[0]
+    """Return the first candidate in ``root`` that exists, or the first candidate if none does."""
+    existing = [root / candidate for candidate in candidates if (root / candidate).is_dir()]
+    return existing[0] if existing else root / candidates[0]
 
 
 def list_folders(folder: Path, faults: Faults) -> list[str]:
-    """Return the names of the folders in a folder, in order."""
+    """Return the names of the folders in a folder, in sorted order."""
     return [path.name for path in _entries(folder, faults) if path.is_dir()]
 
 
 def list_pictures(folder: Path, endings: Collection[str], faults: Faults) -> dict[str, Path]:
-    """Return the pictures of a folder by name without ending, in the order of time.
+    """Return the pictures of a folder by name without extension, in temporal order.
 
-    Endings are taken in any case. It is a fault if two files share a name, or if the order of the
-    names is not that of the numbers in them ("9", "10").
+    Extensions are case-insensitive. It is a problem if two files have the same name, or if the
+    order by name differs from the order by number ("9", "10").
     """
     pictures: dict[str, Path] = {}
     for path in _entries(folder, faults):
@@ -67,7 +68,7 @@ def list_pictures(folder: Path, endings: Collection[str], faults: Faults) -> dic
 
 
 def read_names(path: Path, faults: Faults) -> list[str]:
-    """Return the lines of a list file, without empty ones."""
+    """Return the non-empty lines of a list file."""
     try:
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
@@ -95,7 +96,7 @@ def read_unseen(path: Path) -> frozenset[str]:
 
 
 def read_meta(path: Path, faults: Faults) -> dict[str, dict[str, Any]]:
-    """Return the entry ``videos`` of a ``meta.json``: by video, then by object id as text."""
+    """Return the objects in a ``meta.json``, by video name and then by object id as text."""
     try:
         videos = json.loads(path.read_text("utf-8"))["videos"]
         return {str(name): dict(video["objects"]) for name, video in videos.items()}
@@ -107,7 +108,7 @@ def read_meta(path: Path, faults: Faults) -> dict[str, dict[str, Any]]:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """Return (height, width) from the head of a file. Raises ``DataError``."""
+    """Return (height, width) from the header of a picture. Raises ``DataError``."""
     try:
         with Image.open(path) as picture:
             width, height = picture.size
@@ -118,28 +119,28 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 @dataclass(kw_only=True)
 class VideoFiles:
-    """Where the files of one video lie; ``build`` checks them and makes the ``Video``."""
+    """The locations of one video's files; ``build`` checks them and creates the ``Video``."""
 
     name: str
     images: Path
-    """Folder; may be absent if only scoring is asked for."""
+    """Folder of images; may be missing if the video is only used for scoring."""
     annotations: Path
-    """Folder with one PNG a frame, or with one folder an object."""
+    """Folder with one PNG per frame, or with one folder per object."""
     layout: Layout = "label_maps"
     has_void: bool = True
     declared: tuple[VideoObject, ...] | None = None
     truth_everywhere: bool = False
-    """Scoring needs an annotation on every frame."""
+    """Whether scoring and training require an annotation on every frame."""
     frame_names: tuple[str, ...] | None = None
-    """Known from elsewhere; else the images or the annotations tell them."""
+    """Frame names, if known; None takes them from the images or the annotations."""
     label_frames: Collection[str] | None = None
-    """Names of the frames a submission holds."""
+    """Names of the frames in a submission; None for all."""
     object_names: dict[int, str] = field(default_factory=dict)
 
     def build(self, purpose: Purpose, faults: Faults) -> Video | None:
-        """Return the video; None, with faults noted, if there is too little of it.
+        """Return the video; if it is incomplete, add the problems to ``faults`` and return None.
 
-        Except for training, masks that a method is to be told of objects by have to be there.
+        Unless ``purpose`` is "train", every object needs a mask on its first frame.
         """
         before = len(faults.found)
         images = self._list_images(purpose, faults)
@@ -191,14 +192,14 @@ class VideoFiles:
         if self.layout != "object_folders":
             object_id = 1 if self.layout == "one_object" else None
             pictures = list_pictures(self.annotations, MASK_ENDINGS, faults)
-            found: dict[str, tuple[AnnotationFile, ...]] = {
+            by_frame: dict[str, tuple[AnnotationFile, ...]] = {
                 name: (AnnotationFile(path, object_id),) for name, path in pictures.items()
             }
         else:
-            found = self._list_object_folders(faults)
-        if not found and len(faults.found) == before:
+            by_frame = self._list_object_folders(faults)
+        if not by_frame and len(faults.found) == before:
             faults.add(f"{self.annotations} contains no masks")
-        return found
+        return by_frame
 
     def _list_object_folders(self, faults: Faults) -> dict[str, tuple[AnnotationFile, ...]]:
         files: dict[str, list[AnnotationFile]] = {}
@@ -216,10 +217,11 @@ class VideoFiles:
         purpose: Purpose,
         faults: Faults,
     ) -> tuple[int, int] | None:
-        """Return the size of the first picture, after comparing with it all that will be read.
+        """Return the size of the first picture, and check that the others have the same size.
 
-        Scoring shows a few images at most, and for training only the first whole image and mask are
-        looked at: large sets would take minutes, and training passes over what is broken.
+        For scoring, which shows only a few images, one image is checked. For training, only the
+        first readable image and mask are: large data sets would take minutes, and training skips
+        unreadable items.
         """
         pictures = list(images.values())
         masks = [file.path for files in annotations.values() for file in files]
@@ -229,18 +231,20 @@ class VideoFiles:
         size: tuple[int, int] | None = None
         for path in paths:
             try:
-                found = picture_size(path)
+                actual = picture_size(path)
             except DataError as error:
                 faults.add(error)
                 continue
-            size = size or found
-            if found != size:
-                faults.add(f"{path} is {found[0]}×{found[1]} but {paths[0]} is {size[0]}×{size[1]}")
+            size = size or actual
+            if actual != size:
+                faults.add(
+                    f"{path} is {actual[0]}×{actual[1]} but {paths[0]} is {size[0]}×{size[1]}"
+                )
         return size
 
 
 def _first_whole(paths: Sequence[Path]) -> list[Path]:
-    """Return the first picture that can be opened; the first of all if none can."""
+    """Return the first readable picture, or the first picture if none is readable."""
     for path in paths:
         try:
             picture_size(path)
@@ -251,10 +255,10 @@ def _first_whole(paths: Sequence[Path]) -> list[Path]:
 
 
 def _check_given_masks(video: Video, faults: Faults) -> None:
-    """Note as faults what keeps a method from being told the objects of a video.
+    """Report given masks that are missing, reading only the annotations of first frames.
 
-    Declared objects must have pixels on their first frame; without a declaration the first
-    annotation must hold an object. Reads only these annotations.
+    Objects in a list of the data set must have pixels on their first frame. Without a list, the
+    first annotation must show an object.
     """
     try:
         if video.declared is not None:
@@ -267,10 +271,10 @@ def _check_given_masks(video: Video, faults: Faults) -> None:
 
 
 def mask_layout(annotations: Path, faults: Faults) -> Layout | None:
-    """Tell how a folder of masks is laid out; None, with a fault noted, if none can be read.
+    """Return the layout of a folder of masks; None, with a problem added, if none is readable.
 
-    Masks that know only 0 and 255 are one object, and 255 is not void. The first one that shows
-    anything decides.
+    Masks with only 0 and 255 show one object; 255 is not void then. The first mask that is not
+    empty decides.
     """
     quiet = Faults("")
     masks = list(list_pictures(annotations, MASK_ENDINGS, quiet).values())
@@ -292,7 +296,7 @@ def mask_layout(annotations: Path, faults: Faults) -> Layout | None:
 
 
 def _entries(folder: Path, faults: Faults) -> list[Path]:
-    """Return what is in a folder by name, without hidden files."""
+    """Return the files and folders in a folder, sorted by name, without hidden ones."""
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if not entry.name.startswith("."))

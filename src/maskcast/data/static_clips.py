@@ -1,10 +1,10 @@
-"""Clips from single pictures: an object and the picture behind it move independently.
+"""Make clips from single pictures, in which an object and its background move independently.
 
-One picture with a mask becomes a clip. The object is cut out, the hole it leaves is filled from its
-surroundings, and both then move, turn, bend and change their light on their own. Other objects
-of the picture stay in the background as distractors; a look-alike and a stranger may be pasted in.
-On the first frame the object is where it was. In the label maps the object is 1, its look-alike 2
-and the stranger 3.
+The object is cut out of a picture, the hole is filled from its surroundings, and both are then
+moved, rotated and bent independently. Other objects of the picture stay in the background as
+distractors; a look-alike and an object of another picture (a stranger) may be pasted in. On the
+first frame, the object is at its original position. In the label maps the object is 1, its
+look-alike 2 and the stranger 3.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ from maskcast.nn.resize import resize_picture
 
 @dataclass(frozen=True, kw_only=True)
 class StaticConfig:
-    """What may happen to a single picture. Probabilities are per clip."""
+    """Settings of clips from single pictures. Probabilities, in [0, 1], are per clip."""
 
     pace: tuple[float, float] = (0.5, 2.0)
-    """How fast the object moves; 1 is a walk."""
+    """Range of the object's speed; 1 is walking speed."""
     camera_shake: tuple[float, float] = (0.3, 2.0)
-    """How strongly the background moves."""
+    """Range of the strength of the background's motion."""
     look_alike: float = 0.35
-    """Probability of a copy of the object that is background."""
+    """Probability of a copy of the object that counts as background."""
     stranger: float = 0.3
-    """Probability of another picture's object in front or behind, as background."""
+    """Probability of an object from another picture, in front or behind; counts as background."""
     other_background: float = 0.25
-    """Probability that the object moves over another picture."""
+    """Probability that the background is another picture."""
     longest_side: int = 480
-    """Larger pictures are made smaller, in pixels."""
+    """Maximum side of pictures in pixels, at least 32; larger pictures are scaled down."""
     reach: float = 90.0
-    """Longest time from the first frame to the last, in frames."""
+    """Maximum time from the first frame to the last, in frames; at least 1."""
     film: FilmConfig = field(default_factory=FilmConfig)
-    """How it is recorded."""
+    """Settings of the recording."""
 
     def __post_init__(self) -> None:
         require_range(self, "look_alike", "stranger", "other_background", least=0, most=1)
@@ -64,20 +64,21 @@ class StaticConfig:
 
 
 class StaticClips:
-    """Clips from pictures with masks, one object at a time.
+    """A source of training clips from pictures with masks.
 
     Args:
-        name: for messages.
+        name: name in messages.
         pictures: videos of one frame (``maskcast.data.readers.image_pairs.read_image_pairs``).
-        share: least and most of its picture's area that an object covers.
-        uniform_over: ``videos``: draw a picture, then one of its objects, so that a picture with
-            many objects is not drawn more often than others.
-        absent: probability that the object leaves the frame or is hidden in some of the test
-            frames. If it is positive, test frames without the object are kept wherever they occur.
-        strangers: where other objects that are pasted in come from; the pictures if not given.
+        share: range of an object's area, as a share of its picture.
+        uniform_over: ``targets`` draws objects uniformly; ``videos`` draws a picture and then one
+            of its objects, so that pictures with many objects are not drawn more often.
+        absent: probability, in [0, 1], that the object leaves the frame or is hidden in some test
+            frames. If it is positive, test frames without the object are always kept.
+        strangers: source of the other objects that are pasted in; None uses the pictures.
+        config: settings; None uses the defaults.
 
     Raises:
-        DatasetError: no object is of that size.
+        DatasetError: no object has such a size.
     """
 
     def __init__(
@@ -96,10 +97,9 @@ class StaticClips:
         self.config = config or StaticConfig()
         self.cutouts = PairCutouts(pictures, share=share, smallest=100)
         groups: dict[int, list[PictureObject]] = {}
-        for place, found in enumerate(self.cutouts.objects):
-            groups.setdefault(found.picture if uniform_over == "videos" else place, []).append(
-                found
-            )
+        for index, item in enumerate(self.cutouts.objects):
+            group = item.picture if uniform_over == "videos" else index
+            groups.setdefault(group, []).append(item)
         self.absent = absent
         require_range(self, "absent", least=0, most=1)
         self.strangers: CutoutSource = strangers or self.cutouts
@@ -127,14 +127,14 @@ class StaticClips:
             (1,),
         )
         if (clip.label_maps[0] == 1).sum() <= 10:
-            clip.label_maps[0] = mask  # the edge was all there was of it
+            clip.label_maps[0] = mask  # the soft edge has removed a tiny object
         name = f"{self.name}/{self.pictures[chosen.picture].name}, object {chosen.object_id}"
         if self.absent:
             return whole_clip(name, clip, 1)
         return visible_clip(name, clip, 1, generator)
 
     def _read(self, chosen: PictureObject) -> tuple[np.ndarray, Bool[np.ndarray, "height width"]]:
-        """Read a picture and the mask of one object, no larger than the config allows."""
+        """Read a picture and the mask of one object, scaled down to ``longest_side``."""
         picture = self.pictures[chosen.picture]
         label_map = picture.read_annotation(0)
         if label_map is None:
@@ -174,7 +174,7 @@ class StaticClips:
     def draw_scene(
         self, generator: np.random.Generator, size: tuple[int, int]
     ) -> Float[Tensor, "3 height width"]:
-        """Draw a whole picture and resize it to this height and width."""
+        """Draw a picture and resize it to this height and width."""
         other = self.pictures[int(generator.integers(len(self.pictures)))].read_frame(0)
         return resize_picture(torch.from_numpy(np.array(other)).permute(2, 0, 1) / 255, size)
 
@@ -197,7 +197,7 @@ class StaticClips:
 def place_object(
     generator: np.random.Generator, frame: np.ndarray, mask: np.ndarray, pace: float
 ) -> Layer:
-    """Cut an object out and let it move from where it is in its picture."""
+    """Return a layer with a cut-out object that starts at its position in the picture."""
     cutout = cut_out(frame, mask)
     height, width = cutout.alpha.shape
     box = object_box(mask.astype(np.uint8))
@@ -215,10 +215,10 @@ def place_object(
 def fill_hole(
     image: Float[Tensor, "3 height width"], mask: Bool[np.ndarray, "height width"]
 ) -> Float[Tensor, "3 height width"]:
-    """Fill what an object hides with colours that fade in from its surroundings.
+    """Fill the area of an object with smooth colours from its surroundings.
 
-    Averages over known pixels are taken at coarser and coarser scale until none is missing, and
-    handed back down.
+    Known pixels are averaged at coarser and coarser scales until none is missing; the averages then
+    fill the unknown pixels of the finer scales.
     """
     hole = torch.from_numpy(mask).float()[None, None]
     known = 1 - functional.max_pool2d(hole, 9, stride=1, padding=4)
@@ -226,7 +226,7 @@ def fill_hole(
 
 
 def _filled(colours: Tensor, known: Tensor) -> Tensor:
-    """Return known colours as they are, and unknown ones from half the resolution."""
+    """Keep known colours, and fill unknown ones from half the resolution."""
     if min(known.shape[-2:]) <= 2 or bool((known > 0).all()):
         mean = colours.sum(dim=(2, 3), keepdim=True) / known.sum().clamp_min(1e-6)
         return torch.where(known > 0, colours / known.clamp_min(1e-6), mean)
@@ -244,7 +244,7 @@ def _anywhere(generator: np.random.Generator, size: tuple[int, ...]) -> tuple[fl
 def _at_most(
     frame: np.ndarray, mask: Bool[np.ndarray, "height width"], longest: int
 ) -> tuple[np.ndarray, Bool[np.ndarray, "new_height new_width"]]:
-    """Make a picture and its mask smaller if they are larger than this."""
+    """Scale a picture and its mask down to a maximum side; smaller ones are kept."""
     scale = longest / max(mask.shape)
     if scale >= 1:
         return frame, mask

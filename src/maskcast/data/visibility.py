@@ -1,7 +1,7 @@
-"""Where the objects of annotated videos can be seen: pixels by frame and object, counted once.
+"""Count the pixels of each object on each annotated frame, to find where objects are visible.
 
-Counting reads every annotation, which takes minutes for a data set of thousands of videos; the
-result can be kept in a folder and is found there the next time.
+Counting reads every annotation, which takes minutes for thousands of videos; the result can be
+cached in a folder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @runtime_checkable
 class LabelledVideo(Protocol):
-    """What counting needs to know of a video."""
+    """A video whose pixels can be counted."""
 
     @property
     def name(self) -> str: ...
@@ -40,24 +40,24 @@ class LabelledVideo(Protocol):
         ...
 
     def read_annotation(self, frame_index: int, /) -> Integer[np.ndarray, "height width"] | None:
-        """Return the label map of a frame, None where there is none."""
+        """Return the label map of a frame; None if there is none."""
         ...
 
 
 @dataclass(frozen=True)
 class PixelCounts:
-    """How many pixels each object of a video has on each annotated frame."""
+    """Number of pixels of each object of a video on each annotated frame."""
 
     frames: tuple[int, ...]
-    """The annotated frames."""
+    """Indices of the annotated frames."""
     by_object: dict[int, Int64[np.ndarray, " frames"]]
-    """Only objects that have a pixel somewhere; void is none."""
+    """Pixel counts by object id, of objects that have pixels on some frame; void is left out."""
 
 
 def count_pixels(
     label_map: Integer[np.ndarray, "height width"], *, has_void: bool = True, merged: bool = False
 ) -> NDArray[np.int64]:
-    """Return the pixels of each id, none for void; ``merged`` counts all objects as id 1."""
+    """Return the number of pixels of each id, 0 for void; ``merged`` counts all objects as id 1."""
     counts: NDArray[np.int64] = np.bincount(label_map.ravel())
     if has_void and len(counts) > VOID:
         counts[VOID] = 0
@@ -72,13 +72,14 @@ def count_videos(
     """Count the pixels of every object on every annotated frame.
 
     Args:
-        merged: all objects of a video count as one, with id 1.
-        keep_in: a folder for the result; made if it is not there. It is found again by the names of
-            videos and frames: remove it after changing masks in place. Not kept while an annotation
-            is broken, so that a mended one is seen.
+        videos: the videos.
+        merged: whether all objects of a video count as one, with id 1.
+        keep_in: folder that caches the result; created if missing. The cache depends only on the
+            names of videos and frames, so delete it after changing masks in place. Nothing is
+            cached while annotations are unreadable, so that repaired ones are noticed.
 
     Raises:
-        OutputError: the folder cannot be written to.
+        OutputError: the folder is not writable.
     """
     path = None
     if keep_in is not None:
@@ -86,28 +87,29 @@ def count_videos(
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or damaged
             return [_from_json(entry) for entry in json.loads(path.read_text())]
     broken: list[str] = []
-    found = [_count(video, merged, broken) for video in videos]
+    counted = [_count(video, merged, broken) for video in videos]
     if path is not None and not broken:
-        write_text(path, json.dumps([_to_json(counts) for counts in found]))
-    return found
+        write_text(path, json.dumps([_to_json(counts) for counts in counted]))
+    return counted
 
 
 @dataclass(frozen=True)
 class Absences:
-    """When an object is missing from its video, after it was first visible."""
+    """The absences of an object after it was first visible."""
 
     frames: int
-    """Annotated frames without a pixel of it."""
+    """Number of annotated frames without a pixel of the object."""
     returns: int
-    """How often it becomes visible again after such frames."""
+    """Number of times that the object becomes visible again after such frames."""
 
 
 def count_absences(pixels: Int64[np.ndarray, " frames"], *, visible_from: float) -> Absences:
-    """Count the absences of an object from its pixels on each frame.
+    """Count the absences of an object.
 
     Args:
-        visible_from: pixels from which the object is visible; fewer neither begin nor end an
-            absence.
+        pixels: number of pixels of the object on each frame.
+        visible_from: number of pixels from which the object is visible; frames with fewer pixels
+            neither start nor end an absence.
     """
     visible = np.flatnonzero(pixels >= visible_from)
     if len(visible) == 0:
@@ -120,10 +122,14 @@ def count_absences(pixels: Int64[np.ndarray, " frames"], *, visible_from: float)
 def readable_annotations(
     video: LabelledVideo, broken: list[str] | None = None
 ) -> Iterator[tuple[int, Integer[np.ndarray, "height width"]]]:
-    """Yield the annotated frames of a video; one that cannot be read is logged and passed over.
+    """Yield the annotated frames of a video; unreadable ones are logged and skipped.
 
     Args:
-        broken: takes what is wrong with each of those.
+        video: the video.
+        broken: list to which the reason for each skipped frame is appended.
+
+    Yields:
+        frame index and label map.
     """
     for frame_index in range(len(video.frame_names)):
         try:
@@ -138,7 +144,7 @@ def readable_annotations(
 
 
 def fingerprint_of(videos: Sequence[LabelledVideo], **settings: object) -> str:
-    """Return 16 hexadecimal digits that change with the names of videos and frames."""
+    """Return a hash (16 hexadecimal digits) of the names of videos and frames, and of settings."""
     described = [[video.name, list(video.frame_names), video.has_void] for video in videos]
     text = json.dumps([described, settings] if settings else described)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -152,17 +158,15 @@ def _count(video: LabelledVideo, merged: bool, broken: list[str]) -> PixelCounts
     table = np.zeros((len(rows), max(map(len, rows.values()), default=0)), dtype=np.int64)
     for line, row in zip(table, rows.values(), strict=True):
         line[: len(row)] = row
-    present = [int(each) for each in np.flatnonzero(table.any(axis=0)) if each != 0]
-    return PixelCounts(tuple(rows), {each: table[:, each] for each in present})
+    present = [int(i) for i in np.flatnonzero(table.any(axis=0)) if i != 0]
+    return PixelCounts(tuple(rows), {i: table[:, i] for i in present})
 
 
 def _to_json(counts: PixelCounts) -> dict[str, Any]:
-    by_object = {str(each): row.tolist() for each, row in counts.by_object.items()}
+    by_object = {str(i): row.tolist() for i, row in counts.by_object.items()}
     return {"frames": counts.frames, "by_object": by_object}
 
 
 def _from_json(entry: dict[str, Any]) -> PixelCounts:
-    by_object = {
-        int(each): np.array(row, dtype=np.int64) for each, row in entry["by_object"].items()
-    }
+    by_object = {int(i): np.array(row, dtype=np.int64) for i, row in entry["by_object"].items()}
     return PixelCounts(tuple(entry["frames"]), by_object)

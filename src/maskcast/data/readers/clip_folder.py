@@ -1,9 +1,9 @@
-"""Folders of videos to train on: one folder per video, with frames and some masks.
+"""Read folders of training videos: one folder per video, with frames and some masks.
 
     <root>/<video>/frames/…    <root>/<video>/masks/…
 
-Names of folders and layouts of masks are those of ``data.readers.folder``. A frame may have no
-mask; clips are made of those that have one. Several roots make one set.
+Folder names and mask layouts are those of ``data.readers.folder``. Frames may lack masks; clips use
+only frames with a mask. Several roots form one data set.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from maskcast.data.readers.folder import IMAGE_FOLDERS, MASK_FOLDERS
 
 
 def read_clip_folder(*roots: Path, never: Collection[str] = DAVIS_VALIDATION) -> Dataset:
-    """List the videos below some folders; folders without frames are passed over.
+    """List the videos in some folders; folders without frames are skipped.
 
     Args:
-        roots: each holds one folder per video; several archives of one set may be given together.
-        never: names of videos that must not be trained on, whatever set they were taken from.
+        roots: folders with one folder per video, such as the unpacked archives of one data set.
+        never: names of videos that must not be used for training, whatever data set they are from.
 
     Raises:
-        MissingFileError: a folder is not there.
-        DatasetError: with every fault found: a video without masks, a mask without a frame, a name
-            twice or one of ``never``, nothing at all.
+        MissingFileError: a folder does not exist.
+        DatasetError: a video has no masks, a mask has no frame, a name occurs twice or is in
+            ``never``, or there are no videos; the error lists all problems.
     """
     faults = Faults(f"the videos in {', '.join(map(str, roots))}")
     videos: dict[str, Video] = {}

@@ -1,8 +1,8 @@
-"""COCO instances (Lin et al., ECCV 2014): pictures with polygons or run lengths.
+"""Read COCO instances (Lin et al., ECCV 2014): pictures with polygons or run lengths.
 
     annotations/instances_train2014.json   train2014/COCO_train2014_000000000009.jpg
 
-Instances that stand for crowds are left out; painted into a label map they are void.
+Instances that mark crowds are void in label maps.
 """
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ LARGEST_ID = VOID - 1
 
 @dataclass(frozen=True)
 class CocoInstance:
-    """One instance as it is annotated."""
+    """One annotated instance."""
 
     box: Box
-    """The annotation's own box, in pixels."""
+    """Box in the annotation, in pixels."""
     outline: Any
-    """Polygons, or run lengths, as in the file."""
+    """Polygons or run lengths, as in the file."""
     is_crowd: bool
+    """Whether the instance marks a crowd rather than a single object."""
 
 
 @dataclass(frozen=True)
 class CocoPicture:
-    """A picture and its instances; also a video of one frame."""
+    """A picture and its instances, with the interface of a video of one frame."""
 
     file: Path
     size: tuple[int, int]
@@ -65,7 +66,10 @@ class CocoPicture:
         return frame
 
     def read_annotation(self, frame_index: int = 0, /) -> UInt8[np.ndarray, "height width"]:
-        """Paint all instances: ids from 1 in the order of the file, the smaller over the larger."""
+        """Return a label map of all instances, with ids from 1 in the order of the file.
+
+        Where instances overlap, the one with the smaller box is visible.
+        """
         label_map = np.zeros(self.size, dtype=np.uint8)
         order = sorted(
             range(min(len(self.instances), LARGEST_ID)),
@@ -77,10 +81,10 @@ class CocoPicture:
         return label_map
 
     def mask_of(self, index: int) -> BinaryMask:
-        """Return 1 inside an instance, 0 elsewhere.
+        """Return the mask of an instance: 1 inside, 0 elsewhere.
 
         Raises:
-            DatasetError: its outline is malformed.
+            DatasetError: the outline is malformed.
         """
         try:
             return segmentation_mask(self.instances[index].outline, self.size).astype(np.uint8)
@@ -89,15 +93,15 @@ class CocoPicture:
 
 
 def read_coco(annotations: Path, images: Path) -> tuple[CocoPicture, ...]:
-    """Read an annotation file; pictures without an instance are left out.
+    """Read an annotation file; pictures without instances are left out.
 
     Args:
-        annotations: such as ``annotations/instances_train2014.json``.
-        images: folder of the pictures it names.
+        annotations: the annotation file, such as ``annotations/instances_train2014.json``.
+        images: folder with its pictures.
 
     Raises:
-        MissingFileError: the file is not there.
-        DatasetError: the file is something else, or names pictures that are not in the folder.
+        MissingFileError: the file does not exist.
+        DatasetError: the file has another format, or lists pictures that are not in the folder.
     """
     if not annotations.is_file():
         raise MissingFileError(f"{annotations} does not exist")
@@ -123,13 +127,13 @@ def read_coco(annotations: Path, images: Path) -> tuple[CocoPicture, ...]:
 def _instances_by_picture(
     entries: Sequence[Mapping[str, Any]],
 ) -> dict[int, list[CocoInstance]]:
-    """Group annotations by picture; boxes without an area are left out."""
-    found: dict[int, list[CocoInstance]] = {}
+    """Group annotations by picture; those with an empty box are left out."""
+    by_picture: dict[int, list[CocoInstance]] = {}
     for entry in entries:
         x, y, width, height = (float(number) for number in entry["bbox"])
         if width > 0 and height > 0:
             instance = CocoInstance(
                 Box(x, y, width, height), entry["segmentation"], bool(entry.get("iscrowd", 0))
             )
-            found.setdefault(int(entry["image_id"]), []).append(instance)
-    return found
+            by_picture.setdefault(int(entry["image_id"]), []).append(instance)
+    return by_picture

@@ -1,10 +1,11 @@
-"""DAVIS 2016 and 2017 (Perazzi et al., CVPR 2016; Pont-Tuset et al., 2017).
+"""Read DAVIS 2016 and 2017 (Perazzi et al., CVPR 2016; Pont-Tuset et al., 2017).
 
     JPEGImages/<resolution>/<video>/00000.jpg    Annotations/<resolution>/<video>/00000.png
     ImageSets/2017/<split>.txt                   names of videos
     ImageSets/2016/<split>.txt                   names; or ImageSets/480p/<split>.txt, paths
 
-DAVIS 2016 has one object a video, whatever value its pixels hold (255 or ids); 2017 has ids from 1.
+DAVIS 2016 has one object per video, marked by any non-zero value (255 or ids). DAVIS 2017 has ids
+from 1.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from maskcast.data.listing import Purpose, VideoFiles, read_names
 
 RESOLUTIONS = ("480p", "Full-Resolution", "1080p")
 HIDDEN_TRUTH = ("test-dev", "test-challenge")
-"""Splits of which only the first masks are public."""
+"""Splits whose ground truth is not public, except for the first masks."""
 
 
 def open_davis(
@@ -32,14 +33,14 @@ def open_davis(
     """Open one split.
 
     Args:
-        root: the folder with ``ImageSets``.
-        year: 2016 is one object a video, 2017 several.
-        split: train, val, and for 2017 test-dev and test-challenge.
-        resolution: a folder name; by default 480p, or whichever there is.
-        purpose: decides what must be there.
+        root: folder with ``ImageSets``.
+        year: 2016 (one object per video) or 2017 (several).
+        split: train, val, or for 2017 test-dev and test-challenge.
+        resolution: a folder name; default: 480p, or the one that exists.
+        purpose: determines which files are required.
 
     Raises:
-        DatasetError: all that is wrong, in one message.
+        DatasetError: the data set is incomplete; the error lists all problems.
     """
     faults = Faults(f"DAVIS {year} {split} in {root}")
     names = _video_names(root, year, split, faults)
@@ -79,11 +80,11 @@ def _video_names(root: Path, year: int, split: str, faults: Faults) -> list[str]
 
 
 def _video_of(line: str) -> str:
-    """A line is a video's name, or ``/JPEGImages/480p/<video>/00000.jpg /Annotations/…``."""
+    """Return the video of a line: its name, or ``/JPEGImages/480p/<video>/00000.jpg …``."""
     first = line.split(maxsplit=1)[0]
     return PurePosixPath(first).parent.name if "/" in first else first
 
 
 def _resolution_of(root: Path) -> str:
-    there = [name for name in RESOLUTIONS if (root / "Annotations" / name).is_dir()]
-    return there[0] if there else RESOLUTIONS[0]
+    existing = [name for name in RESOLUTIONS if (root / "Annotations" / name).is_dir()]
+    return existing[0] if existing else RESOLUTIONS[0]

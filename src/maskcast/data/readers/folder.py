@@ -1,10 +1,10 @@
-"""A plain folder of videos, as people have them at home.
+"""Read a plain folder of the user's own videos.
 
     <root>/<video>/frames/…    <root>/<video>/masks/…      (or images, JPEGImages; annotations, gt)
-    <root>/<video>/…           <root>/<video>/masks/…      frames beside the folder of masks
+    <root>/<video>/…           <root>/<video>/masks/…      frames next to the folder of masks
     <root>/JPEGImages/<video>  <root>/Annotations/<video>
 
-Masks are label maps (255 is void), masks of one object (0 and 255), or one folder of masks for each
+Masks are label maps (255 is void), masks of one object (0 and 255), or one folder of masks per
 object.
 """
 
@@ -28,11 +28,11 @@ def open_folder(root: Path, *, purpose: Purpose = "segment") -> Dataset:
     """Open all videos in a folder.
 
     Raises:
-        DatasetError: all that is wrong, in one message.
+        DatasetError: videos are missing or incomplete; the error lists all problems.
     """
     faults = Faults(f"the folder {root}")
     videos = []
-    for name, images, masks in _places(root, faults):
+    for name, images, masks in _video_folders(root, faults):
         layout = mask_layout(masks, faults)
         if layout is None:
             continue
@@ -46,18 +46,19 @@ def open_folder(root: Path, *, purpose: Purpose = "segment") -> Dataset:
     return Dataset("folder", "all", root, tuple(videos))
 
 
-def _places(root: Path, faults: Faults) -> list[tuple[str, Path, Path]]:
-    """Return name, folder of frames and folder of masks of each video."""
+def _video_folders(root: Path, faults: Faults) -> list[tuple[str, Path, Path]]:
+    """Return the name, the folder of frames and the folder of masks of each video."""
     if (root / "Annotations").is_dir():
         names = list_folders(root / "Annotations", faults)
         return [(name, root / "JPEGImages" / name, root / "Annotations" / name) for name in names]
-    found = []
+    videos = []
     for name in list_folders(root, faults):
         folder = root / name
-        masks = next((path for each in MASK_FOLDERS if (path := folder / each).is_dir()), None)
+        masks = next((path for inner in MASK_FOLDERS if (path := folder / inner).is_dir()), None)
         if masks is None:
             faults.add(f"{folder} has no folder of masks ({', '.join(MASK_FOLDERS)})")
             continue
-        frames = next((path for each in IMAGE_FOLDERS if (path := folder / each).is_dir()), folder)
-        found.append((name, frames, masks))
-    return found
+        inner_folders = (folder / inner for inner in IMAGE_FOLDERS)
+        frames = next((path for path in inner_folders if path.is_dir()), folder)
+        videos.append((name, frames, masks))
+    return videos

@@ -1,8 +1,8 @@
-"""Folders of pictures with masks: each picture is a video of one frame.
+"""Read folders of pictures with masks; each picture is a video of one frame.
 
 ``<folder>/images/*`` and ``<folder>/masks/*.png`` with the same names, or ``JPEGImages`` and
-``SegmentationObject`` as in PASCAL VOC. Masks hold 0 for background, ids from 1, and 255 for void;
-where they know only 0 and 255, they show one object.
+``SegmentationObject`` as in PASCAL VOC. Masks have 0 for background, ids from 1, and 255 for void;
+masks with only 0 and 255 show one object.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from maskcast.data.listing import (
 )
 
 BROKEN_LIMIT = 100
-"""Pictures of a folder that may be broken before the folder is refused."""
+"""Maximum number of unreadable pictures in a folder."""
 
 logger = logging.getLogger(__name__)
 
 
 def read_image_pairs(root: Path) -> Dataset:
-    """List the pictures of a folder that have a mask; a picture without one is left out.
+    """List the pictures of a folder that have a mask; others are left out.
 
     Raises:
-        DatasetError: with every fault found: a folder is not there, a mask has no picture, many
-            pictures cannot be opened (``_whole_pictures``), no mask can, no picture has one.
+        DatasetError: a folder is missing, a mask has no picture, more than ``BROKEN_LIMIT`` or half
+            of the pictures are unreadable, all masks are, or no picture has a mask; the error lists
+            all problems.
     """
     faults = Faults(f"the pairs of image and mask in {root}")
     images = folder_of(root, "images", "JPEGImages")
@@ -57,7 +58,8 @@ def read_photographs(folder: Path) -> tuple[Video, ...]:
     """List the pictures of a folder as videos of one frame without annotation.
 
     Raises:
-        DatasetError: the folder is not there, or many pictures cannot be opened.
+        DatasetError: the folder is missing, or more than ``BROKEN_LIMIT`` or half of the pictures
+            are unreadable.
     """
     faults = Faults(f"the photographs in {folder}")
     pictures = list_pictures(folder, IMAGE_ENDINGS, faults)
@@ -68,19 +70,19 @@ def read_photographs(folder: Path) -> tuple[Video, ...]:
     return videos
 
 
-def _whole_pictures(found: Sequence[Video | None], faults: Faults) -> tuple[Video, ...]:
-    """Leave out what could not be opened; a fault above ``BROKEN_LIMIT``, or above half of all."""
-    videos = tuple(video for video in found if video is not None)
-    broken = len(found) - len(videos)
-    if broken > min(BROKEN_LIMIT, len(found) / 2):
-        faults.add(f"cannot open {broken} of {len(found)} images, which the log lists")
+def _whole_pictures(opened: Sequence[Video | None], faults: Faults) -> tuple[Video, ...]:
+    """Leave out unreadable pictures; more than ``BROKEN_LIMIT`` or half of all are a problem."""
+    videos = tuple(video for video in opened if video is not None)
+    broken = len(opened) - len(videos)
+    if broken > min(BROKEN_LIMIT, len(opened) / 2):
+        faults.add(f"cannot open {broken} of {len(opened)} images, which the log lists")
     return videos
 
 
 def _one_frame_video(
     name: str, picture: Path, label: Path | None = None, layout: Layout = "label_maps"
 ) -> Video | None:
-    """Return a picture as a video; None, with a warning, if it cannot be opened."""
+    """Return a picture as a video; log a warning and return None if it is unreadable."""
     try:
         size = picture_size(picture)
     except DataError as error:

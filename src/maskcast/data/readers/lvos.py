@@ -1,11 +1,11 @@
-"""LVOS v1 and v2, long videos (Hong et al., ICCV 2023; 2024).
+"""Read LVOS v1 and v2, long videos (Hong et al., ICCV 2023; 2024).
 
     <split>/JPEGImages/<video>/00000001.jpg    <split>/Annotations/<video>/00000001.png
     <split>_meta.json    per video and object: "frame_range" {"start", "end", "frame_nums"}
 
-Names have eight digits; labels are every fifth frame from the first, whether or not there are
-images in between. Each object counts on its own range; its mask is given on the range's first
-frame, though validation holds later masks too.
+Names have eight digits. Every fifth frame from the first has labels, whether or not there are
+images in between. Each object counts on its own range of frames, and its mask is given on the first
+frame of the range, although the validation split has later masks too.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from maskcast.data.listing import (
 
 UNSEEN_VIDEOS = "unseen_videos.txt"
 LABEL_STEP = 5
-"""Frames from one label to the next."""
+"""Distance between labelled frames."""
 
 
 def open_lvos(root: Path, *, split: str = "valid", purpose: Purpose = "segment") -> Dataset:
     """Open one split.
 
     Args:
-        root: the folder with ``train``, ``valid``, ``test``; or one of these itself.
+        root: folder with ``train``, ``valid`` and ``test``, or one of these.
         split: train, valid or test.
-        purpose: decides what must be there.
+        purpose: determines which files are required.
 
     Raises:
-        DatasetError: all that is wrong, in one message.
+        DatasetError: the data set is incomplete; the error lists all problems.
     """
     faults = Faults(f"LVOS {split} in {root}")
     base = root / split if (root / split).is_dir() else root
@@ -72,7 +72,7 @@ def unseen_videos(dataset: Dataset) -> frozenset[str] | None:
         DatasetError: the list cannot be read, is empty or repeats a name.
     """
     folders = (dataset.root, dataset.root / dataset.split)
-    path = next((path for each in folders if (path := each / UNSEEN_VIDEOS).is_file()), None)
+    path = next((path for folder in folders if (path := folder / UNSEEN_VIDEOS).is_file()), None)
     return None if path is None else read_unseen(path)
 
 
@@ -99,18 +99,18 @@ def _objects(
     video: str, entries: dict[str, Any], names: list[str], faults: Faults
 ) -> tuple[VideoObject, ...]:
     index_of = {int(name): index for index, name in enumerate(names) if name.isdecimal()}
-    found = []
+    objects = []
     for text, entry in entries.items():
         try:
-            own = entry["frame_range"]
-            object_id, start, end = int(text), int(own["start"]), int(own["end"])
+            limits = entry["frame_range"]
+            object_id, start, end = int(text), int(limits["start"]), int(limits["end"])
         except (KeyError, TypeError, ValueError):
             faults.add(
                 f'the meta file must give object {text!r} of {video} an id and a "frame_range"'
             )
             continue
         labelled = range(start, end, LABEL_STEP)
-        few = labelled[: 2 * len(names) + 2]  # a range without end is not walked through
+        few = labelled[: 2 * len(names) + 2]  # bounds the work for a damaged, huge range
         missing = [n for n in few if n not in index_of]
         if missing or start >= end or object_id < 1:
             faults.add(
@@ -121,8 +121,8 @@ def _objects(
         counted = tuple(index_of[n] for n in labelled)
         category = entry.get("category")
         category = None if category is None else str(category)
-        found.append(VideoObject(object_id, index_of[start], category, counted))
-    return tuple(sorted(found, key=lambda each: each.object_id))
+        objects.append(VideoObject(object_id, index_of[start], category, counted))
+    return tuple(sorted(objects, key=lambda item: item.object_id))
 
 
 def _check_ranges(
@@ -132,8 +132,8 @@ def _check_ranges(
     folder: Path,
     faults: Faults,
 ) -> None:
-    """Every frame on which an object counts needs its truth."""
-    counted = {index for each in objects for index in each.counted_frames or ()}
+    """Report frames on which an object counts but which have no ground truth."""
+    counted = {index for item in objects for index in item.counted_frames or ()}
     missing = [names[index] for index in sorted(counted) if names[index] not in annotated]
     if missing:
         faults.add(f"{folder} has no ground truth for frame {listed(missing)}")

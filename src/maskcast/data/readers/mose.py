@@ -1,9 +1,9 @@
-"""MOSE v1 and v2 (Ding et al., ICCV 2023; 2025).
+"""Read MOSE v1 and v2 (Ding et al., ICCV 2023; 2025).
 
     <split>/JPEGImages/<video>/00000.jpg    <split>/Annotations/<video>/00000.png
 
-The validation split holds the first mask of each video only; its truth is on the server. Of v2
-the formulas of the measures are not known here, so it can be segmented and submitted, not scored.
+The validation split has only the first mask of each video; its ground truth is on the server. The
+measures of v2 are not implemented, so it can be segmented and submitted but not scored.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def open_mose(
     """Open one split.
 
     Args:
-        root: the folder with ``train`` and ``valid``; or one of these itself.
-        version: both are laid out alike.
+        root: folder with ``train`` and ``valid``, or one of these.
+        version: version of the data set; both have the same layout.
         split: train or valid.
-        purpose: decides what must be there.
+        purpose: determines which files are required.
 
     Raises:
-        DatasetError: all that is wrong, in one message.
+        DatasetError: the data set is incomplete; the error lists all problems.
     """
     faults = Faults(f"MOSE v{version} {split} in {root}")
     if version == 2 and purpose == "score":

@@ -1,9 +1,9 @@
-"""SA-V (Ravi et al., 2024): one folder of masks for each object, which may overlap.
+"""Read SA-V (Ravi et al., 2024): one folder of masks per object; masks may overlap.
 
     sav_<split>/JPEGImages_24fps/<video>/00000.jpg
     sav_<split>/Annotations_6fps/<video>/<object>/00000.png    sav_<split>.txt
 
-The objects' folders count from 000; here the n-th folder is object n, from 1.
+The folders of objects are numbered from 000; the n-th folder becomes object n, from 1.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def open_sa_v(root: Path, *, split: str = "val", purpose: Purpose = "segment") -
     """Open one split.
 
     Args:
-        root: the folder with ``sav_val`` and ``sav_test``; or one of these itself.
+        root: folder with ``sav_val`` and ``sav_test``, or one of these.
         split: val or test.
-        purpose: decides what must be there.
+        purpose: determines which files are required.
 
     Raises:
-        DatasetError: all that is wrong, in one message.
+        DatasetError: the data set is incomplete; the error lists all problems.
     """
     faults = Faults(f"SA-V {split} in {root}")
     base = next((path for name in (f"sav_{split}", split) if (path := root / name).is_dir()), root)

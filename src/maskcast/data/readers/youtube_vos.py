@@ -1,10 +1,10 @@
-"""YouTube-VOS 2018 and 2019 (Xu et al., 2018).
+"""Read YouTube-VOS 2018 and 2019 (Xu et al., 2018).
 
     <split>/JPEGImages/<video>/00005.jpg   <split>/Annotations/<video>/00005.png   <split>/meta.json
-    <split>_all_frames/JPEGImages/…        every frame at 30 per second; labels are every fifth
+    <split>_all_frames/JPEGImages/…        all images at 30 per second; every fifth has labels
 
-``meta.json`` names each object's category and frames; its mask is given on the first of them.
-Objects may begin on any frame, and ids may skip.
+``meta.json`` lists the category and the frames of each object; its mask is given on the first of
+them. Objects may start on any frame, and ids may have gaps.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from maskcast.data.listing import (
 )
 
 LABEL_STEP = 5
-"""Frames from one label to the next in the videos with all frames."""
+"""Distance between labelled frames in the videos with all frames."""
 
 
 def open_youtube_vos(
@@ -36,23 +36,23 @@ def open_youtube_vos(
     """Open one split.
 
     Args:
-        root: the folder with ``train``, ``valid``, ``test``; or one of these itself.
-        year: for the name only; both are laid out alike.
+        root: folder with ``train``, ``valid`` and ``test``, or one of these.
+        year: year of the data set, which only affects its name; both have the same layout.
         split: train, valid or test.
-        all_frames: take the images from ``<split>_all_frames``.
-        purpose: decides what must be there.
+        all_frames: whether to use the images in ``<split>_all_frames``.
+        purpose: determines which files are required.
 
     Raises:
-        DatasetError: all that is wrong, in one message.
+        DatasetError: the data set is incomplete; the error lists all problems.
     """
     faults = Faults(f"YouTube-VOS {year} {split} in {root}")
     base = root / split if (root / split).is_dir() else root
-    every = base.parent / f"{base.name}_all_frames"
+    with_all_frames = base.parent / f"{base.name}_all_frames"
     meta = read_meta(base / "meta.json", faults)
     videos = []
     for name, entries in sorted(meta.items()):
         before = len(faults.found)
-        images = (every if all_frames else base) / "JPEGImages" / name
+        images = (with_all_frames if all_frames else base) / "JPEGImages" / name
         annotations = base / "Annotations" / name
         names = _frame_names(images, annotations, faults)
         files = VideoFiles(
@@ -73,11 +73,11 @@ def open_youtube_vos(
 
 
 def unseen_categories(dataset: Dataset) -> frozenset[str] | None:
-    """Return the categories that the training split does not have; None if it is missing."""
+    """Return the categories that are not in the training split; None if that is not available."""
     seen = _train_categories(dataset.root)
     if seen is None:
         return None
-    return frozenset(each.category or "" for video in dataset for each in video.objects) - seen
+    return frozenset(item.category or "" for video in dataset for item in video.objects) - seen
 
 
 UNSEEN = UnseenGroup("category", unseen_categories)
@@ -100,17 +100,17 @@ def _frame_names(images: Path, annotations: Path, faults: Faults) -> list[str]:
 
 
 def _label_names(labelled: Path, names: list[str]) -> list[str]:
-    """The labelled frames are those of the plain split; without it, every fifth by number."""
+    """Return the labelled frames: those of the plain split or, without it, every fifth one."""
     if labelled.is_dir():
-        there = {path.stem for path in labelled.iterdir()}
-        return [name for name in names if name in there]
+        existing = {path.stem for path in labelled.iterdir()}
+        return [name for name in names if name in existing]
     return [name for name in names if name.isdecimal() and int(name) % LABEL_STEP == 0]
 
 
 def _objects(
     video: str, entries: dict[str, Any], names: list[str], faults: Faults
 ) -> tuple[VideoObject, ...]:
-    found = []
+    objects = []
     for text, entry in entries.items():
         frames = entry.get("frames") if isinstance(entry, dict) else None
         if not (text.isdecimal() and int(text) > 0 and isinstance(frames, list) and frames):
@@ -124,16 +124,16 @@ def _objects(
             continue
         category = entry.get("category")
         category = None if category is None else str(category)
-        found.append(VideoObject(int(text), names.index(first), category))
-    return tuple(sorted(found, key=lambda each: each.object_id))
+        objects.append(VideoObject(int(text), names.index(first), category))
+    return tuple(sorted(objects, key=lambda item: item.object_id))
 
 
 def _check_truth(video: Video, entries: dict[str, Any], faults: Faults) -> None:
-    """The public validation split holds the given masks only: nothing to score against."""
+    """Report objects without ground truth after their first frame, as in the public validation."""
     last = video.annotated_frames[-1]
-    for each in video.objects:
-        if len(entries[str(each.object_id)]["frames"]) > 1 and last <= each.first_frame:
+    for item in video.objects:
+        if len(entries[str(item.object_id)]["frames"]) > 1 and last <= item.first_frame:
             faults.add(
-                f"{video.name} has no ground truth for object {each.object_id} after its first "
+                f"{video.name} has no ground truth for object {item.object_id} after its first "
                 "frame; submit the masks to the server of the benchmark"
             )

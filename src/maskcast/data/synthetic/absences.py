@@ -1,6 +1,6 @@
-"""Absences in synthetic clips: an object leaves the frame, or something hides it, for some frames.
+"""Absences in synthetic clips: an object leaves the frame or is hidden for some frames.
 
-Clips of single pictures teach a network in this way that an object may be gone, and come back.
+They teach a network that an object may disappear and return.
 """
 
 from __future__ import annotations
@@ -18,30 +18,31 @@ from maskcast.data.synthetic.motion import Detour, Motion, Visit, draw_motion
 from maskcast.data.synthetic.stage import Cutout, Layer, as_layer
 
 RETURNING = 0.75
-"""Share of the absences that end within the clip, where it has at least three frames."""
+"""Probability that an absence ends within the clip, if the clip has at least three frames."""
 MARGIN = 1e-3
-"""Least duration of a departure or a return, in frames."""
+"""Minimum duration of a departure or a return, in frames."""
 
 
 @dataclass(frozen=True)
 class Absence:
-    """When an object is gone; times are in frames."""
+    """The times of an absence, in frames."""
 
     begin: float
-    """Last moment at which it is where it would be without the absence."""
+    """Start of the departure; until then the object is on its path."""
     gone: float
-    """First moment at which it is gone."""
+    """End of the departure; from then on the object is absent."""
     back: float
-    """Last moment at which it is gone; infinity if it does not return."""
+    """Start of the return, until which the object is absent; infinity if it does not return."""
     end: float
-    """First moment at which it is where it would be again; infinity if it does not return."""
+    """End of the return; from then on the object is on its path. Infinity if it does not return."""
 
 
 def draw_absence(generator: np.random.Generator, times: Sequence[float]) -> Absence:
-    """Draw which frames of a clip lack an object: some in a row, never the first.
+    """Draw an absence that covers some consecutive frames of a clip, but never the first frame.
 
     Args:
-        times: of the frames, rising; at least two.
+        generator: source of random numbers.
+        times: times of at least two frames, in ascending order.
     """
     last = len(times) - 1
     if last >= 2 and generator.uniform() < RETURNING:
@@ -57,11 +58,11 @@ def draw_absence(generator: np.random.Generator, times: Sequence[float]) -> Abse
 def leave_frame(
     generator: np.random.Generator, layer: Layer, absence: Absence, size: tuple[int, int]
 ) -> Layer:
-    """Move an object out of the frame, to a random side, while it is absent."""
+    """Move an object out of the frame, at a random side, during its absence."""
     x, y = generator.uniform(-1, 1, 2)
     half = np.array([size[1], size[0]]) / min(size) / 2
     extent = _radius(layer.motion)
-    # from anywhere in the frame past the nearer border, and a camera that follows a little
+    # far enough from anywhere in the frame, even if the camera follows a little
     distance = 2 * half + extent * generator.uniform(1.1, 2.5)
     sideways = abs(x) * half[0] > abs(y) * half[1]
     shift = (
@@ -84,11 +85,14 @@ def hide(
     cutout: Cutout,
     fills_square: bool,
 ) -> Layer:
-    """Make something pass in front of an object that hides it while it is absent.
+    """Return a layer that passes in front of an object and hides it during its absence.
 
     Args:
-        cutout: what hides it.
-        fills_square: whether the cutout covers its whole square; if not, it is drawn larger.
+        generator: source of random numbers.
+        layer: the object.
+        absence: times of the absence.
+        cutout: cut-out that hides the object.
+        fills_square: whether the cut-out covers its whole square; if not, it is drawn larger.
     """
     radius = _radius(layer.motion)
     size = radius * generator.uniform(1.1, 1.5) * (1.0 if fills_square else 1.6)
@@ -114,14 +118,14 @@ def hide(
 
 
 def board(picture: Float[Tensor, "3 height width"]) -> Cutout:
-    """Return a picture as something opaque that fills its square."""
+    """Return a picture as an opaque cut-out that fills its square."""
     alpha = torch.ones(picture.shape[1:])
     alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1] = 0, 0, 0, 0
     return Cutout(picture, alpha)
 
 
 def _radius(motion: Motion) -> float:
-    """Return half the diagonal of an object at time zero, in units of the world."""
+    """Return half the diagonal of an object at time 0, in world units."""
     return motion.size * float(np.hypot(1, motion.aspect))
 
 

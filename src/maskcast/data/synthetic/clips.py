@@ -1,9 +1,9 @@
-"""Synthetic clips: an endless, seeded supply of short videos whose masks are exact.
+"""Render synthetic clips: an endless, seeded supply of short videos with exact masks.
 
-Objects move over a scene under affine, perspective and thin-plate motion, cross and hide each
-other, leave and return; the camera moves, the light changes, look-alikes distract, and the result
-is blurred, noisy and compressed as a real video is. Objects and scenes are procedural, or cut from
-image + mask pairs and photographs (``maskcast.data.readers.image_pairs``).
+Objects move over a scene with affine, perspective and thin-plate motion; they cross and hide each
+other, leave and return. The camera moves, the light changes, look-alikes distract, and the frames
+are blurred, noisy and compressed like a real video. Objects and scenes are procedural, or cut from
+image and mask pairs and photographs (``maskcast.data.readers.image_pairs``).
 
     frames       frames × height × width × 3   uint8 RGB
     label_maps   frames × height × width       uint8, object ids from 1; 0 is background
@@ -31,15 +31,15 @@ from maskcast.data.synthetic.scenes import ProceduralScenes, SceneSource
 from maskcast.data.synthetic.stage import Cutout, Film, FilmConfig, Layer, Stage, as_layer, render
 
 FIRST_RESERVED_SEED = 2**31
-"""Seeds from here on belong to the demonstration; ``make_clip`` refuses them."""
+"""First seed reserved for the demo; ``make_clip`` rejects this seed and higher ones."""
 
 
 LARGEST_HIDDEN = 0.4
-"""Half the side of an object, in units of the frame's shorter side, up to which it is hidden; a
-larger one leaves the frame instead."""
+"""Half the side of the largest object that is hidden during an absence, in units of the frame's
+shorter side; larger objects leave the frame instead."""
 
 SCENE = 1.2
-"""Side of the scene over side of the frame, so that the camera can move."""
+"""Ratio of the scene's sides to those of the frame, which leaves room for camera motion."""
 
 
 @dataclass(frozen=True)
@@ -49,31 +49,31 @@ class SyntheticClip:
     frames: UInt8[np.ndarray, "frames height width 3"]
     label_maps: UInt8[np.ndarray, "frames height width"]
     ids: tuple[int, ...]
-    """The objects; all of them are visible on the first frame."""
+    """Object ids; all objects are visible on the first frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticConfig:
-    """What may happen in a synthetic clip. Probabilities are per clip unless they say otherwise."""
+    """Settings of synthetic clips. Probabilities, in [0, 1], are per clip unless stated."""
 
     object_size: tuple[float, float] = (0.09, 0.30)
-    """Half the side of an object, in units of the frame's shorter side."""
+    """Range of half the side of an object, in units of the frame's shorter side; greater than 0."""
     pace: tuple[float, float] = (0.4, 2.5)
-    """How fast things move; 1 is a walk."""
+    """Range of the speed of objects, greater than 0; 1 is walking speed."""
     camera_shake: float = 1.0
-    """Strength of the camera's motion; 0 puts it on a tripod."""
+    """Strength of the camera's motion; 0 is a fixed camera."""
     look_alike: float = 0.5
-    """Probability that a copy of the first object distracts from it, as background."""
+    """Probability of a copy of the first object that counts as background."""
     crossing: float = 0.5
-    """Probability, for each object after the first, of a course that meets the first one's."""
+    """Probability, for each object after the first, that its path crosses that of the first."""
     leaving: float = 0.15
-    """Probability, for each object, of leaving the frame and returning."""
+    """Probability, for each object, that it leaves the frame and returns."""
     occluder: float = 0.35
-    """Probability of something in front of everything, as background."""
+    """Probability of an occluder in front of all objects, which counts as background."""
     shadow: float = 0.4
     """Probability that objects cast shadows."""
     film: FilmConfig = field(default_factory=FilmConfig)
-    """How it is recorded."""
+    """Settings of the recording."""
 
     def __post_init__(self) -> None:
         probabilities = ("look_alike", "crossing", "leaving", "occluder", "shadow")
@@ -94,20 +94,21 @@ def make_clip(
     config: SyntheticConfig | None = None,
     absence: Absence | None = None,
 ) -> SyntheticClip:
-    """Make one clip; the same arguments make the same clip.
+    """Render one clip; the same arguments give the same clip.
 
     Args:
-        seed: below ``FIRST_RESERVED_SEED``; the demonstration's seeds are never made here.
-        frames: how many, at 24 a second; not used when ``times`` are given.
-        size: height and width.
-        objects: fewest and most objects.
-        times: when the frames are taken, in frames; the first one must be 0.
-        cutouts: where objects come from; procedural if not given.
-        scenes: where backgrounds come from; procedural if not given.
-        absence: when object 1 leaves the frame or is hidden; never if not given.
+        seed: seed, at least 0 and below ``FIRST_RESERVED_SEED``; higher seeds are for the demo.
+        frames: number of frames, at 24 frames per second; ignored if ``times`` are given.
+        size: height and width in pixels.
+        objects: minimum and maximum number of objects.
+        times: times of the frames, in frames; the first one must be 0.
+        cutouts: source of objects; None uses procedural ones.
+        scenes: source of backgrounds; None uses procedural ones.
+        config: settings; None uses the defaults.
+        absence: absence of object 1; None for none.
 
     Raises:
-        UsageError: the seed is reserved or negative.
+        UsageError: the seed is reserved or negative, or gives no clip with visible objects.
     """
     if not 0 <= seed < FIRST_RESERVED_SEED:
         raise UsageError(
@@ -163,19 +164,19 @@ def _set_stage(
     config: SyntheticConfig,
     absence: Absence | None,
 ) -> Stage:
-    """Draw the scene, the camera and everything that moves."""
+    """Draw the scene, the camera and all layers."""
     height, width = size
     scene = scenes.draw_scene(generator, (int(SCENE * height), int(SCENE * width)))
     pace = exp(generator.uniform(log(config.pace[0]), log(config.pace[1])))
     shows_shadow = generator.uniform() < config.shadow
     reach = (0.36 * width / min(size), 0.36 * height / min(size))
     layers: list[Layer] = []
-    places = spread_out(generator, count + 1, reach)
-    for slot, place in enumerate(places[:count]):
+    starts = spread_out(generator, count + 1, reach)
+    for slot, start in enumerate(starts[:count]):
         side = generator.uniform(*config.object_size)
         cutout = cutouts.draw_cutout(generator, _resolution(side, size))
         motion = draw_motion(
-            generator, start=place, size=side, aspect=_aspect(generator, cutout), pace=pace
+            generator, start=start, size=side, aspect=_aspect(generator, cutout), pace=pace
         )
         if layers and generator.uniform() < config.crossing:
             motion = meet(layers[0].motion, motion, horizon * generator.uniform(0.3, 0.9))
@@ -183,7 +184,7 @@ def _set_stage(
             motion = replace(motion, excursion=_draw_excursion(generator, horizon, reach))
         layers.append(as_layer(cutout, motion, slot + 1, shadow=shows_shadow))
     if generator.uniform() < config.look_alike:
-        layers.append(look_alike(generator, layers[0], places[count], pace, horizon))
+        layers.append(look_alike(generator, layers[0], starts[count], pace, horizon))
     order = generator.permutation(len(layers))
     layers = [layers[i] for i in order]
     if generator.uniform() < config.occluder:
@@ -203,11 +204,11 @@ def take_away(
     cutouts: CutoutSource,
     scenes: SceneSource,
 ) -> list[Layer]:
-    """Make object 1 leave the frame while it is absent, or put something in front of it."""
-    place, target = next((i, each) for i, each in enumerate(layers) if each.object_id == 1)
+    """Make object 1 leave the frame during its absence, or hide it behind another layer."""
+    index, target = next((i, layer) for i, layer in enumerate(layers) if layer.object_id == 1)
     changed = list(layers)
     if target.motion.size > LARGEST_HIDDEN or generator.uniform() < 0.5:
-        changed[place] = leave_frame(generator, target, absence, size)
+        changed[index] = leave_frame(generator, target, absence, size)
         return changed
     fills_square = bool(generator.uniform() < 0.5)
     resolution = _resolution(1.5 * target.motion.size, size)
@@ -221,7 +222,7 @@ def take_away(
 
 
 def _resolution(side: float, size: tuple[int, int]) -> int:
-    """Pixels of a cutout so that it is drawn about as large as it is stored."""
+    """Return the resolution at which a cut-out is stored about as large as it is drawn."""
     return int(np.clip(2.2 * side * min(size), 20, 320))
 
 
@@ -248,7 +249,7 @@ def look_alike(
     pace: float,
     horizon: float,
 ) -> Layer:
-    """Copy an object with slightly other colours, size and motion."""
+    """Copy an object with slightly different colours and size, and its own motion."""
     motion = draw_motion(
         generator,
         start=place,
@@ -273,7 +274,7 @@ def _draw_occluder(
     size: tuple[int, int],
     reach: tuple[float, float],
 ) -> Layer:
-    """Put something still in front: a post, a bush, a passer-by."""
+    """Draw a nearly still layer in front of the others: a post or another object."""
     side = generator.uniform(0.12, 0.35)
     if generator.uniform() < 0.4:
         cutout = _post(generator, _resolution(0.6, size))
@@ -302,13 +303,17 @@ def _post(generator: np.random.Generator, resolution: int) -> Cutout:
 
 
 class SyntheticClips:
-    """Synthetic clips as a source for training: a fresh one for each draw.
+    """A source of synthetic training clips; each draw renders a new clip.
 
     Args:
-        size: height and width of the frames, before the crop.
-        reach: longest time from the first frame to the last, in frames.
-        absent: probability that the object leaves the frame or is hidden in some of the test
-            frames. If it is positive, test frames without the object are kept wherever they occur.
+        size: height and width of the frames in pixels, before cropping.
+        objects: minimum and maximum number of objects.
+        reach: maximum time from the first frame to the last, in frames.
+        cutouts: source of objects; None uses procedural ones.
+        scenes: source of backgrounds; None uses procedural ones.
+        config: settings; None uses the defaults.
+        absent: probability, in [0, 1], that the object leaves the frame or is hidden in some test
+            frames. If it is positive, test frames without the object are always kept.
     """
 
     name = "synthetic"
@@ -361,25 +366,27 @@ class SyntheticClips:
 
 
 def whole_clip(name: str, clip: SyntheticClip, object_id: int) -> DrawnClip:
-    """Take one object's frames, also those that do not show it."""
+    """Return all frames with the masks of one object, including frames that do not show it."""
     return _take(name, clip, object_id, range(len(clip.frames)))
 
 
-def _take(name: str, clip: SyntheticClip, object_id: int, places: Iterable[int]) -> DrawnClip:
-    kept = list(places)
-    label_maps = [clip.label_maps[place] for place in kept]
+def _take(name: str, clip: SyntheticClip, object_id: int, indices: Iterable[int]) -> DrawnClip:
+    kept = list(indices)
+    label_maps = [clip.label_maps[index] for index in kept]
     return DrawnClip(
         name,
-        tuple(clip.frames[place] for place in kept),
-        tuple((each == object_id).astype(np.uint8) for each in label_maps),
-        others=tuple(np.where(each == object_id, 0, each).astype(np.uint8) for each in label_maps),
+        tuple(clip.frames[index] for index in kept),
+        tuple((labels == object_id).astype(np.uint8) for labels in label_maps),
+        others=tuple(
+            np.where(labels == object_id, 0, labels).astype(np.uint8) for labels in label_maps
+        ),
     )
 
 
 def visible_clip(
     name: str, clip: SyntheticClip, object_id: int, generator: np.random.Generator
 ) -> DrawnClip:
-    """Take one object's frames; test frames without it give way to others, drawn again."""
+    """Return frames with the masks of one object; test frames without it are drawn again."""
     masks = (clip.label_maps == object_id).astype(np.uint8)
     visible = np.flatnonzero(masks[1:].sum(axis=(1, 2)) > 10) + 1
     choices = visible if len(visible) else np.zeros(1, dtype=np.int64)
@@ -388,4 +395,4 @@ def visible_clip(
         np.arange(1, len(masks)),
         choices[generator.integers(len(choices), size=len(masks) - 1)],
     )
-    return _take(name, clip, object_id, [0, *(int(place) for place in np.sort(wanted))])
+    return _take(name, clip, object_id, [0, *map(int, np.sort(wanted))])

@@ -1,4 +1,4 @@
-"""Objects to paste into synthetic clips: from noise, from pictures with masks, from RGBA pictures.
+"""Sources of objects for synthetic clips: noise, pictures with masks, and RGBA pictures.
 
 image    3 × height × width   float32, 0..1
 alpha    height × width       float32, 0..1
@@ -29,12 +29,12 @@ from maskcast.data.visibility import count_pixels, readable_annotations
 from maskcast.nn.resize import resize_picture
 
 MARGIN = 2
-"""Transparent pixels around an object."""
+"""Width of the transparent margin around an object, in pixels."""
 
 
 @runtime_checkable
 class CutoutSource(Protocol):
-    """Where objects come from."""
+    """A source of objects."""
 
     def draw_cutout(self, generator: np.random.Generator, resolution: int) -> Cutout:
         """Draw an object whose longer side is about ``resolution`` pixels."""
@@ -42,7 +42,7 @@ class CutoutSource(Protocol):
 
 
 class ProceduralCutouts:
-    """Objects from noise: silhouettes with textures, lit as if they bulged."""
+    """Objects from noise: silhouettes with textures, shaded like convex shapes."""
 
     def draw_cutout(self, generator: np.random.Generator, resolution: int) -> Cutout:
         shape = choose(generator, list(textures.TRAINING_SHAPES.values()))
@@ -63,36 +63,37 @@ Option = TypeVar("Option")
 
 
 def choose(generator: np.random.Generator, options: Sequence[Option]) -> Option:
-    """Draw one of some options uniformly."""
+    """Draw one of the options uniformly."""
     return options[int(generator.integers(len(options)))]
 
 
 @dataclass(frozen=True)
 class PictureObject:
-    """One object of one picture."""
+    """One object in one picture."""
 
     picture: int
+    """Index of the picture."""
     object_id: int
     pixels: int
     share: float
-    """Of the picture's area."""
+    """Area as a share of the picture, 0..1."""
 
 
 def objects_of(pictures: Sequence[AnnotatedVideo], smallest: int = 10) -> list[PictureObject]:
-    """List the objects with more than ``smallest`` pixels; reads every mask once.
+    """List the objects with more than ``smallest`` pixels, by reading every mask once.
 
-    A mask that cannot be read is logged and left out.
+    Unreadable masks are logged and skipped.
     """
-    found = []
-    for place, picture in enumerate(pictures):
+    objects = []
+    for index, picture in enumerate(pictures):
         for _, label_map in readable_annotations(picture):
             counts = count_pixels(label_map, has_void=picture.has_void)
             for object_id in np.flatnonzero(counts > smallest):
                 if object_id != 0:
                     pixels = int(counts[object_id])
                     share = pixels / label_map.size
-                    found.append(PictureObject(place, int(object_id), pixels, share))
-    return found
+                    objects.append(PictureObject(index, int(object_id), pixels, share))
+    return objects
 
 
 class PairCutouts:
@@ -100,11 +101,11 @@ class PairCutouts:
 
     Args:
         pictures: videos of one frame (``read_image_pairs``).
-        share: least and most of its picture's area that an object covers.
-        smallest: an object has more pixels than this.
+        share: range of an object's area, as a share of its picture.
+        smallest: number of pixels that an object must exceed.
 
     Raises:
-        DatasetError: no object is of that size.
+        DatasetError: no object has such a size.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class PairCutouts:
     ) -> None:
         self.pictures = pictures
         self.objects = [
-            found for found in objects_of(pictures, smallest) if share[0] <= found.share <= share[1]
+            item for item in objects_of(pictures, smallest) if share[0] <= item.share <= share[1]
         ]
         if not self.objects:
             raise DatasetError(
@@ -138,10 +139,12 @@ class PairCutouts:
 
 
 def cut_out(frame: np.ndarray, mask: np.ndarray, resolution: int | None = None) -> Cutout:
-    """Cut an object out along its mask, with an edge that is soft over about a pixel.
+    """Cut an object out along its mask, with an edge that is soft over about one pixel.
 
     Args:
-        resolution: longer side of the result; not resized if None.
+        frame: the picture.
+        mask: the object.
+        resolution: longer side of the result in pixels; None keeps the size.
     """
     box = _padded(object_box(mask.astype(np.uint8)), mask.shape)
     top, bottom, left, right = box
@@ -167,7 +170,7 @@ def _padded(box: Box, size: tuple[int, ...]) -> tuple[int, int, int, int]:
 
 
 def _softened(alpha: Float[Tensor, "height width"]) -> Float[Tensor, "height width"]:
-    """Soften the edge inwards, so that no rim of the old background is carried along."""
+    """Soften the edge inwards, so that no background is visible around the object."""
     mean = functional.avg_pool2d(alpha[None, None], 3, stride=1, padding=1, count_include_pad=False)
     soft = torch.minimum(((mean[0, 0] - 0.4) / 0.5).clamp_(0, 1), alpha)
     soft[0], soft[-1], soft[:, 0], soft[:, -1] = 0, 0, 0, 0
@@ -175,23 +178,23 @@ def _softened(alpha: Float[Tensor, "height width"]) -> Float[Tensor, "height wid
 
 
 class CutoutFolder:
-    """Objects from RGBA pictures, uniformly over the pictures.
+    """Objects from folders of RGBA pictures, drawn uniformly over the pictures.
 
     Args:
-        folders: each holds pictures with an alpha channel (WebP or PNG).
+        folders: folders of pictures with an alpha channel (WebP or PNG).
 
     Raises:
-        DatasetError: a folder is not there or empty.
+        DatasetError: a folder is missing or empty.
     """
 
     def __init__(self, *folders: Path) -> None:
         faults = Faults(f"the cut-outs in {', '.join(map(str, folders))}")
         self.files: tuple[Path, ...] = ()
         for folder in folders:
-            found = list_pictures(folder, IMAGE_ENDINGS, faults)
-            if not found and not faults.found:
+            pictures = list_pictures(folder, IMAGE_ENDINGS, faults)
+            if not pictures and not faults.found:
                 faults.add(f"{folder} contains no images")
-            self.files += tuple(found.values())
+            self.files += tuple(pictures.values())
         faults.raise_if_any()
 
     def draw_cutout(self, generator: np.random.Generator, resolution: int) -> Cutout:
@@ -202,10 +205,10 @@ class CutoutFolder:
 
 
 def read_cutout(path: Path, resolution: int) -> Cutout:
-    """Read an object whose longer side becomes about ``resolution`` pixels, margin included.
+    """Read an object and resize its longer side to about ``resolution`` pixels with the margin.
 
     Raises:
-        DataError: the file is not a picture with an alpha channel that shows something.
+        DataError: the file is not a picture, has no alpha channel, or is completely transparent.
     """
     try:
         with Image.open(path) as file:
@@ -220,7 +223,7 @@ def read_cutout(path: Path, resolution: int) -> Cutout:
         raise DataError(f"{path} is completely transparent; remove it")
     part = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     layers = torch.from_numpy(np.array(part)).permute(2, 0, 1).float() / 255
-    layers[:3] *= layers[3]  # transparent pixels have any colour, which must not blend in
+    layers[:3] *= layers[3]  # the arbitrary colour of transparent pixels must not blend in
     scale = (resolution - 2 * MARGIN) / max(part.shape[:2])
     size = [max(4, round(side * scale)) for side in part.shape[:2]]
     layers = functional.interpolate(
@@ -232,10 +235,11 @@ def read_cutout(path: Path, resolution: int) -> Cutout:
 
 @dataclass(frozen=True)
 class CutoutMix:
-    """Several sources of cut-outs.
+    """A mixture of several sources of cut-outs.
 
     Raises:
-        ConfigError: there is not one positive weight for each source.
+        ConfigError: the number of weights differs from that of sources, or a weight is not
+            positive.
     """
 
     sources: Sequence[CutoutSource]

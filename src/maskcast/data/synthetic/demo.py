@@ -1,11 +1,12 @@
-"""The clip that ``maskcast demo`` shows: koi in a garden pond, seen from above, with exact masks.
+"""Render the clip of ``maskcast demo``: koi in a garden pond, seen from above, with exact masks.
 
 Two koi are objects; a third, which looks like the first, is not. They cross one another and pass
-under lily pads while light plays on the bottom. Seeds, shapes (``koi``, ``lily pad``) and textures
+under lily pads, over a bottom with moving light. Seeds, shapes (``koi``, ``lily pad``) and textures
 (``koi skin``, ``pebbles``, ``pad``) are reserved: ``synthetic.clips.make_clip`` rejects the seeds
-and draws from other shapes and textures, so nothing is trained on what the demo shows.
+and draws other shapes and textures, so nothing is trained on what the demo shows.
 
-World coordinates are in units of the frame's shorter side, the origin in the middle, y down.
+World coordinates are in units of the frame's shorter side, with the origin in the middle and y
+downwards.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class _Koi:
-    """A fish and its course through the clip."""
+    """A fish and its path through the clip."""
 
     object_id: int
-    """0 for one that is not an object."""
+    """Object id; 0 for the fish that is not an object."""
     length: float
     skin: Float[Tensor, "1 3 across along"]
     course: Array
-    """Points it swims through, evenly spaced in time from before the clip to after it."""
+    """Points on the path, evenly spaced in time from before the clip to after it."""
     phase: float
     fins: Colour
 
@@ -63,26 +64,26 @@ class _Pad:
 
 @dataclass(frozen=True)
 class _View:
-    """World coordinates of the pixels of a frame, as the water bends them."""
+    """World coordinates of the pixels of a frame."""
 
     x: Array
     y: Array
     unit: int
-    """Pixels in a unit of the world."""
+    """Pixels per world unit."""
 
 
 def make_demo_clip(
     *, frames: int = 72, size: tuple[int, int] = (270, 480), seed: int = DEMO_SEED
 ) -> SyntheticClip:
-    """Make the demonstration's clip; 24 frames a second.
+    """Render the clip of the demo, at 24 frames per second.
 
     Args:
-        frames: the course of the fish is spread over this many.
-        size: height and width.
-        seed: ``FIRST_RESERVED_SEED`` or above; others belong to training.
+        frames: number of frames, over which the paths of the fish are spread.
+        size: height and width in pixels.
+        seed: seed, at least ``FIRST_RESERVED_SEED``; lower seeds are for training.
 
     Raises:
-        UsageError: the seed belongs to training.
+        UsageError: the seed is too low.
     """
     if seed < FIRST_RESERVED_SEED:
         raise UsageError(
@@ -99,7 +100,7 @@ def make_demo_clip(
 
 
 class _Pond:
-    """Everything in the pond; drawn once, looked at frame by frame."""
+    """The content of the pond, drawn once and rendered frame by frame."""
 
     def __init__(self, generator: np.random.Generator, size: tuple[int, int]) -> None:
         self.size = size
@@ -119,7 +120,7 @@ class _Pond:
         )
 
     def at(self, progress: float, seconds: float) -> tuple[np.ndarray, np.ndarray]:
-        """Draw one moment; ``progress`` runs from 0 to 1 over the clip."""
+        """Return pixels and label map of a moment; ``progress`` runs from 0 to 1 over the clip."""
         view = _rippled(self.view, seconds)
         canvas = self._bottom_at(view, seconds)
         label_map = np.zeros(self.size, dtype=np.uint8)
@@ -135,7 +136,7 @@ class _Pond:
         return pixels.permute(1, 2, 0).numpy(), label_map
 
     def _bottom_at(self, view: _View, seconds: float) -> Float[Tensor, "3 height width"]:
-        """The pebbles under a net of light."""
+        """Return the bottom of pebbles with moving light."""
         wide = self.size[1] / view.unit
         high = self.size[0] / view.unit
         grid = _grid(view.x / (wide / 2) / 1.05, view.y / (high / 2) / 1.05)
@@ -148,13 +149,13 @@ class _Pond:
         return torch.lerp(lit, haze.expand_as(lit), 0.30)
 
     def _sky_at(self, seconds: float) -> Float[Tensor, "1 height width"]:
-        """Faint reflections of the sky."""
+        """Return faint reflections of the sky."""
         clouds = _look_up(self.sky[None, None], _wrapped(self.view, 0.5, 0.01 * seconds, 0.004))
         return 0.16 * ((clouds - 0.5) * 3).clamp(0, 1)
 
 
 def _rippled(view: _View, seconds: float) -> _View:
-    """Bend what is under water a little, as small waves do."""
+    """Distort the view slightly, like small waves on the water."""
     x = (
         view.x
         + 0.0035 * np.sin(19 * view.y + 2.1 * seconds)
@@ -169,7 +170,7 @@ def _grid(x: Array, y: Array) -> Tensor:
 
 
 def _wrapped(view: _View, scale: float, shift_x: float, shift_y: float) -> Tensor:
-    """Coordinates into a texture that is mirrored beyond its border."""
+    """Return coordinates in a texture that is mirrored at its border."""
     return _grid(view.x * scale + shift_x, view.y * scale + shift_y)
 
 
@@ -178,7 +179,7 @@ def _look_up(texture: Tensor, grid: Tensor) -> Tensor:
 
 
 def _pebbles(generator: np.random.Generator, size: tuple[int, int]) -> Float[Tensor, "1 3 h w"]:
-    """Texture ``pebbles``: rounded stones of two sizes, on a jittered grid."""
+    """Draw the texture ``pebbles``: rounded stones of two sizes on a jittered grid."""
     ground = _stones(generator, size, cells=7)
     small = _stones(generator, size, cells=16)
     where = torch.sigmoid(24 * (fractal_noise(generator, size, cells=2, octaves=4) - 0.5))
@@ -189,7 +190,7 @@ def _pebbles(generator: np.random.Generator, size: tuple[int, int]) -> Float[Ten
 def _stones(
     generator: np.random.Generator, size: tuple[int, int], cells: int
 ) -> Float[Tensor, "3 height width"]:
-    """Voronoi cells, domed, each with its own grey-brown."""
+    """Draw domed Voronoi cells, each with its own grey-brown colour."""
     spacing = min(size) / cells
     y, x = np.mgrid[: size[0], : size[1]] / spacing
     rows, columns = int(size[0] / spacing) + 4, int(size[1] / spacing) + 4
@@ -217,7 +218,7 @@ def _stones(
 def _koi_skin(
     generator: np.random.Generator, base: Colour, patches: Sequence[tuple[Colour, float]]
 ) -> Float[Tensor, "1 3 across along"]:
-    """Texture ``koi skin``: patches on a pale ground, scales, eyes; the head is at the left."""
+    """Draw the texture ``koi skin``: patches on a pale ground, scales, eyes; head at the left."""
     size = (96, 288)
     skin = torch.tensor(base).view(3, 1, 1).expand(3, *size).clone()
     for colour, cover in patches:
@@ -237,7 +238,7 @@ def _koi_skin(
 
 
 def _draw_school(generator: np.random.Generator, wide: float) -> tuple[_Koi, ...]:
-    """The three fish, from the deepest up; ``wide`` is half the width of the world."""
+    """Draw the three fish, from the deepest upwards; ``wide`` is half the width of the world."""
     red, black = (0.90, 0.24, 0.05), (0.09, 0.09, 0.11)
     white, gold = (0.95, 0.92, 0.86), (0.96, 0.66, 0.16)
 
@@ -288,21 +289,21 @@ def _draw_school(generator: np.random.Generator, wide: float) -> tuple[_Koi, ...
 
 
 SPINE = 22
-"""Points along a fish, tail fin included."""
+"""Number of points along a fish, including the tail fin."""
 FISH_END = 1.24
-"""Where the tail fin ends, in lengths of the body."""
+"""End of the tail fin, in body lengths."""
 
 
 def _spine(koi: _Koi, progress: float, seconds: float) -> Array:
-    """Points from the head backwards: the fish follows its own course and beats its tail."""
+    """Return points along a fish, from head to tail, as it follows its path and beats its tail."""
     knots = len(koi.course) - 1
     times = np.linspace(0, knots, 600)
     track = _catmull_rom(koi.course, times)
     travelled = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(track, axis=0), axis=1))])
     head = np.interp(1 + progress * (knots - 2), times, travelled)
     back = np.linspace(0, FISH_END, SPINE)
-    places = head - back * koi.length
-    points = np.stack([np.interp(places, travelled, track[:, axis]) for axis in (0, 1)], axis=-1)
+    distances = head - back * koi.length
+    points = np.stack([np.interp(distances, travelled, track[:, axis]) for axis in (0, 1)], axis=-1)
     heading = np.gradient(points, axis=0)
     heading /= np.linalg.norm(heading, axis=1, keepdims=True) + 1e-9
     swing = koi.length * (0.015 + 0.085 * back**2)
@@ -312,10 +313,10 @@ def _spine(koi: _Koi, progress: float, seconds: float) -> Array:
 
 
 def _catmull_rom(points: Array, times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A smooth curve through points that are one unit of time apart."""
-    place = times.clip(0, len(points) - 1 - 1e-6)
-    index = place.astype(int)
-    t = (place - index)[:, None]
+    """Evaluate a Catmull-Rom spline through points that are one unit of time apart."""
+    clipped = times.clip(0, len(points) - 1 - 1e-6)
+    index = clipped.astype(int)
+    t = (clipped - index)[:, None]
     last = len(points) - 1
     p0, p1 = points[(index - 1).clip(0)], points[index]
     p2, p3 = points[(index + 1).clip(0, last)], points[(index + 2).clip(0, last)]
@@ -331,7 +332,7 @@ def _catmull_rom(points: Array, times: NDArray[np.float64]) -> NDArray[np.float6
 
 
 def _along_spine(spine: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    """For each point, its place along the spine (0 head, 1 last point) and signed distance."""
+    """Return each point's position along the spine (0 head, 1 end) and its signed distance."""
     segments = len(spine) - 1
     nearest = np.full_like(x, np.inf)
     along, aside = np.zeros_like(x), np.zeros_like(x)
@@ -339,17 +340,17 @@ def _along_spine(spine: Array, x: Array, y: Array) -> tuple[Array, Array]:
         step_x, step_y = x1 - x0, y1 - y0
         squared_length = step_x * step_x + step_y * step_y + 1e-12
         dx, dy = x - x0, y - y0
-        place = ((dx * step_x + dy * step_y) / squared_length).clip(0, 1)
-        squared = (dx - place * step_x) ** 2 + (dy - place * step_y) ** 2
+        share = ((dx * step_x + dy * step_y) / squared_length).clip(0, 1)
+        squared = (dx - share * step_x) ** 2 + (dy - share * step_y) ** 2
         closer = squared < nearest
         np.copyto(nearest, squared, where=closer)
-        np.copyto(along, (index + place) / segments, where=closer)
+        np.copyto(along, (index + share) / segments, where=closer)
         np.copyto(aside, step_x * dy - step_y * dx, where=closer)
     return along, np.copysign(np.sqrt(nearest), aside)
 
 
 def _body_width(along: Array) -> Array:
-    """Half the width of shape ``koi``, by place along the body; 1 is the root of the tail."""
+    """Return half the width of the shape ``koi`` along the body; 1 is the root of the tail."""
     knots = [0, 0.03, 0.10, 0.22, 0.36, 0.55, 0.75, 0.92, 1.0, FISH_END]
     width = [0.035, 0.052, 0.078, 0.105, 0.115, 0.098, 0.064, 0.034, 0.026, 0.0]
     return np.interp(along, knots, width).astype(np.float32)
@@ -362,7 +363,7 @@ def _draw_koi(
     view: _View,
     moment: tuple[float, float],
 ) -> None:
-    """Paint a fish and its shadow, in place; ``moment`` is progress and seconds."""
+    """Paint a fish and its shadow in place; ``moment`` is (progress, seconds)."""
     spine = _spine(koi, *moment)
     window = _window(spine, 0.3 * koi.length, view)
     if window is None:
@@ -387,7 +388,7 @@ def _draw_koi(
 
 
 def _painted_skin(koi: _Koi, along: Array, aside: Array) -> Float[Tensor, "3 height width"]:
-    """The skin wrapped around the body, darker at its sides, with a shine along its back."""
+    """Return the skin wrapped around the body, with darker sides and a shine along the back."""
     across = (aside / _body_width(along.clip(0, 1))).clip(-1, 1)
     skin = _look_up(koi.skin, _grid(along.clip(0, 1) * 2 - 1, across))
     dorsal = np.exp(-((across / 0.09) ** 2)) * ((along > 0.33) & (along < 0.72))
@@ -398,12 +399,12 @@ def _painted_skin(koi: _Koi, along: Array, aside: Array) -> Float[Tensor, "3 hei
 
 
 def _edge(inside: Array, pixel: float) -> Array:
-    """Coverage from a signed distance, with an edge one pixel wide."""
+    """Return the coverage for a signed distance, with an edge one pixel wide."""
     return np.asarray((inside / pixel + 0.5).clip(0, 1), dtype=np.float32)
 
 
 def _tail(along: Array, aside: Array, pixel: float) -> Array:
-    """The forked tail fin, from its root on."""
+    """Return the coverage of the forked tail fin."""
     reach = ((along - 0.93) / (FISH_END - 0.93)).clip(0, 1)
     width = 0.024 + 0.10 * reach**1.3
     fork = FISH_END - 0.015 - 0.11 * (1 - (np.abs(aside) / 0.10).clip(0, 1))
@@ -412,13 +413,13 @@ def _tail(along: Array, aside: Array, pixel: float) -> Array:
 
 
 def _paired_fins(
-    spine: Array, length: float, places: tuple[Array, Array], pixel: float, rowing: float
+    spine: Array, length: float, points: tuple[Array, Array], pixel: float, rowing: float
 ) -> Array:
-    """Pectoral and pelvic fins: petals that point outwards and back, and row slowly."""
-    x, y = places
-    found = np.zeros_like(x)
-    for place, reach, wide in ((0.22, 0.20, 0.055), (0.56, 0.11, 0.035)):
-        node = int(place / FISH_END * (SPINE - 1))
+    """Return the coverage of the pectoral and pelvic fins, which point outwards and back."""
+    x, y = points
+    coverage = np.zeros_like(x)
+    for position, reach, wide in ((0.22, 0.20, 0.055), (0.56, 0.11, 0.035)):
+        node = int(position / FISH_END * (SPINE - 1))
         back = spine[node + 1] - spine[node - 1]
         back = back / (np.linalg.norm(back) + 1e-9)
         for side in (-1.0, 1.0):
@@ -429,8 +430,8 @@ def _paired_fins(
             along = ((x - root[0]) * axis[0] + (y - root[1]) * axis[1]) / (length * reach)
             off = ((y - root[1]) * axis[0] - (x - root[0]) * axis[1]) / length
             width = wide * np.sqrt((along * (1.06 - along)).clip(0)) * (0.8 + along)
-            found = np.maximum(found, _edge(width - np.abs(off), pixel) * (width > 0))
-    return found.astype(np.float32)
+            coverage = np.maximum(coverage, _edge(width - np.abs(off), pixel) * (width > 0))
+    return coverage.astype(np.float32)
 
 
 def _shade_below(
@@ -439,7 +440,7 @@ def _shade_below(
     window: tuple[slice, slice],
     unit: int,
 ) -> None:
-    """Darken the bottom beside and below a fish, in place."""
+    """Darken the bottom next to and below a fish, in place."""
     radius = unit // 40
     soft = functional.avg_pool2d(
         torch.from_numpy(coverage)[None], 2 * radius + 1, stride=1, padding=radius
@@ -450,7 +451,7 @@ def _shade_below(
 
 
 def _window(points: Array, margin: float, view: _View) -> tuple[slice, slice] | None:
-    """The part of the frame around some points; None if they are outside."""
+    """Return the part of the frame around some points; None if they are outside."""
     height, width = view.x.shape
     low = (points.min(axis=0) - margin) * view.unit + (width / 2, height / 2)
     high = (points.max(axis=0) + margin) * view.unit + (width / 2, height / 2)
@@ -468,7 +469,7 @@ def _draw_pad(
     view: _View,
     seconds: float,
 ) -> None:
-    """Paint shape ``lily pad`` with texture ``pad`` over everything, in place."""
+    """Paint the shape ``lily pad`` with the texture ``pad`` over everything, in place."""
     centre = np.array([[pad.x + pad.drift[0] * seconds, pad.y + pad.drift[1] * seconds]])
     window = _window(centre, 1.2 * pad.radius, view)
     if window is None:

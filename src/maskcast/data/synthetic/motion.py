@@ -1,7 +1,7 @@
-"""How the things in a synthetic clip move: smooth paths, affine, perspective and thin-plate motion.
+"""Motion of layers in synthetic clips: smooth paths, affine, perspective and thin-plate motion.
 
-Time is in frames (24 a second) and need not be whole. The world is measured in units of the
-frame's shorter side, its origin in the middle of the frame, x to the right and y down.
+Times are in frames (24 per second) and may be fractions. World coordinates are in units of the
+frame's shorter side, with the origin in the middle of the frame, x to the right and y downwards.
 
     homography   3 × 3   maps points (x, y, 1) of a layer's own square, -1..1, into the world
 """
@@ -21,21 +21,21 @@ from torch.nn import functional
 Array = NDArray[np.float64]
 
 NODES = 13
-"""Along each side of a layer's patch, the points where the mapping is worked out exactly."""
+"""Number of points along each side of a layer's patch at which the mapping is computed exactly."""
 
 
 @dataclass(frozen=True)
 class Wave:
-    """A smooth random function of time that is zero at time zero: two sines and a drift."""
+    """A smooth random function of time that is 0 at time 0: two sines and a drift."""
 
     amplitudes: Array
-    """Of the two sines, in the unit of what they move."""
+    """Amplitudes of the two sines, in the unit of the moved quantity."""
     rates: Array
-    """Radians per frame."""
+    """Angular frequencies, in radians per frame."""
     phases: Array
-    """Radians, at time zero."""
+    """Phases at time 0, in radians."""
     drift: float
-    """Per frame."""
+    """Drift per frame."""
 
     def at(self, time: float) -> float:
         """Return the value at a time."""
@@ -44,7 +44,7 @@ class Wave:
 
 
 def draw_wave(generator: np.random.Generator, amplitude: float, drift: float = 0.0) -> Wave:
-    """Draw a wave of about this amplitude with periods of one to seven seconds."""
+    """Draw a wave with about this amplitude and periods of one to seven seconds."""
     rates = 2 * pi / np.exp(generator.uniform(np.log(24), np.log(170), 2))
     share = generator.uniform(0.3, 1)
     return Wave(
@@ -57,37 +57,38 @@ def draw_wave(generator: np.random.Generator, amplitude: float, drift: float = 0
 
 @dataclass(frozen=True)
 class Excursion:
-    """A detour that begins and ends smoothly, long enough to leave the frame and to return."""
+    """A detour that starts and ends smoothly, long enough to leave the frame and return."""
 
     begin: float
-    """In frames."""
+    """Start, in frames."""
     end: float
+    """End, in frames."""
     shift: tuple[float, float]
-    """Half-way, in units of the world."""
+    """Shift (x, y) halfway, in world units."""
 
     def at(self, time: float) -> Array:
         """Return the shift (x, y) at a time."""
-        place = np.clip((time - self.begin) / (self.end - self.begin), 0, 1)
-        return np.asarray(np.array(self.shift) * np.sin(pi * place) ** 2)
+        progress = np.clip((time - self.begin) / (self.end - self.begin), 0, 1)
+        return np.asarray(np.array(self.shift) * np.sin(pi * progress) ** 2)
 
 
 @dataclass(frozen=True)
 class Detour:
-    """A detour that moves away, stays away, and returns or not."""
+    """A detour that leaves the path, stays away, and may return."""
 
     begin: float
-    """Last moment on the path, in frames."""
+    """Time at which it leaves the path, in frames."""
     gone: float
-    """From here on all the way off the path."""
+    """Time at which the full shift is reached, in frames."""
     back: float
-    """Up to here all the way off the path; infinity: for ever."""
+    """Time at which the return starts, in frames; infinity if there is none."""
     end: float
-    """First moment on the path again."""
+    """Time at which the path is reached again, in frames; infinity if it is not."""
     shift: tuple[float, float]
-    """All the way off the path, in units of the world."""
+    """Full shift (x, y), in world units."""
 
     def share_at(self, time: float) -> float:
-        """Return 0 on the path, 1 all the way off it."""
+        """Return the share of the full shift at a time, 0..1."""
         if time <= self.back:
             return _eased(time, self.begin, self.gone)
         return 1 - _eased(time, self.back, self.end)
@@ -99,13 +100,13 @@ class Detour:
 
 @dataclass(frozen=True)
 class Visit:
-    """The opposite of a detour: on the path only while the detour is all the way off it."""
+    """The opposite of a detour: on the path only while the detour has its full shift."""
 
     detour: Detour
     before: tuple[float, float]
-    """Where it comes from, as a shift from the path in units of the world."""
+    """Shift (x, y) from the path before the visit, in world units."""
     after: tuple[float, float]
-    """Where it goes to."""
+    """Shift (x, y) from the path after the visit, in world units."""
 
     def at(self, time: float) -> Array:
         """Return the shift (x, y) at a time."""
@@ -117,26 +118,26 @@ def _eased(time: float, begin: float, end: float) -> float:
     """Rise smoothly from 0 at ``begin`` to 1 at ``end``."""
     if time >= end:
         return 1.0
-    place = max(0.0, (time - begin) / (end - begin))
-    return float(np.sin(pi / 2 * place) ** 2)
+    progress = max(0.0, (time - begin) / (end - begin))
+    return float(np.sin(pi / 2 * progress) ** 2)
 
 
 @dataclass(frozen=True)
 class Bending:
-    """Thin-plate splines over a grid of 3 × 3 points that swing about their places."""
+    """Thin-plate splines over a grid of 3 × 3 points that oscillate about their positions."""
 
     points: Array
-    """9 × 2, in the layer's own square."""
+    """Points (9 × 2) in the layer's square, -1..1."""
     amplitude: float
-    """Of the swing, in units of half the layer's side."""
+    """Amplitude of the oscillation, in units of half the layer's side."""
     rate: float
-    """Radians per frame."""
+    """Angular frequency, in radians per frame."""
     directions: Array
-    """9 × 2, unit vectors."""
+    """Directions of the oscillation: 9 × 2, unit vectors."""
     phases: Array
-    """9, in radians."""
+    """9 phases, in radians."""
     inverse: Array = field(init=False, repr=False)
-    """Of the 12 × 12 interpolation matrix."""
+    """Inverse of the 12 × 12 interpolation matrix."""
 
     def __post_init__(self) -> None:
         count = len(self.points)
@@ -148,7 +149,7 @@ class Bending:
         object.__setattr__(self, "inverse", np.linalg.inv(matrix))
 
     def at(self, time: float, places: Array) -> Array:
-        """Displacement of ``places`` (n × 2) at a time, none at time zero."""
+        """Return the displacement of ``places`` (n × 2) at a time; it is 0 at time 0."""
         swing = np.sin(self.rate * time + self.phases) - np.sin(self.phases)
         displacement = self.amplitude * swing[:, None] * self.directions
         coefficients = self.inverse[:, : len(self.points)] @ displacement
@@ -159,13 +160,13 @@ class Bending:
 
 
 def _thin_plate_kernel(places: Array, points: Array) -> Array:
-    """``r² log r``, the kernel that bends a thin plate least."""
+    """Return ``r² log r``, the kernel with minimum bending energy."""
     squared = ((places[:, None] - points[None]) ** 2).sum(axis=-1)
     return np.asarray(0.5 * squared * np.log(np.maximum(squared, 1e-12)))
 
 
 def draw_bending(generator: np.random.Generator, amplitude: float) -> Bending:
-    """Draw how a layer bends; ``amplitude`` is in units of half its side."""
+    """Draw the bending of a layer; ``amplitude`` is in units of half its side."""
     grid = np.array([(x, y) for y in (-0.7, 0.0, 0.7) for x in (-0.7, 0.0, 0.7)])
     directions = generator.uniform(0, 2 * pi, 9)
     return Bending(
@@ -179,36 +180,36 @@ def draw_bending(generator: np.random.Generator, amplitude: float) -> Bending:
 
 @dataclass(frozen=True)
 class Motion:
-    """Where a layer is at any time."""
+    """The position and shape of a layer as a function of time."""
 
     start: tuple[float, float]
-    """Its centre at time zero."""
+    """Centre at time 0, in world units."""
     size: float
-    """Half the side of its square at time zero."""
+    """Half the side of the layer's square at time 0, in world units."""
     turn: float
-    """Its rotation at time zero, in radians."""
+    """Rotation at time 0, in radians."""
     aspect: float
-    """Width over height of what is drawn in its square, as a factor on x."""
+    """Width over height of the content, as a factor on x."""
     path: tuple[Wave, Wave]
-    """Of its centre along x and y, in units of the world."""
+    """Motion of the centre along x and y, in world units."""
     rotation: Wave
-    """In radians."""
+    """Change of the rotation, in radians."""
     zoom: Wave
-    """Of the logarithm of the size."""
+    """Change of the logarithm of the size."""
     tilt: tuple[Wave, Wave]
-    """Perspective: how much farther the right and the lower side are than the others."""
+    """Perspective: how much farther away the right and the lower side are than the others."""
     bending: Bending | None = None
-    """None: it stays flat."""
+    """Bending of the layer; None keeps it flat."""
     excursion: Excursion | Detour | Visit | None = None
-    """None: it keeps to its path."""
+    """Departure from the path; None for none."""
 
     def centre(self, time: float) -> Array:
-        """Where its centre is in the world."""
-        place = np.array(self.start) + [wave.at(time) for wave in self.path]
-        return place if self.excursion is None else place + self.excursion.at(time)
+        """Return the centre in world coordinates at a time."""
+        on_path = np.array(self.start) + [wave.at(time) for wave in self.path]
+        return on_path if self.excursion is None else on_path + self.excursion.at(time)
 
     def homography(self, time: float) -> Array:
-        """Return the mapping of its square into the world (see above) at a time."""
+        """Return the mapping (3 × 3) from the layer's square to the world at a time."""
         x, y = self.centre(time)
         angle = self.turn + self.rotation.at(time)
         scale = self.size * np.exp(self.zoom.at(time))
@@ -229,7 +230,7 @@ def draw_motion(
     aspect: float,
     pace: float,
 ) -> Motion:
-    """Draw the motion of an object; ``pace`` 1 is a walk, 3 a run."""
+    """Draw the motion of an object; a ``pace`` of 1 is walking speed, 3 is running."""
     bends = generator.uniform() < 0.7
     return Motion(
         start=start,
@@ -251,7 +252,7 @@ def draw_motion(
 
 
 def draw_camera(generator: np.random.Generator, shake: float) -> Motion:
-    """Draw a hand-held camera that pans, zooms and turns a little."""
+    """Draw the motion of a hand-held camera, which pans, zooms and turns a little."""
     return Motion(
         start=(0.0, 0.0),
         size=1.0,
@@ -268,7 +269,7 @@ def draw_camera(generator: np.random.Generator, shake: float) -> Motion:
 
 
 def meet(first: Motion, second: Motion, time: float) -> Motion:
-    """Change the drift of ``second`` so that it meets ``first`` at a time."""
+    """Return ``second`` with its drift changed so that it meets ``first`` at a time."""
     missing = (first.centre(time) - second.centre(time)) / time
     path = tuple(
         Wave(wave.amplitudes, wave.rates, wave.phases, wave.drift + float(more))
@@ -278,17 +279,17 @@ def meet(first: Motion, second: Motion, time: float) -> Motion:
 
 
 def to_pixels(size: tuple[int, int]) -> Array:
-    """The matrix from the world to pixel centres of a frame of this height and width."""
+    """Return the matrix from world coordinates to pixels of a frame of this height and width."""
     unit = min(size)
     return np.array([[unit, 0, size[1] / 2 - 0.5], [0, unit, size[0] / 2 - 0.5], [0, 0, 1.0]])
 
 
 Patch = tuple[int, int, int, int]
-"""Top, bottom, left and right of a region of the frame, as for a slice."""
+"""Top, bottom, left and right of a region of the frame, as slice limits in pixels."""
 
 
 def patch_of(homography: Array, size: tuple[int, int], margin: float = 1.25) -> Patch | None:
-    """The part of the frame that a layer can touch; None if it is outside or edge-on."""
+    """Return the part of the frame that a layer can cover; None if it is outside or edge-on."""
     corners = np.array([(x, y, 1.0) for x in (-margin, margin) for y in (-margin, margin)])
     projected = corners @ homography.T
     if (projected[:, 2] < 0.05).any():
@@ -305,12 +306,12 @@ def patch_of(homography: Array, size: tuple[int, int], margin: float = 1.25) -> 
 def sampling_grid(
     homography: Array, patch: Patch, bending: Bending | None = None, time: float = 0.0
 ) -> Tensor:
-    """For each pixel of a patch, the place in the layer's own square, as ``grid_sample`` wants it.
+    """Return the position in the layer's square for each pixel of a patch, for ``grid_sample``.
 
-    Worked out at ``NODES`` × ``NODES`` points, linear in between.
+    Positions are computed exactly at ``NODES`` × ``NODES`` points and interpolated linearly.
 
     Returns:
-        1 × height × width × 2, float32.
+        positions, 1 × height × width × 2, float32.
     """
     top, bottom, left, right = patch
     x, y = np.meshgrid(np.linspace(left, right - 1, NODES), np.linspace(top, bottom - 1, NODES))
@@ -332,7 +333,7 @@ def sampling_grid(
 def spread_out(
     generator: np.random.Generator, count: int, extent: tuple[float, float], tries: int = 6
 ) -> Sequence[tuple[float, float]]:
-    """Draw places within ±extent, each the farthest of some from those before it."""
+    """Draw positions within ±extent, far apart: each is the best of ``tries`` candidates."""
     places: list[tuple[float, float]] = []
     for _ in range(count):
         candidates = generator.uniform(-1, 1, (tries, 2)) * extent

@@ -1,4 +1,4 @@
-"""Backgrounds of synthetic clips: from noise, or from photographs."""
+"""Sources of backgrounds for synthetic clips: noise or photographs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from maskcast.nn.resize import resize_picture
 
 @runtime_checkable
 class SceneSource(Protocol):
-    """Where backgrounds come from."""
+    """A source of backgrounds."""
 
     def draw_scene(
         self, generator: np.random.Generator, size: tuple[int, int]
@@ -30,7 +30,7 @@ class SceneSource(Protocol):
 
 
 class ProceduralScenes:
-    """Scenes from noise: ground and sky or a wall, with clutter standing about."""
+    """Scenes from noise: a ground with sky, or a wall, with clutter."""
 
     def draw_scene(
         self, generator: np.random.Generator, size: tuple[int, int]
@@ -55,20 +55,20 @@ class ProceduralScenes:
 
 
 def _paste_clutter(generator: np.random.Generator, scene: Float[Tensor, "3 height width"]) -> None:
-    """Paste one still thing into a scene, in place."""
+    """Paste one object into a scene, in place."""
     height, width = scene.shape[-2:]
     resolution = int(generator.uniform(0.12, 0.5) * height)
-    thing = ProceduralCutouts().draw_cutout(generator, max(16, resolution))
-    side = thing.alpha.shape[-1]
+    cutout = ProceduralCutouts().draw_cutout(generator, max(16, resolution))
+    side = cutout.alpha.shape[-1]
     top = int(generator.integers(0, max(1, height - side)))
     left = int(generator.integers(0, max(1, width - side)))
     region = scene[:, top : top + side, left : left + side]
-    alpha = thing.alpha[: region.shape[1], : region.shape[2]]
-    region.lerp_(thing.image[:, : region.shape[1], : region.shape[2]], alpha)
+    alpha = cutout.alpha[: region.shape[1], : region.shape[2]]
+    region.lerp_(cutout.image[:, : region.shape[1], : region.shape[2]], alpha)
 
 
 class PhotoScenes:
-    """Photographs as backgrounds: a random part of a random picture, perhaps mirrored.
+    """Backgrounds from photographs: a random part of a random picture, possibly mirrored.
 
     Raises:
         DatasetError: there are no photographs.

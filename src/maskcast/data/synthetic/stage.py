@@ -1,9 +1,10 @@
-"""Draw and record what a synthetic clip shows: layers over a scene, seen by a camera.
+"""Render and record synthetic clips: layers over a scene, seen by a camera.
 
     canvas      3 × height × width   float32 RGB, about 0..1
     label map   height × width       uint8 object ids
 
-Exact means: a pixel belongs to the front-most thing that covers at least half of it, before blur.
+Masks are exact: a pixel belongs to the front-most layer that covers at least half of it, before
+blur.
 """
 
 from __future__ import annotations
@@ -32,39 +33,42 @@ from maskcast.data.synthetic.motion import (
 
 @dataclass(frozen=True)
 class Cutout:
-    """Something that can be pasted: its colours and how much of each pixel it covers."""
+    """An object to paste: its colours, and its coverage of each pixel."""
 
     image: Float[Tensor, "3 height width"]
-    """0..1."""
+    """RGB, 0..1."""
     alpha: Float[Tensor, "height width"]
-    """0..1; zero at the border."""
+    """Coverage, 0..1; 0 at the border."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A cutout on its way through the clip."""
+    """A cut-out and its motion through the clip."""
 
     pixels: Float[Tensor, "1 4 height width"]
-    """Colours times coverage, and coverage."""
+    """Colours multiplied by coverage, and coverage."""
     motion: Motion
     object_id: int
-    """0 for what is not an object of the clip."""
+    """Object id; 0 if the layer is background."""
     shadow: Float[Tensor, "1 1 height width"] | None = None
+    """Shadow on the ground; None for none."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Everything a clip shows, from back to front."""
+    """The content of a clip."""
 
     scene: Float[Tensor, "1 3 height width"]
+    """Background, RGB, 0..1."""
     extent: float
-    """Side of the scene over side of the frame; what the camera sees beyond it is mirrored."""
+    """Ratio of the scene's sides to those of the frame; beyond its border the scene is mirrored."""
     camera: Motion
     layers: tuple[Layer, ...]
+    """Layers from back to front."""
 
 
 def as_layer(cutout: Cutout, motion: Motion, object_id: int, *, shadow: bool) -> Layer:
-    """Make a layer of a cutout; ``object_id`` is 0 for what is not an object of the clip."""
+    """Return a layer with a cut-out; ``object_id`` is 0 if it is background."""
     pixels = torch.cat([cutout.image * cutout.alpha, cutout.alpha.unsqueeze(0)]).unsqueeze(0)
     blurred = _blurred(cutout.alpha[None, None], 0.06) if shadow else None
     return Layer(pixels, motion, object_id, blurred)
@@ -80,7 +84,7 @@ def _blurred(alpha: Tensor, share: float) -> Tensor:
 def render(
     stage: Stage, size: tuple[int, int], time: float
 ) -> tuple[Float[Tensor, "3 height width"], UInt8[Tensor, "height width"]]:
-    """Draw one moment, from back to front."""
+    """Return canvas and label map of one moment, drawn from back to front."""
     camera = to_pixels(size) @ np.linalg.inv(stage.camera.homography(time))
     canvas = _render_scene(stage, camera, size)
     label_map = torch.zeros(size, dtype=torch.uint8)
@@ -131,47 +135,47 @@ def _cast_shadow(
 
 @dataclass(frozen=True, kw_only=True)
 class FilmConfig:
-    """How clips may be recorded. Probabilities are per clip."""
+    """Settings of the recording of clips. Probabilities, in [0, 1], are per clip."""
 
     blur: float = 0.3
-    """Probability of a blur along a row or a column, of 3 or 5 pixels."""
+    """Probability of a blur along rows or columns over 3 or 5 pixels."""
     noise: float = 0.6
-    """Probability of grain with a deviation of up to 0.03, white being 1."""
+    """Probability of noise with a standard deviation of up to 0.03, relative to white."""
     jpeg: float = 0.5
-    """Probability that frames were stored as JPEG, of quality 35 to 94."""
+    """Probability that frames are compressed as JPEG, with a quality from 35 to 94."""
     light_change: float = 0.12
-    """Amplitude of the brightness over time."""
+    """Relative amplitude of the change of contrast over time."""
 
 
 GRAIN_MARGIN = 32
-"""How much larger the picture of the grain is than a frame, in pixels."""
+"""Pixels by which the noise picture is larger than a frame."""
 
 
 @dataclass(frozen=True)
 class Film:
-    """How the clip was recorded."""
+    """The recording of one clip."""
 
     contrast: float
     """Factor on the distance from middle grey."""
     gamma: float
-    """Exponent of the light, before all else."""
+    """Exponent of the brightness, applied first."""
     tint: tuple[float, float, float]
     """Factors on red, green and blue."""
     flicker: Wave
-    """Of the contrast, as a share of it."""
+    """Relative change of the contrast over time."""
     blur: int
-    """Length of the blur in pixels; 1 for none."""
+    """Length of the blur in pixels; 1 disables it."""
     blur_is_vertical: bool
     grain: Float[Tensor, "3 height width"] | None
-    """One picture of the sensor's noise; every frame shows another part of it."""
+    """A picture of the sensor noise, of which every frame uses another part; None disables it."""
     quality: int | None
-    """Of the JPEG compression; None for none."""
+    """Quality of the JPEG compression; None disables it."""
 
     @classmethod
     def draw(
         cls, generator: np.random.Generator, size: tuple[int, int], config: FilmConfig
     ) -> Film:
-        """Draw how a clip is recorded whose frames have this height and width."""
+        """Draw the recording of a clip with frames of this height and width."""
         grain = None
         if generator.uniform() < config.noise:
             larger = (3, size[0] + GRAIN_MARGIN, size[1] + GRAIN_MARGIN)
@@ -192,7 +196,7 @@ class Film:
     def expose(
         self, image: Float[Tensor, "3 height width"], time: float
     ) -> UInt8[np.ndarray, "height width 3"]:
-        """Turn a drawn moment into a frame: blur, grain, 8 bits, tone, compression."""
+        """Turn a canvas into a frame: blur, noise, 8 bits, tone, compression."""
         if self.blur > 1:
             kernel = (self.blur, 1) if self.blur_is_vertical else (1, self.blur)
             padding = (kernel[0] // 2, kernel[1] // 2)
@@ -209,7 +213,7 @@ class Film:
         return np.asarray(picture if self.quality is None else _compressed(picture, self.quality))
 
     def _tone_curves(self, time: float) -> list[int]:
-        """The level that each level of red, then of green and of blue becomes."""
+        """Return the output level for each input level of red, then of green and of blue."""
         light = np.linspace(0, 1, 256) ** self.gamma - 0.5
         gain = np.array(self.tint) * self.contrast * (1 + self.flicker.at(time))
         curves = (gain[:, None] * light + 0.5) * 255
@@ -217,7 +221,7 @@ class Film:
 
 
 def _compressed(picture: Image.Image, quality: int) -> Image.Image:
-    """Write and read as JPEG."""
+    """Compress a picture as JPEG, and return the decoded result."""
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=quality)
     return Image.open(file)

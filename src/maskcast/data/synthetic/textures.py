@@ -1,11 +1,11 @@
-"""Natural-looking textures and silhouettes from noise, for synthetic clips without any photograph.
+"""Draw natural-looking textures and silhouettes from noise, for synthetic clips.
 
     texture     3 × height × width   float32 RGB, 0..1
     field       height × width       float32, 0..1
-    silhouette  height × width       float32, 0..1: how much of each pixel the object covers
+    silhouette  height × width       float32, 0..1: the object's coverage of each pixel
 
-What the demonstration shows has its own shapes and textures in ``synthetic.demo``; none of them is
-made here, so nothing that is trained on looks like it.
+The shapes and textures of the demo are separate, in ``synthetic.demo``, so that training clips do
+not resemble it.
 """
 
 from __future__ import annotations
@@ -33,13 +33,15 @@ def fractal_noise(
     roughness: float = 0.55,
     stretch: float = 1.0,
 ) -> Field:
-    """Smooth noise of several octaves, spread over 0..1.
+    """Draw smooth noise of several octaves, mapped to 0..1.
 
     Args:
-        cells: bumps of the coarsest octave along the shorter side.
-        octaves: each has half the bump size of the one before.
-        roughness: amplitude of an octave over that of the one before.
-        stretch: how much longer than wide the bumps are, along x.
+        generator: source of random numbers.
+        size: height and width.
+        cells: number of bumps of the coarsest octave along the shorter side.
+        octaves: number of octaves; each has half the bump size of the one before.
+        roughness: ratio of an octave's amplitude to that of the one before.
+        stretch: ratio of the length of bumps along x to their length along y.
     """
     shorter = min(size)
     total = torch.zeros(size)
@@ -59,13 +61,13 @@ def fractal_noise(
 
 
 def spread(field: Tensor) -> Tensor:
-    """Map a field to 0..1, three standard deviations on either side of its mean."""
+    """Map a field to 0..1, so that the range covers three standard deviations around the mean."""
     deviation = field.std().clamp_min(1e-6)
     return ((field - field.mean()) / (6 * deviation) + 0.5).clamp_(0, 1)
 
 
 def draw_palette(generator: np.random.Generator, colours: int) -> Float[Tensor, "colours 3"]:
-    """Colours that go together: nearby hues, one accent, mostly muted, from dark to light."""
+    """Draw matching colours from dark to light: mostly muted, with similar hues and an accent."""
     hue = generator.uniform() + generator.normal(0, 0.06, colours)
     if generator.uniform() < 0.5:
         hue[generator.integers(colours)] += generator.uniform(0.3, 0.6)
@@ -78,7 +80,7 @@ def draw_palette(generator: np.random.Generator, colours: int) -> Float[Tensor, 
 def hsv_to_rgb(
     hue: np.ndarray, saturation: np.ndarray, value: np.ndarray
 ) -> Float[Tensor, "colours 3"]:
-    """Hue in turns, saturation and value in 0..1."""
+    """Convert HSV to RGB; hue is in turns, saturation and value are in 0..1."""
     sector = (np.array([5.0, 3.0, 1.0]) + hue[:, None] * 6) % 6
     ramp = np.minimum(sector, 4 - sector).clip(0, 1)
     rgb = value[:, None] * (1 - saturation[:, None] * ramp)
@@ -86,7 +88,7 @@ def hsv_to_rgb(
 
 
 def colour_ramp(field: Field, palette: Float[Tensor, "colours 3"]) -> Texture:
-    """Colour a field by interpolating in a palette."""
+    """Map a field to colours by interpolating in a palette."""
     steps = functional.interpolate(
         palette.T.unsqueeze(0), size=256, mode="linear", align_corners=True
     )[0]
@@ -95,20 +97,20 @@ def colour_ramp(field: Field, palette: Float[Tensor, "colours 3"]) -> Texture:
 
 
 def _ramp(size: Size, angle: float) -> Field:
-    """Distance along a direction, in units of the shorter side."""
+    """Return the distance along a direction, in units of the shorter side."""
     y = torch.arange(size[0], dtype=torch.float32).unsqueeze(1) / min(size)
     x = torch.arange(size[1], dtype=torch.float32).unsqueeze(0) / min(size)
     return x * float(np.cos(angle)) + y * float(np.sin(angle))
 
 
 def clouds(generator: np.random.Generator, size: Size) -> Texture:
-    """Soft colour changes at every scale: sky, plaster, cloth."""
+    """Draw soft colour changes at all scales, like sky, plaster or cloth."""
     noise = fractal_noise(generator, size, cells=generator.uniform(1.5, 6))
     return colour_ramp(noise, draw_palette(generator, 4))
 
 
 def marble(generator: np.random.Generator, size: Size) -> Texture:
-    """Bands bent by noise: stone, wood, water."""
+    """Draw bands distorted by noise, like stone, wood or water."""
     bends = fractal_noise(generator, size, cells=generator.uniform(1.5, 4))
     along = _ramp(size, generator.uniform(0, pi))
     wave = torch.sin(2 * pi * (generator.uniform(1.5, 7) * along + generator.uniform(1, 4) * bends))
@@ -116,7 +118,7 @@ def marble(generator: np.random.Generator, size: Size) -> Texture:
 
 
 def stripes(generator: np.random.Generator, size: Size) -> Texture:
-    """Two-coloured bands with soft edges and slightly uneven width: shirts, animals."""
+    """Draw two-coloured bands with soft edges and uneven width, like shirts or animals."""
     bends = fractal_noise(generator, size, cells=2, octaves=3)
     along = _ramp(size, generator.uniform(0, pi))
     wave = torch.sin(
@@ -126,13 +128,13 @@ def stripes(generator: np.random.Generator, size: Size) -> Texture:
 
 
 def patches(generator: np.random.Generator, size: Size) -> Texture:
-    """Irregular patches of two coats: cattle, camouflage."""
+    """Draw irregular patches in two colours, like cattle or camouflage."""
     noise = fractal_noise(generator, size, cells=generator.uniform(1.5, 5), octaves=4)
     return _two_coats(generator, size, torch.sigmoid(28 * (noise - generator.uniform(0.4, 0.6))))
 
 
 def cells(generator: np.random.Generator, size: Size) -> Texture:
-    """Cells with dark seams: cobbles, giraffes, cracked earth."""
+    """Draw cells with seams, like cobbles, giraffes or cracked earth."""
     count = int(generator.integers(12, 50))
     half = (max(2, size[0] // 2), max(2, size[1] // 2))
     points = generator.uniform(0, 1, (count, 2)).astype(np.float32) * np.array(half, np.float32)
@@ -145,19 +147,19 @@ def cells(generator: np.random.Generator, size: Size) -> Texture:
 
 
 def spots(generator: np.random.Generator, size: Size) -> Texture:
-    """Round spots in rows that were shifted about: ladybirds, dotted cloth."""
+    """Draw round spots on a jittered grid, like ladybirds or dotted cloth."""
     spacing = min(size) / generator.uniform(3, 9)
     y, x = np.mgrid[: size[0], : size[1]].astype(np.float32) / spacing
     row, column = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
     shift = generator.uniform(0.3, 0.7, (2, 64)).astype(np.float32)
-    place = (row * 31 + column * 17) % 64
-    distance = np.hypot(y - row - shift[0][place], x - column - shift[1][place])
+    cell = (row * 31 + column * 17) % 64
+    distance = np.hypot(y - row - shift[0][cell], x - column - shift[1][cell])
     field = torch.from_numpy(distance.astype(np.float32))
     return _two_coats(generator, size, torch.sigmoid(18 * (generator.uniform(0.18, 0.36) - field)))
 
 
 def fibres(generator: np.random.Generator, size: Size) -> Texture:
-    """Fine streaks along one direction: fur, grass, brushed metal."""
+    """Draw fine streaks along one direction, like fur, grass or brushed metal."""
     long_side = max(size)
     square = (long_side, long_side)
     stretch = generator.uniform(4, 12)
@@ -170,7 +172,7 @@ def fibres(generator: np.random.Generator, size: Size) -> Texture:
 
 
 def _two_coats(generator: np.random.Generator, size: Size, share: Field) -> Texture:
-    """Blend two gently mottled colours by a field."""
+    """Blend two mottled colours by a field."""
     mottled = fractal_noise(generator, size, cells=4, octaves=4) * 0.3 + 0.35
     first = colour_ramp(mottled, draw_palette(generator, 3))
     second = colour_ramp(mottled, draw_palette(generator, 3))
@@ -191,19 +193,19 @@ TRAINING_TEXTURES: Mapping[str, TextureMaker] = {
 
 
 def _polar(size: int) -> tuple[Field, Field]:
-    """Radius (1 at the middle of each border) and angle of every pixel of a square."""
+    """Return radius (1 at the middle of each border) and angle of every pixel of a square."""
     axis = (torch.arange(size, dtype=torch.float32) + 0.5) * 2 / size - 1
     y, x = axis.unsqueeze(1), axis.unsqueeze(0)
     return torch.hypot(x, y), torch.atan2(y, x)
 
 
 def _inside(radius: Field, border: Field, size: int) -> Field:
-    """Coverage of the region within a border, with an edge one pixel wide."""
+    """Return the coverage of the region within a border, with an edge one pixel wide."""
     return ((border - radius) * size / 2 + 0.5).clamp_(0, 1)
 
 
 def blob(generator: np.random.Generator, size: int) -> Field:
-    """A smooth lump with a few lobes."""
+    """Draw a smooth shape with a few lobes."""
     radius, angle = _polar(size)
     border = torch.full_like(radius, 0.68)
     for lobes in range(2, 7):
@@ -213,7 +215,7 @@ def blob(generator: np.random.Generator, size: int) -> Field:
 
 
 def polygon(generator: np.random.Generator, size: int) -> Field:
-    """A convex polygon: boxes, signs, windows."""
+    """Draw a convex polygon, like boxes, signs or windows."""
     corners = int(generator.integers(3, 8))
     normals = np.sort(generator.uniform(-0.25, 0.25, corners)) + np.arange(corners)
     normals = normals * 2 * pi / corners + generator.uniform(0, 2 * pi)
@@ -227,7 +229,7 @@ def polygon(generator: np.random.Generator, size: int) -> Field:
 
 
 def star(generator: np.random.Generator, size: int) -> Field:
-    """Rounded arms around a centre: starfish, flowers, splashes."""
+    """Draw rounded arms around a centre, like starfish, flowers or splashes."""
     arms = int(generator.integers(3, 9))
     radius, angle = _polar(size)
     wave = torch.cos(arms * angle + generator.uniform(0, 2 * pi)) / 2 + 0.5
@@ -237,7 +239,7 @@ def star(generator: np.random.Generator, size: int) -> Field:
 
 
 def leaf(generator: np.random.Generator, size: int) -> Field:
-    """Two arcs that meet in points, perhaps with a wavy rim."""
+    """Draw two arcs that meet in points, possibly with a wavy rim."""
     axis = (torch.arange(size, dtype=torch.float32) + 0.5) * 2 / size - 1
     along, across = axis.unsqueeze(0), axis.unsqueeze(1)
     width = generator.uniform(0.25, 0.6)
@@ -249,7 +251,7 @@ def leaf(generator: np.random.Generator, size: int) -> Field:
 
 
 def limbs(generator: np.random.Generator, size: int) -> Field:
-    """A body with two to five limbs and a head: people, animals, chairs."""
+    """Draw a body with three to six jointed limbs, like people, animals or chairs."""
     axis = (torch.arange(size, dtype=torch.float32) + 0.5) * 2 / size - 1
     y, x = axis.unsqueeze(1), axis.unsqueeze(0)
     half_length = generator.uniform(0.15, 0.4)
@@ -274,11 +276,11 @@ def _step(start: tuple[float, float], angle: float, reach: float) -> tuple[float
 def _capsule(
     x: Tensor, y: Tensor, start: tuple[float, float], end: tuple[float, float], radius: float
 ) -> Field:
-    """Signed distance to the outside of a thick line, positive inside."""
+    """Return the signed distance to the border of a thick line, positive inside."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = max(dx * dx + dy * dy, 1e-6)
-    place = (((x - start[0]) * dx + (y - start[1]) * dy) / length).clamp(0, 1)
-    return radius - torch.hypot(x - start[0] - place * dx, y - start[1] - place * dy)
+    share = (((x - start[0]) * dx + (y - start[1]) * dy) / length).clamp(0, 1)
+    return radius - torch.hypot(x - start[0] - share * dx, y - start[1] - share * dy)
 
 
 ShapeMaker = Callable[[np.random.Generator, int], Field]
@@ -293,15 +295,17 @@ TRAINING_SHAPES: Mapping[str, ShapeMaker] = {
 
 
 RELIEF = 48
-"""Side of the square on which the bulge of a silhouette is worked out."""
+"""Side of the square on which the relief of a silhouette is computed, in pixels."""
 
 
 def shade(texture: Texture, silhouette: Field, light: tuple[float, float], depth: float) -> Texture:
-    """Light a texture as if it bulged towards the viewer in the middle of its silhouette.
+    """Shade a texture as if its silhouette bulged towards the viewer.
 
     Args:
-        light: where the light comes from, x and y, each in -1..1.
-        depth: strength of the bulge; 0 leaves the texture flat.
+        texture: the texture.
+        silhouette: coverage of the object.
+        light: direction of the light source, x and y, each in -1..1.
+        depth: strength of the bulge; 0 keeps the texture flat.
     """
     side = silhouette.shape[-1]
     height = functional.interpolate(silhouette[None, None], size=(RELIEF, RELIEF), mode="area")

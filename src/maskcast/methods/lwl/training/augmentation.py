@@ -1,10 +1,10 @@
-"""Jitter, crop and change the frames of a training clip.
+"""Jitter, crop and augment the frames of a training clip.
 
     image    3 × height × width   uint8 RGB
     mask     height × width       uint8: 1 object, 0 background, 255 void
 
-Everything that is random draws from the generator that is passed in, so that a clip depends on
-its seed alone. Geometry is drawn once and applied to image and mask together.
+All random numbers come from the given generator, so that a clip depends only on its seed. Geometry
+is drawn once and applied to image and mask together.
 """
 
 from __future__ import annotations
@@ -33,33 +33,39 @@ from maskcast.methods.lwl.training.crops import (
 )
 
 VISIBLE_SHARE = 0.001
-"""Share of the picture from which an object counts as visible."""
+"""Minimum area of a visible object, as a share of the picture."""
 
 
 class ClipSample(NamedTuple):
-    """A clip as a training step takes it; ``default_collate`` puts a batch axis before each."""
+    """A clip for a training step; ``default_collate`` adds a batch axis in front."""
 
     images: UInt8[Tensor, "frames 3 height width"]
-    """RGB; the first frame is the train frame, the others are test frames in time order."""
+    """RGB; the first frame is the train frame, the others are test frames in temporal order."""
     masks: UInt8[Tensor, "frames height width"]
     """1 object, 0 background, and 255 void if it was kept."""
     boxes: Float[Tensor, "frames 4"]
-    """x, y, width, height of the target in pixels of the crop; it may reach beyond the crop. All 0
-    on a frame without the target. They are what a user would give (``box_jitter``)."""
+    """x, y, width, height of the target in pixels of the crop, with the jitter of a user's boxes
+    (``box_jitter``); may extend beyond the crop. All 0 on a frame without the target."""
     visible: Int8[Tensor, " frames"]
     """Ground truth of the target's presence in the crop: 1 visible (at least ``VISIBLE_SHARE`` of
-    the picture), 0 absent (not one pixel), -1 in between, to be left out of a loss."""
+    the picture), 0 absent (no pixel), -1 in between, to be ignored by losses."""
     name: str
+    """Origin of the clip, for messages."""
 
 
 def process_clip(
     clip: DrawnClip, processing: ClipProcessing, generator: np.random.Generator
 ) -> ClipSample:
-    """Grey and mirror, jitter and crop, turn and scale, brighten: LWL's order.
+    """Augment a clip in the order of LWL: grey, flip, jitter, crop, rotation, scale, brightness.
 
-    The train frame draws grey and flip for itself, the test frames draw them together; all else
-    is drawn for each frame. Pixels stay 8-bit: brightness is rounded to the next level. A test
+    Grey and flip are drawn once for the train frame and once for all test frames; everything else
+    is drawn for each frame. Pixels stay 8-bit: brightness is rounded to the nearest level. A test
     frame without the object is cropped around its box on the last frame before it that shows it.
+
+    Args:
+        clip: the clip.
+        processing: settings.
+        generator: source of random numbers.
 
     Raises:
         DatasetError: the object is not on the train frame.
@@ -67,16 +73,16 @@ def process_clip(
     train = _draw_joint(processing, generator)
     test = _draw_joint(processing, generator)
     images, masks, targets, visible = [], [], [], []
-    for place, (frame, mask, box) in enumerate(
+    for index, (frame, mask, box) in enumerate(
         zip(clip.frames, clip.masks, _boxes_to_look_at(clip), strict=True)
     ):
         joint, jitter = (
-            (train, processing.train_jitter) if place == 0 else (test, processing.test_jitter)
+            (train, processing.train_jitter) if index == 0 else (test, processing.test_jitter)
         )
         image, label, flipped = joint.apply(frame, mask, box)
         view = jitter_box(flipped, jitter, generator)
-        if place > 0 and processing.miss and generator.uniform() < processing.miss:
-            others = None if clip.others is None else joint.apply_to_labels(clip.others[place])
+        if index > 0 and processing.miss and generator.uniform() < processing.miss:
+            others = None if clip.others is None else joint.apply_to_labels(clip.others[index])
             view = _view_beside(label, others, view, processing, generator) or view
         crop = training_crop(
             image,
@@ -105,12 +111,12 @@ def process_clip(
 
 
 def _boxes_to_look_at(clip: DrawnClip) -> list[Box]:
-    """Return each frame's box, or where the object was last seen if a test frame lacks it."""
+    """Return the object's box on each frame, or its last one if a test frame lacks the object."""
     boxes: list[Box] = []
-    for place, mask in enumerate(clip.masks):
+    for index, mask in enumerate(clip.masks):
         if clip.boxes is not None:
-            boxes.append(clip.boxes[place])
-        elif place > 0 and not (mask == 1).any():
+            boxes.append(clip.boxes[index])
+        elif index > 0 and not (mask == 1).any():
             boxes.append(boxes[-1])
         else:
             boxes.append(object_box(mask))
@@ -118,9 +124,9 @@ def _boxes_to_look_at(clip: DrawnClip) -> list[Box]:
 
 
 VIEW_TRIES = 12
-"""Draws of a view beside the object before a smaller one is taken."""
+"""Attempts to draw a view that misses the object before a smaller one is used."""
 LEAST_STRIP = 0.3
-"""Least side of a smaller view's crop beside the object, over that of the largest crop."""
+"""Minimum ratio of the side of such a smaller crop to that of the largest crop."""
 
 
 def _view_beside(
@@ -130,14 +136,14 @@ def _view_beside(
     processing: ClipProcessing,
     generator: np.random.Generator,
 ) -> Box | None:
-    """Move a view to where its crop shows no pixel of the object; None if no place was found.
+    """Move a view so that its crop shows no pixel of the object; None if that is impossible.
 
-    Half of the views, if there are other objects, are centred on one of them. Where an object is
-    so large that no crop of this size misses it, a smaller crop is taken beside it.
+    If there are other objects, half of the views are centred on one of them. If the object is so
+    large that no crop of this size misses it, a smaller crop next to it is used.
     """
     size = (label.shape[0], label.shape[1])
     ids = np.zeros_like(label.numpy()) if others is None else others
-    rivals = [int(each) for each in np.unique(ids) if each > 0]
+    rivals = [int(object_id) for object_id in np.unique(ids) if object_id > 0]
     for _ in range(VIEW_TRIES):
         if rivals and generator.uniform() < 0.5:
             chosen = rivals[int(generator.integers(len(rivals)))]
@@ -160,9 +166,9 @@ def _smaller_view_beside(
     processing: ClipProcessing,
     generator: np.random.Generator,
 ) -> Box | None:
-    """Return a view whose crop fits into the part of the frame left, right, above or below.
+    """Return a view whose crop fits into the frame to the left, right, top or bottom of the object.
 
-    None if all four parts are too narrow.
+    The result is None if all four parts of the frame are too narrow.
     """
     height, width = label.shape
     box = object_box(label.numpy())
@@ -194,8 +200,9 @@ def _box_in_sample(
 ) -> Box | None:
     """Return the object's box in the finished sample; None on a frame without the object.
 
-    Without an affine it is the crop's own, which is the annotated one where there is one. With an
-    affine it is the tight box of the whole turned object, what lies beyond the crop included.
+    Without an affine transform it is the box of the crop, which comes from the annotation if there
+    is one. With one it is the tight box of the whole transformed object, including parts outside
+    the crop.
     """
     if not (label == 1).any():
         return None
@@ -205,7 +212,7 @@ def _box_in_sample(
     lines = (label[rows] == 1).to(torch.uint8)
     first = lines.argmax(dim=1)
     last = label.shape[1] - lines.flip(1).argmax(dim=1)
-    # the corners of each row's first and last pixel hold the convex hull of the object
+    # the corners of each row's first and last pixel determine the convex hull of the object
     columns = torch.cat([first, first, last, last]).double()
     heights = torch.cat([rows, rows + 1, rows, rows + 1]).double()
     x, y, width, height = crop.area
@@ -219,7 +226,7 @@ def _box_in_sample(
 
 
 def _jitter_sides(box: Box, shift: tuple[float, float], generator: np.random.Generator) -> Box:
-    """Move each side of half of the boxes inwards or outwards by a share of the box's size."""
+    """Shift each side of half of the boxes inwards or outwards by a share of the box's size."""
     if generator.uniform() < 0.5:
         return box
     moves = generator.uniform(*shift, 4) * generator.choice([-1.0, 1.0], 4)
@@ -234,13 +241,13 @@ def _visibility(
     turned: UInt8[Tensor, "height width"],
     scale: float,
 ) -> int:
-    """Return 1 if the crop shows the object, 0 if it does not, -1 if too little of it to say.
+    """Return 1 if the crop shows the object, 0 if it does not, -1 if it shows too little of it.
 
     Args:
-        label: the frame's mask.
-        crop: what was cut from the frame.
-        turned: the crop's mask after the random affine.
-        scale: of the random affine.
+        label: mask of the frame.
+        crop: the crop.
+        turned: mask of the crop after the random affine transform.
+        scale: scale of the random affine transform.
     """
     cut = int((part_of(label, crop.area) == 1).sum())
     shown = int((turned == 1).sum())
@@ -253,7 +260,7 @@ def _visibility(
 
 @dataclass(frozen=True)
 class _Joint:
-    """Changes that frames of one group share."""
+    """Changes common to all frames of a group."""
 
     grey: bool
     flip: bool
@@ -278,7 +285,7 @@ def _draw_joint(processing: ClipProcessing, generator: np.random.Generator) -> _
 
 
 def _published_grey(image: UInt8[Tensor, "3 height width"]) -> UInt8[Tensor, "3 height width"]:
-    """BT.601 grey with the weights of red and blue exchanged, as published: it saw BGR as RGB."""
+    """Convert to BT.601 grey with red and blue exchanged, as published: it read BGR as RGB."""
     weights = torch.tensor([0.114, 0.587, 0.299]).view(3, 1, 1)
     grey = (image * weights).sum(dim=0).round_().to(torch.uint8)
     return grey.expand(3, -1, -1)
@@ -289,7 +296,7 @@ class _Affine:
     """A rotation and a scale about the centre."""
 
     angle: float
-    """Degrees, clockwise."""
+    """Angle in degrees, clockwise."""
     scale: float
 
     @property
@@ -299,7 +306,7 @@ class _Affine:
     def apply(
         self, image: UInt8[Tensor, "3 height width"], mask: UInt8[Tensor, "height width"]
     ) -> tuple[UInt8[Tensor, "3 height width"], UInt8[Tensor, "height width"]]:
-        """Transform both; pixels from outside are black, and background."""
+        """Transform image and mask; pixels from outside are black and background."""
         if self.is_identity:
             return image, mask
 

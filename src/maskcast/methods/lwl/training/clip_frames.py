@@ -1,7 +1,7 @@
-"""Which frames of a video make a training clip: LWL's rules, and clips with an absence.
+"""Draw the frames of a training clip from a video: by LWL's rules, or with an absence.
 
-Frames are counted among the annotated ones. The first frame of a clip is the train frame, the
-others are test frames in time order.
+Indices count the annotated frames of the video. The first frame of a clip is the train frame, the
+others are test frames in temporal order.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from maskcast.methods.lwl.training.clip_settings import ClipSampling
 
 @dataclass(frozen=True)
 class ClipFrames:
-    """The places of a clip's frames among the annotated frames of its video."""
+    """Indices of a clip's frames among the annotated frames of its video."""
 
     train: int
     test: tuple[int, ...]
-    """Rising; a frame may come twice."""
+    """Test frames in ascending order; frames may repeat."""
 
 
 def draw_clip_frames(
@@ -31,13 +31,16 @@ def draw_clip_frames(
     test_frames: int,
     sampling: ClipSampling,
 ) -> ClipFrames | None:
-    """Draw the train frame, then the test frames after it, with replacement and in time order.
+    """Draw the train frame, then test frames after it, with replacement and in temporal order.
 
     Args:
-        visible: for each annotated frame, whether the object is visible.
+        generator: source of random numbers.
+        visible: whether the object is visible on each annotated frame.
+        test_frames: number of test frames.
+        sampling: settings.
 
     Returns:
-        The frames, or None if none were found in ``sampling.tries`` tries.
+        the frames, or None if ``sampling.tries`` attempts fail.
     """
     gap = sampling.max_gap
     before = np.concatenate([[0], np.cumsum(visible)])
@@ -49,27 +52,27 @@ def draw_clip_frames(
         earlier = before[base] - before[max(0, base - gap)]
         later = np.flatnonzero(visible[base + 1 : base + gap]) + base + 1
         if (earlier or not sampling.needs_earlier_frame) and len(later):
-            test = np.sort(_draw_places(generator, later, test_frames, sampling))
-            return ClipFrames(base, tuple(int(place) for place in test))
+            test = np.sort(_draw_frames(generator, later, test_frames, sampling))
+            return ClipFrames(base, tuple(map(int, test)))
         gap += sampling.gap_step
     return None
 
 
-def _draw_places(
+def _draw_frames(
     generator: np.random.Generator,
-    places: NDArray[np.int64],
+    frames: NDArray[np.int64],
     count: int,
     sampling: ClipSampling,
 ) -> NDArray[np.int64]:
-    """Draw from places; a place comes again only if allowed, or if there are too few."""
+    """Draw frames; if they must be distinct, repeat them only if there are too few."""
     if not sampling.distinct:
-        return places[generator.integers(len(places), size=count)]
-    shuffled = [generator.permutation(places) for _ in range(-(-count // len(places)))]
+        return frames[generator.integers(len(frames), size=count)]
+    shuffled = [generator.permutation(frames) for _ in range(-(-count // len(frames)))]
     return np.concatenate(shuffled)[:count]
 
 
 RETURNING = 0.75
-"""Share of the clips with absent frames in which the object returns, where it ever does."""
+"""Probability that the object returns in a clip with an absence, if both kinds are available."""
 
 
 def draw_absence(
@@ -78,24 +81,28 @@ def draw_absence(
     test_frames: int,
     sampling: ClipSampling,
 ) -> ClipFrames | None:
-    """Draw a clip in which the object is visible, then absent, then perhaps visible again.
+    """Draw a clip in which the object is visible, then absent, then possibly visible again.
 
-    One absence of the object is drawn first, then the train frame before it, then how many test
-    frames are before, in and after the absence, and which. All frames are within
-    ``sampling.max_gap`` of the train frame. Frames with a few pixels of the object are not drawn.
+    First one absence of the object is drawn, then the train frame before it, then how many test
+    frames lie before, in and after the absence, and which. All frames lie within
+    ``sampling.max_gap`` of the train frame. Frames with only a few pixels of the object are not
+    drawn.
 
     Args:
-        pixels: of the object, for each annotated frame.
+        generator: source of random numbers.
+        pixels: number of pixels of the object on each annotated frame.
+        test_frames: number of test frames.
+        sampling: settings.
 
     Returns:
-        The frames in time order, or None if the object is never absent within reach.
+        the frames in temporal order, or None if the object is never absent within reach.
     """
     visible, absent = pixels > sampling.smallest_object, pixels == 0
     absences = _absences_within(visible, absent, sampling.max_gap)
-    returning = [each for each in absences if len(each.after)]
+    returning = [absence for absence in absences if len(absence.after)]
     if returning and len(returning) < len(absences) and test_frames > 1:
         wanted = generator.uniform() < RETURNING
-        absences = [each for each in absences if bool(len(each.after)) == wanted]
+        absences = [absence for absence in absences if bool(len(absence.after)) == wanted]
     if not absences:
         return None
     drawn = absences[int(generator.integers(len(absences)))]
@@ -107,18 +114,18 @@ def draw_absence(
     counts = _allot(generator, [len(part) for part in parts], test_frames)
     if sampling.distinct:
         counts = _spread([len(part) for part in parts], counts)
-    places = [
-        _draw_places(generator, part, count, sampling)
+    frames = [
+        _draw_frames(generator, part, count, sampling)
         for part, count in zip(parts, counts, strict=True)
         if count
     ]
-    return ClipFrames(train, tuple(int(place) for place in np.sort(np.concatenate(places))))
+    return ClipFrames(train, tuple(map(int, np.sort(np.concatenate(frames)))))
 
 
 def _allot(generator: np.random.Generator, sizes: Sequence[int], count: int) -> list[int]:
-    """Draw how many test frames are before, in and after an absence; of each, where it has any.
+    """Draw how many test frames lie before, in and after an absence.
 
-    At least one is in the absence, and at least one after it.
+    At least one lies in the absence, and at least one after it if there are frames after it.
     """
     returns = int(sizes[2] > 0)
     during = int(generator.integers(1, count - returns + 1))
@@ -130,7 +137,7 @@ def _allot(generator: np.random.Generator, sizes: Sequence[int], count: int) -> 
 
 
 def _spread(sizes: Sequence[int], counts: Sequence[int]) -> list[int]:
-    """Move what a part is too small for to the parts that have more, the later ones first."""
+    """Move counts that exceed the size of a part to parts with room, the later ones first."""
     room = [max(0, size - count) for size, count in zip(sizes, counts, strict=True)]
     fitting = [min(size, count) for size, count in zip(sizes, counts, strict=True)]
     over = sum(counts) - sum(fitting)
@@ -138,28 +145,29 @@ def _spread(sizes: Sequence[int], counts: Sequence[int]) -> list[int]:
         moved = min(over, room[part])
         fitting[part] += moved
         over -= moved
-    fitting[1] += over  # there are not enough frames: those of the absence repeat
+    fitting[1] += over  # too few frames in total: those of the absence repeat
     return fitting
 
 
 @dataclass(frozen=True)
 class _Absence:
-    """A stretch of frames without the object, and the visible frames around it."""
+    """A run of frames without the object, and the visible frames around it."""
 
     before: NDArray[np.int64]
-    """Visible frames from which the first frame of ``during`` is within reach."""
+    """Visible frames before the absence, within reach of its first frame."""
     during: NDArray[np.int64]
+    """Frames of the absence."""
     after: NDArray[np.int64]
-    """Visible frames before the next absence."""
+    """Visible frames between the absence and the next one."""
 
 
 def _absences_within(
     visible: NDArray[np.bool_], absent: NDArray[np.bool_], reach: int
 ) -> list[_Absence]:
     """List the absences that begin within ``reach`` of a visible frame."""
-    shown, found = np.flatnonzero(visible), []
+    shown, absences = np.flatnonzero(visible), []
     gone = np.flatnonzero(absent)
-    # absences with the same number of visible frames before them are one
+    # absent frames with the same number of visible frames before them form one absence
     order = np.searchsorted(shown, gone)
     for count in np.unique(order[order > 0]):
         during = gone[order == count]
@@ -169,5 +177,5 @@ def _absences_within(
         after = shown[count : later[0] if len(later) else len(shown)]
         after = after[after < during[0] + reach]
         if len(before):
-            found.append(_Absence(before, during, after))
-    return found
+            absences.append(_Absence(before, during, after))
+    return absences

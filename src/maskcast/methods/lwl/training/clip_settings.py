@@ -1,4 +1,4 @@
-"""How training clips are drawn, cropped and changed: settings alone, which need no torch."""
+"""Settings for drawing, cropping and augmenting training clips. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from maskcast.core.config import require_range, require_rising
 
 @dataclass(frozen=True, kw_only=True)
 class ClipSampling:
-    """Which frames of a video make a clip: LWL's settings."""
+    """Settings for drawing the frames of a clip; the defaults are those of LWL."""
 
     max_gap: int = 100
-    """Reach of a clip in annotated frames, to either side of the train frame."""
+    """Maximum distance from the train frame, to either side, in annotated frames; at least 1."""
     gap_step: int = 5
-    """How much the reach grows when it holds no visible frame."""
+    """Annotated frames by which the distance grows if there is no visible frame within it."""
     smallest_object: int = 10
-    """An object is visible where it has more pixels than this."""
+    """Number of pixels that an object must exceed to count as visible; at least 0."""
     needs_earlier_frame: bool = True
-    """The train frame has a visible frame before it, as in the published training (by accident:
-    the first visible frame is then never the train frame)."""
+    """Whether the train frame must have a visible frame before it. The published training does so,
+    by accident: the first visible frame is never the train frame."""
     tries: int = 1000
-    """Draws of a train frame before a target, and of targets before a source, is given up."""
+    """Attempts to draw a train frame before the target is dropped, and to draw a target before the
+    source fails; at least 1."""
     absent: float = 0.0
-    """Probability that a clip has test frames without the object, where the object is absent from
-    some frames after its first appearance."""
+    """Probability, in [0, 1], that a clip has test frames without the object, if the object is
+    absent from some frames after its first appearance."""
     distinct: bool = False
-    """Draw test frames without replacement, as far as the video has enough of them."""
+    """Whether to draw test frames without replacement, if the video has enough frames."""
     uniform_over: Literal["targets", "videos"] = "targets"
-    """``videos``: draw a video, then one of its objects, so that a video with many objects is not
-    drawn more often than others."""
+    """Whether to draw (video, object) pairs uniformly, or a video and then one of its objects, so
+    that videos with many objects are not drawn more often."""
     fewest_visible: int | None = None
-    """An object is a target if it is visible on at least this many annotated frames; if not given,
-    on more than twice the frames of a clip, as in the published training."""
+    """Annotated frames, at least 2, on which an object must be visible to be drawn. None requires
+    more than twice the frames of a clip, as in the published training."""
 
     def __post_init__(self) -> None:
         require_range(self, "max_gap", "gap_step", "tries", least=1)
@@ -45,12 +46,13 @@ class ClipSampling:
 
 @dataclass(frozen=True)
 class BoxJitter:
-    """How far a box is moved and resized before the crop."""
+    """Random shift and scale of a box before cropping."""
 
     log_size: float
-    """Standard deviation of the logarithm of width and of height."""
+    """Standard deviation of the logarithm of width and height; at least 0."""
     shift: tuple[float, float]
-    """Range of the centre's shift along x and y, in units of the jittered box's mean side."""
+    """Width of the range of the centre's shift along x and y, at least 0, in units of the mean side
+    of the jittered box."""
 
     def __post_init__(self) -> None:
         require_range(self, "log_size", "shift", least=0, below=inf)
@@ -62,34 +64,36 @@ TEST_JITTER = BoxJitter(0.5, (5.5, 4.5))
 
 @dataclass(frozen=True, kw_only=True)
 class ClipProcessing:
-    """How the frames of a clip are changed before training: LWL's settings."""
+    """Settings for cropping and augmenting the frames of a clip; the defaults are those of LWL."""
 
     size: tuple[int, int] = (480, 832)
-    """Height and width of the crops."""
+    """Height and width of the crops in pixels."""
     search_area: float = 5.0
-    """Side of the crop over side of the (jittered) box, as a geometric mean."""
+    """Ratio of the side of the crop to the side of the jittered box, both as geometric means;
+    greater than 0."""
     grey: float = 0.05
-    """Probability of a grey train frame, and of grey test frames."""
+    """Probability, in [0, 1], that the train frame is grey, and that all test frames are."""
     flip: float = 0.5
-    """Probability that the train frame is mirrored, and that the test frames are."""
+    """Probability, in [0, 1], that the train frame is mirrored, and that all test frames are."""
     train_jitter: BoxJitter = TRAIN_JITTER
-    """Of the train frame's box."""
+    """Jitter of the box on the train frame."""
     test_jitter: BoxJitter = TEST_JITTER
-    """Of the test frames' boxes, each on its own."""
+    """Jitter of the box on each test frame, drawn independently."""
     rotation: float = 15.0
-    """Degrees to either side; 0, with ``log_scale`` 0, for none (validation, box encoder)."""
+    """Maximum rotation in degrees, to either side; 0 for validation and the box encoder."""
     log_scale: float = 0.2
-    """Range of the logarithm of the scale, to either side."""
+    """Maximum magnitude of the logarithm of the scale; 0 for validation and the box encoder."""
     brightness: float = 0.2
-    """Range of the factor on the pixels around 1; 0 in validation."""
+    """Maximum relative change of brightness, in [0, 1); 0 for validation."""
     keep_void: bool = False
-    """Leave 255 in the masks rather than background; LWL's loss knows no void."""
+    """Whether to keep 255 (void) in the masks instead of making it background, as LWL's loss, which
+    has no void, requires."""
     box_jitter: tuple[float, float] = (0.0, 0.0)
-    """Least and most shift of each side of a box, inwards or outwards, as a share of the box's
-    width or height. Half of the boxes stay tight. (0, 0): all boxes are tight."""
+    """Minimum and maximum shift of each side of a box, inwards or outwards, as a share of the box's
+    width or height, in [0, 0.5). It applies to half of the boxes; (0, 0) keeps all boxes tight."""
     miss: float = 0.0
-    """Probability that a test frame is cropped where its object is not: around another object of
-    the frame if there is one, or anywhere."""
+    """Probability, in [0, 1], that the crop of a test frame misses the object: it is taken around
+    another object, if there is one, or anywhere else."""
 
     def __post_init__(self) -> None:
         require_range(self, "size", least=1)

@@ -1,4 +1,4 @@
-"""Instances of COCO as training clips: one picture, repeated."""
+"""Make training clips from COCO instances, by repeating one picture."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from maskcast.data.readers.coco import CocoPicture
 
 
 class CocoClips:
-    """Single instances as clips: the picture is train frame and every test frame at once.
+    """A source of clips of single instances: each frame of a clip is the same picture.
 
     Args:
-        smallest_object: instances with no more pixels than this in their box are left out.
+        name: name in messages.
+        pictures: the pictures.
+        smallest_object: area in pixels that the box of an instance must exceed.
 
     Raises:
-        DatasetError: no instance is left.
+        DatasetError: no instance is large enough.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Crops of training frames around a jittered box, exact to the published training of LWL.
+"""Crop training frames around a jittered box, exactly as in the published training of LWL.
 
 image    3 × height × width   uint8 RGB
 mask     height × width       uint8: 1 object, 0 background, 255 void
@@ -21,14 +21,14 @@ from maskcast.methods.lwl.training.clip_settings import BoxJitter
 
 @dataclass(frozen=True)
 class TrainingCrop:
-    """One frame cut around its target and resized."""
+    """A crop of one frame around its target, resized."""
 
     image: UInt8[Tensor, "3 height width"]
     mask: UInt8[Tensor, "height width"]
     target: Box
-    """The target's box in pixels of the resized crop; it may reach beyond it."""
+    """Box of the target in pixels of the resized crop; may extend beyond the crop."""
     area: tuple[int, int, int, int]
-    """x, y, width and height of what was cut, in pixels of the frame; it may reach beyond it."""
+    """x, y, width and height of the crop in pixels of the frame; may extend beyond the frame."""
 
 
 def training_crop(
@@ -40,22 +40,22 @@ def training_crop(
     size: tuple[int, int] = (480, 832),
     search_area: float = 5.0,
 ) -> TrainingCrop:
-    """Cut a patch around a (jittered) box and resize it, as LWL does in training.
+    """Crop a patch around a (jittered) box and resize it, as in the training of LWL.
 
-    The patch has the shape of ``size`` and ``search_area²`` times the area of the box; it is
-    shrunk until one of its sides fits into the frame ("inside-major") and moved into it. What
-    still sticks out repeats the border of the image and is background in the mask.
+    The patch has the aspect ratio of ``size`` and ``search_area²`` times the area of the box. It is
+    shrunk until one of its sides fits into the frame ("inside-major") and moved into the frame.
+    Parts that still lie outside repeat the border of the image and are background in the mask.
 
-    Published training treats the last column (row) of the frame as outside wherever the patch
-    touches or passes the right (bottom) border; so do we, because weights were made with it.
+    The published training treats the last column (row) of the frame as outside if the patch touches
+    or crosses the right (bottom) border. This is reproduced, because weights were trained with it.
 
     Args:
         image: the frame.
-        mask: the object on it, any integers; resized to the nearest pixel.
-        box: what to centre on, in pixels of the frame.
-        target: the box to be mapped into the crop; ``box`` itself if not given.
-        size: height and width of the result.
-        search_area: side of the patch over side of the box, as a geometric mean.
+        mask: mask of the object, any integers; resized with nearest-neighbour sampling.
+        box: box to centre on, in pixels of the frame.
+        target: box to map into the crop; None for ``box``.
+        size: height and width of the result in pixels.
+        search_area: ratio of the patch's side to the box's side, both as geometric means.
     """
     frame_size = (image.shape[1], image.shape[2])
     x, y, width, height = inside_major_area(box, frame_size, size, search_area)
@@ -79,7 +79,7 @@ def training_crop(
 def inside_major_area(
     box: Box, frame_size: tuple[int, int], size: tuple[int, int], search_area: float
 ) -> tuple[int, int, int, int]:
-    """Return x, y, width, height of the patch; sizes are rounded as in the published training."""
+    """Return x, y, width, height of the patch, with the rounding of the published training."""
     frame_height, frame_width = frame_size
     ratio = np.sqrt(np.float32(box.width) * np.float32(box.height) / np.float32(size[0] * size[1]))
     width = ceil(np.float32(search_area) * np.float32(size[1]) * ratio)
@@ -102,12 +102,12 @@ def _inside(start: int, length: int, frame_length: int) -> int:
 
 
 def _last_inside(start: int, length: int, frame_length: int) -> int:
-    """The last row or column that counts as inside: see the remark in ``training_crop``."""
+    """Return the last row or column that counts as inside; see ``training_crop``."""
     return frame_length - 2 if start + length >= frame_length else frame_length - 1
 
 
 def _replicated_indices(start: int, length: int, frame_length: int) -> Tensor:
-    """Rows or columns to read for a patch, the border repeated beyond the frame."""
+    """Return the rows or columns to read for a patch; the border repeats outside the frame."""
     last = max(0, _last_inside(start, length, frame_length))
     return torch.arange(start, start + length).clamp_(0, last)
 
@@ -117,7 +117,7 @@ def _cut(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def _resize_bilinear(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Half-pixel bilinear without antialiasing, rounded to 8 bits; fast on channels-last data."""
+    """Resize with half-pixel bilinear sampling, without antialiasing, rounded to 8 bits."""
     batch = image.unsqueeze(0).contiguous(memory_format=torch.channels_last)
     return functional.interpolate(batch, size=size, mode="bilinear", align_corners=False)[
         0
@@ -127,7 +127,7 @@ def _resize_bilinear(image: Tensor, size: tuple[int, int]) -> Tensor:
 def _cut_mask_to_size(
     mask: Tensor, area: tuple[int, int, int, int], size: tuple[int, int]
 ) -> Tensor:
-    """Cut and resize in one step: row i of the result is row ``floor(i·height / size)``."""
+    """Crop and resize a mask in one step: row i of the result is row ``floor(i·height / size)``."""
     x, y, width, height = area
     rows = y + torch.arange(size[0]) * height // size[0]
     columns = x + torch.arange(size[1]) * width // size[1]
@@ -145,13 +145,13 @@ def _cut_mask_to_size(
 def part_of(
     label: UInt8[Tensor, "frame_height frame_width"], area: tuple[int, int, int, int]
 ) -> UInt8[Tensor, "height width"]:
-    """Return what lies in an area (x, y, width, height), without what reaches beyond the frame."""
+    """Return the part of a mask inside an area (x, y, width, height), clipped to the frame."""
     x, y, width, height = area
     return label[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
 
 
 def jitter_box(box: Box, jitter: BoxJitter, generator: np.random.Generator) -> Box:
-    """Resize each axis by ``exp(a·n)``, ``n ~ N(0, 1)``; shift by ``b·u``, ``u ~ U(-½, ½)``."""
+    """Scale each axis by ``exp(a·n)``, ``n ~ N(0, 1)``, and shift by ``b·u``, ``u ~ U(-½, ½)``."""
     noise = generator.standard_normal(2)
     width = box.width * exp(jitter.log_size * noise[0])
     height = box.height * exp(jitter.log_size * noise[1])

@@ -1,4 +1,4 @@
-"""Mix sources of clips into one data set whose items depend on (seed, epoch, index) alone."""
+"""Mix sources of clips into one data set whose items depend only on (seed, epoch, index)."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ from maskcast.methods.lwl.training.clip_settings import ClipProcessing
 
 @dataclass(frozen=True)
 class Share:
-    """A source and how often it is drawn from, relative to the others."""
+    """A source and its weight relative to the others."""
 
     source: ClipSource
     weight: float
 
 
 class MixedClips:
-    """An epoch of clips: a source by weight, a target of it, its frames, and their changes.
+    """An epoch of augmented clips from several sources, drawn by weight.
 
-    Item ``i`` is the same in every process and in every order of reading, because all that is
-    random comes from a generator seeded with (seed, epoch, i).
+    Item ``i`` does not depend on the process or the order of reading, because all random numbers
+    come from a generator seeded with (seed, epoch, i).
 
     Args:
-        shares: sources with their weights; the weights need not sum to one.
-        length: items of the epoch.
-        epoch: counted from 0; another epoch has other items.
-        test_frames: frames of a clip besides its first, the train frame.
+        shares: sources with weights; the weights need not sum to 1.
+        length: number of items in the epoch.
+        epoch: number of the epoch, from 0.
+        seed: seed of the run.
+        processing: settings of the augmentation.
+        test_frames: number of frames of a clip after its first, the train frame.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class MixedClips:
         return process_clip(clip, self.processing, generator)
 
     def identity(self, index: int) -> str:
-        """Return what an item is made of, for messages about it."""
+        """Return the name of an item, for messages."""
         source, generator = self._begin(index)
         try:
             return source.draw(generator, self.test_frames).name
@@ -76,9 +78,9 @@ class MixedClips:
             return f"an unreadable clip of {source.name} ({error})"
 
     def _begin(self, index: int) -> tuple[ClipSource, np.random.Generator]:
-        """Seed an item's generator and draw its source."""
+        """Return the source of an item, and its seeded generator."""
         if not 0 <= index < self.length:
             raise IndexError(f"item {index} of an epoch of {self.length}")
         generator = np.random.default_rng([self.seed, self.epoch, index])
-        place = int(np.searchsorted(self._chances, generator.uniform(), side="right"))
-        return self.shares[min(place, len(self.shares) - 1)].source, generator
+        index_of_share = int(np.searchsorted(self._chances, generator.uniform(), side="right"))
+        return self.shares[min(index_of_share, len(self.shares) - 1)].source, generator

@@ -1,4 +1,4 @@
-"""Annotated videos as training clips of one object each."""
+"""Draw training clips of one object each from annotated videos."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class _Target:
     video: int
     object_id: int
     frames: NDArray[np.int64]
-    """The annotated frames of the video."""
+    """Indices of the annotated frames of the video."""
     pixels: NDArray[np.int64]
-    """Of the object, by annotated frame."""
+    """Number of pixels of the object, by annotated frame."""
     visible: NDArray[np.bool_]
     """Whether the object is visible, by annotated frame."""
 
@@ -38,20 +38,21 @@ class _Target:
 
 
 class VideoClips:
-    """Clips from annotated videos: (video, object) pairs uniformly, frames as LWL draws them.
+    """Clips from annotated videos, with frames drawn by the rules of LWL.
 
-    Targets with too few visible frames for ``draw_clip_frames`` are left out at once, which is
-    the same as drawing again: more than twice the number of frames in a clip must be visible.
+    Targets that are visible on too few frames (``ClipSampling.fewest_visible``) are left out from
+    the start, which is equivalent to drawing again.
 
     Args:
-        name: for messages.
-        videos: annotated videos; every annotation is read once to see where objects are visible.
-        test_frames: the most a clip will be asked to have.
-        single_object: all non-zero labels form one object, as in DAVIS 2016.
-        keep_in: a folder in which the counts of pixels are kept for the next time.
+        name: name in messages.
+        videos: annotated videos; every annotation is read once to find where objects are visible.
+        test_frames: maximum number of test frames of a clip.
+        sampling: settings; None uses the defaults.
+        single_object: whether all non-zero labels form one object, as in DAVIS 2016.
+        keep_in: folder in which to cache the pixel counts.
 
     Raises:
-        DatasetError: no object is visible often enough.
+        DatasetError: no object is visible on enough frames.
     """
 
     def __init__(
@@ -71,10 +72,10 @@ class VideoClips:
         counted = count_videos(videos, merged=single_object, keep_in=keep_in)
         candidates = [
             _Target(
-                place, object_id, np.array(found.frames), row, row > self.sampling.smallest_object
+                index, object_id, np.array(counts.frames), row, row > self.sampling.smallest_object
             )
-            for place, found in enumerate(counted)
-            for object_id, row in found.by_object.items()
+            for index, counts in enumerate(counted)
+            for object_id, row in counts.by_object.items()
         ]
         enough = self.sampling.fewest_visible or 2 * (1 + test_frames) + 1
         self.targets = [target for target in candidates if target.visible.sum() >= enough]
@@ -117,17 +118,17 @@ class VideoClips:
 
     def _read(self, target: _Target, drawn: ClipFrames) -> DrawnClip:
         video = self.videos[target.video]
-        indices = [int(target.frames[place]) for place in (drawn.train, *drawn.test)]
+        indices = [int(target.frames[index]) for index in (drawn.train, *drawn.test)]
         label_maps = [video.read_annotation(index) for index in indices]
         read = [label_map for label_map in label_maps if label_map is not None]
         object_id = None if self.single_object else target.object_id
         return DrawnClip(
             f"{self.name}/{video.name}, object {target.object_id}, frames {indices}",
             tuple(video.read_frame(index) for index in indices),
-            tuple(object_mask(each, object_id, has_void=video.has_void) for each in read),
+            tuple(object_mask(labels, object_id, has_void=video.has_void) for labels in read),
             others=None
             if object_id is None
-            else tuple(_others(each, object_id, has_void=video.has_void) for each in read),
+            else tuple(_others(labels, object_id, has_void=video.has_void) for labels in read),
         )
 
 
