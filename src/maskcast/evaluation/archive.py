@@ -77,12 +77,12 @@ class PredictionFiles:
         return open_zip(self.path)
 
     def _walk(self) -> Iterator[str]:
-        def refuse(error: OSError) -> None:
+        def fail(error: OSError) -> None:
             raise DataError(
                 f"cannot read the folder {error.filename or self.path}: {error.strerror}"
             ) from error
 
-        for folder, folders, files in os.walk(self.path, onerror=refuse):
+        for folder, folders, files in os.walk(self.path, onerror=fail):
             folders[:] = [name for name in folders if not name.startswith(".")]
             relative = Path(folder).relative_to(self.path)
             for name in files:
