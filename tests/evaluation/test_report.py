@@ -172,7 +172,7 @@ def test_published_figures_have_sources_and_agree_with_themselves():
     rows = published_rows()
     assert {row.method for row in rows} == {"lwl", "agame", "eosvos"}
     for row in rows:
-        assert re.search(r"(Table|table)", row.place), row
+        assert re.search(r"(Table|table)", row.table), row
         assert row.paper
         figures = row.figures
         if {"J&F", "J", "F"} <= set(figures):

@@ -9,7 +9,7 @@ from torch import Tensor
 from maskcast.core.errors import WeightsError
 from maskcast.nn.efficientnet_lite import EfficientNetLiteTrunk
 from maskcast.nn.resnet import ResNetTrunk, Taps
-from maskcast.nn.trunks import Trunk, build_trunk, dead_channels, load_trunk
+from maskcast.nn.trunks import AnyTrunk, build_trunk, dead_channels, load_trunk
 
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet-lite0", "efficientnet-lite2"])
@@ -51,7 +51,7 @@ def published_names(trunk: EfficientNetLiteTrunk) -> dict[str, Tensor]:
     ids=["incomplete", "another Lite", "Lite in a ResNet", "ResNet in a Lite"],
 )
 def test_weights_of_another_trunk_are_rejected(trunk, tensors) -> None:
-    made: Trunk = build_trunk(trunk)
+    made: AnyTrunk = build_trunk(trunk)
     with pytest.raises(WeightsError, match=r"weights are of another trunk"):
         load_trunk(made, tensors)
 

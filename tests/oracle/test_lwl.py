@@ -34,7 +34,7 @@ from maskcast.methods.lwl.few_shot_learner import Samples, descend, few_shot_los
 from maskcast.methods.lwl.label_encoder import STRIDE
 from maskcast.methods.lwl.memory import Memory, SampleBuffers, Slot
 from maskcast.methods.lwl.network import LWLNetwork
-from maskcast.methods.lwl.published import from_published, published_name
+from maskcast.methods.lwl.published import from_published, published_key
 from maskcast.methods.lwl.segmenter import LWLSegmenter
 from maskcast.methods.lwl.target_model import apply_target_model
 from maskcast.methods.lwl.training.crops import training_crop
@@ -460,7 +460,7 @@ def test_training(oracle: OracleFile) -> None:
 
 def compare_gradients(oracle: OracleFile, prefix: str, network: LWLNetwork, value: Tensor) -> None:
     """Compare norms, and some whole gradients, of ``value`` within 1 % (sorting, ReLUs at 0)."""
-    parameters = {published_name(name): p for name, p in network.named_parameters()}
+    parameters = {published_key(name): p for name, p in network.named_parameters()}
     names = [str(name) for name in oracle.array("in/grad_names")]
     gradients = torch.autograd.grad(
         value,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from maskcast.training.items import Batches, Place, Plan, SteadyItems, items_from, make_loader
+from maskcast.training.items import Batches, ItemKey, Plan, SteadyItems, items_from, make_loader
 from training.toy_task import TOY, ToyItems, ToyTask, with_loop
 
 
@@ -13,9 +13,9 @@ def test_processes_share_a_batch_in_the_order_one_would_have():
     """Two epochs of 3 steps of 4 items, in 2 parts; two processes side by side."""
     settings = {"steps_per_epoch": 3, "total_steps": 6, "batch_size": 4, "accumulate": 2}
     alone = list(Batches(Plan(**settings), 2))
-    assert alone[0] == [Place(0, 8), Place(0, 9)]
-    assert alone[1] == [Place(0, 10), Place(0, 11)]
-    assert alone[2] == [Place(1, 0), Place(1, 1)]
+    assert alone[0] == [ItemKey(0, 8), ItemKey(0, 9)]
+    assert alone[1] == [ItemKey(0, 10), ItemKey(0, 11)]
+    assert alone[2] == [ItemKey(1, 0), ItemKey(1, 1)]
     assert len(alone) == len(Batches(Plan(**settings), 2)) == 8
     shares = [list(Batches(Plan(**settings, rank=rank, processes=2), 2)) for rank in (0, 1)]
     assert [first + second for first, second in zip(*shares, strict=True)] == alone
@@ -26,7 +26,7 @@ def test_an_item_depends_on_seed_epoch_and_index_alone():
         epochs = [ToyItems(TOY.config, epoch) for epoch in range(3)]
         items = SteadyItems(epochs, first_epoch=0, seed=seed, length=None)
         torch.rand(1)
-        return items[Place(epoch, index)].value[0]
+        return items[ItemKey(epoch, index)].value[0]
 
     first = item(0, 1, 2)
     assert torch.equal(item(0, 1, 2), first)
@@ -46,8 +46,12 @@ def test_loading_draws_nothing_and_starts_anywhere(workers: int):
     loader = make_loader(items, ToyTask.collate, Batches(plan, 6), config.loop, pin=False)
     batches = list(loader)
     assert torch.equal(torch.rand(1), expected)
-    assert [batch.places[0] for batch in batches[:3]] == [Place(1, 8), Place(1, 12), Place(2, 0)]
-    alone = items[Place(2, 1)].value[0]
+    assert [batch.item_keys[0] for batch in batches[:3]] == [
+        ItemKey(1, 8),
+        ItemKey(1, 12),
+        ItemKey(2, 0),
+    ]
+    alone = items[ItemKey(2, 1)].value[0]
     assert torch.equal(batches[2].value[0][1], alone)
 
 

@@ -23,7 +23,7 @@ def shown_as(placeholder: str, hint: str | None = "", *, short: str | None = Non
     return tyro.conf.arg(metavar=placeholder, help_behavior_hint=hint, aliases=aliases)
 
 
-Weights: TypeAlias = Annotated[str | None, shown_as("NAME|FILE")]
+WeightsArgument: TypeAlias = Annotated[str | None, shown_as("NAME|FILE")]
 MethodName: TypeAlias = Annotated[str | None, shown_as("NAME")]
 Options: TypeAlias = Annotated[
     UseAppendAction[tuple[str, ...]], shown_as("NAME=VALUE", "(repeatable)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from maskcast.cli.arguments import Device, MethodName, Options, Weights
+from maskcast.cli.arguments import Device, MethodName, Options, WeightsArgument
 from maskcast.cli.run_result import print_result
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
@@ -22,7 +22,7 @@ def demo(
     *,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("maskcast-demo"),
     frames: int = 72,
-    weights: Weights = None,
+    weights: WeightsArgument = None,
     method: MethodName = None,
     option: Options = (),
     device: Device = "auto",

@@ -16,7 +16,7 @@ from maskcast.cli.arguments import (
     Options,
     Resolution,
     Split,
-    Weights,
+    WeightsArgument,
     shown_as,
 )
 from maskcast.cli.datasets import AnyDataset
@@ -38,7 +38,7 @@ def evaluate(
     root: Folder,
     output: Annotated[Path, shown_as("FOLDER", None, short="-o")],
     split: Split = None,
-    weights: Weights = None,
+    weights: WeightsArgument = None,
     method: MethodName = None,
     option: Options = (),
     init: Literal["mask", "box"] = "mask",
@@ -168,7 +168,7 @@ def _print_published(scores: Scores) -> None:
 
     for row in published_rows():
         if row.is_reproduced_by(scores):
-            print(f"{row.name}, {row.paper}, {row.place}: {printed_figures(row)}")
+            print(f"{row.name}, {row.paper}, {row.table}: {printed_figures(row)}")
             print(f"here: {own_figures(row, scores)}")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
-from maskcast.cli.arguments import Device, MethodName, Options, Weights, shown_as
+from maskcast.cli.arguments import Device, MethodName, Options, WeightsArgument, shown_as
 from maskcast.cli.run_result import print_result
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
@@ -27,7 +27,7 @@ def segment(
     end_object: Annotated[
         UseAppendAction[tuple[str, ...]], shown_as("FRAME:ID", "(repeatable)")
     ] = (),
-    weights: Weights = None,
+    weights: WeightsArgument = None,
     method: MethodName = None,
     option: Options = (),
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("masks"),

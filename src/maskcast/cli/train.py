@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from maskcast.cli.arguments import Device, Weights, shown_as
+from maskcast.cli.arguments import Device, WeightsArgument, shown_as
 from maskcast.cli.main import manual
 from maskcast.core.config import config_from_dict, settings_of
 from maskcast.core.errors import UsageError
@@ -56,7 +56,7 @@ class RunOptions:
     config: Annotated[Path | None, shown_as("FOLDER|FILE")] = None
     """Take the settings from a config.json, or from the run folder that holds it; settings on the
     command line take precedence."""
-    start_from: Weights = None
+    start_from: WeightsArgument = None
     """Name or file of the weights to start from; the schedule begins at its start."""
     max_minutes: Annotated[float | None, shown_as("MINUTES")] = None
     """Stop after this many minutes, with a checkpoint and exported weights."""

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Location:
     """Offsets of a frame and its label map in the file, and their size."""
 
     height: int
@@ -53,27 +53,29 @@ class DecodedVideo:
     frame_names: tuple[str, ...]
     has_void: bool
     file: Path
-    places: tuple[_Place | None, ...]
+    locations: tuple[_Location | None, ...]
     original: AnnotatedVideo
     """Video from which frames are read that could not be decoded, so that their errors are raised
     when they are drawn."""
 
     def read_frame(self, frame_index: int, /) -> UInt8[np.ndarray, "height width 3"]:
-        place = self.places[frame_index]
-        if place is None:
+        location = self.locations[frame_index]
+        if location is None:
             return self.original.read_frame(frame_index)
-        length = 3 * place.height * place.width
-        pixels = _mapped(self.file)[place.frame : place.frame + length]
-        return pixels.reshape(place.height, place.width, 3)
+        length = 3 * location.height * location.width
+        pixels = _mapped(self.file)[location.frame : location.frame + length]
+        return pixels.reshape(location.height, location.width, 3)
 
     def read_annotation(self, frame_index: int, /) -> Integer[np.ndarray, "height width"] | None:
-        place = self.places[frame_index]
-        if place is None:
+        location = self.locations[frame_index]
+        if location is None:
             return self.original.read_annotation(frame_index)
-        if place.label_map is None:
+        if location.label_map is None:
             return None
-        pixels = _mapped(self.file)[place.label_map : place.label_map + place.height * place.width]
-        return pixels.reshape(place.height, place.width)
+        pixels = _mapped(self.file)[
+            location.label_map : location.label_map + location.height * location.width
+        ]
+        return pixels.reshape(location.height, location.width)
 
 
 @lru_cache(maxsize=16)
@@ -116,7 +118,7 @@ def decode_videos(
             tuple(video.frame_names),
             video.has_void,
             file,
-            tuple(None if row is None else _Place(*row) for row in of_video),  # type: ignore[arg-type]
+            tuple(None if row is None else _Location(*row) for row in of_video),  # type: ignore[arg-type]
             video,
         )
         for video, of_video in zip(videos, rows, strict=True)

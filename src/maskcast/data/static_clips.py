@@ -151,7 +151,7 @@ class StaticClips:
     ) -> Stage:
         config = self.config
         pace = float(generator.uniform(*config.pace))
-        target = place_object(generator, frame, mask, pace)
+        target = object_layer(generator, frame, mask, pace)
         layers = [target]
         size = (mask.shape[0], mask.shape[1])
         if generator.uniform() < config.look_alike:
@@ -194,7 +194,7 @@ class StaticClips:
         return as_layer(cutout, motion, 3, shadow=False)
 
 
-def place_object(
+def object_layer(
     generator: np.random.Generator, frame: np.ndarray, mask: np.ndarray, pace: float
 ) -> Layer:
     """Return a layer with a cut-out object that starts at its position in the picture."""

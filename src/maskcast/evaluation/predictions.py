@@ -25,7 +25,7 @@ from maskcast.io.packed_masks import PACKED_NAMES, PackedMasks, open_packed_mask
 
 
 @dataclass(frozen=True)
-class Prediction:
+class PredictedFrame:
     """The predicted masks of one frame."""
 
     label_map: LabelArray | None
@@ -54,7 +54,7 @@ class Predictions:
     _opened: dict[str, PackedMasks | DataError] = field(default_factory=dict, compare=False)
     """Open files of whole videos, by video; an error if the file is unusable."""
 
-    def read(self, video: Video, frame_index: int) -> Prediction | None:
+    def read(self, video: Video, frame_index: int) -> PredictedFrame | None:
         """Return the prediction of a frame; None if there is none.
 
         Raises:
@@ -66,17 +66,17 @@ class Predictions:
             masks = self._read_objects(video, frame)
             if masks:
                 present = tuple(object_id for object_id, mask in masks.items() if mask.any())
-                return Prediction(None, masks, present)
+                return PredictedFrame(None, masks, present)
         label_map = self._read_label_map(video, frame)
         if label_map is None:
             return None
         if video.layout == "one_object":
             mask = label_map != 0
-            return Prediction(None, {1: mask}, (1,) if mask.any() else ())
+            return PredictedFrame(None, {1: mask}, (1,) if mask.any() else ())
         ids = tuple(ids_in(label_map))
         if video.layout == "object_folders":
-            return Prediction(None, {i: label_map == i for i in video.object_ids}, ids)
-        return Prediction(label_map, {}, ids)
+            return PredictedFrame(None, {i: label_map == i for i in video.object_ids}, ids)
+        return PredictedFrame(label_map, {}, ids)
 
     def _read_objects(self, video: Video, frame: str) -> dict[int, MaskArray]:
         masks: dict[int, MaskArray] = {}

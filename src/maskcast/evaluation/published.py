@@ -30,7 +30,7 @@ class PublishedRow:
     figures: Mapping[str, float]
     """Figures in per cent, by ``J&F``, ``J``, ``F``, ``J decay``, ``G``, ``J seen``, …"""
     paper: str
-    place: str
+    table: str
     """Table in the paper, with remarks."""
     weights: str | None = None
     """Name in this package of the published weights that should reproduce the figures."""
@@ -82,7 +82,7 @@ def figures_of(entry: Tree) -> dict[str, float]:
     return by_name
 
 
-_WORDS = ("method", "name", "dataset", "split", "videos", "weights", "init", "options", "place")
+_WORDS = ("method", "name", "dataset", "split", "videos", "weights", "init", "options", "table")
 
 
 def _row(entry: Mapping[str, Any], sources: Mapping[str, str]) -> PublishedRow:

@@ -77,7 +77,7 @@ def _published_cells(row: PublishedRow) -> tuple[str, ...]:
     return (
         row.name,
         f"{row.dataset} {row.split} ({row.videos})",
-        ", ".join([*_short(row.paper), row.place]),
+        ", ".join([*_short(row.paper), row.table]),
         f"`{row.command}`" if row.command else "no weights known",
         printed_figures(row),
     )

@@ -190,8 +190,8 @@ def _published_row(
             f"{row.figures[column]:.1f}" if column in row.figures else "–" for column in columns
         ],
         "paper": paper,
-        "place": row.place,
-        "short_place": row.place.split(";")[0],
+        "table": row.table,
+        "short_table": row.table.split(";")[0],
         "reproduced": [
             (index, f"{headline} {per_cent(figures_of(run.scores.dataset)[headline])}")
             for index, run in enumerate(runs)

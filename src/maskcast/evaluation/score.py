@@ -19,7 +19,7 @@ from maskcast.core.arrays import MaskArray
 from maskcast.core.errors import DataError, DatasetError, MaskcastError
 from maskcast.core.progress import Progress
 from maskcast.data.dataset import Annotation, Dataset, Video
-from maskcast.evaluation.predictions import Prediction, Predictions, reopened
+from maskcast.evaluation.predictions import PredictedFrame, Predictions, reopened
 from maskcast.metrics.frame import MISSED, FrameScore, score_object
 from maskcast.metrics.protocols import ObjectScores, ScoringProtocol
 
@@ -218,7 +218,7 @@ class _VideoScoring:
     def _due(self, frame_index: int) -> list[int]:
         return [object_id for object_id, frames in self._counted.items() if frame_index in frames]
 
-    def _read_prediction(self, frame_index: int, due: list[int]) -> Prediction | None:
+    def _read_prediction(self, frame_index: int, due: list[int]) -> PredictedFrame | None:
         where = f"{self._video.name}/{self._video.frame_names[frame_index]}"
         try:
             prediction = self._predictions.read(self._video, frame_index)
@@ -235,7 +235,7 @@ class _VideoScoring:
         return prediction
 
     def _score(
-        self, object_id: int, truth: Annotation, prediction: Prediction | None
+        self, object_id: int, truth: Annotation, prediction: PredictedFrame | None
     ) -> FrameScore:
         if prediction is None or not prediction.has(object_id):
             return MISSED
@@ -243,7 +243,7 @@ class _VideoScoring:
         true = truth.masks.get(object_id, self._nothing)
         return score_object(prediction.mask_of(object_id), true, void)
 
-    def _note_extra(self, frame_index: int, truth: Annotation, prediction: Prediction) -> None:
+    def _note_extra(self, frame_index: int, truth: Annotation, prediction: PredictedFrame) -> None:
         """Record ids that are not in the ground truth so far.
 
         ``result`` drops those that appear in the ground truth later.

@@ -25,7 +25,7 @@ from maskcast.core.errors import DataError, UsageError
 from maskcast.core.files import replacing
 from maskcast.data.catalogue import DATASETS, benchmark_of
 from maskcast.data.dataset import Dataset, Video, listed
-from maskcast.evaluation.predictions import Prediction, Predictions, open_predictions
+from maskcast.evaluation.predictions import PredictedFrame, Predictions, open_predictions
 from maskcast.io.archives import DAMAGED, EARLIEST, open_zip, zip_faults
 from maskcast.io.label_maps import decode_label_map, encode_label_map, ids_in
 
@@ -86,7 +86,7 @@ def check_submission(path: Path, dataset: Dataset | None, name: str | None = Non
             around = _likely_prefix(pngs)
         inside = [png for png in pngs if png.startswith(around)]
         relative = {png.removeprefix(around): png for png in inside}
-        faults += _place_faults(pngs, relative, around, dataset)
+        faults += _path_faults(pngs, relative, around, dataset)
         if dataset is None:
             return faults + _form_faults(archive, relative)
         for video in dataset:
@@ -151,7 +151,7 @@ def _members(
         faults.append(f"{video.name}: object id {object_id} (first on frame {frame}) was not given")
 
 
-def _encoded(video: Video, frame: str, prediction: Prediction) -> Iterator[tuple[str, bytes]]:
+def _encoded(video: Video, frame: str, prediction: PredictedFrame) -> Iterator[tuple[str, bytes]]:
     if video.layout == "object_folders":
         for object_id, folder in video.object_names.items():
             mask = prediction.masks[object_id].astype(np.int32)
@@ -174,7 +174,7 @@ def _sorted_out(files: Iterable[str]) -> tuple[list[str], list[str]]:
     return pngs, faults + [f"{name} does not belong in the archive" for name in other]
 
 
-def _place_faults(
+def _path_faults(
     pngs: list[str], relative: dict[str, str], around: str, dataset: Dataset | None
 ) -> list[str]:
     faults: list[str] = []

@@ -13,7 +13,7 @@ from math import ceil
 import numpy as np
 from jaxtyping import Bool
 
-from maskcast.metrics.packed import PackedMasks, Words, count, dilated, from_the_right, pack
+from maskcast.metrics.packed import BitMasks, Words, count, dilated, from_the_right, pack
 
 TOLERANCE = 0.008
 """Tolerance as a share of the image diagonal; the value of the DAVIS benchmark."""
@@ -40,7 +40,7 @@ def contour_accuracy(
     return packed_contour_accuracy(pack((prediction, truth), tolerance), tolerance)
 
 
-def packed_contour_accuracy(pair: PackedMasks, tolerance: int) -> float:
+def packed_contour_accuracy(pair: BitMasks, tolerance: int) -> float:
     """Return F of a packed prediction and its packed ground truth."""
     contours = contours_of(pair)
     sizes = count(contours)
@@ -53,7 +53,7 @@ def packed_contour_accuracy(pair: PackedMasks, tolerance: int) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def contours_of(masks: PackedMasks) -> Words:
+def contours_of(masks: BitMasks) -> Words:
     """Return the pixels that differ from the right, lower or lower right neighbour.
 
     The last row and column are continued beyond the image, so the image border is not a contour.

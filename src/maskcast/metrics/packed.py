@@ -24,7 +24,7 @@ Line: TypeAlias = UInt64[np.ndarray, " words"]
 
 
 @dataclass(frozen=True)
-class PackedMasks:
+class BitMasks:
     """Several masks of one size, cropped to the part of the image where any of them has pixels."""
 
     words: Words
@@ -39,7 +39,7 @@ class PackedMasks:
         words[:, :, word + 1 :] = 0
 
 
-def pack(masks: Sequence[Bool[np.ndarray, "height width"]], reach: int) -> PackedMasks:
+def pack(masks: Sequence[Bool[np.ndarray, "height width"]], reach: int) -> BitMasks:
     """Pack masks, cropped to their union with a margin of a pixel above and to the left.
 
     Args:
@@ -55,7 +55,7 @@ def pack(masks: Sequence[Bool[np.ndarray, "height width"]], reach: int) -> Packe
     union = np.bitwise_or.reduce(words, axis=0)
     rows = np.flatnonzero(union.any(axis=1))
     if not rows.size:
-        return PackedMasks(np.zeros((len(masks), 0, 1), np.uint64), 0)
+        return BitMasks(np.zeros((len(masks), 0, 1), np.uint64), 0)
     column_words = np.bitwise_or.reduce(union[rows[0] : rows[-1] + 1], axis=0)
     columns = np.flatnonzero(column_words)
     first, last = int(columns[0]), int(columns[-1])
@@ -65,7 +65,7 @@ def pack(masks: Sequence[Bool[np.ndarray, "height width"]], reach: int) -> Packe
     top, bottom = max(int(rows[0]) - 1, 0), min(int(rows[-1]) + 2, height)
     cut = np.ascontiguousarray(words[:, top:bottom, left:right], dtype=np.uint64)
     is_at_border = last_pixel + WORD * left == width - 1
-    return PackedMasks(cut, last_pixel + (0 if is_at_border else 1))
+    return BitMasks(cut, last_pixel + (0 if is_at_border else 1))
 
 
 def count(words: Words) -> tuple[int, ...]:

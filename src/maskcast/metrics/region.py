@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool
 
-from maskcast.metrics.packed import PackedMasks, count, pack
+from maskcast.metrics.packed import BitMasks, count, pack
 
 
 def region_similarity(
@@ -22,7 +22,7 @@ def region_similarity(
     return packed_region_similarity(pack((prediction, truth), reach=0))
 
 
-def packed_region_similarity(pair: PackedMasks) -> float:
+def packed_region_similarity(pair: BitMasks) -> float:
     """Return J of a packed prediction and its packed ground truth."""
     prediction, truth = pair.words[:1], pair.words[1:]
     union = count(prediction | truth)[0]

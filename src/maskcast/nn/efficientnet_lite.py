@@ -30,14 +30,14 @@ from torch.nn import functional
 from maskcast.nn.resnet import TapChannels, Taps
 
 LiteName: TypeAlias = Literal["efficientnet-lite0", "efficientnet-lite2"]
-Padding: TypeAlias = Literal["same", "symmetric"]
+PaddingMode: TypeAlias = Literal["same", "symmetric"]
 
 BATCH_NORM_EPSILON = 1e-3
 STEM_CHANNELS = 32
 EXPANSION = 6
 
 
-class Stage(NamedTuple):
+class StageLayout(NamedTuple):
     """Consecutive blocks with the same kernel; only the first may have a stride or add channels."""
 
     kernel_size: int
@@ -46,12 +46,12 @@ class Stage(NamedTuple):
     channels: int
 
 
-def _stages(blocks: tuple[int, ...], channels: tuple[int, ...]) -> tuple[Stage, ...]:
+def _stages(blocks: tuple[int, ...], channels: tuple[int, ...]) -> tuple[StageLayout, ...]:
     kernel_sizes, strides = (3, 3, 5, 3, 5, 5, 3), (1, 2, 2, 2, 1, 2, 1)
-    return tuple(map(Stage, kernel_sizes, strides, blocks, channels))
+    return tuple(map(StageLayout, kernel_sizes, strides, blocks, channels))
 
 
-STAGES: Mapping[LiteName, tuple[Stage, ...]] = {
+STAGES: Mapping[LiteName, tuple[StageLayout, ...]] = {
     "efficientnet-lite0": _stages((1, 2, 2, 3, 3, 4, 1), (16, 24, 40, 80, 112, 192, 320)),
     "efficientnet-lite2": _stages((1, 3, 3, 4, 4, 5, 1), (16, 24, 48, 88, 120, 208, 352)),
 }
@@ -78,7 +78,7 @@ class SpatialConv2d(nn.Conv2d):
         stride: int,
         *,
         groups: int = 1,
-        padding: Padding,
+        padding: PaddingMode,
     ) -> None:
         super().__init__(
             in_channels,
@@ -139,7 +139,7 @@ class InvertedResidual(nn.Module):
         kernel_size: int,
         stride: int,
         expansion: int,
-        padding: Padding,
+        padding: PaddingMode,
     ) -> None:
         super().__init__()
         inner = in_channels * expansion
@@ -194,7 +194,9 @@ class EfficientNetLiteTrunk(nn.Module):
             is always centred on pixel S·i of the image.
     """
 
-    def __init__(self, name: LiteName = "efficientnet-lite0", *, padding: Padding = "same") -> None:
+    def __init__(
+        self, name: LiteName = "efficientnet-lite0", *, padding: PaddingMode = "same"
+    ) -> None:
         super().__init__()
         stages = STAGES[name]
         self.channels = TapChannels(*(stages[last].channels for last in (1, 2, 4, 6)))
@@ -252,8 +254,8 @@ def is_published_lite(tensors: Mapping[str, Tensor]) -> bool:
 
 def _layer(
     in_channels: int,
-    stages: tuple[Stage, ...],
-    padding: Padding,
+    stages: tuple[StageLayout, ...],
+    padding: PaddingMode,
     *,
     expansions: tuple[int, ...] | None = None,
 ) -> nn.Sequential:

@@ -12,18 +12,18 @@ from maskcast.nn.efficientnet_lite import (
     STAGES,
     EfficientNetLiteTrunk,
     LiteName,
-    Padding,
+    PaddingMode,
     is_published_lite,
 )
 from maskcast.nn.resnet import Depth, ResNetTrunk, StrideIn, Taps
 
 TrunkName: TypeAlias = Depth | LiteName
-Trunk: TypeAlias = ResNetTrunk | EfficientNetLiteTrunk
+AnyTrunk: TypeAlias = ResNetTrunk | EfficientNetLiteTrunk
 
 
 def build_trunk(
-    name: TrunkName, *, stride_in: StrideIn = "3x3", padding: Padding = "same"
-) -> Trunk:
+    name: TrunkName, *, stride_in: StrideIn = "3x3", padding: PaddingMode = "same"
+) -> AnyTrunk:
     """Return a trunk with random weights.
 
     Args:
@@ -55,7 +55,7 @@ def dead_channels(taps: Taps) -> dict[str, float]:
     }
 
 
-def load_trunk(trunk: Trunk, tensors: Mapping[str, Tensor]) -> None:
+def load_trunk(trunk: AnyTrunk, tensors: Mapping[str, Tensor]) -> None:
     """Load a trunk's weights from a state dict; tensors are converted to the trunk's dtypes.
 
     Args:
@@ -87,7 +87,7 @@ def load_trunk(trunk: Trunk, tensors: Mapping[str, Tensor]) -> None:
     trunk.load_state_dict({name: t.to(expected[name].dtype) for name, t in entries.items()})
 
 
-def _trunk_entries(trunk: Trunk, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+def _trunk_entries(trunk: AnyTrunk, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
     """Yield the trunk's tensors with the trunk's own names, from a file in any format."""
     if any("backbone.body." in name for name in tensors):
         yield from _mask_rcnn_entries(tensors)

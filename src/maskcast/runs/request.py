@@ -42,8 +42,8 @@ class RunRequest:
     """Marks by ``FRAME:ID``, frames counted from ``start``: ``fingerprint.prompt_fingerprints``."""
 
     def __post_init__(self) -> None:
-        for place, value in self.prompts.items():
-            if not re.fullmatch(r"[0-9]{1,12}:[0-9]{1,12}", place) or not isinstance(value, str):
+        for key, value in self.prompts.items():
+            if not re.fullmatch(r"[0-9]{1,12}:[0-9]{1,12}", key) or not isinstance(value, str):
                 raise ConfigError("prompts must be texts named FRAME:ID")
 
     @property
@@ -58,8 +58,8 @@ class RunRequest:
 
     def marks(self) -> list[tuple[int, int, str]]:
         """Return the prompts as (frame, object id, value), in this order."""
-        places = ((place.split(":"), value) for place, value in self.prompts.items())
-        return sorted((int(frame), int(object_id), value) for (frame, object_id), value in places)
+        keys = ((key.split(":"), value) for key, value in self.prompts.items())
+        return sorted((int(frame), int(object_id), value) for (frame, object_id), value in keys)
 
     def first_prompts(self) -> dict[int, tuple[int, str]]:
         """Return the frame and value of the first mask or box of every object."""
@@ -189,11 +189,11 @@ def _accepted_settings(old: RunRequest, new: RunRequest) -> Iterator[str]:
 
 def _changed_prompts(old: RunRequest, new: RunRequest) -> Iterator[str]:
     counted = "" if old.settings.get("start") is None else " after the start"
-    for place, prompt in old.prompts.items():
-        frame_index, object_id = place.split(":")
-        if new.prompts.get(place) != prompt:
+    for key, prompt in old.prompts.items():
+        frame_index, object_id = key.split(":")
+        if new.prompts.get(key) != prompt:
             what = "end" if prompt == END_MARK else "prompt"
-            change = "changed" if place in new.prompts else "removed"
+            change = "changed" if key in new.prompts else "removed"
             yield f"the {what} of object {object_id} on frame {frame_index}{counted} was {change}"
 
 

@@ -189,10 +189,10 @@ def _check_sources(sources: Iterable[Path], output: Path, names: Container[str])
     """Reject a video and masks that the run would overwrite."""
     folder = _followed(output)
     for source in sources:
-        place = _followed(source)
-        is_painted = place.parent == folder and place.suffix == ".png" and place.stem in names
-        is_made = any(place.is_relative_to(folder / made) for made in (EXPORTS, PROBABILITIES))
-        if place == folder or is_painted or is_made:
+        target = _followed(source)
+        is_painted = target.parent == folder and target.suffix == ".png" and target.stem in names
+        is_made = any(target.is_relative_to(folder / made) for made in (EXPORTS, PROBABILITIES))
+        if target == folder or is_painted or is_made:
             raise UsageError(
                 f"{source} would be overwritten; copy it, or choose another folder",
                 options=("output",),

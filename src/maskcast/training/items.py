@@ -27,7 +27,7 @@ UNREADABLE = (
 )
 
 
-class Place(NamedTuple):
+class ItemKey(NamedTuple):
     """The epoch and the index of an item in the data of a run."""
 
     epoch: int
@@ -37,7 +37,7 @@ class Place(NamedTuple):
 class Fault(NamedTuple):
     """An item that could not be read."""
 
-    place: Place
+    key: ItemKey
     identity: str
     reason: str
 
@@ -46,7 +46,7 @@ class LoadedItem(NamedTuple):
     """An item, or a later one if it was unreadable."""
 
     value: Any
-    place: Place
+    key: ItemKey
     faults: tuple[Fault, ...]
 
 
@@ -54,7 +54,7 @@ class LoadedBatch(NamedTuple):
     """A collated batch, and the places of its items."""
 
     value: Any
-    places: tuple[Place, ...]
+    item_keys: tuple[ItemKey, ...]
     faults: tuple[Fault, ...]
 
 
@@ -77,43 +77,41 @@ class SteadyItems(Dataset[LoadedItem]):
         self._seed = seed
         self._length = length
 
-    def identity(self, place: Place) -> str:
+    def identity(self, key: ItemKey) -> str:
         """Return the name of an item in messages."""
-        items = self._epochs[place.epoch - self._first_epoch]
-        where = f"epoch {place.epoch} item {place.item}"
+        items = self._epochs[key.epoch - self._first_epoch]
+        where = f"epoch {key.epoch} item {key.item}"
         if not isinstance(items, NamesItems):
             return where
         try:
-            with seeded_cpu(mixed_seed(self._seed, *place)):
-                return f"{items.identity(place.item)} ({where})"
+            with seeded_cpu(mixed_seed(self._seed, *key)):
+                return f"{items.identity(key.item)} ({where})"
         except UNREADABLE:
             return where
 
-    def __getitem__(self, place: Place) -> LoadedItem:
+    def __getitem__(self, key: ItemKey) -> LoadedItem:
         """Read an item; an unreadable one is replaced by the next readable one.
 
         Raises:
             TrainingError: 100 consecutive items are unreadable.
         """
         faults: list[Fault] = []
-        items = self._epochs[place.epoch - self._first_epoch]
+        items = self._epochs[key.epoch - self._first_epoch]
         for _ in range(100):
             try:
-                with seeded_cpu(mixed_seed(self._seed, *place)):
-                    return LoadedItem(items[place.item], place, tuple(faults))
+                with seeded_cpu(mixed_seed(self._seed, *key)):
+                    return LoadedItem(items[key.item], key, tuple(faults))
             except UNREADABLE as error:
-                faults.append(
-                    Fault(place, self.identity(place), f"{type(error).__name__}: {error}")
-                )
-                place = self._next(place)
+                faults.append(Fault(key, self.identity(key), f"{type(error).__name__}: {error}"))
+                key = self._next(key)
         raise TrainingError(
             f"cannot read {len(faults)} items in a row",
             details=[f"{fault.identity}: {fault.reason}" for fault in faults],
         )
 
-    def _next(self, place: Place) -> Place:
-        following = place.item + 1
-        return Place(place.epoch, following % self._length if self._length else following)
+    def _next(self, key: ItemKey) -> ItemKey:
+        following = key.item + 1
+        return ItemKey(key.epoch, following % self._length if self._length else following)
 
 
 @dataclass(frozen=True)
@@ -139,23 +137,23 @@ class Plan:
                 options=("loop.batch_size", "loop.accumulate"),
             )
 
-    def parts_of(self, step: int) -> Iterator[list[Place]]:
+    def parts_of(self, step: int) -> Iterator[list[ItemKey]]:
         """Yield the places of this process's items for each part of a step."""
         share = self.batch_size // (self.accumulate * self.processes)
         epoch, step_in_epoch = divmod(step, self.steps_per_epoch)
         for part in range(self.accumulate):
             first = step_in_epoch * self.batch_size + (part * self.processes + self.rank) * share
-            yield [Place(epoch, first + offset) for offset in range(share)]
+            yield [ItemKey(epoch, first + offset) for offset in range(share)]
 
 
 @dataclass(frozen=True)
 class Batches:
-    """The places of every batch from a step to the end of the run; can be iterated repeatedly."""
+    """The keys of every batch from a step to the end of the run; can be iterated repeatedly."""
 
     plan: Plan
     first_step: int
 
-    def __iter__(self) -> Iterator[list[Place]]:
+    def __iter__(self) -> Iterator[list[ItemKey]]:
         for step in range(self.first_step, self.plan.total_steps):
             yield from self.plan.parts_of(step)
 
@@ -196,7 +194,7 @@ class _Collate:
     def __call__(self, items: Sequence[LoadedItem]) -> LoadedBatch:
         return LoadedBatch(
             self.collate([item.value for item in items]),
-            tuple(item.place for item in items),
+            tuple(item.key for item in items),
             tuple(fault for item in items for fault in item.faults),
         )
 

@@ -204,8 +204,8 @@ class _Run:
         """Train to the end, or until the stopper requests a stop."""
         items = items_from(self.task, self.config, self.plan, self.step)
         pin = self.fabric.device.type == "cuda"
-        places = Batches(self.plan, self.step)
-        loader = make_loader(items, self.task.collate, places, self.config, pin=pin)
+        item_keys = Batches(self.plan, self.step)
+        loader = make_loader(items, self.task.collate, item_keys, self.config, pin=pin)
         first, total = self.step, self.plan.total_steps
         self.stepper.training_mode()
         stop = False

@@ -40,7 +40,7 @@ FREE_TO_CHANGE = {
 
 
 @dataclass(frozen=True)
-class RunRequest:
+class TrainingRequest:
     """Everything that determines the weights at the end of a run."""
 
     recipe: str
@@ -51,17 +51,17 @@ class RunRequest:
     """SHA-256 of the weights file that the run started from, if any."""
 
 
-def request_for(recipe: str, config: RecipeConfig, start_from: str | None) -> RunRequest:
+def request_for(recipe: str, config: RecipeConfig, start_from: str | None) -> TrainingRequest:
     """Return the request with its config as JSON values."""
-    return RunRequest(recipe, json.loads(json.dumps(config_to_dict(config))), start_from)
+    return TrainingRequest(recipe, json.loads(json.dumps(config_to_dict(config))), start_from)
 
 
-def write_request(folder: Path, request: RunRequest) -> None:
+def write_request(folder: Path, request: TrainingRequest) -> None:
     """Write ``config.json``; raises ``OutputError``."""
     write_text(folder / REQUEST, json.dumps(vars(request), indent=2) + "\n")
 
 
-def read_request(path: Path) -> RunRequest:
+def read_request(path: Path) -> TrainingRequest:
     """Read the ``config.json`` of a training run.
 
     Args:
@@ -75,7 +75,7 @@ def read_request(path: Path) -> RunRequest:
     if not path.is_file():
         raise MissingFileError(f"config file {path} does not exist", options=("config",))
     try:
-        request = RunRequest(**json.loads(path.read_text("utf-8")))
+        request = TrainingRequest(**json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path} is not the config of a training run ({error})") from error
     if not isinstance(request.config, dict):
@@ -83,7 +83,7 @@ def read_request(path: Path) -> RunRequest:
     return request
 
 
-def refuse_another_run(folder: Path, request: RunRequest) -> None:
+def refuse_another_run(folder: Path, request: TrainingRequest) -> None:
     """Check that the checkpoints or weights in a folder belong to the requested run.
 
     Raises:
@@ -106,7 +106,7 @@ def refuse_another_run(folder: Path, request: RunRequest) -> None:
         )
 
 
-def _differences(before: RunRequest, now: RunRequest) -> Iterator[str]:
+def _differences(before: TrainingRequest, now: TrainingRequest) -> Iterator[str]:
     if before.recipe != now.recipe:
         yield f"the recipe was {before.recipe}, now {now.recipe}"
         return

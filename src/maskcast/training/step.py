@@ -18,7 +18,7 @@ from maskcast.core.device import compiler_needed
 from maskcast.core.errors import DeviceMemoryError, TrainingError
 from maskcast.core.training import ActsAfterSteps, CompilesParts, LoopConfig, Task
 from maskcast.training.average import WeightsAverage
-from maskcast.training.items import LoadedBatch, Place
+from maskcast.training.items import ItemKey, LoadedBatch
 from maskcast.training.optimisation import (
     clip_gradients,
     freeze_the_rest,
@@ -50,9 +50,9 @@ class StepReport:
     """Whether any process requests a checkpoint."""
 
     @property
-    def places(self) -> list[Place]:
+    def item_keys(self) -> list[ItemKey]:
         """Places of the items of this process."""
-        return [place for batch in self.batches for place in batch.places]
+        return [key for batch in self.batches for key in batch.item_keys]
 
 
 @contextmanager

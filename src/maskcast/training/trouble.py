@@ -57,7 +57,7 @@ class Trouble:
             )
 
     def _bad_step(self, report: StepReport, step: int, items: SteadyItems, logs: RunLogs) -> None:
-        of_process = [items.identity(place) for place in report.places]
+        of_process = [items.identity(key) for key in report.item_keys]
         culprits = [name for names in from_all(of_process) for name in names]
         self.bad_in_a_row += 1
         losses = {name: str(value) for name, value in report.losses.items()}  # JSON has no NaN

@@ -27,7 +27,7 @@ from maskcast.methods.agame.network import AgameNetwork
 from maskcast.methods.agame.published import (
     from_published,
     our_name,
-    published_name,
+    published_key,
     read_published,
     to_published,
     write_published,
@@ -90,7 +90,7 @@ def test_every_variant_is_recognised_and_comes_back(variant: str) -> None:
 
 
 def test_names_are_those_of_the_publication() -> None:
-    assert published_name("trunk.resnet.layer4.2.bn3.running_var") == (
+    assert published_key("trunk.resnet.layer4.2.bn3.running_var") == (
         "trackseg.backbone.layer4.2.bn3.running_var"
     )
     assert our_name("trackseg.dynmod.layers.layer01.conv2.bias") == "propagation.pyramid.2.bias"

@@ -9,21 +9,17 @@ import torch
 
 from maskcast.core.errors import WeightsError
 from maskcast.methods.eosvos.inner_loop import gradients_of
-from maskcast.methods.eosvos.mask_rcnn import published_name
+from maskcast.methods.eosvos.mask_rcnn import published_key
 from maskcast.methods.eosvos.randomness import seeded
 
 from . import small
 
 
 def test_published_names():
-    assert (
-        published_name("backbone.fpn.inner_blocks.2.0.bias") == "backbone.fpn.inner_blocks.2.bias"
-    )
-    assert published_name("rpn.head.conv.0.0.weight") == "rpn.head.conv.weight"
-    assert (
-        published_name("roi_heads.mask_head.0.0.weight") == "roi_heads.mask_head.mask_fcn1.weight"
-    )
-    assert published_name("backbone.body.layer1.0.conv1.weight") == (
+    assert published_key("backbone.fpn.inner_blocks.2.0.bias") == "backbone.fpn.inner_blocks.2.bias"
+    assert published_key("rpn.head.conv.0.0.weight") == "rpn.head.conv.weight"
+    assert published_key("roi_heads.mask_head.0.0.weight") == "roi_heads.mask_head.mask_fcn1.weight"
+    assert published_key("backbone.body.layer1.0.conv1.weight") == (
         "backbone.body.layer1.0.conv1.weight"
     )
 
@@ -98,7 +94,7 @@ def test_propagated_boxes_change_what_is_looked_at():
 
 def test_weights_that_do_not_fit_are_refused():
     network = small.network()
-    tensors = {published_name(name): value for name, value in network.state_dict().items()}
+    tensors = {published_key(name): value for name, value in network.state_dict().items()}
     missing = dict(list(tensors.items())[1:])
     with pytest.raises(WeightsError, match="1 tensors missing"):
         network.load_published(missing)

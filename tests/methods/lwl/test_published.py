@@ -14,7 +14,7 @@ from maskcast.methods.lwl.config import LWLConfig, boxinit, small, ytvos
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.published import (
     from_published,
-    published_name,
+    published_key,
     read_published,
     to_published,
     write_published,
@@ -56,7 +56,7 @@ def imagenet() -> LWLConfig:
     ],
 )  # fmt: skip
 def test_names_of_section_10(name: str, published: str) -> None:
-    assert published_name(name) == published
+    assert published_key(name) == published
 
 
 @pytest.mark.parametrize("config", [ytvos(), boxinit(), imagenet()])

@@ -245,14 +245,14 @@ def _draw_excursion(
 def look_alike(
     generator: np.random.Generator,
     model: Layer,
-    place: tuple[float, float],
+    position: tuple[float, float],
     pace: float,
     horizon: float,
 ) -> Layer:
     """Copy an object with slightly different colours and size, and its own motion."""
     motion = draw_motion(
         generator,
-        start=place,
+        start=position,
         size=model.motion.size * exp(generator.normal(0, 0.15)),
         aspect=model.motion.aspect,
         pace=pace,
@@ -282,10 +282,10 @@ def _draw_occluder(
     else:
         cutout = cutouts.draw_cutout(generator, _resolution(side, size))
         motion_size, aspect = side, 1.0
-    place = generator.uniform(-1.1, 1.1, 2) * reach
+    position = generator.uniform(-1.1, 1.1, 2) * reach
     motion = draw_motion(
         generator,
-        start=(float(place[0]), float(place[1])),
+        start=(float(position[0]), float(position[1])),
         size=motion_size,
         aspect=aspect,
         pace=0.1,

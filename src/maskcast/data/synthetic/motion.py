@@ -148,20 +148,20 @@ class Bending:
         matrix[count:, :count] = affine.T
         object.__setattr__(self, "inverse", np.linalg.inv(matrix))
 
-    def at(self, time: float, places: Array) -> Array:
-        """Return the displacement of ``places`` (n × 2) at a time; it is 0 at time 0."""
+    def at(self, time: float, positions: Array) -> Array:
+        """Return the displacement of ``positions`` (n × 2) at a time; it is 0 at time 0."""
         swing = np.sin(self.rate * time + self.phases) - np.sin(self.phases)
         displacement = self.amplitude * swing[:, None] * self.directions
         coefficients = self.inverse[:, : len(self.points)] @ displacement
-        kernel = _thin_plate_kernel(places, self.points)
+        kernel = _thin_plate_kernel(positions, self.points)
         count = len(self.points)
         bent = kernel @ coefficients[:count]
-        return np.asarray(bent + coefficients[count] + places @ coefficients[count + 1 :])
+        return np.asarray(bent + coefficients[count] + positions @ coefficients[count + 1 :])
 
 
-def _thin_plate_kernel(places: Array, points: Array) -> Array:
+def _thin_plate_kernel(positions: Array, points: Array) -> Array:
     """Return ``r² log r``, the kernel with minimum bending energy."""
-    squared = ((places[:, None] - points[None]) ** 2).sum(axis=-1)
+    squared = ((positions[:, None] - points[None]) ** 2).sum(axis=-1)
     return np.asarray(0.5 * squared * np.log(np.maximum(squared, 1e-12)))
 
 
@@ -316,11 +316,11 @@ def sampling_grid(
     top, bottom, left, right = patch
     x, y = np.meshgrid(np.linspace(left, right - 1, NODES), np.linspace(top, bottom - 1, NODES))
     pixels = np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
-    places = np.linalg.inv(homography) @ pixels
-    places = (places[:2] / places[2:]).T
+    positions = np.linalg.inv(homography) @ pixels
+    positions = (positions[:2] / positions[2:]).T
     if bending is not None:
-        places = places - bending.at(time, places)
-    nodes = torch.from_numpy(places.astype(np.float32)).view(1, NODES, NODES, 2)
+        positions = positions - bending.at(time, positions)
+    nodes = torch.from_numpy(positions.astype(np.float32)).view(1, NODES, NODES, 2)
     grid = functional.interpolate(
         nodes.permute(0, 3, 1, 2),
         size=(bottom - top, right - left),
@@ -334,13 +334,15 @@ def spread_out(
     generator: np.random.Generator, count: int, extent: tuple[float, float], tries: int = 6
 ) -> Sequence[tuple[float, float]]:
     """Draw positions within ±extent, far apart: each is the best of ``tries`` candidates."""
-    places: list[tuple[float, float]] = []
+    positions: list[tuple[float, float]] = []
     for _ in range(count):
         candidates = generator.uniform(-1, 1, (tries, 2)) * extent
-        if places:
-            gaps = np.linalg.norm(candidates[:, None] - np.array(places)[None], axis=-1).min(axis=1)
+        if positions:
+            gaps = np.linalg.norm(candidates[:, None] - np.array(positions)[None], axis=-1).min(
+                axis=1
+            )
             x, y = candidates[int(gaps.argmax())]
         else:
             x, y = candidates[0]
-        places.append((float(x), float(y)))
-    return places
+        positions.append((float(x), float(y)))
+    return positions

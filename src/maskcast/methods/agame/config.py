@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from maskcast.core.config import require_range, require_rising
 from maskcast.core.errors import ConfigError
 
-TrunkName: TypeAlias = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
+TrunkDepth: TypeAlias = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
 AppearanceOutput: TypeAlias = Literal["scores", "posterior", "none"]
 UpdateMask: TypeAlias = Literal["merged", "fine", "coarse"]
 EntryFrame: TypeAlias = Literal["given", "predicted"]
@@ -131,7 +131,7 @@ class PresenceConfig:
 class AgameConfig:
     """The network, and what it does at test time."""
 
-    trunk: TrunkName = "resnet101"
+    trunk: TrunkDepth = "resnet101"
     """Which ResNet sees the frames; the paper's is a ResNet-101."""
     trunk_classes: int = 1000
     """Classes of the trunk's ImageNet classifier, which is carried along unused as in the published

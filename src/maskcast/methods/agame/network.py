@@ -74,8 +74,8 @@ class TrackedObjects:
     def with_replaced(self, slots: Sequence[int], others: TrackedObjects) -> TrackedObjects:
         """Return the objects with those in some slots replaced, in this order."""
         order = list(range(len(self)))
-        for place, slot in enumerate(slots):
-            order[slot] = len(self) + place
+        for row, slot in enumerate(slots):
+            order[slot] = len(self) + row
         return self.joined(others).select(order)
 
     def joined(self, others: TrackedObjects) -> TrackedObjects:
@@ -101,11 +101,11 @@ class Prediction(NamedTuple):
     coarse: Float[Tensor, "objects 2 height16 width16"]
     fine: Float[Tensor, "objects 2 height width"]
 
-    def select(self, places: Sequence[int]) -> Prediction:
+    def select(self, indices: Sequence[int]) -> Prediction:
         """Return the predictions of some objects, in this order."""
-        if list(places) == list(range(len(self.fine))):
+        if list(indices) == list(range(len(self.fine))):
             return self
-        chosen = torch.tensor(places, dtype=torch.int64, device=self.fine.device)
+        chosen = torch.tensor(indices, dtype=torch.int64, device=self.fine.device)
         scores = None if self.scores is None else self.scores[chosen]
         return Prediction(scores, self.coarse[chosen], self.fine[chosen])
 

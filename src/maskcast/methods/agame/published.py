@@ -106,22 +106,22 @@ def from_published(checkpoint: Mapping[str, Any]) -> tuple[AgameConfig, dict[str
             found.setdefault(name, torch.zeros((), dtype=torch.int64))
         if name not in found:
             raise WeightsError(
-                f"the entry {published_name(name)} is missing; download the file again"
+                f"the entry {published_key(name)} is missing; download the file again"
             )
         if found[name].shape != tensor.shape:
             raise WeightsError(
-                f"the entry {published_name(name)} has shape {tuple(found[name].shape)}, "
+                f"the entry {published_key(name)} has shape {tuple(found[name].shape)}, "
                 f"expected {tuple(tensor.shape)}; this is not an A-GAME network"
             )
     left = sorted(found.keys() - expected.keys())
     if left:
-        raise WeightsError(f"the entry {published_name(left[0])} is not part of the network")
+        raise WeightsError(f"the entry {published_key(left[0])} is not part of the network")
     return config, found
 
 
 def to_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return tensors of ours under the authors' names and in their shapes."""
-    return {published_name(name): _their_shape(name, tensor) for name, tensor in tensors.items()}
+    return {published_key(name): _their_shape(name, tensor) for name, tensor in tensors.items()}
 
 
 def our_name(published: str) -> str:
@@ -136,7 +136,7 @@ def our_name(published: str) -> str:
     raise WeightsError(f"the entry {published!r} is not part of an A-GAME network")
 
 
-def published_name(ours: str) -> str:
+def published_key(ours: str) -> str:
     """Return the authors' name of a tensor of ours."""
     for theirs, prefix in NAMES:
         if ours.startswith(prefix):
@@ -167,7 +167,7 @@ def _config_of(found: Mapping[str, Tensor]) -> AgameConfig:
 
     def shape(name: str) -> torch.Size:
         if name not in found or found[name].ndim < 2:
-            raise WeightsError(f"the entry {published_name(name)} is missing or not a weight")
+            raise WeightsError(f"the entry {published_key(name)} is missing or not a weight")
         return found[name].shape
 
     propagation = PropagationConfig(enabled="propagation.compare.weight" in found)

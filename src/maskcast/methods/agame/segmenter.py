@@ -224,10 +224,10 @@ class AgameSegmenter:
             masks = indicator(torch.stack(list(given.values())))
             fresh = self.network.begin(features, to_grid(masks))
             joined = objects.joined(fresh) if objects else fresh
-            places = {object_id: len(state.ids) + i for i, object_id in enumerate(given)}
+            new_slots = {object_id: len(state.ids) + i for i, object_id in enumerate(given)}
             new_ids = tuple(object_id for object_id in given if object_id not in state.ids)
-            order = [places.get(key, slot) for slot, key in enumerate(state.ids)]
-            objects = joined.select([*order, *(places[object_id] for object_id in new_ids)])
+            order = [new_slots.get(key, slot) for slot, key in enumerate(state.ids)]
+            objects = joined.select([*order, *(new_slots[object_id] for object_id in new_ids)])
             state = replace(
                 state,
                 ids=state.ids + new_ids,

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from maskcast.methods.agame.config import TrunkName
+from maskcast.methods.agame.config import TrunkDepth
 from maskcast.nn.resnet import ResNetTrunk
 from maskcast.nn.trunks import load_trunk
 
@@ -38,7 +38,7 @@ class Trunk(nn.Module):
         classes: outputs of the classifier, which nothing evaluates; 0 for none.
     """
 
-    def __init__(self, depth: TrunkName = "resnet101", classes: int = 1000) -> None:
+    def __init__(self, depth: TrunkDepth = "resnet101", classes: int = 1000) -> None:
         super().__init__()
         self._learns_statistics: list[str] = []
         self.resnet = ResNetTrunk(depth)

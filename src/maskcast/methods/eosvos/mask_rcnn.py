@@ -8,7 +8,7 @@ per difference, and nothing else:
     RegionHeads          box loss smooth L1 with beta 1; mask loss per region
     FixedScaleTransform  one training scale, so that none is drawn
 
-``published_name`` undoes the indices that today's torchvision adds to names of parameters: the
+``published_key`` undoes the indices that today's torchvision adds to names of parameters: the
 public interface and all files keep the published names. ``region_pooling`` has the pooling of
 regions.
 """
@@ -49,16 +49,16 @@ _RULES = (
 _MASK_LAYER = re.compile(r"^roi_heads\.mask_head\.(\d+)\.0\.")
 
 
-def published_name(name: str) -> str:
+def published_key(name: str) -> str:
     """Return the published name of a torchvision parameter; published names stay as they are."""
     for pattern, replacement in _RULES:
         name = re.sub(pattern, replacement, name)
     return _MASK_LAYER.sub(lambda m: f"roi_heads.mask_head.mask_fcn{int(m[1]) + 1}.", name)
 
 
-def with_published_names(values: Mapping[str, Value]) -> dict[str, Value]:
+def with_published_keys(values: Mapping[str, Value]) -> dict[str, Value]:
     """Rename every key."""
-    return {published_name(name): value for name, value in values.items()}
+    return {published_key(name): value for name, value in values.items()}
 
 
 class FixedScaleTransform(GeneralizedRCNNTransform):  # type: ignore[misc]
@@ -250,9 +250,9 @@ def neighbourhoods(
     row = (cells // columns)[:, None, None] + step[:, None]
     column = (cells % columns)[:, None, None] + step
     inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-    place = row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)
+    cell = row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)
     by_cell = map_.permute(1, 2, 0).reshape(-1, channels)
-    found = by_cell.index_select(0, place.flatten()) * inside.flatten()[:, None]
+    found = by_cell.index_select(0, cell.flatten()) * inside.flatten()[:, None]
     return found.reshape(len(cells), 9 * channels)
 
 

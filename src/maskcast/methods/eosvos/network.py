@@ -35,8 +35,8 @@ from maskcast.methods.eosvos.mask_rcnn import (
     RegionHeads,
     RegionSample,
     joined,
-    published_name,
-    with_published_names,
+    published_key,
+    with_published_keys,
 )
 from maskcast.methods.eosvos.region_pooling import RegionPooling
 from maskcast.methods.eosvos.targets import Target, make_target
@@ -147,7 +147,7 @@ class ObjectNetwork(nn.Module):
     def published_parameters(self) -> dict[str, nn.Parameter]:
         """Trainable parameters by published name, in order."""
         return {
-            published_name(name): parameter
+            published_key(name): parameter
             for name, parameter in self.named_parameters()
             if parameter.requires_grad
         }
@@ -155,7 +155,7 @@ class ObjectNetwork(nn.Module):
     def fixed_values(self) -> dict[str, Tensor]:
         """Everything that is not trained, by published name: frozen statistics, a frozen trunk."""
         trained = self.published_parameters().keys()
-        state = with_published_names(self.state_dict())
+        state = with_published_keys(self.state_dict())
         return {name: value for name, value in state.items() if name not in trained}
 
     def load_published(self, tensors: Mapping[str, Tensor]) -> None:
@@ -164,7 +164,7 @@ class ObjectNetwork(nn.Module):
         Raises:
             WeightsError: names or shapes differ.
         """
-        own = with_published_names(self.state_dict())
+        own = with_published_keys(self.state_dict())
         missing, unexpected = sorted(own.keys() - tensors), sorted(tensors.keys() - own.keys())
         if missing or unexpected:
             raise WeightsError.mismatch(

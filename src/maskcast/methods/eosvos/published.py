@@ -14,7 +14,7 @@ from maskcast.core.files import replacing
 from maskcast.io.weights.checkpoints import read_foreign_checkpoint, read_state_dict
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig, RateLevel
 from maskcast.methods.eosvos.inner_loop import FIXED_PREFIX, RATE_PREFIX, START_PREFIX, LearnedStart
-from maskcast.methods.eosvos.mask_rcnn import with_published_names
+from maskcast.methods.eosvos.mask_rcnn import with_published_keys
 from maskcast.methods.eosvos.network import ObjectNetwork
 
 log = logging.getLogger(__name__)
@@ -126,10 +126,10 @@ def take_start_weights(network: ObjectNetwork, path: Path) -> list[str]:
     Raises:
         WeightsError: nothing agrees.
     """
-    given = with_published_names(read_state_dict(path))
+    given = with_published_keys(read_state_dict(path))
     if not any(name.startswith("backbone.") for name in given):
         given = {f"backbone.body.{name}": value for name, value in given.items()}
-    own = with_published_names(network.state_dict())
+    own = with_published_keys(network.state_dict())
     taken = [name for name in own if name in given and given[name].shape == own[name].shape]
     if not taken:
         raise WeightsError(f"{path.name} has no tensor in common with this network")

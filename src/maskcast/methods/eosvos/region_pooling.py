@@ -101,11 +101,11 @@ def pool_from_map(
     row, row_weight = points_on_axis(y1, y2, rows, side)
     column, column_weight = points_on_axis(x1, x2, columns, side)
     first = (image * rows)[:, None, None, None, None]
-    place = (first + row[:, :, None, :, None]) * columns + column[:, None, :, None, :]
+    cell = (first + row[:, :, None, :, None]) * columns + column[:, None, :, None, :]
     weight = row_weight[:, :, None, :, None] * column_weight[:, None, :, None, :]
     dtype = torch.promote_types(map_.dtype, torch.float32)
     pooled = F.embedding_bag(
-        place.reshape(-1, (2 * POINTS) ** 2),
+        cell.reshape(-1, (2 * POINTS) ** 2),
         map_.permute(0, 2, 3, 1).reshape(-1, channels).to(dtype),
         mode="sum",
         per_sample_weights=weight.reshape(-1, (2 * POINTS) ** 2).to(dtype),

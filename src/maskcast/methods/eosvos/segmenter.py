@@ -245,7 +245,7 @@ class EOSVOSSegmenter:
         Where an adaptation round would begin, it takes the place of that one.
         """
         since = known.frames_since_start + 1
-        in_place_of_another = opens_round(since, self.config.adaptation_interval)
+        replaces_another = opens_round(since, self.config.adaptation_interval)
         given = (*known.given, AnnotatedFrame(frame, mask))
         corrected = self._open_round(known, (*given, *known.absences))
         box = _box_of(mask)
@@ -253,7 +253,7 @@ class EOSVOSSegmenter:
             corrected,
             given=given,
             frames_since_start=since,
-            past=() if in_place_of_another else known.past,
+            past=() if replaces_another else known.past,
             start_box=box,
             previous_box=box,
             map=given_map(mask),

@@ -276,8 +276,8 @@ def search_view(view: View, absent_frames: int, frame_size: Size, crop_size: Siz
         _centres(length, view.scale * side)
         for length, side in zip(frame_size, crop_size, strict=True)
     )
-    places = sorted(product(rows, columns), key=lambda place: dist(place, view.position))
-    return View(places[(absent_frames - 1) % len(places)], view.scale, view.base_size)
+    positions = sorted(product(rows, columns), key=lambda position: dist(position, view.position))
+    return View(positions[(absent_frames - 1) % len(positions)], view.scale, view.base_size)
 
 
 def best_of(usual: Sequence[Found], elsewhere: Sequence[Found]) -> list[Found]:

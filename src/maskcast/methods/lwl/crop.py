@@ -81,8 +81,8 @@ class Patch:
     @property
     def extent(self) -> Extent:
         """Upper left and lower right corner in pixels of the frame, as ``paste`` takes them."""
-        top, left = (float(self.step * place) for place in self.start)
-        bottom, right = (float(self.step * place) for place in self.stop)
+        top, left = (float(self.step * edge) for edge in self.start)
+        bottom, right = (float(self.step * edge) for edge in self.stop)
         return (top, left), (bottom, right)
 
     def box(self, box: Box) -> Box:
@@ -143,9 +143,9 @@ def sighting(margin: np.ndarray, *, height: int, minimum_mass: float) -> Sightin
 
 def _moments(mass: np.ndarray) -> Pair:
     """Mean, and four standard deviations, of where the mass lies."""
-    places = np.arange(len(mass))
-    mean = float((places * mass).sum() / mass.sum())
-    variance = float((np.square(places - mean) * mass).sum() / mass.sum())
+    positions = np.arange(len(mass))
+    mean = float((positions * mass).sum() / mass.sum())
+    variance = float((np.square(positions - mean) * mass).sum() / mass.sum())
     return mean, 4 * sqrt(max(variance, 0.0))
 
 
@@ -244,11 +244,11 @@ def cut_image(
     """Cut and resize bilinearly; beyond the frame its border is repeated."""
     pixels = image[:, patch.offset[0] :: patch.step, patch.offset[1] :: patch.step]
     for axis in (1, 2):
-        places = torch.arange(patch.start[axis - 1], patch.stop[axis - 1], device=image.device)
+        positions = torch.arange(patch.start[axis - 1], patch.stop[axis - 1], device=image.device)
         if patch.start[axis - 1] < 0 or patch.stop[axis - 1] > pixels.shape[axis]:
-            pixels = pixels.index_select(axis, places.clamp(0, pixels.shape[axis] - 1))
+            pixels = pixels.index_select(axis, positions.clamp(0, pixels.shape[axis] - 1))
         else:
-            pixels = pixels.narrow(axis, patch.start[axis - 1], len(places))
+            pixels = pixels.narrow(axis, patch.start[axis - 1], len(positions))
     return resize_bilinear(pixels[None], patch.output)[0]
 
 
@@ -258,10 +258,10 @@ def cut_mask(
     """Cut and resize to the nearest pixel; beyond the frame there is no object."""
     pixels = mask[patch.offset[0] :: patch.step, patch.offset[1] :: patch.step]
     for axis in (0, 1):
-        places = torch.arange(patch.start[axis], patch.stop[axis], device=mask.device)
+        positions = torch.arange(patch.start[axis], patch.stop[axis], device=mask.device)
         shape = (-1, 1) if axis == 0 else (1, -1)
-        within = ((places >= 0) & (places < pixels.shape[axis])).view(shape)
-        pixels = pixels.index_select(axis, places.clamp(0, pixels.shape[axis] - 1)) * within
+        within = ((positions >= 0) & (positions < pixels.shape[axis])).view(shape)
+        pixels = pixels.index_select(axis, positions.clamp(0, pixels.shape[axis] - 1)) * within
     return functional.interpolate(pixels[None, None], size=patch.output, mode="nearest")[0, 0]
 
 
@@ -287,8 +287,8 @@ class FirstPatch:
     def _cut(self, pixels: Tensor) -> Tensor:
         for axis in (1, 2):
             first = self.corner[axis - 1]
-            places = torch.arange(first, first + self.size[axis - 1], device=pixels.device)
-            pixels = pixels.index_select(axis, places.clamp(0, pixels.shape[axis] - 1))
+            positions = torch.arange(first, first + self.size[axis - 1], device=pixels.device)
+            pixels = pixels.index_select(axis, positions.clamp(0, pixels.shape[axis] - 1))
         return pixels
 
 

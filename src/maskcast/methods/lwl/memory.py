@@ -56,21 +56,21 @@ class Memory:
         return cls((slot,), (1.0,))
 
     def insert(self, slot: Slot, config: MemoryConfig) -> Memory:
-        """Return the memory with one more frame, at the place of the least important if full."""
+        """Return the memory with one more frame, in the slot of the least important if full."""
         gammas = list(self.gammas)
-        place = self._place(config)
-        if place == len(gammas):
+        index = self._index_to_fill(config)
+        if index == len(gammas):
             gammas.append(0.0)
         first_insertion = len(self.slots) == 1 and config.size > 1
         if first_insertion and config.equal_second_weight:
-            gammas[place] = 1.0
+            gammas[index] = 1.0
         elif first_insertion:
             gammas = [gamma / (1 - config.update_rate) for gamma in gammas]
-            gammas[place] = config.update_rate
+            gammas[index] = config.update_rate
         else:
-            gammas[place] = self.gammas[self.newest] / (1 - config.update_rate)
-        slots = (*self.slots[:place], slot, *self.slots[place + 1 :])
-        memory = Memory(slots, _normalised(gammas), place, self.absences)
+            gammas[index] = self.gammas[self.newest] / (1 - config.update_rate)
+        slots = (*self.slots[:index], slot, *self.slots[index + 1 :])
+        memory = Memory(slots, _normalised(gammas), index, self.absences)
         return replace(memory, gammas=memory._with_minimum(config.minimum_first_weight))
 
     def with_absence(self, slot: Slot) -> Memory:
@@ -80,22 +80,22 @@ class Memory:
         """
         kept = list(self.absences)
         if len(kept) == ABSENCES:
-            unmarked = [place for place, each in enumerate(kept) if not each.annotated]
+            unmarked = [index for index, each in enumerate(kept) if not each.annotated]
             del kept[unmarked[0] if unmarked else 0]
         return replace(self, absences=(*kept, slot))
 
-    def _place(self, config: MemoryConfig) -> int:
+    def _index_to_fill(self, config: MemoryConfig) -> int:
         """Choose the slot to fill: a free one, else the lightest that nobody annotated."""
         if len(self.slots) < config.size:
             return len(self.slots)
         first_stays = config.minimum_first_weight > 0 and config.size > 1
-        places = range(1 if first_stays else 0, len(self.slots))
-        replaceable = [place for place in places if not self.slots[place].annotated] or places
+        indices = range(1 if first_stays else 0, len(self.slots))
+        replaceable = [index for index in indices if not self.slots[index].annotated] or indices
         return min(replaceable, key=self.gammas.__getitem__)
 
     def _with_minimum(self, minimum: float) -> tuple[float, ...]:
         """Lift the annotated slots to their minimum together; the rest shares what was left."""
-        kept = [place == 0 or slot.annotated for place, slot in enumerate(self.slots)]
+        kept = [index == 0 or slot.annotated for index, slot in enumerate(self.slots)]
         share = sum(gamma for gamma, keep in zip(self.gammas, kept, strict=True) if keep)
         if minimum == 0 or share >= minimum:
             return self.gammas
@@ -130,11 +130,11 @@ class _Buffer:
     def fits(self, slot: Slot) -> bool:
         return self.x.shape[1:] == slot.x.shape and self.x.device == slot.x.device
 
-    def put(self, place: int, slot: Slot) -> None:
-        held = self.held[place]
+    def put(self, index: int, slot: Slot) -> None:
+        held = self.held[index]
         if held is None or held() is not slot:
-            self.x[place], self.label[place], self.weight[place] = slot.x, slot.label, slot.weight
-            self.held[place] = weakref.ref(slot)
+            self.x[index], self.label[index], self.weight[index] = slot.x, slot.label, slot.weight
+            self.held[index] = weakref.ref(slot)
 
 
 class SampleBuffers:
@@ -159,8 +159,8 @@ class SampleBuffers:
         if buffer is None or not buffer.fits(memory.slots[0]):
             buffer = _Buffer.for_slots_like(memory.slots[0], self._size)
             self._buffers[object_id] = buffer
-        for place, slot in enumerate((*memory.slots, *memory.absences)):
-            buffer.put(place, slot)
+        for index, slot in enumerate((*memory.slots, *memory.absences)):
+            buffer.put(index, slot)
         absences = len(memory.absences)
         frames = len(memory.slots) + absences
         gammas = buffer.weight.new_tensor(

@@ -44,7 +44,7 @@ _CLASSIFIER = "feature_extractor.fc."
 _NET_TYPES = {"LWTLNet": ytvos, "LWTLBoxNet": boxinit}
 
 
-def published_name(name: str) -> str:
+def published_key(name: str) -> str:
     """Return the authors' name of one of our parameters or buffers."""
     for pattern, replacement in _RENAMED:
         name = re.sub(pattern, replacement, name)
@@ -109,7 +109,7 @@ def rename_from_published(
         for name, tensor in tensors.items()
         if not (config.trunk_layout == "imagenet" and name.startswith(_CLASSIFIER))
     }
-    theirs = {published_name(name): name for name in expected}
+    theirs = {published_key(name): name for name in expected}
     missing, unknown = sorted(theirs.keys() - given.keys()), sorted(given.keys() - theirs.keys())
     if missing or unknown:
         raise WeightsError.mismatch(
@@ -144,7 +144,7 @@ def to_published(config: NetworkConfig, tensors: Mapping[str, Tensor]) -> dict[s
         raise WeightsError.mismatch(
             "the weights do not match this network", missing=missing, unknown=unknown
         )
-    net = {published_name(name): tensors[name].to(expected[name].dtype) for name in expected}
+    net = {published_key(name): tensors[name].to(expected[name].dtype) for name in expected}
     if config.trunk_layout == "imagenet":
         net[f"{_CLASSIFIER}weight"] = torch.zeros(1000, 2048)
         net[f"{_CLASSIFIER}bias"] = torch.zeros(1000)

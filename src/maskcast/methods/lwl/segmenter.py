@@ -185,12 +185,15 @@ class LWLSegmenter:
         crop = self.config.crop
         if self.config.presence.search == "exit" or self.config.speed.share_crop:
             return []
-        places = [
+        moved_targets = [
             replace(target, view=search_view(target.view, target.absent_frames, size, crop.size))
             for target in targets
             if target.absent_frames
         ]
-        return [(place, view_patch(place.view, size, crop, self._half_stride)) for place in places]
+        return [
+            (moved, view_patch(moved.view, size, crop, self._half_stride))
+            for moved in moved_targets
+        ]
 
     def _predict_together(
         self, placed: Sequence[tuple[Target, Patch]], frame: Frame

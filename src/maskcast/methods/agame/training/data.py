@@ -219,15 +219,20 @@ def draw_order(
     if data.epoch == "draws":
         weights = np.array([getattr(data, f"{name}_weight") for name in data.given])
         chosen = generator.choice(len(sources), size=data.draws, p=weights / weights.sum())
-        return [(int(place), int(generator.integers(sizes[place]))) for place in chosen]
+        return [
+            (int(source_index), int(generator.integers(sizes[source_index])))
+            for source_index in chosen
+        ]
     lengths = [
         data.draws if isinstance(source, ClipSnippets) else size
         for source, size in zip(sources, sizes, strict=True)
     ]
-    targets = [(place, target) for place, n in enumerate(lengths) for target in range(n)]
+    targets = [
+        (source_index, target) for source_index, n in enumerate(lengths) for target in range(n)
+    ]
     if data.epoch == "pass":
         return [targets[i] for i in generator.permutation(len(targets))]
-    chances = np.array([1 / lengths[place] for place, _ in targets])
+    chances = np.array([1 / lengths[source_index] for source_index, _ in targets])
     count = min(2 * lengths[0], len(targets))
     order = generator.choice(len(targets), size=count, replace=False, p=chances / chances.sum())
     return [targets[i] for i in order]

@@ -127,8 +127,8 @@ class VideoSnippets:
         candidates = np.flatnonzero(counts[1:] > self.candidate_pixels) + 1
         if not len(candidates):
             return None
-        place = 0 if generator is None else int(generator.integers(len(candidates)))
-        object_id = int(candidates[place])
+        candidate = 0 if generator is None else int(generator.integers(len(candidates)))
+        object_id = int(candidates[candidate])
         labels = [np.where(ids == VOID, ids, ids == object_id) for ids in label_maps]
         images = [_resized(video.read_frame(i), self.config.size, smooth=True) for i in chosen]
         name = f"{self.name}/{video.name}, object {object_id}, frames {chosen}"
@@ -180,7 +180,7 @@ class _Timeline:
     def starts(self, length: int) -> list[int]:
         """Return the places where a snippet can begin."""
         last = len(self.frames) - length
-        return [int(place) for place in np.flatnonzero(self.visible) if place <= last]
+        return [int(index) for index in np.flatnonzero(self.visible) if index <= last]
 
 
 def augmented(snippet: Snippet, config: SnippetConfig, generator: np.random.Generator) -> Snippet:
@@ -202,8 +202,8 @@ def zoomed(
     """Enlarge frame l (from 0) by ``scale`` to the power of l + 1, and keep its middle."""
     height, width = frames.shape[-2:]
     new_frames, new_labels = [], []
-    for place, (frame, label) in enumerate(zip(frames, labels, strict=True)):
-        factor = scale ** (place + 1)
+    for index, (frame, label) in enumerate(zip(frames, labels, strict=True)):
+        factor = scale ** (index + 1)
         size = (round(height * factor), round(width * factor))
         top, left = (size[0] - height) // 2, (size[1] - width) // 2
         image = functional.interpolate(frame[None].float(), size=size, mode="bilinear")

@@ -39,7 +39,7 @@ WIDTH, BOTTOM, LEFT, TOP, LINE = 480, 260, 52, 16, 14
 
 
 @dataclass(frozen=True)
-class Point:
+class LadderPoint:
     """One scored run."""
 
     weights: str
@@ -70,7 +70,7 @@ def rate(
         output: weights with the best rate.
         inner_steps: fine-tuning steps on each first frame.
         every: score every so many frames.
-        device: auto (an accelerator if there is one), cpu, cuda, a certain card (cuda:1) or mps.
+        device: auto (an accelerator if there is one), cpu, cuda, a specific GPU (cuda:1) or mps.
 
     Returns:
         mean J by rate.
@@ -128,7 +128,7 @@ def figures(runs: Positional[tuple[Path, ...]], *, output: Path) -> list[Path]:
     return [output / name for name in pictures]
 
 
-def read_point(run: Path) -> Point:
+def read_point(run: Path) -> LadderPoint:
     """Read what a run was asked for and how it scored.
 
     Raises:
@@ -147,7 +147,7 @@ def read_point(run: Path) -> Point:
         ) from error
     named = tuple(f"{name}={value}" for name, value in sorted(options.items()))
     weights = str(request.get("weights") or request["method"])
-    return Point(_short(weights), named, steps, score, speed)
+    return LadderPoint(_short(weights), named, steps, score, speed)
 
 
 def _short(weights: str) -> str:
@@ -159,7 +159,7 @@ def _short(weights: str) -> str:
 
 
 def chart(
-    points: Sequence[Point], values: Sequence[float], axis: str, *, logarithmic: bool = False
+    points: Sequence[LadderPoint], values: Sequence[float], axis: str, *, logarithmic: bool = False
 ) -> str:
     """Return an SVG: one line per series, a dot and its number of steps per run.
 
@@ -169,9 +169,9 @@ def chart(
         axis: what the values are.
         logarithmic: scale of the values.
     """
-    places = [max(value, 1e-6) for value in values] if logarithmic else values
+    plotted = [max(value, 1e-6) for value in values] if logarithmic else values
     nothing = (1.0, 10.0) if logarithmic else (0.0, 1.0)
-    low, high = (min(places), max(places)) if places else nothing
+    low, high = (min(plotted), max(plotted)) if plotted else nothing
     x = Axis(low, high, LEFT, WIDTH - LEFT, logarithmic)
     y = Axis(*_score_range(points), BOTTOM, TOP)
     shared = set.intersection(*(set(point.options) for point in points)) if points else set()
@@ -181,7 +181,7 @@ def chart(
         colour = colour_of_series(number)
         dots = sorted(
             (x.at(value), y.at(point.score), point.inner_steps)
-            for point, value in zip(points, places, strict=True)
+            for point, value in zip(points, plotted, strict=True)
             if _series(point) == series
         )
         content += _curve(dots, colour)
@@ -199,11 +199,11 @@ def chart(
     )
 
 
-def _series(point: Point) -> tuple[str, tuple[str, ...]]:
+def _series(point: LadderPoint) -> tuple[str, tuple[str, ...]]:
     return point.weights, point.options
 
 
-def _score_range(points: Sequence[Point]) -> tuple[float, float]:
+def _score_range(points: Sequence[LadderPoint]) -> tuple[float, float]:
     """Multiples of 0.05 around all scores."""
     scores = [point.score for point in points] or [0.0]
     worst, best = floor(20 * min(scores)) / 20, ceil(20 * max(scores)) / 20

@@ -64,19 +64,19 @@ class ParentFrames:
         generator = generator_of(self.seed, self.epoch, index)
         turn, position = divmod(index, len(self))
         order = torch.randperm(len(self), generator=generator_of(self.seed, self.epoch, turn, 0))
-        place = int(order[position])
+        item = int(order[position])
         for _ in range(MOST_TRIES):
-            found = self._read(place, generator)
+            found = self._read(item, generator)
             if found is not None:
                 return ParentFrame(*found, int(torch.randint(2**31, (), generator=generator)))
-            place = int(torch.randint(len(self), (), generator=generator))
+            item = int(torch.randint(len(self), (), generator=generator))
         raise ConfigError(
             f"no object in {MOST_TRIES} random frames; check the masks of the data set"
         )
 
-    def _read(self, place: int, generator: torch.Generator) -> tuple[Tensor, Tensor] | None:
-        number = int(np.searchsorted(self._starts, place, side="right")) - 1
-        video, index = self.videos[number], place - int(self._starts[number])
+    def _read(self, item: int, generator: torch.Generator) -> tuple[Tensor, Tensor] | None:
+        number = int(np.searchsorted(self._starts, item, side="right")) - 1
+        video, index = self.videos[number], item - int(self._starts[number])
         annotation = video.read_annotation(index)
         if annotation is None:
             return None

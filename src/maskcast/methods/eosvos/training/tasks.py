@@ -165,19 +165,23 @@ class MetaTaskItems:
         self.seed = seed
         self.epoch = epoch
         self._pairs = [
-            (place, object_id) for place, entry in enumerate(videos) for object_id in entry.objects
+            (video_index, object_id)
+            for video_index, entry in enumerate(videos)
+            for object_id in entry.objects
         ]
-        self._single = [place for place, entry in enumerate(videos) if len(entry.objects) == 1]
+        self._single = [
+            video_index for video_index, entry in enumerate(videos) if len(entry.objects) == 1
+        ]
 
     def __len__(self) -> int:
         return len(self._pairs)
 
     def __getitem__(self, index: int) -> MetaTask:
-        place, object_id = self._pair(index)
+        video_index, object_id = self._pair(index)
         config, generator = self.config, generator_of(self.seed, self.epoch, index)
-        frames = self._two_frames(place, object_id, generator)
-        if config.single_object_videos == "paste" and place in self._single:
-            frames = self._with_another_object(frames, place, generator)
+        frames = self._two_frames(video_index, object_id, generator)
+        if config.single_object_videos == "paste" and video_index in self._single:
+            frames = self._with_another_object(frames, video_index, generator)
         if config.label_flips and _happens(config.label_flips, generator):
             labels = flip_labels([drawn.label for drawn in frames])
             frames = [d._replace(label=label) for d, label in zip(frames, labels, strict=True)]
@@ -192,10 +196,10 @@ class MetaTaskItems:
         return MetaTask(tuple(memory), query, seed, order)
 
     def _two_frames(
-        self, place: int, object_id: int | None, generator: torch.Generator
+        self, video_index: int, object_id: int | None, generator: torch.Generator
     ) -> list[_DrawnFrame]:
         """Both frames of a task as they were stored."""
-        video, objects = self.videos[place].video, self.videos[place].objects
+        video, objects = self.videos[video_index].video, self.videos[video_index].objects
         group: tuple[int, ...] | None = None if object_id is None else (object_id,)
         if object_id is not None and self.config.object_groups:
             group = draw_group(object_id, objects, generator)
@@ -203,13 +207,16 @@ class MetaTaskItems:
         if self.config.frames == "same":
             return [memory, memory]
         reach = self.config.reach
-        return [memory, _draw_visible(video, group, generator, near=memory.place, reach=reach)]
+        return [
+            memory,
+            _draw_visible(video, group, generator, near=memory.frame_index, reach=reach),
+        ]
 
     def _with_another_object(
-        self, frames: Sequence[_DrawnFrame], place: int, generator: torch.Generator
+        self, frames: Sequence[_DrawnFrame], video_index: int, generator: torch.Generator
     ) -> list[_DrawnFrame]:
         """Paste the object of another video that has one; without such a video nothing."""
-        others = [other for other in self._single if other != place]
+        others = [other for other in self._single if other != video_index]
         if not others:
             return list(frames)
         chosen = self.videos[others[int(torch.randint(len(others), (), generator=generator))]]
@@ -224,8 +231,8 @@ class MetaTaskItems:
 
     def identity(self, index: int) -> str:
         """What item ``index`` is made of."""
-        place, object_id = self._pair(index)
-        return f"{self.videos[place].video.name}, object {object_id or 'all'}"
+        video_index, object_id = self._pair(index)
+        return f"{self.videos[video_index].video.name}, object {object_id or 'all'}"
 
     def _pair(self, index: int) -> tuple[int, int | None]:
         turn, position = divmod(index, len(self._pairs))
@@ -239,7 +246,7 @@ def _happens(chance: float, generator: torch.Generator) -> bool:
 
 
 class _DrawnFrame(NamedTuple):
-    place: int
+    frame_index: int
     frame: UInt8[np.ndarray, "height width 3"]
     label: UInt8[np.ndarray, "height width"]
 

@@ -26,20 +26,23 @@ from maskcast.metrics.region import region_similarity
 log = logging.getLogger(__name__)
 
 
-class VideoObject(NamedTuple):
+class ValidationObject(NamedTuple):
     """One object of a video; None: all of them as one."""
 
     video: AnnotatedVideo
     object_id: int | None
 
 
-def objects_of(videos: Sequence[TaskVideo]) -> list[VideoObject]:
+def objects_of(videos: Sequence[TaskVideo]) -> list[ValidationObject]:
     """All objects of all videos, which count alike."""
-    return [VideoObject(entry.video, own) for entry in videos for own in entry.objects]
+    return [ValidationObject(entry.video, own) for entry in videos for own in entry.objects]
 
 
 def fine_tuned_similarity(
-    method: EOSVOSConfig, learned: LearnedStart, followed: VideoObject, config: ValidationConfig
+    method: EOSVOSConfig,
+    learned: LearnedStart,
+    followed: ValidationObject,
+    config: ValidationConfig,
 ) -> float:
     """Return the mean J over the frames of an object after fine-tuning on its first one."""
     tested = replace(

@@ -83,7 +83,7 @@ def process_clip(
         view = jitter_box(flipped, jitter, generator)
         if index > 0 and processing.miss and generator.uniform() < processing.miss:
             others = None if clip.others is None else joint.apply_to_labels(clip.others[index])
-            view = _view_beside(label, others, view, processing, generator) or view
+            view = _view_off_object(label, others, view, processing, generator) or view
         crop = training_crop(
             image,
             label if processing.keep_void else label.masked_fill(label > 1, 0),
@@ -129,7 +129,7 @@ LEAST_STRIP = 0.3
 """Minimum ratio of the side of such a smaller crop to that of the largest crop."""
 
 
-def _view_beside(
+def _view_off_object(
     label: UInt8[Tensor, "height width"],
     others: Integer[np.ndarray, "height width"] | None,
     view: Box,
@@ -158,10 +158,10 @@ def _view_beside(
         area = inside_major_area(moved, size, processing.size, processing.search_area)
         if not (part_of(label, area) == 1).any():
             return moved
-    return _smaller_view_beside(label, processing, generator)
+    return _smaller_view_off_object(label, processing, generator)
 
 
-def _smaller_view_beside(
+def _smaller_view_off_object(
     label: UInt8[Tensor, "height width"],
     processing: ClipProcessing,
     generator: np.random.Generator,

@@ -86,8 +86,8 @@ class ClipFollower:
         judged: list[Presence] = []
         for frame in range(1, len(x)):
             scores = apply_target_model(tau, x[frame : frame + 1])[0]
-            places = slice(frame * sequences, (frame + 1) * sequences)
-            taps = Taps(*(tap[places] for tap in features.taps))
+            rows = slice(frame * sequences, (frame + 1) * sequences)
+            taps = Taps(*(tap[rows] for tap in features.taps))
             if network.presence_head is None:
                 logits.append(network.decoder(scores, taps, size))
             else:

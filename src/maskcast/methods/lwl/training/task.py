@@ -39,7 +39,7 @@ from maskcast.methods.lwl.training.validation import (
 from maskcast.nn.lovasz import Gather
 from maskcast.nn.trunks import dead_channels, load_trunk
 from maskcast.training.gather import gather_for_loss
-from maskcast.training.items import Place, SteadyItems
+from maskcast.training.items import ItemKey, SteadyItems
 from maskcast.viz.overlay import draw_overlay
 
 ENDLESS = 2**31
@@ -287,7 +287,7 @@ class LWLTask:
         clips = self._clips(0, kinds[part % len(kinds)], validation=True)
         whole = SteadyItems([clips], first_epoch=0, seed=self.config.loop.seed, length=None)
         first = part // len(kinds) * size
-        items = [whole[Place(0, first + place)] for place in range(size)]
+        items = [whole[ItemKey(0, first + offset)] for offset in range(size)]
         for fault in (fault for item in items for fault in item.faults):
             logger.warning("skipped a broken item, %s: %s", fault.identity, fault.reason)
         batch = self.collate([item.value for item in items])

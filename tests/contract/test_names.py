@@ -1,0 +1,135 @@
+"""One meaning per name: words that are not used in names, and no two public types of one name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import maskcast
+from maskcast.methods.catalogue import METHODS
+
+PACKAGE = Path(maskcast.__file__).parent
+MODULES = {
+    path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")
+}
+INSTEAD = {
+    **dict.fromkeys(("seq", "sequence_name"), "video or clip"),
+    **dict.fromkeys(("img", "im"), "frame or picture"),
+    **dict.fromkeys(("seg", "anno", "gt"), "mask, label_map or ground_truth"),
+    **dict.fromkeys(("idx", "tmp", "ckpt"), "a word: index, temporary, checkpoint"),
+    "made_up": "synthetic",
+    "madeup": "synthetic",
+    "cards": "runs have a card and weights have one; a GPU is a gpu",
+    **dict.fromkeys(("house", "room", "rooms"), "package, module, layer"),
+    **dict.fromkeys(("told", "anew"), "reported, again"),
+    "place": "index, position, key, folder",
+    "places": "index, position, key, folder",
+}
+"""Words, and what to say instead (a hint for whoever meets the error)."""
+NO_MODULES = {"common", "helper", "helpers", "misc", "util", "utils"}
+"""Modules and packages are named after what they hold."""
+ALLOWED = {
+    "made_up_weight": "a setting of 0.1",
+    "room": "disk space, in runs/occupied",
+    "in_place": "the common term",
+}
+"""Names that contain such a word, and why they stay."""
+SAME_NAME = {
+    "PresenceRule": "a value in the settings of A-GAME, a protocol of LWL",
+}
+"""Public types that two packages define, and why."""
+
+
+def words_of(name: str) -> list[str]:
+    """Split a name in snake case or camel case into its words, in lower case."""
+    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
+
+
+def contains(name: str, banned: str) -> bool:
+    """Whether the words of a banned name follow one another in a name."""
+    words, wanted = words_of(name), banned.split("_")
+    starts = range(len(words) - len(wanted) + 1)
+    return any(words[start : start + len(wanted)] == wanted for start in starts)
+
+
+def defined_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield what a module names itself: functions, classes, parameters, variables, attributes."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.arg(arg=name):
+                yield node.lineno, name
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield node.lineno, name
+            case ast.alias(asname=str(name)):
+                yield node.lineno, name
+
+
+def public_types(tree: ast.Module) -> Iterator[str]:
+    """Yield the classes and type aliases of a module that others may import."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            name = node.name
+        elif isinstance(node, ast.AnnAssign) and "TypeAlias" in ast.unparse(node.annotation):
+            name = ast.unparse(node.target)
+        else:
+            continue
+        if not name.startswith("_"):
+            yield name
+
+
+def package_of(module: str) -> str:
+    """Return the method that a module belongs to; methods never import each other."""
+    parts = module.split("/")
+    return parts[1] if parts[0] == "methods" and parts[1] in METHODS else ""
+
+
+def test_modules_are_named_after_what_they_hold():
+    assert not {part for module in MODULES for part in module.split("/")} & NO_MODULES
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_no_name_contains_a_banned_word(module):
+    tree = ast.parse(MODULES[module].read_text("utf-8"))
+    names = [(1, MODULES[module].stem), (1, MODULES[module].parent.name), *defined_names(tree)]
+    found = [
+        f"line {line}: {name} (say {instead})"
+        for line, name in names
+        for banned, instead in INSTEAD.items()
+        if contains(name, banned) and name not in ALLOWED
+    ]
+    assert found == []
+
+
+def test_public_types_have_names_of_their_own():
+    homes: dict[str, list[str]] = defaultdict(list)
+    for module, path in sorted(MODULES.items()):
+        for name in public_types(ast.parse(path.read_text("utf-8"))):
+            homes[name].append(module)
+    clashes = {
+        name: modules
+        for name, modules in homes.items()
+        if len(modules) > len({package_of(module) for module in modules})
+        or (len(modules) > 1 and "" in map(package_of, modules))
+    }
+    assert {name: modules for name, modules in clashes.items() if name not in SAME_NAME} == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "banned", "expected"),
+    [
+        ("made_up_clip", "made_up", True),
+        ("MadeUpClips", "made_up", True),
+        ("is_made", "made_up", False),
+        ("_draw_places", "places", True),
+        ("replaced", "place", False),
+        ("GTMasks", "gt", True),
+        ("weight", "gt", False),
+    ],
+)
+def test_words_are_found_in_either_case(name, banned, expected):
+    assert contains(name, banned) is expected
