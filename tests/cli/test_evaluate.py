@@ -252,7 +252,7 @@ def table(clip, monkeypatch):
         videos=2,
         figures={"J&F": 70.0, "J": 69.0},
         paper="Nobody, On Colours, Nowhere 2020",
-        place="Table 1",
+        table="Table 1",
         weights="colours-paper",
     )
     importlib.import_module("maskcast.evaluation.report")  # would keep a name that is replaced here

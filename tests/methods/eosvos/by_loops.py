@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from maskcast.methods.eosvos.config import MaskRCNNConfig
-from maskcast.methods.eosvos.mask_rcnn import with_published_names
+from maskcast.methods.eosvos.mask_rcnn import with_published_keys
 from maskcast.methods.eosvos.network import ObjectNetwork
 
 Array = Any
@@ -129,7 +129,7 @@ class LoopNetwork:
     """A network with the weights of another, frame by frame and region by region."""
 
     def __init__(self, network: ObjectNetwork) -> None:
-        state = with_published_names(network.state_dict())
+        state = with_published_keys(network.state_dict())
         self.config: MaskRCNNConfig = network.config
         self.weights = {name: value.detach() for name, value in state.items()}
         self.backbone = network.backbone
