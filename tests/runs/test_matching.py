@@ -176,6 +176,22 @@ def test_a_correction_before_the_last_first_prompt_fills_only_what_is_computed_a
     assert {entry.backward is not None for entry in list(entries.values())[:8]} == {True}
 
 
+@pytest.mark.parametrize("edited", [True, False])
+def test_a_damaged_mask_that_has_to_be_cleared_is_computed_again(edited, tmp_path, caplog):
+    run = tmp_path / "run"
+    run_into(run, LATE, settings=BOTH)
+    (run / "00004.png").write_bytes(b"junk")
+    if edited:  # what was filled in is taken out of it
+        now = {5: LATE[5]}
+        run_into(run, now, settings=BOTH, edited=True)
+    else:  # an earlier mask is gone, so that it is written again
+        now = LATE
+        (run / "00003.png").unlink()
+        run_into(run, now, settings=BOTH)
+    assert "00004.png" in caplog.text
+    assert masks_in(run) == fresh(tmp_path, now, settings=BOTH)
+
+
 @pytest.mark.parametrize("at", range(9))
 def test_a_run_killed_while_it_fills_frames_is_right_after_any_edit(at, tmp_path, monkeypatch):
     """Killed between any two writes of the backward pass, then edited."""

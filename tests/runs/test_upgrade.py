@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -13,19 +14,18 @@ from maskcast.core.errors import RunConflictError, StateError
 from maskcast.core.state import load_state, save_state, state_digest
 from maskcast.runs.card import read_card
 from maskcast.runs.upgrade import add_digest
-from runs.small_run import BOTH, CORRECTED, COUNT, LATE, masks_in, run_into, states_in
-
-
-def as_version_0_1_wrote_it(folder: Path) -> None:
-    """Take from a folder what version 0.1 did not write."""
-    card = json.loads((folder / "run.json").read_text())
-    del card["format"]
-    (folder / "run.json").write_text(json.dumps(card))
-    lines = [json.loads(line) for line in (folder / "frames.jsonl").read_text().split("\n") if line]
-    kept = [{name: line[name] for name in ("frame", "mask", "objects")} for line in lines]
-    (folder / "frames.jsonl").write_text("".join("\n" + json.dumps(line) for line in kept))
-    for path in (folder / ".states").rglob("*.safetensors"):
-        save_state(load_state(path, ColourState), path)
+from runs.small_run import (
+    BOTH,
+    CORRECTED,
+    COUNT,
+    LATE,
+    masks_in,
+    open_in,
+    request,
+    run_into,
+    states_in,
+)
+from runs.version_0_1 import as_version_0_1_wrote_it
 
 
 def interrupted(folder: Path, stop: int = 8) -> None:
@@ -140,3 +140,20 @@ def test_a_card_of_another_format_is_refused(version, tmp_path):
     with pytest.raises(RunConflictError, match=r"not a run card of this version .*overwrite"):
         run_into(tmp_path)
     assert len(masks_in(tmp_path)) == COUNT
+
+
+def test_a_rejected_run_is_not_upgraded_and_says_how_it_continues(tmp_path):
+    run_into(tmp_path)
+    as_version_0_1_wrote_it(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(RunConflictError, match="different") as caught:
+        open_in(tmp_path, request(options={"presence.rule": "confidence"}))
+    assert caught.value.details == (
+        "the option presence.rule was not given, now confidence",
+        f"version {version('maskcast')} started this run; to continue it, give its weights by the "
+        "path of their file",
+    )
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    with pytest.raises(RunConflictError) as caught:
+        run_into(tmp_path, {})
+    assert len(caught.value.details) == 2  # the two prompts are gone, and nothing else differs

@@ -6,6 +6,7 @@ it, so a process that is killed at any moment, or a power cut, leaves a folder t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image
 
+from maskcast.core.errors import DataError
 from maskcast.core.files import path_inside, replacing
 from maskcast.core.types import ObjectMasks
 from maskcast.runs.card import RunCard, write_card
@@ -25,6 +27,8 @@ from maskcast.runs.masks import FoundObject, flush_files, mask_store
 from maskcast.runs.removal import remove_file
 from maskcast.runs.request import RunRequest
 from maskcast.runs.states import SavedStates
+
+logger = logging.getLogger(__name__)
 
 HALF_FILLED = "?"
 """In place of the digest of the backward pass while a frame is being filled or cleared."""
@@ -110,22 +114,30 @@ class RunFolder:
     def clear_fills(self, entries: Iterable[LogEntry]) -> list[LogEntry]:
         """Remove from frames what a backward pass has painted into them.
 
+        A label map that is damaged is deleted, with a warning.
+
         Returns:
-            their log entries, as they are now.
+            the log entries of the other frames, as they are now.
 
         Raises:
             OutputError: a frame cannot be written.
-            DataError: the label map of a frame is damaged.
         """
         entries = list(entries)
         for entry in entries:
             self._append(replace(entry, backward=HALF_FILLED))
         self.flush()
-        cleared = [entry.without_fills() for entry in entries]
-        for entry, after in zip(entries, cleared, strict=True):
-            label_map = self.masks.read(entry.frame)
+        cleared = []
+        for entry in entries:
+            try:
+                label_map = self.masks.read(entry.frame)
+            except DataError as error:
+                logger.warning("%s; it is computed again", error)
+                self.masks.remove(entry.frame)
+                continue
+            after = entry.without_fills()
             label_map[np.isin(label_map, entry.filled)] = 0
             self.masks.write(entry.frame, label_map, after.objects)
+            cleared.append(after)
             for object_id in entry.filled:
                 remove_file(self.probability_path(entry.frame, object_id))
         self.masks.flush()

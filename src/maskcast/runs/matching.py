@@ -31,7 +31,7 @@ def match_results(run: RunFolder, request: RunRequest) -> None:
     Raises:
         OutputError: a file cannot be set aside, deleted, or brought back.
     """
-    before, exported = run.card, run.identity.of_results(run.count or run.card.frames)
+    before, exported = run.card, run.identity.of_results(run.card.frames)
     matching = _Matching(run, request)
     changed = matching.remove_outdated()
     changed |= matching.clear_outdated_fills()
@@ -108,12 +108,9 @@ class _Matching:
         if not outdated:
             return False
         self._set_aside(outdated, {})
-        try:
-            self._entries |= {e.frame: e for e in self._run.clear_fills(outdated)}
-        except DataError as error:
-            logger.warning("%s; computing frames from there on again", error)
-            for entry in outdated:
-                self._delete(entry)
+        for entry in outdated:
+            del self._entries[entry.frame]
+        self._entries |= {e.frame: e for e in self._run.clear_fills(outdated)}
         return True
 
     def bring_back(self) -> bool:

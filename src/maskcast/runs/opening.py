@@ -12,7 +12,7 @@ import torch
 from maskcast.core.errors import DataError, PromptError, RunConflictError
 from maskcast.core.files import make_folder, remove_unfinished
 from maskcast.io.label_maps import LARGEST_ID
-from maskcast.runs.card import RunCard, read_card
+from maskcast.runs.card import FORMAT, RunCard, read_card
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.frame_log import FrameLog
 from maskcast.runs.layout import EXPORTS, FRAME_LOG, STATES
@@ -81,6 +81,7 @@ def open_run(
     if found and not run.has_begun():  # it failed before there was anything to keep
         run = RunFolder(path, fresh, names, count=count)
     else:
+        found += _how_to_continue(old, request)
         claim(path, found, options=(*_edited(old, request, masks), "output", "overwrite"))
         if old.format == 1:
             upgrade(run)
@@ -96,6 +97,18 @@ def _edited(old: RunCard, request: RunRequest, masks: MaskForm | None) -> tuple[
     """Return the option that accepts the differences, if they are edits and nothing else."""
     others = any(differences(old.request, request, edited=True))
     return () if others or masks not in (None, old.masks) else ("edited",)
+
+
+def _how_to_continue(old: RunCard, request: RunRequest) -> list[str]:
+    """Say how to continue a run of another version whose weights or their settings differ."""
+    before = old.request
+    is_same = (before.weights_sha256, before.options) == (request.weights_sha256, request.options)
+    if is_same or (old.format == FORMAT and old.maskcast == version("maskcast")):
+        return []
+    return [
+        f"version {old.maskcast} started this run; to continue it, give its weights by the path of "
+        "their file"
+    ]
 
 
 def _begin(run: RunFolder) -> RunFolder:
