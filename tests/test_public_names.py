@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +22,21 @@ def test_names_are_there_and_documented(name):
     assert name in dir(maskcast)
     if getattr(value, "__module__", "").startswith("maskcast"):  # shapes are no classes of ours
         assert inspect.getdoc(value)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("io.weights", "SHIPPED"),
+        ("io.label_maps", "resize_label_map"),
+        ("training.checkpoints", "CheckpointFolder"),
+        ("cli.main", "main"),
+        ("cli.weights", "list_weights"),
+        ("cli.info", "info"),
+    ],
+)
+def test_names_that_messages_and_scripts_use_stay_where_they_are(module, name):
+    assert hasattr(importlib.import_module(f"maskcast.{module}"), name)
 
 
 def test_type_checkers_know_the_same_names_and_no_others():
