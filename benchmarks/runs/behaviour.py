@@ -231,7 +231,7 @@ def main() -> None:
         folder = Path(name)
         make_clip(folder)
         old = command_of(source_of(given.old, folder / "old"), folder)
-        new = command_of(ROOT / "src", folder, "--option", "presence.rule=off")  # as in 0.1
+        new = command_of(ROOT / "src", folder)
         print("\n".join(HEADER))
         for case in filter(lambda case: given.only in case.name, CASES):
             cells = [

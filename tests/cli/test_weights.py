@@ -80,7 +80,7 @@ def test_export_refuses_what_authors_could_not_read(installed, maskcast):
         ),
         ("lwl", ["ECCV 2020", "published lwl-ytvos", "learner.update_steps"]),
         ("lwl-ytvos", ["not installed", "lwl_stage2.pth", "licence"]),
-        ("lwl-small", ["method    lwl", "option    presence.rule=confidence"]),
+        ("lwl-small", ["method    lwl"]),
     ],
 )
 def test_info_says_what_it_is(what, words, installed, maskcast):

@@ -67,6 +67,13 @@ def test_the_box_start_counts_only_where_boxes_are_used_and_the_method_needs_it(
     assert SegmenterSpec(weights="lwl-small").identity(uses_boxes=True).box_start is None
 
 
+@pytest.fixture
+def with_a_rule_by_name(monkeypatch):
+    """Give the weights in the package a setting beyond those in their file."""
+    settings = {"lwl-small": {"presence.rule": "confidence"}}
+    monkeypatch.setitem(METHODS, "lwl", replace(METHODS["lwl"], shipped_settings=settings))
+
+
 def test_what_is_built_takes_boxes_whatever_the_method(agame):
     segmenter = agame.build().segmenter
     _, masks = segmenter.step(segmenter.start(), frames(1, (1,))[0], {4: Box(1, 1, 8, 8)})
@@ -79,7 +86,13 @@ def test_defaults_are_the_weights_in_the_package_and_of_the_method():
     assert default == SegmenterSpec(method="lwl").identity(uses_boxes=False)
 
 
-def test_weights_in_the_package_recognise_absences_unless_told_otherwise():
+def test_weights_in_the_package_have_the_settings_of_their_file():
+    spec = SegmenterSpec(device="cpu")
+    assert spec.identity(uses_boxes=False).options == {}
+    assert spec.build().segmenter.config.presence.rule == "off"
+
+
+def test_settings_of_weights_asked_for_by_name_can_be_overridden(with_a_rule_by_name):
     spec = SegmenterSpec(device="cpu")
     assert spec.identity(uses_boxes=False).options == {"presence.rule": "confidence"}
     built = spec.build()
@@ -94,7 +107,7 @@ def test_weights_in_the_package_recognise_absences_unless_told_otherwise():
     )
 
 
-def test_the_file_of_weights_in_the_package_has_its_own_settings_alone():
+def test_the_file_of_weights_in_the_package_has_its_own_settings_alone(with_a_rule_by_name):
     spec = SegmenterSpec(weights=str(SHIPPED / "lwl-small.safetensors"), device="cpu")
     assert spec.identity(uses_boxes=False).options == {}
     assert spec.build().segmenter.config.presence.rule == "off"

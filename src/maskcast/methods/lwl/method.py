@@ -105,7 +105,6 @@ METHOD = Method(
     tiny=tiny,
     takes_boxes=lambda config: config.network.box_encoder,
     default_weights="lwl-small",
-    shipped_settings={"lwl-small": {"presence.rule": "confidence"}},
     published=PUBLISHED,
     read_published=read_published,
     write_published=write_published,
