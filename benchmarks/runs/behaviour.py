@@ -207,13 +207,13 @@ def source_of(commit: str, folder: Path) -> Path:
     return folder / "src"
 
 
-def command_of(source: Path, folder: Path, *more: str) -> Call:
-    """Return the command line of the package in a folder, on the clip, with further flags."""
+def command_of(source: Path, folder: Path) -> Call:
+    """Return the command line of the package in a folder, on the clip."""
     program = "import sys; from maskcast.cli.main import main; sys.exit(main(sys.argv[1:]))"
     environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
 
     def call(flags: Sequence[str]) -> int:
-        fixed = ["--threads", "1", "--save-seconds", "1000", *TINY, *more]
+        fixed = ["--threads", "1", "--save-seconds", "1000", *TINY]
         words = [sys.executable, "-c", program, "segment", "clip", *flags, *fixed]
         done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, check=False)
         return done.returncode
