@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from maskcast.cli.tables import MOST_VIDEOS, print_scores
+from maskcast.cli.tables import MOST_VIDEOS, print_corrections, print_scores
+from maskcast.evaluation.correction_curve import CorrectionCurve
 from maskcast.evaluation.scores import Scores
+from maskcast.metrics.frame import FrameScore
 
 
 def entry(overall: float, **more: float) -> dict[str, object]:
@@ -43,3 +45,13 @@ def test_of_many_videos_the_worst_are_shown_from_the_worst_on(capsys, monkeypatc
     lines = table_of(videos, entry(0.5), capsys)
     shown = [cells(line)[0] for line in lines if "│" in line][:-1]
     assert shown == sorted(videos, key=lambda name: videos[name]["J&F"])[:MOST_VIDEOS]
+
+
+def test_corrections_are_shown_with_what_the_first_one_gains(capsys):
+    scores = (FrameScore(0.5, 0.7), FrameScore(0.8, 1.0))
+    print_corrections(CorrectionCurve(scores, (0.25, 0.75), (1, None, 3)))
+    printed = capsys.readouterr().out
+    rows = [cells(line) for line in printed.splitlines() if "│" in line]
+    assert rows == [["0", "60.0", "50.0", "70.0"], ["1", "90.0", "80.0", "100.0"]]
+    assert "25 frames after the first correction: 25.0 -> 75.0" in printed
+    assert "2 of 3 videos reach a J&F of 90.0, after 2.0 corrections" in printed

@@ -42,6 +42,8 @@ def evaluate(
     method: MethodName = None,
     option: Options = (),
     init: Literal["mask", "box"] = "mask",
+    box_jitter: Annotated[float, shown_as("SHARE", None)] = 0.0,
+    corrections: Annotated[int, shown_as("COUNT", None)] = 0,
     videos: Annotated[UseAppendAction[tuple[str, ...]], shown_as("NAME", "(repeatable)")] = (),
     resolution: Resolution = None,
     all_frames: bool = False,
@@ -75,6 +77,10 @@ def evaluate(
             which copies or moves the first mask.
         option: NAME=VALUE, a setting of the method; maskcast info METHOD lists the settings.
         init: start from the given masks, or from tight boxes around them.
+        box_jitter: with --init box, move each side of a box by up to this share of its width or
+            height, as a person's boxes are never exact; the same at every call.
+        corrections: afterwards, correct the worst frame of every video this many times with its
+            true masks, segmenting again from there, and show the scores after each correction.
         videos: segment only this video.
         resolution: DAVIS only: 480p, 1080p or Full-Resolution.
         all_frames: YouTube-VOS only: use the images at 30 frames per second.
@@ -85,9 +91,10 @@ def evaluate(
         dtype: data type of the network's computation; float32 never uses TF32, not even on a GPU.
     """
     from maskcast.cli.progress import TerminalProgress
-    from maskcast.cli.tables import print_scores
+    from maskcast.cli.tables import print_corrections, print_scores
     from maskcast.data.catalogue import DatasetChoice
     from maskcast.evaluation.evaluate import evaluate_dataset
+    from maskcast.evaluation.starts import Start
     from maskcast.evaluation.verdict import raise_if_incomplete
 
     source = _source(weights, method, options_from(option), device=device, dtype=dtype)
@@ -104,7 +111,8 @@ def evaluate(
             choice,
             source,
             output,
-            init=init,
+            start=Start(init, box_jitter),
+            corrections=corrections,
             unseen=unseen,
             jobs=jobs,
             weights=weights,
@@ -119,6 +127,8 @@ def evaluate(
         _print_speed(made.timing)
         return
     print_scores(made.scores)
+    if made.corrections is not None:
+        print_corrections(made.corrections)
     _print_speed(made.timing)
     _print_published(made.scores)
     raise_if_incomplete(made.scores)

@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from maskcast.cli.terminal import one_line
+from maskcast.evaluation.correction_curve import GOAL, CorrectionCurve
+from maskcast.evaluation.corrections import NEXT_FRAMES
 from maskcast.evaluation.scores import Scores, per_cent
 
 MOST_VIDEOS = 40
@@ -31,6 +33,26 @@ def print_scores(scores: Scores) -> None:
     table.add_section()
     table.add_row("all", *_cells(scores.dataset, has_variation), style="bold")
     Console().print(table)
+
+
+def print_corrections(curve: CorrectionCurve) -> None:
+    """Print the scores after every number of corrections, and what one correction gains."""
+    table = Table(title="after corrected frames per video", title_justify="left")
+    for name in ("corrections", "J&F", "J mean", "F mean"):
+        table.add_column(name, justify="right")
+    for count, score in enumerate(curve.scores):
+        figures = ((score.J + score.F) / 2, score.J, score.F)
+        table.add_row(str(count), *(per_cent(value) for value in figures))
+    Console().print(table)
+    if curve.mean_next is not None:
+        before, after = (per_cent(value) for value in curve.mean_next)
+        print(f"J over the {NEXT_FRAMES} frames after the first correction: {before} -> {after}")
+    counts = [count for count in curve.corrections_until_goal if count is not None]
+    print(
+        f"{len(counts)} of {len(curve.corrections_until_goal)} videos reach a J&F of "
+        f"{per_cent(GOAL)}"
+        + (f", after {sum(counts) / len(counts):.1f} corrections" * bool(counts))
+    )
 
 
 def _rows(scores: Scores) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -6,16 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from maskcast.core.errors import DatasetError
+from maskcast.core.errors import DatasetError, UsageError
 from maskcast.core.files import alone_in, check_writable
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import SegmenterIdentity, SegmenterSource
 from maskcast.data.catalogue import DatasetChoice, benchmark_of, protocol_of
 from maskcast.data.dataset import Dataset
+from maskcast.evaluation.correction_curve import CorrectionCurve, measure_corrections
 from maskcast.evaluation.groups import groups_of
-from maskcast.evaluation.run import Init, ProcessingTime, masks_folder, segment_dataset, speed
+from maskcast.evaluation.run import ProcessingTime, masks_folder, segment_dataset, speed
 from maskcast.evaluation.score_results import Scoring, check_jobs
 from maskcast.evaluation.scores import Scores
+from maskcast.evaluation.starts import FROM_MASKS, Start
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Evaluation:
     """Processing time of all videos together."""
     scores: Scores | None
     """Scores; None if the ground truth is not public."""
+    corrections: CorrectionCurve | None = None
+    """What corrections gain; None if they were not asked for."""
 
 
 def evaluate_dataset(
@@ -35,7 +39,8 @@ def evaluate_dataset(
     source: SegmenterSource,
     output: Path,
     *,
-    init: Init = "mask",
+    start: Start = FROM_MASKS,
+    corrections: int = 0,
     unseen: Path | None = None,
     jobs: int = 1,
     weights: str | None = None,
@@ -51,7 +56,9 @@ def evaluate_dataset(
         choice: data set, split and videos.
         source: builds the segmenter, once in every process.
         output: folder for masks, timing and scores; see ``evaluation.run`` for its layout.
-        init: start from the given masks, or from tight boxes around them.
+        start: how objects are given on their first frames.
+        corrections: largest number of frames per video that a simulated annotator corrects, after
+            the videos are scored without corrections; see ``evaluation.corrections``.
         unseen: file that lists unseen categories or videos; see ``evaluation.groups``.
         jobs: worker processes for segmenting, each with its own copy of the model, and for scoring.
         weights: name of the weights in ``evaluation.json``; default: the name in their identity.
@@ -68,14 +75,24 @@ def evaluate_dataset(
         KeyboardInterrupt: the evaluation was interrupted; finished videos are kept.
     """
     check_jobs(jobs)
-    request = _request(source.identity(uses_boxes=init == "box"), weights)
+    if corrections < 0:
+        raise UsageError(
+            f"the number of corrections must be at least 0, got {corrections}",
+            options=("corrections",),
+        )
+    request = _request(source.identity(uses_boxes=start.init == "box"), weights)
     check_writable(output)
     dataset = choice.open("segment")
     scoring = _scoring_of(choice, dataset, unseen)
+    if corrections and scoring is None:
+        raise UsageError(
+            "corrections need ground truth, which is not public for this split",
+            options=("corrections",),
+        )
     with alone_in(output):
         try:
             timing = segment_dataset(
-                source, dataset, output, request=request, init=init, jobs=jobs, progress=progress
+                source, dataset, output, request=request, start=start, jobs=jobs, progress=progress
             )
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(
@@ -85,10 +102,22 @@ def evaluate_dataset(
         if scoring is None:
             return Evaluation(masks, timing, None)
         scores = scoring.score(masks, jobs=jobs, progress=progress)
-        made_by = request | {"init": init, "published": published}
+        made_by = request | start.request | {"published": published}
         scores = scores.with_entries(run=made_by, speed=speed(timing))
         scores.write(output)
-    return Evaluation(masks, timing, scores)
+        if not corrections:
+            return Evaluation(masks, timing, scores)
+        curve = measure_corrections(
+            source,
+            dataset,
+            scoring.truth,
+            scoring.protocol,
+            output,
+            corrections=corrections,
+            start=start,
+            progress=progress,
+        )
+    return Evaluation(masks, timing, scores, curve)
 
 
 def _scoring_of(choice: DatasetChoice, dataset: Dataset, unseen: Path | None) -> Scoring | None:

@@ -18,24 +18,21 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
-from maskcast.core.boxes import published_box
 from maskcast.core.errors import DataError, MaskcastError, PartialResultError, RunConflictError
 from maskcast.core.files import path_inside, write_text
 from maskcast.core.overlap import InBackground
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import SegmenterSource, VideoSegmenter, segment_steps
-from maskcast.core.types import Frame, ObjectMasks, Prompts, to_frame
+from maskcast.core.types import Frame, ObjectMasks, to_frame
 from maskcast.data.catalogue import benchmark_of
 from maskcast.data.dataset import Dataset, Video
+from maskcast.evaluation.starts import FROM_MASKS, Start, given_prompts
 from maskcast.io.label_maps import write_label_map
-
-Init = Literal["mask", "box"]
-"""Prompts for the method: the given masks, or tight boxes around them."""
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +73,7 @@ def segment_dataset(
     run: Path,
     *,
     request: Mapping[str, Any],
-    init: Init = "mask",
+    start: Start = FROM_MASKS,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> ProcessingTime:
@@ -87,7 +84,7 @@ def segment_dataset(
         dataset: opened for segmenting.
         run: the run folder; created if missing.
         request: further values that determine the masks (method, weights, options), as JSON values.
-        init: start from masks, or from boxes around them.
+        start: how objects are given on their first frames.
         jobs: worker processes, each with its own copy of the model.
         progress: called after every finished video.
 
@@ -95,13 +92,13 @@ def segment_dataset(
         RunConflictError: the folder holds a different run, or something else.
         MaskcastError: the data set or the segmenter failed; finished videos are kept.
     """
-    _claim(run, {**request, "dataset": dataset.name, "split": dataset.split, "init": init})
+    _claim(run, {**request, "dataset": dataset.name, "split": dataset.split, **start.request})
     done = {video.name: timing for video in dataset if (timing := _finished(run, video))}
     waiting = [video for video in dataset if video.name not in done]
     masks = masks_folder(run, dataset)
     jobs = max(1, min(jobs, len(waiting)))
     make = _in_processes if jobs > 1 else _one_by_one
-    for name, timing in make(source, waiting, masks, init, jobs):
+    for name, timing in make(source, waiting, masks, start, jobs):
         write_text(path_inside(run / TIMING, name, ".json"), json.dumps(asdict(timing)) + "\n")
         done[name] = timing
         if progress is not None:
@@ -113,7 +110,7 @@ def segment_dataset(
 
 
 def segment_one(
-    segmenter: VideoSegmenter[Any], video: Video, masks: Path, init: Init = "mask"
+    segmenter: VideoSegmenter[Any], video: Video, masks: Path, start: Start = FROM_MASKS
 ) -> ProcessingTime:
     """Segment one video and write its masks to ``masks/<video>``.
 
@@ -122,7 +119,7 @@ def segment_one(
     """
     began = time.perf_counter()
     folder = path_inside(masks, video.name)
-    prompts = given_prompts(video, init)
+    prompts = given_prompts(video, start)
     wanted = set(video.wanted_frames)
     model_seconds, object_frames = 0.0, 0
     with InBackground() as background:
@@ -151,25 +148,6 @@ def read_evaluation_request(run: Path) -> dict[str, Any]:
         raise DataError(f"cannot read the request of an evaluation, {path}: {error}") from error
 
 
-def given_prompts(video: Video, init: Init) -> dict[int, Prompts]:
-    """Return the prompts of a video by frame index.
-
-    Where given masks overlap (SA-V), the lower id wins.
-    """
-    prompts: dict[int, Prompts] = {}
-    for frame_index, masks in video.given_masks().items():
-        taken = np.zeros(video.size, np.bool_)
-        given: dict[int, Any] = {}
-        for object_id, mask in masks.items():
-            if init == "box":
-                given[object_id] = published_box(mask)
-            elif (visible := mask & ~taken).any():
-                given[object_id] = torch.from_numpy(visible)
-                taken |= visible
-        prompts[frame_index] = given
-    return prompts
-
-
 def speed(timing: ProcessingTime) -> dict[str, float | None]:
     """Return the speed of the model, the end-to-end speed, and the time per object and frame."""
     return {
@@ -196,17 +174,17 @@ def _write(folder: Path, video: Video, frame_index: int, masks: ObjectMasks) -> 
 
 
 def _one_by_one(
-    source: SegmenterSource, videos: list[Video], masks: Path, init: Init, jobs: int
+    source: SegmenterSource, videos: list[Video], masks: Path, start: Start, jobs: int
 ) -> Iterator[tuple[str, ProcessingTime]]:
     if not videos:
         return
     segmenter = source.build().segmenter
     for video in videos:
-        yield video.name, segment_one(segmenter, video, masks, init)
+        yield video.name, segment_one(segmenter, video, masks, start)
 
 
 def _in_processes(
-    source: SegmenterSource, videos: list[Video], masks: Path, init: Init, jobs: int
+    source: SegmenterSource, videos: list[Video], masks: Path, start: Start, jobs: int
 ) -> Iterator[tuple[str, ProcessingTime]]:
     longest_first = sorted(videos, key=lambda video: -video.frame_count)
     threads = max(1, torch.get_num_threads() // jobs)
@@ -215,7 +193,7 @@ def _in_processes(
         jobs, mp_context=context, initializer=_Worker.begin, initargs=(source, threads)
     ) as pool:
         waiting = {
-            pool.submit(_Worker.segment, video, masks, init): video.name for video in longest_first
+            pool.submit(_Worker.segment, video, masks, start): video.name for video in longest_first
         }
         try:
             for done in as_completed(list(waiting)):
@@ -251,10 +229,10 @@ class _Worker:
         cls.source = source
 
     @classmethod
-    def segment(cls, video: Video, masks: Path, init: Init) -> ProcessingTime:
+    def segment(cls, video: Video, masks: Path, start: Start) -> ProcessingTime:
         if cls.segmenter is None:  # here, not in the initializer, whose errors would be lost
             cls.segmenter = cls.source.build().segmenter
-        return segment_one(cls.segmenter, video, masks, init)
+        return segment_one(cls.segmenter, video, masks, start)
 
 
 def _claim(run: Path, request: Mapping[str, Any]) -> None:
