@@ -185,7 +185,7 @@ def test_members_that_cannot_be_read_are_named(dataset, results, tmp_path):
     archive[cut : cut + 50] = bytes(50)
     path.write_bytes(bytes(archive))
     faults = "\n".join(check_submission(path, dataset))
-    assert "ants/00001.png unpacks to a huge image" in faults
+    assert "ants/00001.png has more than 134217728 pixels" in faults
     assert "cannot read ants/00002.png" in faults
 
 

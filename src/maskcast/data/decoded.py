@@ -20,6 +20,7 @@ from jaxtyping import Integer, UInt8
 
 from maskcast.core.errors import DataError, DatasetError, OutputError
 from maskcast.core.files import alone_in, write_text
+from maskcast.core.strict_json import read_json
 from maskcast.data.clips import AnnotatedVideo
 from maskcast.data.visibility import fingerprint_of
 
@@ -154,7 +155,7 @@ def _committed(file: Path, index: Path) -> tuple[list[list[Row]], int]:
     There are none if the file or its index is missing, damaged or truncated.
     """
     try:
-        content = json.loads(index.read_text())
+        content = read_json(index)
         if file.stat().st_size >= content["end"]:
             return content["rows"], content["end"]
     except (OSError, ValueError, KeyError, TypeError):

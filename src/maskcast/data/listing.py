@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from PIL import Image
-
-from maskcast.core.errors import DataError
+from maskcast.core.errors import DataError, MissingFileError
+from maskcast.core.strict_json import read_json
 from maskcast.data.dataset import (
     AnnotationFile,
     Faults,
@@ -21,6 +19,7 @@ from maskcast.data.dataset import (
     listed,
 )
 from maskcast.io.label_maps import ids_in, read_label_map
+from maskcast.io.pictures import picture_header
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 MASK_ENDINGS = (".png",)
@@ -98,10 +97,12 @@ def read_unseen(path: Path) -> frozenset[str]:
 def read_meta(path: Path, faults: Faults) -> dict[str, dict[str, Any]]:
     """Return the objects in a ``meta.json``, by video name and then by object id as text."""
     try:
-        videos = json.loads(path.read_text("utf-8"))["videos"]
+        videos = read_json(path)["videos"]
         return {str(name): dict(video["objects"]) for name, video in videos.items()}
-    except (OSError, UnicodeDecodeError) as error:
-        faults.add(f"cannot read {path}: {_reason(error)}")
+    except MissingFileError:
+        faults.add(f"cannot read {path}: no such file")
+    except DataError as error:
+        faults.add(error.summary)
     except (ValueError, KeyError, TypeError, AttributeError):
         faults.add(f'{path} must contain {{"videos": {{NAME: {{"objects": {{ID: …}}}}}}}}')
     return {}
@@ -109,12 +110,8 @@ def read_meta(path: Path, faults: Faults) -> dict[str, dict[str, Any]]:
 
 def picture_size(path: Path) -> tuple[int, int]:
     """Return (height, width) from the header of a picture. Raises ``DataError``."""
-    try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot read {path} as an image: {error}") from error
-    return height, width
+    _, size = picture_header(path, str(path))
+    return size
 
 
 @dataclass(kw_only=True)

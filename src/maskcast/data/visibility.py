@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from maskcast.core.errors import DataError
 from maskcast.core.files import write_text
+from maskcast.core.strict_json import read_json
 from maskcast.data.dataset import VOID
 
 logger = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def count_videos(
     if keep_in is not None:
         path = keep_in / f"visible-{fingerprint_of(videos, merged=merged)}.json"
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or damaged
-            return [_from_json(entry) for entry in json.loads(path.read_text())]
+            return [_from_json(entry) for entry in read_json(path)]
     broken: list[str] = []
     counted = [_count(video, merged, broken) for video in videos]
     if path is not None and not broken:

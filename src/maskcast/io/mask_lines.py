@@ -22,6 +22,8 @@ from jaxtyping import Bool, Int64, Integer
 from maskcast.core.arrays import LabelArray
 from maskcast.core.errors import DataError
 from maskcast.core.files import LONGEST_NAME
+from maskcast.core.numbers import shortened, whole_number
+from maskcast.core.strict_json import parse_json
 from maskcast.io.label_maps import LARGEST_ID, ids_in
 from maskcast.io.rle import checked_size, encode_mask, run_lengths
 
@@ -170,7 +172,7 @@ def parse_line(line: bytes) -> PackedFrame | RemovedFrame:
     if line.count(b",") > MOST_FIELDS:
         raise DataError("a line has too many objects")
     try:
-        entry = json.loads(line)
+        entry = parse_json(line)
         frame = entry["frame"]
         if type(frame) is not int or not 0 <= frame <= LAST_FRAME:
             raise DataError(f"the frame must be an index, got {str(frame)[:40]!r}")
@@ -189,9 +191,10 @@ def parse_line(line: bytes) -> PackedFrame | RemovedFrame:
 
 
 def _object_id(key: str) -> int:
-    if not (key.isascii() and key.isdecimal() and len(key) <= 8 and 0 < int(key) <= LARGEST_ID):
-        raise DataError(f"object ids must be in [1, {LARGEST_ID}], got {key[:40]!r}")
-    return int(key)
+    object_id = whole_number(key)
+    if object_id is None or not 0 < object_id <= LARGEST_ID or key[0] == "0":
+        raise DataError(f"object ids must be in [1, {LARGEST_ID}], got {shortened(key)!r}")
+    return object_id
 
 
 def _object(entry: Any) -> PackedObject:

@@ -1,4 +1,8 @@
-"""Open untrusted pictures: damaged files and decompression bombs raise ``DataError``."""
+"""Open untrusted pictures: damaged files and decompression bombs raise ``DataError``.
+
+Only the formats of ``FORMATS`` are tried, whatever the name of a file is. Pillow knows more, and
+starts another program to read some of them.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from maskcast.core.errors import DataError, MissingFileError
 
 LARGEST_PICTURE = 2**27
 """Maximum number of pixels; larger pictures are rejected as decompression bombs."""
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
+"""Formats that are read, as Pillow names them."""
 
 
 def open_picture(path: Path) -> Image.Image:
@@ -21,10 +27,10 @@ def open_picture(path: Path) -> Image.Image:
 
     Raises:
         MissingFileError: the file does not exist.
-        DataError: the file is not a picture, is damaged, or is larger than ``LARGEST_PICTURE``.
+        DataError: the file is not a picture of ``FORMATS``, is damaged, or is larger than
+            ``LARGEST_PICTURE``.
     """
-    if not path.is_file():
-        raise MissingFileError(f"{path} does not exist")
+    _require_file(path)
     return decode_picture(path, str(path))
 
 
@@ -39,14 +45,11 @@ def decode_picture(
         size: expected height and width; a picture of another size is rejected before decoding.
 
     Raises:
-        DataError: the source is not a picture, is damaged, has another size, or is larger than
-            ``LARGEST_PICTURE``.
+        DataError: the source is not a picture of ``FORMATS``, is damaged, has another size, or is
+            larger than ``LARGEST_PICTURE``.
     """
-    with _decoding(name):
-        picture = Image.open(source)
-        width, height = picture.size
-        if width * height > LARGEST_PICTURE:
-            raise Image.DecompressionBombError
+    picture = _opened(source, name)
+    width, height = picture.size
     if size is not None and size != (height, width):
         raise DataError(f"{name} is {height}×{width}, but the video is {size[0]}×{size[1]}")
     with _decoding(name):
@@ -54,15 +57,52 @@ def decode_picture(
     return picture
 
 
+def picture_header(source: Path | io.BytesIO, name: str) -> tuple[str, tuple[int, int]]:
+    """Return the mode of a picture as Pillow names it, and its height and width.
+
+    Nothing but the header is read.
+
+    Raises:
+        MissingFileError: the file does not exist.
+        DataError: as of ``decode_picture``.
+    """
+    if isinstance(source, Path):
+        _require_file(source)
+    with _opened(source, name) as picture:
+        return picture.mode, (picture.height, picture.width)
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        if path.exists():
+            raise DataError(f"cannot read {path} as an image: it is not a regular file")
+        raise MissingFileError(f"{path} does not exist")
+
+
+def _opened(source: Path | io.BytesIO, name: str) -> Image.Image:
+    with _decoding(name):
+        picture = Image.open(source, formats=FORMATS)
+        width, height = picture.size
+        if width * height > LARGEST_PICTURE:
+            raise Image.DecompressionBombError
+    return picture
+
+
 @contextmanager
 def _decoding(name: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # about damage that does not keep it from being read
             yield
     except Image.DecompressionBombError as error:
         raise DataError(
             f"{name} has more than {LARGEST_PICTURE} pixels; rejected as a decompression bomb"
         ) from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except UnidentifiedImageError as error:
+        raise DataError(
+            f"cannot read {name} as an image: its content is none of {', '.join(FORMATS)}"
+        ) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged files make Pillow raise nearly anything
         raise DataError(f"cannot read {name} as an image: {error}") from error

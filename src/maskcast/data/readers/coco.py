@@ -7,7 +7,6 @@ Instances that mark crowds are void in label maps.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from maskcast.core.arrays import Picture
-from maskcast.core.errors import DatasetError, MissingFileError, PromptError
+from maskcast.core.errors import DataError, DatasetError, MissingFileError, PromptError
+from maskcast.core.strict_json import read_json
 from maskcast.core.types import Box
 from maskcast.data.clips import BinaryMask
 from maskcast.data.dataset import VOID
@@ -25,6 +25,8 @@ from maskcast.io.pictures import open_picture
 from maskcast.io.prompts.mask_json import segmentation_mask
 
 LARGEST_ID = VOID - 1
+LARGEST_FILE = 2**32
+"""Maximum size of an annotation file in bytes."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +108,14 @@ def read_coco(annotations: Path, images: Path) -> tuple[CocoPicture, ...]:
     if not annotations.is_file():
         raise MissingFileError(f"{annotations} does not exist")
     try:
-        content = json.loads(annotations.read_text())
+        content = read_json(annotations, largest=LARGEST_FILE, non_finite=True)
         described = {entry["id"]: entry for entry in content["images"]}
         by_picture = _instances_by_picture(content["annotations"])
         files = {key: images / described[key]["file_name"] for key in by_picture}
         sizes = {key: (described[key]["height"], described[key]["width"]) for key in by_picture}
-    except (KeyError, TypeError, ValueError) as error:
+    except DataError as error:
+        raise DatasetError(error.summary) from error
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise DatasetError(f"{annotations} is not a COCO instances file: {error!r}") from error
     missing = [path for path in files.values() if not path.is_file()]
     if missing:

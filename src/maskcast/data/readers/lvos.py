@@ -13,6 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from maskcast.core.numbers import shortened, whole_number
 from maskcast.data.dataset import Dataset, Faults, UnseenGroup, VideoObject, listed
 from maskcast.data.listing import (
     IMAGE_ENDINGS,
@@ -22,6 +23,7 @@ from maskcast.data.listing import (
     read_meta,
     read_unseen,
 )
+from maskcast.io.label_maps import LARGEST_ID
 
 UNSEEN_VIDEOS = "unseen_videos.txt"
 LABEL_STEP = 5
@@ -95,6 +97,14 @@ def _label_names(names: list[str]) -> list[str]:
     return [name for name, number in numbers.items() if (number - first) % LABEL_STEP == 0]
 
 
+def _frame_number(value: object) -> int:
+    """Return a frame number given as a number or as text; raise ``ValueError`` for other values."""
+    number = value if type(value) is int else whole_number(str(value))
+    if number is None:
+        raise ValueError
+    return number
+
+
 def _objects(
     video: str, entries: dict[str, Any], names: list[str], faults: Faults
 ) -> tuple[VideoObject, ...]:
@@ -103,16 +113,20 @@ def _objects(
     for text, entry in entries.items():
         try:
             limits = entry["frame_range"]
-            object_id, start, end = int(text), int(limits["start"]), int(limits["end"])
+            object_id = whole_number(text) or 0
+            start, end = (_frame_number(limits[key]) for key in ("start", "end"))
         except (KeyError, TypeError, ValueError):
+            object_id = start = end = 0
+        if not 0 < object_id <= LARGEST_ID:
             faults.add(
-                f'the meta file must give object {text!r} of {video} an id and a "frame_range"'
+                f"the meta file must give object {shortened(text)!r} of {video} an id and a "
+                '"frame_range"'
             )
             continue
         labelled = range(start, end, LABEL_STEP)
         few = labelled[: 2 * len(names) + 2]  # bounds the work for a damaged, huge range
         missing = [n for n in few if n not in index_of]
-        if missing or start >= end or object_id < 1:
+        if missing or start >= end:
             faults.add(
                 f"the meta file gives object {text} of {video} the range {start}–{end}, but the "
                 f"video has no frame {listed(missing) if missing else 'in it'}"

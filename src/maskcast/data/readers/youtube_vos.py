@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from maskcast.core.numbers import shortened, whole_number
 from maskcast.data.dataset import Dataset, Faults, UnseenGroup, Video, VideoObject
 from maskcast.data.listing import (
     IMAGE_ENDINGS,
@@ -20,6 +21,7 @@ from maskcast.data.listing import (
     list_pictures,
     read_meta,
 )
+from maskcast.io.label_maps import LARGEST_ID
 
 LABEL_STEP = 5
 """Distance between labelled frames in the videos with all frames."""
@@ -113,8 +115,12 @@ def _objects(
     objects = []
     for text, entry in entries.items():
         frames = entry.get("frames") if isinstance(entry, dict) else None
-        if not (text.isdecimal() and int(text) > 0 and isinstance(frames, list) and frames):
-            faults.add(f'meta.json must give object {text!r} of {video} a positive id and "frames"')
+        object_id = whole_number(text)
+        if not (object_id and object_id <= LARGEST_ID and isinstance(frames, list) and frames):
+            faults.add(
+                f"meta.json must give object {shortened(text)!r} of {video} a positive id and "
+                '"frames"'
+            )
             continue
         first = str(frames[0])
         if first not in names:
@@ -124,7 +130,7 @@ def _objects(
             continue
         category = entry.get("category")
         category = None if category is None else str(category)
-        objects.append(VideoObject(int(text), names.index(first), category))
+        objects.append(VideoObject(object_id, names.index(first), category))
     return tuple(sorted(objects, key=lambda item: item.object_id))
 
 

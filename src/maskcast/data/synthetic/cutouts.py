@@ -14,7 +14,6 @@ from typing import Protocol, TypeVar, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -26,6 +25,7 @@ from maskcast.data.listing import IMAGE_ENDINGS, list_pictures
 from maskcast.data.synthetic import textures
 from maskcast.data.synthetic.stage import Cutout
 from maskcast.data.visibility import count_pixels, readable_annotations
+from maskcast.io.pictures import open_picture
 from maskcast.nn.resize import resize_picture
 
 MARGIN = 2
@@ -210,13 +210,10 @@ def read_cutout(path: Path, resolution: int) -> Cutout:
     Raises:
         DataError: the file is not a picture, has no alpha channel, or is completely transparent.
     """
-    try:
-        with Image.open(path) as file:
-            if "A" not in file.getbands():
-                raise DataError(f"{path} has no alpha channel; cut-outs must be RGBA images")
-            pixels = np.asarray(file.convert("RGBA"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"cannot read {path} as an image: {error}") from error
+    picture = open_picture(path)
+    if "A" not in picture.getbands():
+        raise DataError(f"{path} has no alpha channel; cut-outs must be RGBA images")
+    pixels = np.asarray(picture.convert("RGBA"))
     rows = np.flatnonzero((pixels[..., 3] > 127).any(axis=1))
     columns = np.flatnonzero((pixels[..., 3] > 127).any(axis=0))
     if len(rows) == 0:

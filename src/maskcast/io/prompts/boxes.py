@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from maskcast.core.errors import PromptError, UsageError
 from maskcast.core.marks import Box
+from maskcast.core.numbers import finite_number, shortened, signed_number
 from maskcast.io.label_maps import LARGEST_ID
 
 
@@ -25,38 +26,42 @@ def parse_box(text: str, size: tuple[int, int]) -> TypedBox:
     """Parse ``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT`` for frames of ``size`` (height, width).
 
     Raises:
-        UsageError: the text has another form.
-        PromptError: a number is not finite, a side is not positive, the id is out of range, or the
+        UsageError: the text has another form, or a number is not finite.
+        PromptError: a side is not positive, the id is out of range, or the
             box is not inside the frame.
     """
     front, colon, numbers = text.strip().rpartition(":")
     frame_key, _, typed_id = front.rpartition(":")
-    try:
-        x, y, width, height = (float(number) for number in numbers.split(","))
-    except ValueError:
+    sides = [finite_number(number) for number in numbers.split(",")]
+    values = [side for side in sides if side is not None]
+    if not len(sides) == len(values) == 4:
         raise UsageError(
-            f"invalid box {text!r}; write [[FRAME:]ID:]X,Y,WIDTH,HEIGHT, such as 200,120,80,160 or "
-            "12:3:200,120,80,160",
+            f"invalid box {shortened(text, 80)!r}; write [[FRAME:]ID:]X,Y,WIDTH,HEIGHT, such as "
+            "200,120,80,160 or 12:3:200,120,80,160",
             options=("box",),
-        ) from None
+        )
     try:
-        box = Box(x, y, width, height)
+        box = Box(*values)
     except PromptError as error:
-        raise PromptError(f"box {text}: {error.summary}", options=("box",)) from error
+        raise PromptError(
+            f"box {shortened(text, 80)}: {error.summary}", options=("box",)
+        ) from error
     _reject_outside(text, box, size)
     return TypedBox(text, frame_key or None, _read_id(text, typed_id) if colon else None, box)
 
 
 def _read_id(text: str, typed_id: str) -> int:
-    try:
-        object_id = int(typed_id)
-    except ValueError:
+    object_id = signed_number(typed_id)
+    if object_id is None:
         raise UsageError(
-            f"box {text}: the object id must be an integer, got {typed_id!r}", options=("box",)
-        ) from None
+            f"box {shortened(text, 80)}: the object id must be an integer, got "
+            f"{shortened(typed_id)!r}",
+            options=("box",),
+        )
     if not 1 <= object_id <= LARGEST_ID:
         raise PromptError(
-            f"box {text}: object ids must be in [1, {LARGEST_ID}], got {typed_id}",
+            f"box {shortened(text, 80)}: object ids must be in [1, {LARGEST_ID}], got "
+            f"{shortened(typed_id)}",
             options=("box",),
         )
     return object_id

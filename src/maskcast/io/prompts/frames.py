@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from maskcast.core.errors import MaskShapeError, PromptError
+from maskcast.core.numbers import shortened, whole_number
 from maskcast.io.prompts.boxes import TypedBox
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame, describe_marks
 
@@ -39,16 +40,17 @@ class PromptFrames:
         """Return the index of a frame from its name, or else from its index in the whole video."""
         if frame_key in self.by_name:
             return self.by_name[frame_key]
-        if not frame_key.isdecimal():
-            return None
-        frame_index = int(frame_key) - self.first
-        return frame_index if 0 <= frame_index < len(self.names) else None
+        number = whole_number(frame_key)
+        return None if number is None else self._within(number)
 
     def find_mark(self, frame_key: FrameKey) -> int | None:
         """Return the index of the frame of a mark; integers are never read as names."""
         if isinstance(frame_key, str):
             return self.find(frame_key)
-        frame_index = frame_key - self.first
+        return self._within(frame_key)
+
+    def _within(self, number: int) -> int | None:
+        frame_index = number - self.first
         return frame_index if 0 <= frame_index < len(self.names) else None
 
     def assign(
@@ -78,7 +80,7 @@ class PromptFrames:
         if (
             len(strays) == 1
             and strays[0].source in lone_files
-            and not strays[0].frame_key.isdecimal()
+            and whole_number(strays[0].frame_key) is None
         ):
             assigned.append((0, strays[0]))
         elif strays:
@@ -94,7 +96,8 @@ class PromptFrames:
         frame_index = self.find(box.frame_key)
         if frame_index is None:
             raise PromptError(
-                f"box {box.text}: frame {box.frame_key} does not exist; {self.known()}",
+                f"box {shortened(box.text, 80)}: frame {shortened(box.frame_key)} does not exist; "
+                f"{self.known()}",
                 options=("box",),
             )
         return frame_index
@@ -116,7 +119,9 @@ class PromptFrames:
                 )
 
     def _stray_error(self, strays: Sequence[MarkedFrame]) -> PromptError:
-        shown = [f"mask {frame.frame_key} (in {frame.source.parent})" for frame in strays]
+        shown = [
+            f"mask {shortened(frame.frame_key)} (in {frame.source.parent})" for frame in strays
+        ]
         if len(shown) == 1:
             return PromptError(f"{shown[0]} matches no frame; {self.known()}", options=("masks",))
         return PromptError(

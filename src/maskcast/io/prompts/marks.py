@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 
 from maskcast.core.errors import PromptError, UsageError
 from maskcast.core.files import write_text
+from maskcast.core.numbers import shortened, whole_number
+from maskcast.core.strict_json import read_json
 from maskcast.io.label_maps import LARGEST_ID
 from maskcast.io.prompts.frames import FrameKey, PromptFrames
 
@@ -42,13 +44,13 @@ def read_marks(path: Path) -> ListedMarks:
         PromptError: the file is damaged, or has unknown entries.
     """
     try:
-        tree = json.loads(path.read_text("utf-8"))
+        tree = read_json(path)
         if not isinstance(tree, dict):
             raise TypeError(f"expected a mapping, got {type(tree).__name__}")
         if unknown := sorted(set(tree) - {"absent", "ends"}):
             raise ValueError(f"unknown entry {unknown[0]!r}")
         return ListedMarks(**{name: _pairs(name, pairs) for name, pairs in tree.items()})
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise PromptError(
             f"{path} must list marks as {{'absent': [[FRAME, ID]], 'ends': [[FRAME, ID]]}}: "
             f"{error}",
@@ -65,11 +67,13 @@ def write_marks(path: Path, marks: ListedMarks) -> None:
 def parse_end(text: str) -> tuple[FrameKey, int]:
     """Parse ``FRAME:ID`` into a frame key and an object id. Raises ``UsageError``."""
     frame_key, _, object_id = text.strip().rpartition(":")
-    if not frame_key or not object_id.isdecimal() or not 1 <= int(object_id[:9]) <= LARGEST_ID:
+    number = whole_number(object_id)
+    if not frame_key or number is None or not 1 <= number <= LARGEST_ID:
         raise UsageError(
-            f"invalid end {text!r}; write FRAME:ID, such as 120:2", options=("end_object",)
+            f"invalid end {shortened(text)!r}; write FRAME:ID, such as 120:2",
+            options=("end_object",),
         )
-    return frame_key, int(object_id)
+    return frame_key, number
 
 
 def list_marks(sources: Sequence[Path], ends: Sequence[str]) -> ListedMarks:

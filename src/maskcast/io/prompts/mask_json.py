@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PureWindowsPath
@@ -13,15 +12,15 @@ from typing import Any
 
 import numpy as np
 import pycocotools.mask
-from PIL import Image
 
 from maskcast.core.arrays import MaskArray
-from maskcast.core.errors import MissingFileError, PromptError
+from maskcast.core.errors import DataError, MissingFileError, PromptError
 from maskcast.core.marks import Box
+from maskcast.core.strict_json import read_json
+from maskcast.io.pictures import decode_picture, picture_header
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame
 from maskcast.io.rle import checked_size, decode_mask
 
-LARGEST_FILE = 2**28
 FARTHEST = 4
 """Maximum magnitude of a polygon's coordinates, in multiples of the frame's longer side."""
 OBJECT_KEYS = ("object_id", "instance_id", "track_id")
@@ -46,22 +45,16 @@ def read_mask_json(path: Path, size: tuple[int, int] | None = None) -> list[Mark
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist")
     try:
-        content = _load(path)
+        content = read_json(path, non_finite=True)
+    except DataError as error:
+        raise PromptError(error.summary) from error
+    try:
         size = size or _declared_size(content)
         if isinstance(content, dict) and isinstance(content.get("shapes"), list):
             return [_from_labelme(path, content, size)]
         return _from_coco(path, content, size)
     except PromptError as error:
         raise PromptError(f"{path}: {error.summary}") from error
-
-
-def _load(path: Path) -> Any:
-    if path.stat().st_size > LARGEST_FILE:
-        raise PromptError(f"the file is larger than {LARGEST_FILE} bytes; split it")
-    try:
-        return json.loads(path.read_text("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise PromptError(f"invalid JSON: {error}") from error
 
 
 def _declared_size(content: Any) -> tuple[int, int]:
@@ -244,19 +237,14 @@ def _disc(centre: Sequence[float], rim: Sequence[float], size: tuple[int, int]) 
 def _pasted(encoded: Any, corner: Sequence[float], size: tuple[int, int]) -> MaskArray:
     """Paste labelme's cropped mask, a PNG in base64, at its top left corner."""
     try:
-        picture = Image.open(io.BytesIO(base64.b64decode(str(encoded), validate=True)))
-        if picture.width > size[1] + 1 or picture.height > size[0] + 1:
+        content = base64.b64decode(str(encoded), validate=True)
+        _, (height, width) = picture_header(io.BytesIO(content), "its picture")
+        if width > size[1] + 1 or height > size[0] + 1:
             raise PromptError("a mask is larger than the frame")
-        patch = np.asarray(picture.convert("L")) > 0
+        patch = np.asarray(decode_picture(io.BytesIO(content), "its picture").convert("L")) > 0
     except PromptError:
         raise
-    except (
-        binascii.Error,
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-    ) as error:
+    except (binascii.Error, DataError) as error:
         raise PromptError(f"a mask is damaged: {error}") from error
     mask = np.zeros(size, dtype=bool)
     left, top = round(corner[0]), round(corner[1])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maskcast.core.errors import MissingFileError, PromptError
+from maskcast.core.numbers import whole_number
 from maskcast.io.prompts import mask_pictures
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame
 from maskcast.io.prompts.marks import MARKS
@@ -86,7 +87,8 @@ def _as_object(frame: MarkedFrame, folder: str) -> MarkedFrame:
             f"{frame.source} has {len(frame.marks)} objects but is in the folder {folder}, which "
             "must contain the masks of one object"
         )
-    label: Label = int(folder) if folder.isdecimal() else folder
+    number = whole_number(folder)
+    label: Label = folder if number is None else number
     marked = MarkedFrame(frame.frame_key, frame.source, "a folder per object", {})
     marked.marks.update((label, mark) for mark in frame.marks.values())
     return marked

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from maskcast.core.arrays import Picture
 from maskcast.core.errors import MissingFileError, UsageError, VideoError
+from maskcast.core.numbers import LONGEST_SHOWN, shortened, whole_number
 from maskcast.core.types import Frame, to_frame
 from maskcast.io.video.frame_folder import FrameFolder
 from maskcast.io.video.reader import OnBadFrame, PictureReader, Timing, log
@@ -139,12 +140,14 @@ def open_frames(
     last = reader.count if end is None else _frame_number(end, reader, "end")
     if first >= reader.count:
         raise UsageError(
-            f"start {start} is after the last frame of {path}, which is {reader.count - 1}",
+            f"start {shortened(start)} is after the last frame of {path}, which is "
+            f"{reader.count - 1}",
             options=("start",),
         )
     if first >= last:
         raise UsageError(
-            f"no frames between start {start or 0} and end {end}; end must be after start",
+            f"no frames between start {shortened(start or 0)} and end {shortened(end)}; end must "
+            "be after start",
             options=("start", "end"),
         )
     if reader.cut_short and (end is None or last > reader.count):
@@ -202,17 +205,19 @@ def _cut_timing(timing: Timing | None, first: int, last: int) -> Timing | None:
 def _frame_number(position: int | str, reader: PictureReader, option: str) -> int:
     """Return the frame index of a frame number or a time."""
     text = str(position).strip()
-    if text.isdecimal():
-        return int(text)
+    if (number := whole_number(text)) is not None:
+        return number
     seconds = _seconds(text)
     if seconds is None:
         raise UsageError(
-            f"{option} must be a frame number (120) or a time (4.5s, 1:02.5), got {text!r}",
+            f"{option} must be a frame number (120) or a time (4.5s, 1:02.5), got "
+            f"{shortened(text)!r}",
             options=(option,),
         )
     if reader.timing is None:
         raise UsageError(
-            f"{option} {text} is a time, but a folder of frames has no times; give a frame number",
+            f"{option} {shortened(text)} is a time, but a folder of frames has no times; give a "
+            "frame number",
             options=(option,),
         )
     timing = reader.timing
@@ -222,8 +227,10 @@ def _frame_number(position: int | str, reader: PictureReader, option: str) -> in
 
 def _seconds(text: str) -> Fraction | None:
     """Parse a time such as ``4.5s``, ``4.5``, ``1:02.5`` or ``1:00:02.5`` into seconds."""
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d+)?)s?", text)
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d+)?)s?", text, re.ASCII)
     if match is None:
         return None
     hours, minutes, seconds = match.groups()
+    if max(len(part or "") for part in match.groups()) > LONGEST_SHOWN:
+        return None
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + Fraction(seconds)
