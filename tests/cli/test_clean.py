@@ -18,8 +18,8 @@ def test_a_finished_run_keeps_its_masks_and_can_be_corrected_at_full_price(segme
     outcome = maskcast("clean", "out")
     assert outcome.exit_code == 0
     assert outcome.error.splitlines() == [
-        "maskcast: a correction will compute all frames again, not only those after it",
-        "maskcast: an edit that is undone will be computed again, not brought back",
+        "maskcast: a correction will compute all frames again, not only those that follow it",
+        "maskcast: undoing an edit will compute its frames again instead of restoring them",
     ]
     assert outcome.output.startswith("out: ")
     assert outcome.output.endswith(" kB freed\n")

@@ -143,7 +143,7 @@ def test_edits_of_a_finished_run_end_like_a_new_run(prompts, tmp_path):
 def test_a_run_keeps_its_masks_in_one_form(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run_into(tmp_path, masks="rle", stop=3)
-    with pytest.raises(RunConflictError, match="masks were kept as rle, now png"):
+    with pytest.raises(RunConflictError, match="masks were stored as rle, now png"):
         run_into(tmp_path, masks="png")
     run_into(tmp_path, masks="png", overwrite=True)
     assert len(masks_in(tmp_path)) == COUNT

@@ -217,7 +217,7 @@ def test_a_prompt_before_every_state_starts_from_the_beginning(unbroken, tmp_pat
         (request({**PROMPTS, 4: {2: true_mask(2, 5)}}), "object 2 on frame 4 was changed"),
         (request(weights_sha256="2" * 64), "the weights were none"),
         (request(method="other"), "the method was colours, now other"),
-        (request(input_sha256="3" * 64), "the input was video with other content"),
+        (request(input_sha256="3" * 64), "the input was video with different content"),
         (request(options={"rate": "1"}), "the option rate was not given, now 1"),
         (request(settings={"start": 3}), "the setting start was not given, now 3"),
     ],

@@ -150,8 +150,8 @@ def test_a_rejected_run_is_not_upgraded_and_says_how_it_continues(tmp_path):
         open_in(tmp_path, request(options={"presence.rule": "confidence"}))
     assert caught.value.details == (
         "the option presence.rule was not given, now confidence",
-        f"version {version('maskcast')} started this run; to continue it, give its weights by the "
-        "path of their file",
+        f"the run was started by version {version('maskcast')}; to continue it, give the path of "
+        "the weights file that it used",
     )
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     with pytest.raises(RunConflictError) as caught:

@@ -1,1 +1,1 @@
-"""One run folder: masks, run card, states to resume from, exports made from finished masks."""
+"""Run folders: masks, run card, saved states, and exports made from finished masks."""

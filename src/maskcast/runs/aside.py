@@ -1,13 +1,13 @@
-"""Results that the present request does not use, kept so that an edit can be undone for free.
+"""Results of earlier requests, kept so that undoing an edit costs no computation.
 
-    .states/aside/<digest>/            the results with this digest
+    .states/aside/<digest>/            results with this digest
         frames.jsonl                   log entries of the frames
         aside-<8 digits>.png           label maps, by frame index
         aside-<8 digits>-<id>.png      soft masks
         <8 digits>.safetensors         states
 
-Files are hard links, or copies where the file system has no links. Frames that a backward pass has
-filled are in ``<digest>-<digest of the backward pass>``.
+Files are hard links, or copies where the file system does not support links. Frames that a backward
+pass has filled are in ``<digest>-<digest of the backward pass>``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ASIDE_LIMIT = 2**30
 
 
 class Aside:
-    """What is set aside in one run folder."""
+    """The results that one run folder has set aside."""
 
     def __init__(self, run: RunFolder, *, limit: int | None = None) -> None:
         """Describe the folder, which need not exist; ``limit`` is ``ASIDE_LIMIT`` by default."""
@@ -42,10 +42,10 @@ class Aside:
         self._known: dict[str, dict[int, LogEntry]] | None = None
 
     def put(self, entries: Iterable[LogEntry], states: Mapping[int, str]) -> None:
-        """Keep results of the run too, until they are wanted again or too many.
+        """Set results of the run aside; they also stay where they are.
 
         Args:
-            entries: frames whose label maps are on the disk.
+            entries: frames whose label maps are on disk.
             states: digests of saved states, by number.
 
         Raises:
@@ -57,11 +57,11 @@ class Aside:
             link_or_copy(self._run.states.path(number), _Shelf(self.folder / digest).state(number))
 
     def find(self, frame_index: int, *, filled: bool) -> LogEntry | None:
-        """Return the entry of a frame of the present request, if it is here.
+        """Return the entry of a frame of the current request, or None if it was not set aside.
 
         Args:
-            frame_index: of the frame.
-            filled: as the backward pass has left it.
+            frame_index: index of the frame.
+            filled: look for the frame as the backward pass left it, rather than the forward pass.
         """
         identity = self._run.identity
         digest = identity.of_frame(frame_index)
@@ -71,13 +71,13 @@ class Aside:
         return self._known.get(key, {}).get(frame_index)
 
     def bring_back(self, entries: Iterable[LogEntry]) -> None:
-        """Put frames that ``find`` has found into the run; raises ``OutputError``."""
+        """Copy frames that ``find`` returned into the run. Raises ``OutputError``."""
         for entry in entries:
             _Shelf(self.folder / _key_of(entry)).give_back(self._run, entry)
         self._run.flush()
 
     def bring_back_states(self) -> None:
-        """Put all states of the present request into the run. Raises ``OutputError``."""
+        """Move all states of the current request into the run. Raises ``OutputError``."""
         states = self._run.states
         for shelf in self._folders():
             for number, path in shelf.states():
@@ -95,10 +95,10 @@ class Aside:
                 remove_folder(shelf.folder)
 
     def trim(self) -> None:
-        """Delete the oldest states, then the oldest frames, until the limit is kept.
+        """Delete the oldest states, then the oldest frames, until the size is within the limit.
 
         Raises:
-            OutputError: something cannot be deleted.
+            OutputError: a file cannot be deleted.
         """
         shelves = sorted(self._folders(), key=lambda shelf: shelf.age())
         too_much = self.size() - self._limit
@@ -113,7 +113,7 @@ class Aside:
                 remove_folder(shelf.folder)
 
     def size(self) -> int:
-        """Return how many bytes are set aside."""
+        """Return the size of everything set aside, in bytes."""
         return sum(shelf.size() for shelf in self._folders())
 
     def _folders(self) -> Iterator[_Shelf]:
@@ -124,7 +124,7 @@ class Aside:
 
 
 class _Shelf:
-    """The results of one digest."""
+    """The folder of results with one digest."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -132,21 +132,21 @@ class _Shelf:
         self._log = FrameLog(folder / FRAME_LOG)
 
     def frames(self) -> dict[int, LogEntry]:
-        """Return the entries of the frames whose label maps are here."""
+        """Return the entries of the frames whose label maps are in this folder."""
         entries = self._log.by_frame().items()
         return {frame: entry for frame, entry in entries if self._masks.has(frame)}
 
     def states(self) -> list[tuple[int, Path]]:
-        """Return the saved states by number, rising."""
+        """Return the saved states in ascending order of their numbers."""
         paths = sorted(self.folder.glob("*.safetensors"))
         return [(int(p.stem), p) for p in paths if re.fullmatch(r"[0-9]{8}", p.stem)]
 
     def state(self, number: int) -> Path:
-        """Return the file of a state."""
+        """Return the path of a state."""
         return self.folder / f"{number:08d}.safetensors"
 
     def put_frames(self, run: RunFolder, entries: Iterable[LogEntry]) -> None:
-        """Keep frames of a run too. Raises ``OutputError``."""
+        """Link or copy frames of a run into this folder. Raises ``OutputError``."""
         written = {self._log.path}
         make_folder(self.folder)
         for entry in entries:
@@ -162,7 +162,7 @@ class _Shelf:
         flush_files(written, self.folder)
 
     def give_back(self, run: RunFolder, entry: LogEntry) -> None:
-        """Put a frame into a run. Raises ``OutputError``."""
+        """Link or copy a frame into a run. Raises ``OutputError``."""
         for object_id in entry.objects:
             source = self._probability(entry.frame, object_id)
             if source.is_file():
@@ -176,16 +176,16 @@ class _Shelf:
             remove_file(self._probability(entry.frame, object_id))
 
     def holds_anything(self) -> bool:
-        """Return whether a label map or a state is left."""
+        """Return whether the folder still has a label map or a state."""
         return any(True for _ in self.folder.glob("aside-*")) or bool(self.states())
 
     def age(self) -> float:
-        """Return when something was put here last, as a time of the file system."""
+        """Return when this folder was last written to, in seconds since the epoch."""
         log = self._log.path
         return (log if log.is_file() else self.folder).stat().st_mtime
 
     def size(self) -> int:
-        """Return how many bytes the files take."""
+        """Return the size of the files in bytes."""
         return sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
 
     def _probability(self, frame_index: int, object_id: int) -> Path:
@@ -193,10 +193,10 @@ class _Shelf:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Make a file appear under another name too, whole or not at all.
+    """Link a file to a second path, or copy it where links do not work; the target is atomic.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the target cannot be written.
     """
     with replacing(target) as temporary:
         try:
@@ -206,5 +206,5 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def _key_of(entry: LogEntry) -> str:
-    """Return the folder that a frame belongs in."""
+    """Return the name of the folder that a frame belongs in."""
     return f"{entry.digest}-{entry.backward}" if entry.backward else str(entry.digest)

@@ -1,4 +1,4 @@
-"""The run card ``run.json``: what was asked, on what it ran, how far it came, how long it took."""
+"""The run card ``run.json``: the request, the software and device, the progress, the timing."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from maskcast.runs.masks import MaskForm
 from maskcast.runs.request import RunRequest
 
 LARGEST_COUNT = 2**53
-"""Above any number of frames; a damaged card may hold more."""
+"""Larger than any number of frames; a larger count means that the card is damaged."""
 FORMAT = 2
-"""Of the run folder (docs/runs.md); version 0.1 wrote format 1, without saying so."""
+"""Format of the run folder (docs/runs.md). Version 0.1 wrote format 1 and did not record it."""
 Status = Literal["running", "interrupted", "stopped", "finished"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimeSplit:
-    """Seconds of work; the parts overlap, so they may sum to more than ``total``."""
+    """Seconds spent on each kind of work; the parts overlap and may sum to more than ``total``."""
 
     decode: float = 0.0
     model: float = 0.0
@@ -32,41 +32,44 @@ class TimeSplit:
     total: float = 0.0
 
     def plus(self, other: TimeSplit) -> TimeSplit:
-        """Return the sums."""
+        """Return the sum, part by part."""
         parts = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
         return TimeSplit(**{name: round(seconds, 4) for name, seconds in parts.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunCard:
-    """What a reader of the results may want to know later."""
+    """The request of a run, its progress, and the software and device that it used.
+
+    A session is the time from one start of the process to its end.
+    """
 
     format: int = FORMAT
-    """Of the run folder."""
+    """Format of the run folder."""
     maskcast: str
-    """Version."""
+    """Version of maskcast."""
     torch: str
-    """Version."""
+    """Version of PyTorch."""
     request: RunRequest
     masks: MaskForm = "png"
-    """How masks are kept; in the file only if they are not PNGs."""
+    """How masks are stored; written to the file only if they are not PNGs."""
     status: Status = "running"
     note: str = ""
-    """Why a stopped run stopped."""
+    """Reason why a stopped run stopped."""
     device: str = "cpu"
     threads: int = 1
     frames: int = 0
-    """Finished frames, from the first on."""
+    """Number of finished frames, counted from the first frame."""
     forward_finished: bool = False
-    """Every frame is segmented; with ``direction`` both, the backward pass may be under way."""
+    """Whether every frame is segmented; with ``direction`` both, the backward pass may follow."""
     frames_backward: int = 0
-    """Finished by the backward pass, from its last frame on."""
+    """Number of steps that the backward pass has finished, counted from its first step."""
     resumed_from: int = 0
-    """The frame this run continued from, counted from ``start``; 0 for a new run."""
+    """Frame from which this run continued, counted from ``start``; 0 for a new run."""
     steps: int = 0
-    """Frames segmented by all sessions together, repeated ones included."""
+    """Frames segmented in all sessions together, including those computed again."""
     seconds: TimeSplit = field(default_factory=TimeSplit)
-    """Of all sessions together."""
+    """Time of all sessions together."""
 
     def __post_init__(self) -> None:
         counts = (self.frames, self.frames_backward, self.resumed_from, self.steps, self.threads)
@@ -78,7 +81,7 @@ def write_card(folder: Path, card: RunCard) -> None:
     """Write ``run.json``; the entries of the request are at the top level.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     content = config_to_dict(card)
     if card.masks == "png":
@@ -89,10 +92,10 @@ def write_card(folder: Path, card: RunCard) -> None:
 
 
 def read_card(folder: Path) -> RunCard | None:
-    """Read ``run.json``; None if there is none.
+    """Read ``run.json``; return None if the folder has none.
 
     Raises:
-        DataError: it is damaged, was not written by maskcast, or by a later version.
+        DataError: the file is damaged, or was written by another program or a later version.
     """
     path = folder / CARD
     if not path.is_file():

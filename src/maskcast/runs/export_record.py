@@ -1,4 +1,4 @@
-"""Which masks and settings each export was made from: ``exports/.made.json``. Imports no torch."""
+"""Record of the masks and settings behind each export, ``exports/.made.json``. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ NAMES = (
     *("overlay.mp4", "cutout", "cutout.mov", "cutout.webm"),
     *("masks.json", "tracks.csv", "contact_sheet.png"),
 )
-"""Every file or folder that exports make."""
+"""Names of all files and folders that exports create."""
 
 
 def parts_of(path: Path) -> Path:
-    """Return the folder in which an unfinished video keeps its parts."""
+    """Return the folder that holds the parts of an unfinished video."""
     return path.with_name(f".{path.name}.parts")
 
 
 def remove_exports(run: Path) -> None:
-    """Delete ``exports/`` of a run folder; if it is a link, only exports in the folder behind it.
+    """Delete ``exports/`` of a run folder; if it is a link, only the exports in its target.
 
     Raises:
-        OutputError: something cannot be deleted.
+        OutputError: a file or folder cannot be deleted.
     """
     folder = run / EXPORTS
     if not folder.is_symlink():
@@ -39,17 +39,17 @@ def remove_exports(run: Path) -> None:
 
 
 class ExportRecord:
-    """The digests that the exports of one run were made with, by file name."""
+    """Digests of what the exports of one run were made from, by file name."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._digests = _read(folder / EXPORT_RECORD)
 
     def begin(self, path: Path, digest: str) -> None:
-        """Note what an export is about to be made from, and delete one made from anything else.
+        """Record the digest of an export about to be made; delete it if made from another digest.
 
         Raises:
-            OutputError: it cannot be deleted, or the record cannot be written.
+            OutputError: the export cannot be deleted, or the record cannot be written.
         """
         if self._digests.get(path.name) == digest:
             return
@@ -61,7 +61,7 @@ class ExportRecord:
 
 
 def _read(path: Path) -> dict[str, str]:
-    """Return the record; an unreadable one says nothing about any file."""
+    """Return the record; an unreadable record counts as empty."""
     try:
         tree = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Which files are made from finished masks: settings alone, which need no torch."""
+"""Settings that choose the files made from finished masks. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from maskcast.core.config import require_range
 
 @dataclass(frozen=True, kw_only=True)
 class Exports:
-    """Which files are made from the finished masks."""
+    """The files to make from the finished masks."""
 
     overlay: bool = False
-    """Write exports/overlay.mp4: the objects painted over the video (H.264, its own times)."""
+    """write exports/overlay.mp4: the objects painted over the video (H.264, original timing)."""
     cutout: tuple[Literal["png", "prores", "vp9"], ...] = ()
-    """Cut the objects out with alpha: png (a sequence), prores (4444 mov), vp9 (webm)."""
+    """write cut-outs with an alpha channel: png (a sequence), prores (4444 mov), vp9 (webm)."""
     rle: bool = False
-    """Write exports/masks.json: COCO run-length masks per object and frame."""
+    """write exports/masks.json: COCO run-length masks of every object in every frame."""
     tracks: bool = False
-    """Write exports/tracks.csv: area, box, confidence of every object in every frame."""
+    """write exports/tracks.csv: area, box and confidence of every object in every frame."""
     contact_sheet: bool = False
-    """Write exports/contact_sheet.png: the video at a glance."""
+    """write exports/contact_sheet.png: a grid of frames with the objects painted over them."""
     rate: float = 24.0
-    """Frames per second of videos made from a folder of frames."""
+    """frame rate of videos made from a folder of frames, in frames per second."""
 
     def __post_init__(self) -> None:
         require_range(self, "rate", least=0.001, most=1000)

@@ -1,9 +1,9 @@
-"""What is made from finished masks: videos, cut-outs, run-length masks, tracks, a contact sheet.
+"""Make videos, cut-outs, run-length masks, tracks and a contact sheet from finished masks.
 
-All of it goes to ``exports/`` in the run folder, in one pass over frames and masks. A file that
-exists is whole, and is kept if it was made from these masks with these settings. So a pass that was
-interrupted continues with what is missing: pictures of a PNG sequence, parts of a video (in
-``.<video>.parts``), and the other files, for which nothing is encoded, from their beginning.
+They are written to ``exports/`` in the run folder, in one pass over frames and masks. A file that
+exists is complete, and is kept if it was made from these masks with these settings. An interrupted
+pass therefore continues with what is missing. PNG sequences continue with the next picture and
+videos with the next part (in ``.<video>.parts``); the other files are written from the start.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ __all__ = ["COLUMNS", "Exports", "export"]
 AddFrame: TypeAlias = Callable[[int, Picture, LabelArray], None]
 """Takes the index of a frame, its picture, and its label map."""
 Maker: TypeAlias = Callable[[Path], AbstractContextManager[tuple[int, AddFrame]]]
-"""Begins a file; gives the first frame that it lacks, and what takes the frames from there on."""
+"""Begins a file; yields the first frame that it lacks and a function that adds frames to it."""
 
 COLUMNS = "frame,name,object_id,area,x,y,width,height,confidence,event"
-"""Of tracks.csv; an event is first, lost or returned."""
+"""Columns of tracks.csv; an event is first, lost or returned."""
 LARGEST_TILE = 640
 """Width in pixels of the pictures kept for the contact sheet."""
 
@@ -63,18 +63,18 @@ def export(
     *,
     progress: Progress | None = None,
 ) -> list[Path]:
-    """Make what is wanted and not yet there; returns where all of it is.
+    """Make the requested exports that do not exist yet; return the paths of all requested ones.
 
     Args:
         run: a finished run over ``frames``.
-        frames: the video the masks belong to.
-        wanted: which files.
+        frames: the video that the masks belong to.
+        wanted: the files to make.
         progress: called after every finished frame.
 
     Raises:
         OutputError: a file cannot be written.
         FrameError, DataError: a frame or a mask cannot be read any more.
-        KeyboardInterrupt: what was whole stays.
+        KeyboardInterrupt: the user interrupted; finished files stay.
     """
     makers = _makers(run, frames, wanted)
     record = ExportRecord(run.path / EXPORTS)
@@ -94,7 +94,7 @@ def export(
 
 
 def _digest(run: RunFolder, frames: FrameSource, wanted: Exports, path: Path) -> str:
-    """Return the digest of the masks that an export is made from, and of its settings."""
+    """Return the digest of the masks and settings that an export is made from."""
     is_video = path.suffix in SUFFIXES.values()
     rate = wanted.rate if is_video and frames.timing is None and frames.count > 1 else None
     return digest_of([run.identity.of_results(frames.count), {"rate": rate}])
@@ -203,9 +203,9 @@ def _text_file(path: Path) -> Iterator[TextIO]:
 def _rle(
     path: Path, *, video_id: str, first: int, objects: dict[int, dict[int, FoundObject]]
 ) -> Iterator[tuple[int, AddFrame]]:
-    """A list of entries, one per line; ``score`` is the mean confidence inside the mask.
+    """Write a list of entries, one per line; ``score`` is the mean confidence inside the mask.
 
-    Frames are numbered as in the whole video, of which ``first`` were left out at the beginning.
+    Frame numbers are those of the whole video; its first ``first`` frames were not segmented.
     """
     with _text_file(path) as file:
         separator = "[\n"
@@ -232,7 +232,7 @@ def _rle(
 def _tracks(
     path: Path, *, names: list[str], first: int, objects: dict[int, dict[int, FoundObject]]
 ) -> Iterator[tuple[int, AddFrame]]:
-    """One row per object and frame from its first one on; without a pixel there is no box."""
+    """Write one row per object and frame, from its first frame on; an empty mask has no box."""
     with _text_file(path) as file:
         file.write(COLUMNS + "\r\n")
         writer = csv.writer(file)
@@ -273,7 +273,7 @@ def _contact_sheet(path: Path, *, names: list[str]) -> Iterator[tuple[int, AddFr
 
 
 def _name_of(video: Path) -> str:
-    named = video if video.name.strip(".") else video.resolve()  # "." and ".." are no names
+    named = video if video.name.strip(".") else video.resolve()  # "." and ".." are not names
     return named.name if named.is_dir() else named.stem
 
 

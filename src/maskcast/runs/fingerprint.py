@@ -1,4 +1,4 @@
-"""Fingerprints of videos and prompts, without reading hours of video. Imports no torch."""
+"""Fingerprints of videos and prompts; large files are sampled. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from maskcast.core.marks import NO_ENDS, Absent, Box
 from maskcast.io.video.frame_folder import is_frame_file
 
 WHOLE = 64 * 2**20
-"""Bytes up to which a file is read as a whole; of larger ones ``PIECES`` pieces count."""
+"""Largest size in bytes of a file that is hashed whole; of larger files, ``PIECES`` pieces are."""
 PIECES = 64
 PIECE = 2**20
 ABSENT_MARK = "absent"
-"""Value of a prompt that says that its object is not visible on its frame."""
+"""Value of a prompt that marks its object as not visible on its frame."""
 END_MARK = "end"
-"""Value of a prompt that ends its object before its frame."""
+"""Value of a prompt that removes its object before its frame."""
 
 
 def fingerprint(path: Path) -> str:
-    """Return a SHA-256 over a file, or over the names and contents of the frames in a folder.
+    """Return the SHA-256 of a file, or of the names and contents of the frames in a folder.
 
-    Other files in a folder, such as drawings kept beside their frames, do not count. Of a file
-    above 64 MiB, its size and 64 pieces of 1 MiB, evenly spaced, are hashed.
+    Other files in a folder, such as drawings kept beside the frames, do not count. For a file
+    larger than 64 MiB, the hash covers its size and 64 evenly spaced pieces of 1 MiB.
 
     Raises:
-        MissingFileError: there is neither a file nor a folder.
+        MissingFileError: the path is neither a file nor a folder.
     """
     digest = hashlib.sha256()
     if path.is_dir():
@@ -46,12 +46,14 @@ def fingerprint(path: Path) -> str:
 def prompt_fingerprints(
     prompts: Mapping[int, Mapping[int, Any]], ends: Mapping[int, Collection[int]] = NO_ENDS
 ) -> dict[str, str]:
-    """Return marks by ``FRAME:ID``: boxes as numbers, masks as a hash of their pixels.
+    """Return the fingerprint of every prompt by ``FRAME:ID``.
+
+    A box is written as its numbers, a mask as a hash of its pixels.
 
     Args:
-        prompts: by frame index and object id: boxes, ``ABSENT``, or boolean masks of height × width
-            as tensors or numpy arrays, which have the same fingerprint.
-        ends: ids of the objects that end before a frame, by its index.
+        prompts: boxes, ``ABSENT``, or boolean masks of height × width, by frame index and object
+            id. A tensor and an equal numpy array have the same fingerprint.
+        ends: ids of the objects that are removed before a frame, by frame index.
 
     Raises:
         PromptError: an object has a prompt and an end on the same frame.

@@ -1,7 +1,7 @@
 """A run folder and how results are written to it; docs/runs.md describes the format.
 
-Every file is whole or absent. A state is written when the disk has the masks of all frames up to
-it, so a process that is killed at any moment, or a power cut, leaves a folder to continue from.
+Every file is complete or absent. A state is written only when the masks of all frames up to it are
+on disk, so a run can be continued after its process was killed or the power failed at any moment.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from maskcast.runs.states import SavedStates
 logger = logging.getLogger(__name__)
 
 HALF_FILLED = "?"
-"""In place of the digest of the backward pass while a frame is being filled or cleared."""
+"""Stands for the digest of the backward pass while a frame is being filled or cleared."""
 
 
 class RunFolder:
-    """One folder with the masks of one video. Made by ``open_run``."""
+    """One folder with the masks of one video; ``open_run`` returns it."""
 
     def __init__(
         self,
@@ -48,9 +48,9 @@ class RunFolder:
         """Describe a run folder, which need not exist.
 
         Args:
-            path: of the folder.
-            card: is written by ``update``; it says how masks are kept.
-            frame_name: returns the name of a frame by its index.
+            path: path of the folder.
+            card: the run card, which ``update`` writes; it says how masks are stored.
+            frame_name: returns the name of the frame with an index.
             count: number of frames, if known.
         """
         self.path = path
@@ -69,7 +69,7 @@ class RunFolder:
     def write_frame(
         self, frame_index: int, masks: ObjectMasks, *, probabilities: bool = False
     ) -> None:
-        """Paint the label map of a frame, and log its objects. Raises ``OutputError``."""
+        """Write the label map of a frame and log its objects. Raises ``OutputError``."""
         label_map = masks.label_map().cpu().numpy()
         objects = self._measure(frame_index, label_map, masks, probabilities)
         self._append(self._entry(frame_index, objects))
@@ -84,18 +84,18 @@ class RunFolder:
         *,
         probabilities: bool = False,
     ) -> None:
-        """Paint objects into a frame before their first prompt, where it shows nothing else.
+        """Paint objects into the background of a frame before their first prompts.
 
-        Doing it again changes nothing.
+        The operation is idempotent.
 
         Args:
-            frame_index: a frame whose label map exists.
+            frame_index: index of a frame whose label map exists.
             masks: result of the backward pass.
-            ids: the objects whose first prompt comes later.
-            others: what the forward pass logged about all other objects.
+            ids: ids of the objects whose first prompt comes later.
+            others: the other objects, as logged by the forward pass.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: a file cannot be written.
         """
         filling = masks.only(ids)
         there = self.masks.read(frame_index)
@@ -112,12 +112,12 @@ class RunFolder:
         self._append(replace(entry, backward=self.identity.backward))
 
     def clear_fills(self, entries: Iterable[LogEntry]) -> list[LogEntry]:
-        """Remove from frames what a backward pass has painted into them.
+        """Remove the objects that a backward pass has painted into frames.
 
-        A label map that is damaged is deleted, with a warning.
+        A damaged label map is deleted with a warning.
 
         Returns:
-            the log entries of the other frames, as they are now.
+            the new log entries of the frames whose label maps were not damaged.
 
         Raises:
             OutputError: a frame cannot be written.
@@ -146,22 +146,22 @@ class RunFolder:
         return cleared
 
     def has_begun(self) -> bool:
-        """Return whether the label map of any frame was written."""
+        """Return whether any frame has been written."""
         return self.card.frames > 0 or any(True for _ in self.log.entries())
 
     def found_objects(self) -> dict[int, dict[int, FoundObject]]:
-        """Return what the log says about each frame, by object id."""
+        """Return the logged objects, by frame index and object id."""
         return {frame_index: entry.objects for frame_index, entry in self.log.by_frame().items()}
 
     def finished_frames(
         self, entries: Mapping[int, LogEntry], on_disk: int, also: Collection[int] = ()
     ) -> int:
-        """Return how many frames, from the first on, have a label map of the present request.
+        """Return how many frames, from the first on, have a label map of the current request.
 
         Args:
-            entries: of the log, by frame.
-            on_disk: frames that the disk has for certain: ``frames_on_disk``.
-            also: further frames that it has.
+            entries: log entries by frame index.
+            on_disk: number of frames known to be on disk, ``frames_on_disk()``.
+            also: indices of further frames known to be on disk.
         """
         finished = 0
         while (self.count is None or finished < self.count) and self.has(entries.get(finished)):
@@ -180,13 +180,13 @@ class RunFolder:
     ) -> int:
         """Return how many steps of the backward pass, from the first on, are finished.
 
-        Step n fills frame ``last_first_prompt - n``; the first step has nothing to fill.
+        Step n fills frame ``last_first_prompt - n``; step 0 has nothing to fill.
 
         Args:
-            entries: of the log, by frame.
-            on_disk: steps that the disk has for certain: ``steps_on_disk_backward``.
-            also: further frames that it has.
-            last: the frame on which the last object begins, if the request does not say so.
+            entries: log entries by frame index.
+            on_disk: number of steps known to be on disk, ``steps_on_disk_backward()``.
+            also: indices of further frames known to be on disk.
+            last: frame on which the last object begins; by default that of the request.
         """
         last = self.card.request.last_first_prompt if last is None else last
         step = 1
@@ -200,29 +200,29 @@ class RunFolder:
         return step
 
     def frames_on_disk(self) -> int:
-        """Return up to which frame the disk has confirmed everything that was written."""
+        """Return the number of frames, from the first on, that are known to be on disk."""
         return max(self.card.frames, *(number + 1 for number in self.states.numbers()), 0)
 
     def steps_on_disk_backward(self) -> int:
-        """Return the same for the steps of the backward pass."""
+        """Return the number of steps of the backward pass that are known to be on disk."""
         steps = (number + 1 for number in self.states_backward.numbers())
         return max(self.card.frames_backward, *steps, 0)
 
     def is_valid(self, entry: LogEntry) -> bool:
-        """Return whether a frame is a result of the present request."""
+        """Return whether a frame is a result of the current request."""
         return entry.digest == self.identity.of_frame(entry.frame)
 
     def has(self, entry: LogEntry | None) -> bool:
-        """Return whether a frame is a result of the present request, and its label map exists."""
+        """Return whether a frame is a result of the current request and its label map exists."""
         return entry is not None and self.is_valid(entry) and self.masks.has(entry.frame)
 
     def probability_path(self, frame_index: int, object_id: int) -> Path:
-        """Return the file of an object's soft mask in a frame."""
+        """Return the path of an object's soft mask in a frame."""
         folder = self.path / PROBABILITIES / str(object_id)
         return path_inside(folder, self._frame_name(frame_index), ".png")
 
     def flush(self) -> None:
-        """Wait until the disk has everything that was written. Raises ``OutputError``."""
+        """Flush everything that was written to disk. Raises ``OutputError``."""
         self.masks.flush()
         flush_files(self._unflushed, self.path)
         self._unflushed.clear()
@@ -233,7 +233,7 @@ class RunFolder:
         write_card(self.path, self.card)
 
     def adopt(self, request: RunRequest) -> None:
-        """Take up a request; ``update`` writes it to the run card."""
+        """Replace the request; ``update`` writes it to the run card."""
         self.card = replace(self.card, request=request)
         self.identity = RunIdentity(request)
 
@@ -259,7 +259,7 @@ class RunFolder:
         masks: ObjectMasks,
         probabilities: bool,
     ) -> dict[int, FoundObject]:
-        """Return area and confidence of objects, and write their soft masks if wanted."""
+        """Return area and confidence of the objects; write their soft masks if requested."""
         objects: dict[int, FoundObject] = {}
         for object_id, soft in zip(masks.ids, masks.probs.float().cpu().numpy(), strict=True):
             inside = label_map == object_id

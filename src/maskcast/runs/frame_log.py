@@ -1,6 +1,6 @@
-"""The log ``frames.jsonl``: one line per written frame. If a frame appears twice, the last wins.
+"""The log ``frames.jsonl``: one line per written frame; the last line of a frame counts.
 
-A line that was cut off when a process was killed, or is damaged, is skipped. Imports no torch.
+Damaged lines are skipped, as are lines cut off when a process was killed. Imports no torch.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ DAMAGE = (
     *(ValueError, LookupError, TypeError, AttributeError),
     *(OverflowError, RecursionError),
 )
-"""What a line that is cut off or damaged raises while it is read."""
+"""Exceptions that reading an incomplete or damaged line can raise."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogEntry:
-    """What is known about one written frame."""
+    """The log entry of one written frame."""
 
     frame: int
-    """Counted from the first frame of the run."""
+    """Frame index, counted from the first frame of the run."""
     mask: str
-    """Name of the file with its label map."""
+    """Name of the file that holds the label map."""
     objects: dict[int, FoundObject] = field(default_factory=dict)
-    """By object id."""
+    """Objects in the frame, by object id."""
     digest: str | None = None
     """Digest of the frame (``runs.identity``); None in a log of version 0.1."""
     backward: str | None = None
     """Digest of the backward pass that filled objects into the frame; None if none did."""
     filled: tuple[int, ...] = ()
-    """Ids of these objects."""
+    """Ids of the objects that the backward pass filled in."""
 
     def to_json(self) -> str:
         """Return the entry as one line."""
@@ -63,7 +63,7 @@ class FrameLog:
         self.path = path
 
     def entries(self) -> Iterator[LogEntry]:
-        """Yield all readable lines, in the order in which they were written."""
+        """Yield the entries of all readable lines in the order of the file."""
         if not self.path.is_file():
             return
         with self.path.open(encoding="utf-8", errors="replace") as file:
@@ -79,12 +79,12 @@ class FrameLog:
         """Write one line. Raises ``OutputError``."""
         try:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write("\n" + entry.to_json())  # a line that was cut off stays on its own
+                file.write("\n" + entry.to_json())  # an incomplete last line stays on its own
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
 
     def replace(self, entries: Iterable[LogEntry]) -> None:
-        """Write these entries in place of all there are. Raises ``OutputError``."""
+        """Replace all entries of the log. Raises ``OutputError``."""
         lines = "".join("\n" + entry.to_json() for entry in entries)
         write_text(self.path, lines, sync=True)
 
@@ -93,7 +93,7 @@ def _read(tree: Any) -> LogEntry:
     """Return the entry of a line.
 
     Raises:
-        ValueError, LookupError, TypeError, AttributeError: it is damaged.
+        ValueError, LookupError, TypeError, AttributeError: the line is damaged.
     """
     entry = LogEntry(
         frame=_whole(tree["frame"]),

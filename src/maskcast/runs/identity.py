@@ -1,6 +1,6 @@
-"""Digests of what decided a result. A result counts only while its digest is the present one.
+"""Digests of everything that determines a result. A result is valid while its digest is current.
 
-The digest of a frame covers the method, its weights and options, the settings that decide masks,
+The digest of a frame covers the method, its weights and options, the settings that affect masks,
 the input, and the prompts, absences and ends up to that frame. Imports no torch.
 """
 
@@ -22,7 +22,7 @@ class RunIdentity:
     """The digests of one request.
 
     Attributes:
-        backward: the digest of the backward pass.
+        backward: digest of the backward pass.
     """
 
     def __init__(self, request: RunRequest) -> None:
@@ -41,27 +41,27 @@ class RunIdentity:
         self.backward = digest_of(decisive)
 
     def of_frame(self, frame_index: int) -> str:
-        """Return the digest of everything that decides the mask of a frame."""
+        """Return the digest of everything that determines the mask of a frame."""
         return self._digests[bisect_right(self._changes, frame_index)]
 
     def of_results(self, count: int) -> str:
-        """Return the digest of everything that decides the first ``count`` frames together."""
+        """Return the digest of everything that determines the first ``count`` frames together."""
         backward = self.backward if self._goes_backward else None
         return digest_of([self.of_frame(max(count - 1, 0)), count, backward])
 
     def _value(self, mark: str) -> Any:
-        """Return what a prompt says; for a box, what turns it into a mask belongs to it."""
+        """Return the value of a prompt; a box includes the weights that turn it into a mask."""
         return [mark, self._box_start] if mark.startswith("box ") else mark
 
 
 def digest_of(content: Any) -> str:
-    """Return the digest of something that JSON can hold."""
+    """Return the digest of a value that can be written as JSON."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
 def _base(request: RunRequest) -> dict[str, Any]:
-    """Return what decides every mask; settings that were not given do not count."""
+    """Return everything that determines every mask; settings not given are left out."""
     free = {*FREE, *ADDABLE}
     return {
         "method": request.method,

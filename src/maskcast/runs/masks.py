@@ -1,8 +1,8 @@
-"""Where a run keeps its label maps. Everything else in this package reads and writes them here.
+"""Storage of a run's label maps. All other modules of this package read and write through it.
 
-``MaskStore`` is the interface. ``PngMasks`` keeps one PNG per frame, the default; ``RleMasks``
-keeps run lengths of all frames in one file, for batches and object stores. A store knows frames by
-index. Whether a frame counts as finished is for the run card and the frame log to say.
+``MaskStore`` is the interface. ``PngMasks``, the default, stores one PNG per frame. ``RleMasks``
+stores the run lengths of all frames in one file, for batches and object stores. Frames are
+addressed by index. The run card and the frame log decide whether a frame counts as finished.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from maskcast.io.packed_masks import (
 )
 
 MaskForm: TypeAlias = Literal["png", "rle"]
-"""How a run keeps its masks: one PNG per frame, or run lengths of all frames in one file."""
+"""How a run stores its masks: one PNG per frame, or run lengths of all frames in one file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +40,36 @@ class FoundObject:
     """One object in one finished frame."""
 
     area: int
-    """Pixels painted with its id."""
+    """Number of pixels with its id."""
     confidence: float | None
-    """Mean probability over these pixels; None if there are none."""
+    """Mean probability over these pixels, in [0, 1]; None if there are none."""
 
 
 @runtime_checkable
 class MaskStore(Protocol):
     """The label maps of one video in one folder.
 
-    One process writes to a store at a time (``core.files.alone_in``). A process that is killed
-    leaves every frame whole or absent.
+    Only one process at a time may write to a store (``core.files.alone_in``). If the process is
+    killed, every frame is complete or absent.
     """
 
     def path(self, frame_index: int) -> Path:
-        """Return the file that holds a frame, or will hold it. It does not change.
+        """Return the path of the file for a frame, whether or not it exists; it never changes.
 
         Raises:
-            DataError: the frame has a name that no file can have.
+            DataError: the name of the frame is not a valid file name.
         """
         ...
 
     def has(self, frame_index: int) -> bool:
-        """Return whether the label map of a frame is there."""
+        """Return whether the store has the label map of a frame."""
         ...
 
     def read(self, frame_index: int) -> LabelArray:
         """Return the label map of a frame.
 
         Raises:
-            MissingFileError: it is not there.
+            MissingFileError: the store does not have it.
             DataError: it is damaged.
         """
         ...
@@ -80,15 +80,15 @@ class MaskStore(Protocol):
         label_map: Integer[np.ndarray, "height width"],
         objects: Mapping[int, FoundObject],
     ) -> None:
-        """Write a frame, in place of an earlier label map of it.
+        """Write the label map of a frame, replacing an earlier one.
 
         Args:
-            frame_index: from 0.
-            label_map: the ids to store.
+            frame_index: frame index, from 0.
+            label_map: object id of every pixel, 0 for background.
             objects: every known object by id, including those without a pixel on this frame.
 
         Raises:
-            DataError: an id cannot be stored, or the frame has a name that no file can have.
+            DataError: an id cannot be stored, or the name of the frame is not a valid file name.
             OutputError: the file cannot be written.
         """
         ...
@@ -96,29 +96,29 @@ class MaskStore(Protocol):
     def copy_to(
         self, other: MaskStore, frame_index: int, objects: Mapping[int, FoundObject]
     ) -> None:
-        """Put a frame into another store, without decoding it if both keep PNGs.
+        """Copy a frame to another store, without decoding it if both store PNGs.
 
         Args:
-            other: where to.
-            frame_index: of a frame that is here.
+            other: the store to copy to.
+            frame_index: index of a frame in this store.
             objects: as for ``write``.
 
         Raises:
-            MissingFileError: it is not there.
-            OutputError: it cannot be written.
+            MissingFileError: this store does not have the frame.
+            OutputError: the frame cannot be written.
         """
         ...
 
     def remove(self, frame_index: int) -> None:
-        """Delete a frame if it is there. Raises ``OutputError``."""
+        """Delete a frame if the store has it. Raises ``OutputError``."""
         ...
 
     def flush(self) -> None:
-        """Wait until the disk has everything that was written. Raises ``OutputError``."""
+        """Flush everything that was written to disk. Raises ``OutputError``."""
         ...
 
     def finish(self) -> None:
-        """Bring the store into the form that a finished run has; it can still be written to.
+        """Convert the store to the form of a finished run; it can still be written to.
 
         Raises:
             OutputError: a file cannot be written.
@@ -156,7 +156,7 @@ class PngMasks:
     def copy_to(
         self, other: MaskStore, frame_index: int, objects: Mapping[int, FoundObject]
     ) -> None:
-        """Link the file, or copy it where links do not work; other stores take the label map."""
+        """Link the file, or copy it where links do not work; other stores get the label map."""
         source = self.path(frame_index)
         if not source.is_file():
             raise MissingFileError(f"{source} does not exist")
@@ -188,10 +188,9 @@ class PngMasks:
 class RleMasks:
     """Run lengths of all frames in ``FOLDER/masks.jsonl``; ``finish`` compresses it.
 
-    Lines are appended, so what a killed process has left is whole lines and at most one that was
-    cut off. A finished store is ``masks.jsonl.gz``; the first frame that is written to it
-    afterwards brings ``masks.jsonl`` back. Where both exist, ``masks.jsonl`` counts.
-    ``io.packed_masks`` has the format.
+    Lines are appended, so a killed process leaves complete lines and at most one incomplete line.
+    A finished store is ``masks.jsonl.gz``; writing another frame restores ``masks.jsonl``. If both
+    exist, ``masks.jsonl`` is used. ``io.packed_masks`` describes the format.
     """
 
     def __init__(self, folder: Path, frame_name: Callable[[int], str]) -> None:
@@ -243,7 +242,7 @@ class RleMasks:
             self._is_flushed = True
 
     def finish(self) -> None:
-        """Compress the frames, in order and without outdated lines."""
+        """Compress the frames in order, leaving out outdated lines."""
         file = self._reader()
         if file is None or not self._open.is_file():
             return
@@ -253,7 +252,7 @@ class RleMasks:
         self._is_flushed = True
 
     def _reader(self) -> RleFile | None:
-        """Return the file that counts, opened; None if there is none yet."""
+        """Return the file in use, opened; None if neither exists."""
         if self._file is None:
             path = self._open if self._open.is_file() else self._closed
             if path.is_file():
@@ -273,7 +272,7 @@ class RleMasks:
         try:
             with self._open.open("ab") as file:
                 offset = file.tell()
-                start = b"" if self._ends_with_a_line else b"\n"  # a line cut off stays alone
+                start = b"" if self._ends_with_a_line else b"\n"  # keep an incomplete line apart
                 self._ends_with_a_line = False
                 file.write(start + line)
             self._ends_with_a_line = True
@@ -313,22 +312,22 @@ def mask_store(form: MaskForm, folder: Path, frame_name: Callable[[int], str]) -
     """Return the store of a run.
 
     Args:
-        form: how masks are kept.
-        folder: the run folder; it need not exist.
-        frame_name: gives the name of a frame by index.
+        form: how masks are stored.
+        folder: the run folder, which need not exist.
+        frame_name: returns the name of the frame with an index.
     """
     return PngMasks(folder, frame_name) if form == "png" else RleMasks(folder, frame_name)
 
 
 def flush_files(paths: set[Path], folder: Path) -> None:
-    """Wait until the disk has these files and their names.
+    """Flush files and their directory entries to disk.
 
     Args:
-        paths: what was written.
-        folder: the run folder, for the message.
+        paths: the files that were written.
+        folder: the run folder, named in the error message.
 
     Raises:
-        OutputError: the disk reports an error.
+        OutputError: the operating system reports an error.
     """
     try:
         for path in sorted(paths):

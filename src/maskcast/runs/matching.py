@@ -1,7 +1,8 @@
-"""Make a run folder hold results of one request only, before anything new is written.
+"""Make a run folder match a request before new results are written.
 
-A result counts if it has the digest that the request gives it (``runs.identity``). Other results
-are set aside or deleted; what was set aside and counts again is brought back.
+A result matches if its digest equals the one that the request determines for it
+(``runs.identity``). Other results are set aside or deleted; results that were set aside earlier and
+match again are restored.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ logger = logging.getLogger(__name__)
 
 
 def match_results(run: RunFolder, request: RunRequest) -> None:
-    """Take up a request: afterwards the folder and its run card hold results of it alone.
+    """Make the folder and its run card hold results of one request only.
 
     Args:
-        run: a run of the same method, weights, options and input.
-        request: the present one.
+        run: a run with the same method, weights, options and input.
+        request: the current request.
 
     Raises:
-        OutputError: a file cannot be set aside, deleted, or brought back.
+        OutputError: a file cannot be set aside, deleted or restored.
     """
     before, exported = run.card, run.identity.of_results(run.card.frames)
     matching = _Matching(run, request)
@@ -62,7 +63,7 @@ def match_results(run: RunFolder, request: RunRequest) -> None:
 
 
 class _Matching:
-    """The log entries of a run while its folder is brought in line with a request."""
+    """The log entries of a run while its folder is made to match a request."""
 
     def __init__(self, run: RunFolder, request: RunRequest) -> None:
         self._run = run
@@ -75,10 +76,10 @@ class _Matching:
         run.adopt(request)
 
     def remove_outdated(self) -> bool:
-        """Delete frames and states of another request, and set aside what an edit may want back.
+        """Delete frames and states of another request; set aside those that an edit may reuse.
 
         Returns:
-            whether frames were outdated.
+            whether any frame was outdated.
         """
         run = self._run
         outdated = [entry for entry in self._entries.values() if not run.is_valid(entry)]
@@ -98,10 +99,10 @@ class _Matching:
         return bool(outdated)
 
     def clear_outdated_fills(self) -> bool:
-        """Remove from the other frames what an outdated backward pass has filled in.
+        """Remove objects that an outdated backward pass has filled into the remaining frames.
 
         Returns:
-            whether there was any.
+            whether any frame had such objects.
         """
         wanted = (None, self._run.identity.backward)
         outdated = [entry for entry in self._entries.values() if entry.backward not in wanted]
@@ -114,10 +115,10 @@ class _Matching:
         return True
 
     def bring_back(self) -> bool:
-        """Take what was set aside and belongs to the request, from the first frame on.
+        """Restore results of the request that were set aside, from the first frame on.
 
         Returns:
-            whether there was any.
+            whether any frame was restored.
         """
         run = self._run
         for frame_index in count() if run.count is None else range(run.count):
@@ -136,14 +137,14 @@ class _Matching:
         return bool(self._brought)
 
     def write_log(self) -> None:
-        """Write the log if it has changed, and only then forget what was brought back."""
+        """Write the log if it has changed, and only then drop the copies of restored frames."""
         if self._entries != self._logged:
             self._run.log.replace(self._entries[f] for f in sorted(self._entries))
         self._aside.drop(self._brought.values())
         self._aside.trim()
 
     def remove_states_from(self, number: int) -> None:
-        """Delete states that came after frames which are gone."""
+        """Delete the states from a step on, because frames before them are missing."""
         for later in self._run.states.numbers():
             if later >= number:
                 self._run.states.remove(later)
@@ -153,7 +154,7 @@ class _Matching:
         return self._run.finished_frames(self._entries, self._on_disk, self._brought)
 
     def filled(self) -> int:
-        """Return how many steps of the backward pass, from the first on, are finished."""
+        """Return how many steps of the backward pass, from step 0 on, are finished."""
         return self._run.filled_steps(self._entries, self._on_disk_backward, self._brought)
 
     def _find_filled(self, frame_index: int, valid: LogEntry | None) -> LogEntry | None:
@@ -182,12 +183,12 @@ class _Matching:
         del self._entries[entry.frame]
 
     def _is_painted(self, frame_index: int) -> bool:
-        with suppress(DataError, LookupError):  # a name that no file can have
+        with suppress(DataError, LookupError):  # not a valid file name
             return self._run.masks.has(frame_index)
         return False
 
     def _fits(self, entry: LogEntry) -> bool:
-        """Return whether an entry names the label map that its frame has in this run."""
+        """Return whether the file name in an entry is the one that this run gives its frame."""
         with suppress(DataError, LookupError):
             return self._run.masks.path(entry.frame).name == entry.mask
         return False

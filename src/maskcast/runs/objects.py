@@ -14,12 +14,12 @@ from maskcast.core.files import write_text
 from maskcast.runs.layout import OBJECTS
 
 LONGEST_NAME = 80
-"""Characters of the name of an object."""
+"""Largest number of characters in the name of an object."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectLook:
-    """How an object is shown to people.
+    """Name and colour with which an object is displayed.
 
     Raises:
         ConfigError: the name is too long or has control characters, or the colour is not
@@ -28,7 +28,7 @@ class ObjectLook:
 
     name: str | None = None
     colour: str | None = None
-    """``#rrggbb``; None: the colour of the palette."""
+    """``#rrggbb``; None uses the colour of the palette."""
 
     def __post_init__(self) -> None:
         if self.name is not None and not 1 <= len(self.name) <= LONGEST_NAME:
@@ -43,7 +43,7 @@ class ObjectLook:
 
 
 def read_objects(folder: Path) -> dict[int, ObjectLook]:
-    """Read the names and colours in a run folder, by object id; empty if there are none.
+    """Read the names and colours in a run folder by object id; return {} if it has none.
 
     Raises:
         DataError: the file is damaged.
@@ -70,7 +70,7 @@ def write_objects(folder: Path, looks: Mapping[int, ObjectLook]) -> None:
 
 def _object_id(key: str) -> int:
     if not re.fullmatch("[1-9][0-9]{0,8}", key):
-        raise ValueError(f"{key!r} is not the id of an object")
+        raise ValueError(f"{key!r} is not an object id")
     return int(key)
 
 

@@ -1,4 +1,4 @@
-"""How much room a run folder takes, and what of it can be given up. Imports no torch."""
+"""Disk usage of a run folder, and which parts of it can be deleted. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from maskcast.runs.removal import remove_folder
 
 @dataclass(frozen=True, kw_only=True)
 class Occupied:
-    """Bytes of the files in a run folder."""
+    """Disk usage of a run folder in bytes."""
 
     masks: int
     soft_masks: int
@@ -27,12 +27,12 @@ class Occupied:
 
     @property
     def total(self) -> int:
-        """All of them together."""
+        """Sum of all parts."""
         return sum(getattr(self, field.name) for field in fields(self))
 
 
 def occupied(run: Path) -> Occupied:
-    """Return how many bytes the files of a run folder take; unreadable ones count nothing."""
+    """Return the disk usage of a run folder in bytes; unreadable files count as 0."""
     aside = _size(_files(run / STATES / ASIDE))
     masks = (path for path in _entries(run) if path.suffix == ".png" or path.name in PACKED_NAMES)
     return Occupied(
@@ -45,25 +45,27 @@ def occupied(run: Path) -> Occupied:
 
 
 def lost_by_cleaning(card: RunCard, room: Occupied) -> list[str]:
-    """Say what cannot be resumed or undone without the states of a run, one line for each."""
+    """Describe what deleting the states of a run makes impossible or slower, one line each."""
     lost = []
     if room.states and card.status != "finished":
         lost.append(
-            f"the run is not finished ({card.frames} frames are): it cannot be resumed, and will "
-            "begin again at the first frame"
+            f"the run is not finished ({card.frames} frames are): it cannot be resumed and will "
+            "start again at the first frame"
         )
     elif room.states:
-        lost.append("a correction will compute all frames again, not only those after it")
+        lost.append("a correction will compute all frames again, not only those that follow it")
     if room.aside:
-        lost.append("an edit that is undone will be computed again, not brought back")
+        lost.append("undoing an edit will compute its frames again instead of restoring them")
     return lost
 
 
 def delete_states(run: Path) -> None:
-    """Delete the states of a run and what was set aside; call it inside ``core.files.alone_in``.
+    """Delete the states of a run and the results set aside.
+
+    Call it inside ``core.files.alone_in``.
 
     Raises:
-        OutputError: something cannot be deleted.
+        OutputError: a file or folder cannot be deleted.
     """
     remove_folder(run / STATES)
 

@@ -1,4 +1,4 @@
-"""Begin a run in a folder, or continue the one that is there; docs/runs.md has the rules."""
+"""Start a run in a folder, or continue the one in it; docs/runs.md describes the rules."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ def open_run(
     overwrite: bool = False,
     edited: bool = False,
 ) -> RunFolder:
-    """Begin a run in a folder, or continue the one that is there.
+    """Start a run in a folder, or continue the one in it.
 
-    Call it inside ``core.files.alone_in``. Results in the folder that the request does not lead to
-    are set aside or deleted; those that were set aside earlier and belong to it are brought back.
+    Call it inside ``core.files.alone_in``. Results in the folder that do not match the request are
+    set aside or deleted; results that were set aside earlier and match it are restored.
 
     Args:
-        path: created if it does not exist.
-        request: what decides the masks. It may differ from that on the run card there in what
-            ``request.differences`` accepts.
-        frame_name: returns the name of a frame, and so of its label map, by index.
+        path: the run folder; it is created if it does not exist.
+        request: everything that determines the masks. It may differ from the request on the run
+            card as far as ``request.differences`` allows.
+        frame_name: returns the name of the frame with an index, and so of its label map.
         count: number of frames, if known.
-        masks: how masks are kept; by default as in the folder, or as PNGs in a new one.
-        overwrite: delete what an earlier run left, and begin again.
+        masks: how masks are stored; by default as in the folder, or as PNGs in a new one.
+        overwrite: delete the results of an earlier run and start again.
         edited: accept changed and removed prompts and ends.
 
     Raises:
-        PromptError: an id is too large to be painted.
-        RunConflictError: the folder holds a different run, or files of something else.
-        OutputError: it cannot be written to.
+        PromptError: an object id is too large for a label map.
+        RunConflictError: the folder holds a different run, or other files.
+        OutputError: the folder cannot be written to.
     """
     largest = max((object_id for _, object_id, _ in request.marks()), default=0)
     if largest > LARGEST_ID:
@@ -77,8 +77,8 @@ def open_run(
     run = RunFolder(path, old, names, count=count)
     found = list(differences(old.request, request, edited=edited))
     if masks not in (None, old.masks):
-        found.append(f"masks were kept as {old.masks}, now {masks}")
-    if found and not run.has_begun():  # it failed before there was anything to keep
+        found.append(f"masks were stored as {old.masks}, now {masks}")
+    if found and not run.has_begun():  # it failed before the first frame
         run = RunFolder(path, fresh, names, count=count)
     else:
         found += _how_to_continue(old, request)
@@ -94,25 +94,25 @@ def open_run(
 
 
 def _edited(old: RunCard, request: RunRequest, masks: MaskForm | None) -> tuple[str, ...]:
-    """Return the option that accepts the differences, if they are edits and nothing else."""
+    """Return the option that accepts the differences, if all of them are edits."""
     others = any(differences(old.request, request, edited=True))
     return () if others or masks not in (None, old.masks) else ("edited",)
 
 
 def _how_to_continue(old: RunCard, request: RunRequest) -> list[str]:
-    """Say how to continue a run of another version whose weights or their settings differ."""
+    """Say how to continue a run of another version whose weights or options differ."""
     before = old.request
     is_same = (before.weights_sha256, before.options) == (request.weights_sha256, request.options)
     if is_same or (old.format == FORMAT and old.maskcast == version("maskcast")):
         return []
     return [
-        f"version {old.maskcast} started this run; to continue it, give its weights by the path of "
-        "their file"
+        f"the run was started by version {old.maskcast}; to continue it, give the path of the "
+        "weights file that it used"
     ]
 
 
 def _begin(run: RunFolder) -> RunFolder:
-    """Begin in a folder without results; states of unknown origin are deleted."""
+    """Start in a folder without results; states of unknown origin are deleted."""
     remove_folder(run.path / STATES)
     make_folder(run.path)
     _remove_unfinished(run.path)
@@ -131,7 +131,7 @@ def _card_in(path: Path) -> RunCard | None:
 
 
 def _remove_unfinished(path: Path) -> None:
-    """Delete the temporary files that processes which were killed have left."""
+    """Delete temporary files left behind by processes that were killed."""
     for folder in (path, path / STATES, path / EXPORTS, path / EXPORTS / "cutout"):
         remove_unfinished(folder)
 
@@ -139,7 +139,7 @@ def _remove_unfinished(path: Path) -> None:
 def _logged_names(
     path: Path, frame_name: Callable[[int], str], count: int | None
 ) -> Callable[[int], str]:
-    """Return ``frame_name`` that knows, too, frames after the present end of the video."""
+    """Return ``frame_name``, extended to logged frames after the current end of the video."""
     entries = FrameLog(path / FRAME_LOG).entries()
     beyond = count or 0
     logged = {entry.frame: Path(entry.mask).stem for entry in entries if entry.frame >= beyond}
@@ -154,5 +154,5 @@ def _logged_names(
 
 
 def _names(frame_name: Callable[[int], str], count: int | None) -> list[str]:
-    """Return the names of the frames, as far as they are known."""
+    """Return the names of the frames; none if their number is unknown."""
     return [] if count is None else [frame_name(frame_index) for frame_index in range(count)]

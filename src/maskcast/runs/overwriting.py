@@ -1,4 +1,4 @@
-"""What overwriting a run removes: exactly what a run of this video makes, and nothing else."""
+"""Overwriting a run: delete what a run of this video creates, and nothing else."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ logger = logging.getLogger(__name__)
 
 
 def remove_run(path: Path, names: Iterable[str]) -> None:
-    """Delete what a run has left in a folder, with or without a run card.
+    """Delete the results of a run in a folder, with or without a run card.
 
-    Deleted are the run card, the frame log, the label maps that the log names and those named like
-    the frames of this video, files of packed masks, saved states, soft masks and exports.
+    These are the run card, the frame log, the label maps named in the log or like the frames of
+    this video, files of packed masks, saved states, soft masks and exports.
 
     Args:
-        path: of the folder; it may not exist.
-        names: of the frames of the video.
+        path: path of the folder, which need not exist.
+        names: names of the frames of the video.
 
     Raises:
-        RunConflictError: the folder holds further PNG files that are named like frames; nothing
-            has been deleted.
+        RunConflictError: the folder holds other PNG files that are named like frames; nothing is
+            deleted.
         OutputError: a file cannot be deleted.
     """
     names = list(names)
@@ -39,14 +39,14 @@ def remove_run(path: Path, names: Iterable[str]) -> None:
     others = sorted(set(pictures) - masks)
     if strays := [name for name in others if _is_like_a_frame(name, names)]:
         raise RunConflictError(
-            f"{path} contains PNG files that are named like frames but are not masks of this video "
-            "(never overwritten); move them, or choose another folder",
+            f"{path} contains PNG files that are named like frames but are not masks of this "
+            "video; they are never overwritten; move them, or choose another folder",
             details=strays,
             options=("output",),
         )
     made = [name for name in (STATES, PROBABILITIES, EXPORTS) if (path / name).exists()]
     remove_folder(path / STATES)
-    remove_file(path / CARD)  # what remains after an interruption counts for nothing without it
+    remove_file(path / CARD)  # without it, remaining files are ignored if this is interrupted
     for name in PACKED_NAMES:
         remove_file(path / name)
     for name in pictures:
@@ -76,7 +76,7 @@ def _pictures(path: Path) -> list[str]:
 
 
 def _is_like_a_frame(file_name: str, names: list[str]) -> bool:
-    """Return whether a name is a number, or equals that of a frame but for its digits."""
+    """Return whether a name is a number, or differs from a frame's name only in its digits."""
     pattern = r"\d+"
     if names:
         pattern += "|" + re.sub(r"\d+", r"\\d+", re.escape(names[0]))

@@ -1,4 +1,4 @@
-"""The two ways over a video: forward over all frames, and backward to fill the earlier ones."""
+"""The two passes over a video: forward over all frames, backward to fill the earlier ones."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from maskcast.runs.states import SavedStates
 State = TypeVar("State")
 
 FramesFrom: TypeAlias = Callable[[int], Iterable[Frame]]
-"""Gives frames from an index on."""
+"""Returns the frames from an index on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pass(Generic[State]):
-    """One way over a video, in steps numbered from 0."""
+    """One pass over a video, in steps numbered from 0."""
 
     name: Literal["frames", "backward"]
     frames_from: FramesFrom
-    """By step number."""
+    """Returns the frames from a step on."""
     prompts: Mapping[int, Prompts]
-    """By step number."""
+    """Prompts by step number."""
     ends: Mapping[int, Collection[int]] = field(default_factory=lambda: NO_ENDS)
-    """By step number: the objects that are removed before the step."""
+    """Ids of the objects that are removed before a step, by step number."""
     count: int | None
     """Number of steps, if known."""
     states: SavedStates
     write: Callable[[Step[State]], None]
     begin: Callable[[int], None]
-    """Is called with the number of the first step that is taken."""
+    """Called with the number of the first step that this session takes."""
     written: int
-    """How many steps, from the first on, are on the disk."""
+    """Number of steps, from the first on, that are on disk."""
     frame_of: Callable[[int], int]
-    """Frame index of a step."""
+    """Returns the frame index of a step."""
     counter: Literal["frames", "frames_backward"]
     """Entry of the run card that counts finished steps."""
     keeps_states: bool
-    """Whether states are kept for corrections."""
+    """Whether states are kept for later corrections."""
 
 
 def forward_pass(
@@ -57,7 +57,7 @@ def forward_pass(
 ) -> Pass[Any]:
     """Return the pass over all frames.
 
-    If a backward pass follows, absence marks before an object's first prompt are left to it.
+    If a backward pass follows, it handles the absence marks before an object's first prompt.
     """
     if backward_follows:
         prompts = _without_early_absences(prompts)
@@ -66,7 +66,7 @@ def forward_pass(
         run.write_frame(step.frame_index, step.masks, probabilities=probabilities)
 
     def clear_fills(first: int) -> None:
-        """Frames that are written again lose what the backward pass has painted into them."""
+        """Clear the objects that the backward pass filled into frames to be written again."""
         filled = (entry for entry in run.log.by_frame().values() if entry.filled)
         run.clear_fills(e for e in filled if e.frame >= first and run.masks.has(e.frame))
 
@@ -93,10 +93,10 @@ def backward_pass(
     *,
     probabilities: bool,
 ) -> Pass[Any] | None:
-    """Return the pass that begins each object on the frame of its first prompt.
+    """Return the pass that follows each object backwards from the frame of its first prompt.
 
-    It visits these frames in falling order. None: no object begins after frame 0, or the pass is
-    finished already.
+    It visits frames in descending order. The result is None if no object begins after frame 0, or
+    if the pass has finished already.
     """
     first = _first_prompts(prompts)
     last = max(first.values(), default=0)

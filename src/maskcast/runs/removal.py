@@ -1,7 +1,6 @@
-"""Deleting what runs have made, and nothing else. What cannot be deleted is an error.
+"""Delete files and folders that runs have created; failing to do so is an error.
 
-Links to folders stay, and what runs have made is deleted in the folder behind them. Imports no
-torch.
+A link to a folder is kept, and the run's files are deleted in its target. Imports no torch.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from maskcast.core.errors import OutputError
 
 
 def remove_file(path: Path) -> None:
-    """Delete a file or a link if it is there. Raises ``OutputError``."""
+    """Delete a file or a link if it exists. Raises ``OutputError``."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
@@ -21,10 +20,10 @@ def remove_file(path: Path) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Delete a folder with all it holds; of a link, only what the folder behind it holds.
+    """Delete a folder and its content; for a link, delete only the content of its target.
 
     Raises:
-        OutputError: something in it cannot be deleted.
+        OutputError: a file or folder cannot be deleted.
     """
     if path.is_symlink() and path.is_dir():
         for child in _children(path):

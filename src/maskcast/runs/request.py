@@ -1,6 +1,6 @@
-"""What was asked of a run, and whether a folder may be used for it. Imports no torch.
+"""The request of a run, and the check whether a folder may be used for it. Imports no torch.
 
-``changed_entries`` and ``claim`` serve any kind of run folder; ``RunRequest`` is for one video.
+``changed_entries`` and ``claim`` work with any kind of run folder; ``RunRequest`` is for one video.
 """
 
 from __future__ import annotations
@@ -15,31 +15,32 @@ from maskcast.core.errors import ConfigError, OutputError, RunConflictError
 from maskcast.runs.fingerprint import ABSENT_MARK, END_MARK
 
 ADDABLE = {"direction": ("forward", "both"), "on_bad_frame": ("stop", "hold")}
-"""Settings that a run may change from the first value, the default, to the second: finished frames
-stay valid."""
+"""Settings that may change from the first value (the default) to the second when a run continues;
+finished frames stay valid."""
 FREE = ("end",)
-"""Settings that a run may change at any time: finished frames stay valid."""
+"""Settings that may change freely when a run continues; finished frames stay valid."""
 RECOMPUTING = "probabilities"
-"""A setting that may be switched on, with every frame computed again."""
+"""Setting that may be switched on when a run continues; every frame is then computed again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """Everything that decides the masks of a run, except device and threads."""
+    """Everything that determines the masks of a run, except device and threads."""
 
     method: str
     weights: str
     weights_sha256: str
     box_start: str | None = None
-    """Name and hash of the weights that turned boxes into masks, if the method takes no boxes."""
+    """Name and hash of the weights that turn boxes into masks; None if they are not needed."""
     options: dict[str, str] = field(default_factory=dict)
-    """Settings of the method, as given."""
+    """Settings of the method, as given by the user."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """Settings of the command: start, end, direction, dtype, …; numbers, text and None."""
+    """Settings of the command (start, end, direction, dtype, …): numbers, strings and None."""
     input: str
     input_sha256: str
     prompts: dict[str, str] = field(default_factory=dict)
-    """Marks by ``FRAME:ID``, frames counted from ``start``: ``fingerprint.prompt_fingerprints``."""
+    """Fingerprints by ``FRAME:ID``, frames counted from ``start``; see
+    ``fingerprint.prompt_fingerprints``."""
 
     def __post_init__(self) -> None:
         for key, value in self.prompts.items():
@@ -48,7 +49,7 @@ class RunRequest:
 
     @property
     def goes_backward(self) -> bool:
-        """Whether a backward pass fills the frames before the objects' first prompts."""
+        """Whether a backward pass fills the frames before each object's first prompt."""
         return self.settings.get("direction") == "both"
 
     @property
@@ -57,7 +58,7 @@ class RunRequest:
         return max((frame for frame, _ in self.first_prompts().values()), default=0)
 
     def marks(self) -> list[tuple[int, int, str]]:
-        """Return the prompts as (frame, object id, value), in this order."""
+        """Return the prompts as (frame, object id, value), sorted."""
         keys = ((key.split(":"), value) for key, value in self.prompts.items())
         return sorted((int(frame), int(object_id), value) for (frame, object_id), value in keys)
 
@@ -83,18 +84,18 @@ class RunRequest:
 
 
 def differences(old: RunRequest, new: RunRequest, *, edited: bool = False) -> Iterator[str]:
-    """Describe the differences that keep a run from continuing.
+    """Describe the differences that prevent a run from continuing.
 
-    Not among them: further prompts and ends, a moved end of the video, a backward pass or soft
-    masks added, and bad frames held from now on.
+    A run can continue with further prompts and ends, a different end of the video, an added
+    backward pass, added soft masks, or bad frames held from now on.
 
     Args:
         old: the request on the run card.
-        new: the present request.
-        edited: changed and removed prompts and ends are accepted too.
+        new: the current request.
+        edited: accept changed and removed prompts and ends too.
     """
     if old.input_sha256 != new.input_sha256:
-        yield f"the input was {old.input} with other content"
+        yield f"the input was {old.input} with different content"
     if old.method != new.method:
         yield f"the method was {old.method}, now {new.method}"
     if old.weights_sha256 != new.weights_sha256:
@@ -117,10 +118,10 @@ def changed_entries(
     """Describe the entries in which two mappings differ, by name.
 
     Args:
-        old: entries of the earlier request; an entry that is None was not given.
-        new: entries of the present request.
-        kind: what an entry is called: option, setting.
-        ignored: names that may differ.
+        old: entries of the earlier request; None means that an entry was not given.
+        new: entries of the current request.
+        kind: word for an entry in the messages, such as option or setting.
+        ignored: names of entries that may differ.
     """
     for name in sorted({*old, *new} - set(ignored)):
         if old.get(name) != new.get(name):
@@ -138,14 +139,14 @@ def claim(
     """Check that a folder may be used.
 
     Args:
-        folder: may not exist yet.
-        found: differences between its request and the present one; None if it has no request.
-        kind: what the folder is for: run, evaluation, training run.
-        options: what the user may change instead, for the message.
+        folder: path of the folder, which need not exist.
+        found: differences between its request and the current one; None if it has no request.
+        kind: word for its content in the message: run, evaluation, training run.
+        options: names of the options that resolve a conflict, for the message.
 
     Raises:
-        RunConflictError: it holds a different run, or other files.
-        OutputError: it cannot be read.
+        RunConflictError: the folder holds a different run, or other files.
+        OutputError: the folder cannot be read.
     """
     if found:
         raise RunConflictError(
@@ -165,9 +166,9 @@ def claim(
 def first_difference(old: RunRequest, new: RunRequest) -> int | None:
     """Return the first frame whose results differ between two requests of one run.
 
-    It is the first frame with a prompt, absence or end added, changed or removed. It is 0 if the
-    backward pass filled in an object whose first prompt, or an absence before it, has changed.
-    None: there is no difference.
+    This is the first frame whose prompts, absences or ends were added, changed or removed. It is 0
+    if the backward pass filled in an object whose first prompt, or an absence before it, changed.
+    The result is None if there is no difference.
     """
     if old.goes_backward:
         if old.early_absences() != new.early_absences():

@@ -1,7 +1,7 @@
-"""Segment a video into a run folder: read, compute and write at the same time; stop and go on.
+"""Segment a video into a run folder. Reading, computing and writing overlap; a run can be resumed.
 
-The forward pass goes over all frames. A backward pass may follow: it goes from the last of the
-objects' first prompts down to frame 0, and fills only the frames before an object's first prompt.
+The forward pass goes over all frames. A backward pass may follow. It starts at the frame on which
+the last object begins, goes down to frame 0, and fills only frames before an object's first prompt.
 """
 
 from __future__ import annotations
@@ -28,15 +28,18 @@ from maskcast.runs.passes import FramesFrom, Pass, backward_pass, forward_pass
 
 @dataclass(frozen=True, kw_only=True)
 class SavePolicy:
-    """How often the state is saved: an interruption repeats at most this much work."""
+    """How often states are saved, which limits the work repeated after an interruption.
+
+    A state is saved when ``frames`` frames or ``seconds`` seconds have passed since the last one.
+    """
 
     frames: int = 50
-    """Frames between two states."""
+    """Largest number of frames between two saved states; at least 1."""
     seconds: float = 5.0
-    """Seconds between two states, if they pass earlier."""
+    """Largest time between two saved states in seconds; greater than 0."""
     keep_every: int = 25
-    """Frames between two states that are kept, so that a correction repeats little work; 0 keeps
-    only the first and the last two."""
+    """Number of frames between the states kept for later corrections; 0 keeps only the first and
+    the last two."""
 
     def __post_init__(self) -> None:
         if self.frames < 1:
@@ -70,28 +73,30 @@ def segment_into(
     probabilities: bool = False,
     progress: Progress | None = None,
 ) -> RunCard:
-    """Segment what the folder does not have yet, and return its run card.
+    """Segment the frames that the folder lacks, and return its run card.
 
-    The result equals that of an unbroken run bit for bit on the processor with the same number
-    of threads.
+    On a CPU with the same number of threads, the result of a resumed run is bit-identical to that
+    of an uninterrupted run.
 
     Args:
-        run: from ``open_run``.
-        segmenter: built from what the run's request names.
-        frames_from: ``FrameSource.frames``, or any other source that can begin at an index.
-        prompts: by frame index.
-        ends: ids of the objects that are removed before a frame, by its index.
-        frames_backward: ``FrameSource.frames_backward``: from an index down to 0. If given, a
-            backward pass fills the frames before objects' first prompts.
+        run: a run folder from ``open_run``.
+        segmenter: built from the method, weights and options of the run's request.
+        frames_from: ``FrameSource.frames``, or any other function that returns the frames from an
+            index on.
+        prompts: prompts by frame index.
+        ends: ids of the objects that are removed before a frame, by frame index.
+        frames_backward: ``FrameSource.frames_backward``, which returns the frames from an index
+            down to 0. If given, a backward pass fills the frames before each object's first prompt.
         count: number of frames, if known, for ``progress``.
-        device: where saved states are put.
-        policy: how often the state is saved.
+        device: device on which saved states are loaded.
+        policy: how often states are saved.
         probabilities: write soft masks too.
         progress: called after every segmented frame.
 
     Raises:
-        MaskcastError: a frame, a prompt, or the disk; what was finished stays and can be resumed.
-        KeyboardInterrupt: likewise, after the state was saved.
+        MaskcastError: a frame or prompt is invalid, or a file cannot be written; finished frames
+            stay, and the run can be resumed.
+        KeyboardInterrupt: the user interrupted; the state was saved.
     """
     if run.card.status == "finished":
         return run.card
@@ -119,7 +124,7 @@ def segment_into(
 
 
 class _Session:
-    """From one start to one end of the process: keeps the run card true whatever happens."""
+    """One session of a run; it keeps the run card up to date, also after errors."""
 
     def __init__(
         self,
@@ -161,7 +166,7 @@ class _Session:
             self._end("stopped", note=str(error))
 
     def work_through(self, way: Pass[Any]) -> None:
-        """Take every step of a pass that is not yet done."""
+        """Take all remaining steps of a pass."""
         newest = way.states.newest(
             type(self._segmenter.start()), before=way.written, device=self._device
         )
@@ -216,7 +221,7 @@ class _Session:
 
 
 class _Keeper:
-    """Hands what a pass finds to the writer, and the state whenever it is due."""
+    """Passes the results of a pass to the background writer, and the state when it is due."""
 
     def __init__(
         self,
@@ -237,7 +242,7 @@ class _Keeper:
         self._saved_at = time.perf_counter()
 
     def take(self, step: Step[Any]) -> None:
-        """Write a step; save the state at the first objects, and when time or frames are up."""
+        """Write a step; save the state at the first objects and as often as the policy says."""
         self.last = step
         self._background.do(partial(self._way.write, step))
         begun = bool(step.masks.ids) and self._saved < 0 and not self._way.states.numbers()
@@ -248,7 +253,7 @@ class _Keeper:
             self._save(step)
 
     def save_last(self) -> None:
-        """Make the last step whole, whatever the interruption cut off, and keep its state."""
+        """Write the last step again, in case it was interrupted, and save its state."""
         if self.last is not None and self._saved < self.last.frame_index:
             self._background.do(partial(self._way.write, self.last))
             self._save(self.last)

@@ -1,4 +1,4 @@
-"""Saved states of one pass over a video: some to resume from, some to correct from."""
+"""Saved states of one pass over a video, for resuming and for later corrections."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from maskcast.runs.removal import remove_file
 State = TypeVar("State")
 
 STATES_LIMIT = 2 * 2**30
-"""Bytes of kept states; above it, the distance between them is doubled."""
+"""Largest size of kept states in bytes; above it, every second one is deleted."""
 
 logger = logging.getLogger(__name__)
 
 
 class SavedStates:
-    """States in a folder, each named by the number of the last step before it."""
+    """Saved states in a folder; the file name is the number of the step that returned the state."""
 
     def __init__(self, folder: Path, digest: Callable[[int], str], *, limit: int | None = None):
         """Describe a folder of states, which need not exist.
 
         Args:
-            folder: for states of one pass only.
+            folder: path of the folder, which holds the states of one pass only.
             digest: returns the digest that the state after a step must have.
-            limit: bytes; ``STATES_LIMIT`` by default.
+            limit: largest size of kept states in bytes; ``STATES_LIMIT`` by default.
         """
         self.folder = folder
         self._digest = digest
@@ -40,32 +40,34 @@ class SavedStates:
         self._spread = 1
 
     def numbers(self) -> list[int]:
-        """Return after which steps a state is saved, rising."""
+        """Return the numbers of the steps with a saved state, in ascending order."""
         paths = self.folder.glob("*.safetensors")
         return sorted(int(path.stem) for path in paths if re.fullmatch(r"[0-9]{8}", path.stem))
 
     def path(self, number: int) -> Path:
-        """Return the file of the state after a step."""
+        """Return the path of the state after a step."""
         return self.folder / f"{number:08d}.safetensors"
 
     def is_due(self, number: int, keep_every: int) -> bool:
-        """Return whether the state after a step is one of those that stay."""
+        """Return whether the state after a step is one to keep."""
         return keep_every > 0 and number % (keep_every * self._spread) == 0
 
     def save(self, number: int, state: Any, *, keep_every: int = 0) -> None:
-        """Save the state after a step. Of those before it, the first and the last two stay.
+        """Save the state after a step, and delete earlier states that are no longer needed.
+
+        The first state and the last two before this one are always kept.
 
         Args:
-            number: of the step; the results of all steps up to it must be on the disk.
-            state: after that step.
-            keep_every: the states after every so many steps stay too; 0: none do.
+            number: number of the step; the results of all steps up to it must be on disk.
+            state: the state after that step.
+            keep_every: number of steps between further states to keep; 0 keeps no others.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the state cannot be written.
         """
         make_folder(self.folder)
         save_state(state, self.path(number), digest=self._digest(number))
-        for torn in self.folder.glob(".*"):  # left by processes that were killed
+        for torn in self.folder.glob(".*"):  # left behind by processes that were killed
             if torn.is_file():
                 torn.unlink(missing_ok=True)
         self._thin_out(keep_every)
@@ -76,12 +78,12 @@ class SavedStates:
     def newest(
         self, expected: type[State], *, before: int, device: torch.device | str
     ) -> tuple[int, State] | None:
-        """Return the newest valid state of a step below ``before``, and its number.
+        """Return the number and state of the last step below ``before`` with a valid state.
 
         Args:
             expected: class of the state, ``type(segmenter.start())``.
-            before: number of the first step that has to be done again.
-            device: where the state will be used.
+            before: number of the first step to take again.
+            device: device to load the state on.
         """
         for number in reversed(self.numbers()):
             if number >= before or not self.is_valid(number):
@@ -93,7 +95,7 @@ class SavedStates:
         return None
 
     def digest(self, number: int) -> str | None:
-        """Return the digest that a state was saved with, if it was, and can be read."""
+        """Return the digest stored in a saved state; None if it has none or is unreadable."""
         return state_digest(self.path(number))
 
     def expected_digest(self, number: int) -> str:
@@ -101,7 +103,7 @@ class SavedStates:
         return self._digest(number)
 
     def is_valid(self, number: int) -> bool:
-        """Return whether a saved state has the digest that it must have."""
+        """Return whether the digest of a saved state is the expected one."""
         return self.digest(number) == self._digest(number)
 
     def remove(self, number: int) -> None:
@@ -109,7 +111,7 @@ class SavedStates:
         remove_file(self.path(number))
 
     def size(self) -> int:
-        """Return how many bytes the states take."""
+        """Return the size of the states in bytes."""
         return sum(self.path(number).stat().st_size for number in self.numbers())
 
     def _thin_out(self, keep_every: int) -> None:

@@ -1,6 +1,6 @@
-"""Bring a run folder of version 0.1 to format 2: log entries and states get their digests.
+"""Upgrade a run folder of version 0.1 to format 2 by adding digests to log entries and states.
 
-Version 0.1 wrote neither. What lies beside its run card counts as results of the request on it.
+Version 0.1 wrote no digests. Its folder is taken to hold results of the request on its run card.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from maskcast.runs.frame_log import LogEntry
 from maskcast.runs.states import SavedStates
 
 LONGEST_HEADER = 100_000_000
-"""Bytes; safetensors accepts no longer one."""
+"""Largest header in bytes that safetensors accepts."""
 
 
 def upgrade(run: RunFolder) -> None:
     """Give all results in a folder of version 0.1 the digests of the request on its run card.
 
-    The run card is written last, so that an interrupted upgrade begins again.
+    The run card is written last, so that an interrupted upgrade is started again.
 
     Raises:
         OutputError: a file cannot be written.
@@ -40,7 +40,10 @@ def upgrade(run: RunFolder) -> None:
 
 
 def _with_digests(run: RunFolder, entry: LogEntry, first: dict[int, int]) -> LogEntry:
-    """Version 0.1 logged objects before their first prompt only if the backward pass did."""
+    """Return an entry with digests.
+
+    Version 0.1 logged an object before its first prompt only if the backward pass filled it in.
+    """
     if entry.digest is not None:
         return entry
     filled = tuple(i for i in entry.objects if first.get(i, -1) > entry.frame)
@@ -62,11 +65,11 @@ def _add_digests(states: SavedStates) -> None:
 
 
 def add_digest(path: Path, digest: str) -> None:
-    """Write a digest into a saved state that has none, and leave its content as it is.
+    """Write a digest into a saved state that has none, and leave the rest of it unchanged.
 
     Raises:
-        StateError: it is damaged.
-        OutputError: it cannot be written.
+        StateError: the state is damaged.
+        OutputError: the state cannot be written.
     """
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Segment one video into one run folder: the use case of ``segment``, ``demo`` and batches.
+"""Segment one video into one run folder, as the commands ``segment`` and ``demo`` do.
 
 request = VideoRequest(video=Path("dog.mp4"), masks=[Path("first.png")], output=Path("dog"))
 result = run_video(request, SegmenterSpec(weights="lwl-small"))
@@ -34,7 +34,7 @@ from maskcast.runs.segmentation import SavePolicy, segment_into
 
 @dataclass(frozen=True, kw_only=True)
 class VideoRequest:
-    """What to segment, and where the results go."""
+    """The video to segment, its prompts, and where to write the results."""
 
     video: Path
     """A video file, or a folder of frames."""
@@ -45,42 +45,42 @@ class VideoRequest:
     boxes: Sequence[str] = ()
     """``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT``."""
     ends: Sequence[str] = ()
-    """``FRAME:ID``: the object is removed before that frame."""
+    """``FRAME:ID``: remove the object before that frame."""
     mask_threshold: int | None = None
-    """Grey value (1 to 255) from which on a pixel of a soft mask belongs to object 1."""
+    """Smallest grey value (1 to 255) at which a pixel of a soft mask belongs to object 1."""
     start: str | None = None
-    """First frame, as a number or a time (12.5s, 1:02)."""
+    """First frame to segment, as a number or a time (12.5s, 1:02)."""
     end: str | None = None
-    """First frame that is not segmented, likewise."""
+    """First frame not to segment, as a number or a time."""
     direction: Literal["forward", "both"] = "forward"
-    """``both``: fill the frames before the objects' first prompts too."""
+    """``both`` also fills the frames before each object's first prompt."""
     on_bad_frame: OnBadFrame = "stop"
-    """Whether a frame that cannot be read is an error, or is replaced by the one before it."""
+    """``stop`` raises an error at a frame that cannot be read; ``hold`` repeats the one before."""
     probabilities: bool = False
     """Write soft masks too."""
     form: MaskForm | None = None
-    """How masks are kept; None: as in the folder, or as PNGs in a new one."""
+    """How masks are stored; None means as in the folder, or as PNGs in a new one."""
     exports: Exports = field(default_factory=Exports)
-    """What else is made, from the finished masks."""
+    """Files to make from the finished masks."""
     policy: SavePolicy = field(default_factory=SavePolicy)
     """How often states are saved."""
     deterministic: bool = False
-    """Whether the process computes deterministically (``core.device``); belongs to the request."""
+    """Whether the process computes deterministically (``core.device``); part of the request."""
     overwrite: bool = False
-    """Delete what an earlier run left in the folder."""
+    """Delete the results of an earlier run in the folder."""
     edited: bool = False
     """Accept prompts and ends that were changed or removed since the last call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoResult:
-    """What a finished run has made."""
+    """The results of a finished run."""
 
     card: RunCard
     exports: Sequence[Path]
-    """Files and folders, in the order of ``Exports``."""
+    """Paths of the exports, in the order of the fields of ``Exports``."""
     room: Occupied
-    """What the run folder takes on the disk."""
+    """Disk usage of the run folder."""
 
 
 def run_video(
@@ -90,22 +90,23 @@ def run_video(
     progress: Progress | None = None,
     report: Callable[[str], None] | None = None,
 ) -> VideoResult:
-    """Segment a video into a run folder, or continue the run that is there; make its exports.
+    """Segment a video into a run folder, or continue the run in it, and make its exports.
 
     Args:
-        request: the video, its prompts, and the folder.
-        segmenter: a source is built once its masks are needed; batches pass one that they have
-            built already, and use it for many videos.
-        progress: called after every frame, and during other long work.
-        report: called with each line about what was read from masks and boxes.
+        request: the video, its prompts, and the run folder.
+        segmenter: a source, which is built only if frames have to be segmented, or a built
+            segmenter, which can be used for many videos.
+        progress: called after every frame and during other long operations.
+        report: called with each line that describes the masks and boxes that were read.
 
     Raises:
-        UsageError: an argument is invalid, or would be overwritten (``RunConflictError``: the
-            folder holds a different run, or another process works in it).
+        UsageError: an argument is invalid, or a file of the user would be overwritten.
+        RunConflictError: the folder holds a different run, or another process is using it.
         DataError: the video, a frame, a mask, a box or the weights cannot be used.
         OutputError: the folder cannot be written to.
         DeviceMemoryError: the device has too little memory for a frame.
-        KeyboardInterrupt: the run was stopped; like after any error, the same call continues it.
+        KeyboardInterrupt: the user interrupted. As after any error, the same call continues the
+            run.
     """
     frames = open_frames(
         request.video,
@@ -159,7 +160,7 @@ def run_video(
 
 
 def _asked(request: VideoRequest, given: GivenPrompts, identity: SegmenterIdentity) -> RunRequest:
-    """Return what the run card says was asked."""
+    """Return the request to record on the run card."""
     settings: dict[str, Any] = {
         "start": request.start,
         "end": request.end,
@@ -186,7 +187,7 @@ def _uses_boxes(prompts: Mapping[int, Prompts]) -> bool:
 
 
 def _check_sources(sources: Iterable[Path], output: Path, names: Container[str]) -> None:
-    """Reject a video and masks that the run would overwrite."""
+    """Raise ``UsageError`` if the run would overwrite the video or a mask."""
     folder = _followed(output)
     for source in sources:
         target = _followed(source)
@@ -200,5 +201,5 @@ def _check_sources(sources: Iterable[Path], output: Path, names: Container[str])
 
 
 def _followed(path: Path) -> Path:
-    """Follow links; those that go round stay, which ``Path.resolve`` has no message for."""
+    """Resolve links; unlike ``Path.resolve``, loops of links raise no error."""
     return Path(os.path.realpath(path))
