@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cli.conftest import FRAMES, write_mask
 from contract.coloured_video import true_mask
@@ -151,6 +152,57 @@ def test_marks_of_absence_are_read_and_recorded(segment, clip):
     assert outcome.exit_code == 0, outcome.error
     assert card_in(clip / "out")["prompts"]["7:2"] == "absent"
     assert 2 not in read_label_map(clip / "out" / "00007.png")
+
+
+def test_absences_by_flag_and_by_file_are_the_same(segment, clip):
+    outcome = segment("--absent", "6-8:2", "--absent", "00010:1,2", "-o", "flag")
+    assert outcome.exit_code == 0, outcome.error
+    write_mask(clip / "masks" / "00000.png", 0, (1, 2))
+    marks = [[6, 2], [7, 2], [8, 2], [10, 1], [10, 2]]
+    (clip / "masks" / "marks.json").write_text(json.dumps({"absent": marks}))
+    assert segment("-o", "file", masks="masks").exit_code == 0
+    assert masks_in(clip / "flag") == masks_in(clip / "file")
+    assert card_in(clip / "flag")["prompts"] == card_in(clip / "file")["prompts"]
+    assert [2 in read_label_map(clip / "flag" / f"{i:05d}.png") for i in range(5, 10)] == [
+        *(True, False, False, False, True)
+    ]
+    segment("--absent", "6:2,").assert_one_sentence(2, "FRAMES:ID[,ID], such as 120:2 or")
+    segment("--absent", "6:3").assert_one_sentence(3, "is not tracked there")
+
+
+def test_a_corrected_mask_removes_what_it_lacks_and_continues_the_run(segment, clip):
+    segment()
+    before = masks_in(clip / "out")
+    label_map = read_label_map(clip / "out" / "00008.png")
+    write_label_map(clip / "fixed" / "00008.png", np.where(label_map == 1, label_map, 0))
+    with Image.open(clip / "fixed" / "00008.png") as picture:
+        picture.convert("RGB").save(clip / "fixed" / "00008.png")
+    outcome = segment("--corrected", "fixed")
+    assert outcome.exit_code == 0, outcome.error
+    assert "frame 00008: object 2 is absent" in outcome.error
+    assert set(np.unique(read_label_map(clip / "out" / "00008.png"))) == {0, 1}
+    assert list(masks_in(clip / "out").values())[:8] == list(before.values())[:8]
+    assert card_in(clip / "out")["prompts"]["8:2"] == "absent"
+    write_label_map(clip / "fixed" / "00008.png", np.zeros_like(label_map))
+    outcome = segment("--corrected", "fixed/00008.png", "--edited")
+    assert outcome.exit_code == 0, outcome.error
+    assert not read_label_map(clip / "out" / "00008.png").any()
+    outcome = segment("--masks", "fixed/00008.png", "-o", "other")
+    outcome.assert_one_sentence(3, "give it as a corrected mask")
+    assert "(--corrected)" in outcome.error
+
+
+def test_both_ways_a_corrected_mask_counts_before_the_first_mask_too(segment, clip):
+    write_mask(clip / "00006.png", 6, (2,))
+    write_mask(clip / "fixed" / "00003.png", 3, (1,))
+    first = write_mask(clip / "one.png", 0, (1,))
+    options = ("--masks", "00006.png", "--corrected", "fixed", "--direction", "both")
+    outcome = segment(*options, masks=str(first))
+    assert outcome.exit_code == 0, outcome.error
+    assert card_in(clip / "out")["prompts"]["3:2"] == "absent"
+    assert [2 in read_label_map(clip / "out" / f"{i:05d}.png") for i in (2, 3, 4)] == [
+        *(True, False, True)
+    ]
 
 
 def test_the_end_of_the_video_may_move(segment, clip):

@@ -24,6 +24,10 @@ def segment(
     *,
     masks: UseAppendAction[tuple[Path, ...]] = (),
     box: Annotated[UseAppendAction[tuple[str, ...]], shown_as("BOX", "(repeatable)")] = (),
+    corrected: UseAppendAction[tuple[Path, ...]] = (),
+    absent: Annotated[
+        UseAppendAction[tuple[str, ...]], shown_as("FRAMES:ID[,ID]", "(repeatable)")
+    ] = (),
     end_object: Annotated[
         UseAppendAction[tuple[str, ...]], shown_as("FRAME:ID", "(repeatable)")
     ] = (),
@@ -52,22 +56,30 @@ def segment(
 
     Mark objects with --masks or --box; both may be repeated and combined. The output folder gets
     one indexed PNG per frame, in which each pixel holds the id of its object, and run.json, which
-    records the run. After an interruption, run the same command again to continue. Run it with one
-    more mask or box to continue from the frame of that mask.
+    records the run. After an interruption, run the same command again to continue. If a frame is
+    wrong, correct a copy of its PNG, and run the command again with --corrected to continue from
+    there.
 
     Examples: start from a mask; start from two boxes and export an overlay video; run the first
-    command again with a mask that corrects frame 120:
+    command again with a corrected copy of dog/00120.png; run it again because the object is not
+    visible on frames 74 to 103:
         maskcast segment dog.mp4 --masks first.png -o dog
         maskcast segment frames --box 200,120,80,160 --box 40,60,30,30 -o two --overlay
-        maskcast segment dog.mp4 --masks first.png --masks 00120.png -o dog
+        maskcast segment dog.mp4 --masks first.png --corrected fixed/00120.png -o dog
+        maskcast segment dog.mp4 --masks first.png --absent 74-103:1 -o dog
 
     Args:
         video: a video file, or a folder of frames (jpg, png) in name order.
         masks: a mask file or a folder of mask files: pixel value = object id, 0 = background. A
             file named after a frame or its index (00012.png) belongs to that frame; a single file
-            with another name belongs to the first frame. In a folder, marks.json may list frames on
-            which objects are absent or end.
+            with another name belongs to the first frame. A mask says nothing about objects that it
+            lacks. In a folder, marks.json may list frames on which objects are absent or end.
         box: [[FRAME:]ID:]X,Y,WIDTH,HEIGHT in pixels; (X, Y) is the top left corner.
+        corrected: a corrected copy of a mask of the output folder, or a folder of them, named like
+            masks. It shows the whole frame: objects that it lacks are absent there, and it may have
+            none at all.
+        absent: FRAMES:ID[,ID], such as 120:2 or 74-103:1,2; the objects are not visible on these
+            frames. They stay tracked, and may return.
         end_object: FRAME:ID; remove the object from this frame on.
         weights: name or file of the weights, which also select the method; default: lwl-small,
             which is part of the package.
@@ -84,8 +96,8 @@ def segment(
             soft edges, which mark a single object, id 1.
         probabilities: also write soft masks, as 16-bit images probs/ID/FRAME.png.
         exports: further results made from the finished masks.
-        edited: accept masks, boxes and ends that were changed or removed since the last call;
-            frames from the first change on are segmented again or restored.
+        edited: accept masks, boxes, absences and ends that were changed or removed since the last
+            call; frames from the first change on are segmented again or restored.
         overwrite: delete the results of an earlier run in the output folder.
         device: auto (a GPU if there is one), cpu, cuda, a specific GPU (cuda:1) or mps.
         dtype: data type of the network's computation; float32 never uses TF32, not even on a GPU.
@@ -109,6 +121,8 @@ def segment(
         output=output,
         masks=masks,
         boxes=box,
+        corrected=corrected,
+        absent=absent,
         ends=end_object,
         mask_threshold=mask_threshold,
         start=start,

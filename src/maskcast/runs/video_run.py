@@ -44,6 +44,10 @@ class VideoRequest:
     """Mask files, or folders of them; see ``io.prompts.reading.read_prompts``."""
     boxes: Sequence[str] = ()
     """``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT``."""
+    corrected: Sequence[Path] = ()
+    """Corrected masks, which show the whole frame: objects that they lack are absent."""
+    absent: Sequence[str] = ()
+    """``FRAMES:ID[,ID]``: the objects are not visible on these frames."""
     ends: Sequence[str] = ()
     """``FRAME:ID``: remove the object before that frame."""
     mask_threshold: int | None = None
@@ -114,15 +118,19 @@ def run_video(
         end=request.end,
         on_bad_frame=request.on_bad_frame,
     )
-    _check_sources((request.video, *request.masks), request.output, frames.names)
+    sources = (request.video, *request.masks, *request.corrected)
+    _check_sources(sources, request.output, frames.names)
     given = read_prompts(
         request.masks,
         request.boxes,
+        corrected=request.corrected,
+        absent=request.absent,
         ends=request.ends,
         names=frames.names,
         size=frames.size,
         first=frames.first,
         mask_threshold=request.mask_threshold,
+        goes_backward=request.direction == "both",
     )
     if report is not None:
         for line in given.report:

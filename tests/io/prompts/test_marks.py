@@ -34,14 +34,14 @@ def read(folder: Path, marks: object, **options: object) -> GivenPrompts:
 
 
 def test_marks_are_read_together_with_the_masks(folder):
-    given = read(folder, {"absent": [[7, 1], ["00018", 2]], "ends": [[2, 2]]})
+    given = read(folder, {"absent": [[7, 1], ["00018", 2]], "ends": [[9, 2]]})
     assert {frame: sorted(marks) for frame, marks in given.by_frame.items()} == {
         **{0: [1, 2], 4: [1]},
         **{7: [1], 8: [2]},
     }
     assert given.by_frame[7][1] is given.by_frame[8][2] is ABSENT
-    assert given.ends == {2: {2}}
-    assert given.report[-1] == "frame 00012: object 2 ends"
+    assert given.ends == {9: {2}}
+    assert "frame 00019: object 2 ends" in given.report
 
 
 def test_numbers_count_in_the_whole_video_and_are_no_names(folder):
@@ -59,7 +59,7 @@ def test_ends_given_as_text_are_added(folder):
 def test_ends_of_objects_that_have_not_begun_are_left_out_and_reported(folder):
     given = read(folder, {"ends": [[0, 5], [3, 7], [6, 1]]})
     assert given.ends == {6: {1}}
-    assert given.report[-3:] == [
+    assert given.report[-4:-1] == [
         "frame 00010: object 5 ends without effect: it is not marked before",
         "frame 00013: object 7 ends without effect: it is not marked before",
         "frame 00016: object 1 ends",
@@ -115,3 +115,71 @@ def test_an_end_may_name_a_frame_with_colons():
 def test_marks_are_no_mask_for_info(folder):
     (folder / "marks.json").write_text('{"ends": [[2, 2]]}')
     assert not any("marks.json" in line for line in describe_masks(folder))
+
+
+def absences(given: GivenPrompts) -> dict[int, list[int]]:
+    """Ids of absent objects by frame index."""
+    by_frame = {
+        frame: [i for i, prompt in prompts.items() if prompt is ABSENT]
+        for frame, prompts in given.by_frame.items()
+    }
+    return {frame: ids for frame, ids in by_frame.items() if ids}
+
+
+def read_text(folder: Path, *absent: str, **options: object) -> GivenPrompts:
+    return read_prompts([folder], absent=absent, **{"names": NAMES, "size": SIZE, **options})
+
+
+def test_absences_given_as_text(folder):
+    assert absences(read_text(folder, "1-3:2", "00015:1,2", "8-00019:2")) == {
+        **{1: [2], 2: [2], 3: [2]},
+        **{5: [1, 2], 8: [2], 9: [2]},
+    }
+    assert absences(read_text(folder, "12-12:2", first=10)) == {2: [2]}
+    assert read_text(folder, "1-3:2").by_frame[0].keys() == {1, 2}
+
+
+def test_names_of_frames_may_have_hyphens(tmp_path):
+    names = [f"cam-1-{number}" for number in range(5)]
+    write_label_map(tmp_path / "first.png", np.ones(SIZE, np.int64))
+    given = read_prompts(
+        [tmp_path / "first.png"],
+        absent=["cam-1-1:1", "cam-1-3-cam-1-4:1"],
+        **{"names": names, "size": SIZE},
+    )
+    assert absences(given) == {1: [1], 3: [1], 4: [1]}
+
+
+@pytest.mark.parametrize("text", ["", "7", "7:", ":2", "7:0", "7:1,", "7:x", "7:" + "9" * 5000])
+def test_other_texts_are_no_absence(text, folder):
+    with pytest.raises(UsageError, match=r"write FRAMES:ID\[,ID\]") as caught:
+        read_text(folder, text)
+    assert caught.value.options == ("absent",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1-30:2", "absence 1-30:2: the frames 1-30 do not exist; frames are named 00010 to"),
+        ("3-1:2", "the frames 3-1 end before they begin"),
+        ("4:1", "object 1 has a mask or a box on frame 00014 and is marked as absent there"),
+        ("3:5", "object 5 is marked as absent on frame 00013 but is not tracked there"),
+        ("0:2", "object 2 has a mask or a box on frame 00010"),
+    ],
+)
+def test_absences_that_cannot_hold(text, words, folder):
+    with pytest.raises(PromptError, match=words) as caught:
+        read_text(folder, text)
+    assert "absent" in caught.value.options
+
+
+def test_an_object_is_tracked_between_its_first_mask_and_its_end(folder, tmp_path):
+    write_label_map(tmp_path / "00013.png", np.full(SIZE, 7))
+    both = {"names": NAMES, "size": SIZE}
+    read_prompts([folder, tmp_path / "00013.png"], absent=["6:7"], ends=["7:7"], **both)
+    for text in ("2:7", "7:7"):
+        with pytest.raises(PromptError, match="but is not tracked there"):
+            read_prompts([folder, tmp_path / "00013.png"], absent=[text], ends=["7:7"], **both)
+    masks = [folder, tmp_path / "00013.png"]
+    given = read_prompts(masks, absent=["2:7"], goes_backward=True, **both)
+    assert absences(given) == {2: [7]}

@@ -50,6 +50,8 @@ def test_a_name_that_a_frame_has_goes_before_its_number(tmp_path):
     assert given_.report == [
         f"{tmp_path / '00012.png'}: indexed, for frame 00012: id 1 (6 pixels)",
         f"{tmp_path / '00003.png'}: indexed, for frame 00013: id 2 (6 pixels)",
+        "the masks do not show object 1 on frame 00013: tracking goes on as before; give a mask as "
+        "a corrected one if the objects that it lacks are absent",
     ]
 
 
@@ -256,9 +258,9 @@ def test_masks_without_objects(tmp_path):
         read([empty])
     with pytest.raises(PromptError, match="no objects in"):
         read([empty], ("1,1,2,2",))
-    given_ = read([empty, save(tmp_path / "00011.png", 1)])
-    assert list(given_.by_frame) == [1]
-    assert given_.report[0].endswith("for frame 00010: no objects")
+    with pytest.raises(PromptError, match="give it as a corrected mask if the objects") as caught:
+        read([save(tmp_path / "00011.png", 1), empty])
+    assert caught.value.options == ("corrected",)
 
 
 def test_a_mask_of_another_size(tmp_path):

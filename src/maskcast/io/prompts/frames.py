@@ -53,6 +53,20 @@ class PromptFrames:
         frame_index = number - self.first
         return frame_index if 0 <= frame_index < len(self.names) else None
 
+    def find_range(self, text: str) -> range | None:
+        """Return the indices of the frames ``FRAME`` or ``FRAME-FRAME``; the last one is included.
+
+        A frame name may contain hyphens. None means that a frame does not exist.
+        """
+        if (single := self.find(text)) is not None:
+            return range(single, single + 1)
+        parts = text.split("-")
+        for count in range(1, len(parts)):
+            first, last = self.find("-".join(parts[:count])), self.find("-".join(parts[count:]))
+            if first is not None and last is not None:
+                return range(first, last + 1)
+        return None
+
     def assign(
         self, marked: Sequence[MarkedFrame], lone_files: frozenset[Path]
     ) -> list[tuple[int, MarkedFrame]]:
@@ -123,11 +137,14 @@ class PromptFrames:
             f"mask {shortened(frame.frame_key)} (in {frame.source.parent})" for frame in strays
         ]
         if len(shown) == 1:
-            return PromptError(f"{shown[0]} matches no frame; {self.known()}", options=("masks",))
+            option = "corrected" if strays[0].is_whole else "masks"
+            return PromptError(f"{shown[0]} matches no frame; {self.known()}", options=(option,))
         return PromptError(
             f"{len(shown)} masks match no frame; {self.known()}",
             details=shown,
-            options=("masks",),
+            options=tuple(
+                dict.fromkeys("corrected" if stray.is_whole else "masks" for stray in strays)
+            ),
         )
 
     def known(self) -> str:

@@ -27,6 +27,13 @@ class MarkedFrame:
     marks: dict[Label, MaskArray | Box]
     notes: list[str] = field(default_factory=list)
     """Remarks for the report."""
+    is_whole: bool = False
+    """Whether objects that it lacks are absent: it is a corrected mask of the whole frame."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every pixel is background."""
+        return not any(isinstance(mark, Box) or mark.any() for mark in self.marks.values())
 
 
 def describe_marks(marks: Mapping[int, MaskArray | Box]) -> str:

@@ -1,9 +1,10 @@
-"""Absences and ends of objects: ``marks.json`` in a folder of masks, and ``FRAME:ID`` as text.
+"""Absences and ends of objects: ``marks.json`` in a folder of masks, and as text.
 
     {"absent": [[240, 1]], "ends": [[620, 2]]}
 
 Each pair is a frame and an object id. The frame is an index from 0 in the whole video, or a frame
-name as a string. Imports no torch.
+name as a string. As text, an absence is ``FRAMES:ID[,ID]`` and an end ``FRAME:ID``. Imports no
+torch.
 """
 
 from __future__ import annotations
@@ -76,18 +77,46 @@ def parse_end(text: str) -> tuple[FrameKey, int]:
     return frame_key, number
 
 
-def list_marks(sources: Sequence[Path], ends: Sequence[str]) -> ListedMarks:
-    """Return the marks in folders of masks, together with ends given as text.
+def parse_absence(text: str) -> tuple[str, tuple[int, ...]]:
+    """Parse ``FRAMES:ID[,ID]`` into the text ``FRAMES`` and object ids. Raises ``UsageError``."""
+    frames, _, ids = text.strip().rpartition(":")
+    numbers = [whole_number(one.strip()) or 0 for one in ids.split(",")]
+    if not frames or not all(1 <= number <= LARGEST_ID for number in numbers):
+        raise UsageError(
+            f"invalid absence {shortened(text)!r}; write FRAMES:ID[,ID], such as 120:2 or "
+            "74-103:1,2",
+            options=("absent",),
+        )
+    return frames, tuple(numbers)
+
+
+def list_marks(
+    sources: Sequence[Path], ends: Sequence[str], absences: Sequence[str], frames: PromptFrames
+) -> ListedMarks:
+    """Return the marks in folders of masks, together with ends and absences given as text.
 
     Raises:
-        PromptError: a ``marks.json`` is damaged.
-        UsageError: an end is not ``FRAME:ID``.
+        PromptError: a ``marks.json`` is damaged, or the frames of an absence do not exist.
+        UsageError: an end is not ``FRAME:ID``, or an absence not ``FRAMES:ID[,ID]``.
     """
     files = [read_marks(path / MARKS) for path in sources if (path / MARKS).is_file()]
+    typed = [pair for text in absences for pair in _typed_absences(text, frames)]
     return ListedMarks(
-        absent=tuple(pair for marks in files for pair in marks.absent),
+        absent=(*(pair for marks in files for pair in marks.absent), *typed),
         ends=(*(pair for marks in files for pair in marks.ends), *map(parse_end, ends)),
     )
+
+
+def _typed_absences(text: str, frames: PromptFrames) -> Listed:
+    shown, ids = parse_absence(text)
+    indices = frames.find_range(shown)
+    if not indices:
+        problem = "do not exist" if indices is None else "end before they begin"
+        raise PromptError(
+            f"absence {shortened(text)}: the frames {shortened(shown)} {problem}; {frames.known()}",
+            options=("absent",),
+        )
+    return tuple((frames.first + index, object_id) for index in indices for object_id in ids)
 
 
 def settle_absences(
@@ -104,7 +133,7 @@ def settle_absences(
         PromptError: a frame does not exist, or has a prompt for the same object.
     """
     settled = _settle(listed, frames)
-    _reject_both(settled, prompts, frames, "is marked as absent there")
+    _reject_both(settled, prompts, frames, "is marked as absent there", option="absent")
     return settled
 
 
@@ -125,7 +154,7 @@ def settle_ends(
         PromptError: a frame does not exist, or has a prompt for the same object.
     """
     settled = _settle(listed, frames)
-    _reject_both(settled, prompts, frames, "ends there")
+    _reject_both(settled, prompts, frames, "ends there", option="end_object")
     ends: dict[int, frozenset[int]] = {}
     for frame_index, ids in sorted(settled.items()):
         begun = {i for earlier in prompts if earlier < frame_index for i in prompts[earlier]}
@@ -156,13 +185,15 @@ def _reject_both(
     prompts: Mapping[int, Collection[int]],
     frames: PromptFrames,
     what: str,
+    *,
+    option: str,
 ) -> None:
     for frame_index, ids in settled.items():
         if both := ids & set(prompts.get(frame_index, ())):
             raise PromptError(
                 f"object {min(both)} has a mask or a box on {frames.label(frame_index)} and "
                 f"{what}; remove one of the two",
-                options=("masks", "box", "end_object"),
+                options=("masks", "corrected", "box", option),
             )
 
 

@@ -4,7 +4,8 @@ Meaning of the values:
 
     indexed, 16-bit grey        object id; also colours in a PNG marked as such (io.label_maps)
     8-bit grey                  object id; but {0, 1} and {0, 255} are one object with id 1
-    colours                     one object per colour; black or transparent pixels are background
+    colours                     one object per colour; black or transparent pixels are background.
+                                In a copy of a label map, colours of the palette are their ids
     more than 32 grey values    rejected, because soft edges are not ids
     or colours, JPEG
 """
@@ -14,11 +15,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Int, Int64, UInt8
 from PIL import Image
 
 from maskcast.core.arrays import MaskArray
 from maskcast.core.errors import DataError, PromptError, UsageError
+from maskcast.core.palette import PALETTE
 from maskcast.io.label_maps import has_ids_in_colours, ids_of_colours
 from maskcast.io.pictures import open_picture
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame
@@ -30,16 +32,24 @@ MOST_IDS = 1024
 
 READ_AS_ONE_OBJECT = "set mask_threshold, to 128 for instance, to read it as one object"
 
+IDS_OF_COLOURS = {red << 16 | green << 8 | blue: i for i, (red, green, blue) in enumerate(PALETTE)}
+"""Object id of each colour of the palette."""
+
 ENDINGS = (".png", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".jpg", ".jpeg")
 
 
-def read_mask_picture(path: Path, mask_threshold: int | None = None) -> MarkedFrame:
+def read_mask_picture(
+    path: Path, mask_threshold: int | None = None, *, is_copy: bool = False
+) -> MarkedFrame:
     """Read the masks painted in a picture.
 
     Args:
         path: the picture.
         mask_threshold: lowest grey value (1..255) that belongs to the object, for 8-bit pictures
             with soft edges, which mark a single object, id 1.
+        is_copy: whether the picture is a painted copy of a label map of this package. Its colours
+            then decide, since programs reorder a palette or save colours: a colour of the palette
+            keeps its id, and other colours are objects that were added.
 
     Raises:
         MissingFileError: the file does not exist.
@@ -63,11 +73,8 @@ def read_mask_picture(path: Path, mask_threshold: int | None = None) -> MarkedFr
             f"{path} has floating-point values instead of object ids; save it as an indexed or "
             "grey PNG"
         )
-    if picture.mode == "P" or picture.mode.startswith("I"):
-        kind = "indexed" if picture.mode == "P" else "16-bit grey"
-        return _marked(path, kind, _by_value(path, np.asarray(picture).astype(np.int64)))
-    if has_ids_in_colours(picture):
-        return _marked(path, "ids in colours", _by_value(path, ids_of_colours(picture)))
+    if (marked := _from_ids(path, picture, is_copy=is_copy)) is not None:
+        return marked
     if picture.mode == "1":
         return _marked(path, "black and white", _one_object(np.asarray(picture)))
     if mask_threshold is not None:
@@ -80,7 +87,21 @@ def read_mask_picture(path: Path, mask_threshold: int | None = None) -> MarkedFr
         )
     if picture.mode == "L":
         return _from_grey(path, "8-bit grey", np.asarray(picture))
-    return _from_colours(path, np.asarray(picture.convert("RGBA")))
+    return _from_colours(path, np.asarray(picture.convert("RGBA")), keeps_ids=is_copy)
+
+
+def _from_ids(path: Path, picture: Image.Image, *, is_copy: bool) -> MarkedFrame | None:
+    """Read a picture whose values are ids; None if they have to be interpreted."""
+    if has_ids_in_colours(picture):
+        return _marked(path, "ids in colours", _by_value(path, ids_of_colours(picture)))
+    if is_copy and picture.mode in ("P", "RGB", "RGBA"):
+        ids = _ids_by_palette(np.asarray(picture.convert("RGBA")))
+        if ids is not None:
+            return _marked(path, "colours of a label map", _by_value(path, ids))
+    if picture.mode == "P" or picture.mode.startswith("I"):
+        kind = "indexed" if picture.mode == "P" else "16-bit grey"
+        return _marked(path, kind, _by_value(path, np.asarray(picture).astype(np.int64)))
+    return None
 
 
 def _marked(
@@ -98,6 +119,25 @@ def _by_value(path: Path, values: Int[np.ndarray, "height width"]) -> dict[Label
             options=("mask_threshold",),
         )
     return {int(value): values == value for value in distinct if value != 0}
+
+
+def _ids_by_palette(
+    rgba: UInt8[np.ndarray, "height width 4"],
+) -> Int64[np.ndarray, "height width"] | None:
+    """Return the ids of a picture in which every colour belongs to the palette, else None."""
+    colours = _packed(rgba)
+    colours[rgba[..., 3] == 0] = 0
+    distinct, indices = np.unique(colours, return_inverse=True)
+    if not set(distinct.tolist()) <= set(IDS_OF_COLOURS):
+        return None
+    ids = np.array([IDS_OF_COLOURS[colour] for colour in distinct.tolist()], dtype=np.int64)
+    return ids[indices].reshape(colours.shape)
+
+
+def _packed(rgba: UInt8[np.ndarray, "height width 4"]) -> Int64[np.ndarray, "height width"]:
+    """Return each pixel's red, green and blue in one number."""
+    red, green, blue = (rgba[..., channel].astype(np.int64) for channel in range(3))
+    return red << 16 | green << 8 | blue
 
 
 def _one_object(mask: MaskArray) -> dict[Label, MaskArray]:
@@ -126,18 +166,21 @@ def _from_grey(path: Path, kind: str, grey: UInt8[np.ndarray, "height width"]) -
     return _marked(path, kind, _by_value(path, grey.astype(np.int64)), "its grey values are ids")
 
 
-def _from_colours(path: Path, rgba: UInt8[np.ndarray, "height width 4"]) -> MarkedFrame:
+def _from_colours(
+    path: Path, rgba: UInt8[np.ndarray, "height width 4"], *, keeps_ids: bool
+) -> MarkedFrame:
+    """Read one object per colour.
+
+    Args:
+        path: of the picture.
+        rgba: its pixels.
+        keeps_ids: whether colours of the palette are their ids.
+    """
     alpha = rgba[..., 3]
     see_through = alpha == 0
-    red, green, blue = (rgba[..., channel].astype(np.int64) for channel in range(3))
-    if (
-        not see_through.any()
-        and (alpha == 255).all()
-        and (red == green).all()
-        and (green == blue).all()
-    ):
+    if (alpha == 255).all() and (rgba[..., :1] == rgba[..., 1:3]).all():
         return _from_grey(path, "grey stored as colours", rgba[..., 0])
-    colours = red << 16 | green << 8 | blue
+    colours = _packed(rgba)
     background = see_through if see_through.any() else colours == 0
     distinct, first_pixel = np.unique(colours[~background], return_index=True)
     half_seen = np.any((alpha != 0) & (alpha != 255))
@@ -149,7 +192,9 @@ def _from_colours(path: Path, rgba: UInt8[np.ndarray, "height width 4"]) -> Mark
             options=("mask_threshold",),
         )
     in_order = distinct[np.argsort(first_pixel)]  # by their first pixel, row by row
+    ids = IDS_OF_COLOURS if keeps_ids else {}
     marks: dict[Label, MaskArray] = {
-        f"#{colour:06x}": (colours == colour) & ~background for colour in in_order
+        ids.get(colour, f"#{colour:06x}"): (colours == colour) & ~background
+        for colour in in_order.tolist()
     }
     return _marked(path, "flat colours", marks)

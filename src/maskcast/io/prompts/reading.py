@@ -7,7 +7,7 @@ to overlapping masks.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,14 @@ from maskcast.io.prompts.frames import PromptFrames
 from maskcast.io.prompts.labels import lowest_free, settle_labels
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame, describe_marks
 from maskcast.io.prompts.marks import list_marks, settle_absences, settle_ends
-from maskcast.io.prompts.sources import lone_files, read_source
+from maskcast.io.prompts.sources import Reading, lone_files, read_source
+from maskcast.io.prompts.whole_frames import (
+    lacking,
+    reject_untracked,
+    report_absent,
+    report_lacking,
+    tracked_objects,
+)
 
 
 @dataclass(frozen=True)
@@ -46,11 +53,14 @@ def read_prompts(
     masks: Sequence[Path | str],
     boxes: Sequence[str] = (),
     *,
+    corrected: Sequence[Path | str] = (),
+    absent: Sequence[str] = (),
     ends: Sequence[str] = (),
     names: Sequence[str],
     size: tuple[int, int],
     first: int = 0,
     mask_threshold: int | None = None,
+    goes_backward: bool = False,
 ) -> GivenPrompts:
     """Read masks, boxes and marks, and find the frame and the object id of each.
 
@@ -59,15 +69,24 @@ def read_prompts(
     higher id wins. A box without an id gets the lowest free one. A file ``marks.json`` in a folder
     of masks lists absences and ends of objects (``io.prompts.marks``).
 
+    A corrected mask is a painted copy of a label map of this package. It shows the whole frame:
+    objects that are tracked there and that it lacks are absent. Masks say nothing about objects
+    that they lack.
+
     Args:
         masks: files, folders of files, or folders with one folder per object.
         boxes: boxes as ``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT``, in pixels.
+        corrected: corrected masks, likewise. They may have no object at all.
+        absent: absences as ``FRAMES:ID[,ID]``; ``FRAMES`` is a frame, or the first and the last one
+            with a hyphen between them.
         ends: ends as ``FRAME:ID``; the object is removed before that frame.
         names: names of the frames that are read.
         size: height and width of the frames in pixels.
         first: index of the first of these frames in the whole video.
         mask_threshold: lowest grey value (1..255) that belongs to the object, for grey masks with
             soft edges, which mark a single object, id 1.
+        goes_backward: whether a backward pass follows, in which objects are tracked before their
+            first mask or box too.
 
     Raises:
         MissingFileError: a file does not exist.
@@ -75,33 +94,47 @@ def read_prompts(
         PromptError: a mask, box or mark is invalid; the message says which and why.
         UsageError: neither masks nor boxes were given, or a box is malformed.
     """
-    if not masks and not boxes:
+    if not masks and not boxes and not corrected:
         raise UsageError("no objects to follow; give a mask or a box", options=("masks", "box"))
     frames = PromptFrames(names, size, first)
     typed = [parse_box(text, size) for text in boxes]
-    paths = [Path(mask) for mask in masks]
-    marked = [frame for path in paths for frame in read_source(path, size, mask_threshold)]
-    assigned = frames.assign(marked, lone_files=lone_files(paths))
+    paths, whole_paths = [Path(mask) for mask in masks], [Path(mask) for mask in corrected]
+    reading = Reading(size=size, mask_threshold=mask_threshold)
+    marked = [frame for path in paths for frame in read_source(path, reading)]
+    reading = replace(reading, is_whole=True)
+    marked += [frame for path in whole_paths for frame in read_source(path, reading)]
+    assigned = frames.assign(marked, lone_files=lone_files([*paths, *whole_paths]))
     ids, report = settle_labels(assigned)
     by_frame: dict[int, dict[int, MaskArray | Box]] = {}
     for frame_index, frame in assigned:
         report.append(frames.report(frame_index, frame, ids))
         _add(by_frame.setdefault(frame_index, {}), frame, ids, frames.label(frame_index))
-    if masks and not any(by_frame.values()):
-        shown = ", ".join(str(path) for path in masks)
+    if not boxes and all(frame.is_empty for _, frame in assigned):
+        shown = ", ".join(map(str, [*paths, *whole_paths]))
         raise PromptError(f"no objects in {shown}: every pixel is background", options=("masks",))
+    _reject_empty(assigned, frames)
     _add_boxes(by_frame, typed, frames, report)
     for frame_index, marks in sorted(by_frame.items()):
         report += _give_overlaps_to_higher_ids(marks, frames.label(frame_index))
-    listed = list_marks(paths, ends)
-    absent = settle_absences(listed.absent, frames, by_frame)
+    listed = list_marks([*paths, *whole_paths], ends, absent, frames)
+    absences = settle_absences(listed.absent, frames, by_frame)
     ended = settle_ends(listed.ends, frames, by_frame, report)
-    return GivenPrompts(_as_prompts(by_frame, absent), report, ended)
+    tracked = tracked_objects({*by_frame, *absences}, by_frame, ended, goes_backward=goes_backward)
+    reject_untracked(absences, tracked, frames)
+    given = {f: {*by_frame.get(f, ()), *absences.get(f, ())} for f in tracked}
+    whole = {frame_index for frame_index, frame in assigned if frame.is_whole}
+    others = {frame_index for frame_index, frame in assigned if not frame.is_whole}
+    unseen = lacking(whole, tracked, given)
+    report += report_absent(unseen, frames)
+    report += report_lacking(lacking(others - whole, tracked, given), frames)
+    for frame_index, missing in unseen.items():
+        absences[frame_index] = absences.get(frame_index, frozenset()) | missing
+    return GivenPrompts(_as_prompts(by_frame, absences), report, ended)
 
 
 def describe_masks(path: Path, mask_threshold: int | None = None) -> list[str]:
     """Return lines that describe a mask file or folder: format, size, ids, pixels per id."""
-    frames = read_source(path, None, mask_threshold)
+    frames = read_source(path, Reading(mask_threshold=mask_threshold))
     frame_keys = dict.fromkeys(frame.frame_key for frame in frames)
     order = {frame_key: index for index, frame_key in enumerate(frame_keys)}
     assigned = sorted(
@@ -127,6 +160,18 @@ def _add(
             )
         if isinstance(mark, Box) or mark.any():
             marks[ids[label]] = mark
+
+
+def _reject_empty(assigned: Sequence[tuple[int, MarkedFrame]], frames: PromptFrames) -> None:
+    """Reject masks in which every pixel is background, except corrected ones."""
+    for frame_index, frame in assigned:
+        if frame.is_empty and not frame.is_whole:
+            raise PromptError(
+                f"no objects in {frame.source}, for {frames.label(frame_index)}: every pixel is "
+                "background; give it as a corrected mask if the objects are absent there, or "
+                "remove it",
+                options=("corrected",),
+            )
 
 
 def _add_boxes(

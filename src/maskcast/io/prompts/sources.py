@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from maskcast.core.errors import MissingFileError, PromptError
@@ -16,14 +17,30 @@ from maskcast.io.prompts.mask_pictures import read_mask_picture
 ENDINGS = (*mask_pictures.ENDINGS, ".json")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How masks are read."""
+
+    size: tuple[int, int] | None = None
+    """Height and width of the frames in pixels, for masks in JSON; None if they are unknown."""
+    mask_threshold: int | None = None
+    """Lowest grey value (1..255) that belongs to the object, for masks with soft edges."""
+    is_whole: bool = False
+    """Whether the masks are corrected ones: painted copies of label maps of this package, which
+    show the whole frame."""
+
+    @property
+    def option(self) -> str:
+        """Name of the parameter that the masks were given with."""
+        return "corrected" if self.is_whole else "masks"
+
+
 def lone_files(masks: Sequence[Path]) -> frozenset[Path]:
     """Return the masks given as single files, whose names need not match a frame."""
     return frozenset(path for path in masks if path.is_file())
 
 
-def read_source(
-    path: Path, size: tuple[int, int] | None, mask_threshold: int | None
-) -> list[MarkedFrame]:
+def read_source(path: Path, reading: Reading) -> list[MarkedFrame]:
     """Read a mask file, a folder of them, or a folder with one folder per object.
 
     Raises:
@@ -31,26 +48,26 @@ def read_source(
         PromptError: a mask is invalid, or a folder contains none.
     """
     if not path.is_dir():
-        return _read_file(path, size, mask_threshold)
+        return _read_file(path, reading)
     files, folders = _mask_files(path), _folders(path)
     if files and folders:
         raise PromptError(
             f"{path} contains both masks and folders; give files that show all objects, or one "
             "folder per object",
-            options=("masks",),
+            options=(reading.option,),
         )
-    marked = [frame for file in files for frame in _read_file(file, size, mask_threshold)]
+    marked = [frame for file in files for frame in _read_file(file, reading)]
     marked += [
         _as_object(frame, folder.name)
         for folder in folders
         for file in _mask_files(folder)
-        for frame in _read_file(file, size, mask_threshold)
+        for frame in _read_file(file, reading)
     ]
     if not marked:
         holds = ", ".join(sorted(entry.name for entry in path.iterdir())[:5]) or "nothing"
         raise PromptError(
             f"{path} contains no masks (png, COCO json or labelme json); it contains {holds}",
-            options=("masks",),
+            options=(reading.option,),
         )
     return marked
 
@@ -70,14 +87,14 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != ".")
 
 
-def _read_file(
-    path: Path, size: tuple[int, int] | None, mask_threshold: int | None
-) -> list[MarkedFrame]:
+def _read_file(path: Path, reading: Reading) -> list[MarkedFrame]:
     if not path.exists():
-        raise MissingFileError(f"mask {path} does not exist", options=("masks",))
+        raise MissingFileError(f"mask {path} does not exist", options=(reading.option,))
     if path.suffix.lower() == ".json":
-        return read_mask_json(path, size)
-    return [read_mask_picture(path, mask_threshold)]
+        marked = read_mask_json(path, reading.size)
+    else:
+        marked = [read_mask_picture(path, reading.mask_threshold, is_copy=reading.is_whole)]
+    return [replace(frame, is_whole=reading.is_whole) for frame in marked]
 
 
 def _as_object(frame: MarkedFrame, folder: str) -> MarkedFrame:
@@ -89,6 +106,5 @@ def _as_object(frame: MarkedFrame, folder: str) -> MarkedFrame:
         )
     number = whole_number(folder)
     label: Label = folder if number is None else number
-    marked = MarkedFrame(frame.frame_key, frame.source, "a folder per object", {})
-    marked.marks.update((label, mark) for mark in frame.marks.values())
-    return marked
+    marks = {label: next(iter(frame.marks.values()))} if frame.marks else {}
+    return replace(frame, kind="a folder per object", marks=marks, notes=[])
