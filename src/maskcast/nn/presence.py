@@ -6,6 +6,9 @@ presence      0..1; 0.5 corresponds to the method's confidence threshold
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -13,18 +16,21 @@ VISIBLE = 0.5
 """Presence from which an object counts as visible."""
 
 
-def presence_from(confidence: float, threshold: float) -> float:
-    """Return the presence for a confidence.
+def presence_from(
+    confidence: Float[Tensor, "objects"], thresholds: Sequence[float]
+) -> Float[Tensor, "objects"]:
+    """Return the presence of each object for its confidence.
 
     It rises linearly from 0 to 0.5 below the threshold, and from 0.5 to 1 above it.
 
     Args:
-        confidence: confidence of the method, in [0, 1].
-        threshold: confidence from which the object is visible, in (0, 1).
+        confidence: confidence of the method, in [0, 1]; NaN stays NaN.
+        thresholds: confidence from which each object is visible, in (0, 1).
     """
-    if confidence < threshold:
-        return VISIBLE * confidence / threshold
-    return VISIBLE + (1 - VISIBLE) * (confidence - threshold) / (1 - threshold)
+    limit = torch.tensor(thresholds, dtype=confidence.dtype, device=confidence.device)
+    below = VISIBLE * confidence / limit
+    above = VISIBLE + (1 - VISIBLE) * (confidence - limit) / (1 - limit)
+    return torch.where(confidence < limit, below, above)
 
 
 def mean_confidence(

@@ -28,14 +28,15 @@ from maskcast.methods.lwl.crop import Sighting, View, find, view_patch
 from maskcast.methods.lwl.decoder import Decoded
 from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.method import build
-from maskcast.methods.lwl.presence import Evidence, describe_first
+from maskcast.methods.lwl.presence import Evidence, Presence, describe_first
 from maskcast.methods.lwl.segmenter import LWLSegmenter
-from maskcast.methods.lwl.state import LWLState, Target
+from maskcast.methods.lwl.state import Judgement, LWLState, Target
 from maskcast.methods.lwl.training.config import LWLTrainingConfig
 from maskcast.nn.aggregation import aggregate_logits
 
 SIZE = (37, 52)
 BY_CONFIDENCE = PresenceConfig(rule="confidence")
+BY_LIKENESS = PresenceConfig(rule="likeness")
 TINY = replace(tiny(), presence=BY_CONFIDENCE)
 
 
@@ -69,8 +70,8 @@ def judged(
         replace(before, first=first, absent_frames=2 * was_absent)
         for first, was_absent in zip(firsts, absent, strict=True)
     ]
-    presence = PresenceRule(config, None, 100.0).judge(targets, Decoded(logits, []), x, scores)
-    return [float(each) for each in presence if each is not None]
+    found = PresenceRule(config, None, 100.0).judge(targets, Decoded(logits, []), x, scores)
+    return [float(each.presence) for each in found if each is not None]
 
 
 def test_presence_is_the_mean_confidence_with_the_threshold_at_one_half() -> None:
@@ -84,20 +85,42 @@ def test_an_absent_object_needs_more_to_be_visible_again() -> None:
     assert found == pytest.approx([0.625, 0.5 * 0.85 / 0.88, 0.75], abs=1e-5)
 
 
-def test_an_absent_object_returns_only_if_it_looks_like_the_first_frame() -> None:
+def judged_by_likeness(cases: Sequence[tuple[float, float | None]], *, absent: bool) -> list[float]:
+    """Presence for pairs of mean confidence and similarity; None: there is no first frame."""
     mask = torch.zeros(1, 8, 12)
     mask[:, 2:4, 2:4] = 1
-    x = torch.zeros(3, 2, 4, 6)
-    x[:, 0] = 1.0
-    x[:, :, 1, 1] = torch.tensor([[3.0, 0.0], [3.0, 0.0], [-1.0, 0.0]])  # under the mask
-    first = describe_first(x[:1], mask, torch.zeros(1, 3, 4, 6))[0]
-    logits = torch.where(mask > 0, logit(0.94), -20.0).expand(3, 8, 12)
-    config = replace(BY_CONFIDENCE, likeness_from=0.6)
-    found = judged(logits, [True, True, True], config=config, x=x, firsts=[first, None, first])
-    # the features under the masks are alike, not compared, and opposite
-    assert found == pytest.approx([0.75, 0.75, 0.0], abs=1e-5)
-    still_there = judged(logits, [False] * 3, config=config, x=x, firsts=[first] * 3)
-    assert still_there == pytest.approx([0.85] * 3, abs=1e-5)
+    x = torch.zeros(1, 2, 4, 6)
+    x[:, :, 1, 1] = torch.tensor([1.0, 0.0])  # the only cell under the mask
+    first = describe_first(x, mask, torch.zeros(1, 3, 4, 6))[0]
+    scene = x.mean(dim=(2, 3))[0]
+    seen = x.repeat(len(cases), 1, 1, 1)
+    for each, (_, likeness) in zip(seen, cases, strict=True):
+        cosine = 1.0 if likeness is None else likeness
+        each[:, 1, 1] = scene + torch.tensor([cosine, (1 - cosine**2) ** 0.5])
+    logits = torch.cat([torch.where(mask > 0, logit(mean), -20.0) for mean, _ in cases])
+    firsts = [None if likeness is None else first for _, likeness in cases]
+    return judged(logits, [absent] * len(cases), config=BY_LIKENESS, x=seen, firsts=firsts)
+
+
+def test_an_unsure_object_stays_visible_if_it_looks_like_the_first_frame() -> None:
+    cases = [(0.7, 0.7), (0.7, 0.5), (0.55, 0.95), (0.95, 0.3), (0.95, 0.2), (0.7, None)]
+    found = judged_by_likeness(cases, absent=False)
+    expected = [
+        0.5 + 0.5 * 0.1 / 0.4,  # 0.7 is 0.1 above 0.6
+        0.5 * 0.7 / 0.8,  # the larger one of this and 0.5 · 0.5 / 0.6
+        0.5 * 0.55 / 0.6,  # too unsure, whatever it looks like
+        0.5 + 0.5 * 0.05 / 0.75,  # sure, and not quite unlike
+        0.5 * 0.2 / 0.25,  # sure, but unlike
+        0.5 + 0.5 * 0.1 / 0.4,  # not compared: only a confidence below 0.6 counts
+    ]
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_an_absent_object_returns_only_if_it_looks_like_the_first_frame() -> None:
+    cases = [(0.94, 0.8), (0.94, 0.5), (0.85, 0.9), (0.94, -0.5), (0.94, None)]
+    found = judged_by_likeness(cases, absent=True)
+    expected = [0.75, 0.5 * 0.5 / 0.6, 0.5 * 0.85 / 0.88, 0.0, 0.75]
+    assert found == pytest.approx(expected, abs=1e-4)
 
 
 def test_others_get_the_pixels_of_an_absent_object() -> None:
@@ -119,7 +142,8 @@ HERE = Sighting((39.5, 49.5), (23.0, 23.0))
 
 
 def located(probs: Tensor, last: Sighting | None, presence: float = 1.0) -> Any:
-    return locate(probs[None], torch.tensor([presence]), [last], minimum_mass=100.0)[0]
+    judged = torch.tensor([presence]), torch.tensor([0.3])
+    return locate(probs[None], *judged, [last], minimum_mass=100.0)[0]
 
 
 def test_a_copy_does_not_drag_the_view() -> None:
@@ -147,9 +171,9 @@ def test_a_window_at_the_corner_of_the_frame_ends_there() -> None:
 
 def test_an_object_may_be_small_in_a_small_frame() -> None:
     # 100 pixels on a frame of 480 × 854 are 3.9 on one of 100 × 160
-    assert located(blob(3, 3, 1, 3), None) == (True, None)
+    assert located(blob(3, 3, 1, 3), None) == (True, None, pytest.approx(0.3))
     assert located(blob(3, 3, 2, 2), None).seen is not None
-    assert located(blob(3, 3, 20, 20), None, presence=0.49) == (False, None)
+    assert located(blob(3, 3, 20, 20), None, presence=0.49)[:2] == (False, None)
 
 
 def test_after_a_return_the_view_has_the_size_of_the_object_unless_it_still_enters() -> None:
@@ -201,15 +225,23 @@ def run(
 
 
 def scripted(
-    monkeypatch: pytest.MonkeyPatch, presences: Sequence[Sequence[float]]
+    monkeypatch: pytest.MonkeyPatch,
+    presences: Sequence[Sequence[float]],
+    confidences: Sequence[float] = (),
 ) -> list[list[bool]]:
-    """Let the rule find these presences, frame by frame; returns who was absent before."""
+    """Let the rule find these presences, frame by frame; returns who was absent before.
+
+    The confidence is 0.5, or that of the frame.
+    """
     asked: list[list[bool]] = []
     script: Iterator[Sequence[float]] = iter(presences)
 
-    def judge(self: PresenceRule, targets: Sequence[Target], *_: Any) -> Sequence[Tensor]:
+    confident = iter(confidences or [0.5] * len(presences))
+
+    def judge(self: PresenceRule, targets: Sequence[Target], *_: Any) -> Sequence[Judgement]:
         asked.append([target.absent_frames > 0 for target in targets])
-        return torch.tensor(next(script)).unbind()
+        confidence = torch.tensor(next(confident))
+        return [Judgement(each, confidence) for each in torch.tensor(next(script))]
 
     monkeypatch.setattr(PresenceRule, "judge", judge)
     return asked
@@ -236,6 +268,16 @@ def test_an_absent_object_is_not_learnt_but_remembered_three_times(
     nothing = build(TINY, None).network.label_encoder(torch.zeros(1, *TINY.crop.size))
     for slot in targets[-1].memory.absences:
         torch.testing.assert_close(slot.label, nothing.label[0].movedim(0, -1))
+
+
+def test_an_absent_frame_is_remembered_only_if_its_mask_is_unsure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # only the first three frames of the absence count; of these the second one is unsure
+    scripted(monkeypatch, [[0.9], [0.2], [0.2], [0.2], [0.2]], [0.9, 0.7, 0.5, 0.7, 0.3])
+    states, _ = run(build(TINY, None), {0: {1: square(10, 20)}}, frames=6)
+    counts = [len(state.targets[0].memory.absences) for state in states[1:]]
+    assert counts == [0, 0, 0, 0, 1, 1]
 
 
 def test_a_mark_and_a_mask_say_who_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,7 +395,9 @@ def test_without_a_rule_nothing_is_judged_and_absences_cost_nothing_later() -> N
         {"thresholds": (0.9, 0.8)},
         {"head_thresholds": (0.5, 1.0)},
         {"likeness_from": 1.0},
+        {"certain_below": (0.6, 0.0)},
         {"remembered": -1},
+        {"remembered_up_to": 1.1},
     ],
 )
 def test_thresholds_out_of_range_or_order_are_rejected(wrong: dict[str, Any]) -> None:
@@ -361,9 +405,35 @@ def test_thresholds_out_of_range_or_order_are_rejected(wrong: dict[str, Any]) ->
         PresenceConfig(**wrong)
 
 
-def test_the_rule_head_needs_a_head() -> None:
-    with pytest.raises(ConfigError, match="needs a network with a presence head"):
-        LWLConfig(presence=PresenceConfig(rule="head"))
+@pytest.mark.parametrize("rule", ["head", "head-and-likeness"])
+def test_a_rule_with_the_head_needs_a_head(rule: Any) -> None:
+    with pytest.raises(ConfigError, match=f"{rule} needs a network with a presence head"):
+        LWLConfig(presence=PresenceConfig(rule=rule))
+
+
+@pytest.mark.parametrize(
+    ("by_head", "was_absent", "expected"),
+    [(0.2, False, 0.9375), (0.97, False, 0.97), (0.9, True, 0.5 + 0.5 * 0.07 / 0.12)],
+)
+def test_head_and_likeness_must_agree_on_a_change(
+    monkeypatch: pytest.MonkeyPatch, by_head: float, was_absent: bool, expected: float
+) -> None:
+    network = replace(tiny().network, presence_head=True)
+    segmenter = build(replace(tiny(), network=network), None)
+    head = segmenter.network.presence_head
+    assert head is not None
+    monkeypatch.setattr(
+        head, "forward", lambda _: Presence(torch.tensor([logit(by_head)]), torch.zeros(1))
+    )
+    config = PresenceConfig(rule="head-and-likeness")
+    rule = PresenceRule(config, head, 100.0)
+    before = run(segmenter, {0: {1: square(10, 20)}}, frames=1)[0][-1].targets[0]
+    target = replace(before, absent_frames=int(was_absent))  # without a first frame: all is alike
+    states = [torch.zeros(1)] * 4
+    x, scores = torch.zeros(1, 16, 4, 6), torch.zeros(1, 4, 4, 6)
+    (found,) = rule.judge([target], Decoded(crops(0.95), states), x, scores)
+    assert found is not None
+    assert float(found.presence) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("config", [LWLConfig(), LWLTrainingConfig()])

@@ -14,7 +14,6 @@ from maskcast.methods.lwl.presence import (
     Evidence,
     PresenceHead,
     describe_first,
-    mean_confidence,
 )
 
 TINY = tiny().network
@@ -56,11 +55,6 @@ def test_first_frame_is_described_by_means_under_and_beside_the_mask() -> None:
     found = describe_first(x, mask, label)
     # cells weigh 1 and 1/4: (1 + 4 / 4) / 1.25 = 1.6 and (5 + 10 / 4) / 1.25 = 6; scene mean 2.5
     torch.testing.assert_close(found, torch.tensor([[1.6, 1.0, 2.5, 1.0, 6.0]]))
-
-
-def test_mean_confidence_counts_pixels_inside_the_mask_only() -> None:
-    probs = torch.tensor([[[0.9, 0.7], [0.4, 0.1]], [[0.2, 0.2], [0.3, 0.1]]])
-    torch.testing.assert_close(mean_confidence(probs.logit()), torch.tensor([0.8, 0.0]))
 
 
 def test_features_of_the_first_frame_are_perfectly_alike() -> None:

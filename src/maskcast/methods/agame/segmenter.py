@@ -278,11 +278,12 @@ class AgameSegmenter:
         presence = [float(key not in marked) for key in state.ids]
         if self.config.presence.rule == "off" or prediction is None:
             return presence
-        confidences = mean_confidence(prediction.fine.softmax(dim=1)[:, 1]).tolist()
-        for key, confidence in zip(predicted_ids, confidences, strict=True):
+        confidences = mean_confidence(prediction.fine.softmax(dim=1)[:, 1])
+        limits = [self.config.presence.thresholds[key in state.absent_for] for key in predicted_ids]
+        judged = presence_from(confidences, limits).tolist()
+        for key, its_presence in zip(predicted_ids, judged, strict=True):
             if key not in given:
-                threshold = self.config.presence.thresholds[key in state.absent_for]
-                presence[state.ids.index(key)] = presence_from(confidence, threshold)
+                presence[state.ids.index(key)] = its_presence
         return presence
 
     def _learn_absences(

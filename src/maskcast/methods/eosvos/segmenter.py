@@ -217,7 +217,8 @@ class EOSVOSSegmenter:
         if config.rule == "off":
             return 1.0
         confidence = found.score if bool(mask.any()) else 0.0
-        return presence_from(confidence, config.thresholds[known.presence < VISIBLE])
+        threshold = config.thresholds[known.presence < VISIBLE]
+        return float(presence_from(torch.tensor([confidence]), [threshold]))
 
     def _mark_absent(self, known: TrackedObject, frame: Frame) -> TrackedObject:
         """Leave the mask empty, as a person says, and learn that nothing here is the object.

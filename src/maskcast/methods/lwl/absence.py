@@ -39,13 +39,11 @@ from maskcast.methods.lwl.presence import (
     PresenceHead,
     describe_first,
     likeness_to_first,
-    mean_confidence,
 )
-from maskcast.methods.lwl.state import Found, Target
+from maskcast.methods.lwl.state import Found, Judgement, Target
 from maskcast.nn.aggregation import aggregate_logits
+from maskcast.nn.presence import VISIBLE, mean_confidence, presence_from
 
-PRESENT = 0.5
-"""Presence from which an object is visible."""
 USUAL_PIXELS = 480 * 854
 """Pixels of a frame for which ``crop.minimum_mass`` holds; it grows with the frame."""
 
@@ -56,6 +54,8 @@ class Located(NamedTuple):
     is_present: bool
     seen: Sighting | None
     """None if it is absent or too small to be followed."""
+    confidence: float = 1.0
+    """Mean probability inside the mask, 0..1; 1 where absence is not judged."""
 
 
 class AsPublished:
@@ -75,7 +75,7 @@ class AsPublished:
 
     def judge(
         self, targets: Sequence[Target], decoded: Decoded, x: Tensor, scores: Tensor
-    ) -> Sequence[Tensor | None]:
+    ) -> Sequence[Judgement | None]:
         """Nothing is judged."""
         return [None] * len(targets)
 
@@ -90,7 +90,7 @@ class AsPublished:
         """Note where an object was found."""
         return replace(target, seen=located.seen)
 
-    def is_remembered(self, target: Target) -> bool:
+    def is_remembered(self, target: Target, located: Located) -> bool:
         """Every prediction is remembered."""
         return True
 
@@ -100,7 +100,7 @@ class PresenceRule:
 
     Args:
         config: the rule and its thresholds.
-        head: of the network; used by the rule ``head`` only.
+        head: of the network; used by the rules ``head`` and ``head-and-likeness`` only.
         minimum_mass: pixels of probability on a frame of 480×854 below which an object is too
             small to be followed.
     """
@@ -111,7 +111,7 @@ class PresenceRule:
         self, config: PresenceConfig, head: PresenceHead | None, minimum_mass: float
     ) -> None:
         self.config = config
-        self.head = head if config.rule == "head" else None
+        self.head = head if config.uses_head else None
         self.minimum_mass = minimum_mass
 
     def describe(
@@ -129,11 +129,11 @@ class PresenceRule:
         decoded: Decoded,
         x: Float[Tensor, "objects C h w"],
         scores: Float[Tensor, "objects D h w"],
-    ) -> Sequence[Tensor | None]:
-        """Return the presence of each object; nothing is moved to main memory.
+    ) -> Sequence[Judgement | None]:
+        """Judge each object; nothing is moved to main memory.
 
-        The mean confidence, or the probability of the head, is mapped to the presence linearly on
-        either side of the threshold in force, which becomes 0.5.
+        Whatever the rule looks at is mapped to a presence linearly on either side of the threshold
+        in force, which becomes 0.5. "And" is the minimum of two presences, "or" the maximum.
 
         Args:
             targets: as they were after the frame before.
@@ -144,40 +144,60 @@ class PresenceRule:
         absent = [target.absent_frames > 0 for target in targets]
         width = 2 * x.shape[1] + scores.shape[1]
         first = _stacked([target.first for target in targets], width=width, like=x)
-        presence = self._by_confidence(decoded.logits, x, first, absent)
+        confidence = mean_confidence(decoded.logits.float().sigmoid())
+        presence = _mapped(confidence, absent, self.config.thresholds)
+        if self.config.rule in ("likeness", "head-and-likeness"):
+            likeness = likeness_to_first(decoded.logits, x, first)
+            presence = self._with_likeness(presence, confidence, likeness, absent)
         if self.head is not None:
             _, z3, _, z1 = decoded.states
             evidence = Evidence(z3, z1, decoded.logits, x, scores, first)
-            visible = self.head(evidence).visible.float().sigmoid()
-            by_head = _mapped(visible, absent, self.config.head_thresholds)
-            presence = torch.where(by_head.isnan(), presence, by_head)
-        return presence.unbind()
+            presence = self._with_head(self.head, presence, evidence, absent)
+        return [Judgement(*both) for both in zip(presence, confidence, strict=True)]
 
-    def _by_confidence(
-        self, logits: Tensor, x: Tensor, first: Tensor, absent: Sequence[bool]
+    def _with_likeness(
+        self, presence: Tensor, confidence: Tensor, likeness: Tensor, absent: Sequence[bool]
     ) -> Tensor:
-        presence = _mapped(mean_confidence(logits), absent, self.config.thresholds)
-        needed = self.config.likeness_from
-        if needed <= 0 or not any(absent):
-            return presence
-        likeness = likeness_to_first(logits, x, first).clamp(min=0).nan_to_num(1.0)
-        alike = _mapped(likeness, absent, (needed, needed))
-        returns = torch.tensor(absent, device=presence.device)
-        return torch.where(returns, torch.minimum(presence, alike), presence)
+        """Judge by confidence and by similarity; one that is unknown (NaN) is taken for perfect."""
+        config = self.config
+        likeness = likeness.clamp(min=0).nan_to_num(1.0)
+        every = len(absent)
+        alike = presence_from(likeness, [config.likeness_from] * every)
+        unsure, unlike = config.certain_below
+        stays = torch.stack(
+            [
+                torch.maximum(presence, alike),
+                presence_from(confidence, [unsure] * every),
+                presence_from(likeness, [unlike] * every),
+            ]
+        ).amin(dim=0)
+        was_absent = torch.tensor(absent, device=presence.device)
+        return torch.where(was_absent, torch.minimum(presence, alike), stays)
+
+    def _with_head(
+        self, head: PresenceHead, presence: Tensor, evidence: Evidence, absent: Sequence[bool]
+    ) -> Tensor:
+        """Ask the head, alone or beside the other rule; it says nothing without a first frame."""
+        visible = head(evidence).visible.float().sigmoid()
+        by_head = _mapped(visible, absent, self.config.head_thresholds)
+        if self.config.rule == "head-and-likeness":
+            was_absent = torch.tensor(absent, device=presence.device)
+            both = torch.minimum(presence, by_head), torch.maximum(presence, by_head)
+            return torch.where(by_head.isnan(), presence, torch.where(was_absent, *both))
+        return torch.where(by_head.isnan(), presence, by_head)
 
     def merge(self, found: Sequence[Found]) -> tuple[Tensor, Tensor | None, list[Located]]:
         """Return merged probabilities, presence, and where each object was found."""
         logits = torch.stack([one.logits for one in found])
         marked = [logits.new_tensor(float(not one.absent)) for one in found]
-        presence = torch.stack(
-            [
-                mark if one.presence is None else one.presence
-                for one, mark in zip(found, marked, strict=True)
-            ]
-        )
+        judged = [
+            one.judged or Judgement(mark, mark) for one, mark in zip(found, marked, strict=True)
+        ]
+        presence, confidence = (torch.stack(parts) for parts in zip(*judged, strict=True))
         merged = merge_present(logits, presence)
         last = [one.target.seen for one in found]
-        return merged, presence, locate(merged, presence, last, minimum_mass=self.minimum_mass)
+        located = locate(merged, presence, confidence, last, minimum_mass=self.minimum_mass)
+        return merged, presence, located
 
     def follow_up(self, target: Target, located: Located, frame_size: Size) -> Target:
         """Note whether and where an object was found, and look there if it has returned."""
@@ -188,10 +208,11 @@ class PresenceRule:
             view = view_after_return(view, located.seen, frame_size)
         return replace(target, view=view, seen=located.seen, absent_frames=0)
 
-    def is_remembered(self, target: Target) -> bool:
+    def is_remembered(self, target: Target, located: Located) -> bool:
         """Return whether a prediction is remembered: few of an absence, none that is too small."""
         if target.absent_frames:
-            return target.absent_frames <= self.config.remembered
+            is_early = target.absent_frames <= self.config.remembered
+            return is_early and located.confidence <= self.config.remembered_up_to
         return target.seen is not None
 
 
@@ -206,13 +227,14 @@ def merge_present(
     logits: Float[Tensor, "objects height width"], presence: Float[Tensor, "objects"]
 ) -> Float[Tensor, "objects height width"]:
     """Return merged probabilities; absent objects are left out, and have 0 everywhere."""
-    present = (presence >= PRESENT)[:, None, None]
+    present = (presence >= VISIBLE)[:, None, None]
     return aggregate_logits(torch.where(present, logits, OUTSIDE_LOGIT))[1:] * present
 
 
 def locate(
     probs: Float[Tensor, "objects height width"],
     presence: Float[Tensor, "objects"],
+    confidence: Float[Tensor, "objects"],
     last: Sequence[Sighting | None],
     *,
     minimum_mass: float,
@@ -225,6 +247,7 @@ def locate(
     Args:
         probs: 0 everywhere for absent objects.
         presence: of the same objects.
+        confidence: of the same objects; only moved.
         last: where each was seen on the frame before.
         minimum_mass: pixels of probability on a frame of 480×854 below which an object is too
             small to be followed.
@@ -238,14 +261,15 @@ def locate(
             for whole, mass, seen in zip(everywhere, probs, last, strict=True)
         ]
     )
-    table = torch.cat([presence[:, None], everywhere, near], dim=1).cpu().double().numpy()
+    judged = torch.stack([presence, confidence], dim=1)
+    table = torch.cat([judged, everywhere, near], dim=1).cpu().double().numpy()
     found = []
     for row in table:
-        whole, close = np.split(row[1:], 2)
+        whole, close = np.split(row[2:], 2)
         chosen = close if 2 * close[:height].sum() >= whole[:height].sum() else whole
         seen = sighting(chosen, height=height, minimum_mass=minimum_mass)
-        is_present = bool(row[0] >= PRESENT)
-        found.append(Located(is_present, seen if is_present else None))
+        is_present = bool(row[0] >= VISIBLE)
+        found.append(Located(is_present, seen if is_present else None, float(row[1])))
     return found
 
 
@@ -289,9 +313,9 @@ def best_of(usual: Sequence[Found], elsewhere: Sequence[Found]) -> list[Found]:
     """
     found = {one.target.object_id: one for one in usual}
     for other in elsewhere:
-        here = found[other.target.object_id].presence
-        assert here is not None and other.presence is not None
-        if other.presence >= max(PRESENT, float(here)):
+        here = found[other.target.object_id].judged
+        assert here is not None and other.judged is not None
+        if other.judged.presence >= max(VISIBLE, float(here.presence)):
             found[other.target.object_id] = other
     return list(found.values())
 
@@ -306,10 +330,7 @@ def _centres(length: int, side: float) -> list[float]:
 
 def _mapped(score: Tensor, absent: Sequence[bool], thresholds: Pair) -> Tensor:
     """Map scores, 0..1, to presence; the second threshold is for objects that were absent."""
-    limits = [thresholds[was_absent] for was_absent in absent]
-    limit = torch.tensor(limits, dtype=score.dtype, device=score.device)
-    below = PRESENT * score / limit
-    return torch.where(score < limit, below, 1 - (1 - PRESENT) * (1 - score) / (1 - limit))
+    return presence_from(score, [thresholds[was_absent] for was_absent in absent])
 
 
 def _margins_near(seen: Sighting, mass: Float[Tensor, "height width"]) -> Tensor:

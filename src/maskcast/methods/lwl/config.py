@@ -153,29 +153,42 @@ class PresenceConfig:
     An absent object has an empty mask and is looked for where it was seen last.
     """
 
-    rule: Literal["off", "confidence", "head"] = "off"
+    rule: Literal["off", "confidence", "likeness", "head", "head-and-likeness"] = "off"
     """How absence is recognised: not at all, as published; by the mean confidence inside the mask;
-    or by the network's presence head."""
+    by that and the similarity to the first frame; by the network's presence head; or only where the
+    last two agree."""
     thresholds: tuple[float, float] = (0.8, 0.88)
     """Mean confidence, 0 to 1, below which an object becomes absent, and from which it is visible
     again."""
-    likeness_from: float = 0.0
-    """Similarity to the first frame, -1 to 1, that an absent object needs as well to be visible
-    again; 0 or less: any. Not used by the head."""
+    likeness_from: float = 0.6
+    """Similarity to the first frame, 0 to 1, from which an object stays visible although its mean
+    confidence is below the first threshold, and that an absent object needs as well to be visible
+    again. Used by ``likeness`` only, like the next setting."""
+    certain_below: tuple[float, float] = (0.6, 0.25)
+    """Mean confidence and similarity, 0 to 1, below which one of them alone makes an object
+    absent."""
     head_thresholds: tuple[float, float] = (0.5, 0.5)
     """The same as ``thresholds`` for the probability that the presence head gives."""
     remembered: int = 3
-    """Frames of one absence that are remembered, with an empty mask."""
+    """First frames of an absence that are remembered, with an empty mask."""
+    remembered_up_to: float = 0.6
+    """Mean confidence, 0 to 1, up to which they are remembered; 1: all."""
     search: Literal["exit", "frame"] = "exit"
     """Where an absent object is looked for: in the view in which it was seen last; or, besides, in
     one further view per frame, each time at another place of the frame."""
 
     def __post_init__(self) -> None:
         require_choice(self, "rule", "search")
-        require_range(self, "thresholds", "head_thresholds", above=0, below=1, prefix="presence.")
+        limits = ("thresholds", "head_thresholds", "likeness_from", "certain_below")
+        require_range(self, *limits, above=0, below=1, prefix="presence.")
         require_rising(self, "thresholds", "head_thresholds", prefix="presence.")
-        require_range(self, "likeness_from", least=-1, below=1, prefix="presence.")
         require_range(self, "remembered", least=0, prefix="presence.")
+        require_range(self, "remembered_up_to", least=0, most=1, prefix="presence.")
+
+    @property
+    def uses_head(self) -> bool:
+        """Whether the rule asks the network's presence head."""
+        return self.rule in ("head", "head-and-likeness")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,9 +219,10 @@ class LWLConfig:
     speed: SpeedConfig = field(default_factory=SpeedConfig)
 
     def __post_init__(self) -> None:
-        if self.presence.rule == "head" and not self.network.presence_head:
+        if self.presence.uses_head and not self.network.presence_head:
             raise ConfigError(
-                "presence.rule=head needs a network with a presence head; use confidence or off",
+                f"presence.rule={self.presence.rule} needs a network with a presence head; use "
+                "likeness, confidence or off",
                 options=("presence.rule",),
             )
 

@@ -20,6 +20,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from maskcast.nn.presence import mean_confidence
+
 EPS = 1e-6
 SMALLEST_SHARE = 1e-5
 """Share of the crop that logarithms of an area start from."""
@@ -147,15 +149,6 @@ class PresenceHead(nn.Module):
         ]
 
 
-def mean_confidence(
-    logits: Float[Tensor, "objects height width"],
-) -> Float[Tensor, "objects"]:
-    """Mean probability inside the mask; 0 where the mask is empty."""
-    probs = logits.float().sigmoid()
-    inside = probs > 0.5
-    return (probs * inside).sum(dim=(1, 2)) / inside.sum(dim=(1, 2)).clamp(min=1)
-
-
 def likeness_to_first(
     logits: Float[Tensor, "objects height width"],
     x: Float[Tensor, "objects C h w"],
@@ -179,13 +172,13 @@ def _about_mask(probs: Tensor, coarse: Tensor) -> list[Tensor]:
         probs: objects × 1 × 4h × 4w.
         coarse: objects × 1 × h × w.
     """
+    confidence = mean_confidence(probs[:, 0])
     probs = probs.flatten(1)
     mass = probs.sum(dim=1)
-    inside = probs > 0.5
-    count = inside.sum(dim=1)
+    count = (probs > 0.5).sum(dim=1)
     border = coarse.sum(dim=(1, 2, 3)) - coarse[:, :, 1:-1, 1:-1].sum(dim=(1, 2, 3))
     return [
-        (probs * inside).sum(dim=1) / count.clamp(min=1),
+        confidence,
         probs.amax(dim=1),
         (mass - probs.square().sum(dim=1)) / (mass + 1),
         _log_share(mass / probs.shape[1]),

@@ -207,7 +207,7 @@ class LWLSegmenter:
         decoded = self._decoded(scores, features)
         with self._watch("presence"):
             targets = [target for target, _ in placed]
-            presence = self._absence.judge(targets, decoded, x, scores)
+            judgements = self._absence.judge(targets, decoded, x, scores)
         with self._watch("paste"):
             size = (frame.shape[-2], frame.shape[-1])
             exact = self.config.crop.exact_paste
@@ -216,10 +216,10 @@ class LWLSegmenter:
                     target,
                     paste(logits.float(), patch.extent, size, exact=exact),
                     Sample(patch, x_object),
-                    presence=its_presence,
+                    judged=judged,
                 )
-                for (target, patch), logits, x_object, its_presence in zip(
-                    placed, decoded.logits, x, presence, strict=True
+                for (target, patch), logits, x_object, judged in zip(
+                    placed, decoded.logits, x, judgements, strict=True
                 )
             ]
 
@@ -341,19 +341,22 @@ class LWLSegmenter:
             self._absence.follow_up(one.target, each, size)
             for one, each in zip(found, located, strict=True)
         ]
-        latest = self._latest(found, targets, merged)
+        remembered = [
+            self._absence.is_remembered(*both) for both in zip(targets, located, strict=True)
+        ]
+        latest = self._latest(found, remembered, merged)
         targets = [replace(t, latest=slot) for t, slot in zip(targets, latest, strict=True)]
         ids = tuple(target.object_id for target in targets)
         return LWLState(tuple(targets)), ObjectMasks(ids, merged, presence)
 
     def _latest(
-        self, found: Sequence[Found], targets: Sequence[Target], merged: Tensor
+        self, found: Sequence[Found], remembered: Sequence[bool], merged: Tensor
     ) -> list[Slot | None]:
         """Make of predictions frames to be remembered, with the merged map as their mask."""
         samples = {
             i: one.sample
-            for i, (one, target) in enumerate(zip(found, targets, strict=True))
-            if one.sample is not None and self._absence.is_remembered(target)
+            for i, (one, is_remembered) in enumerate(zip(found, remembered, strict=True))
+            if one.sample is not None and is_remembered
         }
         if not samples:
             return [None] * len(found)

@@ -50,6 +50,15 @@ class Sample(NamedTuple):
     x: Float[Tensor, "C h w"]
 
 
+class Judgement(NamedTuple):
+    """What a rule says about an object that was looked for."""
+
+    presence: Float[Tensor, ""]
+    """0..1."""
+    confidence: Float[Tensor, ""]
+    """Mean probability inside the mask, 0..1."""
+
+
 class Found(NamedTuple):
     """An object on a frame, before the objects are merged."""
 
@@ -59,5 +68,5 @@ class Found(NamedTuple):
     """None where a person marked the object."""
     absent: bool = False
     """A person says that it is not on this frame."""
-    presence: Float[Tensor, ""] | None = None
-    """0..1; None where absence is not judged."""
+    judged: Judgement | None = None
+    """None where absence is not judged."""

@@ -19,10 +19,11 @@ from torch import Tensor
 from maskcast.methods.lwl.config import MemoryConfig
 from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.network import Features, LWLNetwork
-from maskcast.methods.lwl.presence import Evidence, Presence, describe_first, mean_confidence
+from maskcast.methods.lwl.presence import Evidence, Presence, describe_first
 from maskcast.methods.lwl.target_model import apply_target_model
 from maskcast.methods.lwl.training.config import RolloutConfig
 from maskcast.methods.lwl.training.losses import overlap
+from maskcast.nn.presence import mean_confidence
 from maskcast.nn.resnet import Taps
 
 USABLE_BOX_MASK = 0.5
@@ -130,7 +131,7 @@ class ClipFollower:
         if not self.config.negatives:
             return torch.zeros_like(visible, dtype=torch.bool)
         if presence is None:
-            own = mean_confidence(logits) < self.config.absent_below
+            own = mean_confidence(logits.float().sigmoid()) < self.config.absent_below
         else:
             own = presence.visible.detach() < 0
         known = self._drawn(self.config.known_absence, logits) & (visible >= 0)
