@@ -183,9 +183,9 @@ def window_over(masks: NDArray[np.bool_]) -> tuple[int, list[int]]:
         width of the window, and its left edge on each frame.
     """
     count, _, width = masks.shape
-    columns = masks.any(axis=1)
+    columns = np.asarray(masks.any(axis=1))
     first, last = (round(share * count) for share in AWAY)
-    shown = columns[first : last + 1].any(axis=0)
+    shown = np.asarray(columns[first : last + 1].any(axis=0))
     left_room, right_room = int(np.argmax(shown)), int(np.argmax(shown[::-1]))
     room = max(left_room, right_room)
     window = int(np.clip(room, *(share * width for share in WIDTHS)))

@@ -32,7 +32,7 @@ from maskcast.core.config import options_from
 from maskcast.core.device_names import DtypeName
 from maskcast.core.errors import MaskcastError
 from maskcast.core.files import alone_in, path_inside, write_text
-from maskcast.core.segmenter import VideoSegmenter, segment_steps
+from maskcast.core.segmenter import SegmenterSource, VideoSegmenter, segment_steps
 from maskcast.core.types import Frame, ObjectMasks, Prompts, to_frame
 from maskcast.io.label_maps import ids_in, write_label_map
 from maskcast.methods.spec import SegmenterSpec
@@ -105,7 +105,7 @@ def _note_presence(track: Track, masks: ObjectMasks) -> None:
 
 
 def measure(
-    spec: SegmenterSpec,
+    source: SegmenterSource,
     clips: Sequence[Clip],
     folder: Path,
     *,
@@ -115,7 +115,7 @@ def measure(
     """Measure the clips that are not finished in a folder, and return the result of all.
 
     Args:
-        spec: the segmenter.
+        source: of the segmenter.
         clips: in this order.
         frames: of each clip; None: all.
         folder: of the variant; created if missing.
@@ -125,7 +125,7 @@ def measure(
         MaskcastError: the weights, an option, the data or the folder is not usable.
         SystemExit: the folder holds another variant.
     """
-    built = spec.build()
+    built = source.build()
     identity = asdict(built.identity(uses_boxes=True))
     _claim(folder, {**identity, "frames": frames})
     tracks: dict[str, list[Track]] = {}
