@@ -1,0 +1,354 @@
+/** The open project: the server's document and results, kept up to date, and every edit of them. */
+import { batch, computed, signal } from "@preact/signals";
+import { PALETTE } from "../stage/palette";
+import { type Api, ApiError, type OpenRequest } from "./api";
+import { only, withMark } from "./document";
+import { EditQueue, type Send } from "./edits";
+import { EventStream } from "./events";
+import type { Look } from "./look";
+import { Marks } from "./marks";
+import type { Flag, Hello, Job, JobRequest, Project, ServerEvent, Step } from "./protocol";
+import { Results } from "./results";
+import { Toasts } from "./toasts";
+
+type EditAnswer = Awaited<ReturnType<Api["undo"]>>;
+
+const MOST_OBJECTS = 254;
+
+export class Session {
+  readonly api: Api;
+  readonly look: Look;
+  readonly hello = signal<Hello | null>(null);
+  readonly project = signal<Project | null>(null);
+  readonly job = signal<Job | null>(null);
+  readonly flags = signal<readonly Flag[]>([]);
+  readonly worker = signal("");
+  /** What another program does in the folder; null if none works there. */
+  readonly external = signal<string | null>(null);
+  /** False while the server does not answer. */
+  readonly reachable = signal(true);
+  /** Boxes whose masks are being made. */
+  readonly boxesPending = signal(0);
+  readonly results = new Results();
+  readonly marks = new Marks();
+  readonly toasts = new Toasts();
+  readonly edits: EditQueue<EditAnswer>;
+  /** Frames per second of the last tracking; null before the first. */
+  readonly speed = signal<number | null>(null);
+  readonly video = computed(() => this.project.value?.video ?? null);
+  readonly last = computed(() => (this.project.value?.video.count ?? 1) - 1);
+  readonly #events: EventStream;
+  #stale = false;
+
+  constructor(api: Api, look: Look) {
+    this.api = api;
+    this.look = look;
+    this.edits = new EditQueue({
+      revision: () => this.project.value?.revision ?? 0,
+      wait: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    });
+    api.onReachable = (reachable) => {
+      this.reachable.value = reachable;
+    };
+    this.#events = new EventStream(api, {
+      onEvent: (event) => this.#take(event),
+      onOpen: (again) => void (again && this.#greet()),
+    });
+  }
+
+  /** Ask what is open and follow the server from then on. */
+  async begin(): Promise<void> {
+    await this.#greet();
+    void this.#events.run();
+  }
+
+  async #greet(): Promise<void> {
+    try {
+      const hello = await this.api.hello();
+      this.hello.value = hello;
+      if (hello.project === null) this.project.value = null;
+      else this.#show(hello.project);
+    } catch (error) {
+      this.complain(error);
+    }
+  }
+
+  async open(request: OpenRequest): Promise<void> {
+    this.#show(await this.api.open(request));
+  }
+
+  async close(): Promise<void> {
+    await this.edits.settled();
+    await this.api.close();
+    this.project.value = null;
+    await this.#greet();
+  }
+
+  /** Show a project, another one or the same one anew. */
+  #show(project: Project): void {
+    const same = this.project.value?.key === project.key;
+    batch(() => {
+      this.look.begin(project.key, project.video.count);
+      if (same) this.results.setStamps(project.video.count, project.stamps);
+      else this.results.reset(project.video.count, project.stamps);
+      this.marks.forget(null);
+      this.project.value = project;
+      this.job.value = project.job;
+      this.external.value = project.external?.note ?? null;
+      this.look.resumeAfterEdits.value = project.resume_after_edits;
+      this.#chooseSlot();
+    });
+    void this.#loadTracks();
+    void this.#loadFlags();
+  }
+
+  #chooseSlot(): void {
+    const slots = (this.project.value?.objects ?? []).map((object) => object.slot);
+    const { slot } = this.look;
+    if (slot.value === null || !slots.includes(slot.value)) slot.value = slots[0] ?? null;
+  }
+
+  async #loadTracks(): Promise<void> {
+    try {
+      this.results.setTracks((await this.api.tracks()).slots);
+    } catch (error) {
+      this.complain(error);
+    }
+  }
+
+  async #loadFlags(): Promise<void> {
+    try {
+      this.flags.value = (await this.api.flags()).flags;
+    } catch (error) {
+      this.complain(error);
+    }
+  }
+
+  async #refresh(frames: readonly number[] | null): Promise<void> {
+    await this.edits.settled();
+    try {
+      const project = await this.api.project();
+      this.#stale = false;
+      batch(() => {
+        this.marks.forget(frames);
+        this.results.setStamps(project.video.count, project.stamps);
+        this.project.value = project;
+        this.#chooseSlot();
+      });
+    } catch (error) {
+      this.complain(error);
+    }
+  }
+
+  #take(event: ServerEvent): void {
+    switch (event.type) {
+      case "document":
+        this.#documentChanged(event.revision, event.frames);
+        break;
+      case "labels":
+        this.#labelsMade(event);
+        break;
+      case "outdated":
+        this.#setOutdated(event.from);
+        break;
+      case "job":
+        this.#jobChanged(event);
+        break;
+      case "worker":
+        if (event.name === "model") this.worker.value = event.state;
+        break;
+      case "flags":
+        void this.#loadFlags();
+        break;
+      case "project":
+      case "reload":
+        void this.#greet();
+        break;
+      case "external":
+        this.external.value = event.note ?? null;
+        break;
+      case "notice":
+        this.boxesPending.value = 0;
+        this.toasts[event.level](event.message);
+    }
+  }
+
+  /** The document changed: here, then the answer tells more; or in another tab or process. */
+  #documentChanged(revision: number, frames: readonly number[] | null): void {
+    this.#stale = true;
+    void this.edits.settled().then(() => {
+      const known = this.project.value?.revision ?? 0;
+      if (!this.#stale || revision <= known) return;
+      this.boxesPending.value = 0;
+      void this.#refresh(frames);
+    });
+  }
+
+  #labelsMade(event: ServerEvent & { type: "labels" }): void {
+    this.results.update(event.from, event.to, event.stamp, event.tracks);
+    const backward = this.job.value?.pass === "backward";
+    const newest = backward ? event.from : event.to;
+    if (this.look.follow.value && this.job.value?.state === "running") this.goTo(newest);
+  }
+
+  #setOutdated(from: number | null): void {
+    const project = this.project.value;
+    if (project !== null) this.project.value = { ...project, outdated_from: from };
+  }
+
+  #jobChanged(job: Job): void {
+    const before = this.job.value;
+    this.job.value = job;
+    if (job.what === "track" && job.rate) this.speed.value = job.rate;
+    if (before?.id === job.id && before.state === job.state) return;
+    const name = job.what === "track" ? "Tracking" : "Export";
+    if (job.state === "failed") this.toasts.error(job.error?.message ?? `${name} failed`);
+    else if (job.state === "stopped" && job.note) this.toasts.info(`${name} stopped: ${job.note}`);
+    else this.toasts.announce(`${name}: ${job.state}`);
+    if (["done", "stopped", "failed"].includes(job.state)) void this.#refreshOutdated();
+  }
+
+  async #refreshOutdated(): Promise<void> {
+    const project = await this.api.project().catch(() => null);
+    if (project !== null && this.project.value !== null) {
+      this.#setOutdated(project.outdated_from);
+      this.results.setStamps(project.video.count, project.stamps);
+    }
+  }
+
+  goTo(frame: number): void {
+    const next = Math.min(this.last.value, Math.max(0, Math.round(frame)));
+    const { look } = this;
+    if (next === look.frame.value) return;
+    batch(() => {
+      look.direction.value = next > look.frame.value ? 1 : -1;
+      look.frame.value = next;
+    });
+  }
+
+  /** Send an edit; a refusal is shown, and can be repeated if another edit came first. */
+  async edit(send: Send<EditAnswer>, taken: (answer: EditAnswer) => void = () => undefined) {
+    try {
+      await this.edits.run(send, (answer) => {
+        this.#takeUp(answer);
+        taken(answer);
+      });
+    } catch (error) {
+      await this.#refresh(null);
+      if (error instanceof ApiError && error.kind === "stale") {
+        const repeat = { label: "Repeat", run: () => void this.edit(send, taken) };
+        this.toasts.error("The project was changed elsewhere, so this edit was not made.", repeat);
+      } else this.complain(error);
+    }
+  }
+
+  #takeUp(answer: EditAnswer): void {
+    const project = this.project.value;
+    if (project === null) return;
+    const { did: _, frame: __, slot: ___, report: ____, ...document } = answer;
+    this.#stale = false;
+    this.project.value = { ...project, ...document };
+    this.#chooseSlot();
+  }
+
+  /** Make pixels of a frame the marks of `slots`; `labels` is all that the frame shows. */
+  mark(
+    frame: number,
+    slots: readonly number[],
+    labels: Uint8Array<ArrayBuffer>,
+    did: string,
+  ): void {
+    const project = this.project.value;
+    if (project === null || slots.length === 0) return;
+    const document = withMark(project, frame, slots, labels);
+    const { width, height } = project.video;
+    const marks = only(labels, document.prompts[frame] ?? []);
+    this.marks.put(frame, { width, height, data: marks });
+    this.project.value = { ...project, ...document };
+    const pixels = labels.slice();
+    void this.edit((revision) => this.api.mark(revision, { frame, slots, did }, pixels));
+  }
+
+  /** Add an object and choose it; its slot is known before the server answers. */
+  addObject(): number | null {
+    const project = this.project.value;
+    if (project === null) return null;
+    const highest = Math.max(0, ...project.objects.map((object) => object.slot));
+    const free = project.next_slot ?? highest + 1;
+    if (free > MOST_OBJECTS) {
+      this.toasts.error(`A project holds at most ${MOST_OBJECTS} objects.`);
+      return null;
+    }
+    const colour = PALETTE[project.objects.length % PALETTE.length];
+    const added = { slot: free, id: free, name: `object ${free}`, colour, locked: false };
+    const objects = [...project.objects, added];
+    this.project.value = { ...project, objects, next_slot: free + 1 };
+    this.look.slot.value = free;
+    void this.edit((revision) => this.api.addObject(revision));
+    return free;
+  }
+
+  /** Undo or redo; if that would change another frame, only go there and say so. */
+  async step(which: "undo" | "redo"): Promise<void> {
+    await this.edits.settled();
+    const next: Step | null = this.project.value?.[which] ?? null;
+    const word = which === "undo" ? "Undo" : "Redo";
+    if (next === null) return this.toasts.info(`Nothing to ${which}`);
+    if (next.frame !== null && next.frame !== this.look.frame.value) {
+      this.goTo(next.frame);
+      this.toasts.info(`${word} again to ${which}: ${next.did}`);
+      return;
+    }
+    await this.edit(
+      (revision) => this.api[which](revision),
+      () => {
+        this.marks.forget(null);
+        this.toasts.announce(`${word}: ${next.did}`);
+      },
+    );
+  }
+
+  async startJob(request: JobRequest): Promise<void> {
+    try {
+      await this.edits.settled();
+      this.job.value = await this.api.startJob(request);
+    } catch (error) {
+      this.complain(error);
+    }
+  }
+
+  async stopJob(): Promise<void> {
+    const job = this.job.value;
+    if (job === null || !isActive(job)) return;
+    this.job.value = { ...job, state: "stopping" };
+    await this.api.stopJob(job.id).catch((error) => this.complain(error));
+  }
+
+  async markSeen(flag: Flag, seen: boolean): Promise<void> {
+    this.flags.value = this.flags.value.map((other) =>
+      other === flag ? { ...flag, seen } : other,
+    );
+    await this.edit((revision) => this.api.seen(revision, flag, seen));
+  }
+
+  async makeBox(frame: number, slot: number, box: readonly number[]): Promise<void> {
+    try {
+      await this.edits.settled();
+      this.boxesPending.value++;
+      await this.api.box(frame, slot, box);
+    } catch (error) {
+      this.boxesPending.value = 0;
+      this.complain(error);
+    }
+  }
+
+  /** Show an error. What does not reach the server is shown by a bar instead. */
+  complain(error: unknown): void {
+    if (error instanceof ApiError && error.unreachable) return;
+    this.toasts.error(error instanceof Error ? error.message : String(error));
+  }
+}
+
+export function isActive(job: Job | null): boolean {
+  return job !== null && ["queued", "running", "stopping"].includes(job.state);
+}

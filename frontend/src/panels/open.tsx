@@ -1,0 +1,108 @@
+/** Before a video is opened: weights, first and last frame, run folder. */
+import { useSignal } from "@preact/signals";
+import { ApiError, type OpenRequest } from "../model/api";
+import { useWorkspace } from "../model/context";
+import { Dialog } from "./dialog";
+
+interface Props {
+  video: string;
+  onClose: () => void;
+}
+
+export function OpenDialog({ video, onClose }: Props) {
+  const { session } = useWorkspace();
+  const all = session.hello.value?.weights ?? [];
+  const weights = useSignal((all.find((each) => each.default) ?? all[0])?.name ?? "");
+  const start = useSignal("");
+  const end = useSignal("");
+  const run = useSignal("");
+  const busy = useSignal(false);
+  const trouble = useSignal("");
+  const chosen = all.find((each) => each.name === weights.value);
+  const open = async () => {
+    busy.value = true;
+    trouble.value = "";
+    const request: OpenRequest = { video, weights: weights.value };
+    if (start.value !== "") request.start = Number(start.value);
+    if (end.value !== "") request.end = Number(end.value);
+    if (run.value.trim() !== "") request.run = run.value.trim();
+    try {
+      await session.open(request);
+      onClose();
+    } catch (error) {
+      trouble.value = (error as Error).message;
+      const suggestion = error instanceof ApiError ? error.body.suggestion : undefined;
+      if (typeof suggestion === "string") run.value = suggestion;
+    }
+    busy.value = false;
+  };
+  return (
+    <Dialog title={`Open ${video}`} onClose={onClose}>
+      <form
+        class="fields"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void open();
+        }}
+      >
+        <label>
+          Weights
+          <select
+            value={weights.value}
+            onChange={(event) => {
+              weights.value = event.currentTarget.value;
+            }}
+          >
+            {all.map(({ name, method }) => (
+              <option key={name} value={name}>
+                {name} ({method})
+              </option>
+            ))}
+          </select>
+        </label>
+        {chosen && (
+          <p class="hint">
+            {chosen.summary} {chosen.licence}
+          </p>
+        )}
+        <Field label="First frame" value={start} placeholder="0" numeric />
+        <Field label="Last frame" value={end} placeholder="the last one" numeric />
+        <Field label="Run folder" value={run} placeholder="maskcast-runs/…" />
+        {trouble.value !== "" && (
+          <p role="alert" class="trouble">
+            {trouble.value}
+          </p>
+        )}
+        <div class="buttons">
+          <button type="submit" class="main" disabled={busy.value}>
+            {busy.value ? "Opening…" : "Open"}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+interface FieldProps {
+  label: string;
+  value: { value: string };
+  placeholder: string;
+  numeric?: boolean;
+}
+
+function Field({ label, value, placeholder, numeric }: FieldProps) {
+  return (
+    <label>
+      {label}
+      <input
+        type="text"
+        inputMode={numeric ? "numeric" : "text"}
+        value={value.value}
+        placeholder={placeholder}
+        onInput={(event) => {
+          value.value = event.currentTarget.value;
+        }}
+      />
+    </label>
+  );
+}

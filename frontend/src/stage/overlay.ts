@@ -1,0 +1,150 @@
+/**
+ * Colours of masks, pixel by pixel, at the resolution of the screen.
+ *
+ * Works on plain arrays, so the cost depends on the stage and not on the video, and tests need no
+ * canvas. Colours are packed as ImageData stores them on little-endian machines: ABGR.
+ */
+import { clip, grown, type Rect, type Size } from "./geometry";
+
+export interface OverlayStyle {
+  /** Colour inside of each slot. */
+  fill: Uint32Array;
+  /** Colour of each slot's contour. */
+  contour: Uint32Array;
+  /** 0 plain, 1 diagonal, 2 crossed hatching of each slot. */
+  hatching: Uint8Array;
+  /** 0: pixels of this slot are not shown; otherwise the slot itself. */
+  shown: Uint8Array;
+  /** Dashed contours: these masks are outdated. */
+  dashed: boolean;
+}
+
+/** Width in screen pixels that a change reaches beyond itself, by contours. */
+export const REACH = 2;
+const DARK = 0xb4000000; // black, 70 % opaque
+const HATCH = 8; // screen pixels from line to line
+
+/** Copy the slots shown at the screen's pixels within `rect`. */
+export function sampleLabels(
+  labels: { data: Uint8Array; width: number },
+  grid: { columns: Int32Array; rows: Int32Array },
+  shown: Uint8Array,
+  out: Uint8Array,
+  rect: Rect,
+): void {
+  const { columns, rows } = grid;
+  for (let y = rect.top; y < rect.bottom; y++) {
+    const to = y * columns.length;
+    const from = rows[y] * labels.width;
+    for (let x = rect.left; x < rect.right; x++) {
+      const inside = from >= 0 && columns[x] >= 0;
+      out[to + x] = inside ? shown[labels.data[from + columns[x]]] : 0;
+    }
+  }
+}
+
+/** Colour the screen's pixels within `rect`; returns what was coloured, a little more than asked. */
+export function colour(
+  slots: Uint8Array,
+  size: Size,
+  style: OverlayStyle,
+  out: Uint32Array,
+  rect: Rect,
+): Rect {
+  const reached = clip(grown(rect, REACH), size);
+  for (let y = reached.top; y < reached.bottom; y++) {
+    for (let x = reached.left; x < reached.right; x++) {
+      const i = y * size.width + x;
+      const slot = slots[i];
+      out[i] = isPlain(slots, i, x, y, size)
+        ? inside(slot, x, y, style)
+        : edge(slots, x, y, size, style);
+    }
+  }
+  return reached;
+}
+
+/** Whether a pixel and its neighbours within REACH along both axes have one owner. */
+function isPlain(slots: Uint8Array, i: number, x: number, y: number, size: Size): boolean {
+  const slot = slots[i];
+  const { width, height } = size;
+  return (
+    (x < 1 || slots[i - 1] === slot) &&
+    (x + 1 >= width || slots[i + 1] === slot) &&
+    (y < 1 || slots[i - width] === slot) &&
+    (y + 1 >= height || slots[i + width] === slot) &&
+    (x < 2 || slots[i - 2] === slot) &&
+    (x + 2 >= width || slots[i + 2] === slot) &&
+    (y < 2 || slots[i - 2 * width] === slot) &&
+    (y + 2 >= height || slots[i + 2 * width] === slot)
+  );
+}
+
+function inside(slot: number, x: number, y: number, style: OverlayStyle): number {
+  const hatching = style.hatching[slot];
+  if (hatching === 0) return style.fill[slot];
+  const onLine = (x + y) % HATCH < 2 || (hatching === 2 && (x - y + offset(y)) % HATCH < 2);
+  return onLine ? style.contour[slot] : style.fill[slot];
+}
+
+/** A multiple of HATCH that keeps `x - y` from being negative. */
+function offset(y: number): number {
+  return Math.ceil(y / HATCH) * HATCH;
+}
+
+/** A pixel near an edge: the contour of its object, or the dark line around another's. */
+function edge(slots: Uint8Array, x: number, y: number, size: Size, style: OverlayStyle): number {
+  const slot = slots[y * size.width + x];
+  if (style.dashed && ((x + y) >> 2) % 2 === 1) return style.fill[slot];
+  if (slot !== 0) return style.contour[slot];
+  return touchesMask(slots, x, y, size) ? DARK : 0;
+}
+
+function touchesMask(slots: Uint8Array, x: number, y: number, size: Size): boolean {
+  const i = y * size.width + x;
+  return (
+    (x > 0 && slots[i - 1] !== 0) ||
+    (x + 1 < size.width && slots[i + 1] !== 0) ||
+    (y > 0 && slots[i - size.width] !== 0) ||
+    (y + 1 < size.height && slots[i + size.width] !== 0)
+  );
+}
+
+export interface Centre {
+  slot: number;
+  x: number;
+  y: number;
+}
+
+const COARSE = 3;
+
+/** A point of each visible mask near its middle, for its number; in screen pixels. */
+export function centresOf(slots: Uint8Array, size: Size): Centre[] {
+  const sums = new Float64Array(3 * 256);
+  for (let y = 0; y < size.height; y += COARSE) {
+    for (let x = 0; x < size.width; x += COARSE) {
+      const at = 3 * slots[y * size.width + x];
+      sums[at] += 1;
+      sums[at + 1] += x;
+      sums[at + 2] += y;
+    }
+  }
+  const centres: Centre[] = [];
+  for (let slot = 1; slot < 256; slot++) {
+    const [count, x, y] = sums.subarray(3 * slot, 3 * slot + 3);
+    if (count > 0)
+      centres.push(onMask(slots, size, slot, Math.round(x / count), Math.round(y / count)));
+  }
+  return centres;
+}
+
+/** The nearest pixel of the mask on the row of its middle: a bent object may not cover its middle. */
+function onMask(slots: Uint8Array, size: Size, slot: number, x: number, y: number): Centre {
+  for (let away = 0; away < size.width; away++) {
+    for (const other of [x - away, x + away]) {
+      const within = other >= 0 && other < size.width;
+      if (within && slots[y * size.width + other] === slot) return { slot, x: other, y };
+    }
+  }
+  return { slot, x, y };
+}
