@@ -1,4 +1,4 @@
-"""Which methods have a benchmark; only ``maskcast bench`` imports this."""
+"""The benchmarks of all methods; only ``maskcast bench`` imports this module."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from maskcast.methods.eosvos.bench import bench as eosvos
 from maskcast.methods.lwl.bench import bench as lwl
 
 BENCHES: dict[str, Benchmarked] = {"lwl": lwl, "agame": agame, "eosvos": eosvos}
-"""By name of the method."""
+"""Benchmarks by name of the method."""

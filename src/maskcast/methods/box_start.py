@@ -1,4 +1,4 @@
-"""Boxes for methods that start from masks only: ``lwl-small`` makes the mask on that frame."""
+"""Boxes for methods that start from masks only: ``lwl-small`` converts a box into a mask."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ logger = logging.getLogger(__name__)
 
 
 class BoxStart(Generic[State]):
-    """A segmenter that takes boxes too, by asking another one what is inside them.
+    """A segmenter that accepts boxes by converting them into masks with another segmenter.
 
-    It has no state of its own: its states are those of the method it wraps.
+    Its states are those of the wrapped segmenter.
     """
 
     def __init__(
         self, method: VideoSegmenter[State], build_boxer: Callable[[], VideoSegmenter[Any]]
     ) -> None:
-        """Wrap ``method``; ``build_boxer`` is called when the first box comes."""
+        """Wrap ``method``; ``build_boxer``, called at the first box, builds the other segmenter."""
         self.method = method
         self._build_boxer = build_boxer
 
@@ -48,13 +48,13 @@ class BoxStart(Generic[State]):
     def step(
         self, state: State, frame: Frame, prompts: Prompts = NO_PROMPTS
     ) -> tuple[State, ObjectMasks]:
-        """Segment the next frame, boxes turned into masks first."""
+        """Convert boxes into masks, then segment the next frame."""
         if any(isinstance(prompt, Box) for prompt in prompts.values()):
             prompts = self._masks_instead(frame, prompts)
         return self.method.step(state, frame, prompts)
 
     def remove_objects(self, state: State, ids: Collection[int]) -> State:
-        """Forget these objects."""
+        """Stop tracking these objects."""
         return self.method.remove_objects(state, ids)
 
     def _masks_instead(self, frame: Frame, prompts: Prompts) -> Prompts:
@@ -76,7 +76,7 @@ class BoxStart(Generic[State]):
 
 
 def _filled(box: Box, free: Mask) -> Mask:
-    """The pixels of a box that are free, or where none is, the box's centre."""
+    """Return the free pixels of a box, or its centre if there are none."""
     height, width = free.shape
     top, left = _inside(box.y, height), _inside(box.x, width)
     bottom, right = _inside(box.y + box.height, height), _inside(box.x + box.width, width)

@@ -1,9 +1,8 @@
-"""Which methods there are, and which weights belong to them.
+"""The available methods, and how weights are matched with them.
 
-``METHODS`` is a plain dictionary, so that "go to definition" works. A method's folder defines
-``METHOD`` in its ``method.py``; a line here, one in ``methods.recipes`` and one in
-``methods.benches`` are all that a further method needs outside its folder. Nothing here imports
-torch before weights are read.
+``METHODS`` is a plain dictionary, so that "go to definition" works. The package of a method defines
+``METHOD`` in its ``method.py``. A new method needs only one more line here, in ``methods.recipes``
+and in ``methods.benches``. Torch is not imported before weights are read.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from maskcast.methods.method import Method
 DEFAULT_WEIGHTS = "lwl-small"
 """The weights inside the package."""
 BOX_WEIGHTS = "lwl-small"
-"""The weights that turn a box into a mask, for methods that start from masks only."""
+"""The weights that convert a box into a mask, for methods that start from masks only."""
 _TRAIN = "train weights with one of the recipes and give their file"
 
 METHODS: dict[str, Method[Any]] = {"lwl": LWL, "agame": AGAME, "eosvos": EOSVOS}
@@ -38,9 +37,9 @@ def configured(
     """Return the method that weights belong to, and its config with the options applied.
 
     Raises:
-        UsageError: the method is unknown, or not that of the weights (``ConfigError``: an option
-            is unknown or out of range).
-        WeightsError: the config of the weights does not fit their own method.
+        UsageError: the method is unknown, or is not that of the weights.
+        ConfigError: an option is unknown or out of range.
+        WeightsError: the config of the weights does not fit their method.
     """
     chosen = _method_of(weights, method)
     try:
@@ -55,16 +54,17 @@ def configured(
 def options_in_force(weights: Weights | None, options: Mapping[str, str]) -> dict[str, str]:
     """Return the settings that differ from those in the file of the weights, as text.
 
-    Weights that are asked for by their name in the package have settings beyond those in their
-    file (``Method.shipped_settings``). An option that brings such a setting back to its value in
-    the file is left out: the result is that of the file alone.
+    Weights in the package, selected by name, have settings beyond those in their file
+    (``Method.shipped_settings``). An option that resets such a setting to its value in the file is
+    left out, because the result is that of the file without options.
 
     Args:
-        weights: None has no settings.
-        options: as a person gives them; others than those in question are returned as they are.
+        weights: the weights; None has no such settings.
+        options: options as given by the user; those for other settings are returned unchanged.
 
     Raises:
-        UsageError: the method of the weights is unknown (``ConfigError``: an option is).
+        UsageError: the method of the weights is unknown.
+        ConfigError: an option is unknown or out of range.
     """
     if weights is None or not weights.shipped:
         return dict(options)
@@ -81,11 +81,11 @@ def options_in_force(weights: Weights | None, options: Mapping[str, str]) -> dic
 
 
 def choose_weights(name: str | None, method: str | None) -> Weights:
-    """Read the weights a person means by a name or file, by a method, or by neither.
+    """Read weights by name or file, or the default weights of a method, or of the package.
 
     Raises:
-        UsageError: the method is unknown, is not that of the weights, or has no weights here; the
-            message says where to get some.
+        UsageError: the method is unknown, is not that of the weights, or has no default weights;
+            the message says where to get some.
         MissingFileError, WeightsError: see ``read_weights``.
     """
     if method is not None:
@@ -111,7 +111,7 @@ def choose_weights(name: str | None, method: str | None) -> Weights:
 
 
 def published_files() -> dict[str, PublishedFile]:
-    """Return the authors' files of every method by the name they get here."""
+    """Return the authors' files of all methods, by the names of their weights in maskcast."""
     return {name: file for method in METHODS.values() for name, file in method.published.items()}
 
 

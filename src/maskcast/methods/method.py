@@ -1,7 +1,7 @@
-"""What a published method offers to commands and tests.
+"""The interface of a published method for commands and tests.
 
 This module and every ``methods/NAME/method.py`` import no torch, so that names, settings and help
-texts are available at once. The functions of a method import what they need when they are called.
+texts are available at once. The functions of a method import torch when they are called.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Network = TypeVar("Network", bound=nn.Module)
 
 SEED = 0
-"""Seed of the parameters of a network that is built without weights."""
+"""Seed of the random parameters of a network that is built without weights."""
 
 Config = TypeVar("Config")
 Config_contra = TypeVar("Config_contra", contravariant=True)
@@ -45,15 +45,15 @@ class BuildSegmenter(Protocol[Config_contra]):
         dtype: torch.dtype | None = None,
         progress: Progress | None = None,
     ) -> VideoSegmenter[Any]:
-        """Build it.
+        """Build a segmenter.
 
         Args:
             config: settings of the method.
-            tensors: every parameter and buffer by name; None seeds the network instead, which is
-                for tests and benchmarks.
-            device: where it computes.
-            dtype: of the network's computation; None: float32.
-            progress: called during long work, such as fine-tuning.
+            tensors: every parameter and buffer by name; None uses seeded random parameters, for
+                tests and benchmarks.
+            device: device to compute on.
+            dtype: data type of the network's computation; None means float32.
+            progress: called during long operations, such as fine-tuning.
 
         Raises:
             WeightsError: the tensors do not fit the config.
@@ -63,26 +63,27 @@ class BuildSegmenter(Protocol[Config_contra]):
 
 @runtime_checkable
 class ReadPublished(Protocol[Config_co]):
-    """Reads a file of the authors without executing anything in it."""
+    """Reads a checkpoint of the authors without executing any of it."""
 
     def __call__(self, path: Path, /) -> tuple[Config_co, dict[str, Tensor]]:
         """Return config and tensors.
 
         Raises:
-            MissingFileError, WeightsError: there is no such file, or it is not of this method.
+            MissingFileError: the file does not exist.
+            WeightsError: the file is not a checkpoint of this method.
         """
         ...
 
 
 @runtime_checkable
 class WritePublished(Protocol[Config_contra]):
-    """Writes weights as a file that the authors' code can read."""
+    """Writes weights in the format of the authors' code."""
 
     def __call__(self, path: Path, config: Config_contra, tensors: Mapping[str, Tensor], /) -> None:
         """Write the file.
 
         Raises:
-            WeightsError: the authors' code has no such network.
+            WeightsError: the authors' code does not have this network.
             OutputError: the file cannot be written.
         """
         ...
@@ -90,25 +91,25 @@ class WritePublished(Protocol[Config_contra]):
 
 @dataclass(frozen=True, kw_only=True)
 class Method(Generic[Config]):
-    """One published method, as commands and tests see it."""
+    """One published method, as used by commands and tests."""
 
     title: str
-    """One line: name, idea, and where it was published."""
+    """One line with its name, its idea, and where it was published."""
     config: type[Config]
-    """The frozen dataclass of its settings; it may hold other dataclasses."""
+    """Frozen dataclass of its settings, which may contain other dataclasses."""
     build: BuildSegmenter[Config]
     tiny: Callable[[], Config]
-    """Returns the smallest config that still runs every part, for the contract tests."""
+    """Returns the smallest config that runs every part, for the contract tests."""
     takes_boxes: Callable[[Config], bool]
-    """``takes_boxes(config)``: whether the method starts from boxes itself. If not,
-    ``methods.box_start`` turns them into masks."""
+    """Returns whether the method with a config can start from boxes. If not,
+    ``methods.box_start`` converts them into masks."""
     default_weights: str | None = None
-    """Name of the weights that ``--method`` alone selects."""
+    """Name of the weights that the name of the method selects."""
     shipped_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Settings of weights in the package beyond those in their file: by name of the weights, and
-    of the setting."""
+    """Settings of weights in the package beyond those in their file, by name of the weights and of
+    the setting."""
     published: Mapping[str, PublishedFile] = field(default_factory=dict)
-    """Files of the authors by the name that their weights get here."""
+    """Files of the authors, by the names of their weights in maskcast."""
     read_published: ReadPublished[Config] | None = None
     write_published: WritePublished[Config] | None = None
 
@@ -116,11 +117,11 @@ class Method(Generic[Config]):
 def network_with(
     tensors: Mapping[str, Tensor] | None, make: Callable[[], Network], *, method: str
 ) -> Network:
-    """Return the network with these weights, widened to float32, or with seeded parameters.
+    """Return the network with these weights as float32, or with seeded random parameters.
 
     Args:
-        tensors: every parameter and buffer by name; None seeds the network.
-        make: makes the network in float32. It draws from torch's global generator, whose state is
+        tensors: every parameter and buffer by name; None uses seeded random parameters.
+        make: creates the network in float32. It draws from torch's global generator, whose state is
             restored afterwards.
         method: name of the method in messages.
 

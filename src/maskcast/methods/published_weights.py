@@ -1,4 +1,4 @@
-"""Turn the authors' files into weights that have a name here, and back."""
+"""Import the authors' checkpoints as named weights, and export weights for the authors' code."""
 
 from __future__ import annotations
 
@@ -28,20 +28,21 @@ def import_weights(
     sha256: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Install an authors' file in the user's cache; from then on its weights have a name.
+    """Import a checkpoint of the authors into the user's cache as named weights.
 
     Nothing in the file is executed; keys and shapes are checked strictly.
 
     Args:
-        source: a path, an http(s) address, a Google Drive id, or the name of published weights.
-        name: what the weights are called; by default known from the file's name.
-        method: whose file it is; by default the method that can read it.
-        sha256: what the file must hash to.
+        source: a path, an http(s) URL, a Google Drive id, or the name of published weights.
+        name: name of the weights; by default it follows from the name of the file.
+        method: method that the file belongs to; by default any that can read it.
+        sha256: expected SHA-256 of the file.
         progress: called during a download.
 
     Raises:
-        UsageError: the method is unknown, or a name has to be given.
-        MissingFileError, WeightsError: it cannot be fetched, or no method can read it.
+        UsageError: the method is unknown, or a name is required.
+        MissingFileError: the file does not exist.
+        WeightsError: the download failed, or no method can read the file.
         OutputError: the cache cannot be written to.
     """
     known = published_files().get(source)
@@ -65,10 +66,11 @@ def import_weights(
 
 
 def export_weights(name_or_path: str, target: Path) -> None:
-    """Write weights as a file that their authors' code can read.
+    """Write weights in the format of the authors' code.
 
     Raises:
-        MissingFileError, WeightsError: the weights are not there, or have no such form.
+        MissingFileError: the weights do not exist.
+        WeightsError: the weights are damaged, or the authors' code has no format for them.
         OutputError: the file cannot be written.
     """
     weights = read_weights(name_or_path, published_files())
@@ -81,9 +83,10 @@ def export_weights(name_or_path: str, target: Path) -> None:
 
 
 def published_name(weights: Weights) -> str | None:
-    """Return the name of the authors' file that weights were imported from, by their card.
+    """Return the name of the published weights that these weights were imported from.
 
-    None for all others, those trained here from an authors' file too.
+    It is read from the model card, and is None for all other weights, including those trained from
+    a checkpoint of the authors.
     """
     method = METHODS.get(weights.method)
     source = weights.card.get("imported from")

@@ -1,4 +1,4 @@
-"""Which training recipes each method has; only commands that train or list them import this."""
+"""The training recipes of all methods; only commands that train or list recipes import this."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from maskcast.methods.eosvos.training.recipes import RECIPES as EOSVOS
 from maskcast.methods.lwl.training.recipes import RECIPES as LWL
 
 RECIPES: dict[str, Mapping[str, Recipe[Any]]] = {"lwl": LWL, "agame": AGAME, "eosvos": EOSVOS}
-"""By name of the method, then by name of the recipe. Names of recipes are unique."""
+"""Recipes by name of the method and name of the recipe; names of recipes are unique."""
 
 
 def recipes() -> dict[str, Recipe[Any]]:

@@ -1,4 +1,4 @@
-"""From weights to a segmenter: as a function, and as a small value that describes one."""
+"""Build a segmenter from weights, or describe one with a small value."""
 
 from __future__ import annotations
 
@@ -30,20 +30,22 @@ def load_segmenter(
     dtype: torch.dtype = torch.float32,
     options: Mapping[str, object] | None = None,
 ) -> VideoSegmenter[Any]:
-    """Build a segmenter from weights by name or file; by default the small ones in the package.
+    """Build a segmenter from weights.
 
     Args:
-        weights: such as ``"lwl-small"``, ``"lwl-ytvos"`` once imported, or a safetensors file.
-        device: where it computes: ``auto`` (an accelerator if there is one), ``cpu``, ``cuda``, a
-            certain GPU (``cuda:1``) or ``mps``.
-        dtype: of the network's computation. ``torch.bfloat16`` is faster where the hardware
-            supports it; masks are float32 all the same.
-        options: settings of the method by name, ``{"update_steps": 5}``; ``maskcast info METHOD``
-            lists them.
+        weights: name or path of the weights, such as ``"lwl-small"`` (the default),
+            ``"lwl-ytvos"`` once imported, or a safetensors file.
+        device: device to compute on: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, a
+            specific GPU (``cuda:1``) or ``mps``.
+        dtype: data type of the network's computation. ``torch.bfloat16`` is faster if the hardware
+            supports it; masks are always float32.
+        options: settings of the method by name, such as ``{"update_steps": 5}``;
+            ``maskcast info METHOD`` lists them.
 
     Raises:
-        UsageError: an option is unknown or out of range, or the device is not there.
-        MissingFileError, WeightsError: the weights are missing or damaged.
+        UsageError: an option is unknown or out of range, or the device is unavailable.
+        MissingFileError: the weights do not exist.
+        WeightsError: the weights are damaged.
     """
     chosen = choose_weights(None if weights is None else str(weights), None)
     texts = {name: str(value) for name, value in (options or {}).items()}
@@ -59,22 +61,22 @@ def build(
     dtype: torch.dtype = torch.float32,
     progress: Progress | None = None,
 ) -> VideoSegmenter[Any]:
-    """Build the segmenter that weights belong to.
+    """Build a segmenter of the method that the weights belong to.
 
     Args:
-        weights: they name their method and hold its config; None seeds the network instead, which
-            is for tests and benchmarks.
-        method: required without weights; with weights it must be their method.
+        weights: the weights, which contain the name of their method and its config; None uses
+            seeded random parameters, for tests and benchmarks.
+        method: name of the method; required without weights, and otherwise that of the weights.
         options: settings of the method by name, as text (``maskcast.core.config``).
-        device: where it computes, and where its results are.
-        dtype: of the network's computation. Float32 is exact on CUDA too: TF32 is switched off for
-            the whole process (``torch.backends.cudnn.allow_tf32``).
-        progress: called during work that takes long, such as fine-tuning.
+        device: device to compute on, which also holds the results.
+        dtype: data type of the network's computation. With float32, TF32 is disabled for the whole
+            process (``torch.backends.cudnn.allow_tf32``).
+        progress: called during long operations, such as fine-tuning.
 
     Raises:
-        UsageError: the method is unknown, or not that of the weights (``ConfigError``: an option
-            is unknown or out of range).
-        WeightsError: the weights do not fit their own method.
+        UsageError: the method is unknown, or is not that of the weights.
+        ConfigError: an option is unknown or out of range.
+        WeightsError: the weights do not fit their method.
     """
     chosen, config = configured(weights, method=method, options=options)
     make_float32_exact()
@@ -96,28 +98,30 @@ def build(
 
 @dataclass(frozen=True, kw_only=True)
 class SegmenterSpec:
-    """A segmenter by weights, method, options, device and dtype; a ``SegmenterSource``.
+    """Weights, method, options, device and dtype of a segmenter; a ``SegmenterSource``.
 
-    It holds text only, so it can be pickled, compared, and built in another process.
+    It contains only strings, so it can be pickled, compared, and built in another process.
     """
 
     weights: str | None = None
-    """Name or file; None: the default weights of the method, or of the package."""
+    """Name or path of the weights; None means the default weights of the method, or of the
+    package."""
     method: str | None = None
-    """Name of the method; None: the method of the weights."""
+    """Name of the method; None means the method of the weights."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Settings of the method by name, as text."""
     device: str = "auto"
-    """Where it computes: auto, cpu, cuda, cuda:1, mps."""
+    """Device to compute on: auto, cpu, cuda, cuda:1 or mps."""
     dtype: DtypeName = "float32"
-    """Of the network's computation."""
+    """Data type of the network's computation."""
 
     def build(self, *, progress: Progress | None = None) -> SpecifiedSegmenter:
         """Read the weights and build the segmenter; see ``SegmenterSource.build``.
 
         Raises:
-            UsageError: the method, an option or the device is unknown or does not fit.
-            MissingFileError, WeightsError: the weights are missing or damaged.
+            UsageError: the method or an option is invalid, or the device is unavailable.
+            MissingFileError: the weights do not exist.
+            WeightsError: the weights are damaged.
         """
         device = choose_device(self.device)
         weights = choose_weights(self.weights, self.method)
@@ -131,17 +135,18 @@ class SegmenterSpec:
         return SpecifiedSegmenter(self, weights, segmenter, device)
 
     def identity(self, *, uses_boxes: bool) -> SegmenterIdentity:
-        """Return what decides the masks; see ``SegmenterSource.identity``.
+        """Return everything that determines the masks; see ``SegmenterSource.identity``.
 
         Raises:
-            UsageError: the method or an option is unknown or does not fit.
-            MissingFileError, WeightsError: the weights are missing or damaged.
+            UsageError: the method or an option is invalid.
+            MissingFileError: the weights do not exist.
+            WeightsError: the weights are damaged.
         """
         return _identity(self, choose_weights(self.weights, self.method), uses_boxes)
 
 
 class SpecifiedSegmenter:
-    """What ``SegmenterSpec.build`` has built; a ``BuiltSegmenter``."""
+    """The result of ``SegmenterSpec.build``; a ``BuiltSegmenter``."""
 
     def __init__(
         self,
@@ -156,7 +161,7 @@ class SpecifiedSegmenter:
         self._weights = replace(weights, tensors={})  # the segmenter holds its own
 
     def identity(self, *, uses_boxes: bool) -> SegmenterIdentity:
-        """Return what decides the masks; see ``SegmenterSource.identity``."""
+        """Return everything that determines the masks; see ``SegmenterSource.identity``."""
         return _identity(self._spec, self._weights, uses_boxes)
 
 

@@ -1,11 +1,11 @@
-"""Absent objects: recognise that an object is not on a frame, and find it again.
+"""Absent objects: detect that an object is not visible on a frame, and find it again.
 
 logits     objects × crop_height × crop_width   in the object's own crop, before objects are merged
 probs      objects × height × width             merged
 presence   objects                              0..1; an object below 0.5 is absent
 
-Not part of the paper, and off for published weights. An absent object is left out before objects
-are merged, is not learnt from, and is looked for in the view in which it was seen last.
+Not in the paper, and off for published weights. An absent object is left out when objects are
+merged, and is searched for in the view in which it was last seen.
 """
 
 from __future__ import annotations
@@ -45,64 +45,64 @@ from maskcast.nn.aggregation import aggregate_logits
 from maskcast.nn.presence import VISIBLE, mean_confidence, presence_from
 
 USUAL_PIXELS = 480 * 854
-"""Pixels of a frame for which ``crop.minimum_mass`` holds; it grows with the frame."""
+"""Frame size in pixels to which ``crop.minimum_mass`` refers; it is scaled with the frame size."""
 
 
 class Located(NamedTuple):
-    """What the last frame said about one object, in main memory."""
+    """The result for one object on the last frame, in CPU memory."""
 
     is_present: bool
     seen: Sighting | None
-    """None if it is absent or too small to be followed."""
+    """Position; None if the object is absent or too small to be tracked."""
     confidence: float = 1.0
-    """Mean probability inside the mask, 0..1; 1 where absence is not judged."""
+    """Mean probability inside the mask, 0..1; 1 if absence is not detected."""
 
 
 class AsPublished:
-    """Takes every object for visible on every frame, unless a person says otherwise."""
+    """The rule ``off``: every object is visible on every frame, unless the user marks it absent."""
 
     learns_late = False
-    """Whether a frame that is remembered when learning is not due is learnt on the next due frame
-    in any case; as published, only if that one is remembered too."""
+    """Whether an update that is due takes place even if the last frame did not enter the memory but
+    an earlier one did since the last update. As published, it does not."""
     head: PresenceHead | None = None
 
     def __init__(self, minimum_mass: float) -> None:
         self.minimum_mass = minimum_mass
 
     def describe(self, x: Tensor, mask: Tensor, label: Tensor) -> Tensor | None:
-        """Nothing is compared with the first frame."""
+        """Return None, because no frame is compared with the first frame."""
         return None
 
     def judge(
         self, targets: Sequence[Target], decoded: Decoded, x: Tensor, scores: Tensor
     ) -> Sequence[Judgement | None]:
-        """Nothing is judged."""
+        """Return None for each object, because absence is not detected."""
         return [None] * len(targets)
 
     def merge(self, found: Sequence[Found]) -> tuple[Tensor, Tensor | None, list[Located]]:
-        """Return merged probabilities, no presence, and where each object was found."""
+        """Return merged probabilities, no presence, and the position of each object."""
         merged = aggregate_logits(torch.stack([one.logits for one in found]))[1:]
-        merged[[one.absent for one in found]] = 0.0  # rounding leaves less than 1e-30
+        merged[[one.absent for one in found]] = 0.0  # removes rounding errors below 1e-30
         seen = find(merged, minimum_mass=self.minimum_mass)
         return merged, None, [Located(True, each) for each in seen]
 
     def follow_up(self, target: Target, located: Located, frame_size: Size) -> Target:
-        """Note where an object was found."""
+        """Record the position of an object."""
         return replace(target, seen=located.seen)
 
     def is_remembered(self, target: Target, located: Located) -> bool:
-        """Every prediction is remembered."""
+        """Return True, because every prediction enters the memory."""
         return True
 
 
 class PresenceRule:
-    """Decides which of the objects that were looked for are visible.
+    """Decides which of the segmented objects are visible.
 
     Args:
         config: the rule and its thresholds.
-        head: of the network; used by the rules ``head`` and ``head-and-likeness`` only.
-        minimum_mass: pixels of probability on a frame of 480×854 below which an object is too
-            small to be followed.
+        head: presence head of the network; used by ``head`` and ``head-and-likeness`` only.
+        minimum_mass: sum of probabilities below which an object is too small to be tracked, on a
+            frame of 480×854.
     """
 
     learns_late = True
@@ -120,7 +120,7 @@ class PresenceRule:
         mask: Float[Tensor, "crop_height crop_width"],
         label: Float[Tensor, "h w D"],
     ) -> Float[Tensor, "first"] | None:
-        """Summarise the frame on which an object is given, for comparison with later ones."""
+        """Summarise the frame on which an object starts, for comparison with later frames."""
         return describe_first(x[None], mask[None], label.movedim(-1, 0)[None])[0]
 
     def judge(
@@ -130,16 +130,16 @@ class PresenceRule:
         x: Float[Tensor, "objects C h w"],
         scores: Float[Tensor, "objects D h w"],
     ) -> Sequence[Judgement | None]:
-        """Judge each object; nothing is moved to main memory.
+        """Return presence and confidence of each object, without a transfer to CPU memory.
 
-        Whatever the rule looks at is mapped to a presence linearly on either side of the threshold
-        in force, which becomes 0.5. "And" is the minimum of two presences, "or" the maximum.
+        Each value that a rule uses is mapped to a presence linearly on either side of its
+        threshold, which becomes 0.5. "And" is the minimum of two presences, "or" the maximum.
 
         Args:
-            targets: as they were after the frame before.
-            decoded: logits in the crop; the decoder's states are needed by the head only.
+            targets: state of the objects after the previous frame.
+            decoded: logits in the crop, and states of the decoder, which only the head uses.
             x: target-model features of the crop.
-            scores: what the target model says about x.
+            scores: T_τ(x), output of the target model.
         """
         absent = [target.absent_frames > 0 for target in targets]
         width = 2 * x.shape[1] + scores.shape[1]
@@ -158,7 +158,7 @@ class PresenceRule:
     def _with_likeness(
         self, presence: Tensor, confidence: Tensor, likeness: Tensor, absent: Sequence[bool]
     ) -> Tensor:
-        """Judge by confidence and by similarity; one that is unknown (NaN) is taken for perfect."""
+        """Return the presence by confidence and similarity; an unknown similarity (NaN) is 1."""
         config = self.config
         likeness = likeness.clamp(min=0).nan_to_num(1.0)
         every = len(absent)
@@ -177,7 +177,10 @@ class PresenceRule:
     def _with_head(
         self, head: PresenceHead, presence: Tensor, evidence: Evidence, absent: Sequence[bool]
     ) -> Tensor:
-        """Ask the head, alone or beside the other rule; it says nothing without a first frame."""
+        """Return the presence by the head, alone or combined with the given presence.
+
+        Without a description of the first frame, the head is not used.
+        """
         visible = head(evidence).visible.float().sigmoid()
         by_head = _mapped(visible, absent, self.config.head_thresholds)
         if self.config.rule == "head-and-likeness":
@@ -187,7 +190,7 @@ class PresenceRule:
         return torch.where(by_head.isnan(), presence, by_head)
 
     def merge(self, found: Sequence[Found]) -> tuple[Tensor, Tensor | None, list[Located]]:
-        """Return merged probabilities, presence, and where each object was found."""
+        """Return merged probabilities, presence, and the position of each object."""
         logits = torch.stack([one.logits for one in found])
         marked = [logits.new_tensor(float(not one.absent)) for one in found]
         judged = [
@@ -200,7 +203,7 @@ class PresenceRule:
         return merged, presence, located
 
     def follow_up(self, target: Target, located: Located, frame_size: Size) -> Target:
-        """Note whether and where an object was found, and look there if it has returned."""
+        """Record the result for an object; if it has returned, centre the view on it."""
         if not located.is_present:
             return replace(target, seen=None, absent_frames=target.absent_frames + 1)
         view = target.view
@@ -209,7 +212,11 @@ class PresenceRule:
         return replace(target, view=view, seen=located.seen, absent_frames=0)
 
     def is_remembered(self, target: Target, located: Located) -> bool:
-        """Return whether a prediction is remembered: few of an absence, none that is too small."""
+        """Return whether a prediction enters the memory.
+
+        In an absence, only early frames of low confidence do; otherwise, all masks do that are not
+        too small.
+        """
         if target.absent_frames:
             is_early = target.absent_frames <= self.config.remembered
             return is_early and located.confidence <= self.config.remembered_up_to
@@ -217,7 +224,7 @@ class PresenceRule:
 
 
 def absence_rule(config: LWLConfig, head: PresenceHead | None) -> AsPublished | PresenceRule:
-    """Return what decides about absence under these settings."""
+    """Return the rule for absence with these settings."""
     if config.presence.rule == "off":
         return AsPublished(config.crop.minimum_mass)
     return PresenceRule(config.presence, head, config.crop.minimum_mass)
@@ -226,7 +233,7 @@ def absence_rule(config: LWLConfig, head: PresenceHead | None) -> AsPublished | 
 def merge_present(
     logits: Float[Tensor, "objects height width"], presence: Float[Tensor, "objects"]
 ) -> Float[Tensor, "objects height width"]:
-    """Return merged probabilities; absent objects are left out, and have 0 everywhere."""
+    """Return merged probabilities; absent objects are left out and have probability 0."""
     present = (presence >= VISIBLE)[:, None, None]
     return aggregate_logits(torch.where(present, logits, OUTSIDE_LOGIT))[1:] * present
 
@@ -239,18 +246,18 @@ def locate(
     *,
     minimum_mass: float,
 ) -> list[Located]:
-    """Locate objects by their merged probabilities, with one transfer to main memory.
+    """Locate objects by their merged probabilities, with one transfer to CPU memory.
 
-    Mass far from where the object was seen last, such as that of a copy, counts only if it is the
-    larger part.
+    Probability far from the last position of the object, such as that of a similar object, counts
+    only if it is the larger part.
 
     Args:
-        probs: 0 everywhere for absent objects.
-        presence: of the same objects.
-        confidence: of the same objects; only moved.
-        last: where each was seen on the frame before.
-        minimum_mass: pixels of probability on a frame of 480×854 below which an object is too
-            small to be followed.
+        probs: merged probabilities; 0 everywhere for absent objects.
+        presence: presence of the objects.
+        confidence: confidence of the objects, which is copied to the result.
+        last: position of each object on the previous frame.
+        minimum_mass: sum of probabilities below which an object is too small to be tracked, on a
+            frame of 480×854.
     """
     height, width = probs.shape[-2:]
     minimum_mass = minimum_mass * height * width / USUAL_PIXELS
@@ -274,9 +281,9 @@ def locate(
 
 
 def view_after_return(view: View, seen: Sighting, frame_size: Size) -> View:
-    """Return the view of an object that was found again, in its present size.
+    """Return the view of an object that was found again, scaled to its current size.
 
-    An object that still enters at the border of the frame keeps the size of its view.
+    If the object touches the border of the frame, the view keeps its size.
     """
     sides = zip(seen.position, seen.size, frame_size, strict=True)
     if any(not 0 <= at - size / 2 <= at + size / 2 <= length - 1 for at, size, length in sides):
@@ -285,14 +292,14 @@ def view_after_return(view: View, seen: Sighting, frame_size: Size) -> View:
 
 
 def search_view(view: View, absent_frames: int, frame_size: Size, crop_size: Size) -> View:
-    """Return a further place to look for an absent object, in a view as large as the last one.
+    """Return an additional view in which to search for an absent object, as large as the last one.
 
-    Such views cover the frame, overlapping by a third; the one nearest to the last view comes
-    first, and after the farthest one the search begins again.
+    The views cover the frame and overlap by a third. They are searched in order of their distance
+    from the last view; after the farthest one, the search starts again.
 
     Args:
-        view: where the object was seen last.
-        absent_frames: frames since it was visible, 1 or more.
+        view: view in which the object was last seen.
+        absent_frames: number of frames since it was visible, at least 1.
         frame_size: height and width of the frame.
         crop_size: height and width of the network's input.
     """
@@ -305,11 +312,11 @@ def search_view(view: View, absent_frames: int, frame_size: Size, crop_size: Siz
 
 
 def best_of(usual: Sequence[Found], elsewhere: Sequence[Found]) -> list[Found]:
-    """Take absent objects from elsewhere if they are visible there, and more so than in their view.
+    """Replace results by those of additional views if the object is visible there, and more so.
 
     Args:
-        usual: one for each object.
-        elsewhere: further ones for some of them.
+        usual: results in the views of all objects.
+        elsewhere: results in additional views of some of them.
     """
     found = {one.target.object_id: one for one in usual}
     for other in elsewhere:
@@ -334,7 +341,7 @@ def _mapped(score: Tensor, absent: Sequence[bool], thresholds: Pair) -> Tensor:
 
 
 def _margins_near(seen: Sighting, mass: Float[Tensor, "height width"]) -> Tensor:
-    """Return the margins of the mass in a window around the last place of the object."""
+    """Return the sums of rows and columns in a window around the object's last position."""
     shared = sqrt(seen.size[0] * seen.size[1])
     (top, bottom), (left, right) = (
         (max(0, int(at - reach)), max(0, int(at + reach) + 1))

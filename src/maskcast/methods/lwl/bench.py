@@ -1,9 +1,10 @@
-"""What a frame costs: a fixed workload at the full published size, split into stages.
+"""Measure the time per frame on a fixed workload at the published size, split into stages.
 
-One object in a 480×854 video. ``full``: the memory holds 32 frames and every frame runs three
-learner steps; ``empty``: two frames. On a GPU also one and three objects, in float32, bfloat16 and
-bfloat16 with trunk and decoder compiled. Costs are also given in units of the yardstick Y, one
-pass of torchvision's ResNet-50 trunk at 480×832 in float32, measured by the caller in the same run.
+The workload is one object in a 480×854 video. In ``full``, the memory holds 32 frames and every
+frame runs three learner steps; in ``empty``, it holds two frames. On a GPU, one and three objects
+are measured in float32, bfloat16, and bfloat16 with trunk and decoder compiled. Times are also
+given in units of the yardstick Y, one pass of torchvision's ResNet-50 trunk at 480×832 in float32,
+which the caller measures in the same run.
 """
 
 from __future__ import annotations
@@ -35,20 +36,21 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "learner": ("learner", "label encoder"),
     "merge": ("presence", "paste", "merge"),
 }
-"""Columns of the table, and the stages of the segmenter that each of them adds up."""
+"""Columns of the table, and the stages of the segmenter that each of them sums."""
 
 
 def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, float]]:
     """Measure every case on a device.
 
     Args:
-        device: where to compute.
+        device: device to measure on.
         yardstick_ms: Y on the same device, in milliseconds.
 
     Returns:
-        by case: ``ms`` per object-frame, and the columns of ``STAGES``; ``frames_per_second`` with
-        all objects; ``total_Y`` and ``learner_Y``; ``peak_mib``; and for lower precision
-        ``labels_differing``, the share of labels that differ from those of float32.
+        values by case: ``ms`` and the columns of ``STAGES``, in milliseconds per object and frame;
+        ``frames_per_second`` with all objects; ``total_Y`` and ``learner_Y``, in units of Y;
+        ``peak_mib``; and for lower precision ``labels_differing``, the share of labels that differ
+        from those of float32.
     """
     full = ytvos()
     cases = {
@@ -91,10 +93,10 @@ def measure(
     objects: int = 1,
     dtype: torch.dtype = torch.float32,
 ) -> dict[str, float]:
-    """Return milliseconds per object-frame, and peak memory, with ``frames`` frames remembered.
+    """Return milliseconds per object and frame, and peak memory, with ``frames`` frames in memory.
 
-    A GPU works ahead of Python; it cannot while stages are timed, so there the whole step is timed
-    apart from them.
+    Timing the stages synchronises a GPU after each of them, so the whole step is timed separately
+    there.
     """
     watch = Stopwatch(device)
     segmenter = LWLSegmenter(
@@ -126,7 +128,7 @@ def measure(
 
 
 def labels_differing(config: LWLConfig, device: torch.device, *, frames: int = 4) -> float:
-    """Return the share of labels that bfloat16 changes, of a seeded network on synthetic frames."""
+    """Return the share of labels that bfloat16 changes; weights are random, frames synthetic."""
     exact, rounded = (
         _labels(config, device, dtype, frames) for dtype in (torch.float32, torch.bfloat16)
     )
@@ -145,14 +147,14 @@ def _labels(
 
 
 def started(segmenter: LWLSegmenter, objects: int) -> LWLState:
-    """Return the state after two frames; the second one is still to be remembered."""
+    """Return the state after two frames; the second one has not entered the memory yet."""
     prompts = {object_id: object_mask(object_id) for object_id in range(1, objects + 1)}
     state, _ = segmenter.step(segmenter.start(), frame_at(0), prompts)
     return segmenter.step(state, frame_at(1))[0]
 
 
 def with_memory_of(state: LWLState, frames: int, config: MemoryConfig) -> LWLState:
-    """Return the state with so many frames remembered, copies of the first one."""
+    """Return the state with ``frames`` frames in memory, copies of the first one."""
     return LWLState(tuple(_with_memory_of(target, frames, config) for target in state.targets))
 
 

@@ -1,8 +1,8 @@
-"""A first mask encoding from a box, for videos that start without a mask.
+"""Predict the mask encoding of the first frame from a box.
 
 boxes      images × 4          x, y, width, height in pixels of the input
 x          images × C × h × w  target-model features of the same images
-encoding   images × D × h × w  takes the place of the scores T_τ(x) in the decoder
+encoding   images × D × h × w  replaces the scores T_τ(x) in the decoder
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from maskcast.nn.resize import resize_bilinear
 def box_masks(
     boxes: Float[Tensor, "images 4"], size: tuple[int, int]
 ) -> Float[Tensor, "images height width"]:
-    """Draw boxes as ones in an image of zeros: corners and sides truncated, clipped to the image.
+    """Draw boxes as ones on zeros, truncated to whole pixels and clipped to the image.
 
-    A box that truncation or clipping would leave empty keeps one pixel per axis.
-    Corner and size are truncated separately, as in the published network, so the drawing of a
-    mirrored box may differ by a pixel from the mirrored drawing.
+    A box has at least one pixel per axis, even if truncation or clipping would leave it empty.
+    Corner and size are truncated separately, as in the published network, so mirroring a box before
+    or after drawing may give results that differ by one pixel.
     """
     height, width = size
     corners = boxes.trunc().to(torch.int64)
@@ -42,7 +42,7 @@ def _clip(start: int, length: int, limit: int) -> tuple[int, int]:
 
 
 class BoxEncoder(nn.Module):
-    """Encodes the box together with the features under it (B_θ, section 3.7 of the paper)."""
+    """Encodes a box and the features inside it (B_θ, section 3.7 of the paper)."""
 
     def __init__(self, in_channels: int, filters: int, *, width: int) -> None:
         super().__init__()

@@ -12,32 +12,33 @@ from maskcast.core.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
-    """What the network is made of."""
+    """Architecture of the network."""
 
     trunk: Literal[
         "resnet18", "resnet34", "resnet50", "efficientnet-lite0", "efficientnet-lite2"
     ] = "resnet50"
-    """Which network sees the frames; the paper's is a ResNet-50."""
+    """Feature extractor for the frames; the paper uses a ResNet-50."""
     trunk_layout: Literal["mrcnn", "imagenet"] = "mrcnn"
-    """Variant of a ResNet. ``mrcnn``: BGR 0..255 minus the mean, a bottleneck halves in its first
-    1×1 convolution; ``imagenet``: RGB with mean and deviation of ImageNet, halved in the 3×3
-    convolution. Has no effect on an EfficientNet-Lite, which always takes RGB with mean and
-    deviation 0.5."""
+    """Variant of a ResNet. ``mrcnn``: BGR in 0..255 minus the mean, bottlenecks downsample in their
+    first 1×1 convolution. ``imagenet``: RGB normalised with the mean and standard deviation of
+    ImageNet, bottlenecks downsample in the 3×3 convolution. No effect on an EfficientNet-Lite,
+    which always takes RGB normalised with mean and standard deviation 0.5."""
     trunk_padding: Literal["same", "symmetric"] = "same"
-    """Padding of an EfficientNet-Lite: TensorFlow's, as published, or as in a ResNet, which is
-    faster and keeps features in place whatever the size. Has no effect on a ResNet."""
+    """Padding of an EfficientNet-Lite. ``same``: that of TensorFlow, as published. ``symmetric``:
+    that of a ResNet, which is faster and keeps features aligned for every input size. No effect on
+    a ResNet."""
     feature_channels: int = 512
-    """C, channels of the target-model features."""
+    """C, number of channels of the target-model features."""
     filters: int = 16
-    """D, channels of the mask encoding; 1 where the label is the mask itself."""
+    """D, number of channels of the mask encoding; 1 if the label is the mask itself."""
     kernel_size: int = 3
     """K, side of the target model's filters; odd."""
     label: Literal["learned", "mask"] = "learned"
-    """What the target model is asked to predict: an encoding, or the mask at stride 16."""
+    """Target of the few-shot learner: a learned encoding, or the mask at stride 16."""
     weight: Literal["learned", "uniform"] = "learned"
-    """How much each element of the label counts in the few-shot loss."""
+    """Weights of the label's elements in the few-shot loss."""
     end_to_end: bool = True
-    """Let gradients pass through the learner in training."""
+    """Whether gradients pass through the learner in training."""
     label_widths: tuple[int, int, int] = (16, 32, 64)
     """Channels inside the label encoder."""
     decoder_widths: tuple[int, int, int, int] = (64, 128, 128, 256)
@@ -45,15 +46,17 @@ class NetworkConfig:
     upsampler_width: int = 32
     """Channels of the decoder between half and full resolution."""
     upsampling: Literal["bicubic", "bilinear"] = "bicubic"
-    """How the decoder enlarges from stride 4 to full resolution; bilinear costs a CPU far less."""
+    """Upsampling of the decoder from stride 4 to full resolution; bilinear is far faster on a
+    CPU."""
     initial_kappa: float = 0.01
-    """κ before training; the regulariser's weight is κ²."""
+    """κ before training; the weight of the regulariser is κ²."""
     box_encoder: bool = False
-    """Whether a first mask can be made from a box."""
+    """Whether the network has a box encoder, which makes a first mask from a box."""
     box_width: int = 64
     """Channels inside the box encoder."""
     presence_head: bool = False
-    """Whether the network judges if an object is visible; not part of the paper."""
+    """Whether the network has a presence head, which predicts whether an object is visible; not in
+    the paper."""
     presence_width: int = 32
     """Hidden units of the presence head."""
 
@@ -77,20 +80,20 @@ class NetworkConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryConfig:
-    """Which frames are remembered, and how much each of them counts."""
+    """The frames in the memory and their temporal weights."""
 
     size: int = 32
-    """Frames kept; the lowest-weighted one leaves first."""
+    """Maximum number of frames in the memory; the one with the lowest weight is replaced first."""
     update_rate: float = 0.1
-    """1 - η: share of the newest frame; older ones fade by η per frame."""
+    """1 - η, weight of the newest frame; the weights of older frames decay by η per frame."""
     minimum_first_weight: float = 0.25
-    """Share which annotated frames keep for ever; 0: they fade and leave like any other."""
+    """Minimum total weight of annotated frames; 0 lets them decay and be replaced like others."""
     equal_second_weight: bool = False
-    """Let the second frame weigh as much as the first when it enters, rather than η : 1 - η
-    ("lower initial weight")."""
+    """Whether the second frame enters with the same weight as the first, rather than in the ratio
+    η : 1 - η ("lower initial weight")."""
     absent_share: float = 0.25
-    """Share of all remembered frames without the object together, beside 1 for the other frames.
-    Not in the paper."""
+    """Total weight of all frames without the object, relative to 1 for all other frames. Not in the
+    paper."""
 
     def __post_init__(self) -> None:
         require_range(self, "size", least=1, prefix="memory.")
@@ -104,11 +107,11 @@ class LearnerConfig:
     """How the target model is fitted to the memory."""
 
     initial_steps: int = 20
-    """Steepest-descent steps on the frame where an object is given."""
+    """Steepest-descent steps on the frame where an object starts."""
     update_steps: int = 3
-    """Steps on later frames; 0 freezes the target model."""
+    """Steepest-descent steps per update on later frames; 0 freezes the target model."""
     update_every: int = 1
-    """Run the learner on every n-th frame only."""
+    """Interval between updates in frames; 1 updates on every frame."""
 
     def __post_init__(self) -> None:
         require_range(self, "initial_steps", "update_every", least=1, prefix="learner.")
@@ -117,22 +120,23 @@ class LearnerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class CropConfig:
-    """The part of the frame that the network sees."""
+    """The crop of the frame that is the network's input."""
 
     size: tuple[int, int] = (480, 832)
-    """Height and width of the network's input."""
+    """Height and width of the network's input in pixels."""
     search_area: float = 5.0
-    """Side of the crop over side of the object, as a geometric mean."""
+    """Ratio of the side of the crop to the side of the object, both as geometric means."""
     scale_change: tuple[float, float] = (0.95, 1.1)
-    """How much the crop may shrink and grow from one frame to the next."""
+    """Minimum and maximum factor by which the size of the crop changes from frame to frame."""
     minimum_mass: float = 100.0
-    """Pixels of probability below which an object counts as out of sight and the crop rests."""
+    """Sum of an object's probabilities over all pixels below which it counts as out of sight; the
+    crop then stays in place."""
     exact_paste: bool = False
-    """Paint masks exactly where their crop was cut; the published code is up to a pixel off, up
-    and to the left."""
+    """Whether masks are pasted exactly where their crop was cut. The published code pastes them up
+    to one pixel too far up and left."""
     box_view: Literal["frame", "crop"] = "frame"
-    """What is looked at for the mask in a box: the whole frame, as published; or a crop around the
-    box, so that an object is as large as in training, whatever the resolution of the video."""
+    """Input for making a mask from a box: the whole frame, as published, or a crop around the box,
+    in which the object is as large as in training at every resolution of the video."""
 
     def __post_init__(self) -> None:
         require_range(self, "size", least=32, prefix="crop.")
@@ -148,34 +152,37 @@ class CropConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PresenceConfig:
-    """Recognising that an object is not on a frame; not part of the paper.
+    """Detection of frames on which an object is not visible; not in the paper.
 
-    An absent object has an empty mask and is looked for where it was seen last.
+    An absent object has an empty mask, and is searched for where it was last seen.
     """
 
     rule: Literal["off", "confidence", "likeness", "head", "head-and-likeness"] = "off"
-    """How absence is recognised: not at all, as published; by the mean confidence inside the mask;
-    by that and the similarity to the first frame; by the network's presence head; or only where the
-    last two agree."""
+    """How absence is detected. ``off``: not at all, as published. ``confidence``: by the mean
+    confidence inside the mask. ``likeness``: by the confidence and the similarity to the first
+    frame. ``head``: by the network's presence head. ``head-and-likeness``: by both, which must
+    agree on a change."""
     thresholds: tuple[float, float] = (0.8, 0.88)
-    """Mean confidence, 0 to 1, below which an object becomes absent, and from which it is visible
-    again."""
+    """Mean confidence, in [0, 1], below which a visible object becomes absent, and from which an
+    absent one becomes visible."""
     likeness_from: float = 0.6
-    """Similarity to the first frame, 0 to 1, from which an object stays visible although its mean
-    confidence is below the first threshold, and that an absent object needs as well to be visible
-    again. Used by ``likeness`` only, like the next setting."""
+    """Similarity to the first frame, in [0, 1], from which an object stays visible although its
+    mean confidence is below the first threshold; an absent object must have it to become visible.
+    Used by ``likeness`` and ``head-and-likeness``, like the next setting."""
     certain_below: tuple[float, float] = (0.6, 0.25)
-    """Mean confidence and similarity, 0 to 1, below which one of them alone makes an object
-    absent."""
+    """Mean confidence and similarity, in [0, 1]; a value below its limit makes the object absent,
+    whatever the other value is."""
     head_thresholds: tuple[float, float] = (0.5, 0.5)
-    """The same as ``thresholds`` for the probability that the presence head gives."""
+    """Like ``thresholds``, for the probability from the presence head."""
     remembered: int = 3
-    """First frames of an absence that are remembered, with an empty mask."""
+    """Maximum number of frames at the start of an absence that enter the memory, with an empty
+    mask."""
     remembered_up_to: float = 0.6
-    """Mean confidence, 0 to 1, up to which they are remembered; 1: all."""
+    """Maximum mean confidence, in [0, 1], of a frame that enters the memory in an absence; 1
+    accepts all."""
     search: Literal["exit", "frame"] = "exit"
-    """Where an absent object is looked for: in the view in which it was seen last; or, besides, in
-    one further view per frame, each time at another place of the frame."""
+    """Where an absent object is searched for. ``exit``: in the crop in which it was last seen.
+    ``frame``: also in one other crop per frame, at a different position each time."""
 
     def __post_init__(self) -> None:
         require_choice(self, "rule", "search")
@@ -193,23 +200,23 @@ class PresenceConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SpeedConfig:
-    """What trades speed for nothing, or for something."""
+    """Settings that affect speed; results stay the same up to rounding unless noted."""
 
     batch_objects: bool = True
-    """Segment the objects of a frame in one call."""
+    """Whether all objects of a frame are segmented in one batch."""
     share_crop: bool = False
-    """One crop and one trunk pass for all objects of a frame; changes the result."""
+    """Whether all objects of a frame share one crop and one trunk pass; changes the result."""
     channels_last: bool = True
-    """Store images with the channels of a pixel side by side, as most kernels like them best."""
+    """Whether tensors use the channels-last memory format, which is faster with most kernels."""
     fold_batch_norm: bool = True
-    """Fold every BatchNorm into the convolution before it."""
+    """Whether every BatchNorm is folded into the convolution before it."""
     compile: bool = False
-    """Compile trunk and decoder; pays off after some hundred frames."""
+    """Whether trunk and decoder are compiled; worthwhile for videos of several hundred frames."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LWLConfig:
-    """Everything that decides a result, apart from the weights."""
+    """Everything that determines a result, apart from the weights."""
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     learner: LearnerConfig = field(default_factory=LearnerConfig)
@@ -242,7 +249,7 @@ def boxinit() -> LWLConfig:
 
 
 def small() -> LWLConfig:
-    """Return the settings of ``lwl-small``, for laptops: a ResNet-18 and a narrow decoder."""
+    """Return the settings of ``lwl-small``, for laptops: ResNet-18 and a narrow decoder."""
     return LWLConfig(
         network=NetworkConfig(
             trunk="resnet18",
@@ -262,7 +269,7 @@ def small() -> LWLConfig:
 def small_lite(
     trunk: Literal["efficientnet-lite0", "efficientnet-lite2"] = "efficientnet-lite0",
 ) -> LWLConfig:
-    """Return the settings of the small network with an EfficientNet-Lite in place of ResNet-18."""
+    """Return the settings of the small network with an EfficientNet-Lite instead of a ResNet-18."""
     first = small()
     return replace(
         first,
@@ -272,7 +279,7 @@ def small_lite(
 
 
 def tiny() -> LWLConfig:
-    """Return the smallest settings that still run every part; for tests."""
+    """Return the settings of the smallest network that runs every part; for tests."""
     return LWLConfig(
         network=NetworkConfig(
             trunk="resnet18",

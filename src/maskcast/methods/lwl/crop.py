@@ -1,12 +1,12 @@
-"""What of the frame the network sees: where the crop lies, cutting it, and painting logits back.
+"""Crops of the frame: their position, cutting them, and pasting logits back.
 
     image    3 × height × width                any value range
     mask     height × width                    0..1
     crop     3 × crop_height × crop_width      the patch, resized
     logits   height × width                    of the whole frame; -100 outside the crop
 
-Points and sizes are (row, column) in pixels, the centre of the first pixel at 0. A scale is pixels
-of the frame per pixel of the crop.
+Points and sizes are (row, column) in pixels; the centre of the first pixel is at 0. A scale is the
+number of frame pixels per crop pixel.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from maskcast.nn.resize import resize_bilinear
 
 OUTSIDE_LOGIT = -100.0
 SAFE = 1e-3
-"""Added before a size is truncated: on the side that limits a crop it is an integer but for the
-last bit of a float, and would come out one pixel smaller on some machines."""
+"""Added before a size is truncated. The side that limits a crop is an integer up to the last bit of
+a float, and without this would be one pixel smaller on some machines."""
 BOX_MARGIN = 1.1
-"""Sides of the patch around a box, over those of the box: at least so much, whatever its shape."""
+"""Minimum ratio of each side of the patch around a box to that side of the box."""
 
 Pair: TypeAlias = tuple[float, float]
 Size: TypeAlias = tuple[int, int]
@@ -41,13 +41,13 @@ Extent: TypeAlias = tuple[Pair, Pair]
 
 @dataclass(frozen=True)
 class View:
-    """Where an object is looked for."""
+    """The region in which an object is searched for."""
 
     position: Pair
     """Centre of the object."""
     scale: float
     base_size: Pair
-    """Size of the object in pixels of the crop; its shape is that of the first frame for ever."""
+    """Size of the object in pixels of the crop; its aspect ratio stays that of the first frame."""
 
     @property
     def size(self) -> Pair:
@@ -57,7 +57,7 @@ class View:
 
 @dataclass(frozen=True)
 class Sighting:
-    """Where a probability map says that an object is."""
+    """Position and size of an object, measured on a probability map."""
 
     position: Pair
     """Centre of mass."""
@@ -67,16 +67,18 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Patch:
-    """A rectangle of the frame, perhaps reaching beyond it, and the size it is resized to."""
+    """A rectangle, which may extend beyond the frame, and the size that it is resized to."""
 
     output: Size
     step: int
-    """Only every ``step``-th pixel is read where the patch is much larger than its output."""
+    """Only every ``step``-th pixel is read; more than 1 if the patch is much larger than its
+    output."""
     offset: Size
     """The first pixel that is read."""
     start: Size
-    """In steps from ``offset``; may be negative."""
+    """Upper left corner in steps from ``offset``; may be negative."""
     stop: Size
+    """Lower right corner in steps from ``offset``."""
 
     @property
     def extent(self) -> Extent:
@@ -86,7 +88,7 @@ class Patch:
         return (top, left), (bottom, right)
 
     def box(self, box: Box) -> Box:
-        """Return a box of the frame in pixels of the resized patch."""
+        """Convert a box from frame pixels to pixels of the resized patch."""
         (top, left), (bottom, right) = self.extent
         down, across = self.output[0] / (bottom - top), self.output[1] / (right - left)
         return Box(
@@ -95,7 +97,7 @@ class Patch:
 
 
 def first_view(box: Box, crop: CropConfig) -> View:
-    """Return where to look for an object that was given by a box, or a mask with this box."""
+    """Return the first view of an object with this box."""
     position = box.y + (box.height - 1) / 2, box.x + (box.width - 1) / 2
     height, width = max(box.height, 1.0), max(box.width, 1.0)
     scale = crop.search_area * sqrt(height * width) / sqrt(crop.size[0] * crop.size[1])
@@ -103,7 +105,7 @@ def first_view(box: Box, crop: CropConfig) -> View:
 
 
 def follow(view: View, seen: Sighting | None, crop: CropConfig) -> View:
-    """Return where to look next; an object out of sight (None) is looked for where it was."""
+    """Return the next view; for an object out of sight (None), it is the last view."""
     low, high = crop.scale_change
     wanted = centred_on(seen or Sighting(view.position, view.size), view)
     scale = min(max(wanted.scale, low * view.scale), high * view.scale)
@@ -111,7 +113,7 @@ def follow(view: View, seen: Sighting | None, crop: CropConfig) -> View:
 
 
 def centred_on(seen: Sighting, view: View) -> View:
-    """Return the view of an object that was found somewhere, whatever its size was before."""
+    """Return a view centred on a sighting and scaled to its size, without limits on the change."""
     base_area = view.base_size[0] * view.base_size[1]
     return View(seen.position, sqrt(seen.size[0] * seen.size[1] / base_area), view.base_size)
 
@@ -119,7 +121,7 @@ def centred_on(seen: Sighting, view: View) -> View:
 def find(
     probs: Float[Tensor, "objects height width"], *, minimum_mass: float
 ) -> list[Sighting | None]:
-    """Locate objects by mass and variance of their probability maps; None below the minimum."""
+    """Locate objects by mean and variance of their probability maps; None below the minimum."""
     margins = margins_of(probs).cpu().double().numpy()
     return [
         sighting(margin, height=probs.shape[1], minimum_mass=minimum_mass) for margin in margins
@@ -129,12 +131,12 @@ def find(
 def margins_of(
     probs: Float[Tensor, "objects height width"],
 ) -> Float[Tensor, "objects height+width"]:
-    """Return the mass of every row, then of every column."""
+    """Return the sum of every row, followed by the sum of every column."""
     return torch.cat([probs.sum(dim=2), probs.sum(dim=1)], dim=1)
 
 
 def sighting(margin: np.ndarray, *, height: int, minimum_mass: float) -> Sighting | None:
-    """Locate an object by the mass of its rows and columns; None below the minimum."""
+    """Locate an object by the sums of its rows and columns; None below the minimum."""
     if margin[:height].sum() < minimum_mass:
         return None
     (row, tall), (column, wide) = _moments(margin[:height]), _moments(margin[height:])
@@ -142,7 +144,7 @@ def sighting(margin: np.ndarray, *, height: int, minimum_mass: float) -> Sightin
 
 
 def _moments(mass: np.ndarray) -> Pair:
-    """Mean, and four standard deviations, of where the mass lies."""
+    """Return the mean position of the mass, and four times its standard deviation."""
     positions = np.arange(len(mass))
     mean = float((positions * mass).sum() / mass.sum())
     variance = float((np.square(positions - mean) * mass).sum() / mass.sum())
@@ -150,15 +152,15 @@ def _moments(mass: np.ndarray) -> Pair:
 
 
 def patch_at(frame_size: Size, centre: Pair, size: Pair, output: Size, *, inside: bool) -> Patch:
-    """Place a patch of a size around a centre, in whole pixels.
+    """Return a patch of a given centre and size, in whole pixels.
 
     Args:
-        frame_size: of the image it will be cut from.
-        centre: truncated to whole pixels.
-        size: of the patch in pixels of the frame.
-        output: height and width it will be resized to.
-        inside: shrink the patch until one of its sides fits into the frame, and move it inside
-            ("inside-major"); otherwise it stays as it is and the border is repeated.
+        frame_size: height and width of the frame that it will be cut from.
+        centre: centre of the patch; truncated to whole pixels.
+        size: size of the patch in pixels of the frame.
+        output: height and width that it will be resized to.
+        inside: whether to shrink the patch until one of its sides fits into the frame, and to move
+            it inside ("inside-major"); otherwise the border is repeated.
     """
     if inside:
         shrink = max(1.0, min(size[0] / frame_size[0], size[1] / frame_size[1]))
@@ -175,7 +177,7 @@ def patch_at(frame_size: Size, centre: Pair, size: Pair, output: Size, *, inside
 def _interval(
     frame_length: int, centre: int, length: float, step: int, *, inside: bool
 ) -> tuple[int, int, int]:
-    """Return first pixel read, start and stop of one axis of a patch."""
+    """Return the first pixel read, and start and stop, for one axis of a patch."""
     offset = centre % step
     centre = (centre - offset) // step
     pixels = len(range(offset, frame_length, step))
@@ -192,14 +194,13 @@ def _interval(
 
 
 def view_patch(view: View, frame_size: Size, crop: CropConfig, centre_shift: Pair) -> Patch:
-    """Return the patch that shows a view on every frame but the first (section 3.5).
+    """Return the patch of a view, on every frame but the first (section 3.5).
 
     Args:
-        view: where to look.
+        view: the region to show.
         frame_size: height and width of the frame.
-        crop: its settings.
-        centre_shift: half a stride where the target model's response is not centred, in pixels
-            of the crop.
+        crop: settings of the crop.
+        centre_shift: shift in pixels of the crop; see ``half_stride``.
     """
     centre = (
         view.position[0] + centre_shift[0] * view.scale,
@@ -210,7 +211,7 @@ def view_patch(view: View, frame_size: Size, crop: CropConfig, centre_shift: Pai
 
 
 def box_patch(box: Box, frame_size: Size, crop: CropConfig) -> Patch:
-    """Return the patch in which the mask inside a box is looked for: it holds the whole box."""
+    """Return the patch for segmenting the object in a box; it contains the whole box."""
     view = first_view(box, crop)
     fitting = max(box.height / crop.size[0], box.width / crop.size[1])
     view = replace(view, scale=max(view.scale, BOX_MARGIN * fitting))
@@ -218,7 +219,7 @@ def box_patch(box: Box, frame_size: Size, crop: CropConfig) -> Patch:
 
 
 def shared_view(views: Sequence[View], crop: CropConfig) -> View:
-    """Return the smallest view that shows all that several views show."""
+    """Return the smallest view that contains several views."""
     half = [(view.scale * crop.size[0] / 2, view.scale * crop.size[1] / 2) for view in views]
     centre, sides = [], []
     for axis in (0, 1):
@@ -230,7 +231,7 @@ def shared_view(views: Sequence[View], crop: CropConfig) -> View:
 
 
 def half_stride(crop_size: Size, feature_size: Size, kernel_size: int) -> Pair:
-    """Return how far the crop is moved so that a filter's centre meets the object's, per axis."""
+    """Return the shift of the crop, per axis, that aligns the filter's centre with the object's."""
     rows, columns = (
         (features + kernel_size) % 2 * side / (2 * features)
         for features, side in zip(feature_size, crop_size, strict=True)
@@ -241,7 +242,7 @@ def half_stride(crop_size: Size, feature_size: Size, kernel_size: int) -> Pair:
 def cut_image(
     image: Float[Tensor, "channels height width"], patch: Patch
 ) -> Float[Tensor, "channels crop_height crop_width"]:
-    """Cut and resize bilinearly; beyond the frame its border is repeated."""
+    """Cut an image and resize it bilinearly; outside the frame, the border is repeated."""
     pixels = image[:, patch.offset[0] :: patch.step, patch.offset[1] :: patch.step]
     for axis in (1, 2):
         positions = torch.arange(patch.start[axis - 1], patch.stop[axis - 1], device=image.device)
@@ -255,7 +256,7 @@ def cut_image(
 def cut_mask(
     mask: Float[Tensor, "height width"], patch: Patch
 ) -> Float[Tensor, "crop_height crop_width"]:
-    """Cut and resize to the nearest pixel; beyond the frame there is no object."""
+    """Cut a mask and resize it with nearest-neighbour sampling; it is 0 outside the frame."""
     pixels = mask[patch.offset[0] :: patch.step, patch.offset[1] :: patch.step]
     for axis in (0, 1):
         positions = torch.arange(patch.start[axis], patch.stop[axis], device=mask.device)
@@ -267,21 +268,21 @@ def cut_mask(
 
 @dataclass(frozen=True)
 class FirstPatch:
-    """The crop of the frame where an object is given: cut from a patch of twice its size."""
+    """The crop of the frame on which an object starts, cut from a patch of twice its size."""
 
     patch: Patch
     corner: Size
-    """Upper left corner of the crop in the resized patch; it may leave it."""
+    """Upper left corner of the crop in the resized patch; the crop may extend beyond it."""
     size: Size
 
     def image(
         self, image: Float[Tensor, "channels height width"]
     ) -> Float[Tensor, "channels crop_height crop_width"]:
-        """Cut the crop of an image."""
+        """Cut the crop out of an image."""
         return self._cut(cut_image(image, self.patch))
 
     def mask(self, mask: Float[Tensor, "height width"]) -> Float[Tensor, "crop_height crop_width"]:
-        """Cut the crop of a mask."""
+        """Cut the crop out of a mask."""
         return self._cut(cut_mask(mask, self.patch)[None])[0]
 
     def _cut(self, pixels: Tensor) -> Tensor:
@@ -293,9 +294,9 @@ class FirstPatch:
 
 
 def first_patch(view: View, frame_size: Size, crop: CropConfig) -> FirstPatch:
-    """Return the crop for the frame where an object is given: shrunk and moved into the frame.
+    """Return the crop for the frame on which an object starts, shrunk and moved into the frame.
 
-    Unlike later ones its centre is rounded, and it is moved by whole pixels of the crop.
+    Unlike in later crops, the centre is rounded, and the shift is a whole number of crop pixels.
     """
     size = [view.scale * side for side in crop.size]
     shrink = max(1.0, min(size[0] / frame_size[0], size[1] / frame_size[1]))
@@ -326,11 +327,11 @@ def paste(
     *,
     exact: bool = False,
 ) -> Float[Tensor, "height width"]:
-    """Paint the logits of a crop back into the frame they were cut from.
+    """Paste the logits of a crop into the frame.
 
-    In the published code both axes are resized by one factor, the geometric mean of theirs, and
-    the corner is half a pixel up and left of the crop's before it is truncated. ``exact`` paints
-    just what was cut.
+    As in the published code, both axes are resized by one factor, the geometric mean of theirs, and
+    the corner is moved up and left by half a pixel before it is truncated. With ``exact``, the
+    logits are pasted exactly where the crop was cut.
     """
     if exact:
         (top, left), (bottom, right) = extent
@@ -349,10 +350,10 @@ def paste(
 
 
 def pasted_area(crop_size: Size, extent: Extent) -> tuple[Size, Size]:
-    """Return size and upper left corner, in the frame, of what a crop is painted on."""
+    """Return size and upper left corner of the area of the frame that a crop is pasted into."""
     start, stop = (np.array(corner, np.float32) for corner in extent)
     factors = (stop - start) / np.array(crop_size, np.float32)
-    scale = float(np.sqrt(factors.prod()))  # single precision decides ties as published
+    scale = float(np.sqrt(factors.prod()))  # ties are rounded as in the published single precision
     middle = ((start + stop - 1) / 2).tolist()
     size = max(1, floor(crop_size[0] * scale)), max(1, floor(crop_size[1] * scale))
     return size, (trunc(middle[0] - size[0] / 2), trunc(middle[1] - size[1] / 2))

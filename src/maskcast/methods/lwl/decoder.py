@@ -1,11 +1,11 @@
 """The segmentation decoder D_θ: from a coarse mask encoding to logits at full resolution.
 
     scores   images × D × h × w          mask encoding at stride 16
-    taps     four levels of the trunk    strides 4, 8, 16, 32
+    taps     outputs of layer1..layer4   strides 4, 8, 16, 32
     logits   images × height × width
 
-Levels are visited from deep to shallow. Each joins its tap with the encoding, refines it, and
-lets a channel attention decide what of the deeper level to take over.
+Levels are processed from deep to shallow. Each one fuses its tap with the encoding, refines the
+result, and merges the deeper level into it by channel attention.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _pool(x: Tensor) -> Tensor:
 
 
 class EncodingFusion(nn.Module):
-    """Joins a tap of the trunk with the mask encoding ("TSE" in the published weights)."""
+    """Fuses a tap of the trunk with the mask encoding ("TSE" in the published weights)."""
 
     def __init__(self, tap_channels: int, filters: int, width: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class EncodingFusion(nn.Module):
         )
 
     def forward(self, tap: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the joined map and the reduced tap; one image may serve several encodings."""
+        """Return the fused map and the reduced tap; one image may go with several encodings."""
         reduced = self.reduce(tap).expand(len(scores), -1, -1, -1)
         scores = resize_bilinear(scores, (tap.shape[-2], tap.shape[-1])).to(reduced.dtype)
         return self.transform(torch.cat([reduced, scores], dim=1)), reduced
@@ -76,7 +76,7 @@ class RefinementBlock(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """Weighs the shallower map's channels by what both levels hold on average ("CAB")."""
+    """Weights the channels of the shallower map by the mean of both levels' channels ("CAB")."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class ChannelAttention(nn.Module):
 
 
 class Level(nn.Module):
-    """One level: fusion, refinement, attention, refinement. The deepest has none above it."""
+    """One level: fusion, refinement, attention, refinement; the deepest has no deeper input."""
 
     def __init__(
         self, tap_channels: int, filters: int, width: int, *, deeper_width: int | None
@@ -115,7 +115,7 @@ class Level(nn.Module):
 
 
 class Upsampler(nn.Module):
-    """From stride 4 to logits at the size asked for, in two steps."""
+    """Upsamples from stride 4 to logits of a given size, in two steps."""
 
     def __init__(self, in_channels: int, width: int, upsampling: Upsampling) -> None:
         super().__init__()
@@ -131,10 +131,10 @@ class Upsampler(nn.Module):
 
 
 class TapwiseUpsampler(nn.Module):
-    """An ``Upsampler`` for inference: the same function, up to rounding, at half the cost.
+    """An ``Upsampler`` for inference: the same function up to rounding, at half the cost.
 
-    Resizing and the last convolution are both linear: applied tap by tap before the resizing, it
-    leaves nine maps to be resized rather than all channels.
+    Resizing and the last convolution are both linear, so the convolution is applied first, one
+    kernel tap at a time. Only nine maps have to be resized then, rather than all channels.
     """
 
     def __init__(self, upsampler: Upsampler) -> None:
@@ -162,24 +162,24 @@ class TapwiseUpsampler(nn.Module):
 
 
 class Decoded(NamedTuple):
-    """The result of the decoder and what it was made of."""
+    """The logits and the decoder states that they were computed from."""
 
     logits: Float[Tensor, "objects height width"]
     states: list[Tensor]
-    """The state after each level, layer4 first."""
+    """State after each level, layer4 first."""
 
 
 class Decoder(nn.Module):
     """D_θ of the paper (section 3.4).
 
-    The taps of one image may serve the encodings of several objects.
+    The taps of one image may be used with the encodings of several objects.
 
     Args:
-        tap_channels: of layer1..layer4.
-        filters: D.
+        tap_channels: channels of layer1..layer4.
+        filters: D, number of channels of the mask encoding.
         widths: channels of the decoder at layer1..layer4.
         upsampler_width: channels between half and full resolution.
-        upsampling: how the last state is enlarged.
+        upsampling: interpolation of the upsampler.
     """
 
     def __init__(
@@ -203,20 +203,20 @@ class Decoder(nn.Module):
         )
 
     def speed_up_inference(self) -> None:
-        """Compute the same with fewer operations from here on; not for training."""
+        """Switch to an equivalent, faster upsampler; for inference only."""
         if isinstance(self.upsampler, Upsampler):
             self.upsampler = TapwiseUpsampler(self.upsampler)
 
     def forward(
         self, scores: Float[Tensor, "objects D h w"], taps: Taps, size: tuple[int, int]
     ) -> Float[Tensor, "objects height width"]:
-        """Return logits of ``size``; not limited to multiples of the stride."""
+        """Return logits of ``size``, which need not be a multiple of the stride."""
         return self.decode(scores, taps, size).logits
 
     def decode(
         self, scores: Float[Tensor, "objects D h w"], taps: Taps, size: tuple[int, int]
     ) -> Decoded:
-        """Return logits of ``size`` together with the states they were made of."""
+        """Return logits of ``size`` and the states that they were computed from."""
         states = self.states(scores, taps)
         return Decoded(self.upsampler(states[-1], size), states)
 

@@ -1,13 +1,13 @@
-"""The few-shot learner: fit the target model to a memory by steepest descent, in closed form.
+"""The few-shot learner: fit the target model to a memory by steepest descent in closed form.
 
     tau        sequences × D × C × K × K          filters of the target model
     x          sequences × samples × h × w × C    features of the remembered frames
-    e          sequences × samples × h × w × D    few-shot labels, what T_τ(x) should be
+    e          sequences × samples × h × w × D    few-shot labels, the targets of T_τ(x)
     v          sequences × samples × h × w × D    weight of each element of the residual
 
-Features lie channels last, as the fastest kernels of every device read them. One sequence takes
-convolutions; several take batched matrix products, because grouped convolutions are slow on GPUs.
-``docs/lwl-learner.md`` derives the step.
+Features are in channels-last order, which the fastest kernels of every device use. One sequence is
+computed with convolutions, several with batched matrix products, because grouped convolutions are
+slow on GPUs. ``docs/lwl-learner.md`` derives the step.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SMALLEST_CURVATURE = 1e-8
 
 @dataclass(frozen=True)
 class Samples:
-    """A memory to learn from, one or several sequences with equally many frames each."""
+    """Training samples of the learner: the memories of one or several sequences of equal length."""
 
     x: Float[Tensor, "sequences samples h w C"]
     e: Float[Tensor, "sequences samples h w D"]
@@ -39,7 +39,7 @@ class Samples:
         e: Float[Tensor, "samples sequences D h w"],
         v: Float[Tensor, "samples sequences D h w"],
     ) -> Samples:
-        """Arrange tensors that have frames first and channels before space."""
+        """Rearrange tensors that have the frame axis first and channels before height and width."""
         return cls(*(part.permute(1, 0, 3, 4, 2).contiguous() for part in (x, e, v)))
 
 
@@ -49,7 +49,7 @@ class Iterate:
 
     tau: Float[Tensor, "sequences D C K K"]
     scores: Float[Tensor, "sequences samples h w D"]
-    """T_τ of the memory, carried along rather than computed anew."""
+    """T_τ(x) of the memory, updated at each step rather than recomputed."""
 
 
 def few_shot_loss(
@@ -59,8 +59,8 @@ def few_shot_loss(
 ) -> Float[Tensor, "sequences"]:
     """L(τ) = ½ Σ_t ‖v_t ⊙ (T_τ(x_t) - e_t)‖² + ½ κ² ‖τ‖², Eq. (3), one value per sequence.
 
-    The printed λ is κ² here, and the frame weight multiplies the residual, as in the published
-    code: it counts squared.
+    The paper's λ is κ² here. As in the published code, the frame weight multiplies the residual, so
+    it enters the loss squared.
     """
     residual = samples.v * (predict(tau, samples.x) - samples.e)
     return 0.5 * (_energy(residual) + kappa.square() * _energy(tau))
@@ -78,8 +78,9 @@ def descend(
         α = ‖g‖² / max(Σ_t ‖v_t ⊙ (x_t * g)‖² + κ² ‖g‖², 1e-8)
         τ ← τ - α g
 
-    Differentiable in everything, the incoming τ included. Since x*τ is linear in τ, the scores
-    follow by ``x*τ ← x*τ - α (x*g)``: a step costs one correlation and one adjoint.
+    Differentiable with respect to all inputs, including the initial τ. Since x*τ is linear in τ,
+    the scores are updated by ``x*τ ← x*τ - α (x*g)``, so a step costs one correlation and one
+    adjoint.
     """
     v_squared = samples.v.square()
     regulariser = kappa.square()
@@ -103,7 +104,7 @@ def predict(
     tau: Float[Tensor, "sequences D C K K"],
     x: Float[Tensor, "sequences samples h w C"],
 ) -> Float[Tensor, "sequences samples h w D"]:
-    """Correlate each sequence with its own filters: T_τ(x) = x * τ, in float32 sums."""
+    """Correlate each sequence with its own filters, T_τ(x) = x * τ, accumulating in float32."""
     if len(tau) == 1:
         filters = tau[0].to(x.dtype, memory_format=torch.channels_last)
         scores = functional.conv2d(_images(x), filters, padding=tau.shape[-1] // 2)
@@ -116,7 +117,7 @@ def correlate_adjoint(
     r: Float[Tensor, "sequences samples h w D"],
     kernel_size: int,
 ) -> Float[Tensor, "sequences D C K K"]:
-    """x *ᵀ r: the adjoint of τ → x * τ, which is the weight gradient of that correlation."""
+    """Return x *ᵀ r, the adjoint of τ → x * τ, which is the correlation's weight gradient."""
     if len(x) == 1:
         size = (r.shape[-1], x.shape[-1], kernel_size, kernel_size)
         margin = kernel_size // 2
@@ -126,15 +127,15 @@ def correlate_adjoint(
 
 
 def _images(x: Tensor) -> Tensor:
-    """One sequence as a batch of images in channels-last format; nothing is copied."""
+    """Return one sequence as a batch of images in channels-last format, without copying."""
     return x[0].permute(0, 3, 1, 2)
 
 
 def _predict_batched(tau: Tensor, x: Tensor) -> Tensor:
-    """Multiply first, then shift and add: a grouped convolution, as one matrix product.
+    """Compute a grouped correlation as one matrix product, followed by shifts and a sum.
 
-    Every row of x is multiplied with all K² taps at once; tap (i, j) of the result belongs to the
-    pixel that lies (i, j) up and left of it.
+    Every pixel of x is multiplied with all K² taps at once. The product for tap (i, j) is added to
+    the pixel that lies i rows up and j columns to the left.
     """
     sequences, samples, height, width, channels = x.shape
     filters, kernel_size = tau.shape[1], tau.shape[-1]
@@ -153,7 +154,7 @@ def _predict_batched(tau: Tensor, x: Tensor) -> Tensor:
 
 
 def _correlate_adjoint_batched(x: Tensor, r: Tensor, kernel_size: int) -> Tensor:
-    """The adjoint of ``_predict_batched``: shift first, then multiply."""
+    """Compute the adjoint of ``_predict_batched``: shifts, followed by one matrix product."""
     sequences, _, height, width, channels = x.shape
     margin = kernel_size // 2
     padded = functional.pad(r, (0, 0, margin, margin, margin, margin))
@@ -172,12 +173,12 @@ def _correlate_adjoint_batched(x: Tensor, r: Tensor, kernel_size: int) -> Tensor
 
 
 def _energy(tensor: Tensor) -> Tensor:
-    """Squared norm over everything except the first axis."""
+    """Return the squared norm over all axes but the first."""
     return tensor.square().flatten(1).sum(dim=1)
 
 
 class FewShotLearner(nn.Module):
-    """τ = A_θ(x, E_θ(y)), Eq. (2): maps labelled samples to a target model; learns its κ."""
+    """Maps labelled samples to a target model, τ = A_θ(x, E_θ(y)), Eq. (2); κ is learned."""
 
     def __init__(self, initial_kappa: float) -> None:
         super().__init__()
@@ -186,7 +187,7 @@ class FewShotLearner(nn.Module):
     def forward(
         self, tau: Float[Tensor, "sequences D C K K"], samples: Samples, steps: int
     ) -> Float[Tensor, "sequences D C K K"]:
-        """Return τ after ``steps`` steps; sums and norms are float32 under autocast too."""
+        """Return τ after ``steps`` steps; sums and norms are float32 even under autocast."""
         with torch.autocast(samples.x.device.type, enabled=False):
             for iterate in descend(tau, samples, self.kappa, steps):
                 last = iterate

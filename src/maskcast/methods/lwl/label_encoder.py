@@ -1,8 +1,8 @@
-"""What the target model learns to predict, and how much each element of it counts.
+"""Encode a mask as the label of the few-shot loss and the weights of its elements.
 
 masks    images × height × width     0..1, at the resolution of the network's input
-label    images × D × h × w          e = E(y), not negative
-weight   images × D × h × w          w = W(y), any sign; only its square matters
+label    images × D × h × w          e = E(y), non-negative
+weight   images × D × h × w          w = W(y), of either sign; only its square matters
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class FewShotLabel(NamedTuple):
 
 
 class ResidualBlock(nn.Module):
-    """ReLU(conv(ReLU(conv(x))) + shortcut(x)); the shortcut is a 3×3 convolution with a bias."""
+    """ReLU(conv(ReLU(conv(x))) + shortcut(x)); the shortcut is a 3×3 convolution with bias."""
 
     def __init__(self, in_channels: int, channels: int, *, stride: int) -> None:
         super().__init__()
@@ -44,9 +44,9 @@ class LabelEncoder(nn.Module):
     """E_θ and W_θ of the paper (sections 3.2 and 3.4): one trunk over the mask, two heads.
 
     Args:
-        filters: D.
+        filters: D, number of channels of the encoding.
         widths: channels of the first convolution and of the two residual blocks.
-        learned_weight: without it W is 1 everywhere.
+        learned_weight: whether W is learned; if not, it is 1 everywhere.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class LabelEncoder(nn.Module):
 
 
 class MaskAsLabel(nn.Module):
-    """The mask itself, averaged over cells of stride 16, weight 1: the baseline of Table 1.
+    """The mask itself as label, averaged over 16×16 cells, with weight 1: the baseline of Table 1.
 
-    With it the learner solves Eq. (1) instead of Eq. (2).
+    The learner then solves Eq. (1) instead of Eq. (2).
     """
 
     def forward(self, masks: Float[Tensor, "images height width"]) -> FewShotLabel:

@@ -1,11 +1,11 @@
-"""The frames a target model is fitted to, and how much each of them counts.
+"""The frames that a target model is fitted to, and their temporal weights.
 
     x         h × w × C   target-model features
     label     h × w × D   e = E(y)
     weight    h × w × D   w = W(y)
 
-A memory is a value: inserting returns a new one that shares all other slots with it. Frames without
-the object are kept beside the others: they neither fade nor take a share from them.
+A memory is immutable: inserting a frame returns a new memory that shares all other slots. Frames
+without the object are kept separately; their weights do not decay and do not affect the others.
 """
 
 from __future__ import annotations
@@ -21,42 +21,43 @@ from maskcast.methods.lwl.config import MemoryConfig
 from maskcast.methods.lwl.few_shot_learner import Samples
 
 ABSENCES = 4
-"""Frames without the object that are remembered."""
+"""Maximum number of frames without the object in a memory."""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One remembered frame; the mask is kept as what the label encoder made of it."""
+    """One frame in the memory; the mask is stored as the output of the label encoder."""
 
     x: Float[Tensor, "h w C"]
     label: Float[Tensor, "h w D"]
     weight: Float[Tensor, "h w D"]
     annotated: bool = False
-    """A person gave or corrected the mask on this frame, or said that the object is absent."""
+    """Whether the user gave or corrected the mask on this frame, or marked the object absent."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Remembered frames with their temporal weights γ (section 3.5 of the paper, fading by η).
+    """Frames with their temporal weights γ, which decay by η (section 3.5 of the paper).
 
-    The published code multiplies the residual by γ, so a frame counts with γ² in the loss.
+    The published code multiplies the residual by γ, so a frame has weight γ² in the loss.
     """
 
     slots: tuple[Slot, ...]
     gammas: tuple[float, ...]
-    """Sum to about 1; slightly more where annotated frames hold their minimum."""
+    """Temporal weights; they sum to about 1, or slightly more if annotated frames have their
+    minimum."""
     newest: int = 0
-    """The slot that was filled last."""
+    """Index of the slot that was filled last."""
     absences: tuple[Slot, ...] = ()
-    """Frames without the object, remembered with an empty mask; the oldest first."""
+    """Frames without the object, with an empty mask; the oldest first."""
 
     @classmethod
     def of_first(cls, slot: Slot) -> Memory:
-        """Return the memory of the frame on which an object was given."""
+        """Return a memory that holds the frame on which an object starts."""
         return cls((slot,), (1.0,))
 
     def insert(self, slot: Slot, config: MemoryConfig) -> Memory:
-        """Return the memory with one more frame, in the slot of the least important if full."""
+        """Return the memory with one more frame; if full, it replaces the one of lowest weight."""
         gammas = list(self.gammas)
         index = self._index_to_fill(config)
         if index == len(gammas):
@@ -76,7 +77,8 @@ class Memory:
     def with_absence(self, slot: Slot) -> Memory:
         """Return the memory with one more frame without the object.
 
-        If there are enough of them, the oldest leaves that no person has marked, or the oldest.
+        If it already has ``ABSENCES`` of them, the oldest one that the user has not marked is
+        dropped, or the oldest one if all are marked.
         """
         kept = list(self.absences)
         if len(kept) == ABSENCES:
@@ -85,7 +87,7 @@ class Memory:
         return replace(self, absences=(*kept, slot))
 
     def _index_to_fill(self, config: MemoryConfig) -> int:
-        """Choose the slot to fill: a free one, else the lightest that nobody annotated."""
+        """Return the slot to fill: a free one, or the one of lowest weight without annotation."""
         if len(self.slots) < config.size:
             return len(self.slots)
         first_stays = config.minimum_first_weight > 0 and config.size > 1
@@ -94,7 +96,7 @@ class Memory:
         return min(replaceable, key=self.gammas.__getitem__)
 
     def _with_minimum(self, minimum: float) -> tuple[float, ...]:
-        """Lift the annotated slots to their minimum together; the rest shares what was left."""
+        """Raise the total weight of annotated slots to the minimum and rescale the others."""
         kept = [index == 0 or slot.annotated for index, slot in enumerate(self.slots)]
         share = sum(gamma for gamma, keep in zip(self.gammas, kept, strict=True) if keep)
         if minimum == 0 or share >= minimum:
@@ -113,7 +115,7 @@ def _normalised(gammas: list[float]) -> tuple[float, ...]:
 
 @dataclass
 class _Buffer:
-    """The slots of one object side by side, as the learner reads them."""
+    """The slots of one object stacked into tensors for the learner."""
 
     x: Tensor
     label: Tensor
@@ -138,13 +140,13 @@ class _Buffer:
 
 
 class SampleBuffers:
-    """Lays memories out for the learner, copying only the slots that changed since last time.
+    """Stacks memories for the learner, copying only the slots that changed since the last call.
 
-    A cache beside the state: what it returns depends on the memory that is asked for alone. A
-    result is valid until the next one for the same object.
+    This is a cache outside the state: a result depends only on the memory passed in. It is valid
+    until the next call for the same object.
 
     Args:
-        size: frames in a memory, without absences.
+        size: maximum number of frames in a memory, without absences.
         absent_share: sum of the γ of all absences; see ``MemoryConfig``.
     """
 
@@ -154,7 +156,7 @@ class SampleBuffers:
         self._buffers: dict[int, _Buffer] = {}
 
     def samples(self, object_id: int, memory: Memory) -> Samples:
-        """Return the memory of an object as samples of one sequence, v = γ·w."""
+        """Return the memory of an object as samples of one sequence, with v = γ·w."""
         buffer = self._buffers.get(object_id)
         if buffer is None or not buffer.fits(memory.slots[0]):
             buffer = _Buffer.for_slots_like(memory.slots[0], self._size)
@@ -170,6 +172,6 @@ class SampleBuffers:
         return Samples(buffer.x[None, :frames], buffer.label[None, :frames], v[None])
 
     def keep_only(self, object_ids: Collection[int]) -> None:
-        """Give back the memory of all other objects."""
+        """Free the buffers of all other objects."""
         for object_id in self._buffers.keys() - set(object_ids):
             del self._buffers[object_id]

@@ -1,4 +1,4 @@
-"""LWL as the catalogue knows it."""
+"""The catalogue entry of LWL."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build(
     dtype: torch.dtype | None = None,
     progress: Progress | None = None,
 ) -> LWLSegmenter:
-    """Return a segmenter with these weights, or with seeded parameters.
+    """Return a segmenter with these weights, or with seeded random parameters.
 
     Raises:
         WeightsError: the weights do not fit the config.
@@ -41,7 +41,7 @@ def build(
 
 
 def network_of(config: LWLConfig, tensors: Mapping[str, Tensor] | None) -> LWLNetwork:
-    """Return the network with these weights, widened to float32, or with seeded parameters.
+    """Return the network with these weights as float32, or with seeded random parameters.
 
     Raises:
         WeightsError: the weights do not fit the config.
@@ -52,10 +52,11 @@ def network_of(config: LWLConfig, tensors: Mapping[str, Tensor] | None) -> LWLNe
 
 
 def read_published(path: Path) -> tuple[LWLConfig, dict[str, Tensor]]:
-    """Read a file of the authors; see ``lwl.published``.
+    """Read a checkpoint of the authors; see ``lwl.published``.
 
     Raises:
-        MissingFileError, WeightsError: there is no such file, or it is not of LWL.
+        MissingFileError: the file does not exist.
+        WeightsError: the file is not a checkpoint of LWL.
     """
     from maskcast.methods.lwl import published
 
@@ -63,10 +64,10 @@ def read_published(path: Path) -> tuple[LWLConfig, dict[str, Tensor]]:
 
 
 def write_published(path: Path, config: LWLConfig, tensors: Mapping[str, Tensor]) -> None:
-    """Write weights as the authors' code reads them; see ``lwl.published``.
+    """Write weights in the format of the authors' code; see ``lwl.published``.
 
     Raises:
-        WeightsError: the network is not of the published size, or the tensors do not fit it.
+        WeightsError: the network does not have the published size, or the tensors do not fit it.
         OutputError: the file cannot be written.
     """
     from maskcast.methods.lwl import published
@@ -75,7 +76,7 @@ def write_published(path: Path, config: LWLConfig, tensors: Mapping[str, Tensor]
 
 
 PAGE = "https://github.com/visionml/pytracking/blob/master/MODEL_ZOO.md"
-LICENCE = "none stated for the weights; they are published beside code under GPL-3.0"
+LICENCE = "none stated for the weights; they are published with code under GPL-3.0"
 PUBLISHED = {
     file.name: file
     for file in (

@@ -1,6 +1,6 @@
 """The network of LWL: trunk, target model and learner, label encoder, decoder, box encoder.
 
-images   frames × sequences × 3 × height × width   as ``prepare`` makes them
+images   frames × sequences × 3 × height × width   normalised by ``prepare``
 masks    frames × sequences × height × width       0..1
 logits   frames × sequences × height × width
 """
@@ -33,7 +33,7 @@ LITE_MEAN, LITE_DEVIATION = (0.5,) * 3, (0.5,) * 3
 
 
 class Features(NamedTuple):
-    """What the network sees in images, before it knows the target."""
+    """Features of images, which do not depend on the target."""
 
     taps: Taps
     x: Float[Tensor, "images C h w"]
@@ -41,7 +41,7 @@ class Features(NamedTuple):
 
 
 class LWLNetwork(nn.Module):
-    """S_θ of the paper: all that is learnt. BatchNorms always use their running statistics."""
+    """S_θ of the paper: all learned parts. BatchNorms always use their running statistics."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -96,18 +96,18 @@ class LWLNetwork(nn.Module):
     def prepare(
         self, frames: Float[Tensor, "*batch 3 height width"]
     ) -> Float[Tensor, "*batch 3 height width"]:
-        """Turn RGB frames, 0..1, into what the trunk was trained on."""
+        """Normalise RGB frames, 0..1, for the trunk."""
         if self.caffe:
             frames = frames.flip(-3) * 255  # BGR
         return (frames - self.mean) / self.deviation
 
     def extract(self, images: Float[Tensor, "images 3 height width"]) -> Features:
-        """Return the trunk's taps and the target-model features of prepared images."""
+        """Return the taps of the trunk and the target-model features of normalised images."""
         taps = self.trunk(images)
         return Features(taps, self.features(taps.layer3))
 
     def no_filters(self, sequences: int, like: Tensor) -> Float[Tensor, "sequences D C K K"]:
-        """Return τ = 0, where every object begins."""
+        """Return τ = 0, the initial target model of every object."""
         config, kernel_size = self.config, self.config.kernel_size
         return like.new_zeros(
             sequences,
@@ -130,16 +130,16 @@ class LWLNetwork(nn.Module):
     ) -> Float[Tensor, "queries sequences height width"]:
         """Segment the query frames of a mini-sequence one after the other, for training.
 
-        The target model is fitted to the reference frames and, after each query frame, to that
-        frame's own prediction too; no gradient flows through such pseudo-masks.
+        The target model is fitted to the reference frames. After each query frame, the learner also
+        uses the prediction for that frame as a pseudo-mask, through which no gradient flows.
 
         Args:
-            reference_images: prepared images whose masks are given.
-            reference_masks: 0..1.
-            query_images: prepared images in order of time.
-            apply_updates: let each query frame use the target model updated on those before it,
-                as the paper describes. The published training predicted every query frame with
-                the target model of the reference frames: False.
+            reference_images: normalised images with given masks.
+            reference_masks: the given masks, 0..1.
+            query_images: normalised images in temporal order.
+            apply_updates: whether a query frame uses the target model updated on earlier query
+                frames, as in the paper. If not, every query frame is predicted with the target
+                model of the reference frames, as in the published training.
             initial_steps: learner steps on the reference frames.
             update_steps: learner steps after each query frame but the last.
         """
@@ -172,7 +172,7 @@ class LWLNetwork(nn.Module):
         v: Float[Tensor, "frames sequences D h w"],
         steps: int,
     ) -> Float[Tensor, "sequences D C K K"]:
-        """Run the learner in float32; without ``end_to_end`` no gradient passes through it."""
+        """Run the learner in float32; no gradient passes through it unless ``end_to_end``."""
         if self.config.end_to_end:
             return self._fit(tau, x, e, v, steps)
         with torch.no_grad():
@@ -189,7 +189,7 @@ class LWLNetwork(nn.Module):
         boxes: Float[Tensor, "images 4"],
         features: Features | None = None,
     ) -> Float[Tensor, "images height width"]:
-        """Return logits of what lies in a box (x, y, width, height in pixels of the image)."""
+        """Return logits of the object in each box (x, y, width, height in pixels of the image)."""
         features = features or self.extract(images)
         encoding = self.encode_boxes(images, boxes, features)
         logits: Tensor = self.decoder(encoding, features.taps, (images.shape[-2], images.shape[-1]))
@@ -201,7 +201,7 @@ class LWLNetwork(nn.Module):
         boxes: Float[Tensor, "images 4"],
         features: Features,
     ) -> Float[Tensor, "images D h w"]:
-        """Return mask encodings of what lies in boxes, for the decoder."""
+        """Return the mask encoding of the object in each box, for the decoder."""
         if self.box_encoder is None:
             raise ValueError("this network has no box encoder")
         encoding: Tensor = self.box_encoder(boxes, features.x, (images.shape[-2], images.shape[-1]))
@@ -209,7 +209,7 @@ class LWLNetwork(nn.Module):
 
 
 def _normalisation(config: NetworkConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and deviation of the images that the trunk was trained on."""
+    """Return the mean and standard deviation that normalise images for the trunk."""
     if is_lite(config.trunk):
         return LITE_MEAN, LITE_DEVIATION
     if config.trunk_layout == "mrcnn":

@@ -1,14 +1,14 @@
-"""The presence head: is the object visible on this frame, and is its mask right?
+"""The presence head predicts whether the object is visible and whether its mask is right.
 
     z3        objects × W3 × h × w            decoder state after layer3, stride 16
     z1        objects × W1 × 4h × 4w          last decoder state, stride 4
     logits    objects × height × width        of the object's own crop, before objects are merged
     x         objects × C × h × w             target-model features of the crop
-    scores    objects × D × h × w             what the target model says about x
+    scores    objects × D × h × w             T_τ(x), output of the target model
     first     objects × (2C + D)              ``describe_first`` of the frame with the given mask
 
-Not part of the paper. Training and inference call the same two functions, ``describe_first`` and
-``PresenceHead.forward``. No gradient flows from the head into the network.
+The head is not in the paper. Training and inference call the same two functions, ``describe_first``
+and ``PresenceHead.forward``. No gradient flows from the head into the network.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from maskcast.nn.presence import mean_confidence
 
 EPS = 1e-6
 SMALLEST_SHARE = 1e-5
-"""Share of the crop that logarithms of an area start from."""
+"""Minimum area, as a share of the crop, before the logarithm is taken."""
 LARGEST_RESPONSE = 4.0
-"""Bound of the target model's response relative to the first frame's label; about 1 where the
-object is. A tiny object has a label near zero, and an unbounded ratio would dominate the loss."""
+"""Maximum ratio of the target model's response to the label of the first frame; the ratio is about
+1 on the object. A tiny object has a label near zero, and an unbounded ratio would dominate the
+loss."""
 
 
 class Evidence(NamedTuple):
-    """What the head judges a prediction by; shapes are those of the module."""
+    """The inputs of the head; the shapes are given in the module docstring."""
 
     z3: Float[Tensor, "objects W3 h w"]
     z1: Float[Tensor, "objects W1 h4 w4"]
@@ -42,12 +43,12 @@ class Evidence(NamedTuple):
 
 
 class Presence(NamedTuple):
-    """Two judgements as logits; positive means yes."""
+    """Two predictions as logits; positive means yes."""
 
     visible: Float[Tensor, "*objects"]
-    """The object can be seen on this frame."""
+    """Whether the object is visible on this frame."""
     right: Float[Tensor, "*objects"]
-    """The mask has an IoU of at least 0.5 with the object."""
+    """Whether the mask has an IoU of at least 0.5 with the object."""
 
 
 @torch.no_grad()
@@ -56,12 +57,12 @@ def describe_first(
     masks: Float[Tensor, "objects height width"],
     labels: Float[Tensor, "objects D h w"],
 ) -> Float[Tensor, "objects first"]:
-    """Summarise the frame on which a mask was given; later frames are compared with it.
+    """Summarise the frame with the given mask, for comparison with later frames.
 
     Args:
         x: target-model features of the crop.
         masks: the given mask in the crop, 0..1.
-        labels: its few-shot label E(y).
+        labels: the few-shot label E(y) of the mask.
     """
     cells = _cells(masks.float()[:, None], x)
     x = x.float()
@@ -70,12 +71,12 @@ def describe_first(
 
 
 class PresenceHead(nn.Module):
-    """A small perceptron on pooled decoder states and a dozen scalars; computes in float32.
+    """A small multilayer perceptron on pooled decoder states and 16 scalars, in float32.
 
     Args:
         z3_width, z1_width: channels of the decoder at layer3 and layer1.
-        feature_channels: C.
-        width: hidden units.
+        feature_channels: C, number of channels of the target-model features.
+        width: number of hidden units.
     """
 
     SCALARS = 16
@@ -87,11 +88,11 @@ class PresenceHead(nn.Module):
         self.z1 = nn.Sequential(nn.LayerNorm(2 * z1_width), nn.Linear(2 * z1_width, width))
         self.hidden = nn.Linear(2 * width + self.SCALARS, width)
         self.output = nn.Linear(width, 2)
-        with torch.no_grad():  # begin by trusting every prediction
+        with torch.no_grad():  # initially accept every prediction
             self.output.bias.copy_(torch.tensor([2.0, 0.0]))
 
     def forward(self, evidence: Evidence) -> Presence:
-        """Return both logits for each object."""
+        """Return both logits of each object."""
         with torch.autocast(evidence.x.device.type, enabled=False):
             with torch.no_grad():
                 z3, z1, scalars = self._pooled(evidence)
@@ -128,7 +129,7 @@ class PresenceHead(nn.Module):
         ]
 
     def _about_response(self, evidence: Evidence, cells: Tensor) -> list[Tensor]:
-        """Compare what the target model answers with the label of the first frame."""
+        """Compare the response of the target model with the label of the first frame."""
         scores = evidence.scores.float()
         label = evidence.first[:, 2 * self.feature_channels :].float()
         strength = label.norm(dim=1).clamp(min=EPS)
@@ -154,9 +155,9 @@ def likeness_to_first(
     x: Float[Tensor, "objects C h w"],
     first: Float[Tensor, "objects first"],
 ) -> Float[Tensor, "objects"]:
-    """Cosine of the features under a mask and under the first one, -1..1.
+    """Return the cosine similarity, -1..1, of the features under a mask and under the first mask.
 
-    Both are taken relative to the mean feature of the first frame; see ``describe_first``.
+    The mean feature of the first frame is subtracted from both; see ``describe_first``.
     """
     cells = _cells(logits.float().sigmoid()[:, None], x)
     first_target, first_scene = first[:, : 2 * x.shape[1]].float().chunk(2, dim=1)
@@ -166,7 +167,7 @@ def likeness_to_first(
 
 
 def _about_mask(probs: Tensor, coarse: Tensor) -> list[Tensor]:
-    """Describe the mask itself: how sure, how soft, how large, how much at the border.
+    """Describe the mask itself: its confidence, softness, size, and share at the border.
 
     Args:
         probs: objects × 1 × 4h × 4w.
@@ -188,7 +189,7 @@ def _about_mask(probs: Tensor, coarse: Tensor) -> list[Tensor]:
 
 
 def _log_share(share: Tensor) -> Tensor:
-    """The logarithm of an area, shifted and scaled to about -2..2."""
+    """Return the logarithm of an area, shifted and scaled to about -2..2."""
     return ((share + SMALLEST_SHARE).log() + 5) / 3
 
 
@@ -198,7 +199,7 @@ def _cells(probs: Tensor, like: Tensor) -> Tensor:
 
 
 def _mean_under(z: Tensor, cells: Tensor) -> Tensor:
-    """Mean of a map under a mask, objects × channels; copies neither layout of images."""
+    """Return the mean of a map under a mask, objects × channels, in either memory format."""
     weights = cells.flatten(2)
     channels_last = z.is_contiguous(memory_format=torch.channels_last)
     pixels = z.movedim(1, -1).flatten(1, 2) if channels_last else z.flatten(2).mT

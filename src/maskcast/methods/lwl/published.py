@@ -1,7 +1,7 @@
-"""The authors' checkpoints: their names for our parameters, both ways.
+"""Convert between the authors' checkpoints and our weights by renaming parameters.
 
-Both directions are strict: a tensor that is missing, left over or of another shape is an error.
-Of an ImageNet trunk the classifier, which nothing uses, is left out.
+Both directions are strict: a missing tensor, an unknown one or a wrong shape is an error. The
+classifier of an ImageNet trunk is left out, because it is never used.
 """
 
 from __future__ import annotations
@@ -52,19 +52,20 @@ def published_key(name: str) -> str:
 
 
 def read_published(path: Path) -> tuple[LWLConfig, dict[str, Tensor]]:
-    """Read an authors' file, in which nothing is executed; see ``from_published``.
+    """Read a checkpoint of the authors without executing any of it; see ``from_published``.
 
     Raises:
-        MissingFileError, WeightsError: it is not there, or not what it should be.
+        MissingFileError: the file does not exist.
+        WeightsError: the file is not a checkpoint of LWL.
     """
     return from_published(read_foreign_checkpoint(path))
 
 
 def write_published(path: Path, config: LWLConfig, tensors: Mapping[str, Tensor]) -> None:
-    """Write weights as the authors' code reads them.
+    """Write weights in the format of the authors' code.
 
     Raises:
-        WeightsError: the network is not of the published size, or the tensors do not fit it.
+        WeightsError: the network does not have the published size, or the tensors do not fit it.
         OutputError: the file cannot be written.
     """
     checkpoint = to_published(config.network, tensors)
@@ -73,26 +74,27 @@ def write_published(path: Path, config: LWLConfig, tensors: Mapping[str, Tensor]
 
 
 def from_published(checkpoint: Mapping[str, Any]) -> tuple[LWLConfig, dict[str, Tensor]]:
-    """Return settings and parameters, under our names, of a checkpoint read inertly.
+    """Return settings and parameters of a checkpoint, under our names.
 
-    The ``net_type`` says which parameter set belongs to it; a classifier in the trunk, that the
-    trunk has the ImageNet layout.
+    The settings are chosen by ``net_type``. If the trunk has a classifier, it has the ImageNet
+    layout.
 
     Args:
-        checkpoint: the plain tree of ``io.weights.checkpoints.read_foreign_checkpoint``.
+        checkpoint: the result of ``io.weights.checkpoints.read_foreign_checkpoint``.
 
     Raises:
-        WeightsError: it is not a checkpoint of LWL, or a tensor is missing, left over or misshapen.
+        WeightsError: the checkpoint is not one of LWL, or a tensor is missing, unknown or of the
+            wrong shape.
     """
     net_type = checkpoint.get("net_type")
     if net_type not in _NET_TYPES:
         raise WeightsError(
-            f"the checkpoint is of a network {net_type!r}, expected one of LWL "
+            f"the checkpoint has net_type {net_type!r}, expected one of LWL "
             f"({', '.join(_NET_TYPES)}); use lwl_stage2.pth or lwl_boxinit.pth"
         )
     tensors = checkpoint.get("net")
     if not isinstance(tensors, Mapping):
-        raise WeightsError("the checkpoint has no entry 'net' that maps names to parameters")
+        raise WeightsError("the checkpoint has no dictionary of parameters under 'net'")
     config = _NET_TYPES[net_type]()
     if any(name.startswith(_CLASSIFIER) for name in tensors):
         config = replace(config, network=replace(config.network, trunk_layout="imagenet"))
@@ -102,7 +104,7 @@ def from_published(checkpoint: Mapping[str, Any]) -> tuple[LWLConfig, dict[str, 
 def rename_from_published(
     config: NetworkConfig, tensors: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Return the authors' parameters under our names, checked against the network of ``config``."""
+    """Return the authors' parameters under our names, checked against the network's shapes."""
     expected = _expected(config)
     given = {
         name: tensor
@@ -124,19 +126,19 @@ def rename_from_published(
 
 
 def to_published(config: NetworkConfig, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return a checkpoint as the authors' code reads it: ``net`` and ``net_type``.
+    """Return a checkpoint in the format of the authors' code: ``net`` and ``net_type``.
 
-    A trunk of the ImageNet layout gets a classifier of zeros, which that code wants though it
-    never evaluates it.
+    A trunk with the ImageNet layout gets a classifier of zeros, which that code requires but never
+    evaluates.
 
     Raises:
-        WeightsError: the network is not of the published size, or the tensors do not fit it.
+        WeightsError: the network does not have the published size, or the tensors do not fit it.
     """
     published = NetworkConfig(trunk_layout=config.trunk_layout, box_encoder=config.box_encoder)
     if config != published:
         raise WeightsError(
             f"cannot export weights for {config.trunk} with {config.feature_channels} feature "
-            f"channels: the authors' code has {published.trunk} with {published.feature_channels}"
+            f"channels; the authors' code has {published.trunk} with {published.feature_channels}"
         )
     expected = _expected(config)
     missing, unknown = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected)

@@ -1,7 +1,7 @@
-"""LWL at test time: follow every object with its own crop, target model and memory, then merge.
+"""LWL at test time: track every object with its own crop, target model and memory, then merge.
 
 frame    3 × height × width              RGB, 0..1
-logits   objects × height × width        of each object on its own
+logits   objects × height × width        of each object independently
 merged   objects × height × width        probabilities after soft aggregation
 """
 
@@ -47,11 +47,11 @@ from maskcast.methods.lwl.target_model import apply_target_model
 from maskcast.nn.resnet import fold_batch_norm
 
 Watch: TypeAlias = Callable[[str], AbstractContextManager[None]]
-"""Called with the name of a stage; what it returns encloses that stage."""
+"""Called with the name of a stage; returns a context manager that encloses the stage."""
 
 
 class Given(NamedTuple):
-    """What a person says about an object on a frame."""
+    """A prompt for one object, converted to a mask, a box and logits."""
 
     soft_mask: Float[Tensor, "height width"]
     box: Box
@@ -62,11 +62,11 @@ class LWLSegmenter:
     """Segments videos with one LWL network (section 3.5 of the paper).
 
     Args:
-        network: its weights; taken over, and changed.
-        config: what decides the result.
-        device: where it computes.
-        dtype: of trunk and decoder; the learner computes in float32.
-        watch: encloses each stage, for measuring.
+        network: the network, which is modified in place and must not be used elsewhere.
+        config: settings of the method.
+        device: device to compute on.
+        dtype: data type of trunk and decoder; the learner computes in float32.
+        watch: encloses each stage, for timing.
     """
 
     def __init__(
@@ -131,11 +131,11 @@ class LWLSegmenter:
         return self._merge(found, frame)
 
     def remove_objects(self, state: LWLState, ids: Collection[int]) -> LWLState:
-        """Forget these objects; ids that are not tracked are passed over."""
+        """Stop tracking these objects; ids that are not tracked are ignored."""
         return LWLState(tuple(t for t in state.targets if t.object_id not in ids))
 
     def _adapt(self, target: Target) -> Target:
-        """Remember the last frame and fit the target model to the memory, where that is due."""
+        """Add the last frame to the memory, and fit the target model to it if that is due."""
         target = replace(target, frames=target.frames + 1)
         if target.latest is not None:
             memory = (
@@ -151,7 +151,7 @@ class LWLSegmenter:
         return self._learn(target, steps) if due and target.unlearnt else target
 
     def _learn(self, target: Target, steps: int) -> Target:
-        """Run steepest-descent steps from the current target model on all that is remembered."""
+        """Run steepest-descent steps from the current target model on the whole memory."""
         if steps == 0:
             return target
         with self._watch("learner"):
@@ -160,7 +160,7 @@ class LWLSegmenter:
             return replace(target, tau=tau, unlearnt=False)
 
     def _predict(self, targets: Sequence[Target], frame: Frame) -> list[Found]:
-        """Segment the objects that nobody marked on this frame."""
+        """Segment the objects that have no prompt on this frame."""
         size = (frame.shape[-2], frame.shape[-1])
         crop = self.config.crop
         views = [follow(target.view, target.seen, crop) for target in targets]
@@ -181,7 +181,7 @@ class LWLSegmenter:
         return best_of(found[: len(placed)], found[len(placed) :])
 
     def _elsewhere(self, targets: Sequence[Target], size: Size) -> list[tuple[Target, Patch]]:
-        """Return further places to look for absent objects, if that is wanted."""
+        """Return additional crops in which to search for absent objects, if enabled."""
         crop = self.config.crop
         if self.config.presence.search == "exit" or self.config.speed.share_crop:
             return []
@@ -232,7 +232,7 @@ class LWLSegmenter:
             return Decoded(self._decode(*inputs), [])
 
     def _look(self, frame: Frame, patches: Sequence[Patch]) -> Features:
-        """Cut patches out of the frame and see what the network sees in them."""
+        """Cut patches out of the frame and extract their features."""
         with self._watch("crop"):
             images = self._prepared(torch.stack([cut_image(frame, patch) for patch in patches]))
         return self._features(images)
@@ -242,14 +242,14 @@ class LWLSegmenter:
         return self.network.prepare(crops).to(self.dtype, memory_format=layout)
 
     def _features(self, images: Tensor) -> Features:
-        """Run the trunk; target-model features are kept in float32 for the learner."""
+        """Run the trunk; target-model features stay in float32 for the learner."""
         with self._watch("trunk"):
             taps = self._trunk(images)
         with self._watch("target features"):
             return Features(taps, self.network.features(taps.layer3).float())
 
     def _given(self, frame: Frame, prompt: Mask | Box) -> Given:
-        """Turn a mask or a box into what an object is begun, or corrected, with."""
+        """Convert a mask or a box into the input for starting or correcting an object."""
         if isinstance(prompt, Box):
             return self._given_by_box(frame, prompt)
         mask = prompt.to(self.device)
@@ -258,9 +258,10 @@ class LWLSegmenter:
         )
 
     def _given_by_box(self, frame: Frame, box: Box) -> Given:
-        """Segment what lies in a box (section 3.7), on the whole frame or on a crop around it.
+        """Segment the object in a box (section 3.7), on the whole frame or on a crop around it.
 
-        The network sees the part inside the frame; where to look next is told by the box as given.
+        The network uses the part of the box inside the frame. The position of the next crop follows
+        from the whole box.
         """
         size = (frame.shape[-2], frame.shape[-1])
         inside = _clipped(box, size)
@@ -276,13 +277,13 @@ class LWLSegmenter:
         size = (image.shape[-2], image.shape[-1])
         features = self._features(self._prepared(image[None]))
         corners = image.new_tensor([[box.x, box.y, box.width, box.height]])
-        assert self.network.box_encoder is not None, "boxes are turned into masks elsewhere"
+        assert self.network.box_encoder is not None, "boxes are converted to masks elsewhere"
         scores = self.network.box_encoder(corners, features.x, size)
         logits: Tensor = self._decode(scores.to(self.dtype), features.taps, size)[0].float()
         return logits
 
     def _begin(self, object_id: int, frame: Frame, given: Given) -> Found:
-        """Fit a new target model to the frame on which its object was given."""
+        """Fit a new target model to the frame on which its object starts."""
         size = (frame.shape[-2], frame.shape[-1])
         view = first_view(given.box, self.config.crop)
         patch = first_patch(view, size, self.config.crop)
@@ -296,7 +297,7 @@ class LWLSegmenter:
         return Found(target, given.logits)
 
     def _correct(self, target: Target, frame: Frame, given: Given) -> Found:
-        """Take what a person says as the truth, and remember it for good."""
+        """Replace the mask by the user's prompt, and add the frame to the memory as annotated."""
         size = (frame.shape[-2], frame.shape[-1])
         view = first_view(given.box, self.config.crop)
         patch = view_patch(view, size, self.config.crop, self._half_stride)
@@ -309,7 +310,7 @@ class LWLSegmenter:
         return Found(target, given.logits)
 
     def _learn_absence(self, target: Target, frame: Frame) -> Found:
-        """Remember that the object is not where it was looked for, as a person says."""
+        """Add the frame to the memory with an empty mask, because the user marked it absent."""
         size = (frame.shape[-2], frame.shape[-1])
         view = follow(target.view, target.seen, self.config.crop)
         patch = view_patch(view, size, self.config.crop, self._half_stride)
@@ -323,14 +324,14 @@ class LWLSegmenter:
         return Found(target, nowhere, absent=True)
 
     def _slots(self, x: Tensor, masks: Sequence[Tensor]) -> list[Slot]:
-        """Encode masks and put them beside the features of the same crops."""
+        """Encode masks and combine them with the features of the same crops."""
         with self._watch("label encoder"):
             labels = self.network.label_encoder(torch.stack(list(masks)))
             parts = (_channels_last_copies(part) for part in (x, *labels))
             return [Slot(*tensors) for tensors in zip(*parts, strict=True)]
 
     def _merge(self, found: Sequence[Found], frame: Frame) -> tuple[LWLState, ObjectMasks]:
-        """Let the objects share out the pixels; the result is what each of them learns from."""
+        """Merge the objects by soft aggregation; each of them learns from the merged result."""
         self._buffers.keep_only([one.target.object_id for one in found])
         if not found:
             return LWLState(), ObjectMasks((), frame.new_zeros(0, *frame.shape[-2:]).float())
@@ -352,7 +353,7 @@ class LWLSegmenter:
     def _latest(
         self, found: Sequence[Found], remembered: Sequence[bool], merged: Tensor
     ) -> list[Slot | None]:
-        """Make of predictions frames to be remembered, with the merged map as their mask."""
+        """Convert predictions to memory slots, with the merged probabilities as masks."""
         samples = {
             i: one.sample
             for i, (one, is_remembered) in enumerate(zip(found, remembered, strict=True))
@@ -371,13 +372,13 @@ def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _channels_last_copies(images: Tensor) -> list[Tensor]:
-    """Return images × C × h × w one by one as h × w × C, each in memory of its own."""
+    """Split images × C × h × w into separate copies of shape h × w × C."""
     moved = images.movedim(1, -1)
     return [image.clone(memory_format=torch.contiguous_format) for image in moved]
 
 
 def _clipped(box: Box, size: Size) -> Box:
-    """Return the part of a box inside a frame; at least one pixel wide and high."""
+    """Return the part of a box inside the frame, at least one pixel wide and high."""
     x, width = _clipped_interval(box.x, box.width, size[1])
     y, height = _clipped_interval(box.y, box.height, size[0])
     return Box(x, y, width, height)

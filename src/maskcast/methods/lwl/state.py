@@ -1,4 +1,4 @@
-"""What is known of the objects between two frames, and on a frame before they are merged."""
+"""The state between two frames, and the result for each object before objects are merged."""
 
 from __future__ import annotations
 
@@ -14,59 +14,60 @@ from maskcast.methods.lwl.memory import Memory, Slot
 
 @dataclass(frozen=True)
 class Target:
-    """One object that is followed."""
+    """The state of one tracked object."""
 
     object_id: int
     frames: int
-    """Frames since it was given, that one included."""
+    """Number of frames since the object started, including the first one."""
     view: View
-    """Where it was looked for on the last frame."""
+    """Region that was searched on the last frame."""
     seen: Sighting | None
-    """Where it was found there; None if it was out of sight or absent."""
+    """Position on the last frame; None if the object was out of sight or absent."""
     tau: Float[Tensor, "1 D C K K"]
     memory: Memory
     latest: Slot | None
-    """The last frame with its own prediction, to be remembered before the next one; None after a
-    frame on which a person marked the object, which is remembered at once."""
+    """The last frame with its prediction, which enters the memory before the next frame; None after
+    a frame on which the user marked the object, because that frame enters the memory at once."""
     first: Float[Tensor, "first"] | None = None
-    """``describe_first`` of the frame on which it was given; None where absence is not judged."""
+    """``describe_first`` of the frame on which the object starts; None if absence is not
+    detected."""
     absent_frames: int = 0
-    """Frames since it was visible; 0 where absence is not judged."""
+    """Number of frames since the object was visible; 0 if absence is not detected."""
     unlearnt: bool = False
-    """Whether a frame was remembered since the target model was fitted."""
+    """Whether a frame has entered the memory since the target model was last fitted."""
 
 
 @dataclass(frozen=True)
 class LWLState:
-    """The objects followed, in the order in which they appeared."""
+    """The tracked objects, in the order in which they started."""
 
     targets: tuple[Target, ...] = ()
 
 
 class Sample(NamedTuple):
-    """What will be remembered of a prediction, once there is a merged mask to go with it."""
+    """The crop and features of a prediction; with the merged mask they become a memory slot."""
 
     patch: Patch
     x: Float[Tensor, "C h w"]
 
 
 class Judgement(NamedTuple):
-    """What a rule says about an object that was looked for."""
+    """The result of a rule for an object that the network has segmented."""
 
     presence: Float[Tensor, ""]
-    """0..1."""
+    """Presence, 0..1."""
     confidence: Float[Tensor, ""]
     """Mean probability inside the mask, 0..1."""
 
 
 class Found(NamedTuple):
-    """An object on a frame, before the objects are merged."""
+    """The result for one object on a frame, before the objects are merged."""
 
     target: Target
     logits: Float[Tensor, "height width"]
     sample: Sample | None = None
-    """None where a person marked the object."""
+    """None if the user marked the object on this frame."""
     absent: bool = False
-    """A person says that it is not on this frame."""
+    """Whether the user marked the object as absent from this frame."""
     judged: Judgement | None = None
-    """None where absence is not judged."""
+    """None if absence is not detected."""

@@ -1,9 +1,9 @@
-"""The target model T_τ: one convolution per object, and the features it reads.
+"""The target model T_τ, one convolution per object, and its input features.
 
-layer3     images × channels3 × h × w      tap of the trunk, stride 16
+layer3     images × channels3 × h × w      output of the trunk's layer3, stride 16
 x          images × C × h × w              target-model features
 tau        sequences × D × C × K × K       one set of filters per sequence
-scores     frames × sequences × D × h × w  what T_τ says about x: the mask encoding
+scores     frames × sequences × D × h × w  T_τ(x), the predicted mask encoding
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EPS = 1e-5
 
 
 def init_fan_out(module: nn.Module) -> None:
-    """Draw every convolution weight from N(0, 2 / (k²·out)) (He, fan-out); biases stay."""
+    """Draw every convolution weight from N(0, 2 / (k²·out)) (He, fan-out); biases are unchanged."""
     for conv in module.modules():
         if isinstance(conv, nn.Conv2d):
             fan_out = conv.kernel_size[0] * conv.kernel_size[1] * conv.out_channels
@@ -29,19 +29,19 @@ def init_fan_out(module: nn.Module) -> None:
 def normalise_features(
     x: Float[Tensor, "images C h w"], *, kernel_size: int
 ) -> Float[Tensor, "images C h w"]:
-    """Scale every image so that the root mean square over channels and space is 1/√(C·K²).
+    """Scale every image so that the root mean square over channels and pixels is 1/√(C·K²).
 
-    A patch that a filter sees then has a norm of about 1, whatever the image.
+    The input patch of a filter then has a norm of about 1 for every image.
     """
     elements = x.shape[1] * x.shape[2] * x.shape[3]
     rho = 1 / sqrt(x.shape[1] * kernel_size**2)
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))  # in float16, 256² is infinite
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))  # 256² overflows float16
     energy = wide.square().sum(dim=(1, 2, 3), keepdim=True)
     return (wide * (rho * torch.sqrt(elements / (energy + EPS)))).to(x.dtype)
 
 
 class TargetFeatures(nn.Module):
-    """x = normalised 3×3 convolution of the stride-16 tap (F_θ, section 3.4 of the paper)."""
+    """Makes x by a 3×3 convolution of layer3, normalised (F_θ, section 3.4 of the paper)."""
 
     def __init__(self, in_channels: int, channels: int, *, kernel_size: int) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ def apply_target_model(
 ) -> Float[Tensor, "frames sequences D h w"]:
     """Correlate each sequence with its own filters: T_τ(x) = x * τ (section 3.3 of the paper).
 
-    Zero padded, so that scores have the size of the features.
+    Zero padding gives the scores the size of the features.
     """
     frames, sequences, _, height, width = x.shape
     grouped = functional.conv2d(

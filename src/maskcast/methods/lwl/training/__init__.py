@@ -1,1 +1,1 @@
-"""How LWL is learnt; nothing here is needed to segment a video."""
+"""Training of LWL; nothing here is needed to segment a video."""

@@ -1,4 +1,4 @@
-"""Settings of LWL's training; nothing here imports torch."""
+"""Settings of LWL's training. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,61 +16,66 @@ from maskcast.methods.lwl.training.clip_settings import ClipProcessing, ClipSamp
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Folders with data and how often each kind is drawn from; a kind with weight 0 is not used."""
+    """Folders of training data, and the sampling weight of each kind relative to the others.
+
+    Data with weight 0 are not used.
+    """
 
     youtube_vos: Path | None = None
-    """YouTube-VOS with its ``train`` folder."""
+    """Folder of YouTube-VOS, which contains ``train``."""
     youtube_vos_weight: float = 6.0
-    """How often YouTube-VOS is drawn from, beside the other weights; 0: never."""
+    """Sampling weight of YouTube-VOS; 0 disables it."""
     youtube_vos_hold_out: Path | None = None
-    """List of the videos that are held out; if not given, drawn from a fixed seed."""
+    """File that lists the held-out videos; by default they are drawn with a fixed seed."""
     youtube_vos_hold_out_size: int = YOUTUBE_VOS_HOLD_OUT
-    """How many are drawn."""
+    """Number of held-out videos to draw."""
     davis: Path | None = None
-    """DAVIS 2017 with its ``train`` list."""
+    """Folder of DAVIS 2017, which contains the list ``train``."""
     davis_weight: float = 1.0
-    """How often DAVIS is drawn from, beside the other weights; 0: never."""
+    """Sampling weight of DAVIS; 0 disables it."""
     coco: Path | None = None
-    """COCO with ``annotations/instances_<coco_split>.json``; a clip is one instance, its frame
-    repeated."""
+    """Folder of COCO, which contains ``annotations/instances_<coco_split>.json``. A clip shows one
+    instance and repeats the same picture."""
     coco_split: str = "train2014"
-    """Names the annotations and the folder of pictures."""
+    """Split of COCO; the name of its folder of pictures."""
     coco_weight: float = 0.0
-    """How often COCO is drawn from; 0: never."""
+    """Sampling weight of COCO; 0 disables it."""
     videos: tuple[Path, ...] = ()
-    """Folders that hold a folder for each video, with ``frames`` and ``masks``."""
+    """Folders with one subfolder per video, which contains ``frames`` and ``masks``."""
     videos_weight: float = 0.0
-    """How often ``videos`` are drawn from; 0: never."""
+    """Sampling weight of ``videos``; 0 disables them."""
     rendered: tuple[Path, ...] = ()
-    """Folders of rendered videos, as ``videos``; each object is always a target of its own."""
+    """Folders of rendered videos, arranged like ``videos``; every object is a separate target."""
     rendered_weight: float = 0.0
-    """How often ``rendered`` videos are drawn from; 0: never."""
+    """Sampling weight of ``rendered``; 0 disables them."""
     pictures: tuple[Path, ...] = ()
-    """Folders with ``images`` and ``masks``, or PASCAL VOC's: made into clips by moving object and
-    scene apart."""
+    """Folders that contain ``images`` and ``masks``, or folders of PASCAL VOC. A clip is made from
+    a picture by moving object and background independently."""
     pictures_weight: float = 0.0
-    """How often clips are made from ``pictures``; 0: never."""
+    """Sampling weight of clips made from ``pictures``; 0 disables them."""
     scenes: tuple[Path, ...] = ()
-    """Folders of photographs: backgrounds of synthetic clips."""
+    """Folders of photographs, used as backgrounds of synthetic clips."""
     made_up_weight: float = 0.0
-    """Weight of synthetic clips, which show objects of ``pictures`` if these are given; 0: none."""
+    """Sampling weight of synthetic clips, which show objects of ``pictures`` and ``cutouts``, if
+    given; 0 disables them."""
     cutouts: tuple[Path, ...] = ()
-    """Folders of RGBA pictures of objects, which are pasted into clips made from ``pictures``, and
-    are objects of synthetic clips."""
+    """Folders of RGBA pictures of objects, which are pasted into clips made from ``pictures`` and
+    into synthetic clips."""
     cutouts_share: float = 0.5
-    """Share of the pasted objects that are ``cutouts``, where there are ``pictures`` too."""
+    """Share of ``cutouts`` among the pasted objects, in [0, 1], if there are ``pictures`` too."""
     synthetic_absent: float = 0.0
-    """Probability that the object of a synthetic clip, or of a clip made from a picture, leaves the
-    frame or is hidden on some test frames."""
+    """Probability, in [0, 1], that the object of a synthetic clip, or of a clip made from a
+    picture, leaves the frame or is hidden on some test frames."""
     held_out: tuple[str, ...] = ()
-    """Names of videos in ``videos``, ``rendered`` and ``davis`` that are never trained on, but
-    validated with."""
+    """Names of videos in ``videos``, ``rendered`` and ``davis`` that are used for validation only,
+    never for training."""
     decoded: Path | None = None
-    """Folder for decoded pictures, several times faster to read; it may become large."""
+    """Folder in which to cache decoded pictures, which are several times faster to read; it may
+    become large."""
     all_objects_as_one: bool = False
-    """Treat all objects of a video as one, except in ``rendered`` videos."""
+    """Whether all objects of a video form one object, except in ``rendered`` videos."""
     sampling: ClipSampling = field(default_factory=ClipSampling)
-    """Which frames of a video make a clip."""
+    """How the frames of a clip are drawn from a video."""
 
     def __post_init__(self) -> None:
         weights = [name for name in self.__dataclass_fields__ if name.endswith("_weight")]
@@ -86,20 +91,20 @@ class Rates:
     """Learning rate of each part; a part with rate 0 is frozen. Defaults are those of stage 1."""
 
     kappa: float = 1e-4
-    """κ, whose square weighs the regulariser."""
+    """Learning rate of κ, whose square is the weight of the regulariser."""
     features: float = 2e-5
-    """The convolution that makes the target model's features."""
+    """Learning rate of the convolution that computes the target-model features."""
     decoder: float = 1e-4
-    """All of the decoder."""
+    """Learning rate of the decoder."""
     label_encoder: float = 2e-4
-    """Label encoder and weight predictor."""
+    """Learning rate of the label encoder and the weight predictor."""
     trunk: float = 0.0
-    """layer2, layer3 and layer4 (strides 8, 16 and 32), with the affine parameters of their
-    BatchNorms; what comes before them is always frozen."""
+    """Learning rate of layer2, layer3 and layer4 (strides 8, 16 and 32), including the affine
+    parameters of their BatchNorms; earlier layers are always frozen."""
     box_encoder: float = 0.0
-    """The box encoder, where the network has one."""
+    """Learning rate of the box encoder, if the network has one."""
     presence_head: float = 0.0
-    """The presence head, where the network has one."""
+    """Learning rate of the presence head, if the network has one."""
 
     def __post_init__(self) -> None:
         require_range(self, *self.__dataclass_fields__, least=0, prefix="rates.")
@@ -109,28 +114,30 @@ class Rates:
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """What is minimised: a weighted sum of Lovász losses and, if wanted, cross-entropies."""
+    """The training loss: a weighted sum of Lovász losses and, optionally, cross-entropies."""
 
     mask_weight: float = 100.0
-    """Of the Lovász loss on the query frames; 0: no query frame is segmented."""
+    """Weight of the Lovász loss on the query frames; if this and ``presence_weight`` are 0, no
+    query frame is segmented."""
     box_weight: float = 0.0
-    """Of the Lovász loss on the reference frame, segmented from its box."""
+    """Weight of the Lovász loss on the reference frame, segmented from its box."""
     presence_weight: float = 0.0
-    """Of the presence head's cross-entropies; they train nothing but the head."""
+    """Weight of the presence head's cross-entropies, which train only the head."""
     over: Literal["batch", "frame"] = "batch"
-    """One Jaccard over the batch, as published; or the mean of one per frame, Eq. (5)."""
+    """Whether the Lovász loss is computed over the whole batch, as published, or for each frame and
+    averaged, Eq. (5)."""
     cross_entropy: float = 0.0
-    """Share of binary cross-entropy added to each Lovász loss; helps a network that starts from
-    nothing, for which Lovász alone is slow. Not in the paper."""
+    """Weight of a binary cross-entropy added to each Lovász loss; speeds up training from scratch,
+    for which the Lovász loss alone is slow. Not in the paper."""
     lovasz_on_absent: bool = True
-    """With one Jaccard per frame, whether frames without the object count in the Lovász loss,
-    which there is the error of the worst pixel; False leaves them to the cross-entropy."""
+    """Whether frames without the object count in the Lovász loss if it is computed per frame. On
+    such a frame it is the error of the worst pixel; false leaves the frame to the cross-entropy."""
     box_frames: Literal["reference", "all"] = "reference"
-    """Frames that are segmented from their boxes where no query frame is segmented from the
-    reference frame's mask; ``all`` takes every frame on which the object is visible."""
+    """Frames that are segmented from their boxes, if no query frame is segmented; ``all`` uses
+    every frame on which the object is visible."""
     box_regression: float = 0.0
-    """Of the box encoder's relative squared distance from the label encoder's output, beside
-    its Lovász loss; only where no query frame is segmented."""
+    """Weight of the relative squared distance between the box encoder's output and the label
+    encoder's, added to the Lovász loss; only if no query frame is segmented."""
 
     def __post_init__(self) -> None:
         weights = ("mask_weight", "box_weight", "presence_weight")
@@ -141,27 +148,28 @@ class LossConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutConfig:
-    """What happens between the frames of a clip; the defaults are those of ``lwl-small`` 0.1."""
+    """Memory and random events between the frames of a clip; defaults as for ``lwl-small`` 0.1."""
 
     gammas_as_at_test: bool = False
-    """Weigh remembered frames as the memory does at test time, instead of all alike."""
+    """Whether frames have the temporal weights of test time instead of equal weights."""
     last_update_only: bool = False
-    """Stop gradients before each update of the target model, so that they pass through its last
-    one only; saves memory on long clips."""
+    """Whether gradients pass through the last update of the target model only, which saves memory
+    on long clips."""
     negatives: int = 0
-    """Absent frames of a clip that are remembered, with an empty mask; later ones are not
-    remembered. 0: every frame is remembered with its own prediction."""
+    """Maximum number of frames of a clip that enter the memory with an empty mask because the
+    object is absent. 0 adds every frame with its own prediction."""
     known_absence: float = 1.0
-    """Probability that the ground truth says which frame is absent, in training; otherwise the
-    presence head does, or the mean confidence where there is no head."""
+    """Probability, in [0, 1], that the ground truth determines whether a frame is absent in
+    training. Otherwise the presence head does, or the mean confidence if there is no head."""
     absent_below: float = 0.0
-    """Mean confidence inside the mask below which an object counts as absent, where the network
-    has no presence head."""
+    """Mean confidence inside the mask below which an object counts as absent, if the network has no
+    presence head."""
     corrections: float = 0.0
-    """Probability that a query frame is remembered with its true mask, as a correction."""
+    """Probability, in [0, 1], that a query frame enters the memory with its true mask, as after a
+    correction."""
     box_starts: float = 0.0
-    """Probability that a clip starts from the soft mask of its box instead of the true mask;
-    only where that mask has an IoU of at least 0.5."""
+    """Probability, in [0, 1], that a clip starts from the soft mask of its box instead of the true
+    mask, provided that this mask has an IoU of at least 0.5."""
 
     def __post_init__(self) -> None:
         probabilities = ("known_absence", "absent_below", "corrections", "box_starts")
@@ -171,7 +179,7 @@ class RolloutConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LWLTrainingConfig:
-    """A recipe; the defaults are stage 1 of the published training."""
+    """Settings of a training recipe; the defaults are stage 1 of the published training."""
 
     model: LWLConfig = field(default_factory=LWLConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -179,24 +187,24 @@ class LWLTrainingConfig:
     rates: Rates = field(default_factory=Rates)
     loss: LossConfig = field(default_factory=LossConfig)
     query_frames: int = 3
-    """Frames of a clip that are segmented, after the reference frame."""
+    """Number of query frames of a clip, which follow the reference frame."""
     apply_updates: bool = False
-    """Segment each query frame with the target model updated on those before it, as the paper
-    says; the published training computed the updates and never used them."""
+    """Whether a query frame uses the target model updated on earlier query frames, as in the paper;
+    the published training computed the updates but never used them."""
     initial_steps: int = 5
-    """Steps of the learner on the reference frame, in training."""
+    """Learner steps on the reference frame in training."""
     update_steps: int = 2
-    """Steps of the learner after each query frame, in training."""
+    """Learner steps after each query frame in training."""
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
-    """What happens between the frames of a clip."""
+    """Memory and random events between the frames of a clip."""
     trunk_weights: Path | None = None
-    """File to start the trunk from: a torchvision state dict or a maskrcnn-benchmark checkpoint for
-    a ResNet, the state dict of efficientnet_lite_pytorch for an EfficientNet-Lite, or the weights
-    of an LWL network with the same trunk."""
+    """File with initial weights of the trunk: a torchvision state dict or a maskrcnn-benchmark
+    checkpoint for a ResNet, a state dict of efficientnet_lite_pytorch for an EfficientNet-Lite, or
+    the weights of an LWL network with the same trunk."""
     validation_clips: int = 200
-    """Clips of held-out videos to validate with; 0: none."""
+    """Number of clips of held-out videos for validation; 0 disables it."""
     licence: str = ""
-    """What the data allow the weights to be used for; goes on their card."""
+    """Terms of use of the weights, as required by the training data; written to the model card."""
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Which data LWL is trained on: videos, single pictures made into clips, synthetic clips."""
+"""Training data of LWL: videos, clips made from single pictures, and synthetic clips."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from maskcast.methods.lwl.training.video_clips import VideoClips
 
 @dataclass(frozen=True)
 class TrainingSources:
-    """Opened data."""
+    """The opened sources of training and validation clips."""
 
     training: tuple[Share, ...]
     held_out: tuple[Share, ...]
     fingerprint: str
-    """Changes with the names of videos and pictures, and how many frames each has."""
+    """Digest of the names of all videos and pictures and of their numbers of frames."""
 
     @classmethod
     def open(cls, config: DataConfig, *, query_frames: int) -> TrainingSources:
-        """Open everything that has a weight.
+        """Open all data with a positive weight.
 
         Raises:
-            ConfigError: data with a weight were not given.
-            DatasetError, MissingFileError: data are faulty, or not where they were said to be.
+            ConfigError: the folder of data with a positive weight is not set.
+            DatasetError, MissingFileError: data are faulty, or a folder does not exist.
         """
         opened = _Opened(config, query_frames)
         if config.youtube_vos_weight:
@@ -68,7 +68,7 @@ class TrainingSources:
 
 
 class _Opened:
-    """Collects sources while they are opened."""
+    """The sources opened so far."""
 
     def __init__(self, config: DataConfig, query_frames: int) -> None:
         self.config = config

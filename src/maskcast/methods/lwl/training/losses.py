@@ -1,4 +1,4 @@
-"""What LWL is trained to minimise.
+"""The training losses of LWL.
 
 logits    frames × sequences × height × width
 masks     frames × sequences × height × width   1 on the object, else 0
@@ -16,7 +16,7 @@ from maskcast.methods.lwl.training.config import LossConfig
 from maskcast.nn.lovasz import Gather, lovasz_loss
 
 RIGHT = 0.5
-"""IoU from which a mask counts as right."""
+"""Minimum IoU of a mask that counts as right."""
 
 
 def mask_losses(
@@ -26,7 +26,7 @@ def mask_losses(
     *,
     gather: Gather | None,
 ) -> dict[str, Tensor]:
-    """Return the Lovász loss and the cross-entropy; the latter is 0 if it has no weight."""
+    """Return the Lovász loss and the cross-entropy; the latter is 0 if its weight is 0."""
     counted = None if config.lovasz_on_absent else masks.flatten(2).any(dim=2)
     lovasz = lovasz_loss(logits, masks, over=config.over, gather=gather, counted=counted)
     cross_entropy = logits.new_zeros(())
@@ -41,10 +41,11 @@ def presence_losses(
     masks: Float[Tensor, "frames sequences height width"],
     visible: Int8[Tensor, "frames sequences"],
 ) -> dict[str, Tensor]:
-    """Return the cross-entropies of both judgements, balanced by class.
+    """Return the cross-entropies of both outputs of the presence head, balanced by class.
 
-    A mask is right where its IoU with the visible object is at least 0.5. Painted pixels on an
-    absent frame are wrong; an empty mask there is not judged, nor are frames of unknown visibility.
+    A mask is right if its IoU with the visible object is at least 0.5. On an absent frame, a
+    non-empty mask is wrong and an empty one does not count. Frames of unknown visibility do not
+    count either.
     """
     found = logits.detach() > 0
     right = overlap(found, masks > 0.5) >= RIGHT
@@ -60,7 +61,7 @@ def balanced_cross_entropy(
     labels: Bool[Tensor, "frames sequences"],
     counted: Bool[Tensor, "frames sequences"],
 ) -> Float[Tensor, ""]:
-    """Half the mean over the positives plus half the mean over the negatives; 0 for no frames."""
+    """Return half the mean over positives plus half the mean over negatives; 0 without frames."""
     losses = functional.binary_cross_entropy_with_logits(
         logits, labels.to(logits.dtype), reduction="none"
     )
@@ -72,6 +73,6 @@ def balanced_cross_entropy(
 def overlap(
     found: Bool[Tensor, "*batch height width"], true: Bool[Tensor, "*batch height width"]
 ) -> Float[Tensor, "*batch"]:
-    """IoU; 0 where both are empty."""
+    """Return the IoU; 0 where both masks are empty."""
     union = (found | true).sum(dim=(-2, -1))
     return (found & true).sum(dim=(-2, -1)) / union.clamp(min=1)

@@ -1,7 +1,7 @@
-"""Training recipes of LWL: the paper's stages, its further rows and ladder, and the small model.
+"""Training recipes of LWL: the paper's stages and ablations, and the small models.
 
-The published stages need YouTube-VOS, DAVIS 2017 and COCO on disk, and each stage starts from the
-weights of the one before it: ``maskcast train lwl-stage2 --start-from runs/lwl-stage1/…``.
+The published stages require YouTube-VOS, DAVIS 2017 and COCO. Each stage starts from the weights of
+the previous one: ``maskcast train lwl-stage2 --start-from runs/lwl-stage1/…``.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ def _published_loop(epochs: int, milestones: tuple[int, ...], batch_size: int = 
 
 
 def stage1() -> LWLTrainingConfig:
-    """Everything but the trunk."""
+    """Stage 1: train all parts but the trunk."""
     return LWLTrainingConfig(validation_clips=2000, loop=_published_loop(70, (40,)))
 
 
 def stage2() -> LWLTrainingConfig:
-    """Everything, layer2 to layer4 of the trunk included."""
+    """Stage 2: train all parts, including layer2 to layer4 of the trunk."""
     rates = Rates(kappa=2e-5, features=2e-5, decoder=2e-5, label_encoder=2e-5, trunk=2e-5)
     return replace(stage1(), rates=rates, loop=_published_loop(80, (25, 75)))
 
 
 def box() -> LWLTrainingConfig:
-    """The box encoder alone, on a finished mask network."""
+    """Train the box encoder of a finished mask network; all other parts are frozen."""
     return LWLTrainingConfig(
         model=configs.boxinit(),
         data=DataConfig(youtube_vos_weight=1.0, davis_weight=0.0, coco_weight=1.0),
@@ -63,7 +63,7 @@ def box() -> LWLTrainingConfig:
 
 
 def davis_fine_tuning() -> LWLTrainingConfig:
-    """From stage 2 on DAVIS alone. Length and rates are unpublished; these are our choice."""
+    """Fine-tune stage 2 on DAVIS. Length and rates are unpublished; these are our choice."""
     rates = Rates(kappa=1e-5, features=1e-5, decoder=1e-5, label_encoder=1e-5, trunk=1e-5)
     return replace(
         stage2(),
@@ -83,7 +83,7 @@ def _only(config: LWLTrainingConfig, data: DataConfig) -> LWLTrainingConfig:
 
 
 def ladder(network: NetworkConfig, rates: Rates) -> LWLTrainingConfig:
-    """A rung of Table 1: stage 1 with a frozen trunk, evaluated on the YouTube-VOS hold-out."""
+    """A row of Table 1: stage 1 with a frozen trunk, evaluated on the YouTube-VOS hold-out."""
     first = stage1()
     return replace(first, model=replace(first.model, network=network), rates=rates)
 
@@ -96,7 +96,7 @@ WEIGHT_PREDICTOR = ladder(NetworkConfig(), Rates())
 
 
 def small() -> LWLTrainingConfig:
-    """The small model: all parts at once on videos, single pictures and synthetic clips."""
+    """The small model: train all parts at once on videos, single pictures and synthetic clips."""
     return LWLTrainingConfig(
         model=configs.small(),
         data=DataConfig(
@@ -138,7 +138,7 @@ def small() -> LWLTrainingConfig:
 
 
 def small_on_larger_crops() -> LWLTrainingConfig:
-    """The small model again, on larger crops, at half the rates."""
+    """The small model on larger crops, at half the learning rates."""
     first = small()
     rates = replace(
         first.rates,

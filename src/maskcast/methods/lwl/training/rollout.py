@@ -1,10 +1,10 @@
-"""Follow the object of a clip in training the way it is followed at test time.
+"""Segment the frames of a training clip one after the other, as at test time.
 
-images   frames × sequences × 3 × height × width   prepared; frame 0 is the reference frame
+images   frames × sequences × 3 × height × width   normalised; frame 0 is the reference frame
 masks    frames × sequences × height × width       0..1, ground truth
 visible  frames × sequences                        1 visible, 0 absent, -1 unknown
 
-With its default settings ``follow`` computes what ``LWLNetwork.forward`` does with updates.
+With the default settings, ``follow`` computes the same as ``LWLNetwork.forward`` with updates.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from maskcast.nn.presence import mean_confidence
 from maskcast.nn.resnet import Taps
 
 USABLE_BOX_MASK = 0.5
-"""IoU from which a box's mask serves as first mask."""
+"""Minimum IoU of a mask made from a box for use as first mask."""
 
 
 class Followed(NamedTuple):
-    """What was found in a clip."""
+    """The predictions for a clip."""
 
     logits: Float[Tensor, "queries sequences height width"]
     presence: Presence | None
-    """Of the query frames; None if the network has no presence head."""
+    """Presence on the query frames; None if the network has no presence head."""
     box_logits: Float[Tensor, "sequences height width"] | None
-    """Of the reference frame, segmented from its box."""
+    """Logits of the reference frame, segmented from its box; None without boxes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +45,11 @@ class ClipFollower:
     """Runs a network over the frames of clips.
 
     Args:
-        network: in training mode it draws corrections, known absences and starts from boxes with
-            the global generator; in evaluation mode there are none.
-        config: what happens between frames.
-        memory: temporal weights, used with ``gammas_as_at_test``.
-        initial_steps, update_steps: of the learner.
+        network: the network. In training mode, corrections, known absences and starts from boxes
+            are drawn from the global generator; in evaluation mode there are none.
+        config: settings of the memory and of random events between frames.
+        memory: settings of the temporal weights, used with ``gammas_as_at_test``.
+        initial_steps, update_steps: steps of the learner.
     """
 
     network: LWLNetwork
@@ -68,8 +68,11 @@ class ClipFollower:
         """Segment all frames but the first, in order.
 
         Args:
-            boxes: of the object on the first frame; if given, that frame is segmented from it
-                too. Gradients of that reach box encoder and decoder, not the trunk.
+            images: normalised frames.
+            masks: ground truth, 0..1.
+            visible: 1 visible, 0 absent, -1 unknown.
+            boxes: box of the object on the first frame. If given, that frame is also segmented from
+                the box; gradients then reach the box encoder and the decoder, not the trunk.
         """
         network, sequences = self.network, images.shape[1]
         size = (images.shape[-2], images.shape[-1])
@@ -118,7 +121,7 @@ class ClipFollower:
         return self.network.segment_box(images, boxes, first)
 
     def _start(self, masks: Tensor, box_logits: Tensor) -> Tensor:
-        """Choose between the true first mask and the soft mask of the box."""
+        """Return the first masks: the ground truth, or at random the soft mask of the box."""
         soft = box_logits.detach().float().sigmoid()
         usable = overlap(soft > 0.5, masks > 0.5) >= USABLE_BOX_MASK
         chosen = usable & self._drawn(self.config.box_starts, masks)
@@ -127,7 +130,7 @@ class ClipFollower:
     def _absent(
         self, logits: Tensor, presence: Presence | None, visible: Tensor
     ) -> Bool[Tensor, "sequences"]:
-        """Decide on which sequences the object counts as absent."""
+        """Return in which sequences the object counts as absent."""
         if not self.config.negatives:
             return torch.zeros_like(visible, dtype=torch.bool)
         if presence is None:
@@ -140,19 +143,22 @@ class ClipFollower:
     def _corrected(
         self, probs: Tensor, masks: Tensor, visible: Tensor
     ) -> tuple[Tensor, Bool[Tensor, "sequences"]]:
-        """Replace some predictions by the true mask; returns which ones, too."""
+        """Replace some predictions by the true mask; also return which ones."""
         chosen = self._drawn(self.config.corrections, probs) & (visible == 1)
         return torch.where(chosen[:, None, None], masks, probs), chosen
 
     def _drawn(self, probability: float, like: Tensor) -> Bool[Tensor, "sequences"]:
-        """Draw for each sequence; never in evaluation mode, nor from the generator if needless."""
+        """Draw an event for each sequence; never true in evaluation mode.
+
+        The generator is not used if the result is certain.
+        """
         if not self.network.training or probability == 0:
             return torch.zeros(len(like), dtype=torch.bool, device=like.device)
         return torch.rand(len(like), device=like.device) < probability
 
 
 class _Remembered:
-    """The frames of several sequences that the learner is fitted to, and their weights γ."""
+    """The memories of several sequences, with their weights γ."""
 
     def __init__(self, x: Tensor, label: Tensor, weight: Tensor, follower: ClipFollower) -> None:
         self.follower = follower
@@ -164,7 +170,7 @@ class _Remembered:
     def add(
         self, x: Tensor, label: Tensor, weight: Tensor, absent: Tensor, annotated: Tensor
     ) -> None:
-        """Add the next frame, except where enough absent ones are remembered already."""
+        """Add the next frame, except to sequences with the maximum number of absent frames."""
         frame = len(self.x)
         self.x.append(x)
         self.label.append(label)
@@ -190,7 +196,7 @@ class _Remembered:
         return torch.stack(self.x), torch.stack(self.label), v
 
     def _gammas(self, v: Tensor) -> Tensor | None:
-        """Return γ by frame and sequence, 0 where a frame is not remembered; None if all are 1."""
+        """Return γ by frame and sequence, 0 for frames not in memory; None if all are 1."""
         weighted = self.follower.config.gammas_as_at_test
         remembered = zip(self.frames, self.absences, strict=True)
         if not weighted and all(len(f) + len(a) == len(self.x) for f, a in remembered):

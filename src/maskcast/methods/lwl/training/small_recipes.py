@@ -1,8 +1,8 @@
-"""Recipes of the second small model: all parts at once, then the presence head, then boxes.
+"""Recipes of the second small model: all parts, then the presence head, then the box encoder.
 
 The network starts from an ImageNet-trained EfficientNet-Lite (``--trunk-weights``); the recipes
-work with every trunk (``--model.network.trunk``). The later two freeze the rest of the network and
-start from the weights of the first.
+work with every trunk (``--model.network.trunk``). The last two start from the weights of the first
+and freeze the rest of the network.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FROZEN = {"kappa": 0.0, "features": 0.0, "decoder": 0.0, "label_encoder": 0.0}
 
 
 def small_2() -> LWLTrainingConfig:
-    """All parts at once, on real and rendered videos, single pictures and synthetic clips."""
+    """Train all parts at once on real and rendered videos, single pictures and synthetic clips."""
     return LWLTrainingConfig(
         model=_with_presence_head(configs.small_lite()),
         data=DataConfig(
@@ -105,7 +105,7 @@ def small_2() -> LWLTrainingConfig:
 
 
 def small_presence() -> LWLTrainingConfig:
-    """The presence head alone, on more absences, judged as it is at test time."""
+    """Train the presence head alone, on clips with more absences, as it is used at test time."""
     first = small_2()
     sampling = replace(first.data.sampling, absent=0.7)
     data = replace(first.data, videos_weight=4.0, rendered_weight=4.0, sampling=sampling)
@@ -122,7 +122,7 @@ def small_presence() -> LWLTrainingConfig:
 
 
 def small_boxes() -> LWLTrainingConfig:
-    """The box encoder alone, on tight and loose boxes of every frame."""
+    """Train the box encoder alone, on tight and loose boxes of every frame."""
     first = small_2()
     return replace(
         first,

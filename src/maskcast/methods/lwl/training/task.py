@@ -1,4 +1,4 @@
-"""How LWL is learnt: one task, many recipes (section 4 and Table 1 of the paper).
+"""The training task of LWL, used by all of its recipes (section 4 and Table 1 of the paper).
 
 images   frames × sequences × 3 × height × width   uint8 RGB; frame 0 is the reference frame
 masks    frames × sequences × height × width       uint8, 1 on the object
@@ -44,23 +44,23 @@ from maskcast.viz.overlay import draw_overlay
 
 ENDLESS = 2**31
 OPTIONAL_PARTS = ("box_encoder.", "presence_head.")
-"""What weights that training starts from may lack."""
+"""Prefixes of parameters that the initial weights may lack."""
 
 logger = logging.getLogger(__name__)
 
 
 class ClipBatch(NamedTuple):
-    """Clips of several sequences, frames first."""
+    """A batch of clips; the first axis is the frame, the second the sequence."""
 
     images: UInt8[Tensor, "frames sequences 3 height width"]
     masks: UInt8[Tensor, "frames sequences height width"]
     boxes: Float[Tensor, "frames sequences 4"]
     visible: Int8[Tensor, "frames sequences"]
-    """1 visible, 0 absent, -1 neither (``ClipSample.visible``)."""
+    """1 visible, 0 absent, -1 in between (``ClipSample.visible``)."""
 
 
 class LWLTask:
-    """Learns the parts of an LWL network that have a rate."""
+    """Trains the parts of an LWL network that have a positive learning rate."""
 
     def __init__(self, config: LWLTrainingConfig) -> None:
         self.config = config
@@ -75,7 +75,7 @@ class LWLTask:
 
     @property
     def sources(self) -> TrainingSources:
-        """Where clips come from; opened when first needed, since it reads all annotations."""
+        """The sources of clips; opened at first use, because that reads all annotations."""
         if self._sources is None:
             self._sources = TrainingSources.open(
                 self.config.data, query_frames=self.config.query_frames
@@ -110,7 +110,7 @@ class LWLTask:
         return groups
 
     def compiled_parts(self) -> Sequence[nn.Module]:
-        """Return the convolutions; learner and Lovász loss hold loops and sorting."""
+        """Return the convolutional parts; learner and Lovász loss contain loops and sorting."""
         return [self.network.trunk, self.network.label_encoder, self.network.decoder]
 
     def loss(self, batch: ClipBatch) -> dict[str, Tensor]:
@@ -126,7 +126,7 @@ class LWLTask:
 
     @property
     def _follows(self) -> bool:
-        """Whether the loss needs query frames segmented from the reference frame's mask."""
+        """Whether the loss requires query frames segmented from the reference frame's mask."""
         return self.config.loss.mask_weight > 0 or self.config.loss.presence_weight > 0
 
     def _follow(self, images: Tensor, masks: Tensor, batch: ClipBatch) -> Followed:
@@ -147,7 +147,7 @@ class LWLTask:
     def _losses_of(
         self, found: Followed, masks: Tensor, visible: Tensor, gather: Gather | None
     ) -> dict[str, Tensor]:
-        """Return the losses of clips that were followed."""
+        """Return the losses of clips whose query frames were segmented."""
         weights = self.config.loss
         total, logged = masks.new_zeros(()), {}
         if weights.mask_weight:
@@ -231,17 +231,20 @@ class LWLTask:
         )
 
     def validation_parts(self) -> int:
-        """How many batches of held-out clips there are; none if nothing is held out.
+        """Return the number of batches of held-out clips; 0 if nothing is held out.
 
-        Real and rendered clips take turns, where there are both.
+        If there are both real and rendered clips, their batches alternate.
         """
         kinds = len(self._held_out())
         batches = self.config.validation_clips // self._validation_batch_size()
         return batches // kinds * kinds if kinds else 0
 
     def validate_part(self, part: int) -> dict[str, Tensor]:
-        """Return J and losses of a batch of held-out clips, the same ones every time, without
-        random affine; the loss over the batch is that of this batch, in this process."""
+        """Return J and losses of a batch of held-out clips.
+
+        The clips are the same every time and have no random affine transform. A loss over the batch
+        covers the batch of this process only.
+        """
         kinds = list(self._held_out())
         batch = self._validation_batch(part)
         found = self._validated(batch)
@@ -267,14 +270,14 @@ class LWLTask:
         return combined(parts)
 
     def _held_out(self) -> dict[str, tuple[Share, ...]]:
-        """Held-out sources by the ending of what is measured on them: real clips, then rendered."""
+        """Return held-out sources by the suffix of their measures: real clips, then rendered."""
         kinds: dict[str, tuple[Share, ...]] = {"": (), RENDERED: ()}
         for share in self.sources.held_out:
             kinds[RENDERED if share.source.name.startswith("rendered") else ""] += (share,)
         return {kind: shares for kind, shares in kinds.items() if shares}
 
     def epoch_report(self) -> dict[str, float]:
-        """Return the share of dead channels of each level of the trunk, on held-out frames."""
+        """Return the share of dead channels at each level of the trunk, on held-out frames."""
         if not self.validation_parts():
             return {}
         images = self._validation_batch(0).images.flatten(0, 1)
@@ -298,7 +301,7 @@ class LWLTask:
         return max(1, min(self.config.loop.batch_size, self.config.validation_clips))
 
     def pictures(self) -> dict[str, UInt8[Tensor, "3 height width"]]:
-        """Return the frames of some held-out clips with what was found drawn over them."""
+        """Return the frames of some held-out clips with the predictions drawn over them."""
         if not self.validation_parts():
             return {}
         batch = self._validation_batch(0)
@@ -319,17 +322,17 @@ class LWLTask:
         return torch.cat(frames, dim=2)
 
     def export(self) -> Export:
-        """Weights and what they were made for; what only trades speed is left to the user."""
+        """Return the weights and their settings; settings of speed keep their defaults."""
         settings = config_to_dict(self.config.model)
         del settings["speed"]
         card = {"licence": self.config.licence} if self.config.licence else {}
         return Export("lwl", settings, self.network.state_dict(), card)
 
     def start_from(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over weights; box encoder and presence head may be missing, the rest must fit.
+        """Load initial weights; the box encoder and the presence head may be missing.
 
         Raises:
-            WeightsError: a tensor is missing, left over, or of another shape.
+            WeightsError: another tensor is missing, a tensor is unknown, or a shape is wrong.
         """
         try:
             missing, unknown = self.network.load_state_dict(dict(tensors), strict=False)
@@ -350,5 +353,5 @@ def mean_region_similarity(
     logits: Float[Tensor, "frames sequences height width"],
     masks: Float[Tensor, "frames sequences height width"],
 ) -> Float[Tensor, ""]:
-    """Mean J of ``logits > 0``; 1 where both masks are empty."""
+    """Return the mean J of ``logits > 0``; J is 1 where both masks are empty."""
     return region_similarity(logits, masks).mean()

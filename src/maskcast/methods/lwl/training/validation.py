@@ -1,6 +1,6 @@
-"""What is measured on held-out clips, beside J and the losses.
+"""Further measures on held-out clips, in addition to J and the losses.
 
-A part of the validation gives means and counts; ``combined`` makes one result of all parts.
+Each part of the validation returns means and counts; ``combined`` merges them into one result.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from torch import Tensor
 from maskcast.methods.lwl.presence import Presence
 
 RENDERED = "_rendered"
-"""Ending of the values of rendered clips."""
+"""Suffix of the measures on rendered clips."""
 REAL_SHARE = 0.6
-"""Of J on real clips in ``quality``; the rest is J on rendered ones."""
+"""Weight of J on real clips in ``quality``; the rest is the weight of J on rendered clips."""
 RATIOS = {
     "false_masks": ("absent_painted", "absent"),
     "lost_masks": ("visible_empty", "visible"),
     "presence_auc": ("pairs_ordered", "pairs"),
 }
-"""Result, and the counts it is the quotient of."""
+"""Ratios, and the counts that are their numerators and denominators."""
 MEASURES = ("J", "J" + RENDERED, "box_J", "box_J" + RENDERED)
 COUNTS = frozenset(name for counts in RATIOS.values() for name in counts)
 
@@ -31,7 +31,7 @@ def region_similarity(
     logits: Float[Tensor, "frames sequences height width"],
     masks: Float[Tensor, "frames sequences height width"],
 ) -> Float[Tensor, "frames sequences"]:
-    """J of ``logits > 0``; 1 where both masks are empty."""
+    """Return J of ``logits > 0``; 1 where both masks are empty."""
     found, true = logits > 0, masks > 0.5
     intersection = (found & true).sum(dim=(2, 3))
     union = (found | true).sum(dim=(2, 3))
@@ -41,7 +41,7 @@ def region_similarity(
 def hidden(
     logits: Float[Tensor, "frames sequences height width"], presence: Presence
 ) -> Float[Tensor, "frames sequences height width"]:
-    """Empty the masks of objects that are judged not to be visible."""
+    """Empty the masks of objects that the presence head predicts to be invisible."""
     return torch.where((presence.visible < 0)[:, :, None, None], -1.0, logits)
 
 
@@ -50,9 +50,10 @@ def presence_counts(
     presence: Presence | None,
     visible: Int8[Tensor, "frames sequences"],
 ) -> dict[str, Tensor]:
-    """Count frames by visibility and what was painted, and pairs that the head puts in order.
+    """Count frames by visibility and by empty or non-empty mask, and correctly ordered pairs.
 
-    A pair is a visible and an absent frame of the same part of the validation.
+    A pair is a visible and an absent frame of the same part of the validation. It is ordered
+    correctly if the presence head gives the visible frame the higher probability.
     """
     painted = (logits > 0).flatten(2).any(dim=2)
     present, absent = visible == 1, visible == 0
@@ -70,10 +71,11 @@ def presence_counts(
 
 
 def combined(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Average values over the parts that have them, divide counts, and add ``quality``.
+    """Average values over the parts that have them, compute ratios, and add ``quality``.
 
-    ``quality``, for choosing weights, is 0.6 times J on real and 0.4 times J on rendered clips, or
-    one of them if there are no others; the J of boxes where no query frame is segmented.
+    ``quality``, which selects the best weights, is 0.6 times J on real clips plus 0.4 times J on
+    rendered clips, or J of the only kind. If no query frame is segmented, it uses J of the frames
+    segmented from boxes.
     """
     names = list(dict.fromkeys(name for part in parts for name in part))
     given = {name: [part[name] for part in parts if name in part] for name in names}
