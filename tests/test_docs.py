@@ -19,6 +19,10 @@ from fixtures.video_files import VideoRecipe, write_pictures
 from maskcast.cli.main import COMMANDS, main
 from maskcast.data.synthetic.clips import make_clip
 from maskcast.io.label_maps import write_label_map
+from maskcast.runs.card import RunCard, write_card
+from maskcast.runs.frame_log import FrameLog, LogEntry
+from maskcast.runs.masks import FoundObject
+from maskcast.runs.request import RunRequest
 
 ROOT = Path(__file__).parent.parent
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
@@ -160,3 +164,23 @@ def test_the_example_of_a_mixture(folders):
     sample = names["data"][0]
     assert sample.images.shape == (4, 3, 240, 416)
     assert sample.masks.shape == (4, 240, 416) and sample.boxes.shape == (4, 4)
+
+
+def test_the_example_of_frames_to_look_at(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    request = RunRequest(
+        method="none",
+        weights="",
+        weights_sha256="",
+        input="v",
+        input_sha256="",
+        prompts={"0:1": ""},
+    )
+    write_card(tmp_path / "found", RunCard(maskcast="0", torch="0", request=request))
+    log = FrameLog(tmp_path / "found" / "frames.jsonl")
+    for frame, area in enumerate((100, 100, 0, 0)):
+        found = {1: FoundObject(area, 0.9 if area else None)}
+        log.append(LogEntry(frame=frame, mask=f"{frame:05d}.png", objects=found))
+    (example,) = python_blocks("runs.md")
+    exec(example, {})
+    assert capsys.readouterr().out == "2 2 1 lost\n"

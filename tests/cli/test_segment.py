@@ -314,7 +314,12 @@ def test_an_overlay_killed_after_a_known_frame_goes_on_and_ends_alike(segment, c
     assert killed.returncode == -signal.SIGKILL
     monkeypatch.setitem(FORMATS, "overlay", replace(FORMATS["overlay"], part_frames=3))
     drawn: list[int] = []
-    monkeypatch.setattr(exports, "draw_overlay", lambda *of: drawn.append(1) or draw_overlay(*of))
+
+    def draw_and_count(*arguments, **options):
+        drawn.append(1)
+        return draw_overlay(*arguments, **options)
+
+    monkeypatch.setattr(exports, "draw_overlay", draw_and_count)
     assert segment("--overlay").exit_code == 0
     assert len(drawn) == FRAMES - 6  # two parts were whole
     assert segment("--overlay", "-o", "unbroken").exit_code == 0

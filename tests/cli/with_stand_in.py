@@ -37,12 +37,12 @@ class Pausing(stand_in.ColourTracker):
         return super().step(*arguments)
 
 
-def draw_until_killed(*arguments):
+def draw_until_killed(*arguments, **options):
     frames_left = int(os.environ["MASKCAST_TEST_KILL_AT"])
     os.environ["MASKCAST_TEST_KILL_AT"] = str(frames_left - 1)
     if frames_left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
-    return draw_overlay(*arguments)
+    return draw_overlay(*arguments, **options)
 
 
 if __name__ == "__main__":

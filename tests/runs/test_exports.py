@@ -21,11 +21,13 @@ from maskcast.io.label_maps import write_label_map
 from maskcast.io.rle import decode_mask
 from maskcast.io.video.source import FrameSource, open_frames
 from maskcast.io.video.writer import FORMATS
+from maskcast.runs import exports
 from maskcast.runs.export_settings import Exports
 from maskcast.runs.exports import COLUMNS, export
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.opening import open_run
 from maskcast.runs.request import RunRequest
+from maskcast.viz.overlay import draw_overlay
 
 COUNT = 6
 GONE = (2, 3)
@@ -82,11 +84,24 @@ def test_the_overlay_has_every_frame_with_the_objects_in_their_colours(run, sour
     video = open_frames(path)
     assert (video.count, video.size) == (COUNT, SIZE)
     assert float(video.timing.seconds(5)) == pytest.approx(0.4)
-    plain, painted = source.picture(3).astype(int), video.picture(3).astype(int)
-    inside = true_mask(1, 3).numpy()
+    plain, painted = source.picture(4).astype(int), video.picture(4).astype(int)
+    inside = true_mask(1, 4).numpy()
     changed = np.abs(plain - painted).mean(axis=2)
     assert changed[inside].mean() > 20
     assert changed[20:, :].mean() < 10  # below the objects
+
+
+@pytest.mark.parametrize("wanted", [Exports(overlay=True), Exports(contact_sheet=True)])
+def test_absent_objects_are_listed_on_their_frames(wanted, run, source, monkeypatch):
+    listed: list[tuple[int, ...]] = []
+
+    def draw(*arguments, absent, **options):
+        listed.append(tuple(absent))
+        return draw_overlay(*arguments, **options)
+
+    monkeypatch.setattr(exports, "draw_overlay", draw)
+    export(run, source, wanted)
+    assert listed == [(2,) if frame in GONE else () for frame in range(COUNT)]
 
 
 def test_cut_outs_show_the_objects_only(run, source):
@@ -133,6 +148,18 @@ def test_tracks_tell_when_an_object_is_lost_and_returns(run, source):
     # frame 3: column 2 + 3, row 1, side 7
     assert [of_1[name] for name in ("x", "y", "width", "height")] == ["5", "1", "7", "7"]
     assert of_1["confidence"] == "0.75"
+    assert {row["presence"] for row in rows} == {""}
+
+
+def test_tracks_have_the_presence_that_a_method_gives(run, source):
+    probs = torch.zeros(2, *SIZE)
+    probs[0, true_mask(1, 3)] = 0.75
+    run.write_frame(3, ObjectMasks((1, 2), probs, torch.tensor([0.875, 0.125])))
+    (path,) = export(run, source, Exports(tracks=True))
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    assert list(rows[0])[-1] == "presence"
+    shown = {(row["frame"], row["object_id"]): row["presence"] for row in rows}
+    assert (shown["3", "1"], shown["3", "2"], shown["2", "1"]) == ("0.875", "0.125", "")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from maskcast.runs.frame_log import FrameLog, LogEntry
 from maskcast.runs.masks import FoundObject
 
 PLAIN = LogEntry(
-    frame=3, mask="a.png", objects={1: FoundObject(5, 0.25), 70000: FoundObject(0, None)}
+    frame=3, mask="a.png", objects={1: FoundObject(5, 0.25, 0.75), 70000: FoundObject(0, None)}
 )
 FILLED = LogEntry(
     frame=4,
@@ -43,7 +43,7 @@ def test_the_lines_are_those_of_version_0_1_with_more_entries(tmp_path):
     assert lines[0] == {
         "frame": 3,
         "mask": "a.png",
-        "objects": {"1": [5, 0.25], "70000": [0, None]},
+        "objects": {"1": [5, 0.25, 0.75], "70000": [0, None, None]},
     }
     assert lines[1] | {"objects": 0} == {
         "frame": 4,
@@ -53,6 +53,14 @@ def test_the_lines_are_those_of_version_0_1_with_more_entries(tmp_path):
         "backward": "cd",
         "filled": [2],
     }
+
+
+def test_lines_without_presence_are_read(tmp_path):
+    log = FrameLog(tmp_path / "frames.jsonl")
+    log.path.write_text(
+        '{"frame": 3, "mask": "a.png", "objects": {"1": [5, 0.25], "2": [0, null]}}'
+    )
+    assert log.by_frame()[3].objects == {1: FoundObject(5, 0.25), 2: FoundObject(0, None)}
 
 
 @pytest.mark.parametrize(
@@ -67,6 +75,9 @@ def test_the_lines_are_those_of_version_0_1_with_more_entries(tmp_path):
         '{"frame": 9, "mask": "x", "objects": {"1": [1, 1' + "0" * 400 + "]}}",
         '{"frame": 9, "mask": "x", "objects": {"1": ["a", 0.5]}}',
         '{"frame": 9, "mask": "x", "objects": {"1": [1]}}',
+        '{"frame": 9, "mask": "x", "objects": {"1": [1, 0.5, NaN]}}',
+        '{"frame": 9, "mask": "x", "objects": {"1": [1, 0.5, "x"]}}',
+        '{"frame": 9, "mask": "x", "objects": {"1": [1, 0.5, 0.5, 7]}}',
         '{"frame": 9, "mask": "x", "objects": {}, "digest": 5}',
         '{"frame": 9, "mask": "x", "objects": {}, "backward": "a", "filled": ["b"]}',
     ],

@@ -68,3 +68,30 @@ def test_a_cut_out_shows_objects_only():
     np.testing.assert_array_equal(rgba[..., 3], np.where(inside, 255, 0))
     np.testing.assert_array_equal(rgba[inside][:, :3], 77)
     np.testing.assert_array_equal(rgba[~inside], 0)
+
+
+def corner_of(width: int, absent: tuple[int, ...], colour: int = 90) -> np.ndarray:
+    """The pixels that a list of absent objects changes in a picture of one colour."""
+    picture = np.full((120, width, 3), colour, dtype=np.uint8)
+    painted = draw_overlay(picture, np.zeros((120, width), dtype=np.int32), absent=absent)
+    changed = (painted != picture).any(axis=2)
+    rows, columns = changed.nonzero()
+    assert rows.min() > 0 and rows.max() < 30
+    return painted[: rows.max() + 1, : columns.max() + 1]
+
+
+def test_absent_objects_are_listed_in_a_corner():
+    for colour in (0, 255):  # readable on any ground
+        corner = corner_of(208, (2, 4), colour)
+        assert (corner > 200).all(axis=2).sum() > 60  # the letters
+        assert (corner[3:-1, 3:-1] < 80).all(axis=2).mean() > 0.5  # the plate
+        for object_id in (2, 4):
+            red, green, blue = colour_of(object_id)
+            lighter = np.minimum([red * 3 // 2 + 48, green * 3 // 2 + 48, blue * 3 // 2 + 48], 255)
+            assert (corner == lighter).all(axis=2).sum() > 5  # its colour
+    assert corner_of(208, (2, 4, 5)).shape[1] > corner_of(208, (2, 4)).shape[1]
+
+
+def test_a_long_list_of_absent_objects_ends_inside_the_picture():
+    for width in (100, 208):
+        assert corner_of(width, tuple(range(1, 60))).shape[1] < width

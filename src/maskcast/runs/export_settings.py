@@ -19,7 +19,9 @@ class Exports:
     rle: bool = False
     """write exports/masks.json: COCO run-length masks of every object in every frame."""
     tracks: bool = False
-    """write exports/tracks.csv: area, box and confidence of every object in every frame."""
+    """write exports/tracks.csv, one row per frame and object: number and name of the frame, object
+    id, area in pixels, box (x, y, width, height), confidence (mean probability inside the mask),
+    event (first, lost or returned), presence (probability that the object is visible)."""
     contact_sheet: bool = False
     """write exports/contact_sheet.png: a grid of frames with the objects painted over them."""
     rate: float = 24.0

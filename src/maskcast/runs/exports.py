@@ -8,28 +8,23 @@ videos with the next part (in ``.<video>.parts``); the other files are written f
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import astuple
 from fractions import Fraction
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, TextIO, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image
 
 from maskcast.core.arrays import LabelArray, Picture
-from maskcast.core.boxes import tight_box
 from maskcast.core.errors import DataError
 from maskcast.core.files import path_inside, replacing
 from maskcast.core.overlap import read_ahead
 from maskcast.core.progress import Progress
-from maskcast.io.label_maps import ids_in
-from maskcast.io.rle import encode_mask
 from maskcast.io.video.reader import Timing
 from maskcast.io.video.source import FrameSource
 from maskcast.io.video.writer import SUFFIXES, VideoKind, open_video_writer
@@ -38,20 +33,16 @@ from maskcast.runs.export_settings import Exports
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.identity import digest_of
 from maskcast.runs.layout import EXPORTS
-from maskcast.runs.masks import FoundObject
 from maskcast.runs.removal import remove_folder
+from maskcast.runs.tables import COLUMNS, AddFrame, rle_table, tracks_table
 from maskcast.viz.contact_sheet import choose_frames, draw_contact_sheet
 from maskcast.viz.overlay import cut_out, draw_overlay
 
 __all__ = ["COLUMNS", "Exports", "export"]
 
-AddFrame: TypeAlias = Callable[[int, Picture, LabelArray], None]
-"""Takes the index of a frame, its picture, and its label map."""
 Maker: TypeAlias = Callable[[Path], AbstractContextManager[tuple[int, AddFrame]]]
 """Begins a file; yields the first frame that it lacks and a function that adds frames to it."""
 
-COLUMNS = "frame,name,object_id,area,x,y,width,height,confidence,event"
-"""Columns of tracks.csv; an event is first, lost or returned."""
 LARGEST_TILE = 640
 """Width in pixels of the pictures kept for the contact sheet."""
 
@@ -132,28 +123,31 @@ def _makers(run: RunFolder, frames: FrameSource, wanted: Exports) -> dict[Path, 
     folder = run.path / EXPORTS
     timing = frames.timing or _steady(frames.count, wanted.rate)
     makers: dict[Path, Maker] = {}
+    paint = partial(_paint, run.absent_objects() if wanted.overlay or wanted.contact_sheet else {})
     if wanted.overlay:
         makers[folder / "overlay.mp4"] = partial(
-            _video, kind="overlay", draw=draw_overlay, size=frames.size, timing=timing
+            _video, kind="overlay", draw=paint, size=frames.size, timing=timing
         )
     for form in wanted.cutout:
         if form == "png":
             makers[folder / "cutout"] = partial(_pictures, names=frames.names)
         else:
             makers[folder / f"cutout{SUFFIXES[form]}"] = partial(
-                _video, kind=form, draw=cut_out, size=frames.size, timing=timing
+                _video, kind=form, draw=_cut_out, size=frames.size, timing=timing
             )
     if wanted.rle:
         objects = run.found_objects()
         makers[folder / "masks.json"] = partial(
-            _rle, video_id=_name_of(frames.path), first=frames.first, objects=objects
+            rle_table, video_id=_name_of(frames.path), first=frames.first, objects=objects
         )
     if wanted.tracks:
         makers[folder / "tracks.csv"] = partial(
-            _tracks, names=frames.names, first=frames.first, objects=run.found_objects()
+            tracks_table, names=frames.names, first=frames.first, objects=run.found_objects()
         )
     if wanted.contact_sheet:
-        makers[folder / "contact_sheet.png"] = partial(_contact_sheet, names=frames.names)
+        makers[folder / "contact_sheet.png"] = partial(
+            _contact_sheet, names=frames.names, draw=paint
+        )
     return makers
 
 
@@ -172,13 +166,25 @@ def _video(
     path: Path,
     *,
     kind: VideoKind,
-    draw: Callable[[Picture, LabelArray], Any],
+    draw: Callable[[int, Picture, LabelArray], Any],
     size: tuple[int, int],
     timing: Timing,
 ) -> Iterator[tuple[int, AddFrame]]:
     parts = parts_of(path)
     with open_video_writer(path, kind, size=size, timing=timing, parts=parts) as (first, write):
-        yield first, lambda _, picture, label_map: write(draw(picture, label_map))
+        yield first, lambda *frame: write(draw(*frame))
+
+
+def _paint(
+    absent: Mapping[int, Sequence[int]], frame_index: int, picture: Picture, label_map: LabelArray
+) -> Picture:
+    return draw_overlay(picture, label_map, absent=absent.get(frame_index, ()))
+
+
+def _cut_out(
+    frame_index: int, picture: Picture, label_map: LabelArray
+) -> UInt8[np.ndarray, "height width 4"]:
+    return cut_out(picture, label_map)
 
 
 @contextmanager
@@ -194,76 +200,15 @@ def _pictures(path: Path, *, names: list[str]) -> Iterator[tuple[int, AddFrame]]
 
 
 @contextmanager
-def _text_file(path: Path) -> Iterator[TextIO]:
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        yield file
-
-
-@contextmanager
-def _rle(
-    path: Path, *, video_id: str, first: int, objects: dict[int, dict[int, FoundObject]]
+def _contact_sheet(
+    path: Path, *, names: list[str], draw: Callable[[int, Picture, LabelArray], Picture]
 ) -> Iterator[tuple[int, AddFrame]]:
-    """Write a list of entries, one per line; ``score`` is the mean confidence inside the mask.
-
-    Frame numbers are those of the whole video; its first ``first`` frames were not segmented.
-    """
-    with _text_file(path) as file:
-        separator = "[\n"
-
-        def add(frame_index: int, picture: Picture, label_map: LabelArray) -> None:
-            nonlocal separator
-            for object_id in ids_in(label_map):
-                found = objects.get(frame_index, {}).get(object_id)
-                entry = {
-                    "video_id": video_id,
-                    "frame": first + frame_index,
-                    "object_id": object_id,
-                    "segmentation": encode_mask(label_map == object_id),
-                    "score": None if found is None else found.confidence,
-                }
-                file.write(separator + json.dumps(entry))
-                separator = ",\n"
-
-        yield 0, add
-        file.write("[]\n" if separator == "[\n" else "\n]\n")
-
-
-@contextmanager
-def _tracks(
-    path: Path, *, names: list[str], first: int, objects: dict[int, dict[int, FoundObject]]
-) -> Iterator[tuple[int, AddFrame]]:
-    """Write one row per object and frame, from its first frame on; an empty mask has no box."""
-    with _text_file(path) as file:
-        file.write(COLUMNS + "\r\n")
-        writer = csv.writer(file)
-        visible: dict[int, bool] = {}
-
-        def add(frame_index: int, picture: Picture, label_map: LabelArray) -> None:
-            found = objects.get(frame_index, {})
-            present = set(ids_in(label_map))
-            for object_id in sorted({*visible, *found, *present}):
-                mask = label_map == object_id
-                box = tight_box(mask)
-                sides = ("",) * 4 if box is None else tuple(int(side) for side in astuple(box))
-                area = int(mask.sum())
-                confidence = found[object_id].confidence if object_id in found else None
-                event = _event(visible.get(object_id), object_id in present)
-                visible[object_id] = object_id in present
-                shown = "" if confidence is None else confidence
-                frame = [first + frame_index, names[frame_index]]
-                writer.writerow([*frame, object_id, area, *sides, shown, event])
-
-        yield 0, add
-
-
-@contextmanager
-def _contact_sheet(path: Path, *, names: list[str]) -> Iterator[tuple[int, AddFrame]]:
     chosen = set(choose_frames(len(names)))
     tiles: list[tuple[str, Picture]] = []
 
     def add(frame_index: int, picture: Picture, label_map: LabelArray) -> None:
         if frame_index in chosen:
-            tile = Image.fromarray(draw_overlay(picture, label_map))
+            tile = Image.fromarray(draw(frame_index, picture, label_map))
             tile.thumbnail((LARGEST_TILE, LARGEST_TILE * 4))
             tiles.append((names[frame_index], np.asarray(tile)))
 
@@ -275,11 +220,3 @@ def _contact_sheet(path: Path, *, names: list[str]) -> Iterator[tuple[int, AddFr
 def _name_of(video: Path) -> str:
     named = video if video.name.strip(".") else video.resolve()  # "." and ".." are not names
     return named.name if named.is_dir() else named.stem
-
-
-def _event(was_visible: bool | None, is_visible: bool) -> str:
-    if was_visible is None:
-        return "first"
-    if was_visible == is_visible:
-        return ""
-    return "returned" if is_visible else "lost"

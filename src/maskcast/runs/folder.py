@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from PIL import Image
+from torch import Tensor
 
 from maskcast.core.errors import DataError
 from maskcast.core.files import path_inside, replacing
@@ -153,6 +154,14 @@ class RunFolder:
         """Return the logged objects, by frame index and object id."""
         return {frame_index: entry.objects for frame_index, entry in self.log.by_frame().items()}
 
+    def absent_objects(self) -> dict[int, tuple[int, ...]]:
+        """Return the ids of tracked objects with an empty mask, by frame, where there are some."""
+        empty = (
+            (entry.frame, tuple(i for i, found in sorted(entry.objects.items()) if not found.area))
+            for entry in self.log.entries()
+        )
+        return {frame: ids for frame, ids in dict(empty).items() if ids}
+
     def finished_frames(
         self, entries: Mapping[int, LogEntry], on_disk: int, also: Collection[int] = ()
     ) -> int:
@@ -259,13 +268,15 @@ class RunFolder:
         masks: ObjectMasks,
         probabilities: bool,
     ) -> dict[int, FoundObject]:
-        """Return area and confidence of the objects; write their soft masks if requested."""
+        """Measure the objects in a frame; write their soft masks if requested."""
         objects: dict[int, FoundObject] = {}
-        for object_id, soft in zip(masks.ids, masks.probs.float().cpu().numpy(), strict=True):
+        presence = _numbers(masks.presence, count=len(masks.ids))
+        soft_masks = masks.probs.float().cpu().numpy()
+        for object_id, soft, visible in zip(masks.ids, soft_masks, presence, strict=True):
             inside = label_map == object_id
             area = int(inside.sum())
             confidence = round(float(soft[inside].mean(dtype=np.float64)), 5) if area else None
-            objects[object_id] = FoundObject(area, confidence)
+            objects[object_id] = FoundObject(area, confidence, visible)
             if probabilities:
                 self._write_probability(frame_index, object_id, soft)
         return objects
@@ -276,3 +287,10 @@ class RunFolder:
         with replacing(path) as temporary:
             picture.save(temporary, format="PNG")
         self._unflushed.add(path)
+
+
+def _numbers(presence: Float[Tensor, "objects"] | None, *, count: int) -> list[float | None]:
+    """Return the presence of each object, rounded; None for each if the method predicts none."""
+    if presence is None:
+        return [None] * count
+    return [round(each, 5) for each in presence.float().tolist()]

@@ -43,7 +43,10 @@ class LogEntry:
 
     def to_json(self) -> str:
         """Return the entry as one line."""
-        objects = {str(i): (found.area, found.confidence) for i, found in self.objects.items()}
+        objects = {
+            str(i): (found.area, found.confidence, found.presence)
+            for i, found in self.objects.items()
+        }
         tree: dict[str, Any] = {"frame": self.frame, "mask": self.mask, "objects": objects}
         tree |= {} if self.digest is None else {"digest": self.digest}
         if self.backward is not None:
@@ -106,10 +109,12 @@ def _read(tree: Any) -> LogEntry:
     return entry if entry.backward is not None else replace(entry, filled=())
 
 
-def _found(area: Any, confidence: Any) -> FoundObject:
-    if confidence is not None and not math.isfinite(confidence):
-        raise ValueError(confidence)
-    return FoundObject(_whole(area), confidence)
+def _found(area: Any, confidence: Any, presence: Any = None) -> FoundObject:
+    """Return the entry of an object; earlier versions wrote no presence."""
+    for number in (confidence, presence):
+        if number is not None and not math.isfinite(number):
+            raise ValueError(number)
+    return FoundObject(_whole(area), confidence, presence)
 
 
 def _whole(number: Any) -> int:

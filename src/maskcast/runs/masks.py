@@ -43,6 +43,12 @@ class FoundObject:
     """Number of pixels with its id."""
     confidence: float | None
     """Mean probability over these pixels, in [0, 1]; None if there are none."""
+    presence: float | None = None
+    """Probability that the object is visible, 0..1; None if the method does not predict it."""
+
+
+FoundByFrame: TypeAlias = Mapping[int, Mapping[int, FoundObject]]
+"""The objects of each frame as the log describes them, by frame index and object id."""
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""Paint objects over their frame: a tint, a contour, and the id.
+"""Paint objects over their frame: a tint, a contour, and the id; list absent ones in a corner.
 
 picture     height × width × 3   RGB, 8 bits
 label_map   height × width       ids; 0 is background
@@ -24,6 +24,7 @@ def draw_overlay(
     picture: UInt8[np.ndarray, "height width 3"],
     label_map: Integer[np.ndarray, "height width"],
     *,
+    absent: Sequence[int] = (),
     tint: float = TINT,
     contours: bool = True,
     ids: bool = True,
@@ -33,6 +34,7 @@ def draw_overlay(
     Args:
         picture: the frame, which is not modified.
         label_map: object ids of the pixels.
+        absent: ids of the tracked objects that are not on the frame, for the top left corner.
         tint: opacity of an object's colour, 0..1.
         contours: whether to draw the edge of each object in full colour with a dark outline.
         ids: whether to write the id of each object on it.
@@ -50,6 +52,8 @@ def draw_overlay(
         _draw_contours(painted, label_map, full)
     if ids:
         _write_ids(painted, label_map, [int(object_id) for object_id in distinct])
+    if absent:
+        _list_absent(painted, absent)
     return painted
 
 
@@ -112,6 +116,42 @@ def _write_ids(
                 stroke_width=max(1, font_size // 9), stroke_fill="black",
             )  # fmt: skip
     painted[:] = np.asarray(image)
+
+
+def _list_absent(painted: UInt8[np.ndarray, "height width 3"], absent: Sequence[int]) -> None:
+    """Write ``absent: 2 5`` on a dark plate in the top left corner, each id above its colour.
+
+    Ids that do not fit are counted.
+    """
+    height, width, _ = painted.shape
+    font_size = max(11, round(min(height, width) / 24))
+    font = ImageFont.load_default(font_size)
+    margin, gap = font_size // 3, font_size // 2
+
+    def texts(count: int) -> list[str]:
+        others = [f"+{len(absent) - count}"] if count < len(absent) else []
+        return ["absent:", *map(str, absent[:count]), *others]
+
+    def length(count: int) -> float:
+        return float(sum(font.getlength(text) + gap for text in texts(count)) - gap)
+
+    count = len(absent)
+    while count > 0 and length(count) > width - 4 * margin:
+        count -= 1
+    right = round(length(count)) + 3 * margin
+    plate = painted[margin : font_size + 4 * margin, margin:right]
+    plate //= 4
+    image = Image.fromarray(plate)
+    canvas = ImageDraw.Draw(image)
+    x, bottom = margin, plate.shape[0]
+    for index, text in enumerate(texts(count)):
+        end = x + round(font.getlength(text))
+        canvas.text((x, bottom / 2), text, fill="white", font=font, anchor="lm")
+        if 1 <= index <= count:
+            line = [x, bottom - margin, end - 1, bottom - max(1, margin // 2)]
+            canvas.rectangle(line, fill=_bright(absent[index - 1]))
+        x = end + gap
+    plate[:] = np.asarray(image)
 
 
 def _middle(mask: Bool[np.ndarray, "height width"]) -> tuple[int, int]:

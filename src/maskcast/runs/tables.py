@@ -1,0 +1,97 @@
+"""Write the tables among the exports: run-length masks as JSON, and tracks as CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple
+from pathlib import Path
+from typing import TextIO, TypeAlias
+
+from maskcast.core.arrays import LabelArray, Picture
+from maskcast.core.boxes import tight_box
+from maskcast.core.files import replacing
+from maskcast.io.label_maps import ids_in
+from maskcast.io.rle import encode_mask
+from maskcast.runs.masks import FoundByFrame, FoundObject
+
+AddFrame: TypeAlias = Callable[[int, Picture, LabelArray], None]
+"""Takes the index of a frame, its picture, and its label map."""
+
+COLUMNS = "frame,name,object_id,area,x,y,width,height,confidence,event,presence"
+"""Columns of tracks.csv, which docs/runs.md explains."""
+NOTHING = FoundObject(0, None)
+"""An object that the log does not know."""
+
+
+@contextmanager
+def rle_table(
+    path: Path, *, video_id: str, first: int, objects: FoundByFrame
+) -> Iterator[tuple[int, AddFrame]]:
+    """Write a list of entries, one per line; ``score`` is the mean confidence inside the mask.
+
+    Frame numbers are those of the whole video; its first ``first`` frames were not segmented.
+    """
+    with _text_file(path) as file:
+        separator = "[\n"
+
+        def add(frame_index: int, picture: Picture, label_map: LabelArray) -> None:
+            nonlocal separator
+            for object_id in ids_in(label_map):
+                found = objects.get(frame_index, {}).get(object_id)
+                entry = {
+                    "video_id": video_id,
+                    "frame": first + frame_index,
+                    "object_id": object_id,
+                    "segmentation": encode_mask(label_map == object_id),
+                    "score": None if found is None else found.confidence,
+                }
+                file.write(separator + json.dumps(entry))
+                separator = ",\n"
+
+        yield 0, add
+        file.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+@contextmanager
+def tracks_table(
+    path: Path, *, names: list[str], first: int, objects: FoundByFrame
+) -> Iterator[tuple[int, AddFrame]]:
+    """Write one row per object and frame, from its first frame on; an empty mask has no box."""
+    with _text_file(path) as file:
+        file.write(COLUMNS + "\r\n")
+        writer = csv.writer(file)
+        visible: dict[int, bool] = {}
+
+        def add(frame_index: int, picture: Picture, label_map: LabelArray) -> None:
+            found = objects.get(frame_index, {})
+            present = set(ids_in(label_map))
+            for object_id in sorted({*visible, *found, *present}):
+                mask = label_map == object_id
+                box = tight_box(mask)
+                sides = ("",) * 4 if box is None else tuple(int(side) for side in astuple(box))
+                area = int(mask.sum())
+                measured = found.get(object_id, NOTHING)  # csv writes None as an empty field
+                event = _event(visible.get(object_id), object_id in present)
+                visible[object_id] = object_id in present
+                frame = [first + frame_index, names[frame_index]]
+                shown = [measured.confidence, event, measured.presence]
+                writer.writerow([*frame, object_id, area, *sides, *shown])
+
+        yield 0, add
+
+
+@contextmanager
+def _text_file(path: Path) -> Iterator[TextIO]:
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        yield file
+
+
+def _event(was_visible: bool | None, is_visible: bool) -> str:
+    if was_visible is None:
+        return "first"
+    if was_visible == is_visible:
+        return ""
+    return "returned" if is_visible else "lost"
