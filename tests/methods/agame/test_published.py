@@ -118,7 +118,7 @@ def test_the_training_container_is_opened() -> None:
     assert from_published(container)[0] == NARROW
     with pytest.raises(WeightsError, match="'OTHER'"):
         from_published({**container, "net_type": "OTHER"})
-    with pytest.raises(WeightsError, match="no entry 'net'"):
+    with pytest.raises(WeightsError, match="no dictionary of parameters"):
         from_published({**container, "net": [1, 2]})
 
 

@@ -1,12 +1,12 @@
 """The generative appearance model: a mixture of Gaussians per object, fitted in closed form.
 
     x          frames × cells × channels        projected features; one frame may serve all objects
-    weights    objects × components × cells     how much a cell counts for a component, 0..1
-    scores     objects × components × cells     log-densities without their constant
+    weights    objects × components × cells     weight of a cell for a component, 0..1
+    scores     objects × components × cells     log-densities without the constant term
     means, variances   objects × components × channels
 
 Components: 0 base background, 1 base target, 2 residual background, 3 residual target. Cells are
-those of the stride-16 grid, row by row. Everything here is computed in float32 at least.
+those of the stride-16 grid in row-major order. All computations use at least float32.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Mixture:
         return Mixture(self.means[slots], self.variances[slots])
 
     def joined(self, other: Mixture, *, dim: int = 0) -> Mixture:
-        """Return both, one after the other: more objects, or (``dim=1``) more components."""
+        """Concatenate mixtures along the objects, or with ``dim=1`` along the components."""
         return Mixture(
             torch.cat([self.means, other.means], dim),
             torch.cat([self.variances, other.variances], dim),
@@ -45,9 +45,9 @@ def score(
 ) -> Float[Tensor, "objects components cells"]:
     """Return the log-density of every cell under every component, without constants (spec 5.2).
 
-    s_pk = −½ Σ_c [ ln v_kc + (x_pc − μ_kc)² / v_kc ]. The square is multiplied out, so that three
-    matrix products do the work: x² · 1/v − 2 x · μ/v + μ²/v. They cancel to many digits unless x
-    and μ are counted from the mean of the frame.
+    s_pk = −½ Σ_c [ ln v_kc + (x_pc − μ_kc)² / v_kc ]. The square is expanded into three matrix
+    products, x² · 1/v − 2 x · μ/v + μ²/v. To avoid cancellation, the mean of the frame is first
+    subtracted from x and μ.
     """
     centre = x.mean(dim=1, keepdim=True)
     means, precision = mixture.means - centre, mixture.variances.reciprocal()
@@ -69,8 +69,8 @@ def moments(
     μ(a) = Σ_p a_p x_p / (1 + Σ_p a_p)
     v(a; r) = softplus(r) + Σ_p a_p (x_p − μ(a))² / (1 + Σ_p a_p)
 
-    The square is multiplied out, with x and μ counted from the mean of the frame as in ``score``.
-    Without weight the mean is 0 and the variance softplus(r), exactly.
+    The square is expanded after the mean of the frame has been subtracted from x and μ, as in
+    ``score``. If all weights are 0, the mean is exactly 0 and the variance exactly softplus(r).
     """
     centre = x.mean(dim=1, keepdim=True)
     cells = _cells(x - centre)
@@ -82,7 +82,7 @@ def moments(
         return Mixture(means, floor.expand_as(means))
     shifted = means - centre
     squares = weights @ cells.square() - 2 * shifted * sums + total * shifted.square()
-    return Mixture(means, floor + (squares / count).clamp_min(0))  # rounding may fall below 0
+    return Mixture(means, floor + (squares / count).clamp_min(0))  # rounding errors may be negative
 
 
 def blend(running: Mixture, new: Mixture, update_rate: float) -> Mixture:
@@ -94,10 +94,10 @@ def blend(running: Mixture, new: Mixture, update_rate: float) -> Mixture:
 
 
 class AppearanceModel(nn.Module):
-    """The learned part: a projection into the space of x, and floors of the variances.
+    """The appearance model, whose learned parts are a projection and the variance floors.
 
     Args:
-        config: which variant.
+        config: settings of the appearance model.
         feature_channels: channels of the stride-16 features.
     """
 
@@ -145,8 +145,9 @@ class AppearanceModel(nn.Module):
     ) -> Mixture:
         """Fit a mixture to one frame and its soft mask (background, target) (spec 5.4).
 
-        The base components have the mask as weights. Where they alone would say too much, the
-        excess becomes the weights of the residual components: distractors end up there.
+        The mask gives the weights of the base components. Where these alone assign too high a
+        probability to a class, the excess is the weight of a residual component, which therefore
+        models distractors.
         """
         base = self._moments(x, y, self.raw_floor[:2])
         mixture = base
@@ -170,11 +171,11 @@ class AppearanceModel(nn.Module):
     def update_without_object(
         self, running: Mixture, x: Float[Tensor, "frames cells channels"]
     ) -> Mixture:
-        """Blend in a frame that the objects are absent from; ours, not part of the paper.
+        """Blend in a frame on which the objects are absent; not in the paper.
 
-        All cells are background. Where they look like the target nevertheless they are
-        distractors, which the residual target component learns. The frame says nothing about the
-        other two components, which stay as they are.
+        All cells are background. Cells that still look like the target are distractors, which the
+        residual target component learns. The two components without information on this frame stay
+        unchanged.
         """
         objects, components = running.means.shape[:2]
         everywhere = x.new_ones(objects, 1, x.shape[1])
@@ -189,7 +190,7 @@ class AppearanceModel(nn.Module):
     def output(
         self, x: Float[Tensor, "frames cells channels"], mixture: Mixture
     ) -> Float[Tensor, "objects components cells"]:
-        """Return what the fusion sees: the raw scores, or their soft-max as an ablation."""
+        """Return the input of the fusion: the raw scores, or their softmax as an ablation."""
         scores = self.score(x, mixture)
         if self.config.output == "posterior":
             return scores.softmax(dim=1)
@@ -200,12 +201,12 @@ class AppearanceModel(nn.Module):
 
 
 def _replaced(mixture: Mixture, component: int, new: Mixture) -> Mixture:
-    """Return mixtures with one component taken from others."""
+    """Return mixtures with one component replaced by that of others."""
     before = Mixture(mixture.means[:, :component], mixture.variances[:, :component])
     after = Mixture(mixture.means[:, component + 1 :], mixture.variances[:, component + 1 :])
     return before.joined(new, dim=1).joined(after, dim=1)
 
 
 def _cells(x: Tensor) -> Tensor:
-    """Drop the axis of a single frame: one product then serves all objects."""
+    """Drop the axis of a single frame, so that one product is computed for all objects."""
     return x[0] if len(x) == 1 else x

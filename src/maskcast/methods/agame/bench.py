@@ -1,8 +1,8 @@
-"""What a frame costs: a fixed workload at the full published size, split into stages.
+"""Measure the time per frame on a fixed workload at the published size, split into stages.
 
-One, three or (on a GPU) ten objects in a 480×854 video, all of them tracked from its first frame.
-Costs are also given in units of the yardstick Y, one pass of torchvision's ResNet-50 trunk at
-480×832 in float32, measured by the caller in the same run.
+The workload is one, three or (on a GPU) ten objects in a 480×854 video, tracked from its first
+frame. Times are also given in units of the yardstick Y, one pass of torchvision's ResNet-50 trunk
+at 480×832 in float32, which the caller measures in the same run.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ WARM_UP, REPEATS = 1, 4
 OBJECTS = {"one": 1, "three": 3}
 OBJECTS_ON_GPU = {**OBJECTS, "ten": 10}
 STAGES = ("trunk", "appearance", "propagation", "fusion", "decoder")
-"""Columns of the table; what is left of a frame is padding, merging and pooling."""
+"""Columns of the table; the rest of the time per frame is padding, merging and pooling."""
 
 
 def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, float]]:
     """Measure every case on a device.
 
     Args:
-        device: where to compute.
+        device: device to measure on.
         yardstick_ms: Y on the same device, in milliseconds.
 
     Returns:
-        by case: ``ms`` and ``total_Y`` per frame, all objects together; ``frames_per_second``; the
-        milliseconds of each stage; and for lower precision ``labels_differing``, the share of
+        values by case: ``ms`` and ``total_Y`` per frame with all objects; ``frames_per_second``;
+        the milliseconds of each stage; and for lower precision ``labels_differing``, the share of
         labels that differ from those of float32.
     """
     dtypes = {"float32": torch.float32}
@@ -60,10 +60,10 @@ def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, floa
 
 
 def measure(segmenter: AgameSegmenter, objects: int) -> dict[str, float]:
-    """Return the median milliseconds of a frame with so many objects, whole and by stage.
+    """Return the median time of a frame in milliseconds, in total and by stage.
 
-    A GPU works ahead of Python; it cannot while stages are timed, so there the whole step is timed
-    apart from them.
+    Timing the stages synchronises a GPU after each of them, so the whole step is timed separately
+    there.
     """
     state, device = started(segmenter, objects), segmenter.device
     frames = [frame_at(index).to(device) for index in range(1, WARM_UP + REPEATS + 1)]
@@ -109,7 +109,7 @@ def _timed(call: Callable[..., Any], stage: str, watch: Stopwatch) -> Callable[.
 
 
 def labels_differing(device: torch.device, dtype: torch.dtype, *, frames: int = 4) -> float:
-    """Return the share of labels that ``dtype`` changes, of a seeded network with three objects."""
+    """Return the share of labels that ``dtype`` changes, with random weights and three objects."""
     exact, rounded = (
         labels(build(AgameConfig(), None, device=device, dtype=kind), 3, frames=frames)
         for kind in (torch.float32, dtype)

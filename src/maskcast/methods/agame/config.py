@@ -20,32 +20,35 @@ COMPONENTS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class AppearanceConfig:
-    """The generative model of how object and background look."""
+    """Settings of the generative appearance model."""
 
     output: AppearanceOutput = "scores"
-    """What the fusion sees: log-densities; their soft-max (an ablation); or nothing (another)."""
+    """Input of the fusion from the appearance model. ``scores``: log-densities; ``posterior``:
+    their softmax (an ablation); ``none``: no input (an ablation)."""
     channels: int = 512
-    """Dimensions of the space of x, in which appearance is modelled."""
+    """Number of channels of x, the features whose distribution is modelled."""
     update_rate: float = 0.1
-    """λ, from 0 to 1: weight of a new frame in the running model; 0 keeps the first frame's."""
+    """λ, in [0, 1]: weight of a new frame in the running model; 0 keeps the model of the first
+    frame."""
     residual: bool = True
-    """False models object and background with one component each."""
+    """Whether there are residual components; if not, object and background have one component
+    each."""
     estimate_variance: bool = True
-    """False takes the learned floor for the variance."""
+    """Whether variances are estimated; if not, they are the learned floor."""
     initial_floor: float = -2.0
-    """The learned variance floor r before training; what is added to a variance is softplus(r),
-    0.13 for -2."""
+    """Variance floor r before training; softplus(r) is added to each variance, 0.13 for r = -2."""
     score_offsets: tuple[float, ...] = ()
     """Constants added to the scores of the four components; empty adds nothing."""
     score_scale: float = 1.0
-    """Multiplies the scores that the fusion sees. Published: 1. They grow with the channels they
-    are summed over; a network trained for a short time learns faster from smaller numbers."""
+    """Factor of the scores before the fusion; published: 1. Scores are sums over all channels, and
+    in a short training smaller values learn faster."""
     learned_offsets: bool = False
-    """Learn a further offset for each component."""
+    """Whether each component has a learned offset too."""
     initial_learned_offset: float = 0.0
-    """What learned offsets are before training."""
+    """Value of the learned offsets before training."""
     end_to_end: bool = True
-    """False keeps gradients out of the estimation of means and variances (an ablation)."""
+    """Whether gradients pass through the estimation of means and variances; false is an
+    ablation."""
 
     def __post_init__(self) -> None:
         require_range(self, "channels", least=1, prefix="appearance.")
@@ -59,7 +62,7 @@ class AppearanceConfig:
 
     @property
     def components(self) -> int:
-        """How many components an object's mixture has."""
+        """Number of components of an object's mixture."""
         return COMPONENTS if self.residual else 2
 
     @property
@@ -70,14 +73,14 @@ class AppearanceConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PropagationConfig:
-    """How the mask of the previous frame is carried over."""
+    """Settings of the propagation of the previous mask."""
 
     enabled: bool = True
-    """False leaves segmentation to appearance alone (an ablation)."""
+    """Whether masks are propagated; false segments by appearance alone (an ablation)."""
     first_frame: bool = True
-    """Look at the object's first frame and mask too."""
+    """Whether the first frame and mask of the object are an input too."""
     channels: int = 512
-    """Of every layer, and of the result D."""
+    """Number of channels of every layer and of the result D."""
 
     def __post_init__(self) -> None:
         require_range(self, "channels", least=1, prefix="propagation.")
@@ -90,14 +93,14 @@ class PropagationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FusionConfig:
-    """How appearance and propagation become one encoding, and a coarse mask."""
+    """Settings of the fusion of appearance and propagation."""
 
     hidden_channels: int = 512
-    """Of the first layer, over scores S and propagated mask D."""
+    """Number of channels of the first layer, which reads scores S and propagated mask D."""
     channels: int = 128
-    """Of the second layer, whose output is the encoding E."""
+    """Number of channels of the second layer, whose output is the encoding E."""
     coarse_kernel: Literal[1, 3] = 1
-    """Side of the coarse predictor's kernel."""
+    """Kernel size of the coarse predictor."""
 
     def __post_init__(self) -> None:
         require_range(self, "hidden_channels", "channels", least=1, prefix="fusion.")
@@ -105,21 +108,22 @@ class FusionConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PresenceConfig:
-    """Recognising that an object is not on a frame; not part of the paper.
+    """Detection of frames on which an object is not visible; not in the paper.
 
-    Confidence is the mean probability inside the mask that the object has before it is merged with
-    the others. An absent object has an empty mask and leaves its pixels to the others; it is looked
-    for on each frame.
+    The confidence is the mean probability inside the object's mask before objects are merged. An
+    absent object has an empty mask, and its pixels belong to the other objects. It is searched for
+    on every frame.
     """
 
     rule: PresenceRule = "off"
-    """How absence is recognised: not at all, as published, or by the confidence."""
+    """How absence is detected. ``off``: not at all, as published. ``confidence``: by the
+    confidence."""
     thresholds: tuple[float, float] = (0.8, 0.88)
-    """Confidence, 0 to 1, below which an object becomes absent, and from which it is visible
-    again."""
+    """Confidence, in [0, 1], below which a visible object becomes absent, and from which an absent
+    one becomes visible."""
     remembered: int = 3
-    """Number of frames, at the start of an absence, from which the background is learnt; later ones
-    change nothing. Frames marked absent by a person always count."""
+    """Number of frames at the start of an absence that update the background; later ones change
+    nothing. Frames that the user marked as absent always update it."""
 
     def __post_init__(self) -> None:
         require_range(self, "thresholds", above=0, below=1, prefix="presence.")
@@ -129,44 +133,46 @@ class PresenceConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AgameConfig:
-    """The network, and what it does at test time."""
+    """Settings of the network and of its use at test time."""
 
     trunk: TrunkDepth = "resnet101"
-    """Which ResNet sees the frames; the paper's is a ResNet-101."""
+    """Feature extractor for the frames; the paper uses a ResNet-101."""
     trunk_classes: int = 1000
-    """Classes of the trunk's ImageNet classifier, which is carried along unused as in the published
-    weights; 0 leaves it out."""
+    """Number of classes of the trunk's ImageNet classifier, which is part of the published weights
+    but unused; 0 leaves it out."""
     appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
     propagation: PropagationConfig = field(default_factory=PropagationConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     decoder_channels: int = 128
-    """Of the upsampling path, at strides 8 and 4."""
+    """Number of channels of the upsampling path, at strides 8 and 4."""
     update_mask: UpdateMask = "merged"
-    """The mask a model is updated with: merged with those of the other objects, the object's own
-    fine one, or its own coarse one. Training uses the coarse one."""
+    """Mask that updates an object's model. ``merged``: the fine mask after merging with the other
+    objects; ``fine``: the object's own fine mask; ``coarse``: its own coarse mask, as in
+    training."""
     process_first_frame: bool = False
-    """Predict and update on the first frame too; its given masks are returned all the same."""
+    """Whether the network also predicts and updates on the first frame; the given masks are
+    returned in any case."""
     entry_frame: EntryFrame = "given"
-    """Handling of a mask that is given on a later frame: it is returned and used as it is, or the
-    object is segmented on that frame too, as in the published code; then corrections and absence
-    marks are rejected."""
+    """Handling of a mask that is given on a later frame. ``given``: it is returned unchanged.
+    ``predicted``: the object is segmented on that frame, as in the published code; corrections and
+    absence marks are then rejected."""
     presence: PresenceConfig = field(default_factory=PresenceConfig)
     working_side: int | None = None
-    """Frames whose shorter side is longer than this, in pixels, are made so small before the
-    network; none: never, as published. For networks that are trained on small frames."""
+    """Maximum length, in pixels, of the shorter side of the network's input; larger frames are
+    reduced to it. None never reduces frames, as published. For networks trained on small frames."""
 
     def __post_init__(self) -> None:
         require_range(self, "working_side", least=16)
         if self.appearance.output == "none" and not self.propagation.enabled:
             raise ConfigError(
-                "appearance.output is none and propagation.enabled is false; turn one of them on"
+                "appearance.output is none and propagation.enabled is false; enable one of them"
             )
         require_range(self, "decoder_channels", least=1)
         require_range(self, "trunk_classes", least=0)
 
 
 def small() -> AgameConfig:
-    """Return the network of ``agame-small``: a ResNet-18 and heads of a quarter of the width."""
+    """Return the settings of ``agame-small``: a ResNet-18 and heads of a quarter of the width."""
     return AgameConfig(
         trunk="resnet18",
         trunk_classes=0,
@@ -179,7 +185,7 @@ def small() -> AgameConfig:
 
 
 def tiny() -> AgameConfig:
-    """Return the smallest network that still runs every part, for tests."""
+    """Return the settings of the smallest network that runs every part; for tests."""
     return AgameConfig(
         trunk="resnet18",
         trunk_classes=0,

@@ -1,11 +1,11 @@
-"""The upsampling path: the encoding E, refined with finer features of the frame.
+"""The upsampling path, which refines the encoding E with finer features of the frame.
 
-    stride8, stride4   frames × features × height/S × width/S   one frame may serve all objects
+    stride8, stride4   frames × features × height/S × width/S   one frame may go with all objects
     encoding E         objects × channels × height/16 × width/16
     fine logits Z      objects × 2 × height × width             background and target
 
-Each level convolves [lateral features, enlarged map]. The convolution is linear up to its ReLU, so
-its half over the lateral features is computed once for all objects.
+Each level convolves [lateral features, upsampled map]. The convolution is linear before its ReLU,
+so the part over the lateral features is computed once for all objects.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from maskcast.nn.resize import resize_bilinear
 
 
 class Refinement(nn.Module):
-    """One level: lateral features and a coarser map become one map at the lateral resolution."""
+    """One level, which merges lateral features and a coarser map at the lateral resolution."""
 
     def __init__(self, feature_channels: int, coarse_channels: int, channels: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Refinement(nn.Module):
         features: Float[Tensor, "frames features height width"],
         coarse: Float[Tensor, "objects coarse coarse_height coarse_width"],
     ) -> Float[Tensor, "objects channels height width"]:
-        """Return ReLU(blend([ReLU(lateral), enlarged coarse map]))."""
+        """Return ReLU(blend([ReLU(lateral), upsampled coarse map]))."""
         lateral = self.lateral(features).relu_()
         height, width = features.shape[-2:]
         enlarged = resize_bilinear(coarse, (height, width))
@@ -54,7 +54,7 @@ class Decoder(nn.Module):
         self.fine = nn.Conv2d(channels, 2, 3, padding=1)
 
     def use_dtype(self, dtype: torch.dtype) -> None:
-        """Compute in ``dtype``, but for the logits: labels hang on small differences of them."""
+        """Compute in ``dtype``, except for the logits, whose small differences decide labels."""
         self.stride8.to(dtype)
         self.stride4.to(dtype)
 

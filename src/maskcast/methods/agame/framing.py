@@ -1,4 +1,4 @@
-"""From frames and masks to what the network takes, and back.
+"""Convert frames and masks to the network's input, and its output back.
 
 frame    3 × height × width, RGB 0..1      image    1 × 3 × padded height × padded width
 mask     objects × height × width          grid     objects × 2 × height/16 × width/16
@@ -31,11 +31,12 @@ class Padding:
     """Reflection to sides that are multiples of 16, the odd pixel on the left and top (spec 3)."""
 
     height: int
-    """Of the frame, in pixels."""
+    """Height of the frame in pixels."""
     width: int
+    """Width of the frame in pixels."""
 
     def pad(self, maps: Tensor) -> Tensor:
-        """Reflect the last two axes beyond their edges; the edge itself is not repeated."""
+        """Pad the last two axes by reflection; the edge itself is not repeated."""
         rows = _reflected(self.height, maps.device)
         columns = _reflected(self.width, maps.device)
         return maps.index_select(-2, rows).index_select(-1, columns)
@@ -47,7 +48,7 @@ class Padding:
 
 
 def working_size(size: tuple[int, int], shorter_side: int | None) -> tuple[int, int]:
-    """Return the (height, width) at which a frame is worked on."""
+    """Return the (height, width) to which a frame is reduced for the network."""
     scale = 1.0 if shorter_side is None else min(1.0, shorter_side / min(size))
     return max(1, round(scale * size[0])), max(1, round(scale * size[1]))
 
@@ -55,7 +56,7 @@ def working_size(size: tuple[int, int], shorter_side: int | None) -> tuple[int, 
 def shrink_frame(
     frame: Float[Tensor, "3 height width"], size: tuple[int, int]
 ) -> Float[Tensor, "3 new_height new_width"]:
-    """Make a frame smaller, antialiased."""
+    """Reduce a frame, with antialiasing."""
     return functional.interpolate(
         frame[None], size=size, mode="bilinear", antialias=True, align_corners=False
     )[0]
@@ -64,7 +65,7 @@ def shrink_frame(
 def shrink_mask(
     mask: Bool[Tensor, "height width"], size: tuple[int, int]
 ) -> Bool[Tensor, "new_height new_width"]:
-    """Make a mask smaller: pixels that are mostly in it, or touched by it if none is."""
+    """Reduce a mask to the pixels that it mostly covers, or else to those that it touches."""
     share = functional.interpolate(mask[None, None].float(), size=size, mode="area")[0, 0]
     small = share > 0.5
     return small if small.any() else share > 0
@@ -92,12 +93,12 @@ def two_channels(
 
 
 def _before(size: int) -> int:
-    """How many of the missing pixels come first: half of them, rounded up."""
+    """Return the number of padding pixels before the first one: half of them, rounded up."""
     return (-size % STRIDE + 1) // 2
 
 
 def _reflected(size: int, device: torch.device) -> Int64[Tensor, " padded"]:
-    """Return for every padded position the position it mirrors; sides may be as short as 1."""
+    """Return the source position of every padded position; the side may be as short as 1."""
     period = max(2 * (size - 1), 1)
     first = -_before(size)
     positions = torch.arange(first, first + size + -size % STRIDE, device=device) % period

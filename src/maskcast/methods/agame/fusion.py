@@ -1,4 +1,4 @@
-"""Fusion: appearance and propagation become one encoding E, which gives a coarse mask.
+"""Fusion of appearance and propagation into one encoding E, from which a coarse mask is predicted.
 
 scores        objects × components × height × width   S
 propagated    objects × channels × height × width     D
@@ -19,13 +19,13 @@ from maskcast.methods.agame.config import FusionConfig
 class Fusion(nn.Module):
     """Two convolutions over [S, D], and the coarse predictor (spec 6).
 
-    The scores keep their precision whatever that of the rest is: they are large numbers, and what
-    counts is by how little they differ.
+    The scores always keep their precision, because they are large numbers with small but important
+    differences.
 
     Args:
-        config: widths and the predictor's kernel.
-        score_channels: those of S; 0 in the variant without it.
-        propagated_channels: those of D; 0 in the variant without it.
+        config: widths and kernel size.
+        score_channels: channels of S; 0 in the variant without S.
+        propagated_channels: channels of D; 0 in the variant without D.
     """
 
     def __init__(self, config: FusionConfig, score_channels: int, propagated_channels: int) -> None:
@@ -37,7 +37,7 @@ class Fusion(nn.Module):
         self.coarse = nn.Conv2d(config.channels, 2, kernel, padding=kernel // 2)
 
     def use_dtype(self, dtype: torch.dtype) -> None:
-        """Compute in ``dtype``, but for what the scores go through, and the logits."""
+        """Compute in ``dtype``, except for the layer that reads the scores, and the logits."""
         self.second.to(dtype)
 
     def forward(
@@ -53,7 +53,7 @@ class Fusion(nn.Module):
         return encoding, self.coarse(encoding.to(self.coarse.weight.dtype))
 
     def _first(self, scores: Tensor | None, propagated: Tensor | None) -> Tensor:
-        """Convolve [S, D] by halves."""
+        """Convolve S and D separately and add the results, which equals convolving [S, D]."""
         of_scores, of_propagated = torch.split(self.first.weight, list(self.parts), dim=1)
         assert self.first.bias is not None
         hidden = self.first.bias[:, None, None]

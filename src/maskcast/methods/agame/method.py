@@ -1,4 +1,4 @@
-"""A-GAME as the catalogue knows it."""
+"""The catalogue entry of A-GAME."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def build(
     dtype: torch.dtype | None = None,
     progress: Progress | None = None,
 ) -> AgameSegmenter:
-    """Return a segmenter with these weights, or with seeded parameters.
+    """Return a segmenter with these weights, or with seeded random parameters.
 
     Raises:
         WeightsError: the weights do not fit the config.
@@ -41,10 +41,11 @@ def build(
 
 
 def read_published(path: Path) -> tuple[AgameConfig, dict[str, Tensor]]:
-    """Read a file of the authors; see ``agame.published``.
+    """Read a checkpoint of the authors; see ``agame.published``.
 
     Raises:
-        MissingFileError, WeightsError: there is no such file, or it is not of A-GAME.
+        MissingFileError: the file does not exist.
+        WeightsError: the file is not a checkpoint of A-GAME.
     """
     from maskcast.methods.agame import published
 
@@ -52,10 +53,10 @@ def read_published(path: Path) -> tuple[AgameConfig, dict[str, Tensor]]:
 
 
 def write_published(path: Path, config: AgameConfig, tensors: Mapping[str, Tensor]) -> None:
-    """Write weights as the authors' code reads them; see ``agame.published``.
+    """Write weights in the format of the authors' code; see ``agame.published``.
 
     Raises:
-        WeightsError: the network is not of the published size, or the tensors do not fit it.
+        WeightsError: the network does not have the published size, or the tensors do not fit it.
         OutputError: the file cannot be written.
     """
     from maskcast.methods.agame import published

@@ -1,4 +1,4 @@
-"""The network: what one frame gives, and how each object is begun, segmented and updated with it.
+"""The network: it encodes a frame, and starts, segments and updates every object with it.
 
     image          frames × 3 × height × width            normalised; sides are multiples of 16
     masks y        objects × 2 × height/16 × width/16     background and target, 0..1
@@ -29,16 +29,16 @@ from maskcast.methods.agame.trunk import Trunk
 
 
 class FrameFeatures(NamedTuple):
-    """What all objects share of a frame."""
+    """The features of a frame, which all objects share."""
 
     stride4: Float[Tensor, "frames channels4 height4 width4"]
     stride8: Float[Tensor, "frames channels8 height8 width8"]
     stride16: Float[Tensor, "frames channels16 height16 width16"]
     x: Float[Tensor, "frames cells channels"] | None
-    """Features projected into the space of appearance."""
+    """Features projected for the appearance model; None without one."""
 
     def to(self, dtype: torch.dtype) -> FrameFeatures:
-        """Return the taps in this precision; x keeps its own."""
+        """Return the taps in this precision; x is unchanged."""
         return self._replace(
             stride4=self.stride4.to(dtype),
             stride8=self.stride8.to(dtype),
@@ -48,12 +48,12 @@ class FrameFeatures(NamedTuple):
 
 @dataclass(frozen=True)
 class TrackedObjects:
-    """All that is remembered of objects, one beside the other."""
+    """The state of all tracked objects, stacked."""
 
     mixture: Mixture | None
-    """None without an appearance model."""
+    """Appearance models; None if the network has none."""
     part_of_first_frame: Float[Tensor, "objects channels height width"] | None
-    """What first frame and first mask add to the propagation; None without propagation."""
+    """Contribution of first frame and first mask to the propagation; None without propagation."""
     first_mask: Float[Tensor, "objects 2 height width"]
     previous_mask: Float[Tensor, "objects 2 height width"]
 
@@ -61,7 +61,7 @@ class TrackedObjects:
         return len(self.first_mask)
 
     def select(self, slots: Sequence[int]) -> TrackedObjects:
-        """Return some of the objects, in this order."""
+        """Return the objects in some slots, in this order."""
         chosen = torch.tensor(slots, dtype=torch.int64, device=self.first_mask.device)
         part, mixture = self.part_of_first_frame, self.mixture
         return TrackedObjects(
@@ -72,14 +72,14 @@ class TrackedObjects:
         )
 
     def with_replaced(self, slots: Sequence[int], others: TrackedObjects) -> TrackedObjects:
-        """Return the objects with those in some slots replaced, in this order."""
+        """Return the objects with those in some slots replaced by ``others``, in this order."""
         order = list(range(len(self)))
         for row, slot in enumerate(slots):
             order[slot] = len(self) + row
         return self.joined(others).select(order)
 
     def joined(self, others: TrackedObjects) -> TrackedObjects:
-        """Return these objects with others after them."""
+        """Return these objects followed by others."""
         mixture, part = None, None
         if self.mixture is not None and others.mixture is not None:
             mixture = self.mixture.joined(others.mixture)
@@ -94,7 +94,7 @@ class TrackedObjects:
 
 
 class Prediction(NamedTuple):
-    """What the network says of each object in a frame."""
+    """The predictions of the network for every object on a frame."""
 
     scores: Float[Tensor, "objects components height16 width16"] | None
     """Output of the appearance model; None without one."""
@@ -145,10 +145,10 @@ class AgameNetwork(nn.Module):
         _initialise(self.propagation, self.fusion, self.decoder)
 
     def use_dtype(self, dtype: torch.dtype) -> None:
-        """Compute in ``dtype`` from now on; for inference only.
+        """Compute in ``dtype``; for inference only.
 
-        Float32 at least stay what is learnt of an object on its first frame, since it goes into
-        every later one; the appearance models; and the predicted logits.
+        The appearance models, the logits, and everything computed on the first frame of an object,
+        which affects all later frames, keep at least float32.
         """
         if dtype.itemsize >= torch.float32.itemsize:
             self.to(dtype)
@@ -167,7 +167,8 @@ class AgameNetwork(nn.Module):
 
         Args:
             image: one or more frames.
-            exact: in float32 at least, whatever ``use_dtype`` has chosen: objects begin here.
+            exact: compute in at least float32 despite ``use_dtype``, for frames on which objects
+                start.
         """
         trunk = self.exact_trunk if exact and self.exact_trunk is not None else self.trunk
         image = image.to(trunk.dtype).contiguous(memory_format=torch.channels_last)
@@ -220,12 +221,14 @@ class AgameNetwork(nn.Module):
     def learn_absence(
         self, features: FrameFeatures, objects: TrackedObjects, certain: Sequence[bool]
     ) -> TrackedObjects:
-        """Learn from a frame that the objects are absent from.
+        """Update objects with a frame on which they are absent.
 
         Args:
-            certain: of each object, whether a person says so. Its previous mask is empty then;
-                otherwise it stays as it was, so that the object is looked for where it was seen
-                last.
+            features: features of the frame.
+            objects: the absent objects.
+            certain: for each object, whether the user marked it as absent. If so, its previous mask
+                becomes empty; otherwise it is unchanged, so that the object is searched for where
+                it was last seen.
         """
         mixture, x = objects.mixture, features.x
         if self.appearance is not None and x is not None and mixture is not None:
@@ -239,7 +242,7 @@ class AgameNetwork(nn.Module):
 
 
 def _full_precision(x: Tensor) -> torch.autocast:
-    """Keep autocast from the appearance model, whose sums run over thousands of cells."""
+    """Disable autocast for the appearance model, which sums over thousands of cells."""
     return torch.autocast(x.device.type, enabled=False)
 
 

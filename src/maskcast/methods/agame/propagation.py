@@ -1,12 +1,13 @@
-"""Mask propagation: where the object has gone, by comparing this frame with the first one.
+"""Mask propagation: locate the object from its previous mask, its first frame and its first mask.
 
-    stride16        frames × features × height × width     one frame may serve all objects
+    stride16        frames × features × height × width     one frame may go with all objects
     masks           objects × 2 × height × width           background and target, 0..1
     result D        objects × channels × height × width
 
 The first layer is a 1×1 convolution of [F16 of this frame, F16 of the object's first frame,
-previous mask, first mask]. It is linear, so each part goes through its own columns of the weight:
-the part of this frame is computed once for all objects, that of the first frame once per object.
+previous mask, first mask]. It is linear, so each input is multiplied with its own columns of the
+weight. The part of this frame is computed once for all objects, and that of the first frame once
+per object.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class MaskPropagation(nn.Module):
     """Predict from the previous mask and the first frame where the object is now (spec 6).
 
     Args:
-        config: width, and whether the first frame is looked at.
+        config: width, and whether the first frame is an input.
         feature_channels: channels of the stride-16 features.
     """
 
@@ -43,7 +44,7 @@ class MaskPropagation(nn.Module):
         self.gather = nn.Conv2d(width * len(DILATIONS), width, 3, padding=1)
 
     def use_dtype(self, dtype: torch.dtype) -> None:
-        """Compute in ``dtype``, but for the first layer: what it keeps serves the whole video."""
+        """Compute in ``dtype``, except for the first layer, whose result is kept for all frames."""
         self.pyramid.to(dtype)
         self.gather.to(dtype)
 
@@ -52,7 +53,7 @@ class MaskPropagation(nn.Module):
         stride16: Float[Tensor, "frames features height width"],
         first_mask: Float[Tensor, "objects 2 height width"],
     ) -> Float[Tensor, "objects channels height width"]:
-        """Return what an object's first frame and mask add to the first layer, bias included."""
+        """Return the part of the first layer from an object's first frame and mask, with bias."""
         _, of_first, _, of_first_mask = self._columns()
         bias = self.compare.bias
         assert bias is not None
@@ -65,7 +66,7 @@ class MaskPropagation(nn.Module):
     def part_of_this_frame(
         self, stride16: Float[Tensor, "frames features height width"]
     ) -> Float[Tensor, "frames channels height width"]:
-        """Return what the features of the frame to be segmented add to the first layer."""
+        """Return the part of the first layer from the features of the frame to segment."""
         return _linear(stride16, self._columns()[0])
 
     def first_layer(
@@ -74,7 +75,7 @@ class MaskPropagation(nn.Module):
         of_first_frame: Float[Tensor, "objects channels height width"],
         previous_mask: Float[Tensor, "objects 2 height width"],
     ) -> Float[Tensor, "objects channels height width"]:
-        """Add up the parts of the first layer, then ReLU."""
+        """Add the parts of the first layer and apply ReLU."""
         of_previous_mask = _linear(previous_mask, self._columns()[2])
         return (of_this_frame + of_first_frame + of_previous_mask).relu_()
 
@@ -84,7 +85,7 @@ class MaskPropagation(nn.Module):
         of_first_frame: Float[Tensor, "objects channels height width"],
         previous_mask: Float[Tensor, "objects 2 height width"],
     ) -> Float[Tensor, "objects channels height width"]:
-        """Return D from the parts of the first layer and the mask of the frame before."""
+        """Return D from the parts of the first layer and the mask of the previous frame."""
         compared = self.first_layer(of_this_frame, of_first_frame, previous_mask)
         compared = compared.to(self.gather.weight.dtype)
         seen = torch.cat([layer(compared) for layer in self.pyramid], dim=1).relu_()
@@ -96,5 +97,5 @@ class MaskPropagation(nn.Module):
 
 
 def _linear(maps: Tensor, weight: Tensor) -> Tensor:
-    """A 1×1 convolution without bias, in the precision of the weight."""
+    """Apply a 1×1 convolution without bias, in the precision of the weight."""
     return functional.conv2d(maps.to(weight.dtype), weight)

@@ -1,7 +1,7 @@
 """The authors' checkpoints: reading them under our names, and writing ours under theirs (spec 15).
 
-The mapping between the names is one to one. What varies between published networks (predictor
-kernel, inputs of fusion and propagation, learned offsets) shows in the shapes.
+The names correspond one to one. Variants of the published network (predictor kernel, inputs of
+fusion and propagation, learned offsets) are recognised by the shapes of tensors.
 """
 
 from __future__ import annotations
@@ -44,22 +44,23 @@ NAMES = (
     ("trackseg.segmod.blend_s4.conv.", "decoder.stride4.blend."),
     ("trackseg.segmod.predictor.conv.", "decoder.fine."),
 )
-"""(their prefix, ours); the first that fits counts."""
+"""Pairs of their prefix and ours; the first matching pair is used."""
 
 
 def read_published(path: Path) -> tuple[AgameConfig, dict[str, Tensor]]:
-    """Read an authors' file, in which nothing is executed; see ``from_published``.
+    """Read a checkpoint of the authors without executing any of it; see ``from_published``.
 
     Raises:
-        MissingFileError, WeightsError: it is not there, or not what it should be.
+        MissingFileError: the file does not exist.
+        WeightsError: the file is not a checkpoint of A-GAME.
     """
     return from_published(read_foreign_checkpoint(path))
 
 
 def write_published(path: Path, config: AgameConfig, tensors: Mapping[str, Tensor]) -> None:
-    """Write weights as the authors' code reads them: ``{"net_type": "AGAME", "net": …}``.
+    """Write weights in the format of the authors' code: ``{"net_type": "AGAME", "net": …}``.
 
-    A trunk without the classifier, which that code wants though it never evaluates it, gets zeros.
+    If the trunk has no classifier, which that code requires but never evaluates, it gets zeros.
 
     Raises:
         WeightsError: the trunk is not the published ResNet-101.
@@ -67,7 +68,7 @@ def write_published(path: Path, config: AgameConfig, tensors: Mapping[str, Tenso
     """
     if config.trunk != "resnet101":
         raise WeightsError(
-            f"cannot export weights with the trunk {config.trunk}: the authors' code has resnet101"
+            f"cannot export weights with the trunk {config.trunk}; the authors' code has resnet101"
         )
     widened = {k: t.float() if t.is_floating_point() else t for k, t in tensors.items()}
     net = to_published(widened)
@@ -79,23 +80,24 @@ def write_published(path: Path, config: AgameConfig, tensors: Mapping[str, Tenso
 
 
 def from_published(checkpoint: Mapping[str, Any]) -> tuple[AgameConfig, dict[str, Tensor]]:
-    """Return settings and tensors, under our names, of a checkpoint read inertly.
+    """Return settings and tensors of a checkpoint, under our names.
 
-    Missing ``num_batches_tracked`` become 0; the unused classifier may be missing.
+    Missing ``num_batches_tracked`` become 0. The unused classifier may be missing.
 
     Args:
-        checkpoint: the plain tree of ``io.weights.checkpoints.read_foreign_checkpoint``: the
-            training container, whose entry ``net`` counts, or a bare state dictionary.
+        checkpoint: the result of ``io.weights.checkpoints.read_foreign_checkpoint``: a training
+            checkpoint, from which the entry ``net`` is read, or a bare state dict.
 
     Raises:
-        WeightsError: it is of another network, or an entry is missing, left over or misshapen.
+        WeightsError: the checkpoint is not one of A-GAME, or an entry is missing, unknown or of the
+            wrong shape.
     """
     net_type = checkpoint.get("net_type", "AGAME")
     if net_type != "AGAME":
-        raise WeightsError(f"the checkpoint is of a network {net_type!r}, expected AGAME")
+        raise WeightsError(f"the checkpoint has net_type {net_type!r}, expected AGAME")
     entries = checkpoint.get("net", checkpoint)
     if not isinstance(entries, Mapping):
-        raise WeightsError("the checkpoint has no entry 'net' that maps names to parameters")
+        raise WeightsError("the checkpoint has no dictionary of parameters under 'net'")
     tensors = {name: tensor for name, tensor in entries.items() if isinstance(tensor, Tensor)}
     found = {our_name(name): _our_shape(name, tensor) for name, tensor in tensors.items()}
     config = _config_of(found)
@@ -120,7 +122,7 @@ def from_published(checkpoint: Mapping[str, Any]) -> tuple[AgameConfig, dict[str
 
 
 def to_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return tensors of ours under the authors' names and in their shapes."""
+    """Return our tensors under the authors' names and in their shapes."""
     return {published_key(name): _their_shape(name, tensor) for name, tensor in tensors.items()}
 
 
@@ -128,7 +130,7 @@ def our_name(published: str) -> str:
     """Return our name of a published entry.
 
     Raises:
-        WeightsError: nothing in the network is called that.
+        WeightsError: the network has no such entry.
     """
     for theirs, ours in NAMES:
         if published.startswith(theirs):
@@ -145,7 +147,7 @@ def published_key(ours: str) -> str:
 
 
 def _our_shape(published: str, tensor: Tensor) -> Tensor:
-    """The variance floors come as components × 1 × channels × 1 × 1."""
+    """Reshape the variance floors, which are published as components × 1 × channels × 1 × 1."""
     if not published.endswith(".cov_reg"):
         return tensor
     if tensor.ndim != 5 or tensor.shape[0] != COMPONENTS:

@@ -1,8 +1,8 @@
-"""A-GAME at test time: one trunk pass per frame, every object by its own model, then merged.
+"""A-GAME at test time: one trunk pass per frame, one model per object, then merging.
 
     frame    3 × height × width, RGB 0..1      probs    objects × height × width, merged
 
-Inside, images and masks have the padded size, whose sides are multiples of 16.
+Internally, images and masks have the padded size, whose sides are multiples of 16.
 """
 
 from __future__ import annotations
@@ -38,44 +38,44 @@ from maskcast.nn.resnet import fold_batch_norm
 
 @dataclass(frozen=True)
 class AgameState:
-    """What is remembered of a video between two frames."""
+    """The state of a video between two frames."""
 
     frame_index: int = 0
-    """Of the next frame."""
+    """Index of the next frame."""
     ids: tuple[int, ...] = ()
-    """In order of appearance; slot i of ``objects`` is ids[i]."""
+    """Object ids, in the order in which the objects started; slot i of ``objects`` is ids[i]."""
     first_frames: tuple[int, ...] = ()
-    """Where each object appeared."""
+    """Index of the frame on which each object started."""
     objects: TrackedObjects | None = None
-    """None without objects."""
+    """State of the objects; None if there are none."""
     absent_for: Mapping[int, int] = field(default_factory=dict)
-    """Consecutive frames without the object up to the last one, by id; visible ones are left
-    out."""
+    """Number of consecutive frames without the object up to the last one, by id; visible objects
+    have no entry."""
 
 
 @dataclass(frozen=True)
 class Segmented:
-    """One frame with all that was computed for it."""
+    """The results for one frame."""
 
     state: AgameState
     masks: ObjectMasks
     predicted_ids: tuple[int, ...] = ()
-    """The objects that the network has segmented: not those whose given mask stands, nor those that
-    are marked absent."""
+    """Ids of the objects that the network has segmented, that is, all but those with a given mask
+    or an absence mark."""
     prediction: Prediction | None = None
-    """Of ``predicted_ids``, at the padded size."""
+    """Prediction for ``predicted_ids``, at the padded size; None if there are none."""
 
 
 class AgameSegmenter:
-    """Follows any number of objects; see ``maskcast.core.segmenter.VideoSegmenter``.
+    """Segments videos with A-GAME; see ``maskcast.core.segmenter.VideoSegmenter``.
 
     Args:
-        config: the network, and its behaviour at test time.
-        network: becomes part of the segmenter: it is put into evaluation mode, its batch
-            normalisation is folded into the convolutions, and it is moved.
-        device: where everything is computed.
-        dtype: of trunk and convolutions; appearance models, and frames on which objects begin,
-            have float32 at least.
+        config: settings of the method.
+        network: the network, which is modified in place: it is put into evaluation mode and moved
+            to the device, and its batch normalisation is folded into the convolutions.
+        device: device to compute on.
+        dtype: data type of trunk and convolutions; appearance models, and frames on which objects
+            start, use at least float32.
     """
 
     def __init__(
@@ -101,10 +101,10 @@ class AgameSegmenter:
     def step(
         self, state: AgameState, frame: Frame, prompts: Prompts = NO_PROMPTS
     ) -> tuple[AgameState, ObjectMasks]:
-        """Segment the next frame; a given mask begins or corrects its object.
+        """Segment the next frame; a given mask starts or corrects its object.
 
         Raises:
-            FrameError: the frame has another size than those before it.
+            FrameError: the frame differs in size from earlier frames.
             PromptError: a prompt is a box, an object is marked absent before its first mask, or a
                 prompt corrects an object or marks it absent while ``entry_frame`` is ``predicted``.
         """
@@ -128,7 +128,7 @@ class AgameSegmenter:
         return segmented.state, ObjectMasks(ids, probs, segmented.masks.presence)
 
     def remove_objects(self, state: AgameState, ids: Collection[int]) -> AgameState:
-        """Forget these objects; ids that are not tracked are passed over."""
+        """Stop tracking these objects; ids that are not tracked are ignored."""
         kept = [slot for slot, object_id in enumerate(state.ids) if object_id not in ids]
         if len(kept) == len(state.ids):
             return state
@@ -194,7 +194,10 @@ class AgameSegmenter:
         return Segmented(state, masks, predicted_ids, prediction)
 
     def _returns_given(self, *, is_first: bool) -> bool:
-        """Whether given masks come back as they are; the first frame has the first object."""
+        """Return whether given masks are returned unchanged.
+
+        The first frame is the one on which the first object starts.
+        """
         return is_first or self.config.entry_frame == "given"
 
     def _check_prompts(
@@ -218,7 +221,7 @@ class AgameSegmenter:
     def _begin(
         self, state: AgameState, features: FrameFeatures, given: Mapping[int, Mask]
     ) -> tuple[AgameState, TrackedObjects]:
-        """Begin new objects after the tracked ones; corrected ones begin anew in their slots."""
+        """Append new objects to the tracked ones, and restart corrected objects in their slots."""
         objects = state.objects
         if given:
             masks = indicator(torch.stack(list(given.values())))
@@ -258,7 +261,7 @@ class AgameSegmenter:
     def _predict(
         self, features: FrameFeatures, objects: TrackedObjects, slots: Sequence[int]
     ) -> Prediction:
-        """Segment objects, together if the device has the memory."""
+        """Segment objects, in one batch if the device has enough memory."""
 
         def predict(some: Sequence[int]) -> list[Prediction]:
             chosen = objects if len(some) == len(objects) else objects.select(some)
@@ -274,7 +277,7 @@ class AgameSegmenter:
         predicted_ids: Sequence[int],
         prediction: Prediction | None,
     ) -> list[float]:
-        """Return how sure it is that each object is visible; certain where a person says so."""
+        """Return the presence of each object, 0..1; it is 0 or 1 if the user gave a prompt."""
         presence = [float(key not in marked) for key in state.ids]
         if self.config.presence.rule == "off" or prediction is None:
             return presence
@@ -293,7 +296,7 @@ class AgameSegmenter:
         marked: Collection[int],
         presence: Sequence[float],
     ) -> AgameState:
-        """Count the frames without an object, and learn from the marked and the first of them."""
+        """Count the frames without an object, and learn from the first and the marked ones."""
         absent_for = {
             key: state.absent_for.get(key, 0) + 1
             for key, value in zip(state.ids, presence, strict=True)
@@ -337,7 +340,7 @@ class AgameSegmenter:
 def _put(
     masks: Mapping[int, Mask], ids: Sequence[int], probs: Float[Tensor, "objects height width"]
 ) -> Float[Tensor, "objects height width"]:
-    """Let given masks own their pixels, whatever else was found there."""
+    """Assign the pixels of given masks to their objects, regardless of predictions."""
     if not masks:
         return probs
     taken: Bool[Tensor, "height width"] = torch.stack(list(masks.values())).any(dim=0)

@@ -1,4 +1,4 @@
-"""The trunk: a ResNet whose last stage stays at stride 16, frozen up to there.
+"""The trunk: a ResNet whose last stage stays at stride 16; earlier stages are frozen.
 
 images     frames × 3 × height × width         normalised; sides are multiples of 16
 strideS    frames × channels × height/S × width/S
@@ -29,13 +29,13 @@ class TrunkFeatures(NamedTuple):
 class Trunk(nn.Module):
     """ResNet with a stage 4 of stride 1 (spec 4): its first block undilated, the others dilated 2.
 
-    Everything below stage 4 is frozen, from construction on: no gradients, and batch normalisation
-    by running statistics in training too. Stage 4 in training uses the statistics of its batch, so
-    there call it once per frame, with the frames of all clips, in order of time.
+    All stages below stage 4 are frozen from construction: they have no gradients, and their batch
+    normalisation always uses running statistics. In training, stage 4 uses the statistics of its
+    batch. Call it once per point in time then, with the frames of all clips, in temporal order.
 
     Args:
-        depth: which ResNet.
-        classes: outputs of the classifier, which nothing evaluates; 0 for none.
+        depth: depth of the ResNet.
+        classes: number of classes of the unused classifier; 0 for none.
     """
 
     def __init__(self, depth: TrunkDepth = "resnet101", classes: int = 1000) -> None:
@@ -49,11 +49,12 @@ class Trunk(nn.Module):
         self.set_trained(1, batch_statistics=True)
 
     def set_trained(self, stages: int, *, batch_statistics: bool) -> None:
-        """Choose what is trained.
+        """Choose the stages to train.
 
         Args:
-            stages: how many, from stage 4 down; published: 1. Stem and classifier never are.
-            batch_statistics: whether these use the statistics of their batch in training.
+            stages: number of stages to train, counted from stage 4 down; published: 1. Stem and
+                classifier are never trained.
+            batch_statistics: whether these stages use the statistics of their batch in training.
         """
         trained = [f"layer{stage}" for stage in range(5 - stages, 5)]
         self.requires_grad_(False)
@@ -64,15 +65,15 @@ class Trunk(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Precision in which it computes."""
+        """Data type of the computation."""
         weight: Tensor = self.resnet.conv1.weight
         return weight.dtype
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over ImageNet weights in torchvision's names; a classifier only if it fits.
+        """Load ImageNet weights with torchvision's names; a classifier is loaded only if it fits.
 
         Raises:
-            WeightsError: they are not those of this ResNet.
+            WeightsError: the weights are not those of this ResNet.
         """
         load_trunk(self.resnet, tensors)
         if self.classifier is not None and "fc.weight" in tensors:
@@ -81,7 +82,7 @@ class Trunk(nn.Module):
                 self.classifier.load_state_dict(theirs)
 
     def train(self, mode: bool = True) -> Trunk:
-        """Set the mode of the stages that learn statistics; all others stay in evaluation mode."""
+        """Set the mode of the stages with batch statistics; others stay in evaluation mode."""
         super().train(mode)
         for name, stage in self.resnet.named_children():
             if name not in self._learns_statistics:
@@ -95,7 +96,7 @@ class Trunk(nn.Module):
 
 
 def _stay_at_stride_16(stage: nn.Module) -> None:
-    """Take the stride out of a stage, and dilate its blocks after the first by 2."""
+    """Set the stride of a stage to 1, and the dilation of its blocks after the first to 2."""
     for index, block in enumerate(stage.children()):
         for convolution in block.modules():
             if isinstance(convolution, nn.Conv2d):

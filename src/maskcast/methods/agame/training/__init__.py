@@ -1,1 +1,1 @@
-"""How A-GAME is learnt; nothing here is needed to segment a video."""
+"""Training of A-GAME; nothing here is needed to segment a video."""

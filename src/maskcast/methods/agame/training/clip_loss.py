@@ -1,4 +1,4 @@
-"""The loss of training clips: the recurrence over all frames, differentiable from end to end.
+"""The loss of training clips, which is differentiable through the recurrence over all frames.
 
     frames     clips × time × 3 × height × width     normalised; sides are multiples of 16
     labels     clips × time × height × width        1 object, 0 background, 255 void
@@ -27,15 +27,15 @@ from maskcast.nn.resize import resize_bilinear
 
 VOID = 255
 SURE = 1e-7
-"""Probabilities of a given mask keep this distance from 0 and 1."""
+"""Minimum distance of the probabilities of a given mask from 0 and 1."""
 
 
 class LogProbs(NamedTuple):
-    """What is predicted for one frame of every clip."""
+    """The log-probabilities predicted for one frame of every clip."""
 
     fine: Float[Tensor, "clips 2 height width"]
     coarse: Float[Tensor, "clips 2 height width"] | None
-    """At full size; None unless asked for."""
+    """Coarse prediction at full size; None unless requested."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class ClipLosses:
     """Means of −log P over all pixels that are not void."""
 
     main: Float[Tensor, ""]
-    """Of the fine predictions."""
+    """Loss of the fine predictions."""
     auxiliary: Float[Tensor, ""] | None
-    """Of the coarse ones."""
+    """Loss of the coarse predictions; None unless requested."""
 
 
 def clip_losses(
@@ -61,12 +61,13 @@ def clip_losses(
     The first frame counts too, with the given mask as its prediction.
 
     Args:
-        network: in training mode stage 4 of its trunk uses the statistics of each point in time.
-        frames: all clips have the same length.
-        labels: of every frame; the first is the given mask, whose void counts as background.
-        auxiliary: also compare the coarse predictions.
-        recompute: keep what passes from frame to frame, and compute the heads again in the
-            backward pass: less memory, the same gradients.
+        network: the network. In training mode, stage 4 of its trunk uses the batch statistics of
+            each point in time.
+        frames: normalised frames.
+        labels: labels of every frame; the first is the given mask, whose void counts as background.
+        auxiliary: compute the loss of the coarse predictions too.
+        recompute: store only the states between frames, and recompute the heads in the backward
+            pass, which takes less memory and gives the same gradients.
 
     Raises:
         ConfigError: a side of the frames is not a multiple of 16.
@@ -91,7 +92,7 @@ def follow(
 ) -> Iterator[LogProbs]:
     """Yield the log-probabilities of every frame; coarse masks carry the recurrence (spec 8).
 
-    The trunk sees the frames of one point in time together, in order.
+    The trunk processes the frames of one point in time together, in temporal order.
     """
     if frames.shape[-2] % STRIDE or frames.shape[-1] % STRIDE:
         height, width = frames.shape[-2:]
@@ -122,7 +123,8 @@ def given_log_probs(
 ) -> Float[Tensor, "objects 2 height width"]:
     """Return the log-probabilities of given masks, clamped in float32 (spec 8).
 
-    The background is one minus the clamped target, so the two differ in their last digits.
+    The background is one minus the clamped target, so both keep their
+    distance from 0 and 1 only up to rounding.
     """
     target = masks.float().clamp(SURE, 1 - SURE)
     return torch.stack([1 - target, target], dim=1).log()

@@ -1,4 +1,4 @@
-"""Settings of A-GAME's training; nothing here imports torch."""
+"""Settings of A-GAME's training. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,52 +13,56 @@ from maskcast.data.hold_out_names import YOUTUBE_VOS_HOLD_OUT
 from maskcast.methods.agame.config import AgameConfig
 
 SOURCES = ("davis", "youtube_vos", "synthetic", "videos", "pictures")
-"""In the order in which an epoch takes them."""
+"""Names of the data sources, in the order in which an epoch uses them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Folders with data, and how an epoch is drawn from them."""
+    """Folders of training data, and how an epoch is drawn from them."""
 
     davis: Path | None = None
-    """DAVIS 2017, its train split."""
+    """Folder of DAVIS 2017; its train split is used."""
     youtube_vos: Path | None = None
-    """YouTube-VOS 2018, its train split; some videos are held out for validation."""
+    """Folder of YouTube-VOS 2018; its train split is used, with some videos held out for
+    validation."""
     youtube_vos_hold_out: Path | None = None
-    """List of the videos that are held out; if not given, drawn from a fixed seed."""
+    """File that lists the held-out videos; by default they are drawn with a fixed seed."""
     youtube_vos_hold_out_size: int = YOUTUBE_VOS_HOLD_OUT
-    """How many are drawn, of all videos; of these too, only those of 720×1280 are used."""
+    """Number of held-out videos to draw from all videos; only those of 720×1280 are used."""
     synthetic: tuple[Path, ...] = ()
-    """Folders with ``images`` and ``masks``, or PASCAL VOC's: their objects, moved over
-    ``backgrounds``."""
+    """Folders that contain ``images`` and ``masks``, or folders of PASCAL VOC, whose objects move
+    over ``backgrounds`` in synthetic clips."""
     backgrounds: tuple[Path, ...] = ()
-    """Folders of photographs for backgrounds; without them backgrounds are synthetic."""
+    """Folders of photographs, used as backgrounds; by default backgrounds are synthetic."""
     videos: tuple[Path, ...] = ()
-    """Folders that hold a folder for each video, with ``frames`` and ``masks``."""
+    """Folders with one subfolder per video, which contains ``frames`` and ``masks``."""
     pictures: tuple[Path, ...] = ()
-    """The same; but here object and scene of a picture move apart."""
+    """Folders that contain ``images`` and ``masks``, or folders of PASCAL VOC. A clip is made from
+    a picture by moving object and background independently."""
     held_out: tuple[str, ...] = ()
-    """Names of videos in ``videos`` and ``davis`` that are never trained on, but validated with."""
+    """Names of videos in ``videos`` and ``davis`` that are used for validation only, never for
+    training."""
     all_objects_as_one: bool = False
-    """Treat all objects of a video as one."""
+    """Whether all objects of a video form one object."""
     decoded: Path | None = None
-    """Folder for decoded pictures, several times faster to read, and for what was counted in them;
-    it may become large."""
+    """Folder in which to cache decoded pictures, which are several times faster to read, and pixel
+    counts; it may become large."""
     epoch: Literal["pass", "balanced", "draws"] = "pass"
-    """pass: every video once; balanced: twice as many snippets as the first source has videos,
-    without replacement, each source about equally often; draws: with replacement, by weight."""
+    """Snippets of an epoch. ``pass``: one of every video. ``balanced``: twice as many as the first
+    source has videos, without replacement, about equally many from each source. ``draws``: with
+    replacement, by weight."""
     draws: int = 2600
-    """Snippets of an epoch of draws; synthetic ones of an epoch that is a pass."""
+    """Number of snippets of a ``draws`` epoch, or of synthetic snippets of another epoch."""
     davis_weight: float = 1.0
-    """How often DAVIS is drawn from in an epoch of draws, beside the weights of the others."""
+    """Sampling weight of DAVIS in a ``draws`` epoch, relative to the other weights."""
     youtube_vos_weight: float = 1.0
-    """The same for YouTube-VOS."""
+    """Sampling weight of YouTube-VOS in a ``draws`` epoch."""
     synthetic_weight: float = 1.0
-    """The same for synthetic clips."""
+    """Sampling weight of synthetic clips in a ``draws`` epoch."""
     videos_weight: float = 1.0
-    """The same for the videos of ``videos``."""
+    """Sampling weight of ``videos`` in a ``draws`` epoch."""
     pictures_weight: float = 1.0
-    """The same for clips made from ``pictures``."""
+    """Sampling weight of clips made from ``pictures`` in a ``draws`` epoch."""
 
     def __post_init__(self) -> None:
         require_range(self, "draws", least=1, prefix="data.")
@@ -69,26 +73,28 @@ class DataConfig:
 
     @property
     def given(self) -> tuple[str, ...]:
-        """The sources that are given, in a fixed order."""
+        """The sources that are set, in a fixed order."""
         return tuple(name for name in SOURCES if getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SnippetConfig:
-    """Shape of snippets, and how they are changed; the defaults are those of stage 1."""
+    """Shape and augmentation of snippets; the defaults are those of stage 1."""
 
     size: tuple[int, int] = (240, 432)
-    """(height, width), multiples of 16. Frames are resized to it, whatever their aspect."""
+    """Height and width in pixels, multiples of 16. Frames are resized to it without keeping their
+    aspect ratio."""
     length: int = 8
-    """Frames."""
+    """Number of frames of a snippet; at least 2."""
     longest_step: int = 1
-    """Every snippet takes each first, second, … frame, drawn up to this one. Published: 1."""
+    """Maximum distance between successive frames of a snippet; the distance is drawn for each
+    snippet, from 1. Published: 1."""
     visible_pixels: int = 100
-    """A snippet begins where some object has more pixels than this, before resizing."""
+    """Number of pixels that some object must exceed on the first frame, before resizing."""
     flip: float = 0.5
-    """Probability that a snippet is mirrored."""
+    """Probability, in [0, 1], that a snippet is mirrored."""
     zoom: bool = False
-    """Zoom progressively into half of the snippets."""
+    """Whether half of the snippets are zoomed progressively."""
 
     def __post_init__(self) -> None:
         if min(self.size) < 16 or self.size[0] % 16 or self.size[1] % 16:
@@ -101,28 +107,30 @@ class SnippetConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AgameTrainingConfig:
-    """A recipe; the defaults are stage 1 of the published training."""
+    """Settings of a training recipe; the defaults are stage 1 of the published training."""
 
     model: AgameConfig = field(default_factory=AgameConfig)
     data: DataConfig = field(default_factory=DataConfig)
     snippets: SnippetConfig = field(default_factory=SnippetConfig)
     auxiliary: float = 1.0
-    """Weight of the loss on coarse predictions; 0 leaves it out."""
+    """Weight of the loss of coarse predictions; 0 disables it."""
     recompute: bool = False
-    """Compute the heads again in the backward pass: less memory, more time, same gradients."""
+    """Whether the heads are recomputed in the backward pass, which takes less memory and more time;
+    gradients are the same."""
     trunk_weights: Path | None = None
-    """A torchvision state dict (safetensors, or a torch file) to start the trunk from."""
+    """File with initial weights of the trunk: a torchvision state dict (safetensors or a torch
+    file)."""
     trained_stages: int = 1
-    """How many of the trunk's stages are trained, from the last one down."""
+    """Number of stages of the trunk that are trained, counted from the last one down."""
     batch_statistics: bool = True
-    """Batch normalisation of trained stages by the statistics of the batch; else the trunk keeps
-    those it came with."""
+    """Whether trained stages normalise by the statistics of the batch; if not, by those of the
+    initial weights."""
     validation_length: int = 32
-    """Frames of a held-out snippet."""
+    """Number of frames of a held-out snippet."""
     validation_snippets: int = 300
-    """The most held-out snippets that are looked at."""
+    """Maximum number of held-out snippets for validation."""
     licence: str = ""
-    """What the data allow the weights to be used for; goes on their card."""
+    """Terms of use of the weights, as required by the training data; written to the model card."""
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:

@@ -37,27 +37,27 @@ from maskcast.methods.agame.training.snippets import (
 )
 
 YOUTUBE_VOS_SIZE = (720, 1280)
-"""Videos of another size are not trained on, as published."""
+"""Height and width of the videos used for training; others are skipped, as published."""
 
 
 @dataclass(frozen=True)
 class TrainingSources:
-    """Opened data."""
+    """The opened sources of training and validation snippets."""
 
     training: tuple[SnippetSource, ...]
     held_out: tuple[VideoSnippets, ...]
     fingerprint: str
-    """Changes with the names of videos and pictures, and how many frames each has."""
+    """Digest of the names of all videos and pictures and of their numbers of frames."""
 
     @classmethod
     def open(
         cls, config: DataConfig, snippets: SnippetConfig, *, validation_length: int
     ) -> TrainingSources:
-        """Open everything that is given.
+        """Open all sources that are set.
 
         Raises:
-            ConfigError: nothing is given.
-            DatasetError, MissingFileError: data are faulty, or not where they were said to be.
+            ConfigError: no source is set.
+            DatasetError, MissingFileError: data are faulty, or a folder does not exist.
         """
         if not config.given:
             raise ConfigError(
@@ -72,7 +72,7 @@ class TrainingSources:
 
 
 class _Opened:
-    """Collects sources while they are opened."""
+    """The sources opened so far."""
 
     def __init__(
         self, config: DataConfig, snippets: SnippetConfig, validation: SnippetConfig
@@ -155,7 +155,7 @@ class _Opened:
         return self._noted(pictures, name)
 
     def _noted(self, videos: Sequence[AnnotatedVideo], name: str) -> Sequence[AnnotatedVideo]:
-        """Put videos into the fingerprint, and decode them if that is wanted."""
+        """Add videos to the fingerprint, and cache their decoded frames if a folder is set."""
         for video in videos:
             self.digest.update(f"{name}/{video.name}/{len(video.frame_names)};".encode())
         if self.config.decoded is None:
@@ -164,7 +164,7 @@ class _Opened:
 
 
 def _large(dataset: Dataset) -> list[AnnotatedVideo]:
-    """Return the videos of YouTube-VOS that have the size which is trained on."""
+    """Return the videos of YouTube-VOS that have the size used for training."""
     large: list[AnnotatedVideo] = [video for video in dataset if video.size == YOUTUBE_VOS_SIZE]
     if len(dataset) and not large:
         height, width = YOUTUBE_VOS_SIZE
@@ -176,7 +176,7 @@ def _large(dataset: Dataset) -> list[AnnotatedVideo]:
 
 
 class SnippetEpoch:
-    """The snippets of one epoch: which ones depends on (seed, epoch), each one on its index too."""
+    """The snippets of one epoch; a snippet depends only on (seed, epoch, index)."""
 
     def __init__(
         self,
@@ -199,7 +199,7 @@ class SnippetEpoch:
         return augmented(self._draw(index, generator), self.snippets, generator)
 
     def identity(self, index: int) -> str:
-        """Return what an item is made of, for messages about it."""
+        """Return the name of an item, for messages."""
         source, _ = self.order[index % len(self.order)]
         try:
             return self._draw(index, np.random.default_rng([self.seed, self.epoch, index])).name

@@ -1,4 +1,4 @@
-"""Training recipes of A-GAME: both published stages, the same on DAVIS alone, a small network."""
+"""Training recipes of A-GAME: the published stages, the same on DAVIS alone, a small network."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from maskcast.methods.agame.training.config import AgameTrainingConfig, DataConf
 
 
 def stage1() -> AgameTrainingConfig:
-    """Small frames, both losses, on DAVIS 2017 and YouTube-VOS."""
+    """Stage 1: small frames and both losses, on DAVIS 2017 and YouTube-VOS."""
     return AgameTrainingConfig(loop=_loop(epochs=160, batch_size=4, factor=0.975))
 
 
 def stage2() -> AgameTrainingConfig:
-    """Full frames and longer snippets, the fine loss alone; starts from the end of stage 1."""
+    """Stage 2: larger frames, longer snippets and only the fine loss; starts from stage 1."""
     return AgameTrainingConfig(
         data=DataConfig(epoch="balanced"),
         snippets=SnippetConfig(size=(480, 864), length=14),
@@ -49,7 +49,7 @@ SMALL_LICENCE = (
 
 
 def small_recipe() -> AgameTrainingConfig:
-    """The small network on videos and single pictures, from a small trunk."""
+    """Train the small network on videos and single pictures, starting from a small trunk."""
     return AgameTrainingConfig(
         model=small(),
         data=DataConfig(epoch="draws", held_out=DAVIS16_HOLD_OUT, all_objects_as_one=True),

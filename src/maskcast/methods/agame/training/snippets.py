@@ -3,7 +3,8 @@
     frames    time × height × width × 3   uint8 RGB
     labels    time × height × width       uint8: 1 object, 0 background, 255 void
 
-A source holds targets (videos, mostly). A snippet depends on its target and on the generator alone.
+A source has a number of targets, usually videos. A snippet depends only on its target and on the
+generator.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ from maskcast.methods.agame.training.config import SnippetConfig
 
 
 class Snippet(NamedTuple):
-    """A snippet as a training step takes it."""
+    """A snippet for a training step."""
 
     frames: UInt8[Tensor, "time 3 height width"]
     labels: UInt8[Tensor, "time height width"]
     name: str
-    """What it is made of, for messages."""
+    """Origin of the snippet, for messages."""
 
 
 @runtime_checkable
 class SnippetSource(Protocol):
-    """Where snippets come from; picklable, since loader processes each have a copy."""
+    """A source of snippets; it must be picklable, because every data-loading worker has a copy."""
 
     @property
     def name(self) -> str: ...
@@ -48,28 +49,28 @@ class SnippetSource(Protocol):
         ...
 
     def draw(self, target: int, generator: np.random.Generator) -> Snippet:
-        """Draw a snippet of a target, not augmented."""
+        """Draw a snippet of a target, without augmentation."""
         ...
 
 
 class VideoSnippets:
     """Snippets of annotated videos; a target is a video that is long enough.
 
-    A video is viable if ``length`` frames lie between the first frame with a visible object and
-    the last annotated frame. A snippet starts on a frame with a visible object and takes the frames
-    after it; its object is drawn from those that are visible there.
+    A video is long enough if it has ``length`` frames from the first frame with a visible object to
+    the last annotated frame. A snippet starts on a frame with a visible object and continues with
+    the following frames. Its object is drawn from those visible on its first frame.
 
     Args:
-        name: for messages.
-        videos: every annotation is read once, to see where objects are visible.
+        name: name in messages.
+        videos: annotated videos; every annotation is read once to find where objects are visible.
         config: shape of the snippets.
-        candidate_pixels: an object can be drawn if it has more pixels than this on the resized
-            first frame. Published: 25 on DAVIS, 10 on YouTube-VOS.
-        single_object: all ids form one object.
-        keep_in: a folder in which the counts of pixels are kept for the next time.
+        candidate_pixels: number of pixels that an object must exceed on the resized first frame to
+            be drawn. Published: 25 on DAVIS, 10 on YouTube-VOS.
+        single_object: whether all ids form one object.
+        keep_in: folder in which to cache the pixel counts.
 
     Raises:
-        DatasetError: no video is viable.
+        DatasetError: no video is long enough.
     """
 
     def __init__(
@@ -108,14 +109,14 @@ class VideoSnippets:
         raise DatasetError(f"no object of {self.videos[target].name} is large enough for training")
 
     def first(self, target: int) -> Snippet | None:
-        """Return the snippet from the first visible frame on, of the lowest candidate id."""
+        """Return the snippet that starts on the first visible frame, of the lowest candidate id."""
         timeline = self.timelines[target]
         return self._read(target, timeline.frames[timeline.starts(self.config.length)[0] :], None)
 
     def _read(
         self, target: int, frames: NDArray[np.int64], generator: np.random.Generator | None
     ) -> Snippet | None:
-        """Read a snippet from the first of these frames on; None without a candidate there."""
+        """Read a snippet that starts on the first of these frames; None if that shows no object."""
         video, length = self.videos[target], self.config.length
         step = 1
         if generator is not None and self.config.longest_step > 1:
@@ -135,7 +136,7 @@ class VideoSnippets:
         return _as_snippet(images, labels, name)
 
     def _label_map(self, video: AnnotatedVideo, index: int) -> UInt8[np.ndarray, "height width"]:
-        """Return a resized label map; without an annotation all of it is void.
+        """Return a resized label map; on a frame without annotation, it is all void.
 
         Void pixels of an annotation become background, as in the published training.
         """
@@ -147,10 +148,10 @@ class VideoSnippets:
 
 
 class ClipSnippets:
-    """Snippets of any source of clips: synthetic ones, or single pictures set in motion.
+    """Snippets from a source of clips, which are synthetic or made from single pictures.
 
     Args:
-        source: its clips are resized as they are.
+        source: the source of clips, which are resized.
         config: shape of the snippets.
     """
 
@@ -161,7 +162,7 @@ class ClipSnippets:
         return len(self.source)
 
     def draw(self, target: int, generator: np.random.Generator) -> Snippet:
-        """Draw any clip: these sources choose their targets themselves."""
+        """Draw a clip; the target is ignored, because the source draws targets itself."""
         clip = self.source.draw(generator, self.config.length - 1)
         size = self.config.size
         labels = [_resized(np.where(mask == VOID, 0, mask), size) for mask in clip.masks]
@@ -175,16 +176,16 @@ class _Timeline:
 
     frames: NDArray[np.int64]
     visible: NDArray[np.bool_]
-    """Whether some object is visible, by place in ``frames``."""
+    """Whether any object is visible, by position in ``frames``."""
 
     def starts(self, length: int) -> list[int]:
-        """Return the places where a snippet can begin."""
+        """Return the positions at which a snippet can start."""
         last = len(self.frames) - length
         return [int(index) for index in np.flatnonzero(self.visible) if index <= last]
 
 
 def augmented(snippet: Snippet, config: SnippetConfig, generator: np.random.Generator) -> Snippet:
-    """Mirror, and zoom into the whole snippet, with the probabilities of the config."""
+    """Mirror a snippet, and zoom into it progressively, with the probabilities of the config."""
     frames, labels, name = snippet
     if generator.uniform() < config.flip:
         frames, labels = frames.flip(-1), labels.flip(-1)
@@ -199,7 +200,7 @@ def zoomed(
     labels: UInt8[Tensor, "time height width"],
     scale: float,
 ) -> tuple[UInt8[Tensor, "time 3 height width"], UInt8[Tensor, "time height width"]]:
-    """Enlarge frame l (from 0) by ``scale`` to the power of l + 1, and keep its middle."""
+    """Enlarge frame l (from 0) by ``scale`` to the power of l + 1, and crop its centre."""
     height, width = frames.shape[-2:]
     new_frames, new_labels = [], []
     for index, (frame, label) in enumerate(zip(frames, labels, strict=True)):
@@ -227,7 +228,7 @@ def _timeline(counts: PixelCounts, visible_pixels: int) -> _Timeline:
 def _resized(
     picture: UInt8[np.ndarray, "..."], size: tuple[int, int], *, smooth: bool = False
 ) -> UInt8[np.ndarray, "..."]:
-    """Resize a picture: antialiased bilinear if smooth, else nearest."""
+    """Resize a picture: bilinear with antialiasing if smooth, else nearest-neighbour."""
     method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
     return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), method))
 

@@ -3,7 +3,7 @@
     frames    snippets × time × 3 × height × width   uint8 RGB
     labels    snippets × time × height × width       uint8: 1 object, 0 background, 255 void
 
-With several processes the batch statistics of the trunk's last stage are those of each process's
+With several processes, each one computes the batch statistics of the trunk's last stage over its
 own part of the batch.
 """
 
@@ -35,7 +35,7 @@ class SnippetBatch(NamedTuple):
 
 
 class AgameTask:
-    """Learns everything but the frozen stages of the trunk."""
+    """Trains all parts of the network but the frozen stages of the trunk."""
 
     def __init__(self, config: AgameTrainingConfig) -> None:
         self.config = config
@@ -52,7 +52,7 @@ class AgameTask:
 
     @property
     def sources(self) -> TrainingSources:
-        """Where snippets come from; opened when first needed, since it reads all annotations."""
+        """The sources of snippets; opened at first use, because that reads all annotations."""
         if self._sources is None:
             config = self.config
             self._sources = TrainingSources.open(
@@ -65,7 +65,7 @@ class AgameTask:
         return [{"name": "network", "params": trained}]
 
     def compiled_parts(self) -> Sequence[nn.Module]:
-        """Return the convolutions; the appearance model holds sums over all pixels of a frame."""
+        """Return the convolutional parts; the appearance model sums over all pixels of a frame."""
         return [self.network.trunk, self.network.decoder]
 
     def loss(self, batch: SnippetBatch) -> dict[str, Tensor]:
@@ -95,11 +95,11 @@ class AgameTask:
         )
 
     def validation_parts(self) -> int:
-        """How many held-out snippets are validated with; 0 if nothing is held out."""
+        """Return the number of held-out snippets for validation; 0 if nothing is held out."""
         return len(self._held_out())
 
     def validate_part(self, part: int) -> dict[str, float]:
-        """Return the mean IoU over the frames of a held-out snippet, the first one included.
+        """Return the mean IoU over the frames of a held-out snippet, including the first.
 
         Raises:
             DataError: a file of the snippet cannot be read.
@@ -116,7 +116,7 @@ class AgameTask:
         return {"iou": float(target_iou(masks, labels == 1).mean())}
 
     def _held_out(self) -> list[tuple[VideoSnippets, int]]:
-        """Source and target of each snippet, the first ones of each source."""
+        """Return source and target of the held-out snippets used for validation."""
         targets = [(each, i) for each in self.sources.held_out for i in range(len(each))]
         return targets[: self.config.validation_snippets]
 
