@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import resource
 from pathlib import Path
@@ -98,3 +99,35 @@ def test_a_file_system_without_room_is_one_sentence_and_keeps_the_checkpoint_bef
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.name for path in tmp_path.iterdir()] == ["step-000000001.pt"]
+
+
+@pytest.mark.parametrize("place", ["pickle", "numbers", "directory"])
+def test_one_changed_byte_anywhere_is_damage(tmp_path: Path, place: str):
+    folder = CheckpointFolder(tmp_path)
+    for step in (1, 2):
+        numbers = torch.arange(64, dtype=torch.float32)
+        folder.save({"step": step, "x": numbers}, step=step, best=False, keep_last=2)
+    newest = folder.paths()[-1]
+    content = bytearray(newest.read_bytes())
+    wanted = {"pickle": b"step", "numbers": torch.tensor(63.0).numpy().tobytes()}
+    at = content.rindex(b"PK\1\2") if place == "directory" else content.index(wanted[place])
+    content[at] ^= 0x80
+    newest.write_bytes(bytes(content))
+    path, state = folder.latest()
+    assert (path.name, state["step"]) == ("step-000000001.pt", 1)
+
+
+@pytest.mark.parametrize("content", [[1], {"step": 2}, "text"])
+def test_a_file_without_a_format_is_passed_over(tmp_path: Path, content):
+    folder = CheckpointFolder(tmp_path)
+    folder.save({"step": 1}, step=1, best=False, keep_last=2)
+    torch.save(content, tmp_path / "step-000000002.pt")
+    assert folder.latest()[1]["step"] == 1
+
+
+def test_folders_and_pipes_are_not_checkpoints(tmp_path: Path):
+    folder = CheckpointFolder(tmp_path)
+    (tmp_path / "step-000000008.pt").mkdir()
+    os.mkfifo(tmp_path / "step-000000009.pt")
+    folder.save({"step": 1}, step=1, best=False, keep_last=2)
+    assert folder.latest()[1]["step"] == 1

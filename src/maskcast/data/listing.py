@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +77,7 @@ def read_names(path: Path, faults: Faults) -> list[str]:
     names = [line for line in lines if line]
     if not names:
         faults.add(f"the list {path} is empty")
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         faults.add(f"the list {path} contains {listed(repeated)} more than once")
     return list(dict.fromkeys(names))

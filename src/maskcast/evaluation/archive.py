@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from maskcast.core.errors import DataError, MissingFileError
-from maskcast.io.archives import open_zip, read_member, zip_faults
+from maskcast.io.archives import open_zip, read_member, with_slashes, zip_faults
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class PredictionFiles:
             faults = zip_faults(self._zip)
             if faults:
                 raise DataError.listing(f"{self.path} is not a safe archive", faults)
-            return tuple(sorted(i.filename for i in self._zip.infolist() if not i.is_dir()))
+            return tuple(sorted(self._members))
         return tuple(sorted(self._walk()))
 
     @cached_property
@@ -47,7 +47,7 @@ class PredictionFiles:
     def read(self, name: str) -> bytes:
         """Return the content of one file. Raises ``DataError``."""
         if self._is_zip:
-            return read_member(self._zip, name, self.shown(name))
+            return read_member(self._zip, self._members[name], self.shown(name))
         try:
             return (self.path / name).read_bytes()
         except OSError as error:
@@ -75,6 +75,13 @@ class PredictionFiles:
     @cached_property
     def _zip(self) -> zipfile.ZipFile:
         return open_zip(self.path)
+
+    @cached_property
+    def _members(self) -> Mapping[str, str]:
+        """Names in the archive, by the same names with ``/`` between folders."""
+        names = (info.filename for info in self._zip.infolist())
+        paths = {with_slashes(name): name for name in names}
+        return {path: name for path, name in paths.items() if not path.endswith("/")}
 
     def _walk(self) -> Iterator[str]:
         def fail(error: OSError) -> None:

@@ -25,7 +25,7 @@ from maskcast.core.files import replacing
 from maskcast.data.catalogue import DATASETS, benchmark_of
 from maskcast.data.dataset import Dataset, Video, listed
 from maskcast.evaluation.predictions import PredictedFrame, Predictions, open_predictions
-from maskcast.io.archives import DAMAGED, EARLIEST, open_zip, zip_faults
+from maskcast.io.archives import DAMAGED, EARLIEST, open_zip, unpacked, zip_faults
 from maskcast.io.label_maps import decode_label_map, encode_label_map, ids_in
 from maskcast.io.pictures import picture_header
 
@@ -171,6 +171,12 @@ def _sorted_out(files: Iterable[str]) -> tuple[list[str], list[str]]:
         hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
         (other if hidden or not name.endswith(".png") else pngs).append(name)
     faults = [] if pngs else ["it contains no PNGs"]
+    faults += [
+        f"{name} has backslashes between its folders; compress the folders with another program"
+        for name in pngs
+        if "\\" in name
+    ]
+    pngs = [name for name in pngs if "\\" not in name]
     return pngs, faults + [f"{name} does not belong in the archive" for name in other]
 
 
@@ -235,7 +241,7 @@ def _read_png(
 ) -> LabelArray | str:
     """Return a label map, or a description of the problem with it."""
     try:
-        content = archive.read(name)
+        content = unpacked(archive, name)
         mode, (height, width) = picture_header(io.BytesIO(content), name)
         if size is not None and (height, width) != size:
             return f"{name} is {height}×{width}, expected {size[0]}×{size[1]}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import re
 import shutil
 import zipfile
@@ -20,7 +19,6 @@ from maskcast.core.files import replacing
 FORMAT = 1
 BEST = "best.pt"
 _NAME = re.compile(r"step-(\d{9})\.pt")
-_DAMAGED = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, KeyError)
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +31,8 @@ class CheckpointFolder:
 
     def paths(self) -> list[Path]:
         """Return the numbered checkpoints, oldest first."""
-        return sorted(path for path in self._folder.glob("step-*.pt") if _NAME.match(path.name))
+        found = (path for path in self._folder.glob("step-*.pt") if _NAME.fullmatch(path.name))
+        return sorted(path for path in found if path.is_file())  # neither folders nor pipes
 
     @property
     def best(self) -> Path:
@@ -96,17 +95,29 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         TrainingError: the checkpoint is damaged, or has another format version.
     """
     try:
+        _reject_changed_bytes(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-        version = state["format"]
-    except _DAMAGED as error:
-        why = str(error).partition("\n")[0]
+    except Exception as error:  # a damaged pickle can make torch raise nearly anything
+        why = str(error).partition("\n")[0] or type(error).__name__
         raise TrainingError(f"the checkpoint {path} is damaged ({why})") from error
-    if version != FORMAT:
+    if not isinstance(state, dict) or "format" not in state:
+        raise TrainingError(f"the checkpoint {path} is damaged (it has no format version)")
+    if state["format"] != FORMAT:
         raise TrainingError(
-            f"the checkpoint {path} has format {version} but this version reads {FORMAT}"
+            f"the checkpoint {path} has format {state['format']} but this version reads {FORMAT}"
         )
-    assert isinstance(state, dict)
     return state
+
+
+def _reject_changed_bytes(path: Path) -> None:
+    """Compare every member of the file with its checksum, which ``torch.load`` does not do.
+
+    Raises:
+        zipfile.BadZipFile: a byte has changed, or the file is not a ZIP archive.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if (member := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(f"the checksum of {member} differs")
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -55,6 +55,9 @@ Config = TypeVar("Config", bound=RecipeConfig)
 Ending = Literal["finished", "interrupted", "time"]
 WEIGHTS, BEST_WEIGHTS, CHECKPOINTS = "weights.safetensors", "best.safetensors", "checkpoints"
 
+_NO_FIT = (RuntimeError, LookupError, ValueError, TypeError, AttributeError, AssertionError)
+"""Exceptions of restoring a checkpoint with other entries, or entries of other types."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -178,12 +181,16 @@ class _Run:
     def resume(self, path: Path, state: dict[str, Any]) -> None:
         """Restore the state of a checkpoint."""
         try:
-            self.stepper.load_state(state)
-        except (RuntimeError, KeyError, ValueError) as error:
+            self._restore(path, state)
+        except _NO_FIT as error:
             raise TrainingError(
                 f"the checkpoint {path} does not fit this network; it was written by another "
-                f"version of maskcast ({error})"
+                f"version of maskcast ({type(error).__name__}: {error})"
             ) from error
+        logger.info("resuming after step %d from %s", self.step, path)
+
+    def _restore(self, path: Path, state: dict[str, Any]) -> None:
+        self.stepper.load_state(state)
         self.step, self.best, self.seconds_before = state["step"], state["best"], state["seconds"]
         self.window = LossWindow(**state["window"])
         counts = {name: state[name] for name in ("broken", "bad_in_a_row")}
@@ -198,7 +205,6 @@ class _Run:
                 processes,
                 self.fabric.world_size,
             )
-        logger.info("resuming after step %d from %s", self.step, path)
 
     def go(self, stopper: Stopper, watch: PhaseTimer) -> Outcome:
         """Train to the end, or until the stopper requests a stop."""
@@ -245,9 +251,9 @@ class _Run:
         """Return whether the exported weights are those of this step; a kill can prevent that."""
         try:
             card = read_weights(self.folder / WEIGHTS).card
-        except DataError:
+            return bool(card["training"]["step"] == self.step)
+        except (DataError, LookupError, TypeError):
             return False
-        return bool(card["training"]["step"] == self.step)
 
     def _set_random_states(self) -> None:
         """Seed or restore the generators; call it last, because loggers and loaders may draw."""

@@ -149,9 +149,9 @@ def earlier_sessions(folder: Path, now: Mapping[str, Any]) -> list[dict[str, Any
     """Return the earlier sessions on the run card; log a warning if the data has changed."""
     try:
         card = json.loads((folder / CARD).read_text("utf-8"))
-        before, used = card["earlier"], card["data_fingerprint"]
+        before, used = list(card["earlier"]), card["data_fingerprint"]
         session = {name: card[name] for name in _OF_A_SESSION}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
     if used != now["data_fingerprint"]:
         logger.warning("the data has changed since the run started; its losses will differ")

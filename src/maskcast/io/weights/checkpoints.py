@@ -25,11 +25,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from maskcast.core.errors import MissingFileError, WeightsError
+from maskcast.io.archives import COMPRESSIONS, unpacked
 from maskcast.io.weights.safe_pickle import File, Storage, TensorPlan, load_pickle
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
-PACKED = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
-"""Allowed compressions. Others, such as LZMA, can require gigabytes of memory before any output."""
 DEEPEST_TREE = 64
 """Maximum nesting of the tree."""
 LARGEST_TREE = 2_000_000
@@ -122,7 +121,7 @@ def _open_zip(file: File) -> zipfile.ZipFile:
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     try:
-        return archive.read(name)
+        return unpacked(archive, name)
     except KeyError:
         raise WeightsError(f"damaged archive: the entry {name} is missing") from None
     except (
@@ -134,7 +133,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 def _reject_bomb(archive: zipfile.ZipFile, size: int) -> None:
     """Reject archives that unpack to many times their size or use an unexpected compression."""
-    if {entry.compress_type for entry in archive.infolist()} - PACKED:
+    if {entry.compress_type for entry in archive.infolist()} - COMPRESSIONS:
         raise WeightsError("rejected: the archive uses a compression that PyTorch does not use")
     claimed = sum(entry.file_size for entry in archive.infolist())
     if claimed > 20 * size + 2**20:
