@@ -51,14 +51,12 @@ def bench(
     import torch
 
     from maskcast.bench.stopwatch import median_ms
-    from maskcast.core.device import choose_device, make_float32_exact, name_of
+    from maskcast.core.device import choose_device, make_float32_exact, name_of, set_threads
     from maskcast.core.files import write_text
 
-    if threads is not None and threads < 1:
-        raise UsageError(f"--threads must be at least 1, got {threads}")
     if what == "metrics" and method is not None:
         raise UsageError("maskcast bench metrics takes no --method")
-    torch.set_num_threads(threads or torch.get_num_threads())
+    set_threads(threads)
     logging.getLogger("maskcast").setLevel(logging.INFO)  # fine-tuning takes minutes
     chosen = choose_device(device)
     make_float32_exact()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from maskcast.core.config import config_from_dict, settings_of
 from maskcast.core.errors import MissingFileError, WeightsError
+from maskcast.core.files import with_home
 from maskcast.io.weights.names import describe_weights, installed_weights
 from maskcast.methods.catalogue import BOX_WEIGHTS, METHODS, published_files
 from maskcast.methods.recipes import RECIPES
@@ -21,7 +21,7 @@ def describe(what: str) -> Iterator[str]:
     Raises:
         DataError: ``what`` is none of these, or cannot be read.
     """
-    path = Path(what).expanduser()
+    path = with_home(what)
     if what in METHODS:
         yield from _describe_method(what)
     elif path.is_file() and path.suffix.lower() in CHECKPOINT_ENDINGS:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import importlib
 import inspect
-import io
 import logging
 import os
 import re
@@ -28,8 +27,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from maskcast.cli.flags import Flags, flags_of, flags_of_fields
-from maskcast.cli.terminal import TerminalFormatter, say
+from maskcast.cli.terminal import (
+    TerminalFormatter,
+    discard,
+    say,
+    usable_streams,
+    usable_width,
+)
 from maskcast.core.errors import DeviceMemoryError, MaskcastError, OutputError
+from maskcast.core.files import with_home
 
 
 class Command(NamedTuple):
@@ -69,24 +75,21 @@ disk."""
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return the exit code."""
     given = [_with_home(text) for text in (sys.argv[1:] if arguments is None else arguments)]
-    if isinstance(sys.stdout, io.TextIOWrapper):  # file names may hold bytes that are not text
-        sys.stdout.reconfigure(errors="backslashreplace")
-    if not given or given[0] in ("-h", "--help"):
-        print(overview())
-        return 0 if given else USAGE_ERROR
-    if given[0] == "--version":
-        print(f"maskcast {version('maskcast')}")
-        return 0
-    if given[0] not in COMMANDS:
-        say(f"unknown command {given[0]!r}; choose one of {', '.join(COMMANDS)}")
-        return USAGE_ERROR
-    with _terminated_like_interrupted():
+    with usable_streams(), usable_width(), _terminated_like_interrupted():
+        if not given or given[0] in ("-h", "--help"):
+            code = _guarded(lambda: print(overview()), given)
+            return code if given else code or USAGE_ERROR
+        if given[0] == "--version":
+            return _guarded(lambda: print(f"maskcast {version('maskcast')}"), given)
+        if given[0] not in COMMANDS:
+            say(f"unknown command {given[0]!r}; choose one of {', '.join(COMMANDS)}")
+            return USAGE_ERROR
         return _guarded(lambda: _run(given[0], given[1:]), given)
 
 
 def _with_home(argument: str) -> str:
     """Expand ``~/`` where shells do not: after ``=`` and inside quotes."""
-    return re.sub(r"^(--[a-z-]+=|)~(?=/)", lambda m: m[1] + str(Path.home()), argument)
+    return re.sub(r"^(--[a-z-]+=|)~(?=/)", lambda m: m[1] + os.path.expanduser("~"), argument)
 
 
 def overview() -> str:
@@ -128,7 +131,7 @@ def _run(name: str, arguments: list[str]) -> None:
     if isinstance(target, dict):
         tyro.extras.subcommand_cli_from_dict(target, prog=prog, args=arguments, config=config)
     else:
-        about = manual(target.__doc__.partition("\nArgs:")[0])
+        about = manual((target.__doc__ or "").partition("\nArgs:")[0])
         tyro.cli(target, prog=prog, description=about, args=arguments, config=config)
 
 
@@ -151,6 +154,8 @@ def manual(text: str) -> str:
     Examples, which are already indented, stay as they are. The indentation is needed because the
     parser joins lines that begin with a letter.
     """
+    if not text.strip():  # without docstrings (python -OO) there are no texts
+        return ""
     width = shutil.get_terminal_size().columns
     first, *others = filter(None, text.strip().splitlines())
     lines = [textwrap.fill(first, width, subsequent_indent="  ")]
@@ -179,7 +184,11 @@ def _guarded(work: Callable[[], None], given: Sequence[str]) -> int:
     Errors are reported in one line; for an internal error a log file is written.
     """
     try:
-        work()
+        try:
+            work()
+        except SystemExit:  # the parser has printed a help text or a usage error
+            print(end="", flush=True)
+            raise
         print(end="", flush=True)  # raises write errors here, not when the interpreter exits
     except MaskcastError as error:
         return _report(error, given)
@@ -187,9 +196,11 @@ def _guarded(work: Callable[[], None], given: Sequence[str]) -> int:
         say(str(interrupt) or "interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output (such as head) has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
     except Exception as fault:
         if reason := _reason_outside(fault):
+            if isinstance(fault, OSError) and not fault.filename:
+                discard(sys.stdout)  # else the interpreter would fail again when it exits
             return _report(reason, given)
         log = _write_log()
         say(f"internal error ({type(fault).__name__}); please report it and attach {log}")
@@ -240,13 +251,15 @@ def _reason_outside(fault: Exception) -> MaskcastError | None:
 
 
 def _write_log() -> Path:
-    cache = Path(os.environ.get("MASKCAST_CACHE") or "~/.cache/maskcast").expanduser()
+    cache = with_home(os.environ.get("MASKCAST_CACHE") or "~/.cache/maskcast")
     name = f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
     text = f"maskcast {version('maskcast')}\n{sys.argv}\n{traceback.format_exc()}"
     for folder in (cache / "logs", Path(tempfile.gettempdir())):
         try:
+            if not folder.is_absolute():
+                continue
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text)
+            (folder / name).write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError:
             continue
         return folder / name

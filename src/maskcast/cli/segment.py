@@ -13,7 +13,6 @@ from maskcast.cli.run_result import print_result
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
 from maskcast.core.device_names import DtypeName
-from maskcast.core.errors import UsageError
 from maskcast.runs.export_settings import Exports
 
 NO_EXPORTS = Exports()
@@ -150,14 +149,10 @@ def segment(
 
 def _set_up(device: str, *, threads: int | None, deterministic: bool) -> str:
     """Apply the settings that hold for the whole process, and return the device to use."""
-    import torch
-
-    from maskcast.core.device import choose_device, make_deterministic
+    from maskcast.core.device import choose_device, make_deterministic, set_threads
     from maskcast.core.heap import keep_freed_memory
 
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads must be at least 1, got {threads}", options=("threads",))
-    torch.set_num_threads(threads or torch.get_num_threads())
+    set_threads(threads)
     keep_freed_memory()
     if deterministic:
         make_deterministic()

@@ -1,11 +1,92 @@
-"""Print text on the terminal, with control characters escaped."""
+"""Print text on the terminal, with control characters escaped, whatever the streams are."""
 
 from __future__ import annotations
 
+import io
 import logging
+import os
+import shutil
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+NARROWEST, WIDEST = 40, 1000
+"""Limits of the width for which help texts are laid out, in columns."""
+
+
+@contextmanager
+def usable_streams() -> Iterator[None]:
+    """Let standard output and standard error be written to inside the block, whatever they are.
+
+    Closed ones are opened on the null device: otherwise a file that is opened later would get their
+    number, and texts of C libraries would be written into it. What cannot be written to standard
+    error is dropped, because there is no place left to report it.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number
+    if isinstance(sys.stdout, io.TextIOWrapper):  # file names may hold bytes that are not text
+        sys.stdout.reconfigure(errors="backslashreplace")
+    before = sys.stderr
+    with open(os.devnull, "w", encoding="utf-8") as null:  # noqa: PTH123 - not a file
+        sys.stderr = _DroppingErrors(before or null)  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            sys.stderr = before
+
+
+class _DroppingErrors:
+    """A text stream whose writes never fail: a closed pipe or a full disk drops the text."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+        except (OSError, ValueError):
+            discard(self._stream)
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            discard(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def discard(stream: Any) -> None:
+    """Connect a stream that cannot be written to with the null device, so that closing it works."""
+    with suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+
+
+@contextmanager
+def usable_width() -> Iterator[None]:
+    """Pretend inside the block that the terminal has a width that help texts can be laid out in."""
+    columns = shutil.get_terminal_size().columns
+    before = os.environ.get("COLUMNS")
+    if NARROWEST <= columns <= WIDEST:
+        yield
+        return
+    os.environ["COLUMNS"] = str(min(max(columns, NARROWEST), WIDEST))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
 
 
 def say(summary: str, details: Sequence[str] = ()) -> None:

@@ -11,6 +11,10 @@ import torch
 
 from maskcast.core.device_names import DtypeName
 from maskcast.core.errors import UsageError
+from maskcast.core.numbers import shortened
+
+MOST_THREADS = 1024
+"""Maximum number of CPU threads; starting many more fails inside OpenMP."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -51,6 +55,21 @@ def name_of(device: torch.device) -> str:
 def dtype_named(name: DtypeName) -> torch.dtype:
     """Return the torch dtype with a name."""
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+
+
+def set_threads(count: int | None) -> None:
+    """Set the number of CPU threads of this process; None leaves it to torch.
+
+    Raises:
+        UsageError: the number is out of range; torch would crash at some later point.
+    """
+    if count is None:
+        return
+    if not 1 <= count <= MOST_THREADS:
+        raise UsageError(
+            f"threads must be in [1, {MOST_THREADS}], got {shortened(count)}", options=("threads",)
+        )
+    torch.set_num_threads(count)
 
 
 def make_deterministic() -> None:

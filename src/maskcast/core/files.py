@@ -94,6 +94,11 @@ def remove_unfinished(folder: Path) -> None:
                 path.unlink()
 
 
+def with_home(path: str | Path) -> Path:
+    """Expand ``~`` and ``~USER``; without a home folder, or for unknown users, they stay."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises an error
+
+
 def make_folder(path: Path) -> None:
     """Create a folder and its parents if missing; raises ``OutputError``."""
     try:

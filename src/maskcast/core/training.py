@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Precision = Literal["32", "bf16", "fp16"]
+MOST_WORKERS = 256
+"""Maximum number of data-loading workers per process; each one takes about a gigabyte."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +133,8 @@ class LoopConfig:
         require_range(self, *counts, least=1, prefix="loop.")
         intervals = ("keep_last", "log_every", "checkpoint_every", "bad_steps_limit")
         require_range(self, *intervals, least=1, prefix="loop.")
-        zero_allowed = ("seed", "workers", "broken_limit", "validate_every", "checkpoint_minutes")
+        require_range(self, "workers", least=0, most=MOST_WORKERS, prefix="loop.")
+        zero_allowed = ("seed", "broken_limit", "validate_every", "checkpoint_minutes")
         require_range(self, *zero_allowed, least=0, prefix="loop.")
         if self.batch_size % self.accumulate:
             raise ConfigError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskcast.core.config import config_from_dict, config_to_dict
 from maskcast.core.errors import UsageError, WeightsError
+from maskcast.core.files import with_home
 from maskcast.core.progress import Progress
 from maskcast.io.weights.downloads import download
 from maskcast.io.weights.files import Weights, sha256_of
@@ -52,7 +53,7 @@ def import_weights(
             f"{known.file_name}"
         )
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(source).expanduser()
+        path = with_home(source)
         if known or not path.is_file():
             path = Path(folder) / PurePosixPath(known.file_name if known else source).name
             expected = sha256 or (known.sha256 if known else None)

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from maskcast.core.errors import MissingFileError, WeightsError
 from maskcast.io.archives import COMPRESSIONS, unpacked
+from maskcast.io.weights.files import check_tensors
 from maskcast.io.weights.safe_pickle import File, Storage, TensorPlan, load_pickle
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
@@ -70,7 +71,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
     Raises:
         MissingFileError: the file does not exist.
-        WeightsError: the file cannot be read, or contains no tensors.
+        WeightsError: the file cannot be read, contains no tensors, or has one that
+            ``check_tensors`` rejects.
     """
     if path.suffix == ".safetensors":
         if not path.is_file():
@@ -86,6 +88,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         tensors = {name: value for name, value in named.items() if isinstance(value, Tensor)}
     if not tensors:
         raise WeightsError(f"{path} contains no state dict; give a file that maps names to tensors")
+    check_tensors(tensors, str(path))
     return tensors
 
 

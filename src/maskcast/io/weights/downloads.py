@@ -8,6 +8,7 @@ import io
 import re
 import ssl
 import string
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,12 +17,16 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 
 from maskcast.core.errors import MissingFileError, WeightsError
-from maskcast.core.files import replacing
+from maskcast.core.files import replacing, with_home
 from maskcast.core.progress import Progress
 
 DRIVE = "https://drive.usercontent.google.com/download"
 _DRIVE_ID = re.compile(r"[A-Za-z0-9_-]{20,}")
 _CHUNK = 2**18
+_LARGEST_FILE = 2**33
+"""Maximum size of a download in bytes; the authors' files have less than a twentieth of it."""
+_SLOWEST = 500
+"""Bytes per second, averaged from the start, below which a download is given up after a minute."""
 _LARGEST_PAGE = 2**20
 _TIMEOUT = 60.0
 _NETWORK_FAULTS = (
@@ -30,8 +35,13 @@ _NETWORK_FAULTS = (
     TimeoutError,
     ConnectionError,
     ssl.SSLError,
+    ValueError,
+    OverflowError,
 )
-"""Exceptions of opening a URL and reading from it; errors of the disk are not among them."""
+"""Exceptions of opening a URL and reading from it; errors of the disk are not among them.
+
+The last two are raised for impossible host names, ports and lengths of chunks.
+"""
 
 
 def download(
@@ -59,10 +69,10 @@ def download(
     """
     text = str(source)
     with replacing(target, sync=True) as temporary, temporary.open("wb") as file:
-        if isinstance(source, Path) or Path(text).expanduser().is_file():
-            digest = _copy_file(Path(text).expanduser(), file, progress)
+        if isinstance(source, Path) or with_home(text).is_file():
+            digest = _copy_file(with_home(text), file, progress)
         elif text.lower().startswith(("http://", "https://")):
-            digest = _fetch(text, file, progress, urllib.request.build_opener())
+            digest = _fetch(text, file, progress, _opener())
         elif drive_id := _drive_id(text):
             digest = _fetch_from_drive(drive, drive_id, file, progress)
         else:
@@ -93,14 +103,23 @@ def _copy_file(path: Path, file: io.BufferedIOBase, progress: Progress | None) -
 
 
 def _copy(
-    source: io.BufferedIOBase, file: io.BufferedIOBase, size: int | None, progress: Progress | None
+    source: io.BufferedIOBase,
+    file: io.BufferedIOBase,
+    size: int | None,
+    progress: Progress | None,
+    *,
+    largest: int = _LARGEST_FILE,
 ) -> str:
     digest = hashlib.sha256()
-    done = 0
-    while chunk := source.read(_CHUNK):
+    done, began = 0, time.monotonic()
+    while chunk := source.read1(_CHUNK):
         file.write(chunk)
         digest.update(chunk)
         done += len(chunk)
+        if done > largest:
+            raise WeightsError(f"download failed: more than {largest} bytes were sent")
+        if (took := time.monotonic() - began) > _TIMEOUT and done < _SLOWEST * took:
+            raise TimeoutError(f"only {done} bytes in {took:.0f} seconds")
         if progress is not None:
             progress("download", done, size)
     if size is not None and done != size:
@@ -123,6 +142,8 @@ def _fetch(
                     "the file in a browser and give its path"
                 )
             return _copy(response, file, response.length, progress)
+    except WeightsError:
+        raise
     except urllib.error.HTTPError as error:
         raise WeightsError(
             f"download failed: {address} returned {error.code} {error.reason}"
@@ -139,7 +160,7 @@ def _fetch_from_drive(
     drive: str, drive_id: str, file: io.BufferedIOBase, progress: Progress | None
 ) -> str:
     """Download from Google Drive, which asks to confirm large files with a form on a web page."""
-    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    opener = _opener(urllib.request.HTTPCookieProcessor(CookieJar()))
     query = urllib.parse.urlencode({"id": drive_id, "export": "download"})
     address = f"{drive}?{query}"
     page = _page_at(address, opener)
@@ -163,11 +184,32 @@ def _page_at(address: str, opener: urllib.request.OpenerDirector) -> str | None:
         with opener.open(_request(address), timeout=_TIMEOUT) as response:
             if not _is_page(response):
                 return None
-            return str(response.read(_LARGEST_PAGE).decode("utf-8", "replace"))
+            page = io.BytesIO()
+            _copy(response, page, None, None, largest=_LARGEST_PAGE)
+            return page.getvalue().decode("utf-8", "replace")
+    except WeightsError:
+        raise
     except _NETWORK_FAULTS as error:
         raise WeightsError(
             f"download failed: cannot reach Google Drive: {_reason(error)}"
         ) from error
+
+
+def _opener(*more: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
+    """Return an opener for http and https only, so that redirects cannot name files or FTP."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.UnknownHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        *more,
+    ):
+        opener.add_handler(handler)
+    return opener
 
 
 def _reason(error: Exception) -> object:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _KEY = "maskcast"
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
+"""Names of the data types of parameters."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ def read_file(path: Path) -> Weights:
     """Read a weights file that ``write_weights`` has written.
 
     Raises:
-        WeightsError: the file is damaged or was not written by ``write_weights``.
+        WeightsError: the file is damaged, was not written by ``write_weights``, or has a tensor
+            that ``check_tensors`` rejects.
     """
     from safetensors.torch import load_file  # noqa: PLC0415 - imports torch
 
@@ -50,7 +53,37 @@ def read_file(path: Path) -> Weights:
         tensors = load_file(path)
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"the weights file {path} is damaged: {error}") from error
+    check_tensors(tensors, str(path))
     return Weights(path.stem, method, config, tensors, card, sha256_of(path))
+
+
+def check_tensors(tensors: Mapping[str, Tensor], source: str) -> None:
+    """Reject tensors that no network can have.
+
+    Args:
+        tensors: parameters and buffers by name.
+        source: name of the weights in messages.
+
+    Raises:
+        WeightsError: a tensor is not of floating point (counters of normalisation layers are
+            integers), has values that are not finite, or is a negative variance.
+    """
+    faults = [f"{name} {fault}" for name, t in tensors.items() if (fault := _tensor_fault(name, t))]
+    if faults:
+        raise WeightsError.listing(f"the weights {source} cannot be used", faults)
+
+
+def _tensor_fault(name: str, tensor: Tensor) -> str | None:
+    kind = str(tensor.dtype).removeprefix("torch.")
+    if name.endswith("num_batches_tracked"):
+        return None if kind.startswith("int") else f"is {kind}, expected an integer"
+    if kind not in _FLOATS:
+        return f"is {kind}, expected one of {', '.join(_FLOATS)}"
+    if not tensor.isfinite().all():
+        return "has values that are infinite or not a number"
+    if name.endswith("running_var") and (tensor < 0).any():
+        return "is a variance with negative values"
+    return None
 
 
 def read_metadata(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:

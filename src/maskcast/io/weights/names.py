@@ -16,8 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 from maskcast.core.config import in_words
 from maskcast.core.errors import MissingFileError, UsageError, WeightsError
-from maskcast.core.files import path_inside, write_text
-from maskcast.io.weights.files import Weights, read_file, read_metadata, sha256_of, write_weights
+from maskcast.core.files import (
+    alone_in,
+    path_inside,
+    remove_unfinished,
+    with_home,
+    write_text,
+)
+from maskcast.io.weights.files import (
+    Weights,
+    check_tensors,
+    read_file,
+    read_metadata,
+    sha256_of,
+    write_weights,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,9 +73,26 @@ class InstalledWeights:
 
 
 def cache_folder() -> Path:
-    """Return the folder of installed weights, which may not exist."""
+    """Return the folder of installed weights, which may not exist.
+
+    Raises:
+        UsageError: there is no home folder, or ``MASKCAST_CACHE`` names that of an unknown user.
+    """
     chosen = os.environ.get("MASKCAST_CACHE")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "maskcast" / "weights"
+    folder = with_home(chosen or "~/.cache/maskcast/weights")
+    if str(folder).startswith("~"):
+        raise UsageError(
+            f"the folder for weights, {folder}, is in a home folder that does not exist; set the "
+            "environment variable MASKCAST_CACHE to a folder"
+        )
+    return folder
+
+
+def _folders() -> Iterator[Path]:
+    """Yield the folders of weights with a name; a user without a home folder has none."""
+    yield SHIPPED
+    if os.environ.get("MASKCAST_CACHE") or not str(with_home("~")).startswith("~"):
+        yield cache_folder()
 
 
 def installed_weights() -> Iterator[InstalledWeights]:
@@ -70,8 +100,10 @@ def installed_weights() -> Iterator[InstalledWeights]:
 
     Damaged files in the cache are skipped; ``read_weights`` reports what is wrong with them.
     """
-    for folder in (SHIPPED, cache_folder()):
+    for folder in _folders():
         for path in sorted(folder.glob("*.safetensors")):
+            if path.name.startswith(".") or not path.is_file():  # unfinished, or a pipe
+                continue
             try:
                 method, config, card = read_metadata(path)
             except WeightsError:
@@ -95,12 +127,12 @@ def find_weights(
         WeightsError: the name is unknown; the message lists the installed weights.
     """
     text = str(name_or_path)
-    path = Path(text).expanduser()
+    path = with_home(text)
     if _is_path(name_or_path):
         if not path.is_file():
             raise MissingFileError(f"weights file {path} does not exist", options=("weights",))
         return path
-    for folder in (SHIPPED, cache_folder()):
+    for folder in _folders():
         candidate = path_inside(folder, text, ".safetensors")
         if candidate.is_file():
             return candidate
@@ -155,6 +187,7 @@ def install_weights(
     """Write weights and their model card (JSON) to the user's cache, and return the weights file.
 
     Raises:
+        WeightsError: a tensor is unusable; see ``check_tensors``.
         DataError: the name is not a valid file name.
         UsageError: the name is that of weights in the package, or looks like a path.
         OutputError: the cache is not writable.
@@ -165,9 +198,12 @@ def install_weights(
         raise UsageError(
             f"the name {name!r} would mean {what}; choose another one", options=("name",)
         )
-    write_weights(path, method=method, config=config, tensors=tensors, card=card)
-    full_card = {"name": name, "method": method, "sha256": sha256_of(path), **card}
-    write_text(path.with_suffix(".json"), json.dumps(full_card, indent=2) + "\n")
+    check_tensors(tensors, name)
+    with alone_in(path.parent, wait=True):  # so that weights and card are of one import
+        remove_unfinished(path.parent)
+        write_weights(path, method=method, config=config, tensors=tensors, card=card)
+        full_card = {"name": name, "method": method, "sha256": sha256_of(path), **card}
+        write_text(path.with_suffix(".json"), json.dumps(full_card, indent=2) + "\n")
     return path
 
 
