@@ -261,3 +261,15 @@ def test_help_joins_the_lines_of_a_paragraph_and_of_an_argument():
         "    first: goes on.",
         "    second: is short.",
     ]
+
+
+def needs_a_module_that_is_gone() -> None:
+    """Import as ``import rich`` does in an environment that is not whole."""
+    raise ModuleNotFoundError("No module named 'rich.console'", name="rich.console")
+
+
+def test_a_python_environment_that_is_not_whole_is_no_internal_error(maskcast, monkeypatch):
+    name = needs_a_module_that_is_gone.__name__
+    monkeypatch.setitem(COMMANDS, "info", Command(__name__, name, ""))
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[needs_a_module_that_is_gone.__module__])
+    maskcast("info").assert_one_sentence(3, "cannot import rich.console: the Python environment")

@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _with_home(argument: str) -> str:
     """Expand ``~/`` where shells do not: after ``=`` and inside quotes."""
-    return re.sub(r"^(--[a-z-]+=|)~(?=/)", lambda m: m[1] + os.path.expanduser("~"), argument)
+    return re.sub(r"^(--[a-z-]+=|)~(?=/)", lambda m: m[1] + str(with_home("~")), argument)
 
 
 def overview() -> str:
@@ -237,6 +237,11 @@ def _reason_outside(fault: Exception) -> MaskcastError | None:
     if isinstance(fault, OSError) and fault.errno in NOT_WRITTEN:
         where = str(fault.filename) if fault.filename else "the output"
         return OutputError(f"cannot write {where}: {fault.strerror}")
+    if isinstance(fault, ImportError) and not (fault.name or "maskcast").startswith("maskcast"):
+        return MaskcastError(
+            f"cannot import {fault.name}: the Python environment of maskcast is incomplete or not "
+            "readable for this user; install maskcast again, in a place that this user may read"
+        )
     if isinstance(fault, MemoryError):
         return DeviceMemoryError("out of memory; close other programs, or process less at a time")
     if isinstance(fault, RuntimeError):

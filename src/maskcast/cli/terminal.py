@@ -33,7 +33,7 @@ def usable_streams() -> Iterator[None]:
         sys.stdout.reconfigure(errors="backslashreplace")
     before = sys.stderr
     with open(os.devnull, "w", encoding="utf-8") as null:  # noqa: PTH123 - not a file
-        sys.stderr = _DroppingErrors(before or null)  # type: ignore[assignment]
+        sys.stderr = _DroppingErrors(before or null)
         try:
             yield
         finally:

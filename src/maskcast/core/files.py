@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from maskcast.core.errors import DataError, OutputError, RunConflictError
+from maskcast.core.errors import DataError, MissingFileError, OutputError, RunConflictError
 
 try:
     import fcntl
@@ -203,6 +203,25 @@ def _leave_to_parent() -> None:
 
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_leave_to_parent)
+
+
+def read_file(path: Path, *, largest: int) -> bytes:
+    """Return the content of a file of at most ``largest`` bytes.
+
+    Raises:
+        MissingFileError: the file does not exist.
+        DataError: the path is not a regular file (pipes and devices may never end), or is larger.
+        OSError: the file cannot be read.
+    """
+    if not path.is_file():
+        if path.exists():
+            raise DataError(f"cannot read {path}: it is not a regular file")
+        raise MissingFileError(f"{path} does not exist")
+    with path.open("rb") as file:
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        raise DataError(f"cannot read {path}: it is larger than {largest} bytes")
+    return content
 
 
 def write_bytes(path: Path, content: bytes, *, sync: bool = False) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from maskcast.core.errors import DataError, MissingFileError
+from maskcast.core.files import read_file
 from maskcast.core.strict_json import read_json
 from maskcast.data.dataset import (
     AnnotationFile,
@@ -22,6 +23,8 @@ from maskcast.data.dataset import (
 from maskcast.io.label_maps import ids_in, read_label_map
 from maskcast.io.pictures import picture_header
 
+LARGEST_LIST = 2**26
+"""Maximum size of a list file in bytes."""
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 MASK_ENDINGS = (".png",)
 
@@ -70,7 +73,14 @@ def list_pictures(folder: Path, endings: Collection[str], faults: Faults) -> dic
 def read_names(path: Path, faults: Faults) -> list[str]:
     """Return the non-empty lines of a list file."""
     try:
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+        text = read_file(path, largest=LARGEST_LIST).decode("utf-8-sig")
+        lines = [line.strip() for line in text.splitlines()]
+    except MissingFileError:
+        faults.add(f"the list {path} does not exist")
+        return []
+    except DataError as error:
+        faults.add(error)
+        return []
     except (OSError, UnicodeDecodeError) as error:
         faults.add(f"cannot read the list {path}: {_reason(error)}")
         return []

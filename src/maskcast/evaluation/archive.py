@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from maskcast.core.errors import DataError, MissingFileError
-from maskcast.io.archives import open_zip, read_member, with_slashes, zip_faults
+from maskcast.core.files import read_file
+from maskcast.io.archives import LARGEST_MEMBER, open_zip, read_member, with_slashes, zip_faults
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class PredictionFiles:
         if self._is_zip:
             return read_member(self._zip, self._members[name], self.shown(name))
         try:
-            return (self.path / name).read_bytes()
+            return read_file(self.path / name, largest=LARGEST_MEMBER)
         except OSError as error:
             raise DataError(f"cannot read {self.shown(name)}: {error.strerror}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,7 @@ from maskcast.core.config import config_from_dict, config_to_dict
 from maskcast.core.errors import UsageError, WeightsError
 from maskcast.core.files import with_home
 from maskcast.core.progress import Progress
-from maskcast.io.weights.downloads import download
+from maskcast.io.weights.downloads import download, is_url
 from maskcast.io.weights.files import Weights, sha256_of
 from maskcast.io.weights.names import PublishedFile, install_weights, read_weights
 from maskcast.methods.catalogue import METHODS, published_files
@@ -54,8 +55,8 @@ def import_weights(
         )
     with tempfile.TemporaryDirectory() as folder:
         path = with_home(source)
-        if known or not path.is_file():
-            path = Path(folder) / PurePosixPath(known.file_name if known else source).name
+        if known or is_url(source) or not path.is_file():
+            path = Path(folder) / (PurePosixPath(known.file_name).name if known else _name(source))
             expected = sha256 or (known.sha256 if known else None)
             download(known.source if known else source, path, sha256=expected, progress=progress)
         elif sha256 and sha256_of(path) != sha256.lower():
@@ -95,6 +96,12 @@ def published_name(weights: Weights) -> str | None:
     if file is None or file.sha256 not in (None, weights.card.get("its sha256")):
         return None
     return file.name
+
+
+def _name(source: str) -> str:
+    """Return the file name in a path or a URL."""
+    path = re.sub(r"[?#].*", "", source) if is_url(source) else source
+    return PurePosixPath(path).name[-100:] or "download"
 
 
 def _install(path: Path, known: PublishedFile | None, name: str | None, method: str | None) -> Path:

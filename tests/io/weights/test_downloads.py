@@ -9,11 +9,13 @@ import struct
 import threading
 import urllib.parse
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from maskcast.core.errors import MissingFileError, WeightsError
+from maskcast.io.weights import downloads
 from maskcast.io.weights.downloads import download
 
 CONTENT = bytes(range(256)) * 3000
@@ -58,10 +60,33 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(PAGE, "text/html; charset=utf-8")
         elif path == "/lying":
             self.answer(b"\n " + PAGE, "application/octet-stream")
+        elif path.startswith("/chunks"):
+            self.chunks(path.removeprefix("/chunks/"))
+        elif path == "/endless":
+            self.endless()
+        elif path == "/elsewhere":
+            self.send_response(302)
+            self.send_header("Location", urllib.parse.unquote(query))
+            self.end_headers()
         elif path == "/drive":
             self.drive(fields)
         else:
             self.send_error(404)
+
+    def chunks(self, length: str) -> None:
+        self.protocol_version = "HTTP/1.1"
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(length.encode() + b"\r\n" + CONTENT[:1000])
+        self.close_connection = True
+
+    def endless(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                self.wfile.write(bytes(2**16))
 
     def drive(self, fields: dict[str, str]) -> None:
         if fields.get("id") != DRIVE_ID:
@@ -169,3 +194,49 @@ def test_google_drive_refuses(server, tmp_path):
     with pytest.raises(WeightsError, match="missing, private, or over its quota"):
         download("drive:" + "x" * 33, tmp_path / "file.pth", drive=f"{server}/drive")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("length", ["-5", "-1", "f" * 40, "9" * 5000, "zz", ""])
+def test_impossible_lengths_of_chunks_are_failed_downloads(server, tmp_path, length):
+    with pytest.raises(WeightsError, match="download failed"):
+        download(f"{server}/chunks/{length}", tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_never_stops_is_stopped(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "_LARGEST_FILE", 2**20)
+    with pytest.raises(WeightsError, match="more than 1048576 bytes were sent"):
+        download(f"{server}/endless", tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_sends_next_to_nothing_is_left(server, tmp_path, monkeypatch):
+    clock = iter(range(0, 10_000, 100))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    monkeypatch.setattr(downloads, "_SLOWEST", 1e12)
+    with pytest.raises(WeightsError, match=r"cannot reach .*: only \d+ bytes in 100 seconds"):
+        download(f"{server}/good", tmp_path / "x")
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://localhost/x", "data:,x"])
+def test_redirects_lead_to_web_servers_only(server, tmp_path, target):
+    with pytest.raises(WeightsError, match="download failed"):
+        download(f"{server}/elsewhere?{target}", tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://a..b/x",
+        f"http://{'a' * 300}.org/x",
+        "http://[::1/x",
+        "http://localhost:99999999/x",
+        "http://localhost:port/x",
+        "http://\x00/x",
+        "http:///x",
+    ],
+)
+def test_impossible_hosts_are_failed_downloads(tmp_path, address):
+    with pytest.raises(WeightsError, match=r"download failed|invalid URL"):
+        download(address, tmp_path / "x")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from fixtures.small_weights import CARD, tensors, write
 from maskcast.core.errors import (
@@ -14,7 +16,7 @@ from maskcast.core.errors import (
     UsageError,
     WeightsError,
 )
-from maskcast.io.weights.files import sha256_of
+from maskcast.io.weights.files import sha256_of, write_weights
 from maskcast.io.weights.names import (
     PublishedFile,
     cache_folder,
@@ -109,3 +111,64 @@ def test_a_description(tmp_path):
     assert "weights   mine" in text
     assert "19 in 4 tensors" in text  # 6 + 6 + 6 + 1
     assert "licence   Apache-2.0" in text
+
+
+def test_a_home_that_is_not_there_hides_only_what_it_would_hold(tmp_path, monkeypatch):
+    monkeypatch.delenv("MASKCAST_CACHE")
+    monkeypatch.setenv("HOME", "/nowhere")
+    write(tmp_path / "shipped" / "lwl-small.safetensors")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # no HOME, and no such user
+    assert [weights.name for weights in installed_weights()] == ["lwl-small"]
+    assert read_weights("lwl-small").name == "lwl-small"
+    with pytest.raises(UsageError, match="in a home folder that does not exist; set the environ"):
+        install_weights("lwl-a", method="lwl", config={}, tensors=tensors(), card=CARD)
+
+
+@pytest.mark.parametrize("path", ["~no-such-user/w", "~no-such-user/w.safetensors"])
+def test_a_path_of_an_unknown_user_does_not_exist(path):
+    with pytest.raises(MissingFileError, match=r"~no-such-user/w(\.safetensors)? does not exist"):
+        read_weights(path)
+
+
+def test_a_cache_of_an_unknown_user_is_an_error(monkeypatch):
+    monkeypatch.setenv("MASKCAST_CACHE", "~no-such-user/cache")
+    with pytest.raises(UsageError, match="~no-such-user/cache, is in a home folder"):
+        list(installed_weights())
+
+
+def test_what_a_killed_import_left_has_no_name_and_is_removed_by_the_next(tmp_path):
+    left = write(tmp_path / "cache" / ".0123456789ab.part.safetensors")
+    assert list(installed_weights()) == []
+    install_weights("lwl-a", method="lwl", config={}, tensors=tensors(), card=CARD)
+    assert not left.exists()
+
+
+def test_pipes_in_the_cache_are_passed_over(tmp_path):
+    (tmp_path / "cache").mkdir()
+    os.mkfifo(tmp_path / "cache" / "x.safetensors")
+    assert list(installed_weights()) == []
+    with pytest.raises(WeightsError, match="no weights named 'x'"):
+        read_weights("x")
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "words"),
+    [
+        ("a", torch.tensor([1.0, torch.nan]), "a has values that are infinite or not a number"),
+        ("a", torch.tensor([-torch.inf], dtype=torch.float16), "a has values that are infinite"),
+        ("b.running_var", torch.tensor([1.0, -1e-9]), "b.running_var is a variance with negative"),
+        ("a", torch.zeros(2, dtype=torch.int64), "a is int64, expected one of float16"),
+        ("a", torch.zeros(2, dtype=torch.complex64), "a is complex64, expected"),
+        ("a", torch.zeros(2, dtype=torch.bool), "a is bool, expected"),
+        ("a", torch.zeros((), dtype=torch.int8), "a is int8, expected"),
+    ],
+)
+def test_tensors_that_no_network_has_are_neither_read_nor_installed(tmp_path, name, tensor, words):
+    path = tmp_path / "x.safetensors"
+    write_weights(path, method="lwl", config={}, tensors={name: tensor}, card={})
+    for read in (read_weights, verify_weights):
+        with pytest.raises(WeightsError, match=words):
+            read(path)
+    with pytest.raises(WeightsError, match=words):
+        install_weights("x", method="lwl", config={}, tensors={name: tensor}, card={})
+    assert not (tmp_path / "cache" / "x.safetensors").exists()

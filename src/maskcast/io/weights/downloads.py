@@ -69,10 +69,10 @@ def download(
     """
     text = str(source)
     with replacing(target, sync=True) as temporary, temporary.open("wb") as file:
-        if isinstance(source, Path) or with_home(text).is_file():
-            digest = _copy_file(with_home(text), file, progress)
-        elif text.lower().startswith(("http://", "https://")):
+        if not isinstance(source, Path) and is_url(text):  # which may be too long for a path
             digest = _fetch(text, file, progress, _opener())
+        elif isinstance(source, Path) or with_home(text).is_file():
+            digest = _copy_file(with_home(text), file, progress)
         elif drive_id := _drive_id(text):
             digest = _fetch_from_drive(drive, drive_id, file, progress)
         else:
@@ -88,6 +88,11 @@ def download(
                 options=("sha256",),
             )
     return digest
+
+
+def is_url(text: str) -> bool:
+    """Return whether a source is an http(s) URL."""
+    return text.lower().startswith(("http://", "https://"))
 
 
 def _drive_id(text: str) -> str | None:
@@ -108,11 +113,15 @@ def _copy(
     size: int | None,
     progress: Progress | None,
     *,
-    largest: int = _LARGEST_FILE,
+    head: bytes = b"",
+    largest: int | None = None,
 ) -> str:
+    """Copy what was read already and the rest, and return the SHA-256 of both."""
+    largest = _LARGEST_FILE if largest is None else largest
     digest = hashlib.sha256()
     done, began = 0, time.monotonic()
-    while chunk := source.read1(_CHUNK):
+    while chunk := head or source.read1(_CHUNK):
+        head = b""
         file.write(chunk)
         digest.update(chunk)
         done += len(chunk)
@@ -136,12 +145,14 @@ def _fetch(
     """Download a URL to ``file``; a web page is an error."""
     try:
         with opener.open(_request(address), timeout=_TIMEOUT) as response:
-            if _is_page(response):
+            head = response.read1(_CHUNK)
+            if _is_page(response, head):
                 raise WeightsError(
                     f"download failed: {address} returned a web page instead of a file; download "
                     "the file in a browser and give its path"
                 )
-            return _copy(response, file, response.length, progress)
+            length = None if response.length is None else response.length + len(head)
+            return _copy(response, file, length, progress, head=head)
     except WeightsError:
         raise
     except urllib.error.HTTPError as error:
@@ -182,10 +193,11 @@ def _page_at(address: str, opener: urllib.request.OpenerDirector) -> str | None:
     """Return the web page at a URL, or None if the URL serves a file."""
     try:
         with opener.open(_request(address), timeout=_TIMEOUT) as response:
-            if not _is_page(response):
+            head = response.read1(_CHUNK)
+            if not _is_page(response, head):
                 return None
             page = io.BytesIO()
-            _copy(response, page, None, None, largest=_LARGEST_PAGE)
+            _copy(response, page, None, None, head=head, largest=_LARGEST_PAGE)
             return page.getvalue().decode("utf-8", "replace")
     except WeightsError:
         raise
@@ -216,10 +228,9 @@ def _reason(error: Exception) -> object:
     return getattr(error, "reason", error)  # URLError wraps its cause
 
 
-def _is_page(response: http.client.HTTPResponse) -> bool:
+def _is_page(response: http.client.HTTPResponse, head: bytes) -> bool:
     declared = "text/html" in response.headers.get("Content-Type", "")
-    head = response.peek(64).lstrip().lower()
-    return declared or head.startswith((b"<!doctype html", b"<html"))
+    return declared or head.lstrip().lower().startswith((b"<!doctype html", b"<html"))
 
 
 def _request(address: str) -> urllib.request.Request:

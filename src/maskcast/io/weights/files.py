@@ -65,8 +65,8 @@ def check_tensors(tensors: Mapping[str, Tensor], source: str) -> None:
         source: name of the weights in messages.
 
     Raises:
-        WeightsError: a tensor is not of floating point (counters of normalisation layers are
-            integers), has values that are not finite, or is a negative variance.
+        WeightsError: a tensor is neither of floating point nor a counter (a single integer), has
+            values that are not finite, or is a negative variance.
     """
     faults = [f"{name} {fault}" for name, t in tensors.items() if (fault := _tensor_fault(name, t))]
     if faults:
@@ -75,8 +75,8 @@ def check_tensors(tensors: Mapping[str, Tensor], source: str) -> None:
 
 def _tensor_fault(name: str, tensor: Tensor) -> str | None:
     kind = str(tensor.dtype).removeprefix("torch.")
-    if name.endswith("num_batches_tracked"):
-        return None if kind.startswith("int") else f"is {kind}, expected an integer"
+    if tensor.ndim == 0 and kind == "int64":  # a counter
+        return None
     if kind not in _FLOATS:
         return f"is {kind}, expected one of {', '.join(_FLOATS)}"
     if not tensor.isfinite().all():
