@@ -14,7 +14,7 @@ from maskcast.core.training import LoopConfig
         ({"epochs": 0}, "loop.epochs must be at least 1, got 0"),
         ({"iterations": 0}, "iterations must be at least 1"),
         ({"keep_last": 0}, "keep_last must be at least 1"),
-        ({"workers": -1}, "workers must be at least 0, got -1"),
+        ({"workers": -1}, r"workers must be in \[0, 256\], got -1"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"checkpoint_minutes": -1.0}, "checkpoint_minutes must be at least 0, got -1.0"),
         (
