@@ -204,8 +204,8 @@ def test_objects_of_one_pixel_or_of_all_are_followed(label_map, object_id, segme
         ("-20,-20,5,5", 3),
         ("10,10,-5,5", 3),  # swapped corners
         ("10,10,0,5", 3),
-        ("nan,1,5,5", 3),
-        ("1,2,inf,5", 3),
+        ("nan,1,5,5", 2),
+        ("1,2,inf,5", 2),
         ("1,2,3", 2),
         ("here", 2),
         ("0:1,2,5,5", 3),  # id 0
