@@ -49,13 +49,16 @@ def bench() -> Cases:
     return figures
 
 
-def _per_frame(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, float]:
+def _per_frame(prediction: NDArray[np.bool_], ground_truth: NDArray[np.bool_]) -> dict[str, float]:
     def plainly() -> tuple[float, float]:
-        J = plain_region_similarity(prediction, truth)
-        return J, plain_contour_accuracy(prediction, truth)
+        J = plain_region_similarity(prediction, ground_truth)
+        return J, plain_contour_accuracy(prediction, ground_truth)
 
-    assert score_object(prediction, truth) == plainly()
-    slow, fast = _milliseconds(plainly), _milliseconds(lambda: score_object(prediction, truth))
+    assert score_object(prediction, ground_truth) == plainly()
+    slow, fast = (
+        _milliseconds(plainly),
+        _milliseconds(lambda: score_object(prediction, ground_truth)),
+    )
     return {"plain ms": slow, "maskcast ms": fast, "times faster": slow / fast}
 
 
@@ -85,18 +88,18 @@ def _pair(share: float, seed: int = 0) -> tuple[NDArray[np.bool_], NDArray[np.bo
     """Return a predicted and a true mask, which differ by a small shift and in their edges."""
     height = _blob(share, seed)
     level = np.quantile(height, 1 - share)
-    truth = height > level
+    ground_truth = height > level
     edge = cv2.resize(
         np.random.default_rng(seed + 1).normal(size=(60, 107)).astype(np.float32), FRAME_SIZE[::-1]
     )
     prediction = np.roll(height, 3, axis=1) + 0.04 * edge > level
-    return prediction, truth
+    return prediction, ground_truth
 
 
 def _noise() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     random = np.random.default_rng(0)
-    prediction, truth = random.random((2, *FRAME_SIZE)) < 0.5
-    return prediction, truth
+    prediction, ground_truth = random.random((2, *FRAME_SIZE)) < 0.5
+    return prediction, ground_truth
 
 
 def _label_maps(objects: int, seed: int) -> tuple[bytes, bytes]:
@@ -115,14 +118,14 @@ def _write_set(root: Path, videos: dict[str, tuple[int, int]]) -> None:
     names.write_text("\n".join(videos))
     made: dict[tuple[int, int], tuple[bytes, bytes]] = {}
     for name, (frames, objects) in videos.items():
-        truth, results = root / "Annotations" / "480p" / name, root / "results" / name
-        truth.mkdir(parents=True)
+        ground_truth, results = root / "Annotations" / "480p" / name, root / "results" / name
+        ground_truth.mkdir(parents=True)
         results.mkdir(parents=True)
         for index in range(frames):
             look = (objects, index % 5)
             if look not in made:
                 made[look] = _label_maps(*look)
-            (truth / f"{index:05d}.png").write_bytes(made[look][0])
+            (ground_truth / f"{index:05d}.png").write_bytes(made[look][0])
             (results / f"{index:05d}.png").write_bytes(made[look][1])
 
 

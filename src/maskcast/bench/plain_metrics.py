@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def plain_region_similarity(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    intersection = np.sum(prediction & truth)
-    union = np.sum(prediction | truth)
+def plain_region_similarity(
+    prediction: NDArray[np.bool_], ground_truth: NDArray[np.bool_]
+) -> float:
+    intersection = np.sum(prediction & ground_truth)
+    union = np.sum(prediction | ground_truth)
     return 1.0 if union == 0 else float(intersection / union)
 
 
-def plain_contour_accuracy(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    radius = int(np.ceil(0.008 * np.linalg.norm(truth.shape)))
-    predicted, true = plain_contour(prediction), plain_contour(truth)
+def plain_contour_accuracy(prediction: NDArray[np.bool_], ground_truth: NDArray[np.bool_]) -> float:
+    radius = int(np.ceil(0.008 * np.linalg.norm(ground_truth.shape)))
+    predicted, true = plain_contour(prediction), plain_contour(ground_truth)
     disk = plain_disk(radius)
     predicted_grown = cv2.dilate(predicted.astype(np.uint8), disk) > 0
     true_grown = cv2.dilate(true.astype(np.uint8), disk) > 0

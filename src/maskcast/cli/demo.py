@@ -84,8 +84,8 @@ def score(clip: SyntheticClip, masks: Path) -> tuple[float, float]:
 
     predicted = [read_label_map(path) for path in sorted(masks.glob("*.png"))[1:-1]]
     pairs = [
-        (label_map == object_id, truth == object_id)
-        for label_map, truth in zip(predicted, clip.label_maps[1:-1], strict=True)
+        (label_map == object_id, true_map == object_id)
+        for label_map, true_map in zip(predicted, clip.label_maps[1:-1], strict=True)
         for object_id in clip.ids
     ]
     scores = [score_object(*pair) for pair in pairs]
@@ -102,8 +102,10 @@ def _write(clip: SyntheticClip, folder: Path) -> None:
     for path in earlier:
         if path.stem.isdecimal() and int(path.stem) >= len(clip.frames):
             path.unlink()
-    for frame_index, (pixels, truth) in enumerate(zip(clip.frames, clip.label_maps, strict=True)):
+    for frame_index, (pixels, true_map) in enumerate(
+        zip(clip.frames, clip.label_maps, strict=True)
+    ):
         name = f"{frame_index:05d}.png"
         with replacing(folder / "clip" / name) as temporary:
             Image.fromarray(pixels).save(temporary, compress_level=1)
-        write_label_map(folder / "truth" / name, truth)
+        write_label_map(folder / "truth" / name, true_map)

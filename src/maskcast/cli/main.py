@@ -74,17 +74,17 @@ disk."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return the exit code."""
-    given = [_with_home(text) for text in (sys.argv[1:] if arguments is None else arguments)]
+    words = [_with_home(text) for text in (sys.argv[1:] if arguments is None else arguments)]
     with usable_streams(), usable_width(), _terminated_like_interrupted():
-        if not given or given[0] in ("-h", "--help"):
-            code = _guarded(lambda: print(overview()), given)
-            return code if given else code or USAGE_ERROR
-        if given[0] == "--version":
-            return _guarded(lambda: print(f"maskcast {version('maskcast')}"), given)
-        if given[0] not in COMMANDS:
-            say(f"unknown command {given[0]!r}; choose one of {', '.join(COMMANDS)}")
+        if not words or words[0] in ("-h", "--help"):
+            code = _guarded(lambda: print(overview()), words)
+            return code if words else code or USAGE_ERROR
+        if words[0] == "--version":
+            return _guarded(lambda: print(f"maskcast {version('maskcast')}"), words)
+        if words[0] not in COMMANDS:
+            say(f"unknown command {words[0]!r}; choose one of {', '.join(COMMANDS)}")
             return USAGE_ERROR
-        return _guarded(lambda: _run(given[0], given[1:]), given)
+        return _guarded(lambda: _run(words[0], words[1:]), words)
 
 
 def _with_home(argument: str) -> str:
@@ -178,7 +178,7 @@ def _terminated_like_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _guarded(work: Callable[[], None], given: Sequence[str]) -> int:
+def _guarded(work: Callable[[], None], words: Sequence[str]) -> int:
     """Do the work of a command line and return the exit code.
 
     Errors are reported in one line; for an internal error a log file is written.
@@ -191,7 +191,7 @@ def _guarded(work: Callable[[], None], given: Sequence[str]) -> int:
             raise
         print(end="", flush=True)  # raises write errors here, not when the interpreter exits
     except MaskcastError as error:
-        return _report(error, given)
+        return _report(error, words)
     except KeyboardInterrupt as interrupt:
         say(str(interrupt) or "interrupted")
         return INTERRUPTED
@@ -201,29 +201,29 @@ def _guarded(work: Callable[[], None], given: Sequence[str]) -> int:
         if reason := _reason_outside(fault):
             if isinstance(fault, OSError) and not fault.filename:
                 discard(sys.stdout)  # else the interpreter would fail again when it exits
-            return _report(reason, given)
+            return _report(reason, words)
         log = _write_log()
         say(f"internal error ({type(fault).__name__}); please report it and attach {log}")
         return 1
     return 0
 
 
-def _report(error: MaskcastError, given: Sequence[str]) -> int:
+def _report(error: MaskcastError, words: Sequence[str]) -> int:
     """Print an error with the flags of the options it names, and return its exit code."""
-    flags = _flags_for(given) if error.options else Flags()
+    flags = _flags_for(words) if error.options else Flags()
     say(error.summary + flags.in_parentheses(error.options), error.details)
     return error.exit_code
 
 
-def _flags_for(given: Sequence[str]) -> Flags:
+def _flags_for(words: Sequence[str]) -> Flags:
     """Return the flags of the command, or nested subcommand, of a command line."""
-    command = COMMANDS[given[0]]
+    command = COMMANDS[words[0]]
     module = importlib.import_module(command.module)
     target: Any = getattr(module, command.name)
     if command.parses_itself:
         return Flags(flags_of_fields(module.RunOptions), takes_settings=True)
     if isinstance(target, dict):
-        target = next((target[name] for name in given[1:2] if name in target), None)
+        target = next((target[name] for name in words[1:2] if name in target), None)
     return Flags() if target is None else flags_of(target)
 
 

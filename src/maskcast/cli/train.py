@@ -163,14 +163,14 @@ def parse(
             ("settings", settings, field(default=config)),
         ],
     )
-    given: Any = tyro.cli(
+    parsed: Any = tyro.cli(
         together,
         prog=f"maskcast train {name}",
         description=manual(f"{title[0].upper()}{title[1:]}.\n\n{ABOUT_SETTINGS}"),
         args=arguments,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    return given.options, given.settings
+    return parsed.options, parsed.settings
 
 
 def _unwrap_descriptions(config: Any) -> None:

@@ -165,8 +165,8 @@ def with_options(config: Config, options: Mapping[str, str]) -> Config:
     Raises:
         ConfigError: a name is unknown or ambiguous, or a value does not fit its type or range.
     """
-    for given, text in options.items():
-        name = full_name(config, given)
+    for short_name, text in options.items():
+        name = full_name(config, short_name)
         config = _replaced(config, name.split("."), text, name)
     return config
 
@@ -201,27 +201,27 @@ def settings_of(config: Any) -> Iterator[Setting]:
             yield Setting(field.name, _type_name(hints[field.name]), value, description)
 
 
-def full_name(config: Any, given: str) -> str:
+def full_name(config: Any, short_name: str) -> str:
     """Return the dotted name of a setting that is given by its name or a unique ending.
 
     Raises:
         ConfigError: the name is unknown or means several settings.
     """
     known = [setting.name for setting in settings_of(config)]
-    if given in known:
-        return given
-    endings = [name for name in known if name.endswith(f".{given}")]
+    if short_name in known:
+        return short_name
+    endings = [name for name in known if name.endswith(f".{short_name}")]
     if len(endings) == 1:
         return endings[0]
     if endings:
         raise ConfigError(
-            f"ambiguous setting {given!r}; give the full name: {' or '.join(endings)}",
+            f"ambiguous setting {short_name!r}; give the full name: {' or '.join(endings)}",
             options=("option",),
         )
-    close = get_close_matches(given, known, n=1)
+    close = get_close_matches(short_name, known, n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     raise ConfigError(
-        f"unknown setting {given!r}{hint}; available: {', '.join(known) or 'none'}",
+        f"unknown setting {short_name!r}{hint}; available: {', '.join(known) or 'none'}",
         options=("option",),
     )
 

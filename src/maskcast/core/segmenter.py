@@ -214,13 +214,13 @@ def segment_steps(
                 f"frame {frame_index} is {_size(frame)} but the frames before it are "
                 f"{size[-2]}×{size[-1]}; all frames of a video must have the same size"
             )
-        given = prompts.get(frame_index, NO_PROMPTS)
-        check_prompts(given, frame, frame_index)
+        here = prompts.get(frame_index, NO_PROMPTS)
+        check_prompts(here, frame, frame_index)
         began = time.perf_counter()
         with _explained_if_out_of_memory(frame_index, frame):
             if ended := ends.get(frame_index, ()):
                 state = segmenter.remove_objects(state, ended)
-            state, masks = segmenter.step(state, frame, given)
+            state, masks = segmenter.step(state, frame, here)
             _wait_for(masks.probs)
         model_seconds = time.perf_counter() - began
         yield Step(frame_index, frame, masks, state, decode_seconds, model_seconds)
@@ -288,9 +288,9 @@ def check_absences(
     known: set[int] = set()
     for frame_index in sorted({*prompts, *ends}):
         known -= set(ends.get(frame_index, ()))
-        given = prompts.get(frame_index, NO_PROMPTS)
+        here = prompts.get(frame_index, NO_PROMPTS)
         try:
-            shown, _ = split_prompts(given, known)
+            shown, _ = split_prompts(here, known)
         except PromptError as error:
             raise PromptError(f"frame {frame_index}: {error.summary}") from error
         known |= set(shown)

@@ -11,7 +11,7 @@ from maskcast.core.errors import MissingFileError, UsageError
 from maskcast.data.dataset import Dataset, UnseenGroup
 from maskcast.data.listing import Purpose
 from maskcast.data.readers import lvos, youtube_vos
-from maskcast.data.readers.davis import HIDDEN_TRUTH, open_davis
+from maskcast.data.readers.davis import HIDDEN_SPLITS, open_davis
 from maskcast.data.readers.folder import open_folder
 from maskcast.data.readers.lvos import open_lvos
 from maskcast.data.readers.mose import open_mose
@@ -67,9 +67,9 @@ DATASETS: Mapping[str, Benchmark] = {
     "davis2017": Benchmark(
         title="DAVIS 2017",
         open=partial(open_davis, year=2017),
-        splits=("val", "train", *HIDDEN_TRUTH),
+        splits=("val", "train", *HIDDEN_SPLITS),
         choices=("resolution",),
-        hidden=HIDDEN_TRUTH,
+        hidden=HIDDEN_SPLITS,
         protocol=ScoringProtocol(name="DAVIS", void="background"),
         server_prefix="",
     ),
@@ -177,8 +177,8 @@ def open_dataset(
         raise UsageError(
             f"{benchmark.title} has no split {split!r}; available: {known}", options=("split",)
         )
-    given = {"resolution": resolution, "all_frames": all_frames or None}
-    choices = {choice: value for choice, value in given.items() if value is not None}
+    chosen = {"resolution": resolution, "all_frames": all_frames or None}
+    choices = {choice: value for choice, value in chosen.items() if value is not None}
     wrong = sorted(set(choices) - set(benchmark.choices))
     if wrong:
         raise UsageError(f"{benchmark.title} takes no {' or '.join(wrong)}", options=tuple(wrong))

@@ -204,7 +204,7 @@ class Video:
         wanted: dict[int, list[int]] = {}
         for object_id, frame_index in self.first_frame_of.items():
             wanted.setdefault(frame_index, []).append(object_id)
-        given: dict[int, dict[int, MaskArray]] = {}
+        masks_by_frame: dict[int, dict[int, MaskArray]] = {}
         for frame_index in sorted(wanted):
             masks = self.read_masks(frame_index).masks
             absent = [object_id for object_id in wanted[frame_index] if object_id not in masks]
@@ -213,8 +213,10 @@ class Video:
                     f"the annotation of {self._frame(frame_index)} has no mask of object "
                     f"{listed(absent)}, which must appear there for the first time"
                 )
-            given[frame_index] = {object_id: masks[object_id] for object_id in wanted[frame_index]}
-        return given
+            masks_by_frame[frame_index] = {
+                object_id: masks[object_id] for object_id in wanted[frame_index]
+            }
+        return masks_by_frame
 
     def _read_label_map(self, path: Path) -> LabelArray:
         label_map = read_label_map(path)
@@ -285,21 +287,23 @@ class Faults:
 
     def __init__(self, what: str) -> None:
         self.what = what
-        self.found: list[str] = []
+        self.problems: list[str] = []
 
     def add(self, fault: str | MaskcastError) -> None:
         """Add a problem."""
         if isinstance(fault, MaskcastError):
-            self.found += [fault.summary, *fault.details]
+            self.problems += [fault.summary, *fault.details]
         else:
-            self.found.append(fault)
+            self.problems.append(fault)
 
     def raise_if_any(self) -> None:
         """Raise ``DatasetError`` with all problems, one per line."""
-        if len(self.found) == 1:
-            raise DatasetError(f"{self.what}: {self.found[0]}")
-        if self.found:
-            raise DatasetError(f"{len(self.found)} problems with {self.what}", details=self.found)
+        if len(self.problems) == 1:
+            raise DatasetError(f"{self.what}: {self.problems[0]}")
+        if self.problems:
+            raise DatasetError(
+                f"{len(self.problems)} problems with {self.what}", details=self.problems
+            )
 
 
 def listed(names: Sequence[object], most: int | None = None) -> str:

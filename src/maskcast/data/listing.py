@@ -137,7 +137,7 @@ class VideoFiles:
     layout: Layout = "label_maps"
     has_void: bool = True
     declared: tuple[VideoObject, ...] | None = None
-    truth_everywhere: bool = False
+    fully_annotated: bool = False
     """Whether scoring and training require an annotation on every frame."""
     frame_names: tuple[str, ...] | None = None
     """Frame names, if known; None takes them from the images or the annotations."""
@@ -150,22 +150,22 @@ class VideoFiles:
 
         Unless ``purpose`` is "train", every object needs a mask on its first frame.
         """
-        before = len(faults.found)
+        before = len(faults.problems)
         images = self._list_images(purpose, faults)
         annotations = self._list_annotations(faults)
-        if len(faults.found) > before:
+        if len(faults.problems) > before:
             return None
         names = self.frame_names or tuple(images or annotations)
         index_of = {name: index for index, name in enumerate(names)}
         stray = [name for name in annotations if name not in index_of]
         if stray:
             faults.add(f"{self.annotations} has masks without a frame: {listed(stray)}")
-        if purpose != "segment" and self.truth_everywhere:
+        if purpose != "segment" and self.fully_annotated:
             missing = [name for name in names if name not in annotations]
             if missing:
                 faults.add(f"{self.annotations} has no ground truth for frame {listed(missing)}")
         size = self._size(images, annotations, purpose, faults)
-        if len(faults.found) > before or size is None:
+        if len(faults.problems) > before or size is None:
             return None
         wanted = self.label_frames
         video = Video(
@@ -189,14 +189,14 @@ class VideoFiles:
     def _list_images(self, purpose: Purpose, faults: Faults) -> dict[str, Path]:
         if purpose == "score" and not self.images.is_dir():
             return {}
-        before = len(faults.found)
+        before = len(faults.problems)
         images = list_pictures(self.images, IMAGE_ENDINGS, faults)
-        if not images and len(faults.found) == before:
+        if not images and len(faults.problems) == before:
             faults.add(f"{self.images} contains no images")
         return images
 
     def _list_annotations(self, faults: Faults) -> dict[str, tuple[AnnotationFile, ...]]:
-        before = len(faults.found)
+        before = len(faults.problems)
         if self.layout != "object_folders":
             object_id = 1 if self.layout == "one_object" else None
             pictures = list_pictures(self.annotations, MASK_ENDINGS, faults)
@@ -205,7 +205,7 @@ class VideoFiles:
             }
         else:
             by_frame = self._list_object_folders(faults)
-        if not by_frame and len(faults.found) == before:
+        if not by_frame and len(faults.problems) == before:
             faults.add(f"{self.annotations} contains no masks")
         return by_frame
 

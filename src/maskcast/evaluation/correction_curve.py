@@ -56,7 +56,7 @@ class CorrectionCurve:
 def measure_corrections(
     source: SegmenterSource,
     dataset: Dataset,
-    truth: Dataset,
+    ground_truth: Dataset,
     protocol: ScoringProtocol,
     run: Path,
     *,
@@ -71,7 +71,7 @@ def measure_corrections(
     Args:
         source: builds the segmenter, if a video is left.
         dataset: opened for segmenting.
-        truth: the same videos, opened for scoring.
+        ground_truth: the same videos, opened for scoring.
         protocol: decides which frames count.
         run: the folder of the evaluation.
         corrections: largest number of corrected frames per video, at least 1.
@@ -83,7 +83,7 @@ def measure_corrections(
     """
     segmenter = None
     videos: list[list[CorrectionRound]] = []
-    for done, (video, true) in enumerate(zip(dataset, truth, strict=True), 1):
+    for done, (video, true) in enumerate(zip(dataset, ground_truth, strict=True), 1):
         path = path_inside(run / FOLDER, video.name, ".json")
         rounds = _read_rounds(path, corrections)
         if rounds is None:

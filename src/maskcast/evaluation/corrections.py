@@ -45,7 +45,7 @@ class CorrectionRound:
 def correct_video(
     segmenter: VideoSegmenter[Any],
     video: Video,
-    truth: Video,
+    ground_truth: Video,
     protocol: ScoringProtocol,
     *,
     corrections: int,
@@ -56,7 +56,7 @@ def correct_video(
     Args:
         segmenter: any method that accepts corrections.
         video: opened for segmenting.
-        truth: the same video, opened for scoring.
+        ground_truth: the same video, opened for scoring.
         protocol: decides which frames count.
         corrections: largest number of frames to correct; fewer if no counted frame is left.
         start: how objects are given on their first frames.
@@ -64,7 +64,7 @@ def correct_video(
     Raises:
         MaskcastError: the video cannot be read, or the segmenter failed.
     """
-    annotator = _Annotator(segmenter, video, truth, protocol, start)
+    annotator = _Annotator(segmenter, video, ground_truth, protocol, start)
     annotator.segment_from(0)
     yield CorrectionRound(None, annotator.means(), None)
     for _ in range(corrections):
@@ -89,13 +89,13 @@ class _Annotator(Generic[State]):
         self,
         segmenter: VideoSegmenter[State],
         video: Video,
-        truth: Video,
+        ground_truth: Video,
         protocol: ScoringProtocol,
         start: Start,
     ) -> None:
         self._segmenter = segmenter
         self._video = video
-        self._truth = truth
+        self._ground_truth = ground_truth
         self._ignores_void = protocol.void == "ignored"
         self._prompts: dict[int, Prompts] = given_prompts(video, start)
         self._states: dict[int, State] = {0: segmenter.start()}
@@ -103,10 +103,10 @@ class _Annotator(Generic[State]):
         self._corrected: set[int] = set()
         self._counted: dict[int, list[int]] = {}
         self._scores: dict[int, dict[int, FrameScore]] = {}
-        self._first_frame_of = truth.first_frame_of
-        for item in truth.objects:
+        self._first_frame_of = ground_truth.first_frame_of
+        for item in ground_truth.objects:
             for frame_index in protocol.counted(
-                truth.annotated_frames,
+                ground_truth.annotated_frames,
                 first_frame=item.first_frame,
                 own_range=item.counted_frames,
             ):
@@ -132,7 +132,7 @@ class _Annotator(Generic[State]):
 
     def correct(self, frame_index: int) -> None:
         """Give the true masks of all objects that are known on this frame."""
-        true = self._truth.read_masks(frame_index).masks
+        true = self._ground_truth.read_masks(frame_index).masks
         prompts: dict[int, Mask | Box | Absent] = dict(self._prompts.get(frame_index, {}))
         for object_id, first_frame in self._first_frame_of.items():
             if first_frame < frame_index:
@@ -174,8 +174,8 @@ class _Annotator(Generic[State]):
             yield to_frame(self._video.read_frame(frame_index))
 
     def _score(self, frame_index: int, label_map: np.ndarray) -> dict[int, FrameScore]:
-        true = self._truth.read_masks(frame_index)
-        nothing: MaskArray = np.zeros(self._truth.size, np.bool_)
+        true = self._ground_truth.read_masks(frame_index)
+        nothing: MaskArray = np.zeros(self._ground_truth.size, np.bool_)
         void = true.void if self._ignores_void else None
         return {
             object_id: score_object(

@@ -110,7 +110,7 @@ def evaluate_dataset(
         curve = measure_corrections(
             source,
             dataset,
-            scoring.truth,
+            scoring.ground_truth,
             scoring.protocol,
             output,
             corrections=corrections,
@@ -123,13 +123,13 @@ def evaluate_dataset(
 def _scoring_of(choice: DatasetChoice, dataset: Dataset, unseen: Path | None) -> Scoring | None:
     """Open the data set for scoring; None if the ground truth of this split is not public."""
     try:
-        truth = choice.open("score")
+        ground_truth = choice.open("score")
     except DatasetError:
         if dataset.split in benchmark_of(choice.name).hidden:
             return None
         raise
-    protocol = replace(protocol_of(truth.name), skip_first=True)
-    return Scoring(truth, protocol, groups_of(truth, unseen))
+    protocol = replace(protocol_of(ground_truth.name), skip_first=True)
+    return Scoring(ground_truth, protocol, groups_of(ground_truth, unseen))
 
 
 def _request(identity: SegmenterIdentity, weights: str | None) -> dict[str, Any]:

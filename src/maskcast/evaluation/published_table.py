@@ -36,12 +36,12 @@ def fill_published_table(path: Path, runs: Sequence[Scores] = ()) -> list[Publis
     filled = []
     for row in published_rows():
         cells = _published_cells(row)
-        own = kept.get(cells, "")
+        figures = kept.get(cells, "")
         for scores in runs:
             if row.is_reproduced_by(scores):
-                own = own_figures(row, scores)
+                figures = own_figures(row, scores)
                 filled.append(row)
-        lines.append(_line([*cells, own]))
+        lines.append(_line([*cells, figures]))
     write_text(path, "\n".join([*before, BEGIN, "", *lines, "", END, *after]) + "\n")
     return filled
 

@@ -178,9 +178,9 @@ class _VideoScoring:
         undeclared = self._video.declared is None
         if not undeclared and not self._due(frame_index):
             return
-        truth = self._video.read_masks(frame_index)
+        annotation = self._video.read_masks(frame_index)
         if undeclared:
-            for object_id in truth.masks:
+            for object_id in annotation.masks:
                 if object_id not in self._counted:
                     self._expect(object_id, frame_index)
         due = self._due(frame_index)
@@ -188,10 +188,10 @@ class _VideoScoring:
             return
         prediction = self._read_prediction(frame_index, due)
         for object_id in due:
-            score = self._score(object_id, truth, prediction)
+            score = self._score(object_id, annotation, prediction)
             self._scores[object_id].append((frame_index, score))
         if prediction is not None:
-            self._note_extra(frame_index, truth, prediction)
+            self._note_extra(frame_index, annotation, prediction)
 
     def result(self) -> VideoScores:
         extra = {i: frame for i, frame in self._extra.items() if i not in self._counted}
@@ -235,15 +235,17 @@ class _VideoScoring:
         return prediction
 
     def _score(
-        self, object_id: int, truth: Annotation, prediction: PredictedFrame | None
+        self, object_id: int, annotation: Annotation, prediction: PredictedFrame | None
     ) -> FrameScore:
         if prediction is None or not prediction.has(object_id):
             return MISSED
-        void = truth.void if self._protocol.void == "ignored" else None
-        true = truth.masks.get(object_id, self._nothing)
+        void = annotation.void if self._protocol.void == "ignored" else None
+        true = annotation.masks.get(object_id, self._nothing)
         return score_object(prediction.mask_of(object_id), true, void)
 
-    def _note_extra(self, frame_index: int, truth: Annotation, prediction: PredictedFrame) -> None:
+    def _note_extra(
+        self, frame_index: int, annotation: Annotation, prediction: PredictedFrame
+    ) -> None:
         """Record ids that are not in the ground truth so far.
 
         ``result`` drops those that appear in the ground truth later.
@@ -256,7 +258,7 @@ class _VideoScoring:
             return
         for object_id in self._extra:
             if object_id not in self._counted:
-                score = self._score(object_id, truth, prediction)
+                score = self._score(object_id, annotation, prediction)
                 self._scores[object_id].append((frame_index, score))
 
     def _curve(self, object_id: int) -> ObjectScores:

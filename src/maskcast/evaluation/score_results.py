@@ -23,7 +23,7 @@ from maskcast.metrics.protocols import Group, ScoringProtocol
 class Scoring:
     """Everything that scoring needs except the masks."""
 
-    truth: Dataset
+    ground_truth: Dataset
     """Data set, opened for scoring."""
     protocol: ScoringProtocol
     groups: Mapping[str, Group] | None
@@ -36,14 +36,16 @@ class Scoring:
             DatasetError, DataError: the ground truth cannot be read, or no mask is usable.
         """
         scored = score_dataset(
-            self.truth,
-            open_predictions(results, [video.name for video in self.truth]),
+            self.ground_truth,
+            open_predictions(results, [video.name for video in self.ground_truth]),
             self.protocol,
             jobs=jobs or processor_count(),
             progress=progress,
         )
         where = str(results.absolute())
-        return make_scores(self.truth, scored, self.protocol, results=where, groups=self.groups)
+        return make_scores(
+            self.ground_truth, scored, self.protocol, results=where, groups=self.groups
+        )
 
 
 def score_results(
@@ -78,8 +80,8 @@ def score_results(
         check_writable(output)
     if jobs != 1:
         prepare_processes()
-    truth = choice.open("score")
-    scoring = Scoring(truth, protocol, groups_of(truth, unseen))
+    ground_truth = choice.open("score")
+    scoring = Scoring(ground_truth, protocol, groups_of(ground_truth, unseen))
     scores = scoring.score(results, jobs=jobs, progress=progress)
     if output is not None:
         scores.write(output)

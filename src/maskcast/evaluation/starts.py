@@ -60,15 +60,15 @@ def given_prompts(video: Video, start: Start) -> dict[int, Prompts]:
     prompts: dict[int, Prompts] = {}
     for frame_index, masks in video.given_masks().items():
         taken = np.zeros(video.size, np.bool_)
-        given: dict[int, Mask | Box | Absent] = {}
+        here: dict[int, Mask | Box | Absent] = {}
         for object_id, mask in masks.items():
             if start.init == "box":
                 box = published_box(mask)
-                given[object_id] = _jittered(box, start.box_jitter, video, object_id)
+                here[object_id] = _jittered(box, start.box_jitter, video, object_id)
             elif (visible := mask & ~taken).any():
-                given[object_id] = torch.from_numpy(visible)
+                here[object_id] = torch.from_numpy(visible)
                 taken |= visible
-        prompts[frame_index] = given
+        prompts[frame_index] = here
     return prompts
 
 

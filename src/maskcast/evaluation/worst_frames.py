@@ -94,7 +94,7 @@ def _pictures(
         image = video.read_frame(frame_index)
     else:
         image = np.full((*video.size, 3), 40, np.uint8)
-    truth = video.read_masks(frame_index).masks.get(object_id, empty)
+    ground_truth = video.read_masks(frame_index).masks.get(object_id, empty)
     try:
         prediction = predictions.read(video, frame_index)
     except MaskcastError:
@@ -103,7 +103,7 @@ def _pictures(
     predicted = prediction.mask_of(object_id) if prediction is not None and usable else empty
     return (
         _encoded(image),
-        _painted(image, truth, object_id),
+        _painted(image, ground_truth, object_id),
         _painted(image, predicted, object_id),
     )
 

@@ -60,8 +60,8 @@ class BoxStart(Generic[State]):
     def _masks_instead(self, frame: Frame, prompts: Prompts) -> Prompts:
         absences = {i: prompt for i, prompt in prompts.items() if isinstance(prompt, Absent)}
         shown = {i: prompt for i, prompt in prompts.items() if i not in absences}
-        _, found = self._boxer.step(self._boxer.start(), frame, shown)
-        label_map = found.label_map().to(frame.device)
+        _, drawn = self._boxer.step(self._boxer.start(), frame, shown)
+        label_map = drawn.label_map().to(frame.device)
         masks: dict[int, Mask | Box | Absent] = {**absences}
         for object_id, prompt in masks_and_boxes(shown).items():
             mask = label_map == object_id if isinstance(prompt, Box) else prompt

@@ -71,12 +71,12 @@ def options_in_force(weights: Weights | None, options: Mapping[str, str]) -> dic
     method = _method_of(weights, None)
     usual = method.shipped_settings.get(weights.name, {})
     in_file = config_from_dict(method.config, weights.config)
-    full_names = {given: full_name(in_file, given) for given in options}
+    full_names = {short_name: full_name(in_file, short_name) for short_name in options}
     in_force = {name: text for name, text in usual.items() if name not in full_names.values()}
-    for given, text in options.items():
-        as_in_file = with_options(in_file, {given: text}) == in_file
-        if not (full_names[given] in usual and as_in_file):
-            in_force[given] = text
+    for short_name, text in options.items():
+        as_in_file = with_options(in_file, {short_name: text}) == in_file
+        if not (full_names[short_name] in usual and as_in_file):
+            in_force[short_name] = text
     return in_force
 
 

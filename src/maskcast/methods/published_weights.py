@@ -111,11 +111,12 @@ def _install(path: Path, known: PublishedFile | None, name: str | None, method: 
             f"unknown method {method!r}; available: {', '.join(METHODS)}", options=("method",)
         )
     candidates = METHODS if method is None else {method: METHODS[method]}
-    found, config, tensors = _read(path, candidates)
-    file = known or _published_as(path, METHODS[found])
+    method_name, config, tensors = _read(path, candidates)
+    file = known or _published_as(path, METHODS[method_name])
     if name is None and file is None:
         raise UsageError(
-            f"{path.name} is a file of {found} with an unknown name; choose a name for the weights",
+            f"{path.name} is a file of {method_name} with an unknown name; choose a name for the "
+            "weights",
             options=("name",),
         )
     card = {"imported from": path.name, "its sha256": sha256_of(path)}
@@ -123,7 +124,7 @@ def _install(path: Path, known: PublishedFile | None, name: str | None, method: 
         card |= {"page": file.page, "licence": file.licence}
     return install_weights(
         name or (file.name if file else ""),
-        method=found,
+        method=method_name,
         config=config_to_dict(config),
         tensors=tensors,
         card=card,

@@ -16,4 +16,4 @@ RECIPES: dict[str, Mapping[str, Recipe[Any]]] = {"lwl": LWL, "agame": AGAME, "eo
 
 def recipes() -> dict[str, Recipe[Any]]:
     """Return the recipes of all methods by name."""
-    return {name: recipe for found in RECIPES.values() for name, recipe in found.items()}
+    return {name: recipe for recipes in RECIPES.values() for name, recipe in recipes.items()}

@@ -26,7 +26,7 @@ def boundary_tolerance(height: int, width: int, share: float = TOLERANCE) -> int
 
 def contour_accuracy(
     prediction: Bool[np.ndarray, "height width"],
-    truth: Bool[np.ndarray, "height width"],
+    ground_truth: Bool[np.ndarray, "height width"],
     void: Bool[np.ndarray, "height width"] | None = None,
 ) -> float:
     """Return F, 0..1, of one object on one frame.
@@ -34,10 +34,10 @@ def contour_accuracy(
     Pixels of ``void`` count as background in both masks. F is 1 if both contours are empty, and 0
     if exactly one is.
     """
-    tolerance = boundary_tolerance(*truth.shape)
+    tolerance = boundary_tolerance(*ground_truth.shape)
     if void is not None:
-        prediction, truth = prediction & ~void, truth & ~void
-    return packed_contour_accuracy(pack((prediction, truth), tolerance), tolerance)
+        prediction, ground_truth = prediction & ~void, ground_truth & ~void
+    return packed_contour_accuracy(pack((prediction, ground_truth), tolerance), tolerance)
 
 
 def packed_contour_accuracy(pair: BitMasks, tolerance: int) -> float:

@@ -25,12 +25,12 @@ MISSED = FrameScore(0.0, 0.0)
 
 def score_object(
     prediction: Bool[np.ndarray, "height width"],
-    truth: Bool[np.ndarray, "height width"],
+    ground_truth: Bool[np.ndarray, "height width"],
     void: Bool[np.ndarray, "height width"] | None = None,
 ) -> FrameScore:
     """Return the results of ``region_similarity`` and ``contour_accuracy``, packing masks once."""
     if void is not None:
-        prediction, truth = prediction & ~void, truth & ~void
-    tolerance = boundary_tolerance(*truth.shape)
-    pair = pack((prediction, truth), tolerance)
+        prediction, ground_truth = prediction & ~void, ground_truth & ~void
+    tolerance = boundary_tolerance(*ground_truth.shape)
+    pair = pack((prediction, ground_truth), tolerance)
     return FrameScore(packed_region_similarity(pair), packed_contour_accuracy(pair, tolerance))

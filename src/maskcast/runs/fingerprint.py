@@ -60,8 +60,8 @@ def prompt_fingerprints(
     """
     marks = {
         (frame_index, object_id): _of_prompt(prompt)
-        for frame_index, given in prompts.items()
-        for object_id, prompt in given.items()
+        for frame_index, here in prompts.items()
+        for object_id, prompt in here.items()
     }
     for frame_index, ended in ends.items():
         for object_id in ended:

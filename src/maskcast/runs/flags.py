@@ -75,7 +75,7 @@ class Spot:
 
 
 def find_flags(
-    found: FoundByFrame,
+    logged: FoundByFrame,
     *,
     prompted: Collection[tuple[int, int]] = (),
     cuts: Collection[int] = (),
@@ -83,19 +83,19 @@ def find_flags(
     """Return the flags of all objects, by object and frame.
 
     Args:
-        found: entries of the log; an object that has not begun, or has ended, has none.
+        logged: entries of the log; an object that has not begun, or has ended, has none.
         prompted: frames and ids of masks, boxes and absences that a person gave.
         cuts: frames that begin a new shot.
     """
     flags: list[Flag] = []
-    for object_id, history in histories(found).items():
-        given = {frame for frame, marked in prompted if marked == object_id}
+    for object_id, history in histories(logged).items():
+        prompted_frames = {frame for frame, marked in prompted if marked == object_id}
         of_object = [
             *_unsure(object_id, history, cuts),
-            *_jumps(object_id, history, given),
+            *_jumps(object_id, history, prompted_frames),
             *_events(object_id, history),
         ]
-        flags += (flag for flag in of_object if flag.frame not in given)
+        flags += (flag for flag in of_object if flag.frame not in prompted_frames)
     return sorted(flags, key=lambda flag: (flag.object_id, flag.frame, flag.kind))
 
 
@@ -119,11 +119,11 @@ def find_spots(flags: Iterable[Flag], most: int = MOST_SPOTS) -> list[Spot]:
     return sorted(spots, key=lambda s: (-s.worst.severity, s.first, s.worst.object_id))[:most]
 
 
-def histories(found: FoundByFrame) -> dict[int, list[tuple[int, FoundObject]]]:
+def histories(logged: FoundByFrame) -> dict[int, list[tuple[int, FoundObject]]]:
     """Return the frames on which each object is tracked, by ascending object id and frame."""
     by_object: dict[int, list[tuple[int, FoundObject]]] = {}
-    for frame in sorted(found):
-        for object_id, one in found[frame].items():
+    for frame in sorted(logged):
+        for object_id, one in logged[frame].items():
             by_object.setdefault(object_id, []).append((frame, one))
     return {object_id: by_object[object_id] for object_id in sorted(by_object)}
 
@@ -150,11 +150,11 @@ def _unsure(object_id: int, history: History, cuts: Collection[int]) -> Iterator
             yield Flag(frame, object_id, FlagKind.UNSURE, (limit - value) / limit)
 
 
-def _jumps(object_id: int, history: History, given: Collection[int]) -> Iterator[Flag]:
+def _jumps(object_id: int, history: History, prompted_frames: Collection[int]) -> Iterator[Flag]:
     """Compare areas with those before; a prompt, which may change the mask, begins again."""
     before: deque[tuple[int, int]] = deque(maxlen=FRAMES_BEFORE)
     for frame, one in history:
-        if frame in given:
+        if frame in prompted_frames:
             before.clear()
         areas = [area for earlier, area in before if earlier >= frame - FRAMES_BEFORE]
         if areas and one.area:

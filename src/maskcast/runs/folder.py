@@ -101,9 +101,9 @@ class RunFolder:
         filling = masks.only(ids)
         there = self.masks.read(frame_index)
         there[np.isin(there, list(ids))] = 0
-        found = masks.label_map().cpu().numpy()
-        free = (there == 0) & np.isin(found, filling.ids)
-        label_map = np.where(free, found, there)
+        filled = masks.label_map().cpu().numpy()
+        free = (there == 0) & np.isin(filled, filling.ids)
+        label_map = np.where(free, filled, there)
         objects = dict(others) | self._measure(frame_index, label_map, filling, probabilities)
         entry = replace(
             self._entry(frame_index, objects), backward=HALF_FILLED, filled=tuple(filling.ids)
@@ -157,7 +157,10 @@ class RunFolder:
     def absent_objects(self) -> dict[int, tuple[int, ...]]:
         """Return the ids of tracked objects with an empty mask, by frame, where there are some."""
         empty = (
-            (entry.frame, tuple(i for i, found in sorted(entry.objects.items()) if not found.area))
+            (
+                entry.frame,
+                tuple(i for i, logged in sorted(entry.objects.items()) if not logged.area),
+            )
             for entry in self.log.entries()
         )
         return {frame: ids for frame, ids in dict(empty).items() if ids}
@@ -293,4 +296,4 @@ def _numbers(presence: Float[Tensor, "objects"] | None, *, count: int) -> list[f
     """Return the presence of each object, rounded; None for each if the method predicts none."""
     if presence is None:
         return [None] * count
-    return [round(each, 5) for each in presence.float().tolist()]
+    return [round(value, 5) for value in presence.float().tolist()]

@@ -44,8 +44,8 @@ class LogEntry:
     def to_json(self) -> str:
         """Return the entry as one line."""
         objects = {
-            str(i): (found.area, found.confidence, found.presence)
-            for i, found in self.objects.items()
+            str(i): (logged.area, logged.confidence, logged.presence)
+            for i, logged in self.objects.items()
         }
         tree: dict[str, Any] = {"frame": self.frame, "mask": self.mask, "objects": objects}
         tree |= {} if self.digest is None else {"digest": self.digest}
@@ -55,7 +55,7 @@ class LogEntry:
 
     def without_fills(self) -> LogEntry:
         """Return the entry as it was before the backward pass."""
-        kept = {i: found for i, found in self.objects.items() if i not in self.filled}
+        kept = {i: logged for i, logged in self.objects.items() if i not in self.filled}
         return replace(self, objects=kept, backward=None, filled=())
 
 
@@ -101,7 +101,7 @@ def _read(tree: Any) -> LogEntry:
     entry = LogEntry(
         frame=_whole(tree["frame"]),
         mask=str(tree["mask"]),
-        objects={_whole(int(i)): _found(*known) for i, known in tree["objects"].items()},
+        objects={_whole(int(i)): _found_object(*known) for i, known in tree["objects"].items()},
         digest=_text_or_none(tree.get("digest")),
         backward=_text_or_none(tree.get("backward")),
         filled=tuple(_whole(object_id) for object_id in tree.get("filled", ())),
@@ -109,7 +109,7 @@ def _read(tree: Any) -> LogEntry:
     return entry if entry.backward is not None else replace(entry, filled=())
 
 
-def _found(area: Any, confidence: Any, presence: Any = None) -> FoundObject:
+def _found_object(area: Any, confidence: Any, presence: Any = None) -> FoundObject:
     """Return the entry of an object; earlier versions wrote no presence."""
     for number in (confidence, presence):
         if number is not None and not math.isfinite(number):

@@ -230,7 +230,7 @@ class RleMasks:
     ) -> None:
         name = self._frame_name(frame_index)
         path_inside(self.folder, name, ".png")
-        confidences = {object_id: found.confidence for object_id, found in objects.items()}
+        confidences = {object_id: logged.confidence for object_id, logged in objects.items()}
         self._append(pack_frame(frame_index, name, label_map, confidences))
 
     def copy_to(

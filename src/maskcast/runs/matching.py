@@ -124,11 +124,11 @@ class _Matching:
         for frame_index in count() if run.count is None else range(run.count):
             entry = self._entries.get(frame_index)
             is_valid = run.has(entry)
-            found = self._find_filled(frame_index, entry if is_valid else None)
-            if found is None and not is_valid:
-                found = self._aside.find(frame_index, filled=False)
-            if found is not None:
-                self._brought[frame_index] = found
+            entry_aside = self._find_filled(frame_index, entry if is_valid else None)
+            if entry_aside is None and not is_valid:
+                entry_aside = self._aside.find(frame_index, filled=False)
+            if entry_aside is not None:
+                self._brought[frame_index] = entry_aside
             elif not is_valid:
                 break
         self._aside.bring_back(self._brought.values())

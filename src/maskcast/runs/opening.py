@@ -75,14 +75,14 @@ def open_run(
     _remove_unfinished(path)
     names = _logged_names(path, frame_name, count)
     run = RunFolder(path, old, names, count=count)
-    found = list(differences(old.request, request, edited=edited))
+    conflicts = list(differences(old.request, request, edited=edited))
     if masks not in (None, old.masks):
-        found.append(f"masks were stored as {old.masks}, now {masks}")
-    if found and not run.has_begun():  # it failed before the first frame
+        conflicts.append(f"masks were stored as {old.masks}, now {masks}")
+    if conflicts and not run.has_begun():  # it failed before the first frame
         run = RunFolder(path, fresh, names, count=count)
     else:
-        found += _how_to_continue(old, request)
-        claim(path, found, options=(*_edited(old, request, masks), "output", "overwrite"))
+        conflicts += _how_to_continue(old, request)
+        claim(path, conflicts, options=(*_edited(old, request, masks), "output", "overwrite"))
         if old.format == 1:
             upgrade(run)
     if old.maskcast != version("maskcast") or old.torch != torch.__version__:

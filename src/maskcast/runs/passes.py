@@ -104,27 +104,27 @@ def backward_pass(
     written = run.filled_steps(logged, run.steps_on_disk_backward(), last=last)
     if written > last:
         return None
-    found = {frame_index: entry.objects for frame_index, entry in logged.items()}
+    logged_objects = {frame_index: entry.objects for frame_index, entry in logged.items()}
 
     def write(step: Step[Any]) -> None:
         frame_index = last - step.frame_index
-        later = {object_id for object_id, given in first.items() if given > frame_index}
-        known = found.get(frame_index, {})
+        later = {object_id for object_id, first_frame in first.items() if first_frame > frame_index}
+        known = logged_objects.get(frame_index, {})
         others = {i: known[i] for i in known if i not in later}
         if later:
             run.fill_frame(frame_index, step.masks, later, others, probabilities=probabilities)
 
-    given: dict[int, Prompts] = {}
+    by_step: dict[int, Prompts] = {}
     for frame_index in sorted(prompts, reverse=True):
         here = prompts[frame_index].items()
         begun = {i: prompt for i, prompt in here if first.get(i) == frame_index > 0}
         early = {i: prompt for i, prompt in here if _is_early(i, prompt, frame_index, first)}
         if begun or early:
-            given[last - frame_index] = {**begun, **early}
+            by_step[last - frame_index] = {**begun, **early}
     return Pass(
         name="backward",
         frames_from=lambda step: frames_backward(last - step),
-        prompts=given,
+        prompts=by_step,
         count=last + 1,
         states=run.states_backward,
         write=write,
@@ -140,8 +140,10 @@ def _first_prompts(prompts: Mapping[int, Prompts]) -> dict[int, int]:
     """Return the frame of the first mask or box of every object."""
     first: dict[int, int] = {}
     for frame_index in sorted(prompts, reverse=True):
-        given = prompts[frame_index].items()
-        first.update((i, frame_index) for i, prompt in given if not isinstance(prompt, Absent))
+        frame_prompts = prompts[frame_index].items()
+        first.update(
+            (i, frame_index) for i, prompt in frame_prompts if not isinstance(prompt, Absent)
+        )
     return first
 
 
@@ -155,6 +157,8 @@ def _is_early(
 def _without_early_absences(prompts: Mapping[int, Prompts]) -> dict[int, Prompts]:
     first = _first_prompts(prompts)
     return {
-        frame_index: {i: p for i, p in given.items() if not _is_early(i, p, frame_index, first)}
-        for frame_index, given in prompts.items()
+        frame_index: {
+            i: p for i, p in frame_prompts.items() if not _is_early(i, p, frame_index, first)
+        }
+        for frame_index, frame_prompts in prompts.items()
     }

@@ -131,7 +131,7 @@ def changed_entries(
 
 def claim(
     folder: Path,
-    found: Collection[str] | None,
+    differing: Collection[str] | None,
     *,
     kind: str = "run",
     options: tuple[str, ...] = ("output", "overwrite"),
@@ -148,13 +148,13 @@ def claim(
         RunConflictError: the folder holds a different run, or other files.
         OutputError: the folder cannot be read.
     """
-    if found:
+    if differing:
         raise RunConflictError(
             f"{folder} contains a different {kind}; choose another folder, or overwrite it",
-            details=list(found),
+            details=list(differing),
             options=options,
         )
-    others = _visible_files(folder) if found is None else []
+    others = _visible_files(folder) if differing is None else []
     if others:
         raise RunConflictError(
             f"{folder} contains files but no {kind} ({min(others)}, …); choose another folder, or "

@@ -40,13 +40,13 @@ def rle_table(
         def add(frame_index: int, picture: Picture, label_map: LabelArray) -> None:
             nonlocal separator
             for object_id in ids_in(label_map):
-                found = objects.get(frame_index, {}).get(object_id)
+                logged = objects.get(frame_index, {}).get(object_id)
                 entry = {
                     "video_id": video_id,
                     "frame": first + frame_index,
                     "object_id": object_id,
                     "segmentation": encode_mask(label_map == object_id),
-                    "score": None if found is None else found.confidence,
+                    "score": None if logged is None else logged.confidence,
                 }
                 file.write(separator + json.dumps(entry))
                 separator = ",\n"
@@ -66,14 +66,14 @@ def tracks_table(
         visible: dict[int, bool] = {}
 
         def add(frame_index: int, picture: Picture, label_map: LabelArray) -> None:
-            found = objects.get(frame_index, {})
+            logged = objects.get(frame_index, {})
             present = set(ids_in(label_map))
-            for object_id in sorted({*visible, *found, *present}):
+            for object_id in sorted({*visible, *logged, *present}):
                 mask = label_map == object_id
                 box = tight_box(mask)
                 sides = ("",) * 4 if box is None else tuple(int(side) for side in astuple(box))
                 area = int(mask.sum())
-                measured = found.get(object_id, NOTHING)  # csv writes None as an empty field
+                measured = logged.get(object_id, NOTHING)  # csv writes None as an empty field
                 event = _event(visible.get(object_id), object_id in present)
                 visible[object_id] = object_id in present
                 frame = [first + frame_index, names[frame_index]]

@@ -120,7 +120,7 @@ def run_video(
     )
     sources = (request.video, *request.masks, *request.corrected)
     _check_sources(sources, request.output, frames.names)
-    given = read_prompts(
+    prompts = read_prompts(
         request.masks,
         request.boxes,
         corrected=request.corrected,
@@ -133,10 +133,10 @@ def run_video(
         goes_backward=request.direction == "both",
     )
     if report is not None:
-        for line in given.report:
+        for line in prompts.report:
             report(line)
-    identity = segmenter.identity(uses_boxes=_uses_boxes(given.by_frame))
-    asked = _asked(request, given, identity)
+    identity = segmenter.identity(uses_boxes=_uses_boxes(prompts.by_frame))
+    asked = _asked(request, prompts, identity)
     with alone_in(request.output):
         run = open_run(
             request.output,
@@ -154,8 +154,8 @@ def run_video(
                 run,
                 segmenter.segmenter,
                 frames.frames,
-                given.by_frame,
-                ends=given.ends,
+                prompts.by_frame,
+                ends=prompts.ends,
                 frames_backward=frames.frames_backward if request.direction == "both" else None,
                 count=frames.count,
                 device=segmenter.device,
@@ -167,7 +167,7 @@ def run_video(
         return VideoResult(card=run.card, exports=made, room=occupied(request.output))
 
 
-def _asked(request: VideoRequest, given: GivenPrompts, identity: SegmenterIdentity) -> RunRequest:
+def _asked(request: VideoRequest, prompts: GivenPrompts, identity: SegmenterIdentity) -> RunRequest:
     """Return the request to record on the run card."""
     settings: dict[str, Any] = {
         "start": request.start,
@@ -186,7 +186,7 @@ def _asked(request: VideoRequest, given: GivenPrompts, identity: SegmenterIdenti
         settings=settings | ({"probabilities": True} if request.probabilities else {}),
         input=str(request.video),
         input_sha256=fingerprint(request.video),
-        prompts=prompt_fingerprints(given.by_frame, given.ends),
+        prompts=prompt_fingerprints(prompts.by_frame, prompts.ends),
     )
 
 

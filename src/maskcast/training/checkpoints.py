@@ -31,8 +31,8 @@ class CheckpointFolder:
 
     def paths(self) -> list[Path]:
         """Return the numbered checkpoints, oldest first."""
-        found = (path for path in self._folder.glob("step-*.pt") if _NAME.fullmatch(path.name))
-        return sorted(path for path in found if path.is_file())  # neither folders nor pipes
+        named = (path for path in self._folder.glob("step-*.pt") if _NAME.fullmatch(path.name))
+        return sorted(path for path in named if path.is_file())  # neither folders nor pipes
 
     @property
     def best(self) -> Path:

@@ -29,7 +29,7 @@ class _Gather(torch.autograd.Function):
         return of_items
 
 
-def gather_for_loss(own: Float[Tensor, "items *rest"]) -> Float[Tensor, "all_items *rest"]:
+def gather_for_loss(local: Float[Tensor, "items *rest"]) -> Float[Tensor, "all_items *rest"]:
     """Return the items of all processes, in the order in which a single process would have them.
 
     Use it for losses that are not a mean over items. Every process must compute the same loss from
@@ -40,8 +40,8 @@ def gather_for_loss(own: Float[Tensor, "items *rest"]) -> Float[Tensor, "all_ite
     With one process this is the identity. Processes may have different numbers of items.
     """
     if not torch.distributed.is_available() or not torch.distributed.is_initialized():
-        return own
-    gathered: Tensor = _Gather.apply(own)
+        return local
+    gathered: Tensor = _Gather.apply(local)
     return gathered
 
 

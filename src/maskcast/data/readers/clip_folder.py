@@ -50,7 +50,7 @@ def read_clip_folder(*roots: Path, never: Collection[str] = DAVIS_VALIDATION) ->
                 video = _read_video(root / name, frames, faults)
                 if video is not None:
                     videos[name] = video
-    if not videos and not faults.found:
+    if not videos and not faults.problems:
         faults.add(f"no folder in them contains {' or '.join(IMAGE_FOLDERS)}")
     faults.raise_if_any()
     return Dataset("clips", "train", roots[0], tuple(videos.values()))

@@ -18,7 +18,7 @@ from maskcast.data.hold_outs import DAVIS_VALIDATION
 from maskcast.data.listing import Purpose, VideoFiles, read_names
 
 RESOLUTIONS = ("480p", "Full-Resolution", "1080p")
-HIDDEN_TRUTH = ("test-dev", "test-challenge")
+HIDDEN_SPLITS = ("test-dev", "test-challenge")
 """Splits whose ground truth is not public, except for the first masks."""
 
 
@@ -58,7 +58,7 @@ def open_davis(
             annotations=root / "Annotations" / resolution / name,
             layout="one_object" if year == 2016 else "label_maps",
             has_void=year != 2016,
-            truth_everywhere=split not in HIDDEN_TRUTH,
+            fully_annotated=split not in HIDDEN_SPLITS,
         )
         video = files.build(purpose, faults)
         if video is not None:

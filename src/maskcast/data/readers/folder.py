@@ -40,7 +40,7 @@ def open_folder(root: Path, *, purpose: Purpose = "segment") -> Dataset:
         video = files.build(purpose, faults)
         if video is not None:
             videos.append(video)
-    if not videos and not faults.found:
+    if not videos and not faults.problems:
         faults.add(f"no videos found; expected VIDEO/{IMAGE_FOLDERS[0]} and VIDEO/masks")
     faults.raise_if_any()
     return Dataset("folder", "all", root, tuple(videos))

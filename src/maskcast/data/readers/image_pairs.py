@@ -44,7 +44,7 @@ def read_image_pairs(root: Path) -> Dataset:
     for name in sorted(labels.keys() - pictures.keys()):
         faults.add(f"{labels[name]} has no image of the same name in {images}")
     names = [name for name in pictures if name in labels]
-    if not names and not faults.found:
+    if not names and not faults.problems:
         faults.add("no image has a mask of the same name")
     layout = mask_layout(masks, faults) or "label_maps"
     videos = _whole_pictures(

@@ -45,7 +45,7 @@ def open_lvos(root: Path, *, split: str = "valid", purpose: Purpose = "segment")
     base = root / split if (root / split).is_dir() else root
     videos = []
     for name, entries in sorted(read_meta(_meta_file(root, base, split), faults).items()):
-        before = len(faults.found)
+        before = len(faults.problems)
         images, annotations = base / "JPEGImages" / name, base / "Annotations" / name
         folder = images if images.is_dir() else annotations
         names = list(list_pictures(folder, IMAGE_ENDINGS, faults))
@@ -57,7 +57,7 @@ def open_lvos(root: Path, *, split: str = "valid", purpose: Purpose = "segment")
             declared=_objects(name, entries, names, faults),
             label_frames=_label_names(names),
         )
-        video = files.build(purpose, faults) if len(faults.found) == before else None
+        video = files.build(purpose, faults) if len(faults.problems) == before else None
         if video is None:
             continue
         if purpose == "score":

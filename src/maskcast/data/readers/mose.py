@@ -45,12 +45,12 @@ def open_mose(
             name=name,
             images=base / "JPEGImages" / name,
             annotations=base / "Annotations" / name,
-            truth_everywhere=True,
+            fully_annotated=True,
         )
         video = files.build(purpose, faults)
         if video is not None:
             videos.append(video)
-    if not videos and not faults.found:
+    if not videos and not faults.problems:
         faults.add(f"{base / 'Annotations'} contains no videos")
     faults.raise_if_any()
     return Dataset("mose" if version == 1 else "mose-v2", split, root, tuple(videos))

@@ -52,7 +52,7 @@ def open_sa_v(root: Path, *, split: str = "val", purpose: Purpose = "segment") -
         video = files.build(purpose, faults)
         if video is not None:
             videos.append(video)
-    if not videos and not faults.found:
+    if not videos and not faults.problems:
         faults.add(f"{annotations} contains no videos")
     faults.raise_if_any()
     return Dataset("sa-v", split, root, tuple(videos))

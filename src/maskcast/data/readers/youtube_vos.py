@@ -53,7 +53,7 @@ def open_youtube_vos(
     meta = read_meta(base / "meta.json", faults)
     videos = []
     for name, entries in sorted(meta.items()):
-        before = len(faults.found)
+        before = len(faults.problems)
         images = (with_all_frames if all_frames else base) / "JPEGImages" / name
         annotations = base / "Annotations" / name
         names = _frame_names(images, annotations, faults)
@@ -64,10 +64,10 @@ def open_youtube_vos(
             declared=_objects(name, entries, names, faults),
             label_frames=_label_names(base / "JPEGImages" / name, names) if all_frames else None,
         )
-        video = files.build(purpose, faults) if len(faults.found) == before else None
+        video = files.build(purpose, faults) if len(faults.problems) == before else None
         if video is not None:
             if purpose == "score":
-                _check_truth(video, entries, faults)
+                _check_annotations(video, entries, faults)
             videos.append(video)
     faults.raise_if_any()
     notes = {"frames": "all" if all_frames else "labelled"}
@@ -134,7 +134,7 @@ def _objects(
     return tuple(sorted(objects, key=lambda item: item.object_id))
 
 
-def _check_truth(video: Video, entries: dict[str, Any], faults: Faults) -> None:
+def _check_annotations(video: Video, entries: dict[str, Any], faults: Faults) -> None:
     """Report objects without ground truth after their first frame, as in the public validation."""
     last = video.annotated_frames[-1]
     for item in video.objects:

@@ -192,7 +192,7 @@ class CutoutFolder:
         self.files: tuple[Path, ...] = ()
         for folder in folders:
             pictures = list_pictures(folder, IMAGE_ENDINGS, faults)
-            if not pictures and not faults.found:
+            if not pictures and not faults.problems:
                 faults.add(f"{folder} contains no images")
             self.files += tuple(pictures.values())
         faults.raise_if_any()

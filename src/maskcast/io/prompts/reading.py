@@ -121,12 +121,12 @@ def read_prompts(
     ended = settle_ends(listed.ends, frames, by_frame, report)
     tracked = tracked_objects({*by_frame, *absences}, by_frame, ended, goes_backward=goes_backward)
     reject_untracked(absences, tracked, frames)
-    given = {f: {*by_frame.get(f, ()), *absences.get(f, ())} for f in tracked}
+    ids_marked = {f: {*by_frame.get(f, ()), *absences.get(f, ())} for f in tracked}
     whole = {frame_index for frame_index, frame in assigned if frame.is_whole}
     others = {frame_index for frame_index, frame in assigned if not frame.is_whole}
-    unseen = lacking(whole, tracked, given)
+    unseen = lacking(whole, tracked, ids_marked)
     report += report_absent(unseen, frames)
-    report += report_lacking(lacking(others - whole, tracked, given), frames)
+    report += report_lacking(lacking(others - whole, tracked, ids_marked), frames)
     for frame_index, missing in unseen.items():
         absences[frame_index] = absences.get(frame_index, frozenset()) | missing
     return GivenPrompts(_as_prompts(by_frame, absences), report, ended)

@@ -119,11 +119,11 @@ def labels_differing(device: torch.device, dtype: torch.dtype, *, frames: int = 
 
 def labels(segmenter: AgameSegmenter, objects: int, *, frames: int) -> list[LabelMap]:
     """Return the label maps of the frames after the first one."""
-    state, found = started(segmenter, objects), []
+    state, label_maps = started(segmenter, objects), []
     for frame_index in range(1, frames + 1):
         state, masks = segmenter.step(state, frame_at(frame_index))
-        found.append(masks.label_map())
-    return found
+        label_maps.append(masks.label_map())
+    return label_maps
 
 
 def started(segmenter: AgameSegmenter, objects: int) -> AgameState:

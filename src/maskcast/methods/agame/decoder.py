@@ -38,8 +38,8 @@ class Refinement(nn.Module):
         widths = [lateral.shape[1], coarse.shape[1]]
         of_lateral, of_coarse = torch.split(self.blend.weight, widths, dim=1)
         shared = functional.conv2d(lateral, of_lateral, self.blend.bias, padding=1)
-        own = functional.conv2d(enlarged, of_coarse, padding=1)
-        return (own + shared).relu_()
+        from_coarse = functional.conv2d(enlarged, of_coarse, padding=1)
+        return (from_coarse + shared).relu_()
 
 
 class Decoder(nn.Module):

@@ -99,26 +99,26 @@ def from_published(checkpoint: Mapping[str, Any]) -> tuple[AgameConfig, dict[str
     if not isinstance(entries, Mapping):
         raise WeightsError("the checkpoint has no dictionary of parameters under 'net'")
     tensors = {name: tensor for name, tensor in entries.items() if isinstance(tensor, Tensor)}
-    found = {our_name(name): _our_shape(name, tensor) for name, tensor in tensors.items()}
-    config = _config_of(found)
+    in_file = {our_name(name): _our_shape(name, tensor) for name, tensor in tensors.items()}
+    config = _config_of(in_file)
     with torch.device("meta"):
         expected = AgameNetwork(config).state_dict()
     for name, tensor in expected.items():
         if name.endswith("num_batches_tracked"):
-            found.setdefault(name, torch.zeros((), dtype=torch.int64))
-        if name not in found:
+            in_file.setdefault(name, torch.zeros((), dtype=torch.int64))
+        if name not in in_file:
             raise WeightsError(
                 f"the entry {published_key(name)} is missing; download the file again"
             )
-        if found[name].shape != tensor.shape:
+        if in_file[name].shape != tensor.shape:
             raise WeightsError(
-                f"the entry {published_key(name)} has shape {tuple(found[name].shape)}, "
+                f"the entry {published_key(name)} has shape {tuple(in_file[name].shape)}, "
                 f"expected {tuple(tensor.shape)}; this is not an A-GAME network"
             )
-    left = sorted(found.keys() - expected.keys())
+    left = sorted(in_file.keys() - expected.keys())
     if left:
         raise WeightsError(f"the entry {published_key(left[0])} is not part of the network")
-    return config, found
+    return config, in_file
 
 
 def to_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -163,16 +163,16 @@ def _their_shape(ours: str, tensor: Tensor) -> Tensor:
     return tensor[:, None, :, None, None]
 
 
-def _config_of(found: Mapping[str, Tensor]) -> AgameConfig:
+def _config_of(in_file: Mapping[str, Tensor]) -> AgameConfig:
     """Infer the variant from shapes."""
     config = AgameConfig()
 
     def shape(name: str) -> torch.Size:
-        if name not in found or found[name].ndim < 2:
+        if name not in in_file or in_file[name].ndim < 2:
             raise WeightsError(f"the entry {published_key(name)} is missing or not a weight")
-        return found[name].shape
+        return in_file[name].shape
 
-    propagation = PropagationConfig(enabled="propagation.compare.weight" in found)
+    propagation = PropagationConfig(enabled="propagation.compare.weight" in in_file)
     if propagation.enabled:
         compared = shape("propagation.compare.weight")
         features = shape("trunk.resnet.layer4.2.conv3.weight")[0]
@@ -189,12 +189,12 @@ def _config_of(found: Mapping[str, Tensor]) -> AgameConfig:
         appearance = AppearanceConfig(
             channels=shape("appearance.projection.weight")[0],
             residual=seen == COMPONENTS,
-            learned_offsets="appearance.learned_offsets" in found,
+            learned_offsets="appearance.learned_offsets" in in_file,
         )
     return replace(
         config,
-        trunk_classes=len(found["trunk.classifier.weight"])
-        if "trunk.classifier.weight" in found
+        trunk_classes=len(in_file["trunk.classifier.weight"])
+        if "trunk.classifier.weight" in in_file
         else 0,
         appearance=appearance,
         propagation=propagation,

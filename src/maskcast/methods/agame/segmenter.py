@@ -123,8 +123,10 @@ class AgameSegmenter:
         ids = segmented.masks.ids
         probs = resize_bilinear(segmented.masks.probs[None], size)[0]
         if self._returns_given(is_first=state.objects is None):
-            given = {key: p.to(self.device) for key, p in prompts.items() if isinstance(p, Tensor)}
-            probs = _put(given, ids, probs)
+            shown_masks = {
+                key: p.to(self.device) for key, p in prompts.items() if isinstance(p, Tensor)
+            }
+            probs = _put(shown_masks, ids, probs)
         return segmented.state, ObjectMasks(ids, probs, segmented.masks.presence)
 
     def remove_objects(self, state: AgameState, ids: Collection[int]) -> AgameState:
@@ -155,32 +157,32 @@ class AgameSegmenter:
         padding = Padding(*image.shape[-2:])
         shown, marked = split_prompts(prompts, state.ids)
         self._check_prompts(state, shown, marked)
-        given = {
+        shown_masks = {
             key: padding.pad(prompt.to(self.device))
             for key, prompt in sorted(shown.items())
             if isinstance(prompt, Tensor)
         }
         is_first = state.objects is None
-        if is_first and not given:
+        if is_first and not shown_masks:
             nothing = ObjectMasks((), image.new_zeros((0, *image.shape[-2:])))
             return Segmented(replace(state, frame_index=state.frame_index + 1), nothing)
         _check_size(state, padding)
         padded = padding.pad(image)[None]
-        features = self.network.features(padded, exact=bool(given))
-        state, objects = self._begin(state, features, given)
+        features = self.network.features(padded, exact=bool(shown_masks))
+        state, objects = self._begin(state, features, shown_masks)
         features = features.to(self.dtype)
 
-        slots = self._slots_to_predict(state.ids, given, marked, is_first=is_first)
+        slots = self._slots_to_predict(state.ids, shown_masks, marked, is_first=is_first)
         prediction = self._predict(features, objects, slots) if slots else None
         predicted_ids = tuple(state.ids[slot] for slot in slots)
-        presence = self._presence(state, given, marked, predicted_ids, prediction)
+        presence = self._presence(state, shown_masks, marked, predicted_ids, prediction)
         visible = [slot for slot in slots if presence[slot] >= VISIBLE]
         probs = padded.new_zeros((len(state.ids), *padded.shape[-2:]))
         seen = None
         if prediction is not None and visible:
             seen = prediction.select([slots.index(slot) for slot in visible])
             probs[visible] = aggregate_probs(seen.fine.softmax(dim=1))[1:]
-        standing = {key: mask for key, mask in given.items() if key not in predicted_ids}
+        standing = {key: mask for key, mask in shown_masks.items() if key not in predicted_ids}
         probs = _put(standing, state.ids, probs)
         if seen is not None:
             y = self._update_mask(seen, probs[visible])
@@ -188,7 +190,7 @@ class AgameSegmenter:
         state = replace(state, frame_index=state.frame_index + 1, objects=objects)
         state = self._learn_absences(state, features, marked, presence)
         if self._returns_given(is_first=is_first):
-            probs = _put(given, state.ids, probs)
+            probs = _put(shown_masks, state.ids, probs)
         judged = None if self.config.presence.rule == "off" else probs.new_tensor(presence)
         masks = ObjectMasks(state.ids, padding.crop(probs).contiguous(), judged)
         return Segmented(state, masks, predicted_ids, prediction)
@@ -219,16 +221,16 @@ class AgameSegmenter:
             )
 
     def _begin(
-        self, state: AgameState, features: FrameFeatures, given: Mapping[int, Mask]
+        self, state: AgameState, features: FrameFeatures, shown_masks: Mapping[int, Mask]
     ) -> tuple[AgameState, TrackedObjects]:
         """Append new objects to the tracked ones, and restart corrected objects in their slots."""
         objects = state.objects
-        if given:
-            masks = indicator(torch.stack(list(given.values())))
+        if shown_masks:
+            masks = indicator(torch.stack(list(shown_masks.values())))
             fresh = self.network.begin(features, to_grid(masks))
             joined = objects.joined(fresh) if objects else fresh
-            new_slots = {object_id: len(state.ids) + i for i, object_id in enumerate(given)}
-            new_ids = tuple(object_id for object_id in given if object_id not in state.ids)
+            new_slots = {object_id: len(state.ids) + i for i, object_id in enumerate(shown_masks)}
+            new_ids = tuple(object_id for object_id in shown_masks if object_id not in state.ids)
             order = [new_slots.get(key, slot) for slot, key in enumerate(state.ids)]
             objects = joined.select([*order, *(new_slots[object_id] for object_id in new_ids)])
             state = replace(
@@ -242,7 +244,7 @@ class AgameSegmenter:
     def _slots_to_predict(
         self,
         ids: Sequence[int],
-        given: Mapping[int, Mask],
+        shown_ids: Mapping[int, Mask],
         marked: Collection[int],
         *,
         is_first: bool,
@@ -255,7 +257,7 @@ class AgameSegmenter:
         return [
             slot
             for slot, key in enumerate(ids)
-            if key not in marked and (predict_given or key not in given)
+            if key not in marked and (predict_given or key not in shown_ids)
         ]
 
     def _predict(
@@ -272,7 +274,7 @@ class AgameSegmenter:
     def _presence(
         self,
         state: AgameState,
-        given: Collection[int],
+        shown_ids: Collection[int],
         marked: Collection[int],
         predicted_ids: Sequence[int],
         prediction: Prediction | None,
@@ -285,7 +287,7 @@ class AgameSegmenter:
         limits = [self.config.presence.thresholds[key in state.absent_for] for key in predicted_ids]
         judged = presence_from(confidences, limits).tolist()
         for key, its_presence in zip(predicted_ids, judged, strict=True):
-            if key not in given:
+            if key not in shown_ids:
                 presence[state.ids.index(key)] = its_presence
         return presence
 

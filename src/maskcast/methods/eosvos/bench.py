@@ -118,8 +118,8 @@ def _set_positives(network: ObjectNetwork, box: Tensor) -> None:
         outlook = propose(images, features)
         size = tuple(images.tensors.shape[-2:])
         near = jittered_boxes(box.cpu(), POSITIVES - 1, size, generator_of(0)).to(box)
-        (own,) = outlook.proposals
-        elsewhere = own[box_iou(own, box)[:, 0] < POSITIVE_OVERLAP]
+        (found_boxes,) = outlook.proposals
+        elsewhere = found_boxes[box_iou(found_boxes, box)[:, 0] < POSITIVE_OVERLAP]
         return replace(outlook, proposals=[torch.cat([elsewhere, near])])
 
     network.rpn.propose = with_positives  # type: ignore[method-assign]

@@ -27,12 +27,12 @@ def jittered_boxes(
     for all copies.
     """
     height, width = padded_size
-    found = []
+    enlarged = []
     for box in boxes:
         x1, y1, x2, y2 = box
         draws = [torch.rand(copies, generator=generator).to(box) for _ in range(4)]
         reach_x, reach_y = REACH * (x2 - x1), REACH * (y2 - y1)
-        found.append(
+        enlarged.append(
             torch.stack(
                 [
                     (x1 - reach_x * draws[0]).clamp(0, width),
@@ -43,7 +43,7 @@ def jittered_boxes(
                 dim=1,
             )
         )
-    return torch.cat(found)
+    return torch.cat(enlarged)
 
 
 def propagate(

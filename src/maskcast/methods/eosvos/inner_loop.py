@@ -215,10 +215,10 @@ def gradients_of(
 
 
 def _gradients(loss: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
-    found = torch.autograd.grad(loss, parameters, allow_unused=True)
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
     return [
         torch.zeros_like(p) if gradient is None else gradient
-        for p, gradient in zip(parameters, found, strict=True)
+        for p, gradient in zip(parameters, gradients, strict=True)
     ]
 
 
@@ -256,10 +256,10 @@ def fine_tune(
     best: list[float] = []
     for step in range(steps):
         with seeded(seed + step, device):
-            found, gradients = gradients_of(network, batch_of(step), **how)
+            values, gradients = gradients_of(network, batch_of(step), **how)
         inner_step(parameters, gradients, rates)
-        losses.append(found)
-        best.append(min(found["total"], best[-1] if best else found["total"]))
+        losses.append(values)
+        best.append(min(values["total"], best[-1] if best else values["total"]))
         if progress is not None:
             progress(work, step + 1, steps)
         if patience and len(best) > patience and best[-1 - patience] - best[-1] <= min_improvement:

@@ -163,7 +163,7 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
         best = self._get_top_n_idx(objectness, per_level)
         ends = torch.tensor(per_level, device=best.device).cumsum(0)
         levels = torch.bucketize(best, ends, right=True)
-        found = []
+        proposals = []
         for image, size in enumerate(sizes):
             chosen = best[image]
             boxes = self.box_coder.decode(deltas[image, chosen], [anchors[image][chosen]])[:, 0]
@@ -171,19 +171,19 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
             large = large_boxes(boxes, self.min_size)
             boxes, logits = boxes[large], objectness[image, chosen][large]
             kept = batched_nms(boxes, logits, levels[image][large], self.nms_thresh)
-            found.append(boxes[kept[: self.post_nms_top_n()]])
-        return found
+            proposals.append(boxes[kept[: self.post_nms_top_n()]])
+        return proposals
 
     def sample(self, anchors: list[Tensor], targets: Sequence[Target]) -> list[AnchorSample]:
         """Draw anchors for the losses, from torch's global generator."""
         labels, matched = self.assign_targets_to_anchors(anchors, list(targets))
         positive, negative = self.fg_bg_sampler(labels)
         samples = []
-        for own, boxes, is_positive, is_negative in zip(
+        for of_image, boxes, is_positive, is_negative in zip(
             anchors, matched, positive, negative, strict=True
         ):
             index = is_positive.nonzero()[:, 0]
-            deltas = self.box_coder.encode_single(boxes[index], own[index])
+            deltas = self.box_coder.encode_single(boxes[index], of_image[index])
             samples.append(AnchorSample(index, is_negative.nonzero()[:, 0], deltas))
         return samples
 
@@ -195,20 +195,22 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
         The head is run again, at the sampled anchors only: elsewhere its gradient is zero, and
         going back through whole maps costs twice as much as running it there.
         """
-        logits, labels, deltas, truth = [], [], [], []
+        logits, labels, deltas, wanted = [], [], [], []
         for image, sample in enumerate(samples):
             index = torch.cat([sample.positive, sample.negative])
             positives = len(sample.positive)
-            own_logits, own_deltas = self.at_anchors([m[image] for m in features.values()], index)
-            logits.append(own_logits)
+            sampled_logits, deltas_of_class = self.at_anchors(
+                [m[image] for m in features.values()], index
+            )
+            logits.append(sampled_logits)
             labels.append(torch.arange(len(index), device=index.device) < positives)
-            deltas.append(own_deltas[:positives])
-            truth.append(sample.deltas)
+            deltas.append(deltas_of_class[:positives])
+            wanted.append(sample.deltas)
         objectness = F.binary_cross_entropy_with_logits(
             torch.cat(logits), torch.cat(labels).to(logits[0]), reduction="sum"
         )
         distance = F.l1_loss if self.legacy_losses else _smooth_l1_ninth
-        boxes = distance(torch.cat(deltas), torch.cat(truth), reduction="sum")
+        boxes = distance(torch.cat(deltas), torch.cat(wanted), reduction="sum")
         return {"loss_objectness": objectness / count, "loss_rpn_box_reg": boxes / count}
 
     def at_anchors(
@@ -227,7 +229,10 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
         cell = (index - (ends[level] - ratios * ends.new_tensor(cells)[level])) // ratios
         by_level = [(level == number).nonzero()[:, 0] for number in range(len(maps))]
         around = torch.cat(
-            [neighbourhoods(map_, cell[own]) for map_, own in zip(maps, by_level, strict=True)]
+            [
+                neighbourhoods(map_, cell[index_in_level])
+                for map_, index_in_level in zip(maps, by_level, strict=True)
+            ]
         )
         order = torch.cat(by_level)
         head = self.head
@@ -236,8 +241,8 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
         hidden = F.relu(F.linear(around, weight, conv.bias))[order.argsort()]
         logits = F.linear(hidden, head.cls_logits.weight.flatten(1), head.cls_logits.bias)
         deltas = F.linear(hidden, head.bbox_pred.weight.flatten(1), head.bbox_pred.bias)
-        each = torch.arange(len(index), device=index.device), index % ratios
-        return logits[each], deltas.reshape(len(index), ratios, 4)[each]
+        position = torch.arange(len(index), device=index.device), index % ratios
+        return logits[position], deltas.reshape(len(index), ratios, 4)[position]
 
 
 def neighbourhoods(
@@ -252,12 +257,12 @@ def neighbourhoods(
     inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
     cell = row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)
     by_cell = map_.permute(1, 2, 0).reshape(-1, channels)
-    found = by_cell.index_select(0, cell.flatten()) * inside.flatten()[:, None]
-    return found.reshape(len(cells), 9 * channels)
+    around = by_cell.index_select(0, cell.flatten()) * inside.flatten()[:, None]
+    return around.reshape(len(cells), 9 * channels)
 
 
-def _smooth_l1_ninth(found: Tensor, truth: Tensor, *, reduction: str) -> Tensor:
-    return F.smooth_l1_loss(found, truth, beta=1 / 9, reduction=reduction)
+def _smooth_l1_ninth(predicted: Tensor, wanted: Tensor, *, reduction: str) -> Tensor:
+    return F.smooth_l1_loss(predicted, wanted, beta=1 / 9, reduction=reduction)
 
 
 @dataclass(frozen=True)
@@ -289,8 +294,9 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]
 
     def sample(self, proposals: list[Tensor], targets: Sequence[Target]) -> list[RegionSample]:
         """Draw regions for the losses, from torch's global generator."""
-        found = self.select_training_samples(list(proposals), list(targets))
-        boxes, matched, labels, deltas = found
+        boxes, matched, labels, deltas = self.select_training_samples(
+            list(proposals), list(targets)
+        )
         return [RegionSample(*s) for s in zip(boxes, labels, matched, deltas, strict=True)]
 
     def losses(
@@ -309,12 +315,12 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]
         pooled = self.box_head(self.box_roi_pool(features, boxes, image_shapes))
         class_logits, deltas = self.box_predictor(pooled)
         positive = (labels > 0).nonzero()[:, 0]
-        own_deltas = deltas.reshape(len(labels), -1, 4)[positive, labels[positive]]
-        truth = torch.cat([sample.deltas for sample in samples])[positive]
+        deltas_of_class = deltas.reshape(len(labels), -1, 4)[positive, labels[positive]]
+        wanted = torch.cat([sample.deltas for sample in samples])[positive]
         beta = 1.0 if self.legacy_losses else 1 / 9
         return {
             "loss_classifier": F.cross_entropy(class_logits, labels, reduction="sum") / regions,
-            "loss_box_reg": F.smooth_l1_loss(own_deltas, truth, beta=beta, reduction="sum")
+            "loss_box_reg": F.smooth_l1_loss(deltas_of_class, wanted, beta=beta, reduction="sum")
             / regions,
             "loss_mask": self._mask_losses(features, samples, image_shapes, targets)
             / max(positives, 1),
@@ -332,20 +338,20 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]
         labels = torch.cat([sample.labels[sample.labels > 0] for sample in samples])
         pooled = self.mask_head(self.mask_roi_pool(features, boxes, image_shapes))
         logits = self.mask_predictor(pooled)
-        truth = torch.cat(
+        wanted = torch.cat(
             [
                 masks_in_boxes(
-                    target["masks"], own, sample.matched[sample.labels > 0], logits.shape[-1]
+                    target["masks"], chosen, sample.matched[sample.labels > 0], logits.shape[-1]
                 )
-                for target, own, sample in zip(targets, boxes, samples, strict=True)
+                for target, chosen, sample in zip(targets, boxes, samples, strict=True)
             ]
         )
         if len(labels) == 0:
             nothing: Tensor = logits.sum() * 0
             return nothing
-        own_class = logits[torch.arange(len(labels), device=labels.device), labels]
-        found: Tensor = self.mask_loss(own_class, truth).sum()
-        return found
+        logits_of_class = logits[torch.arange(len(labels), device=labels.device), labels]
+        loss: Tensor = self.mask_loss(logits_of_class, wanted).sum()
+        return loss
 
 
 def masks_in_boxes(

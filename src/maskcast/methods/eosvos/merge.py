@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-GIVEN = 2.0
+GIVEN_VALUE = 2.0
 """Value of a given mask in its object's map; it wins everywhere."""
 MARGIN = 2**-20
 """Keeps winners clear of rounding in 1 − Σ probs."""
@@ -18,7 +18,7 @@ MARGIN = 2**-20
 
 def given_map(mask: Bool[Tensor, "height width"]) -> Float[Tensor, "height width"]:
     """The map of an object on a frame where it was given."""
-    return GIVEN * mask.to(torch.float32)
+    return GIVEN_VALUE * mask.to(torch.float32)
 
 
 def merged_slots(

@@ -164,19 +164,22 @@ class ObjectNetwork(nn.Module):
         Raises:
             WeightsError: names or shapes differ.
         """
-        own = with_published_keys(self.state_dict())
-        missing, unexpected = sorted(own.keys() - tensors), sorted(tensors.keys() - own.keys())
+        expected = with_published_keys(self.state_dict())
+        missing, unexpected = (
+            sorted(expected.keys() - tensors),
+            sorted(tensors.keys() - expected.keys()),
+        )
         if missing or unexpected:
             raise WeightsError.mismatch(
                 "the weights do not match this network", missing=missing, unknown=unexpected
             )
-        wrong = [name for name, value in own.items() if value.shape != tensors[name].shape]
+        wrong = [name for name, value in expected.items() if value.shape != tensors[name].shape]
         if wrong:
             raise WeightsError(
                 f"{wrong[0]} has shape {tuple(tensors[wrong[0]].shape)}, expected "
-                f"{tuple(own[wrong[0]].shape)}"
+                f"{tuple(expected[wrong[0]].shape)}"
             )
-        for name, value in own.items():
+        for name, value in expected.items():
             value.copy_(tensors[name])
 
     def prepare(
@@ -194,7 +197,9 @@ class ObjectNetwork(nn.Module):
         Raises:
             PromptError: a label map shows no object.
         """
-        return self.prepare_targets(frames, [make_target(own) for own in label_maps], copies)
+        return self.prepare_targets(
+            frames, [make_target(label_map) for label_map in label_maps], copies
+        )
 
     def prepare_targets(
         self,
@@ -251,15 +256,15 @@ class ObjectNetwork(nn.Module):
     def _draw(self, anchors: list[Tensor], proposals: list[Tensor], batch: Batch) -> Samples:
         of_copy = [image for image, count in enumerate(batch.copies) for _ in range(count)]
         targets = [batch.targets[image] for image in of_copy]
-        own = self.rpn.sample([anchors[image] for image in of_copy], targets)
+        drawn = self.rpn.sample([anchors[image] for image in of_copy], targets)
         regions = self.roi_heads.sample([proposals[image] for image in of_copy], targets)
         if batch.box_order != AS_CODED:
             order = list(batch.box_order)
             regions = [replace(sample, deltas=sample.deltas[:, order]) for sample in regions]
         return Samples(
-            anchors=tuple(joined(of) for of in _grouped(own, batch.copies)),
+            anchors=tuple(joined(of) for of in _grouped(drawn, batch.copies)),
             regions=tuple(joined(of) for of in _grouped(regions, batch.copies)),
-            anchor_count=sum(s.positive.numel() + s.negative.numel() for s in own),
+            anchor_count=sum(s.positive.numel() + s.negative.numel() for s in drawn),
             region_count=sum(len(s.labels) for s in regions),
             positive_count=sum(int((s.labels > 0).sum()) for s in regions),
         )
@@ -309,11 +314,15 @@ class ObjectNetwork(nn.Module):
                 propagation=propagation,
                 generator=generator,
             )
-            found, _ = self.roi_heads(features, [proposals], images.image_sizes)
-            found = self.transform.postprocess(found, images.image_sizes, [(height, width)])[0]
-        if len(found["scores"]) == 0:
+            detected, _ = self.roi_heads(features, [proposals], images.image_sizes)
+            detected = self.transform.postprocess(detected, images.image_sizes, [(height, width)])[
+                0
+            ]
+        if len(detected["scores"]) == 0:
             return Detection(frame.new_zeros(height, width), frame.new_zeros(4), 0.0)
-        return Detection(found["masks"][0, 0], found["boxes"][0], float(found["scores"][0]))
+        return Detection(
+            detected["masks"][0, 0], detected["boxes"][0], float(detected["scores"][0])
+        )
 
     def proposals(
         self,
@@ -386,7 +395,7 @@ def _proposal_network(config: MaskRCNNConfig) -> ProposalNetwork:
     anchors = RealStrideAnchors(
         tuple((size,) for size in config.anchor_sizes), ((0.5, 1.0, 2.0),) * 5
     )
-    found = ProposalNetwork(
+    built = ProposalNetwork(
         anchors,
         RPNHead(config.pyramid_channels, anchors.num_anchors_per_location()[0]),
         fg_iou_thresh=0.7,
@@ -397,13 +406,13 @@ def _proposal_network(config: MaskRCNNConfig) -> ProposalNetwork:
         post_nms_top_n={"training": config.post_nms_train, "testing": config.post_nms_test},
         nms_thresh=0.7,
     )
-    found.legacy_losses = config.legacy_losses
-    return found
+    built.legacy_losses = config.legacy_losses
+    return built
 
 
 def _region_heads(config: MaskRCNNConfig) -> RegionHeads:
     channels = config.pyramid_channels
-    found = RegionHeads(
+    built = RegionHeads(
         RegionPooling(config.box_pool),
         TwoMLPHead(channels * config.box_pool**2, config.box_features),
         FastRCNNPredictor(config.box_features, CLASSES),
@@ -419,9 +428,9 @@ def _region_heads(config: MaskRCNNConfig) -> RegionHeads:
         mask_head=MaskRCNNHeads(channels, (config.mask_channels,) * 4, 1),
         mask_predictor=MaskRCNNPredictor(config.mask_channels, config.mask_channels, CLASSES),
     )
-    found.legacy_losses = config.legacy_losses
-    found.mask_loss = MASK_LOSSES[config.mask_loss]
-    return found
+    built.legacy_losses = config.legacy_losses
+    built.mask_loss = MASK_LOSSES[config.mask_loss]
+    return built
 
 
 def _trunk(config: MaskRCNNConfig) -> ResNet:

@@ -161,13 +161,13 @@ class ObjectModel:
         """Find the object in a frame, near ``box`` if there is one (pixels of the frame)."""
         network = self._ready(weights).network
         with self._autocast(True):
-            found = network.detect(
+            detection = network.detect(
                 frame,
                 None if box is None else frame.new_tensor(box),
                 propagation=self.config.propagation,
                 generator=generator_of(*seed),
             )
-        return Detection(found.probs.float(), found.box.float(), found.score)
+        return Detection(detection.probs.float(), detection.box.float(), detection.score)
 
     def _batch(
         self, network: ObjectNetwork, frames: Sequence[AnnotatedFrame], *, augment: bool

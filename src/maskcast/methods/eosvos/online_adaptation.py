@@ -69,11 +69,11 @@ def is_kept(frames_since_start: int, interval: int, batch: int) -> bool:
 
 
 def round_frames(
-    given: Sequence[AnnotatedFrame], past: Sequence[AnnotatedFrame]
+    marked: Sequence[AnnotatedFrame], past: Sequence[AnnotatedFrame]
 ) -> tuple[AnnotatedFrame, ...]:
     """Given frames first, then past ones, nearest first; where the object was lost, none.
 
     Args:
         past: in order of time.
     """
-    return (*given, *(frame for frame in reversed(past) if bool(frame.mask.any())))
+    return (*marked, *(frame for frame in reversed(past) if bool(frame.mask.any())))

@@ -126,17 +126,17 @@ def take_start_weights(network: ObjectNetwork, path: Path) -> list[str]:
     Raises:
         WeightsError: nothing agrees.
     """
-    given = with_published_keys(read_state_dict(path))
-    if not any(name.startswith("backbone.") for name in given):
-        given = {f"backbone.body.{name}": value for name, value in given.items()}
-    own = with_published_keys(network.state_dict())
-    taken = [name for name in own if name in given and given[name].shape == own[name].shape]
+    in_file = with_published_keys(read_state_dict(path))
+    if not any(name.startswith("backbone.") for name in in_file):
+        in_file = {f"backbone.body.{name}": value for name, value in in_file.items()}
+    ours = with_published_keys(network.state_dict())
+    taken = [name for name in ours if name in in_file and in_file[name].shape == ours[name].shape]
     if not taken:
         raise WeightsError(f"{path.name} has no tensor in common with this network")
     with torch.no_grad():
         for name in taken:
-            own[name].copy_(given[name])
-    log.info("loaded %d of %d tensors from %s", len(taken), len(own), path.name)
+            ours[name].copy_(in_file[name])
+    log.info("loaded %d of %d tensors from %s", len(taken), len(ours), path.name)
     return taken
 
 

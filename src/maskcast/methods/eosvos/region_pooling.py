@@ -59,17 +59,20 @@ class RegionPooling(MultiScaleRoIAlign):  # type: ignore[misc]
         """Return regions × channels × side × side; boxes by image, in pixels of its frame."""
         maps = [x[name] for name in self.featmap_names]
         if not _pools_by_sums(maps[0]):
-            found: Tensor = super().forward(x, boxes, image_shapes)
-            return found
+            pooled_by_rois: Tensor = super().forward(x, boxes, image_shapes)
+            return pooled_by_rois
         level = self.map_levels(boxes)
         regions = torch.cat(boxes)
         image = torch.cat(
-            [torch.full((len(own),), n, device=own.device) for n, own in enumerate(boxes)]
+            [
+                torch.full((len(in_image),), n, device=in_image.device)
+                for n, in_image in enumerate(boxes)
+            ]
         )
         by_level = [(level == number).nonzero()[:, 0] for number in range(len(maps))]
         pooled = [
-            pool_from_map(map_, scale * regions[own], image[own], self.side)
-            for map_, scale, own in zip(maps, self.scales, by_level, strict=True)
+            pool_from_map(map_, scale * regions[in_image], image[in_image], self.side)
+            for map_, scale, in_image in zip(maps, self.scales, by_level, strict=True)
         ]
         return torch.cat(pooled).index_select(0, torch.cat(by_level).argsort())
 

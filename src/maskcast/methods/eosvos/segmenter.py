@@ -137,7 +137,11 @@ class EOSVOSSegmenter:
 
     def remove_objects(self, state: EOSVOSState, ids: Collection[int]) -> EOSVOSState:
         """Forget these objects."""
-        left = {own: found for own, found in state.objects.items() if own not in ids}
+        left = {
+            object_id: tracked
+            for object_id, tracked in state.objects.items()
+            if object_id not in ids
+        }
         return EOSVOSState(left)
 
     def _mask(self, prompt: Tensor | Box) -> Bool[Tensor, "height width"]:
@@ -186,37 +190,37 @@ class EOSVOSSegmenter:
         if config.online_adaptation and opens_round(since, config.adaptation_interval):
             known = self._open_round(known, round_frames(_marked(known), known.past))
             known = replace(known, past=(), start_box=known.previous_box)
-        found = self.model.detect(
+        detection = self.model.detect(
             self._weights(known),
             frame,
             known.start_box if known.previous_box is None else known.previous_box,
             seed=(config.seed, since),
         )
-        mask = found.probs >= config.mask_threshold
-        presence = self._presence(known, found, mask)
+        mask = detection.probs >= config.mask_threshold
+        presence = self._presence(known, detection, mask)
         if presence < VISIBLE:
             return _without_object(known, presence)
         previous_box = _box_of(mask)
         if previous_box is not None and config.propagated_box == "detection":
-            previous_box = _corners(found.box)
+            previous_box = _corners(detection.box)
         return replace(
             known,
             frames_since_start=since,
             past=self._past(known, since, frame, mask),
             previous_box=previous_box,
-            map=found.probs,
+            map=detection.probs,
             marked_absent=False,
             presence=presence,
         )
 
     def _presence(
-        self, known: TrackedObject, found: Detection, mask: Bool[Tensor, "height width"]
+        self, known: TrackedObject, detection: Detection, mask: Bool[Tensor, "height width"]
     ) -> float:
         """Return how sure it is that the object is visible, 0..1; 1 if that is not judged."""
         config = self.config.presence
         if config.rule == "off":
             return 1.0
-        confidence = found.score if bool(mask.any()) else 0.0
+        confidence = detection.score if bool(mask.any()) else 0.0
         threshold = config.thresholds[known.presence < VISIBLE]
         return float(presence_from(torch.tensor([confidence]), [threshold]))
 
@@ -247,12 +251,12 @@ class EOSVOSSegmenter:
         """
         since = known.frames_since_start + 1
         replaces_another = opens_round(since, self.config.adaptation_interval)
-        given = (*known.given, AnnotatedFrame(frame, mask))
-        corrected = self._open_round(known, (*given, *known.absences))
+        marked = (*known.given, AnnotatedFrame(frame, mask))
+        corrected = self._open_round(known, (*marked, *known.absences))
         box = _box_of(mask)
         return replace(
             corrected,
-            given=given,
+            given=marked,
             frames_since_start=since,
             past=() if replaces_another else known.past,
             start_box=box,
@@ -316,8 +320,8 @@ class _Weights:
 def _result(objects: Mapping[int, TrackedObject], frame: Frame, *, is_judged: bool) -> ObjectMasks:
     if not objects:
         return ObjectMasks((), frame.new_zeros(0, *frame.shape[-2:]))
-    maps = torch.stack([found.map for found in objects.values()])
-    presence = [found.presence for found in objects.values()]
+    maps = torch.stack([tracked.map for tracked in objects.values()])
+    presence = [tracked.presence for tracked in objects.values()]
     return ObjectMasks(
         tuple(objects), normalised(maps), frame.new_tensor(presence) if is_judged else None
     )

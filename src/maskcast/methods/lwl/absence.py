@@ -79,12 +79,12 @@ class AsPublished:
         """Return None for each object, because absence is not detected."""
         return [None] * len(targets)
 
-    def merge(self, found: Sequence[Found]) -> tuple[Tensor, Tensor | None, list[Located]]:
+    def merge(self, objects: Sequence[Found]) -> tuple[Tensor, Tensor | None, list[Located]]:
         """Return merged probabilities, no presence, and the position of each object."""
-        merged = aggregate_logits(torch.stack([one.logits for one in found]))[1:]
-        merged[[one.absent for one in found]] = 0.0  # removes rounding errors below 1e-30
+        merged = aggregate_logits(torch.stack([one.logits for one in objects]))[1:]
+        merged[[one.absent for one in objects]] = 0.0  # removes rounding errors below 1e-30
         seen = find(merged, minimum_mass=self.minimum_mass)
-        return merged, None, [Located(True, each) for each in seen]
+        return merged, None, [Located(True, sighted) for sighted in seen]
 
     def follow_up(self, target: Target, located: Located, frame_size: Size) -> Target:
         """Record the position of an object."""
@@ -189,16 +189,16 @@ class PresenceRule:
             return torch.where(by_head.isnan(), presence, torch.where(was_absent, *both))
         return torch.where(by_head.isnan(), presence, by_head)
 
-    def merge(self, found: Sequence[Found]) -> tuple[Tensor, Tensor | None, list[Located]]:
+    def merge(self, objects: Sequence[Found]) -> tuple[Tensor, Tensor | None, list[Located]]:
         """Return merged probabilities, presence, and the position of each object."""
-        logits = torch.stack([one.logits for one in found])
-        marked = [logits.new_tensor(float(not one.absent)) for one in found]
+        logits = torch.stack([one.logits for one in objects])
+        marked = [logits.new_tensor(float(not one.absent)) for one in objects]
         judged = [
-            one.judged or Judgement(mark, mark) for one, mark in zip(found, marked, strict=True)
+            one.judged or Judgement(mark, mark) for one, mark in zip(objects, marked, strict=True)
         ]
         presence, confidence = (torch.stack(parts) for parts in zip(*judged, strict=True))
         merged = merge_present(logits, presence)
-        last = [one.target.seen for one in found]
+        last = [one.target.seen for one in objects]
         located = locate(merged, presence, confidence, last, minimum_mass=self.minimum_mass)
         return merged, presence, located
 
@@ -270,14 +270,14 @@ def locate(
     )
     judged = torch.stack([presence, confidence], dim=1)
     table = torch.cat([judged, everywhere, near], dim=1).cpu().double().numpy()
-    found = []
+    located = []
     for row in table:
         whole, close = np.split(row[2:], 2)
         chosen = close if 2 * close[:height].sum() >= whole[:height].sum() else whole
         seen = sighting(chosen, height=height, minimum_mass=minimum_mass)
         is_present = bool(row[0] >= VISIBLE)
-        found.append(Located(is_present, seen if is_present else None, float(row[1])))
-    return found
+        located.append(Located(is_present, seen if is_present else None, float(row[1])))
+    return located
 
 
 def view_after_return(view: View, seen: Sighting, frame_size: Size) -> View:
@@ -318,13 +318,13 @@ def best_of(usual: Sequence[Found], elsewhere: Sequence[Found]) -> list[Found]:
         usual: results in the views of all objects.
         elsewhere: results in additional views of some of them.
     """
-    found = {one.target.object_id: one for one in usual}
+    best = {one.target.object_id: one for one in usual}
     for other in elsewhere:
-        here = found[other.target.object_id].judged
+        here = best[other.target.object_id].judged
         assert here is not None and other.judged is not None
         if other.judged.presence >= max(VISIBLE, float(here.presence)):
-            found[other.target.object_id] = other
-    return list(found.values())
+            best[other.target.object_id] = other
+    return list(best.values())
 
 
 def _centres(length: int, side: float) -> list[float]:

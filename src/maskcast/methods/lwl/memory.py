@@ -82,7 +82,7 @@ class Memory:
         """
         kept = list(self.absences)
         if len(kept) == ABSENCES:
-            unmarked = [index for index, each in enumerate(kept) if not each.annotated]
+            unmarked = [index for index, frame in enumerate(kept) if not frame.annotated]
             del kept[unmarked[0] if unmarked else 0]
         return replace(self, absences=(*kept, slot))
 

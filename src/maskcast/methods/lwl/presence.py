@@ -97,8 +97,8 @@ class PresenceHead(nn.Module):
             with torch.no_grad():
                 z3, z1, scalars = self._pooled(evidence)
             states = torch.cat([self.z3(z3), self.z1(z1), scalars], dim=1)
-            found = self.output(functional.relu(self.hidden(functional.relu(states))))
-        return Presence(found[:, 0], found[:, 1])
+            logits = self.output(functional.relu(self.hidden(functional.relu(states))))
+        return Presence(logits[:, 0], logits[:, 1])
 
     def _pooled(self, evidence: Evidence) -> tuple[Tensor, Tensor, Tensor]:
         z1 = functional.avg_pool2d(evidence.z1, 2, ceil_mode=True).float()
@@ -145,7 +145,7 @@ class PresenceHead(nn.Module):
             energy.mean(dim=(1, 2, 3)),
         ]
         return [
-            *(each.clamp(-LARGEST_RESPONSE, LARGEST_RESPONSE) for each in responses),
+            *(response.clamp(-LARGEST_RESPONSE, LARGEST_RESPONSE) for response in responses),
             functional.cosine_similarity(_mean_under(scores, cells), label, eps=EPS),
         ]
 

@@ -106,23 +106,26 @@ def rename_from_published(
 ) -> dict[str, Tensor]:
     """Return the authors' parameters under our names, checked against the network's shapes."""
     expected = _expected(config)
-    given = {
+    in_file = {
         name: tensor
         for name, tensor in tensors.items()
         if not (config.trunk_layout == "imagenet" and name.startswith(_CLASSIFIER))
     }
     theirs = {published_key(name): name for name in expected}
-    missing, unknown = sorted(theirs.keys() - given.keys()), sorted(given.keys() - theirs.keys())
+    missing, unknown = (
+        sorted(theirs.keys() - in_file.keys()),
+        sorted(in_file.keys() - theirs.keys()),
+    )
     if missing or unknown:
         raise WeightsError.mismatch(
             "the checkpoint does not match LWL", missing=missing, unknown=unknown
         )
     for their_name, our_name in theirs.items():
         shape = tuple(expected[our_name].shape)
-        if not isinstance(given[their_name], Tensor) or tuple(given[their_name].shape) != shape:
-            found = tuple(getattr(given[their_name], "shape", ()))
-            raise WeightsError(f"{their_name} has shape {found}, expected {shape}")
-    return {our_name: given[their_name] for their_name, our_name in theirs.items()}
+        if not isinstance(in_file[their_name], Tensor) or tuple(in_file[their_name].shape) != shape:
+            shape_in_file = tuple(getattr(in_file[their_name], "shape", ()))
+            raise WeightsError(f"{their_name} has shape {shape_in_file}, expected {shape}")
+    return {our_name: in_file[their_name] for their_name, our_name in theirs.items()}
 
 
 def to_published(config: NetworkConfig, tensors: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -50,7 +50,7 @@ Watch: TypeAlias = Callable[[str], AbstractContextManager[None]]
 """Called with the name of a stage; returns a context manager that encloses the stage."""
 
 
-class Given(NamedTuple):
+class Marked(NamedTuple):
     """A prompt for one object, converted to a mask, a box and logits."""
 
     soft_mask: Float[Tensor, "height width"]
@@ -112,23 +112,23 @@ class LWLSegmenter:
         known = {target.object_id for target in state.targets}
         shown, absent = split_prompts(prompts, known)
         targets = [self._adapt(target) for target in state.targets]
-        given = {object_id: self._given(frame, prompt) for object_id, prompt in shown.items()}
+        marked = {object_id: self._marked(frame, prompt) for object_id, prompt in shown.items()}
         followed = [target for target in targets if target.object_id not in prompts]
-        predicted = {found.target.object_id: found for found in self._predict(followed, frame)}
-        found = [
-            self._correct(target, frame, given[target.object_id])
-            if target.object_id in given
+        predicted = {one.target.object_id: one for one in self._predict(followed, frame)}
+        objects = [
+            self._correct(target, frame, marked[target.object_id])
+            if target.object_id in marked
             else self._learn_absence(target, frame)
             if target.object_id in absent
             else predicted[target.object_id]
             for target in targets
         ]
-        found += [
+        objects += [
             self._begin(object_id, frame, prompt)
-            for object_id, prompt in given.items()
+            for object_id, prompt in marked.items()
             if object_id not in known
         ]
-        return self._merge(found, frame)
+        return self._merge(objects, frame)
 
     def remove_objects(self, state: LWLState, ids: Collection[int]) -> LWLState:
         """Stop tracking these objects; ids that are not tracked are ignored."""
@@ -175,10 +175,10 @@ class LWLSegmenter:
         elsewhere = self._elsewhere([target for target, _ in placed], size)
         if self.config.speed.batch_objects:
             every = [*placed, *elsewhere]
-            found = in_parts(lambda part: self._predict_together(part, frame), every)
+            predicted = in_parts(lambda part: self._predict_together(part, frame), every)
         else:
-            found = [self._predict_together([one], frame)[0] for one in [*placed, *elsewhere]]
-        return best_of(found[: len(placed)], found[len(placed) :])
+            predicted = [self._predict_together([one], frame)[0] for one in [*placed, *elsewhere]]
+        return best_of(predicted[: len(placed)], predicted[len(placed) :])
 
     def _elsewhere(self, targets: Sequence[Target], size: Size) -> list[tuple[Target, Patch]]:
         """Return additional crops in which to search for absent objects, if enabled."""
@@ -248,16 +248,16 @@ class LWLSegmenter:
         with self._watch("target features"):
             return Features(taps, self.network.features(taps.layer3).float())
 
-    def _given(self, frame: Frame, prompt: Mask | Box) -> Given:
+    def _marked(self, frame: Frame, prompt: Mask | Box) -> Marked:
         """Convert a mask or a box into the input for starting or correcting an object."""
         if isinstance(prompt, Box):
-            return self._given_by_box(frame, prompt)
+            return self._marked_by_box(frame, prompt)
         mask = prompt.to(self.device)
-        return Given(
+        return Marked(
             mask.float(), published_box(mask.cpu().numpy()), (2 * mask.float() - 1) * -OUTSIDE_LOGIT
         )
 
-    def _given_by_box(self, frame: Frame, box: Box) -> Given:
+    def _marked_by_box(self, frame: Frame, box: Box) -> Marked:
         """Segment the object in a box (section 3.7), on the whole frame or on a crop around it.
 
         The network uses the part of the box inside the frame. The position of the next crop follows
@@ -269,9 +269,9 @@ class LWLSegmenter:
             logits = self._inside_box(frame, inside)
         else:
             patch = box_patch(inside, size, self.config.crop)
-            found = self._inside_box(cut_image(frame, patch), patch.box(inside))
-            logits = paste(found, patch.extent, size, exact=True)
-        return Given(logits.sigmoid(), box, logits)
+            inside_logits = self._inside_box(cut_image(frame, patch), patch.box(inside))
+            logits = paste(inside_logits, patch.extent, size, exact=True)
+        return Marked(logits.sigmoid(), box, logits)
 
     def _inside_box(self, image: Tensor, box: Box) -> Tensor:
         size = (image.shape[-2], image.shape[-1])
@@ -282,32 +282,32 @@ class LWLSegmenter:
         logits: Tensor = self._decode(scores.to(self.dtype), features.taps, size)[0].float()
         return logits
 
-    def _begin(self, object_id: int, frame: Frame, given: Given) -> Found:
+    def _begin(self, object_id: int, frame: Frame, marked: Marked) -> Found:
         """Fit a new target model to the frame on which its object starts."""
         size = (frame.shape[-2], frame.shape[-1])
-        view = first_view(given.box, self.config.crop)
+        view = first_view(marked.box, self.config.crop)
         patch = first_patch(view, size, self.config.crop)
         x = self._features(self._prepared(patch.image(frame)[None])).x
-        mask = patch.mask(given.soft_mask)
+        mask = patch.mask(marked.soft_mask)
         memory = Memory.of_first(self._slots(x, [mask])[0])
         tau = self.network.no_filters(1, x)
         target = Target(object_id, 1, view, None, tau, memory, None)
         target = replace(target, first=self._absence.describe(x[0], mask, memory.slots[0].label))
         target = self._learn(target, self.config.learner.initial_steps)
-        return Found(target, given.logits)
+        return Found(target, marked.logits)
 
-    def _correct(self, target: Target, frame: Frame, given: Given) -> Found:
+    def _correct(self, target: Target, frame: Frame, marked: Marked) -> Found:
         """Replace the mask by the user's prompt, and add the frame to the memory as annotated."""
         size = (frame.shape[-2], frame.shape[-1])
-        view = first_view(given.box, self.config.crop)
+        view = first_view(marked.box, self.config.crop)
         patch = view_patch(view, size, self.config.crop, self._half_stride)
         x = self._look(frame, [patch]).x
-        slot = self._slots(x, [cut_mask(given.soft_mask, patch)])[0]
+        slot = self._slots(x, [cut_mask(marked.soft_mask, patch)])[0]
         memory = target.memory.insert(replace(slot, annotated=True), self.config.memory)
         target = self._learn(
             replace(target, view=view, memory=memory), self.config.learner.update_steps
         )
-        return Found(target, given.logits)
+        return Found(target, marked.logits)
 
     def _learn_absence(self, target: Target, frame: Frame) -> Found:
         """Add the frame to the memory with an empty mask, because the user marked it absent."""
@@ -330,41 +330,41 @@ class LWLSegmenter:
             parts = (_channels_last_copies(part) for part in (x, *labels))
             return [Slot(*tensors) for tensors in zip(*parts, strict=True)]
 
-    def _merge(self, found: Sequence[Found], frame: Frame) -> tuple[LWLState, ObjectMasks]:
+    def _merge(self, objects: Sequence[Found], frame: Frame) -> tuple[LWLState, ObjectMasks]:
         """Merge the objects by soft aggregation; each of them learns from the merged result."""
-        self._buffers.keep_only([one.target.object_id for one in found])
-        if not found:
+        self._buffers.keep_only([one.target.object_id for one in objects])
+        if not objects:
             return LWLState(), ObjectMasks((), frame.new_zeros(0, *frame.shape[-2:]).float())
         with self._watch("merge"):
-            merged, presence, located = self._absence.merge(found)
+            merged, presence, located = self._absence.merge(objects)
         size = (frame.shape[-2], frame.shape[-1])
         targets = [
-            self._absence.follow_up(one.target, each, size)
-            for one, each in zip(found, located, strict=True)
+            self._absence.follow_up(one.target, location, size)
+            for one, location in zip(objects, located, strict=True)
         ]
         remembered = [
             self._absence.is_remembered(*both) for both in zip(targets, located, strict=True)
         ]
-        latest = self._latest(found, remembered, merged)
+        latest = self._latest(objects, remembered, merged)
         targets = [replace(t, latest=slot) for t, slot in zip(targets, latest, strict=True)]
         ids = tuple(target.object_id for target in targets)
         return LWLState(tuple(targets)), ObjectMasks(ids, merged, presence)
 
     def _latest(
-        self, found: Sequence[Found], remembered: Sequence[bool], merged: Tensor
+        self, objects: Sequence[Found], remembered: Sequence[bool], merged: Tensor
     ) -> list[Slot | None]:
         """Convert predictions to memory slots, with the merged probabilities as masks."""
         samples = {
             i: one.sample
-            for i, (one, is_remembered) in enumerate(zip(found, remembered, strict=True))
+            for i, (one, is_remembered) in enumerate(zip(objects, remembered, strict=True))
             if one.sample is not None and is_remembered
         }
         if not samples:
-            return [None] * len(found)
+            return [None] * len(objects)
         x = torch.stack([sample.x for sample in samples.values()])
         masks = [cut_mask(merged[i], sample.patch) for i, sample in samples.items()]
         slots = dict(zip(samples, self._slots(x, masks), strict=True))
-        return [slots.get(i) for i in range(len(found))]
+        return [slots.get(i) for i in range(len(objects))]
 
 
 def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -100,8 +100,8 @@ def follow(
     first, *later = frames.unbind(dim=1)
     features = network.features(first)
     objects = network.begin(features, to_grid(indicator(first_mask)))
-    given = given_log_probs(first_mask)
-    yield LogProbs(given, given if coarse else None)
+    first_log_probs = given_log_probs(first_mask)
+    yield LogProbs(first_log_probs, first_log_probs if coarse else None)
 
     def step(features: FrameFeatures, objects: TrackedObjects) -> tuple[LogProbs, TrackedObjects]:
         prediction = network.predict(features, objects)
@@ -112,10 +112,10 @@ def follow(
     for frame in later:
         features = network.features(frame)
         if recompute:
-            found, objects = checkpoint(step, features, objects, use_reentrant=False)
+            log_probs, objects = checkpoint(step, features, objects, use_reentrant=False)
         else:
-            found, objects = step(features, objects)
-        yield found
+            log_probs, objects = step(features, objects)
+        yield log_probs
 
 
 def given_log_probs(
@@ -139,11 +139,11 @@ def coarse_log_probs(
 
 
 def target_iou(
-    predicted: Bool[Tensor, "*batch height width"], truth: Bool[Tensor, "*batch height width"]
+    predicted: Bool[Tensor, "*batch height width"], true: Bool[Tensor, "*batch height width"]
 ) -> Float[Tensor, "*batch"]:
     """Return intersection over union of masks; two empty ones agree (spec 11)."""
-    together = (predicted & truth).sum(dim=(-2, -1)) + 1e-8
-    return together / ((predicted | truth).sum(dim=(-2, -1)) + 1e-8)
+    together = (predicted & true).sum(dim=(-2, -1)) + 1e-8
+    return together / ((predicted | true).sum(dim=(-2, -1)) + 1e-8)
 
 
 def _summed(log_probs: Tensor, target: Tensor) -> Tensor:

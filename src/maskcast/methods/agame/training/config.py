@@ -72,7 +72,7 @@ class DataConfig:
             raise ConfigError(f"one of {', '.join(names)} must be positive")
 
     @property
-    def given(self) -> tuple[str, ...]:
+    def sources(self) -> tuple[str, ...]:
         """The sources that are set, in a fixed order."""
         return tuple(name for name in SOURCES if getattr(self, name))
 

@@ -59,13 +59,13 @@ class TrainingSources:
             ConfigError: no source is set.
             DatasetError, MissingFileError: data are faulty, or a folder does not exist.
         """
-        if not config.given:
+        if not config.sources:
             raise ConfigError(
                 "no data to train on; give the folder of a data set",
                 options=("data.davis", "data.youtube_vos", "data.videos", "data.pictures"),
             )
         opened = _Opened(config, snippets, replace(snippets, length=validation_length))
-        for name in config.given:
+        for name in config.sources:
             getattr(opened, f"add_{name}")()
         opened.refuse_unknown_hold_outs()
         return cls(tuple(opened.training), tuple(opened.held_out), opened.digest.hexdigest()[:16])
@@ -217,7 +217,7 @@ def draw_order(
     """Return the (source, target) of every snippet of an epoch (spec 11, "epoch definition")."""
     sizes = [len(source) for source in sources]
     if data.epoch == "draws":
-        weights = np.array([getattr(data, f"{name}_weight") for name in data.given])
+        weights = np.array([getattr(data, f"{name}_weight") for name in data.sources])
         chosen = generator.choice(len(sources), size=data.draws, p=weights / weights.sum())
         return [
             (int(source_index), int(generator.integers(sizes[source_index])))

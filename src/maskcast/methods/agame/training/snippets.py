@@ -86,7 +86,7 @@ class VideoSnippets:
         self.name, self.config = name, config
         self.candidate_pixels, self.single_object = candidate_pixels, single_object
         counted = count_videos(videos, merged=single_object, keep_in=keep_in)
-        lines = [_timeline(found, config.visible_pixels) for found in counted]
+        lines = [_timeline(pixels, config.visible_pixels) for pixels in counted]
         pairs = [p for p in zip(videos, lines, strict=True) if p[1].starts(config.length)]
         self.videos = [video for video, _ in pairs]
         self.timelines = [line for _, line in pairs]

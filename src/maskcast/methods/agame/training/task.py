@@ -117,7 +117,7 @@ class AgameTask:
 
     def _held_out(self) -> list[tuple[VideoSnippets, int]]:
         """Return source and target of the held-out snippets used for validation."""
-        targets = [(each, i) for each in self.sources.held_out for i in range(len(each))]
+        targets = [(source, i) for source in self.sources.held_out for i in range(len(source))]
         return targets[: self.config.validation_snippets]
 
     def export(self) -> Export:

@@ -81,19 +81,21 @@ def rate(
     learned.load_tensors({name: value.float() for name, value in read.tensors.items()})
     opened = open_tasks(TaskDataConfig(videos=videos, held_out=held_out, all_objects_as_one=True))
     validation = ValidationConfig(inner_steps=inner_steps, every=every)
-    found = search_rate(config, learned.to(choose_device(device)), opened.held_out, validation)
-    best = max(found, key=lambda value: found[value])
+    similarities = search_rate(
+        config, learned.to(choose_device(device)), opened.held_out, validation
+    )
+    best = max(similarities, key=lambda value: similarities[value])
     learned.stored_rates[0].data.fill_(best)
     write_weights(
         output,
         method="eosvos",
         config=read.config,
         tensors={name: value.cpu() for name, value in learned.state_dict().items()},
-        card={**read.card, "grid_search": {f"{value:.2e}": j for value, j in found.items()}},
+        card={**read.card, "grid_search": {f"{value:.2e}": j for value, j in similarities.items()}},
     )
-    for value, j in found.items():
+    for value, j in similarities.items():
         print(f"{value:.1e}  J {j:.3f}{'  best' if value == best else ''}")
-    return found
+    return similarities
 
 
 def figures(runs: Positional[tuple[Path, ...]], *, output: Path) -> list[Path]:

@@ -128,15 +128,18 @@ class MetaTraining:
         gradients = [torch.zeros_like(p) for p in parameters]
         outer, inner_first, inner_last, skipped = 0.0, 0.0, 0.0, 0
         for task in batch:
-            found = self._outer_gradient(task)
-            own = [*found.start, *found.rates]
-            if not (math.isfinite(found.loss) and all(bool(g.isfinite().all()) for g in own)):
+            result = self._outer_gradient(task)
+            gradients_of_task = [*result.start, *result.rates]
+            if not (
+                math.isfinite(result.loss)
+                and all(bool(g.isfinite().all()) for g in gradients_of_task)
+            ):
                 skipped += 1
                 continue
-            torch._foreach_add_(gradients, own, alpha=1 / len(batch))
-            outer += found.loss / len(batch)
-            inner_first += found.inner_losses[0] / len(batch)
-            inner_last += found.inner_losses[-1] / len(batch)
+            torch._foreach_add_(gradients, gradients_of_task, alpha=1 / len(batch))
+            outer += result.loss / len(batch)
+            inner_first += result.inner_losses[0] / len(batch)
+            inner_last += result.inner_losses[-1] / len(batch)
         counted = [p for p in parameters if p.requires_grad]
         prescribed = [g for p, g in zip(parameters, gradients, strict=True) if p.requires_grad]
         like = parameters[0]
@@ -186,12 +189,12 @@ class MetaTraining:
         Raises:
             WeightsError: θ⁰ does not fit the network.
         """
-        own = self.learned.state_dict()
+        ours = self.learned.state_dict()
         rates = {k: v for k, v in tensors.items() if k.startswith(RATE_PREFIX)}
         same_level = {k: v.shape for k, v in rates.items()} == {
-            k: v.shape for k, v in own.items() if k.startswith(RATE_PREFIX)
+            k: v.shape for k, v in ours.items() if k.startswith(RATE_PREFIX)
         }
-        kept = {k: v for k, v in own.items() if k.startswith((RATE_PREFIX, FIXED_PREFIX))}
+        kept = {k: v for k, v in ours.items() if k.startswith((RATE_PREFIX, FIXED_PREFIX))}
         taken = {k: v for k, v in tensors.items() if k.startswith((START_PREFIX, FIXED_PREFIX))}
         if same_level:
             taken |= rates

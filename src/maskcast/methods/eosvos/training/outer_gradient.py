@@ -93,8 +93,8 @@ def _add_rate_gradients(
     per_parameter: list[Tensor], outer: Sequence[Tensor], taken: Sequence[Tensor]
 ) -> None:
     """−Σ G_i (Σ g)_i over what shares a rate."""
-    for own, g, s in zip(per_parameter, outer, taken, strict=True):
-        own.sub_((g * s).sum_to_size(own.shape))
+    for gradient, g, s in zip(per_parameter, outer, taken, strict=True):
+        gradient.sub_((g * s).sum_to_size(gradient.shape))
 
 
 def _stored_rate_gradients(
@@ -140,10 +140,10 @@ def through_autograd(
             with seeded(seed + config.inner_steps + step, device):
                 loss = _loss_at(network, dict(zip(names, theta, strict=True)), query)
             outer_loss += weight * float(loss.detach())
-            found = torch.autograd.grad(weight * loss, wanted, allow_unused=True, retain_graph=True)
-            for own, g in zip(total, found, strict=True):
+            outer = torch.autograd.grad(weight * loss, wanted, allow_unused=True, retain_graph=True)
+            for gradient, g in zip(total, outer, strict=True):
                 if g is not None:
-                    own.add_(g)
+                    gradient.add_(g)
         if config.cut_after(step):
             theta = [p.detach().requires_grad_() for p in theta]
             rates = learned.rates()
@@ -175,11 +175,11 @@ def _inner_gradients(
     loss: Tensor, theta: Sequence[Tensor], names: Sequence[str], *, second_order: bool
 ) -> list[Tensor]:
     """g_t; with a graph of their own for the heads where second order is asked for."""
-    found = torch.autograd.grad(
+    computed = torch.autograd.grad(
         loss, theta, create_graph=second_order, retain_graph=True, allow_unused=True
     )
     gradients = []
-    for name, p, g in zip(names, theta, found, strict=True):
+    for name, p, g in zip(names, theta, computed, strict=True):
         if g is None:
             gradients.append(torch.zeros_like(p))
         elif second_order and name.startswith(SECOND_ORDER_PART):

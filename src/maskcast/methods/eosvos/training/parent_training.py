@@ -66,9 +66,9 @@ class ParentFrames:
         order = torch.randperm(len(self), generator=generator_of(self.seed, self.epoch, turn, 0))
         item = int(order[position])
         for _ in range(MOST_TRIES):
-            found = self._read(item, generator)
-            if found is not None:
-                return ParentFrame(*found, int(torch.randint(2**31, (), generator=generator)))
+            frame = self._read(item, generator)
+            if frame is not None:
+                return ParentFrame(*frame, int(torch.randint(2**31, (), generator=generator)))
             item = int(torch.randint(len(self), (), generator=generator))
         raise ConfigError(
             f"no object in {MOST_TRIES} random frames; check the masks of the data set"
@@ -231,10 +231,10 @@ def search_rate(
     if not objects:
         raise ConfigError("the grid search requires held-out videos")
     before = rate.detach().clone()
-    found = {}
+    similarities = {}
     for value in grid:
         rate.data.fill_(value)
-        scores = [fine_tuned_similarity(method, learned, own, config) for own in objects]
-        found[value] = float(np.mean(scores))
+        scores = [fine_tuned_similarity(method, learned, one, config) for one in objects]
+        similarities[value] = float(np.mean(scores))
     rate.data.copy_(before)
-    return found
+    return similarities

@@ -24,13 +24,16 @@ from maskcast.methods.eosvos.targets import OBJECT, VOID
 
 
 def draw_group(
-    own: int, objects: Sequence[int | None], generator: torch.Generator
+    object_id: int, objects: Sequence[int | None], generator: torch.Generator
 ) -> tuple[int, ...]:
     """Return the object of a task and each other object of its video with probability one half
     (random_object_id_sub_group); together they form the foreground."""
-    others = [other for other in objects if other not in (own, None)]
+    others = [other for other in objects if other not in (object_id, None)]
     chosen = torch.rand(len(others), generator=generator) < 0.5
-    return (own, *(other for other, joins in zip(others, chosen, strict=True) if joins and other))
+    return (
+        object_id,
+        *(other for other, joins in zip(others, chosen, strict=True) if joins and other),
+    )
 
 
 def group_mask(

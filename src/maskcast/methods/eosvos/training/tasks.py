@@ -135,15 +135,17 @@ def _with_objects(
 ) -> tuple[TaskVideo, ...]:
     if config.all_objects_as_one:
         return tuple(TaskVideo(video, (None,)) for video in videos)
-    found = [TaskVideo(video, _objects_of(video)) for video in videos]
-    return tuple(entry for entry in found if entry.objects)
+    entries = [TaskVideo(video, _objects_of(video)) for video in videos]
+    return tuple(entry for entry in entries if entry.objects)
 
 
 def _objects_of(video: AnnotatedVideo) -> tuple[int, ...]:
     """Return the ids of a video's objects; a mask that cannot be read is logged and left out."""
     if isinstance(video, Video) and video.declared is not None:
         return video.object_ids
-    ids = {each for _, label_map in readable_annotations(video) for each in ids_in(label_map)}
+    ids = {
+        object_id for _, label_map in readable_annotations(video) for object_id in ids_in(label_map)
+    }
     return tuple(sorted(ids - {VOID} if video.has_void else ids))
 
 
@@ -222,12 +224,12 @@ class MetaTaskItems:
         chosen = self.videos[others[int(torch.randint(len(others), (), generator=generator))]]
         (object_id,) = chosen.objects
         group = None if object_id is None else (object_id,)
-        found = []
+        drawn_frames = []
         for drawn in frames:
             other = _draw_visible(chosen.video, group, generator)
             picture = paste_behind(drawn.frame, drawn.label, other.frame, other.label)
-            found.append(drawn._replace(frame=picture))
-        return found
+            drawn_frames.append(drawn._replace(frame=picture))
+        return drawn_frames
 
     def identity(self, index: int) -> str:
         """What item ``index`` is made of."""
@@ -281,7 +283,7 @@ def _augment(
     """Colours and flip are shared by the frames of a task; every frame has its own warp."""
     change = _draw_colours(generator) if config.colour else None
     flipped = config.flip and _happens(0.5, generator)
-    found = []
+    drawn_frames = []
     for item in drawn:
         pixels = torch.from_numpy(np.array(item.frame)).permute(2, 0, 1).contiguous()
         label = torch.from_numpy(np.array(item.label))
@@ -291,8 +293,8 @@ def _augment(
         if config.warp:
             warp = draw_visible_warp(label, generator)
             frame, label = warp_frame(frame, warp), warp_label_map(label, warp)
-        found.append(LabelledFrame(frame.contiguous(), label.contiguous()))
-    return found
+        drawn_frames.append(LabelledFrame(frame.contiguous(), label.contiguous()))
+    return drawn_frames
 
 
 @dataclass(frozen=True)

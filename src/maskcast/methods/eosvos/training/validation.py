@@ -35,7 +35,9 @@ class ValidationObject(NamedTuple):
 
 def objects_of(videos: Sequence[TaskVideo]) -> list[ValidationObject]:
     """All objects of all videos, which count alike."""
-    return [ValidationObject(entry.video, own) for entry in videos for own in entry.objects]
+    return [
+        ValidationObject(entry.video, object_id) for entry in videos for object_id in entry.objects
+    ]
 
 
 def fine_tuned_similarity(
@@ -80,9 +82,9 @@ def object_similarity(
     state, scores = segmenter.start(), []
     for index in indices:
         prompts = {1: masks[index]} if index == first else {}
-        state, found = segmenter.step(state, to_frame(video.read_frame(index)), prompts)
+        state, segmented = segmenter.step(state, to_frame(video.read_frame(index)), prompts)
         if index != first:
-            predicted = (found.label_map() == 1).cpu().numpy()
+            predicted = (segmented.label_map() == 1).cpu().numpy()
             scores.append(region_similarity(predicted, masks[index].numpy()))
     return float(np.mean(scores[:-1] or scores))
 

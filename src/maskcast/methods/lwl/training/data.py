@@ -81,7 +81,7 @@ class _Opened:
 
     def add_youtube_vos(self) -> None:
         config = self.config
-        root = _given(config.youtube_vos, "youtube_vos")
+        root = _folder(config.youtube_vos, "youtube_vos")
         dataset = open_youtube_vos(root, year=2019, split="train", purpose="train")
         held_out = (
             draw_hold_out([video.name for video in dataset], count=config.youtube_vos_hold_out_size)
@@ -97,7 +97,7 @@ class _Opened:
         )
 
     def add_davis(self) -> None:
-        root = _given(self.config.davis, "davis")
+        root = _folder(self.config.davis, "davis")
         dataset = open_davis(root, year=2017, split="train", purpose="train")
         self._add_by_name("DAVIS", dataset, self.config.davis_weight)
 
@@ -113,7 +113,7 @@ class _Opened:
 
     def add_coco(self) -> None:
         config = self.config
-        root = _given(config.coco, "coco")
+        root = _folder(config.coco, "coco")
         pictures = read_coco(
             root / "annotations" / f"instances_{config.coco_split}.json", root / config.coco_split
         )
@@ -217,14 +217,14 @@ class _Opened:
             self.digest.update(f"{name}/{video.name}/{len(video.frame_names)};".encode())
 
 
-def _given(path: Path | None, name: str) -> Path:
+def _folder(path: Path | None, name: str) -> Path:
     _require((path,) if path else (), name)
     assert path is not None
     return path
 
 
-def _require(given: Sequence[Path], name: str) -> None:
-    if not given:
+def _require(paths: Sequence[Path], name: str) -> None:
+    if not paths:
         raise ConfigError(
             f"the recipe draws from data.{name}, which is not set; give its folder, or set "
             f"data.{name}_weight to 0",

@@ -47,9 +47,9 @@ def presence_losses(
     non-empty mask is wrong and an empty one does not count. Frames of unknown visibility do not
     count either.
     """
-    found = logits.detach() > 0
-    right = overlap(found, masks > 0.5) >= RIGHT
-    judged = (visible == 1) | ((visible == 0) & found.flatten(2).any(dim=2))
+    predicted = logits.detach() > 0
+    right = overlap(predicted, masks > 0.5) >= RIGHT
+    judged = (visible == 1) | ((visible == 0) & predicted.flatten(2).any(dim=2))
     return {
         "presence": balanced_cross_entropy(presence.visible, visible == 1, visible >= 0),
         "right": balanced_cross_entropy(presence.right, right, judged),
@@ -71,8 +71,8 @@ def balanced_cross_entropy(
 
 
 def overlap(
-    found: Bool[Tensor, "*batch height width"], true: Bool[Tensor, "*batch height width"]
+    predicted: Bool[Tensor, "*batch height width"], true: Bool[Tensor, "*batch height width"]
 ) -> Float[Tensor, "*batch"]:
     """Return the IoU; 0 where both masks are empty."""
-    union = (found | true).sum(dim=(-2, -1))
-    return (found & true).sum(dim=(-2, -1)) / union.clamp(min=1)
+    union = (predicted | true).sum(dim=(-2, -1))
+    return (predicted & true).sum(dim=(-2, -1)) / union.clamp(min=1)

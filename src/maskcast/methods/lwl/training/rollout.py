@@ -102,9 +102,9 @@ class ClipFollower:
                 judged.append(network.presence_head(evidence))
             if self.update_steps and frame + 1 < len(x):
                 presence = judged[-1] if judged else None
-                found = logits[-1].detach()
-                absent = self._absent(found, presence, visible[frame])
-                kept, annotated = self._corrected(found.sigmoid(), masks[frame], visible[frame])
+                predicted = logits[-1].detach()
+                absent = self._absent(predicted, presence, visible[frame])
+                kept, annotated = self._corrected(predicted.sigmoid(), masks[frame], visible[frame])
                 kept = torch.where(absent[:, None, None], 0.0, kept)
                 labels = network.label_encoder(kept)
                 remembered.add(x[frame], labels.label, labels.weight, absent, annotated)
@@ -134,11 +134,11 @@ class ClipFollower:
         if not self.config.negatives:
             return torch.zeros_like(visible, dtype=torch.bool)
         if presence is None:
-            own = mean_confidence(logits.float().sigmoid()) < self.config.absent_below
+            judged = mean_confidence(logits.float().sigmoid()) < self.config.absent_below
         else:
-            own = presence.visible.detach() < 0
+            judged = presence.visible.detach() < 0
         known = self._drawn(self.config.known_absence, logits) & (visible >= 0)
-        return torch.where(known, visible == 0, own)
+        return torch.where(known, visible == 0, judged)
 
     def _corrected(
         self, probs: Tensor, masks: Tensor, visible: Tensor
@@ -220,4 +220,4 @@ def _slot(
 def _stacked(judged: list[Presence]) -> Presence | None:
     if not judged:
         return None
-    return Presence(*(torch.stack(each) for each in zip(*judged, strict=True)))
+    return Presence(*(torch.stack(parts) for parts in zip(*judged, strict=True)))

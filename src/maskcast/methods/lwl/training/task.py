@@ -121,8 +121,8 @@ class LWLTask:
         masks = (batch.masks == 1).float()
         if not self._follows:
             return self._box_losses(images, masks, batch, gather)
-        found = self._follow(images, masks, batch)
-        return self._losses_of(found, masks, batch.visible, gather)
+        followed = self._follow(images, masks, batch)
+        return self._losses_of(followed, masks, batch.visible, gather)
 
     @property
     def _follows(self) -> bool:
@@ -141,25 +141,25 @@ class LWLTask:
         boxes = None
         if config.loss.box_weight or config.rollout.box_starts:
             boxes = batch.boxes[0]
-        found = follower.follow(images, masks, batch.visible, boxes)
-        return found._replace(logits=found.logits.float())
+        followed = follower.follow(images, masks, batch.visible, boxes)
+        return followed._replace(logits=followed.logits.float())
 
     def _losses_of(
-        self, found: Followed, masks: Tensor, visible: Tensor, gather: Gather | None
+        self, followed: Followed, masks: Tensor, visible: Tensor, gather: Gather | None
     ) -> dict[str, Tensor]:
         """Return the losses of clips whose query frames were segmented."""
         weights = self.config.loss
         total, logged = masks.new_zeros(()), {}
         if weights.mask_weight:
-            logged = mask_losses(found.logits, masks[1:], weights, gather=gather)
+            logged = mask_losses(followed.logits, masks[1:], weights, gather=gather)
             total = total + weights.mask_weight * self._weighted(logged)
-            logged["J"] = mean_region_similarity(found.logits, masks[1:])
-        if weights.presence_weight and found.presence is not None:
-            judged = presence_losses(found.presence, found.logits, masks[1:], visible[1:])
+            logged["J"] = mean_region_similarity(followed.logits, masks[1:])
+        if weights.presence_weight and followed.presence is not None:
+            judged = presence_losses(followed.presence, followed.logits, masks[1:], visible[1:])
             total = total + weights.presence_weight * (judged["presence"] + judged["right"])
             logged |= judged
-        if weights.box_weight and found.box_logits is not None:
-            logits = found.box_logits.float()[None]
+        if weights.box_weight and followed.box_logits is not None:
+            logits = followed.box_logits.float()[None]
             losses = mask_losses(logits, masks[:1], weights, gather=gather)
             total = total + weights.box_weight * self._weighted(losses)
             logged["box_lovasz"] = losses["lovasz"]
@@ -247,21 +247,21 @@ class LWLTask:
         """
         kinds = list(self._held_out())
         batch = self._validation_batch(part)
-        found = self._validated(batch)
-        measures = {name: found.pop(name) for name in ("J", "box_J") if name in found}
+        validated = self._validated(batch)
+        measures = {name: validated.pop(name) for name in ("J", "box_J") if name in validated}
         kind = kinds[part % len(kinds)]
-        return {name + kind: value for name, value in measures.items()} | found
+        return {name + kind: value for name, value in measures.items()} | validated
 
     def _validated(self, batch: ClipBatch) -> dict[str, Tensor]:
         if not self._follows:
             return self._losses(batch, gather=None)
         masks = (batch.masks == 1).float()
-        found = self._follow(self.network.prepare(batch.images.float() / 255), masks, batch)
-        values = self._losses_of(found, masks, batch.visible, None)
-        logits = found.logits
-        if self.config.loss.presence_weight and found.presence is not None:
-            logits = hidden(logits, found.presence)
-        counts = presence_counts(logits, found.presence, batch.visible[1:])
+        followed = self._follow(self.network.prepare(batch.images.float() / 255), masks, batch)
+        values = self._losses_of(followed, masks, batch.visible, None)
+        logits = followed.logits
+        if self.config.loss.presence_weight and followed.presence is not None:
+            logits = hidden(logits, followed.presence)
+        counts = presence_counts(logits, followed.presence, batch.visible[1:])
         return values | {"J": mean_region_similarity(logits, masks[1:])} | counts
 
     @staticmethod
@@ -295,7 +295,7 @@ class LWLTask:
             logger.warning("skipped a broken item, %s: %s", fault.identity, fault.reason)
         batch = self.collate([item.value for item in items])
         device = self.network.mean.device
-        return ClipBatch(*(each.to(device) for each in batch))
+        return ClipBatch(*(tensor.to(device) for tensor in batch))
 
     def _validation_batch_size(self) -> int:
         return max(1, min(self.config.loop.batch_size, self.config.validation_clips))
@@ -309,10 +309,10 @@ class LWLTask:
         return {f"clip-{sequence}": self._picture(batch, sequence) for sequence in shown}
 
     def _picture(self, batch: ClipBatch, sequence: int) -> UInt8[Tensor, "3 height width"]:
-        one = ClipBatch(*(each[:, sequence : sequence + 1] for each in batch))
+        one = ClipBatch(*(part[:, sequence : sequence + 1] for part in batch))
         masks = (one.masks == 1).float()
-        found = self._follow(self.network.prepare(one.images.float() / 255), masks, one)
-        labels = torch.cat([masks[:1], (found.logits > 0).float()])[:, 0].long()
+        followed = self._follow(self.network.prepare(one.images.float() / 255), masks, one)
+        labels = torch.cat([masks[:1], (followed.logits > 0).float()])[:, 0].long()
         frames = [
             torch.from_numpy(
                 draw_overlay(image.permute(1, 2, 0).cpu().numpy(), label.cpu().numpy())

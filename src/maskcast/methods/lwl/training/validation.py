@@ -32,9 +32,9 @@ def region_similarity(
     masks: Float[Tensor, "frames sequences height width"],
 ) -> Float[Tensor, "frames sequences"]:
     """Return J of ``logits > 0``; 1 where both masks are empty."""
-    found, true = logits > 0, masks > 0.5
-    intersection = (found & true).sum(dim=(2, 3))
-    union = (found | true).sum(dim=(2, 3))
+    predicted, true = logits > 0, masks > 0.5
+    intersection = (predicted & true).sum(dim=(2, 3))
+    union = (predicted | true).sum(dim=(2, 3))
     return torch.where(union > 0, intersection / union.clamp(min=1), 1.0)
 
 
@@ -78,14 +78,14 @@ def combined(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     segmented from boxes.
     """
     names = list(dict.fromkeys(name for part in parts for name in part))
-    given = {name: [part[name] for part in parts if name in part] for name in names}
-    means = {name: sum(values) / len(values) for name, values in given.items()}
+    by_name = {name: [part[name] for part in parts if name in part] for name in names}
+    means = {name: sum(values) / len(values) for name, values in by_name.items()}
     result = {name: means[name] for name in MEASURES if name in means}
     result |= {name: means[name] for name in names if name not in COUNTS}
     for name, (numerator, denominator) in RATIOS.items():
-        total = sum(given.get(denominator, []))
+        total = sum(by_name.get(denominator, []))
         if total > 0:
-            result[name] = sum(given[numerator]) / total
+            result[name] = sum(by_name[numerator]) / total
     result["quality"] = _quality(result)
     return result
 
