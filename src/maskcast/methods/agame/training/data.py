@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from maskcast.core.errors import ConfigError, DatasetError, MaskcastError
+from maskcast.core.errors import DatasetError, MaskcastError
 from maskcast.data.clips import AnnotatedVideo
 from maskcast.data.dataset import Dataset
-from maskcast.data.decoded import decode_videos
-from maskcast.data.hold_outs import (
-    draw_hold_out,
-    read_hold_out,
-    without,
-)
-from maskcast.data.readers.clip_folder import read_clip_folder
-from maskcast.data.readers.davis import open_davis
-from maskcast.data.readers.image_pairs import read_image_pairs, read_photographs
-from maskcast.data.readers.youtube_vos import open_youtube_vos
+from maskcast.data.hold_outs import draw_hold_out
 from maskcast.data.static_clips import StaticClips
 from maskcast.data.synthetic.clips import SyntheticClips
 from maskcast.data.synthetic.cutouts import PairCutouts
 from maskcast.data.synthetic.scenes import PhotoScenes
+from maskcast.data.training_sets import (
+    TrainingSets,
+    VideoSet,
+    nothing_to_train_on,
+    split_youtube_vos,
+)
 from maskcast.methods.agame.training.config import DataConfig, SnippetConfig
 from maskcast.methods.agame.training.snippets import (
     ClipSnippets,
@@ -60,15 +55,21 @@ class TrainingSources:
             DatasetError, MissingFileError: data are faulty, or a folder does not exist.
         """
         if not config.sources:
-            raise ConfigError(
-                "no data to train on; give the folder of a data set",
-                options=("data.davis", "data.youtube_vos", "data.videos", "data.pictures"),
+            raise nothing_to_train_on(
+                "data.davis", "data.youtube_vos", "data.videos", "data.pictures"
             )
         opened = _Opened(config, snippets, replace(snippets, length=validation_length))
+        add = {
+            "davis": opened.add_davis,
+            "youtube_vos": opened.add_youtube_vos,
+            "synthetic": opened.add_synthetic,
+            "videos": opened.add_videos,
+            "pictures": opened.add_pictures,
+        }
         for name in config.sources:
-            getattr(opened, f"add_{name}")()
-        opened.refuse_unknown_hold_outs()
-        return cls(tuple(opened.training), tuple(opened.held_out), opened.digest.hexdigest()[:16])
+            add[name]()
+        opened.sets.check_hold_outs()
+        return cls(tuple(opened.training), tuple(opened.held_out), opened.sets.fingerprint)
 
 
 class _Opened:
@@ -80,87 +81,54 @@ class _Opened:
         self.config, self.snippets, self.validation = config, snippets, validation
         self.training: list[SnippetSource] = []
         self.held_out: list[VideoSnippets] = []
-        self.named: set[str] = set()
-        self.digest = hashlib.sha256()
+        self.sets = TrainingSets(config.held_out, config.decoded)
 
     def add_davis(self) -> None:
         assert self.config.davis is not None
-        dataset = open_davis(self.config.davis, year=2017, split="train", purpose="train")
-        self._add_by_name("DAVIS", dataset)
+        self._add(self.sets.davis(self.config.davis))
 
     def add_youtube_vos(self) -> None:
         config = self.config
         assert config.youtube_vos is not None
-        dataset = open_youtube_vos(config.youtube_vos, year=2018, split="train", purpose="train")
-        held_out = (
-            draw_hold_out([video.name for video in dataset], count=config.youtube_vos_hold_out_size)
-            if config.youtube_vos_hold_out is None
-            else read_hold_out(config.youtube_vos_hold_out)
+        kept, apart = split_youtube_vos(
+            config.youtube_vos,
+            year=2018,
+            listed=config.youtube_vos_hold_out,
+            draw=lambda dataset: draw_hold_out(
+                [video.name for video in dataset], count=config.youtube_vos_hold_out_size
+            ),
         )
-        kept, apart = without(dataset, held_out)
         name, large = "YouTube-VOS", (_large(kept), _large(apart))
-        self._add(name, *(self._noted(videos, name) for videos in large), candidate_pixels=10)
+        self._add(
+            VideoSet(name, *(self.sets.take(name, videos) for videos in large)), candidate_pixels=10
+        )
 
     def add_videos(self) -> None:
-        self._add_by_name("videos", read_clip_folder(*self.config.videos))
+        self._add(self.sets.videos("videos", self.config.videos))
 
     def add_synthetic(self) -> None:
         config = self.config
-        scenes = [scene for folder in config.backgrounds for scene in read_photographs(folder)]
+        cutouts = PairCutouts(self.sets.pictures("synthetic", config.synthetic))
+        scenes = self.sets.photographs("backgrounds", config.backgrounds)
         clips = SyntheticClips(
-            objects=(1, 5),
-            cutouts=PairCutouts(self._pairs(config.synthetic, "synthetic")),
-            scenes=PhotoScenes(self._noted(scenes, "backgrounds")) if scenes else None,
+            objects=(1, 5), cutouts=cutouts, scenes=PhotoScenes(scenes) if scenes else None
         )
         self.training.append(ClipSnippets(clips, self.snippets))
 
     def add_pictures(self) -> None:
-        clips = StaticClips("pictures", self._pairs(self.config.pictures, "pictures"))
+        clips = StaticClips("pictures", self.sets.pictures("pictures", self.config.pictures))
         self.training.append(ClipSnippets(clips, self.snippets))
 
-    def refuse_unknown_hold_outs(self) -> None:
-        missing = sorted(set(self.config.held_out) - self.named)
-        if missing:
-            raise ConfigError(
-                f"held-out videos do not exist: {', '.join(missing)}", options=("data.held_out",)
-            )
-
-    def _add_by_name(self, name: str, dataset: Dataset) -> None:
-        videos = self._noted(dataset.videos, name)
-        self.named.update(video.name for video in videos)
-        kept = [video for video in videos if video.name not in self.config.held_out]
-        apart = [video for video in videos if video.name in self.config.held_out]
-        self._add(name, kept, apart)
-
-    def _add(
-        self,
-        name: str,
-        kept: Sequence[AnnotatedVideo],
-        apart: Sequence[AnnotatedVideo],
-        *,
-        candidate_pixels: int = 25,
-    ) -> None:
+    def _add(self, videos: VideoSet, *, candidate_pixels: int = 25) -> None:
         make = partial(
             VideoSnippets,
             candidate_pixels=candidate_pixels,
             single_object=self.config.all_objects_as_one,
             keep_in=self.config.decoded,
         )
-        self.training.append(make(name, kept, self.snippets))
-        if apart:
-            self.held_out.append(make(f"{name} hold-out", apart, self.validation))
-
-    def _pairs(self, folders: Sequence[Path], name: str) -> Sequence[AnnotatedVideo]:
-        pictures = [picture for folder in folders for picture in read_image_pairs(folder)]
-        return self._noted(pictures, name)
-
-    def _noted(self, videos: Sequence[AnnotatedVideo], name: str) -> Sequence[AnnotatedVideo]:
-        """Add videos to the fingerprint, and cache their decoded frames if a folder is set."""
-        for video in videos:
-            self.digest.update(f"{name}/{video.name}/{len(video.frame_names)};".encode())
-        if self.config.decoded is None:
-            return videos
-        return decode_videos(videos, self.config.decoded, name=name.lower())
+        self.training.append(make(videos.name, videos.training, self.snippets))
+        if videos.held_out:
+            self.held_out.append(make(f"{videos.name} hold-out", videos.held_out, self.validation))
 
 
 def _large(dataset: Dataset) -> list[AnnotatedVideo]:

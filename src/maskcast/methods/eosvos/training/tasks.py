@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,14 +18,11 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torchvision.transforms.v2 import functional as colour
 
-from maskcast.core.errors import ConfigError, DataError
+from maskcast.core.errors import DataError
 from maskcast.data.clips import AnnotatedVideo
 from maskcast.data.dataset import VOID, Dataset, Video
-from maskcast.data.hold_outs import draw_balanced_hold_outs, read_hold_out, without
-from maskcast.data.readers.clip_folder import read_clip_folder
-from maskcast.data.readers.davis import open_davis
-from maskcast.data.readers.image_pairs import read_image_pairs
-from maskcast.data.readers.youtube_vos import open_youtube_vos
+from maskcast.data.hold_outs import draw_balanced_hold_outs
+from maskcast.data.training_sets import TrainingSets, nothing_to_train_on, split_youtube_vos
 from maskcast.data.visibility import readable_annotations
 from maskcast.io.label_maps import ids_in
 from maskcast.methods.eosvos.augmentation import draw_visible_warp, flip, warp_frame, warp_label_map
@@ -87,32 +85,18 @@ def open_tasks(config: TaskDataConfig) -> OpenedTasks:
     """
     kept: list[AnnotatedVideo] = []
     apart: list[AnnotatedVideo] = []
+    sets = TrainingSets(config.held_out)
     if config.youtube_vos is not None:
-        dataset = open_youtube_vos(config.youtube_vos, year=2019, split="train", purpose="train")
-        kept += without(dataset, _held_out_of(dataset, config))[0].videos
-    named: list[Dataset] = []
-    if config.davis is not None:
-        named.append(
-            open_davis(config.davis, year=config.davis_year, split="train", purpose="train")
-        )
-    if config.videos:
-        named.append(read_clip_folder(*config.videos))
-    for dataset in named:
-        kept += [video for video in dataset if video.name not in config.held_out]
-        apart += [video for video in dataset if video.name in config.held_out]
-    for folder in config.pictures:
-        kept += read_image_pairs(folder).videos
-    missing = set(config.held_out) - {video.name for video in apart}
-    if missing:
-        raise ConfigError(
-            f"held-out videos do not exist: {', '.join(sorted(missing))}",
-            options=("data.held_out",),
-        )
+        kept += _youtube_vos(config.youtube_vos, config)
+    named = [] if config.davis is None else [sets.davis(config.davis, year=config.davis_year)]
+    named += [sets.videos("videos", config.videos)] if config.videos else []
+    for videos in named:
+        kept += videos.training
+        apart += videos.held_out
+    kept += sets.pictures("pictures", config.pictures)
+    sets.check_hold_outs()
     if not kept:
-        raise ConfigError(
-            "no data to train on; give the folder of a data set",
-            options=("data.youtube_vos", "data.davis", "data.videos", "data.pictures"),
-        )
+        raise nothing_to_train_on("data.youtube_vos", "data.davis", "data.videos", "data.pictures")
     digest = hashlib.sha256()
     for video in (*kept, *apart):
         digest.update(f"{video.name}/{len(video.frame_names)};".encode())
@@ -121,13 +105,16 @@ def open_tasks(config: TaskDataConfig) -> OpenedTasks:
     )
 
 
-def _held_out_of(youtube_vos: Dataset, config: TaskDataConfig) -> tuple[str, ...]:
-    """Read the names that are left out, or draw them."""
-    if config.youtube_vos_held_out is not None:
-        return read_hold_out(config.youtube_vos_held_out)
-    categories = {video.name: set(video.categories.values()) for video in youtube_vos}
-    first, second = draw_balanced_hold_outs(categories, counts=config.youtube_vos_hold_outs)
-    return first + second
+def _youtube_vos(root: Path, config: TaskDataConfig) -> Sequence[AnnotatedVideo]:
+    """Return the videos of YouTube-VOS that are in neither of the two hold-outs."""
+
+    def draw(dataset: Dataset) -> tuple[str, ...]:
+        categories = {video.name: set(video.categories.values()) for video in dataset}
+        first, second = draw_balanced_hold_outs(categories, counts=config.youtube_vos_hold_outs)
+        return first + second
+
+    listed = config.youtube_vos_held_out
+    return split_youtube_vos(root, year=2019, listed=listed, draw=draw)[0].videos
 
 
 def _with_objects(
