@@ -121,7 +121,7 @@ def test_a_call_that_failed_before_any_mask_does_not_bind_the_folder(evaluate):
 def test_a_damaged_note_of_what_was_asked_is_one_sentence(evaluate, clip, content):
     assert evaluate("--videos", "cows").exit_code == 0
     (clip / "run" / "evaluation.json").write_text(content)
-    evaluate().assert_one_sentence(2, "evaluation.json is damaged; choose a different folder")
+    evaluate().assert_one_sentence(2, "evaluation.json is damaged; choose another folder")
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", "{}", '{"frames": "many"}'])

@@ -8,7 +8,6 @@ from maskcast.core.errors import PromptError
 from maskcast.core.types import ABSENT
 from maskcast.io.label_maps import read_label_map
 from maskcast.runs.identity import RunIdentity
-from maskcast.runs.request import first_difference
 from runs.small_run import BOTH, COUNT, FIRST, LATE, masks_in, request, run_into
 
 EARLY = {2: {1: ABSENT}, 3: {1: ABSENT, 2: ABSENT}, 6: {1: ABSENT}}
@@ -53,5 +52,3 @@ def test_results_of_the_backward_pass_depend_on_early_absences_only():
     assert early.early_absences() == [(2, 1), (3, 1), (3, 2)]
     assert RunIdentity(plain).backward == RunIdentity(late).backward
     assert RunIdentity(plain).backward != RunIdentity(early).backward
-    assert first_difference(plain, late) == 6
-    assert first_difference(plain, early) == 0

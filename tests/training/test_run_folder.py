@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from maskcast.core.errors import ConfigError, MissingFileError, RunConflictError
 from maskcast.training import run_folder
 from maskcast.training.processes import pick_device, start_processes
 from training.toy_task import TOY, with_loop
+
+CONFIG = TOY.config
 
 
 def request(**changes):
@@ -34,12 +37,33 @@ def test_a_request_is_read_back_from_file_or_folder(tmp_path: Path):
 def test_what_changes_no_result_may_change(tmp_path: Path):
     run_folder.write_request(tmp_path, request())
     free = with_loop(workers=7, keep_last=9, log_every=2, validate_every=3)
-    run_folder.refuse_another_run(tmp_path, run_folder.request_for("toy", free, None))
+    run_folder.refuse_another_run(tmp_path, run_folder.request_for("toy", free, None), CONFIG)
     seeded = run_folder.request_for("toy", with_loop(seed=1), None)
     with pytest.raises(RunConflictError, match=r"loop\.seed was 0, now 1"):
-        run_folder.refuse_another_run(tmp_path, seeded)
+        run_folder.refuse_another_run(tmp_path, seeded, CONFIG)
     with pytest.raises(RunConflictError, match="the recipe was toy, now tin"):
-        run_folder.refuse_another_run(tmp_path, replace(request(), recipe="tin"))
+        run_folder.refuse_another_run(tmp_path, replace(request(), recipe="tin"), CONFIG)
+
+
+def test_a_setting_that_is_newer_than_the_run_had_its_default(tmp_path: Path):
+    run_folder.write_request(tmp_path, request())
+    path = tmp_path / "config.json"
+    older = json.loads(path.read_text())
+    del older["config"]["width"], older["config"]["loop"]["seed"]
+    path.write_text(json.dumps(older))
+    run_folder.refuse_another_run(tmp_path, request(), CONFIG)
+    with pytest.raises(RunConflictError, match=r"with its settings\): width was 4, now 5"):
+        run_folder.refuse_another_run(tmp_path, request(width=5), CONFIG)
+
+
+def test_a_setting_that_is_gone_is_a_difference(tmp_path: Path):
+    run_folder.write_request(tmp_path, request())
+    path = tmp_path / "config.json"
+    older = json.loads(path.read_text())
+    older["config"]["depth"] = 3
+    path.write_text(json.dumps(older))
+    with pytest.raises(RunConflictError, match="depth was 3, now not given"):
+        run_folder.refuse_another_run(tmp_path, request(), CONFIG)
 
 
 @pytest.mark.parametrize("content", ["", "[1]", '{"recipe": "toy"}', '{"x": 1}'])

@@ -33,6 +33,7 @@ from maskcast.data.catalogue import benchmark_of
 from maskcast.data.dataset import Dataset, Video
 from maskcast.evaluation.starts import FROM_MASKS, Start, given_prompts
 from maskcast.io.label_maps import write_label_map
+from maskcast.runs.request import changed_entries, claim
 
 logger = logging.getLogger(__name__)
 
@@ -242,38 +243,28 @@ def _claim(run: Path, request: Mapping[str, Any]) -> None:
         RunConflictError: the folder holds a different run, or other files.
     """
     path = run / REQUEST
-    if not path.is_file():
-        if run.is_dir() and any(not entry.name.startswith(".") for entry in run.iterdir()):
-            raise RunConflictError(
-                f"{run} contains files but no evaluation; choose a different folder",
-                options=("output",),
-            )
-    elif any((run / name).exists() for name in (MASKS, TIMING)):
-        _reject_another(run, request)
-        return
-    write_text(path, json.dumps(dict(request), indent=1, ensure_ascii=False) + "\n")
+    has_begun = any((run / name).exists() for name in (MASKS, TIMING))
+    differing: list[str] | None = None
+    if path.is_file():
+        differing = list(changed_entries(_recorded(path), request)) if has_begun else []
+    claim(
+        run,
+        differing,
+        kind="evaluation",
+        instead="choose another folder",
+        options=("output",),
+    )
+    if differing is None or not has_begun:
+        write_text(path, json.dumps(dict(request), indent=1, ensure_ascii=False) + "\n")
 
 
-def _reject_another(run: Path, request: Mapping[str, Any]) -> None:
-    path = run / REQUEST
+def _recorded(path: Path) -> dict[str, Any]:
     try:
-        before = json.loads(path.read_text("utf-8"))
-        names = {**before, **request}
-    except (OSError, ValueError, TypeError) as error:
+        return read_evaluation_request(path.parent)
+    except DataError as error:
         raise RunConflictError(
-            f"{path} is damaged; choose a different folder", options=("output",)
+            f"{path} is damaged; choose another folder", options=("output",)
         ) from error
-    changes = [
-        f"{name} was {before.get(name)!r}, now {request.get(name)!r}"
-        for name in names
-        if before.get(name) != request.get(name)
-    ]
-    if changes:
-        raise RunConflictError.listing(
-            f"{run} contains a different evaluation (choose another folder)",
-            changes,
-            options=("output",),
-        )
 
 
 def _finished(run: Path, video: Video) -> ProcessingTime | None:

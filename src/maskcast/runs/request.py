@@ -1,6 +1,7 @@
 """The request of a run, and the check whether a folder may be used for it. Imports no torch.
 
-``changed_entries`` and ``claim`` work with any kind of run folder; ``RunRequest`` is for one video.
+Requests of any kind are compared with ``changed_entries``, and folders are taken with ``claim``:
+runs of one video (``RunRequest``), evaluations and training runs.
 """
 
 from __future__ import annotations
@@ -113,20 +114,21 @@ def differences(old: RunRequest, new: RunRequest, *, edited: bool = False) -> It
 
 
 def changed_entries(
-    old: Mapping[str, Any], new: Mapping[str, Any], *, kind: str, ignored: Collection[str] = ()
+    old: Mapping[str, Any], new: Mapping[str, Any], *, kind: str = "", ignored: Collection[str] = ()
 ) -> Iterator[str]:
     """Describe the entries in which two mappings differ, by name.
 
     Args:
         old: entries of the earlier request; None means that an entry was not given.
         new: entries of the current request.
-        kind: word for an entry in the messages, such as option or setting.
+        kind: word for an entry in the messages, such as option or setting; none if empty.
         ignored: names of entries that may differ.
     """
+    prefix = f"the {kind} " if kind else ""
     for name in sorted({*old, *new} - set(ignored)):
         if old.get(name) != new.get(name):
             was, now = ("not given" if of.get(name) is None else of[name] for of in (old, new))
-            yield f"the {kind} {name} was {was}, now {now}"
+            yield f"{prefix}{name} was {was}, now {now}"
 
 
 def claim(
@@ -134,14 +136,16 @@ def claim(
     differing: Collection[str] | None,
     *,
     kind: str = "run",
+    instead: str = "choose another folder, or overwrite its results",
     options: tuple[str, ...] = ("output", "overwrite"),
 ) -> None:
     """Check that a folder may be used.
 
     Args:
         folder: path of the folder, which need not exist.
-        found: differences between its request and the current one; None if it has no request.
+        differing: differences between its request and the current one; None if it has no request.
         kind: word for its content in the message: run, evaluation, training run.
+        instead: what to do about a conflict, for the message.
         options: names of the options that resolve a conflict, for the message.
 
     Raises:
@@ -149,34 +153,14 @@ def claim(
         OutputError: the folder cannot be read.
     """
     if differing:
-        raise RunConflictError(
-            f"{folder} contains a different {kind}; choose another folder, or overwrite it",
-            details=list(differing),
-            options=options,
+        raise RunConflictError.listing(
+            f"{folder} contains a different {kind} ({instead})", list(differing), options=options
         )
     others = _visible_files(folder) if differing is None else []
     if others:
         raise RunConflictError(
-            f"{folder} contains files but no {kind} ({min(others)}, …); choose another folder, or "
-            "overwrite its results",
-            options=options,
+            f"{folder} contains files but no {kind} ({min(others)}, …); {instead}", options=options
         )
-
-
-def first_difference(old: RunRequest, new: RunRequest) -> int | None:
-    """Return the first frame whose results differ between two requests of one run.
-
-    This is the first frame whose prompts, absences or ends were added, changed or removed. It is 0
-    if the backward pass filled in an object whose first prompt, or an absence before it, changed.
-    The result is None if there is no difference.
-    """
-    if old.goes_backward:
-        if old.early_absences() != new.early_absences():
-            return 0
-        earlier, later = old.first_prompts(), new.first_prompts()
-        if any(first[0] > 0 and later.get(i) != first for i, first in earlier.items()):
-            return 0
-    return min((mark[0] for mark in set(old.marks()) ^ set(new.marks())), default=None)
 
 
 def _accepted_settings(old: RunRequest, new: RunRequest) -> Iterator[str]:

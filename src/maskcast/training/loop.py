@@ -116,7 +116,7 @@ def train(
     request = run_folder.request_for(name, config, source)
     before = CheckpointFolder(folder / CHECKPOINTS).latest()
     if before is not None or (folder / WEIGHTS).is_file():
-        run_folder.refuse_another_run(folder, request)
+        run_folder.refuse_another_run(folder, request, config)
     _reject_different_views(None if before is None else before[1]["step"])
     # a round trip, so that settings from Python and from a file are the same
     config = config_from_dict(type(config), request.config)

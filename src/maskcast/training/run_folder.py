@@ -20,10 +20,11 @@ from typing import Any
 
 import torch
 
-from maskcast.core.config import config_to_dict
-from maskcast.core.errors import ConfigError, MissingFileError, RunConflictError
+from maskcast.core.config import config_from_dict, config_to_dict
+from maskcast.core.errors import ConfigError, MissingFileError
 from maskcast.core.files import write_text
 from maskcast.core.training import KnowsItsData, RecipeConfig, Task
+from maskcast.runs.request import changed_entries, claim
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class TrainingRequest:
 
 def request_for(recipe: str, config: RecipeConfig, start_from: str | None) -> TrainingRequest:
     """Return the request with its config as JSON values."""
-    return TrainingRequest(recipe, json.loads(json.dumps(config_to_dict(config))), start_from)
+    return TrainingRequest(recipe, _as_json(config), start_from)
 
 
 def write_request(folder: Path, request: TrainingRequest) -> None:
@@ -83,39 +84,53 @@ def read_request(path: Path) -> TrainingRequest:
     return request
 
 
-def refuse_another_run(folder: Path, request: TrainingRequest) -> None:
+def refuse_another_run(folder: Path, request: TrainingRequest, config: RecipeConfig) -> None:
     """Check that the checkpoints or weights in a folder belong to the requested run.
+
+    Args:
+        folder: the run folder, which has checkpoints or weights.
+        request: the requested run.
+        config: its settings; the run in the folder has the defaults of their class where it was
+            made by a version without a setting.
 
     Raises:
         RunConflictError: they belong to a different run, whose differences are listed, or to an
             unknown one.
     """
-    if not (folder / REQUEST).is_file():
-        raise RunConflictError(
-            f"{folder} contains checkpoints or weights of an unknown run (no {REQUEST}); choose a "
-            "different run folder",
-            options=("run",),
-        )
-    before = read_request(folder)
-    differences = list(_differences(before, request))
-    if differences:
-        raise RunConflictError.listing(
-            f"{folder} has a different run (choose another folder, or resume with its settings)",
-            differences,
-            options=("run",),
-        )
+    differing = None
+    if (folder / REQUEST).is_file():
+        before = read_request(folder)
+        differing = list(_differences(before, request, _with_defaults(before.config, config)))
+    claim(
+        folder,
+        differing,
+        kind="training run",
+        instead="choose another folder, or resume with its settings",
+        options=("run",),
+    )
 
 
-def _differences(before: TrainingRequest, now: TrainingRequest) -> Iterator[str]:
+def _differences(
+    before: TrainingRequest, now: TrainingRequest, settings_before: dict[str, Any]
+) -> Iterator[str]:
     if before.recipe != now.recipe:
         yield f"the recipe was {before.recipe}, now {now.recipe}"
         return
     if now.start_from not in (None, before.start_from):
         yield "it started from other weights"
-    old, new = dict(_flat(before.config)), dict(_flat(now.config))
-    for name in sorted({*old, *new} - FREE_TO_CHANGE):
-        if old.get(name) != new.get(name):
-            yield f"{name} was {old.get(name, 'not set')}, now {new.get(name, 'not set')}"
+    old, new = dict(_flat(settings_before)), dict(_flat(now.config))
+    yield from changed_entries(old, new, ignored=FREE_TO_CHANGE)
+
+
+def _with_defaults(settings: dict[str, Any], config: RecipeConfig) -> dict[str, Any]:
+    """Add the defaults of settings that an older version did not have.
+
+    Settings with one that does not exist any more are returned as they are.
+    """
+    try:
+        return _as_json(config_from_dict(type(config), settings))
+    except ConfigError:
+        return settings
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -124,6 +139,12 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
+
+
+def _as_json(config: RecipeConfig) -> dict[str, Any]:
+    """Return all settings as JSON values, for instance tuples as lists."""
+    values: dict[str, Any] = json.loads(json.dumps(config_to_dict(config)))
+    return values
 
 
 def circumstances(task: Task, *, device: torch.device, processes: int) -> dict[str, Any]:
