@@ -16,7 +16,7 @@ from maskcast.runs.fingerprint import prompt_fingerprints
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.opening import open_run
 from maskcast.runs.request import RunRequest
-from maskcast.runs.segmentation import SavePolicy, segment_into
+from maskcast.runs.segmentation import Passes, SavePolicy, segment_into
 
 COUNT = 12
 VIDEO = frames(COUNT)
@@ -54,6 +54,8 @@ def run_into(
     stop: int | None = None,
     policy: SavePolicy = EVERY_3,
     steps: list[int] | None = None,
+    until: int | None = None,
+    passes: Passes = ("frames", "backward"),
     **how: Any,
 ) -> RunCard:
     """Segment the video as the command does.
@@ -61,6 +63,7 @@ def run_into(
     Args:
         stop: the frame at which Ctrl-C is pressed.
         steps: gets the index of every frame that is decoded, in both passes.
+        until, passes: of ``segment_into``.
         how: of ``open_run``: overwrite, edited.
     """
     settings = settings or {}
@@ -90,6 +93,8 @@ def run_into(
         count=count,
         policy=policy,
         probabilities=bool(settings.get("probabilities")),
+        until=until,
+        passes=passes,
     )
 
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from contract.coloured_video import SIZE, frames, true_mask
-from maskcast.core.errors import ConfigError, DataError, OutputError
+from maskcast.core.errors import ConfigError, DataError, OutputError, UsageError
 from maskcast.core.progress import Progress
 from maskcast.core.types import ObjectMasks
 from maskcast.io.label_maps import write_label_map
@@ -25,6 +25,7 @@ from maskcast.runs import exports
 from maskcast.runs.export_settings import Exports
 from maskcast.runs.exports import COLUMNS, export
 from maskcast.runs.folder import RunFolder
+from maskcast.runs.objects import ObjectLook, write_objects
 from maskcast.runs.opening import open_run
 from maskcast.runs.request import RunRequest
 from maskcast.viz.overlay import draw_overlay
@@ -323,3 +324,43 @@ def test_a_damaged_record_means_making_everything_again(run, source):
         again: list[int] = []
         export(run, source, Exports(tracks=True), progress=noted(again))
         assert len(again) == COUNT
+
+
+def test_a_span_is_exported_with_the_numbers_of_the_whole_video(run, source):
+    (path,) = export(run, source, Exports(rle=True), span=(1, 3))
+    entries = json.loads(path.read_text())
+    assert [(e["frame"], e["object_id"]) for e in entries] == [(1, 1), (1, 2), (2, 1)]
+    assert decode_mask(entries[2]["segmentation"]).tolist() == true_mask(1, 2).tolist()
+
+
+def test_a_video_of_a_span_shows_its_frames_alone(run, source):
+    (path,) = export(run, source, Exports(cutout=("prores",)), span=(4, 6))
+    video = open_frames(path)
+    assert video.count == 2
+    inside = true_mask(1, 4).numpy()
+    error = np.abs(video.picture(0)[inside].astype(int) - source.picture(4)[inside])
+    assert error.mean() < 12
+
+
+def test_another_span_is_made_again(run, source):
+    export(run, source, Exports(tracks=True), span=(0, 2))
+    (path,) = export(run, source, Exports(tracks=True), span=(1, 2))
+    assert len(path.read_text().splitlines()) == 1 + 2
+    (path,) = export(run, source, Exports(tracks=True))
+    assert len(path.read_text().splitlines()) == 1 + 2 * COUNT
+
+
+def test_a_span_outside_the_video_is_rejected(run, source):
+    with pytest.raises(UsageError, match="frames 2 to 9 do not exist"):
+        export(run, source, Exports(tracks=True), span=(2, 9))
+
+
+def test_objects_have_the_names_and_colours_that_a_person_gave(run, source):
+    write_objects(run.path, {1: ObjectLook(name="dog", colour="#ff00ff")})
+    (path,) = export(run, source, Exports(contact_sheet=True))
+    coloured = path.read_bytes()
+    sheet = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    assert (np.abs(sheet - (255, 0, 255)).sum(axis=2) < 30).any()
+    write_objects(run.path, {1: ObjectLook(name="cat", colour="#ff00ff")})
+    export(run, source, Exports(contact_sheet=True))
+    assert path.read_bytes() != coloured

@@ -1,4 +1,4 @@
-"""What keeps a run from continuing, and what does not."""
+"""What keeps a run from continuing, what does not, and where results begin to differ."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from maskcast.core.errors import ConfigError, PromptError, RunConflictError
 from maskcast.core.types import Box
 from maskcast.runs.fingerprint import prompt_fingerprints
 from maskcast.runs.identity import RunIdentity
-from maskcast.runs.request import claim, differences
-from runs.small_run import CORRECTED, FIRST, request
+from maskcast.runs.request import claim, differences, first_difference
+from runs.small_run import BOTH, CORRECTED, FIRST, LATE, request
 
 MASK = true_mask(1, 0)
 
@@ -54,6 +54,17 @@ def test_an_edit_accepts_prompts_and_nothing_else():
         "the option rate was not given, now 1",
         "the setting dtype was not given, now bfloat16",
     ]
+
+
+def test_the_first_difference_is_the_first_frame_whose_results_differ():
+    assert first_difference(request(), request()) is None
+    assert first_difference(request(), request(CORRECTED)) == 8
+    assert first_difference(request(CORRECTED), request()) == 8
+    assert first_difference(request(ends={5: (1,)}), request(ends={7: (1,)})) == 5
+    late, less = (request(prompts, settings=BOTH) for prompts in (LATE, {5: LATE[5]}))
+    assert first_difference(late, less) == 0  # the backward pass had filled object 2 in
+    assert first_difference(less, late) == 8
+    assert first_difference(request(LATE), request({5: LATE[5]})) == 8
 
 
 def test_digests_depend_on_what_came_before_a_frame_and_on_nothing_else():

@@ -31,6 +31,12 @@ def colour_of(object_id: int) -> Colour:
     return PALETTE[0] if object_id == 0 else PALETTE[(object_id - 1) % 255 + 1]
 
 
+def colour_in_hex(text: str) -> Colour:
+    """Return the colour that ``#rrggbb`` stands for."""
+    red, green, blue = bytes.fromhex(text.removeprefix("#"))
+    return red, green, blue
+
+
 def palette_bytes() -> bytes:
     """Return the palette as an indexed PNG stores it: 256 × 3 bytes."""
     return bytes(value for colour in PALETTE for value in colour)

@@ -24,6 +24,7 @@ from maskcast.core.arrays import LabelArray, Picture
 from maskcast.core.errors import DataError
 from maskcast.core.files import path_inside, replacing
 from maskcast.core.overlap import read_ahead
+from maskcast.core.palette import Colour, colour_in_hex
 from maskcast.core.progress import Progress
 from maskcast.io.video.reader import Timing
 from maskcast.io.video.source import FrameSource
@@ -33,6 +34,7 @@ from maskcast.runs.export_settings import Exports
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.identity import digest_of
 from maskcast.runs.layout import EXPORTS
+from maskcast.runs.objects import ObjectLook, read_objects
 from maskcast.runs.removal import remove_folder
 from maskcast.runs.tables import COLUMNS, AddFrame, rle_table, tracks_table
 from maskcast.viz.contact_sheet import choose_frames, draw_contact_sheet
@@ -43,6 +45,8 @@ __all__ = ["COLUMNS", "Exports", "export"]
 Maker: TypeAlias = Callable[[Path], AbstractContextManager[tuple[int, AddFrame]]]
 """Begins a file; yields the first frame that it lacks and a function that adds frames to it."""
 
+DRAWN = ("overlay.mp4", "contact_sheet.png")
+"""Exports that show names and colours."""
 LARGEST_TILE = 640
 """Width in pixels of the pictures kept for the contact sheet."""
 
@@ -52,29 +56,36 @@ def export(
     frames: FrameSource,
     wanted: Exports,
     *,
+    span: tuple[int, int] | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
     """Make the requested exports that do not exist yet; return the paths of all requested ones.
 
+    The overlay and the contact sheet show the names and colours in ``objects.json``.
+
     Args:
-        run: a finished run over ``frames``.
+        run: a run over ``frames`` that has masks for all exported frames.
         frames: the video that the masks belong to.
         wanted: the files to make.
+        span: first frame to export, and the frame to stop before; None: all frames.
         progress: called after every finished frame.
 
     Raises:
         OutputError: a file cannot be written.
-        FrameError, DataError: a frame or a mask cannot be read any more.
+        FrameError, DataError: a frame, a mask or ``objects.json`` cannot be read.
         KeyboardInterrupt: the user interrupted; finished files stay.
     """
-    makers = _makers(run, frames, wanted)
+    first, last = span or (0, frames.count)
+    part, looks = frames.part(first, last), read_objects(run.path)
+    makers = _makers(run, part, wanted, looks, offset=first)
     record = ExportRecord(run.path / EXPORTS)
     for path in makers:
-        record.begin(path, _digest(run, frames, wanted, path))
-    missing = {p: maker for p, maker in makers.items() if not _is_made(p, frames)}
+        looked = looks if path.name in DRAWN else {}
+        record.begin(path, _digest(run, part, wanted, path, looks=looked, offset=first))
+    missing = {p: maker for p, maker in makers.items() if not _is_made(p, part)}
     if missing:
         try:
-            _make(missing, run, frames, progress)
+            _make(missing, run, part, progress, offset=first)
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(
                 "interrupted; all masks are complete, run again to continue with the exports"
@@ -84,11 +95,24 @@ def export(
     return list(makers)
 
 
-def _digest(run: RunFolder, frames: FrameSource, wanted: Exports, path: Path) -> str:
+def _digest(
+    run: RunFolder,
+    part: FrameSource,
+    wanted: Exports,
+    path: Path,
+    *,
+    looks: Mapping[int, ObjectLook],
+    offset: int,
+) -> str:
     """Return the digest of the masks and settings that an export is made from."""
     is_video = path.suffix in SUFFIXES.values()
-    rate = wanted.rate if is_video and frames.timing is None and frames.count > 1 else None
-    return digest_of([run.identity.of_results(frames.count), {"rate": rate}])
+    rate = wanted.rate if is_video and part.timing is None and part.count > 1 else None
+    settings: dict[str, Any] = {"rate": rate}
+    if offset:
+        settings["from"] = offset
+    if looks:
+        settings["looks"] = {str(i): [look.name, look.colour] for i, look in looks.items()}
+    return digest_of([run.identity.of_results(offset + part.count), settings])
 
 
 def _make(
@@ -96,12 +120,15 @@ def _make(
     run: RunFolder,
     frames: FrameSource,
     progress: Progress | None,
+    *,
+    offset: int,
 ) -> None:
+    """Make exports of frames that begin at frame ``offset`` of the run."""
     with ExitStack() as stack:
         adders = [stack.enter_context(maker(path)) for path, maker in missing.items()]
         begin = min(first for first, _ in adders)
         for frame_index, (picture, _) in enumerate(read_ahead(frames.pictures(begin)), begin):
-            label_map = _label_map(run, frame_index, frames.size)
+            label_map = _label_map(run, offset + frame_index, frames.size)
             for first, add in adders:
                 if frame_index >= first:
                     add(frame_index, picture, label_map)
@@ -119,11 +146,26 @@ def _label_map(run: RunFolder, frame_index: int, size: tuple[int, int]) -> Label
     return label_map
 
 
-def _makers(run: RunFolder, frames: FrameSource, wanted: Exports) -> dict[Path, Maker]:
+def _makers(
+    run: RunFolder,
+    frames: FrameSource,
+    wanted: Exports,
+    looks: Mapping[int, ObjectLook],
+    *,
+    offset: int,
+) -> dict[Path, Maker]:
     folder = run.path / EXPORTS
     timing = frames.timing or _steady(frames.count, wanted.rate)
     makers: dict[Path, Maker] = {}
-    paint = partial(_paint, run.absent_objects() if wanted.overlay or wanted.contact_sheet else {})
+    logged = run.found_objects() if wanted.rle or wanted.tracks else {}
+    objects = {frame_index - offset: known for frame_index, known in logged.items()}
+    absent = run.absent_objects() if wanted.overlay or wanted.contact_sheet else {}
+    paint = partial(
+        _paint,
+        {frame_index - offset: ids for frame_index, ids in absent.items()},
+        _colours(looks),
+        _names(looks),
+    )
     if wanted.overlay:
         makers[folder / "overlay.mp4"] = partial(
             _video, kind="overlay", draw=paint, size=frames.size, timing=timing
@@ -136,13 +178,12 @@ def _makers(run: RunFolder, frames: FrameSource, wanted: Exports) -> dict[Path, 
                 _video, kind=form, draw=_cut_out, size=frames.size, timing=timing
             )
     if wanted.rle:
-        objects = run.found_objects()
         makers[folder / "masks.json"] = partial(
             rle_table, video_id=_name_of(frames.path), first=frames.first, objects=objects
         )
     if wanted.tracks:
         makers[folder / "tracks.csv"] = partial(
-            tracks_table, names=frames.names, first=frames.first, objects=run.found_objects()
+            tracks_table, names=frames.names, first=frames.first, objects=objects
         )
     if wanted.contact_sheet:
         makers[folder / "contact_sheet.png"] = partial(
@@ -155,6 +196,15 @@ def _is_made(path: Path, frames: FrameSource) -> bool:
     if path.suffix:
         return path.is_file()
     return all((path / f"{name}.png").is_file() for name in frames.names)
+
+
+def _colours(looks: Mapping[int, ObjectLook]) -> dict[int, Colour]:
+    colours = {i: look.colour for i, look in looks.items() if look.colour is not None}
+    return {i: colour_in_hex(text) for i, text in colours.items()}
+
+
+def _names(looks: Mapping[int, ObjectLook]) -> dict[int, str]:
+    return {i: look.name for i, look in looks.items() if look.name is not None}
 
 
 def _steady(count: int, rate: float) -> Timing:
@@ -175,10 +225,16 @@ def _video(
         yield first, lambda *frame: write(draw(*frame))
 
 
-def _paint(
-    absent: Mapping[int, Sequence[int]], frame_index: int, picture: Picture, label_map: LabelArray
+def _paint(  # noqa: PLR0917 - the last three are those of a drawing function
+    absent: Mapping[int, Sequence[int]],
+    colours: Mapping[int, Colour],
+    names: Mapping[int, str],
+    frame_index: int,
+    picture: Picture,
+    label_map: LabelArray,
 ) -> Picture:
-    return draw_overlay(picture, label_map, absent=absent.get(frame_index, ()))
+    shown = absent.get(frame_index, ())
+    return draw_overlay(picture, label_map, absent=shown, colours=colours, names=names)
 
 
 def _cut_out(

@@ -163,6 +163,22 @@ def claim(
         )
 
 
+def first_difference(old: RunRequest, new: RunRequest) -> int | None:
+    """Return the first frame whose results differ between two requests of one run.
+
+    This is the first frame whose prompts, absences or ends were added, changed or removed. It is 0
+    if the backward pass filled in an object whose first prompt, or an absence before it, changed.
+    The result is None if there is no difference.
+    """
+    if old.goes_backward:
+        if old.early_absences() != new.early_absences():
+            return 0
+        earlier, later = old.first_prompts(), new.first_prompts()
+        if any(first[0] > 0 and later.get(i) != first for i, first in earlier.items()):
+            return 0
+    return min((mark[0] for mark in set(old.marks()) ^ set(new.marks())), default=None)
+
+
 def _accepted_settings(old: RunRequest, new: RunRequest) -> Iterator[str]:
     yield from (name for name in FREE if name in new.settings or name in old.settings)
     for name, (usual, added) in ADDABLE.items():

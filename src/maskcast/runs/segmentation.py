@@ -7,10 +7,11 @@ the last object begins, goes down to frame 0, and fills only frames before an ob
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from itertools import islice
+from typing import Any, Literal, TypeAlias
 
 import torch
 
@@ -20,10 +21,13 @@ from maskcast.core.marks import NO_ENDS
 from maskcast.core.overlap import InBackground
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import Step, VideoSegmenter, segment_steps
-from maskcast.core.types import Prompts
+from maskcast.core.types import Frame, Prompts
 from maskcast.runs.card import RunCard, Status, TimeSplit
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.passes import FramesFrom, Pass, backward_pass, forward_pass
+
+Passes: TypeAlias = Collection[Literal["frames", "backward"]]
+"""The passes over a video that a call takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +75,8 @@ def segment_into(
     device: torch.device | str = "cpu",
     policy: SavePolicy | None = None,
     probabilities: bool = False,
+    until: int | None = None,
+    passes: Passes = ("frames", "backward"),
     progress: Progress | None = None,
 ) -> RunCard:
     """Segment the frames that the folder lacks, and return its run card.
@@ -91,6 +97,10 @@ def segment_into(
         device: device on which saved states are loaded.
         policy: how often states are saved.
         probabilities: write soft masks too.
+        until: frame before which the forward pass pauses; its state is saved. The status of a run
+            that is not complete is ``interrupted``.
+        passes: which passes are taken now. A backward pass needs the frames up to the last of the
+            objects' first prompts, and no later ones.
         progress: called after every segmented frame.
 
     Raises:
@@ -101,8 +111,9 @@ def segment_into(
     if run.card.status == "finished":
         return run.card
     session = _Session(run, segmenter, policy or SavePolicy(), device, progress)
+    pauses = until is not None and (count is None or until < count)
     with session:
-        if not run.card.forward_finished:
+        if "frames" in passes and not run.card.forward_finished:
             session.work_through(
                 forward_pass(
                     run,
@@ -112,14 +123,20 @@ def segment_into(
                     count=count,
                     probabilities=probabilities,
                     backward_follows=frames_backward is not None,
-                )
+                ),
+                until=until if pauses else None,
             )
-            run.update(forward_finished=True)
-        if frames_backward is not None:
+            if not pauses:
+                run.update(forward_finished=True)
+        if frames_backward is not None and "backward" in passes:
             backward = backward_pass(run, frames_backward, prompts, probabilities=probabilities)
             if backward is not None:
                 session.work_through(backward)
-        run.masks.finish()
+        session.is_complete = run.card.forward_finished and (
+            not run.card.request.goes_backward or "backward" in passes
+        )
+        if session.is_complete:
+            run.masks.finish()
     return run.card
 
 
@@ -139,6 +156,7 @@ class _Session:
         self._policy = policy
         self._device = device
         self._progress = progress
+        self.is_complete = False
         self._began = time.perf_counter()
         self._before = run.card
         self._steps = 0
@@ -156,7 +174,7 @@ class _Session:
         self, kind: type[BaseException] | None, error: BaseException | None, _: Any
     ) -> None:
         if error is None:
-            self._end("finished")
+            self._end("finished" if self.is_complete else "interrupted")
         elif isinstance(error, KeyboardInterrupt):
             self._end("interrupted")
             raise KeyboardInterrupt(
@@ -165,8 +183,10 @@ class _Session:
         elif isinstance(error, MaskcastError):
             self._end("stopped", note=str(error))
 
-    def work_through(self, way: Pass[Any]) -> None:
-        """Take all remaining steps of a pass."""
+    def work_through(self, way: Pass[Any], *, until: int | None = None) -> None:
+        """Take all remaining steps of a pass, or those before ``until``."""
+        if until is not None and way.written >= until:
+            return
         newest = way.states.newest(
             type(self._segmenter.start()), before=way.written, device=self._device
         )
@@ -177,7 +197,7 @@ class _Session:
         way.begin(first)
         steps = segment_steps(
             self._segmenter,
-            way.frames_from(first),
+            _up_to(way.frames_from(first), None if until is None else until - first),
             way.prompts,
             ends=way.ends,
             state=state,
@@ -192,7 +212,9 @@ class _Session:
                         keeper.take(step)
                         self._count(step)
                         if self._progress:
-                            self._progress(way.name, step.frame_index + 1, way.count)
+                            self._progress(way.name, step.frame_index + 1, until or way.count)
+                    if until is not None:
+                        keeper.save_last()
                 except BaseException:
                     keeper.save_last()
                     raise
@@ -218,6 +240,10 @@ class _Session:
             steps=self._before.steps + self._steps,
             seconds=self._before.seconds.plus(spent),
         )
+
+
+def _up_to(frames: Iterable[Frame], count: int | None) -> Iterable[Frame]:
+    return frames if count is None else islice(frames, max(count, 0))
 
 
 class _Keeper:

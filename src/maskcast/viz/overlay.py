@@ -6,14 +6,18 @@ label_map   height × width       ids; 0 is background
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Integer, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from maskcast.core.palette import colour_of
+from maskcast.core.palette import Colour, colour_of
 
+NOTHING: Mapping[int, Any] = MappingProxyType({})
+"""No colours or names."""
 TINT = 0.45
 """Opacity of an object's colour, 0..1."""
 SMALLEST_LABELLED = 0.0004
@@ -28,6 +32,8 @@ def draw_overlay(
     tint: float = TINT,
     contours: bool = True,
     ids: bool = True,
+    colours: Mapping[int, Colour] = NOTHING,
+    names: Mapping[int, str] = NOTHING,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Paint every object in its colour.
 
@@ -37,23 +43,25 @@ def draw_overlay(
         absent: ids of the tracked objects that are not on the frame, for the top left corner.
         tint: opacity of an object's colour, 0..1.
         contours: whether to draw the edge of each object in full colour with a dark outline.
-        ids: whether to write the id of each object on it.
+        ids: whether to write the name or id of each object on it.
+        colours: colours of objects by id; others have those of the palette.
+        names: names of objects by id.
     """
     inside = label_map != 0
     distinct, slots = np.unique(label_map[inside], return_inverse=True)
-    bright = [_bright(int(object_id)) for object_id in distinct]
-    colours = np.array(bright, dtype=np.uint16).reshape(-1, 3)
+    bright = [colours.get(i) or _bright(i) for i in distinct.tolist()]
+    shades = np.array(bright, dtype=np.uint16).reshape(-1, 3)
     share = round(tint * 256)
     painted = picture.copy()
-    painted[inside] = (picture[inside] * np.uint16(256 - share) + colours[slots] * share) >> 8
+    painted[inside] = (picture[inside] * np.uint16(256 - share) + shades[slots] * share) >> 8
     if contours:
         full = np.zeros_like(picture)
-        full[inside] = colours[slots]
+        full[inside] = shades[slots]
         _draw_contours(painted, label_map, full)
     if ids:
-        _write_ids(painted, label_map, [int(object_id) for object_id in distinct])
+        _write_names(painted, label_map, {i: names.get(i, str(i)) for i in distinct.tolist()})
     if absent:
-        _list_absent(painted, absent)
+        _list_absent(painted, absent, colours)
     return painted
 
 
@@ -99,26 +107,30 @@ def _bright(object_id: int) -> tuple[int, ...]:
     return tuple(min(value * 3 // 2 + 48, 255) for value in colour_of(object_id))
 
 
-def _write_ids(
+def _write_names(
     painted: UInt8[np.ndarray, "height width 3"],
     label_map: Integer[np.ndarray, "height width"],
-    ids: Sequence[int],
+    names: Mapping[int, str],
 ) -> None:
     font_size = max(11, round(min(label_map.shape) / 18))
     font = ImageFont.load_default(font_size)
     image = Image.fromarray(painted)
     canvas = ImageDraw.Draw(image)
-    for object_id in ids:
+    for object_id, name in names.items():
         mask = label_map == object_id
         if mask.sum() >= SMALLEST_LABELLED * mask.size:
             canvas.text(
-                _middle(mask), str(object_id), fill="white", font=font, anchor="mm",
+                _middle(mask), name, fill="white", font=font, anchor="mm",
                 stroke_width=max(1, font_size // 9), stroke_fill="black",
             )  # fmt: skip
     painted[:] = np.asarray(image)
 
 
-def _list_absent(painted: UInt8[np.ndarray, "height width 3"], absent: Sequence[int]) -> None:
+def _list_absent(
+    painted: UInt8[np.ndarray, "height width 3"],
+    absent: Sequence[int],
+    colours: Mapping[int, Colour],
+) -> None:
     """Write ``absent: 2 5`` on a dark plate in the top left corner, each id above its colour.
 
     Ids that do not fit are counted.
@@ -149,7 +161,8 @@ def _list_absent(painted: UInt8[np.ndarray, "height width 3"], absent: Sequence[
         canvas.text((x, bottom / 2), text, fill="white", font=font, anchor="lm")
         if 1 <= index <= count:
             line = [x, bottom - margin, end - 1, bottom - max(1, margin // 2)]
-            canvas.rectangle(line, fill=_bright(absent[index - 1]))
+            shade = colours.get(absent[index - 1]) or _bright(absent[index - 1])
+            canvas.rectangle(line, fill=shade)
         x = end + gap
     plate[:] = np.asarray(image)
 

@@ -9,18 +9,14 @@ thread.
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
 from maskcast.core.arrays import Picture
-from maskcast.core.errors import MissingFileError, UsageError, VideoError
-from maskcast.core.numbers import LONGEST_SHOWN, shortened, whole_number
+from maskcast.core.errors import UsageError
 from maskcast.core.types import Frame, to_frame
-from maskcast.io.video.frame_folder import FrameFolder
-from maskcast.io.video.reader import OnBadFrame, PictureReader, Timing, log
+from maskcast.io.video.opening import cut_timing, frame_range, open_reader
+from maskcast.io.video.reader import OnBadFrame, PictureReader
 
 BACKWARD_BYTES = 2**28
 """Bytes of pictures in memory while reading backward; longer groups are decoded in parts."""
@@ -45,7 +41,7 @@ class FrameSource:
         self.first = first
         self.names = reader.names[first:last]
         self.size = reader.size
-        self.timing = _cut_timing(reader.timing, first, last)
+        self.timing = cut_timing(reader.timing, first, last)
         self._reader = reader
         self._on_bad_frame = on_bad_frame
 
@@ -92,6 +88,24 @@ class FrameSource:
             raise UsageError(f"frame must be in [0, {self.count - 1}], got {frame_index}")
         return next(self._pictures(frame_index, frame_index + 1))
 
+    def part(self, first: int, last: int) -> FrameSource:
+        """Return the frames ``first`` ≤ i < ``last`` as a source of their own.
+
+        Raises:
+            UsageError: there are no such frames.
+        """
+        if not 0 <= first < last <= self.count:
+            raise UsageError(
+                f"frames {first} to {last} do not exist; there are {self.count} frames"
+            )
+        return FrameSource(
+            self._reader,
+            self.path,
+            first=self.first + first,
+            last=self.first + last,
+            on_bad_frame=self._on_bad_frame,
+        )
+
     def describe(self) -> list[str]:
         """Return lines that describe the whole video."""
         return self._reader.describe()
@@ -135,102 +149,11 @@ def open_frames(
         UsageError: ``start`` or ``end`` is invalid, or no frames lie between them.
     """
     path = Path(path)
-    reader = _open_reader(path)
-    first = 0 if start is None else _frame_number(start, reader, "start")
-    last = reader.count if end is None else _frame_number(end, reader, "end")
-    if first >= reader.count:
-        raise UsageError(
-            f"start {shortened(start)} is after the last frame of {path}, which is "
-            f"{reader.count - 1}",
-            options=("start",),
-        )
-    if first >= last:
-        raise UsageError(
-            f"no frames between start {shortened(start or 0)} and end {shortened(end)}; end must "
-            "be after start",
-            options=("start", "end"),
-        )
-    if reader.cut_short and (end is None or last > reader.count):
-        _report_cut(path, reader, on_bad_frame)
-    last = min(last, reader.count)
+    reader = open_reader(path)
+    first, last = frame_range(path, reader, start, end, on_bad_frame)
     return FrameSource(reader, path, first=first, last=last, on_bad_frame=on_bad_frame)
 
 
 def describe_video(path: Path) -> list[str]:
     """Return lines that describe a video file or a folder of frames: size, frames, rate, codec."""
-    return _open_reader(path).describe()
-
-
-def _open_reader(path: Path) -> PictureReader:
-    if path.is_dir():
-        return FrameFolder(path)
-    if not path.is_file():
-        raise _why_no_file(path)
-    from maskcast.io.video.file import VideoFile  # noqa: PLC0415 - needs PyAV
-
-    return VideoFile(path)
-
-
-def _why_no_file(path: Path) -> VideoError | MissingFileError:
-    if path.exists() or str(path) == "-":
-        return VideoError(
-            f"{path} is not a regular file; a video is read twice, so pipes and devices are not "
-            "supported; save it as a file first"
-        )
-    if url := re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/(.*)", str(path)):  # Path drops a slash
-        return MissingFileError(
-            f"URLs are not supported ({url[1]}://{url[2]}); download the video first"
-        )
-    return MissingFileError(f"video {path} does not exist")
-
-
-def _report_cut(path: Path, reader: PictureReader, on_bad_frame: OnBadFrame) -> None:
-    fault = f"{path} is cut off after frame {reader.count - 1}"
-    if on_bad_frame == "stop":
-        raise VideoError(
-            f"{fault}; to use the frames before that, set end to {reader.count} or on_bad_frame "
-            "to 'hold'",
-            options=("end", "on_bad_frame"),
-        )
-    log.warning("%s", fault)
-
-
-def _cut_timing(timing: Timing | None, first: int, last: int) -> Timing | None:
-    if timing is None:
-        return None
-    zero = timing.ticks[first] if first > 0 else 0
-    return Timing(timing.time_base, tuple(tick - zero for tick in timing.ticks[first:last]))
-
-
-def _frame_number(position: int | str, reader: PictureReader, option: str) -> int:
-    """Return the frame index of a frame number or a time."""
-    text = str(position).strip()
-    if (number := whole_number(text)) is not None:
-        return number
-    seconds = _seconds(text)
-    if seconds is None:
-        raise UsageError(
-            f"{option} must be a frame number (120) or a time (4.5s, 1:02.5), got "
-            f"{shortened(text)!r}",
-            options=(option,),
-        )
-    if reader.timing is None:
-        raise UsageError(
-            f"{option} {shortened(text)} is a time, but a folder of frames has no times; give a "
-            "frame number",
-            options=(option,),
-        )
-    timing = reader.timing
-    wanted = timing.seconds(0) + seconds
-    return bisect_left(timing.ticks, wanted / timing.time_base)
-
-
-def _seconds(text: str) -> Fraction | None:
-    """Parse a time such as ``4.5s``, ``4.5``, ``1:02.5`` or ``1:00:02.5`` into seconds."""
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d+)?)s?", text, re.ASCII)
-    if match is None:
-        return None
-    hours, minutes, seconds = match.groups()
-    if max(len(part or "") for part in match.groups()) > LONGEST_SHOWN:
-        return None
-    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + Fraction(seconds)
+    return open_reader(path).describe()

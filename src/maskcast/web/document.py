@@ -1,0 +1,214 @@
+"""The document: what was marked, as a frozen value. Every edit returns a new one.
+
+Prompts have the values of a run card (``runs.fingerprint``): ``mask <hash>``, ``box X,Y,W,H`` and
+``absent``. Frames are counted from the first frame of the project. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from maskcast.core.errors import DataError, UsageError
+from maskcast.io.label_maps import LARGEST_ID
+from maskcast.runs.fingerprint import ABSENT_MARK, END_MARK
+from maskcast.runs.frame_log import DAMAGE
+from maskcast.runs.identity import digest_of
+from maskcast.runs.objects import ObjectLook
+
+MOST_OBJECTS = 254
+"""Slots of a label map that is one byte per pixel."""
+COLOURS = ("#56b4e9", "#d55e00", "#f0e442", "#0072b2", "#cc79a7", "#009e73", "#e69f00")
+"""Okabe and Ito's colours, in the order whose first ones differ most."""
+VALUE = re.compile(r"mask [0-9a-f]{32}|box [-+0-9.e]+(,[-+0-9.e]+){3}|absent")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentObject:
+    """One object that was added."""
+
+    id: int
+    """Value of its pixels in the run folder."""
+    slot: int
+    """Value of its pixels between server and page, 1..254."""
+    name: str
+    colour: str
+    """``#rrggbb``."""
+    locked: bool = False
+    """Whether painting leaves its pixels alone."""
+
+    def __post_init__(self) -> None:
+        ObjectLook(name=self.name, colour=self.colour)
+        if not 1 <= self.slot <= MOST_OBJECTS or not 1 <= self.id <= LARGEST_ID:
+            raise UsageError(f"invalid object: id {self.id}, slot {self.slot}")
+
+
+@dataclass(frozen=True)
+class Document:
+    """Everything that a person has said about a video."""
+
+    objects: tuple[DocumentObject, ...] = ()
+    prompts: Mapping[int, Mapping[int, str]] = field(default_factory=dict)
+    """Values by frame and object id."""
+    ends: frozenset[tuple[int, int]] = frozenset()
+    """Frames before which objects are removed, with their ids."""
+    seen: frozenset[tuple[int, int, str]] = frozenset()
+    """Frame, object id and kind of flags that were looked at."""
+
+    def object_in(self, slot: int) -> DocumentObject:
+        """Return the object of a slot. Raises ``UsageError``."""
+        for known in self.objects:
+            if known.slot == slot:
+                return known
+        raise UsageError(f"there is no object {slot}")
+
+    def has_mask_before(self, object_id: int, frame: int) -> bool:
+        """Return whether an object has a mask or box on an earlier frame."""
+        return any(
+            at < frame and values.get(object_id, ABSENT_MARK) != ABSENT_MARK
+            for at, values in self.prompts.items()
+        )
+
+    def with_prompts(self, frame: int, changed: Mapping[int, str | None]) -> Document:
+        """Set the prompts of objects on a frame; None removes one. An end there gives way."""
+        here = {**self.prompts.get(frame, {}), **changed}
+        kept = {object_id: value for object_id, value in here.items() if value is not None}
+        others = {at: values for at, values in self.prompts.items() if at != frame}
+        prompts = {**others, frame: kept} if kept else others
+        ends = frozenset(end for end in self.ends if end[0] != frame or end[1] not in kept)
+        return replace(self, prompts=prompts, ends=ends)
+
+    def with_end(self, frame: int, object_id: int) -> Document:
+        """Remove an object from a frame on; its prompt there goes. Raises ``UsageError``."""
+        if not self.has_mask_before(object_id, frame):
+            raise UsageError("an object cannot end before it is marked on an earlier frame")
+        cleared = self.with_prompts(frame, {object_id: None})
+        return replace(cleared, ends=cleared.ends | {(frame, object_id)})
+
+    def without_end(self, frame: int, object_id: int) -> Document:
+        """Let an object go on."""
+        return replace(self, ends=self.ends - {(frame, object_id)})
+
+    def with_object(self, added: DocumentObject) -> Document:
+        """Add an object."""
+        return replace(self, objects=(*self.objects, added))
+
+    def with_changed(self, changed: DocumentObject) -> Document:
+        """Replace the object that has the same id."""
+        objects = tuple(changed if o.id == changed.id else o for o in self.objects)
+        return replace(self, objects=objects)
+
+    def without_object(self, object_id: int) -> Document:
+        """Delete an object with all its marks."""
+        prompts = {
+            at: {i: value for i, value in values.items() if i != object_id}
+            for at, values in self.prompts.items()
+        }
+        return Document(
+            objects=tuple(o for o in self.objects if o.id != object_id),
+            prompts={at: values for at, values in prompts.items() if values},
+            ends=frozenset(end for end in self.ends if end[1] != object_id),
+            seen=frozenset(flag for flag in self.seen if flag[1] != object_id),
+        )
+
+    def with_seen(self, flag: tuple[int, int, str], seen: bool) -> Document:
+        """Note that a flag was looked at, or was not."""
+        return replace(self, seen=self.seen | {flag} if seen else self.seen - {flag})
+
+    def carried(self, other: Document) -> Document:
+        """Return this document with what is no step of the history taken from another one."""
+        locked = {o.id: o.locked for o in other.objects}
+        objects = tuple(replace(o, locked=locked.get(o.id, o.locked)) for o in self.objects)
+        return replace(self, objects=objects, seen=other.seen)
+
+    def marks(self, *, goes_backward: bool) -> dict[str, str]:
+        """Return what a run card says: values by ``FRAME:ID``.
+
+        Marks that have no effect are left out: absences of objects that are not there yet (a run in
+        both directions respects those before the first mask) or not any more, and ends of objects
+        that were never marked.
+        """
+        ends = {(at, i): END_MARK for at, i in self.ends if self.has_mask_before(i, at)}
+        values = {(at, i): v for at, marks in self.prompts.items() for i, v in marks.items()}
+        kept = {
+            (at, i): value
+            for (at, i), value in values.items()
+            if value != ABSENT_MARK or self._is_effective(at, i, goes_backward)
+        }
+        return {f"{at}:{i}": value for (at, i), value in sorted({**kept, **ends}.items())}
+
+    def values(self) -> Iterator[str]:
+        """Yield the values of all prompts."""
+        for values in self.prompts.values():
+            yield from values.values()
+
+    def _is_effective(self, frame: int, object_id: int, goes_backward: bool) -> bool:
+        masks = [
+            at
+            for at, values in self.prompts.items()
+            if values.get(object_id, ABSENT_MARK) != ABSENT_MARK
+        ]
+        earlier = max((at for at in masks if at < frame), default=None)
+        if earlier is None:
+            return goes_backward and bool(masks)
+        return not any(i == object_id and earlier < at <= frame for at, i in self.ends)
+
+
+def to_json(document: Document) -> dict[str, Any]:
+    """Return a document as JSON can hold it, in a fixed order."""
+    return {
+        "objects": [vars(known) for known in document.objects],
+        "prompts": {
+            str(at): {str(i): values[i] for i in sorted(values)}
+            for at, values in sorted(document.prompts.items())
+        },
+        "ends": sorted(map(list, document.ends)),
+        "seen": sorted(map(list, document.seen)),
+    }
+
+
+def from_json(tree: Any) -> Document:
+    """Read a document.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    try:
+        objects = tuple(DocumentObject(**_object(known)) for known in tree["objects"])
+        prompts = {
+            _whole(int(at)): {_whole(int(i)): _value(value) for i, value in values.items()}
+            for at, values in tree["prompts"].items()
+        }
+        ends = frozenset((_whole(at), _whole(i)) for at, i in tree["ends"])
+        seen = frozenset((_whole(at), _whole(i), str(kind)) for at, i, kind in tree["seen"])
+    except DAMAGE as error:
+        raise DataError(f"damaged document: {error}") from error
+    if len({o.id for o in objects}) < len(objects) or len({o.slot for o in objects}) < len(objects):
+        raise DataError("damaged document: two objects have the same id or slot")
+    return Document(objects, prompts, ends, seen)
+
+
+def digest(document: Document) -> str:
+    """Return the name of a document on the disk."""
+    return digest_of(to_json(document))
+
+
+def _object(tree: Any) -> dict[str, Any]:
+    kinds = {"id": int, "slot": int, "name": str, "colour": str, "locked": bool}
+    if set(tree) != set(kinds) or any(type(tree[name]) is not kind for name, kind in kinds.items()):
+        raise TypeError(f"invalid object {str(tree)[:80]}")
+    return dict(tree)
+
+
+def _value(value: Any) -> str:
+    if not isinstance(value, str) or not VALUE.fullmatch(value):
+        raise ValueError(f"invalid prompt {str(value)[:60]!r}")
+    return value
+
+
+def _whole(number: Any) -> int:
+    if type(number) is not int or number < 0:
+        raise ValueError(f"invalid number {str(number)[:40]}")
+    return number

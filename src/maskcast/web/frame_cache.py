@@ -1,0 +1,75 @@
+"""Decoded frames as JPEG files, in chunks of 64 frames; the oldest chunks are deleted first.
+
+FOLDER/<key of the video>/<width>/<chunk>/<frame>.jpg
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from maskcast.core.files import replacing
+
+CHUNK = 64
+"""Frames per folder."""
+LIMIT = 2 * 2**30
+"""Bytes of all frames together."""
+
+
+def cache_folder() -> Path:
+    """Return the folder of decoded frames, which may not exist."""
+    chosen = os.environ.get("MASKCAST_CACHE")
+    return (Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "maskcast") / "frames"
+
+
+def cached_path(folder: Path, frame: int, width: int) -> Path:
+    """Return the file of a frame in the folder of its video."""
+    return folder / str(width) / f"{frame // CHUNK:06d}" / f"{frame}.jpg"
+
+
+class FrameCache:
+    """The frames of one video among those of all; used by the process that writes them."""
+
+    def __init__(self, folder: Path, *, limit: int = LIMIT) -> None:
+        """Describe the frames of a video.
+
+        Args:
+            folder: of this video; its parent holds those of other videos.
+            limit: bytes of all videos together.
+        """
+        self.folder = folder
+        self._limit = limit
+        self._size = sum(size for _, _, size in self._chunks())
+
+    def has(self, frame: int, width: int) -> bool:
+        """Return whether a frame is here."""
+        return cached_path(self.folder, frame, width).is_file()
+
+    def write(self, frame: int, width: int, content: bytes) -> None:
+        """Keep a frame; a disk that is full keeps nothing."""
+        path = cached_path(self.folder, frame, width)
+        with suppress(OSError), replacing(path) as temporary:
+            temporary.write_bytes(content)
+            self._size += len(content)
+            os.utime(path.parent)
+        if self._size > self._limit:
+            self._trim(path.parent)
+
+    def _trim(self, newest: Path) -> None:
+        for _, chunk, size in sorted(self._chunks()):
+            if self._size <= self._limit * 9 // 10:
+                return
+            if chunk != newest:
+                shutil.rmtree(chunk, ignore_errors=True)
+                self._size -= size
+
+    def _chunks(self) -> Iterator[tuple[float, Path, int]]:
+        """Yield the time of last use, folder and size of every chunk."""
+        for chunk in self.folder.parent.glob("*/*/*"):
+            with suppress(OSError):
+                if not chunk.is_symlink() and chunk.is_dir():
+                    size = sum(path.stat().st_size for path in chunk.iterdir())
+                    yield chunk.stat().st_mtime, chunk, size

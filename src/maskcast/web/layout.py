@@ -1,0 +1,16 @@
+"""Names of the files and folders that the application keeps in a run folder. Imports nothing."""
+
+from __future__ import annotations
+
+APP = ".app"
+HISTORY = ".app/history.jsonl"
+DOCUMENTS = ".app/documents"
+MASKS = ".app/masks"
+INCOMING = ".app/incoming"
+"""Files that are being imported."""
+PROMPTS = "prompts"
+"""Label maps of what was marked, as ``--masks`` reads them."""
+UPLOADS = "uploads"
+"""In the root folder."""
+RUNS = "maskcast-runs"
+"""In the root folder."""

@@ -1,0 +1,87 @@
+"""What a request to open something means: which video, run folder and weights. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from maskcast.core.errors import MaskcastError, UsageError
+from maskcast.io.weights.names import installed_weights
+from maskcast.methods.catalogue import DEFAULT_WEIGHTS, METHODS
+from maskcast.runs.card import read_card
+from maskcast.web.session import Session, ToOpen
+from maskcast.web.wire import Fields
+
+
+def known_weights() -> list[dict[str, Any]]:
+    """Return the weights that a project can be opened with."""
+    weights = []
+    for known in installed_weights():
+        method = METHODS.get(known.method)
+        weights.append(
+            {
+                "name": known.name,
+                "method": known.method,
+                "summary": method.title if method else known.method,
+                "licence": str(known.card.get("licence", "")),
+                "default": known.name == DEFAULT_WEIGHTS,
+            }
+        )
+    return weights
+
+
+def to_open(session: Session, fields: Fields, named: Path | None) -> ToOpen:
+    """Return what shall be opened.
+
+    Raises:
+        UsageError: neither a video nor a run is named, or a path leaves the root.
+        MissingFileError: a path does not exist.
+    """
+    given_run, given_video = fields.optional_text("run"), fields.optional_text("video")
+    segmenter = session.choice
+    if fields.has("weights") or fields.has("method"):
+        segmenter = replace(
+            segmenter,
+            weights=fields.optional_text("weights", 200),
+            method=fields.optional_text("method", 60),
+        )
+    if options := fields.mapping("options"):
+        segmenter = replace(segmenter, options=options)
+    if given_video is None:
+        if given_run is None:
+            raise UsageError("name a video or a run folder")
+        run = session.root.inside(given_run)
+        return ToOpen(video=session.resume_path(run, named), run=run, segmenter=session.choice)
+    video = session.root.inside(given_video)
+    run = find_run(session, video) if given_run is None else session.root.would_be(given_run)
+    return ToOpen(
+        video=video,
+        run=run,
+        segmenter=segmenter,
+        start=fields.optional_text("start", 40),
+        end=fields.optional_text("end", 40),
+    )
+
+
+def find_run(session: Session, video: Path) -> Path:
+    """Return the folder of a video: the one it has below the root, or a new one."""
+    for path in session.root.runs_of(video):
+        with suppress(MaskcastError):
+            card = read_card(path)
+            if card is not None and session.resume_path(path, video).samefile(video):
+                return path
+    return session.root.free_run(video)
+
+
+def with_suggestion(session: Session, answer: JSONResponse, fields: Fields) -> JSONResponse:
+    """Add to a conflict the path of a folder that is free."""
+    content = json.loads(bytes(answer.body))
+    with suppress(MaskcastError):
+        video = session.root.inside(fields.text("video"))
+        content["suggestion"] = session.root.relative(session.root.free_run(video))
+    return JSONResponse(content, status_code=answer.status_code)

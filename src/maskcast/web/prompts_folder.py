@@ -1,0 +1,144 @@
+"""The folder ``prompts/`` of a run: what was marked, as ``--masks`` reads it. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from maskcast.core.arrays import LabelArray, MaskArray
+from maskcast.core.errors import DataError
+from maskcast.core.files import path_inside, write_bytes
+from maskcast.io.label_maps import encode_label_map, ids_in, read_label_map
+from maskcast.io.prompts.marks import MARKS, ListedMarks, read_marks, write_marks
+from maskcast.runs.fingerprint import ABSENT_MARK, END_MARK
+from maskcast.runs.removal import remove_file
+from maskcast.web.document import Document
+from maskcast.web.layout import PROMPTS
+from maskcast.web.mask_files import MaskFiles
+
+
+class PromptsFolder:
+    """The label maps of what was marked on each frame, and ``marks.json``."""
+
+    def __init__(self, run: Path, names: Sequence[str], first: int, masks: MaskFiles) -> None:
+        """Describe the folder in a run, which need not exist.
+
+        Args:
+            run: the run folder.
+            names: names of the frames.
+            first: index of the first of them in the whole video.
+            masks: where the masks of a document are.
+        """
+        self.path = run / PROMPTS
+        self._names, self._first, self._masks = names, first, masks
+
+    def file(self, frame: int) -> Path:
+        """Return the file of a frame."""
+        return path_inside(self.path, self._names[frame], ".png")
+
+    def label_map(self, document: Document, frame: int, size: tuple[int, int]) -> LabelArray | None:
+        """Return the ids marked on a frame; None if no mask is."""
+        label_map = np.zeros(size, dtype=np.int32)
+        marked = False
+        for object_id, value in sorted(document.prompts.get(frame, {}).items()):
+            mask = self._masks.get(value)
+            if mask is not None:
+                label_map[mask] = object_id
+                marked = True
+        return label_map if marked else None
+
+    def write(
+        self,
+        document: Document,
+        frames: Iterable[int],
+        size: tuple[int, int],
+        *,
+        goes_backward: bool,
+    ) -> None:
+        """Write what is marked on these frames, and the marks of all. Raises ``OutputError``."""
+        for frame in frames:
+            label_map = self.label_map(document, frame, size)
+            if label_map is None:
+                remove_file(self.file(frame))
+            else:
+                write_bytes(self.file(frame), encode_label_map(label_map), sync=True)
+        self._write_marks(document.marks(goes_backward=goes_backward))
+
+    def tidy(self, document: Document, size: tuple[int, int], *, goes_backward: bool) -> None:
+        """Bring the folder in line with a document. Raises ``OutputError``."""
+        present = {path.name for path in self.path.glob("*.png")}
+        stale = []
+        for frame, name in enumerate(self._names):
+            is_there = f"{name}.png" in present
+            if is_there or frame in document.prompts:
+                wanted = self.label_map(document, frame, size)
+                if (wanted is not None) != is_there or not self._holds(frame, wanted):
+                    stale.append(frame)
+        if stale or present or document.prompts:
+            self.write(document, stale, size, goes_backward=goes_backward)
+
+    def read(self, size: tuple[int, int]) -> Document | None:
+        """Return a document without objects of what lies here; None if nothing does."""
+        present = {path.name for path in self.path.glob("*.png")}
+        document = Document()
+        for frame, name in enumerate(self._names):
+            if f"{name}.png" in present:
+                label_map = self._read(frame, size)
+                values = {i: self._masks.put(label_map == i) for i in ids_in(label_map)}
+                document = document.with_prompts(frame, values)
+        marks = self._marks()
+        if not document.prompts and marks == ListedMarks():
+            return None
+        for frame, object_id in self._indexed(marks.absent):
+            document = document.with_prompts(frame, {object_id: ABSENT_MARK})
+        ends = frozenset(self._indexed(marks.ends))
+        return Document(prompts=document.prompts, ends=ends)
+
+    def mask(self, frame: int, object_id: int, size: tuple[int, int]) -> MaskArray | None:
+        """Return what is marked here of an object; None if the file is missing or damaged."""
+        with suppress(DataError, OSError):
+            mask: MaskArray = self._read(frame, size) == object_id
+            return mask
+        return None
+
+    def _holds(self, frame: int, wanted: LabelArray | None) -> bool:
+        if wanted is None:
+            return not self.file(frame).exists()
+        with suppress(DataError, OSError):
+            return bool(np.array_equal(self._read(frame, wanted.shape), wanted))
+        return False
+
+    def _read(self, frame: int, size: tuple[int, int]) -> LabelArray:
+        label_map = read_label_map(self.file(frame))
+        if label_map.shape != size:
+            raise DataError(f"{self.file(frame)} does not have the size of the video")
+        return label_map
+
+    def _marks(self) -> ListedMarks:
+        path = self.path / MARKS
+        return read_marks(path) if path.is_file() else ListedMarks()
+
+    def _write_marks(self, marks: dict[str, str]) -> None:
+        listed: dict[str, list[tuple[int, int]]] = {ABSENT_MARK: [], END_MARK: []}
+        for key, value in marks.items():
+            if value in listed:
+                frame, object_id = map(int, key.split(":"))
+                listed[value].append((frame + self._first, object_id))
+        path = self.path / MARKS
+        wanted = ListedMarks(absent=tuple(listed[ABSENT_MARK]), ends=tuple(listed[END_MARK]))
+        if wanted == ListedMarks():
+            remove_file(path)
+        else:
+            write_marks(path, wanted)
+
+    def _indexed(self, listed: Iterable[tuple[int | str, int]]) -> list[tuple[int, int]]:
+        by_name = {name: frame for frame, name in enumerate(self._names)}
+        indexed = []
+        for key, object_id in listed:
+            frame = by_name.get(key) if isinstance(key, str) else key - self._first
+            if frame is not None and 0 <= frame < len(self._names):
+                indexed.append((frame, object_id))
+        return indexed
