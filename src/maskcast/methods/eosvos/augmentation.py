@@ -1,4 +1,4 @@
-"""Turn, scale and flip a frame together with its mask (OpenCV's conventions, in torch)."""
+"""Rotate, scale and flip a frame together with its mask (OpenCV's conventions, in torch)."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from maskcast.core.types import Frame
 
 DECLARED_DEGREES = (-30.0, 30.0)
 DECLARED_SCALE = (0.5, 1.0)
-"""As declared for meta-training; only the width counts, see ``centred``."""
+"""Interval as declared for meta-training; only its width is used, see ``centred``."""
 MOST_DRAWS = 1000
 
 
 @dataclass(frozen=True)
 class Warp:
-    """A turn (degrees, counter-clockwise) and a scale about the centre of the frame."""
+    """A rotation (degrees, counter-clockwise) and a scale about the centre of the frame."""
 
     degrees: float
     scale: float
 
 
 def centred(declared: tuple[float, float], u: float, middle: float) -> float:
-    """Where a uniform draw u in [0, 1) falls: middle ± half the width of the declared interval.
+    """Map a uniform u in [0, 1) to the interval around ``middle`` with the declared width.
 
-    The published system only uses the width, so that (0.5, 1.0) means [0.75, 1.25).
+    The published system uses only the width, so (0.5, 1.0) means [0.75, 1.25).
     """
     width = declared[1] - declared[0]
     return width * u - width / 2 + middle
 
 
 def draw_warp(generator: torch.Generator | None = None) -> Warp:
-    """Turn by [−30°, 30°) and scale by [0.75, 1.25), uniformly (specified as ±30, (0.5, 1.0))."""
+    """Draw a rotation from [−30°, 30°) and a scale from [0.75, 1.25), both uniformly."""
     u, v = torch.rand(2, generator=generator).tolist()
     return Warp(centred(DECLARED_DEGREES, u, 0.0), centred(DECLARED_SCALE, v, 1.0))
 
 
 def warp_frame(frame: Frame, warp: Warp) -> Frame:
-    """Warp a frame; cubic, black outside, overshoot is not clipped."""
+    """Warp a frame with cubic interpolation, black outside; overshoot is not clipped."""
     grid = _sampling_grid(frame, warp)
     sampled: Tensor = F.grid_sample(
         frame[None], grid, mode="bicubic", padding_mode="zeros", align_corners=True
@@ -54,7 +54,7 @@ def warp_frame(frame: Frame, warp: Warp) -> Frame:
 def warp_label_map(
     label_map: Integer[Tensor, "height width"], warp: Warp
 ) -> Integer[Tensor, "height width"]:
-    """Warp a label map; nearest, background outside."""
+    """Warp a label map with nearest-neighbour interpolation, background outside."""
     values = label_map.to(torch.float32)[None, None]
     sampled: Tensor = F.grid_sample(
         values, _sampling_grid(values[0], warp), mode="nearest", align_corners=True
@@ -63,7 +63,7 @@ def warp_label_map(
 
 
 def _sampling_grid(picture: Tensor, warp: Warp) -> Float[Tensor, "1 height width 2"]:
-    """Where each pixel of the result comes from, about (width / 2, height / 2)."""
+    """Return the source of each pixel, for a warp about (width / 2, height / 2)."""
     height, width = picture.shape[-2:]
     turn = radians(warp.degrees)
     alpha, beta = cos(turn) / warp.scale, sin(turn) / warp.scale
@@ -78,10 +78,10 @@ def _sampling_grid(picture: Tensor, warp: Warp) -> Float[Tensor, "1 height width
 def draw_visible_warp(
     label_map: Integer[Tensor, "height width"], generator: torch.Generator | None = None
 ) -> Warp:
-    """Draw until the warped label map still shows the object.
+    """Draw a warp after which the label map still shows the object.
 
     Raises:
-        DataError: it never does.
+        DataError: no such warp was drawn in ``MOST_DRAWS`` attempts.
     """
     for _ in range(MOST_DRAWS):
         warp = draw_warp(generator)
@@ -96,7 +96,7 @@ def draw_visible_warp(
 def flip(
     frame: Frame, label_map: Integer[Tensor, "height width"]
 ) -> tuple[Frame, Integer[Tensor, "height width"]]:
-    """Mirror left and right."""
+    """Mirror a frame and its label map horizontally."""
     return frame.flip(-1), label_map.flip(-1)
 
 
@@ -105,7 +105,7 @@ def augment_spatially(
     label_map: Integer[Tensor, "height width"],
     generator: torch.Generator | None = None,
 ) -> tuple[Frame, Integer[Tensor, "height width"]]:
-    """Flip with probability one half, then turn and scale: fine-tuning on the first frame."""
+    """Flip with probability 0.5, then rotate and scale, for fine-tuning on the first frame."""
     if float(torch.rand((), generator=generator)) < 0.5:
         frame, label_map = flip(frame, label_map)
     warp = draw_visible_warp(label_map, generator)

@@ -1,9 +1,10 @@
-"""What a fine-tuning step and a frame cost: a fixed workload at the full published size.
+"""Measure the time of a fine-tuning step and of a frame, on a fixed workload at the published size.
 
-One object in a 480×854 video (749×1333 in the network), a seeded network, batch 1. Step: 256
-anchors, 512 regions of which ``POSITIVES`` are positive. Frame: 1000 proposals, score threshold 0,
-so that there is one mask. Costs are also given in units of the yardstick Y, one pass of
-torchvision's ResNet-50 trunk at 480×832 in float32, taken after every repetition.
+The workload is one object in a 480×854 video (749×1333 in the network), with random weights and
+batch size 1. A step has 256 anchors and 512 regions, ``POSITIVES`` of them positive. A frame has
+1000 proposals and a score threshold of 0, so that there is one mask. Times are also given in units
+of the yardstick Y, one pass of torchvision's ResNet-50 trunk at 480×832 in float32, measured after
+every repetition.
 """
 
 from __future__ import annotations
@@ -37,25 +38,25 @@ log = logging.getLogger(__name__)
 
 OBJECT = {"top": 150, "left": 300, "height": 180, "width": 220}
 POSITIVES = 16
-"""Positive regions of a step; the sampler allows up to 128."""
+"""Number of positive regions of a step; the sampler allows up to 128."""
 POSITIVE_OVERLAP = 0.5
 REPEATS = 3
-"""After one to warm up."""
+"""Repetitions after one warm-up."""
 VIDEO_LENGTH = 67
-"""Frames of the whole runs: the mean of DAVIS 2017 val, over which fine-tuning is shared out."""
+"""Frames of a whole run, the mean of DAVIS 2017 val; fine-tuning is part of the time per frame."""
 NETWORK = MaskRCNNConfig(score_threshold=0.0)
 
 
 def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, float]]:
-    """Measure steps and frames on a device; about two minutes on two cores.
+    """Measure steps and frames on a device; takes about two minutes on two CPU cores.
 
     Args:
-        device: where to compute.
+        device: device to measure on.
         yardstick_ms: Y before the first case, in milliseconds.
 
     Returns:
-        by case: ``ms``, ``total_Y`` and ``peak_mib``; on CUDA also frames per second of whole
-        runs with fine-tuning and adaptation included.
+        values by case: ``ms``, ``total_Y`` and ``peak_mib``; on CUDA also frames per second of
+        whole runs, including fine-tuning and adaptation.
     """
     yardstick = Yardstick(device)
     works: dict[str, Callable[[], Callable[[], object]]] = {
@@ -82,7 +83,7 @@ def _measure(
     yardstick: Callable[[], float],
     yardstick_ms: float,
 ) -> dict[str, float]:
-    """Milliseconds of some work, also in units of Y, which is taken after every repetition."""
+    """Return the time of some work in milliseconds and in units of Y."""
     time_ms(work, device)
     reset_peak(device)
     times, yardsticks = [], [yardstick_ms]
@@ -95,7 +96,7 @@ def _measure(
 
 
 def step_work(device: torch.device, *, recompute: bool = False) -> Callable[[], None]:
-    """One fine-tuning step: losses, gradients and the update of all tensors."""
+    """Return one fine-tuning step: losses, gradients and the update of all tensors."""
     network = _network(device)
     rates = [rate.detach() for rate in learned_start_of(network).to(device).rates()]
     parameters = network.trained()
@@ -111,7 +112,7 @@ def step_work(device: torch.device, *, recompute: bool = False) -> Callable[[], 
 
 
 def _set_positives(network: ObjectNetwork, box: Tensor) -> None:
-    """Let so many proposals, the true box included, overlap the object enough, and no others."""
+    """Replace the proposals so that ``POSITIVES`` of them overlap the object and no others do."""
     propose: Callable[[ImageList, Features], Outlook] = network.rpn.propose
 
     def with_positives(images: ImageList, features: Features) -> Outlook:
@@ -126,7 +127,7 @@ def _set_positives(network: ObjectNetwork, box: Tensor) -> None:
 
 
 def frame_work(device: torch.device) -> Callable[[], object]:
-    """One frame: half of the proposals are copies of the previous box, one mask is made."""
+    """Return the inference of one frame; half of the proposals are copies of the previous box."""
     network = _network(device)
     frame, box = the_frame().to(device), corners_of(the_mask())
     assert box is not None
@@ -135,10 +136,10 @@ def frame_work(device: torch.device) -> Callable[[], object]:
 
 
 def measure_video(device: torch.device, config: EOSVOSConfig, *, frames: int) -> dict[str, float]:
-    """Frames per second of a whole run on one object, fine-tuning included."""
+    """Return the frames per second of a whole run on one object, including fine-tuning."""
     config = replace(config, network=NETWORK)
     segmenter = build_segmenter(config, None, device)
-    _follow(build_segmenter(replace(config, inner_steps=1), None, device), 2)  # kernels are loaded
+    _follow(build_segmenter(replace(config, inner_steps=1), None, device), 2)  # loads kernels
     ms = time_ms(partial(_follow, segmenter, frames), device)
     return {"ms": ms / frames, "frames_per_second": 1000 * frames / ms}
 

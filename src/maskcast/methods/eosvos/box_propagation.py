@@ -1,4 +1,4 @@
-"""Hand the box of the previous frame on as proposals for the next."""
+"""Add the box of the previous frame to the proposals of the next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from maskcast.core.errors import ConfigError
 from maskcast.methods.eosvos.config import Propagation
 
 REACH = 0.1
-"""Each side moves outwards by up to this part of the box's width or height."""
+"""Maximum distance by which each side moves outwards, as a share of the box's width or height."""
 
 
 def jittered_boxes(
@@ -19,12 +19,12 @@ def jittered_boxes(
     padded_size: tuple[int, int],
     generator: torch.Generator,
 ) -> Float[Tensor, "all 4"]:
-    """Return enlarged copies of each box, box by box.
+    """Return enlarged copies of each box, grouped by box.
 
-    The paper speaks of random spatial transformations; the published system moves every side
-    outwards by 0 to 10 % and never inwards. Copies are clamped to the padded frame (height,
-    width), not to the frame itself. Draws come from the CPU: x1, y1, x2, y2 of one box, each
-    for all copies.
+    The paper describes random spatial transformations. The published system moves every side
+    outwards by 0 to 10 % and never inwards. Copies are clamped to the padded frame, given as
+    (height, width), not to the frame itself. For each box, x1, y1, x2 and y2 are drawn on the CPU
+    in this order, each for all copies.
     """
     height, width = padded_size
     enlarged = []
@@ -55,16 +55,16 @@ def propagate(
     padded_size: tuple[int, int],
     generator: torch.Generator,
 ) -> Float[Tensor, "all 4"]:
-    """Join the proposals of a frame with copies of the previous box (paper, section 3.3).
+    """Combine the proposals of a frame with copies of the previous box (paper, section 3.3).
 
     Args:
-        proposals: of the proposal network, best first, in pixels of the resized frame.
-        box: of the previous frame, in the same pixels.
-        mode: "extend" keeps the first half of ``limit`` proposals and adds as many copies;
-            "replace" returns ``limit`` copies.
-        limit: proposals per frame.
+        proposals: proposals of the proposal network, best first, in pixels of the resized frame.
+        box: box of the previous frame, in the same pixels.
+        mode: "extend" keeps the best ``limit`` / 2 proposals and adds as many copies; "replace"
+            returns ``limit`` copies.
+        limit: number of proposals per frame.
         padded_size: height and width of the padded frame.
-        generator: on the CPU.
+        generator: random generator on the CPU.
     """
     if mode == "replace":
         return jittered_boxes(box[None], limit, padded_size, generator)

@@ -18,7 +18,7 @@ Reset = Literal["first_step", "full", "keep"]
 PresenceRule = Literal["off", "confidence"]
 
 INITIAL_RATE = 0.001
-"""What learning rates start around, before they are learned."""
+"""Learning rates before meta-training, on average."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,17 +26,19 @@ class MaskRCNNConfig:
     """The segmentation model of one object: Mask R-CNN with two classes."""
 
     trunk: TrunkName = "resnet50"
-    """Which ResNet makes the features; the paper's is a ResNet-50."""
+    """Feature extractor for the frames; the paper uses a ResNet-50."""
     trunk_width: int = 64
-    """Channels of the stem; the four stages follow it (torchvision: 64)."""
+    """Channels of the stem (torchvision: 64), from which those of the four stages follow."""
     norm: NormName = "group"
-    """Normalisation of the trunk; ``frozen_bn`` is the ablation, its statistics stay fixed."""
+    """Normalisation of the trunk. ``group``: GroupNorm; ``frozen_bn``: BatchNorm with fixed
+    statistics (an ablation)."""
     norm_groups: int = 32
-    """Groups of channels of each GroupNorm; trunk_width must be a multiple."""
+    """Number of groups of each GroupNorm; a divisor of trunk_width."""
     train_trunk: bool = True
-    """False leaves trunk and pyramid as they start and adapts the proposal network and heads."""
+    """Whether fine-tuning changes trunk and pyramid; if not, it changes only the proposal network
+    and the heads."""
     pyramid_channels: int = 256
-    """Channels of every pyramid level; also those of the proposal head."""
+    """Channels of every pyramid level and of the proposal head."""
     anchor_sizes: tuple[int, ...] = (32, 64, 128, 256, 512)
     """Side of the anchors on each pyramid level, in pixels of the resized frame."""
     box_features: int = 1024
@@ -44,37 +46,41 @@ class MaskRCNNConfig:
     mask_channels: int = 256
     """Channels of the four layers of the mask head."""
     box_pool: int = 7
-    """Cells to a side of a region, for the box head."""
+    """Cells per side of a pooled region for the box head."""
     mask_pool: int = 28
-    """The same for the mask head (Mask R-CNN: 14); the masks are twice as large, 56×56."""
+    """Cells per side of a pooled region for the mask head (Mask R-CNN: 14); the predicted masks are
+    twice as large, 56×56."""
     min_side: int = 800
-    """Frames are resized until the short side has so many pixels, or the long one max_side."""
+    """Length of the shorter side of a resized frame in pixels, unless the longer side would exceed
+    max_side."""
     max_side: int = 1333
-    """The most pixels that the long side of a resized frame has."""
+    """Maximum length of the longer side of a resized frame in pixels."""
     pre_nms_train: int = 2000
-    """While fine-tuning: proposals kept per pyramid level before non-maximum suppression."""
+    """Proposals kept per pyramid level before non-maximum suppression, in fine-tuning."""
     pre_nms_test: int = 1000
-    """The same while an object is looked for."""
+    """Proposals kept per pyramid level before non-maximum suppression, in inference."""
     post_nms_train: int = 2000
-    """While fine-tuning: proposals kept per frame after non-maximum suppression."""
+    """Proposals kept per frame after non-maximum suppression, in fine-tuning."""
     post_nms_test: int = 1000
-    """The same while an object is looked for; with propagation "extend" half of them are copies
-    of the previous box."""
+    """Proposals kept per frame after non-maximum suppression, in inference; with propagation
+    "extend", half of them are copies of the previous box."""
     sampled_anchors: int = 256
-    """Drawn per frame for the losses of the proposal network, at most half of them positive."""
+    """Anchors sampled per frame for the losses of the proposal network, at most half of them
+    positive."""
     sampled_regions: int = 512
-    """Drawn per frame for the losses of the heads, at most a quarter of them positive."""
+    """Regions sampled per frame for the losses of the heads, at most a quarter of them positive."""
     score_threshold: float = 0.5
-    """Detections must score above it (published under the name ``box_nms_thresh``)."""
+    """Score that a detection must exceed (published under the name ``box_nms_thresh``)."""
     nms_threshold: float = 0.5
-    """Of two detections that overlap by more than this (IoU) the one with the lower score goes."""
+    """IoU above which the lower-scored of two detections is suppressed."""
     detections: int = 1
-    """Boxes kept per frame; only the best is used."""
+    """Maximum number of detections per frame; only the best one is used."""
     mask_loss: MaskLoss = "lovasz_hinge"
-    """For every positive region on its own; lovasz_softmax is the paper's wording."""
+    """Mask loss of each positive region. ``lovasz_hinge``: that of the published weights;
+    ``lovasz_softmax``: as the paper describes; ``bce``: binary cross-entropy, an ablation."""
     legacy_losses: bool = True
-    """True: box losses of 2019 (L1, smooth L1 with beta 1), which the learned rates expect;
-    False: those of today's torchvision (smooth L1 with beta 1/9)."""
+    """Whether box losses are those of torchvision in 2019 (L1, smooth L1 with beta 1), for which
+    the rates were learned, or those of current torchvision (smooth L1 with beta 1/9)."""
 
     def __post_init__(self) -> None:
         require_choice(self, "trunk", "mask_loss", "norm")
@@ -103,17 +109,19 @@ class MaskRCNNConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PresenceConfig:
-    """Recognising that an object is not on a frame; not part of the paper.
+    """Detection of frames on which an object is not visible; not in the paper.
 
-    Confidence is the score of the best box, 0 if there is none or its mask is empty. An absent
-    object has an empty mask, is not learnt from, and is looked for where it was seen last.
+    The confidence is the score of the best box, or 0 if there is none or its mask is empty. An
+    absent object has an empty mask, does not take part in adaptation, and is searched for where it
+    was last seen.
     """
 
     rule: PresenceRule = "off"
-    """How absence is recognised: not at all, as published, or by the confidence."""
+    """How absence is detected. ``off``: not at all, as published. ``confidence``: by the
+    confidence."""
     thresholds: tuple[float, float] = (0.8, 0.88)
-    """Confidence, 0 to 1, below which an object becomes absent, and from which it is visible
-    again. Boxes whose score is not above network.score_threshold are never found."""
+    """Confidence, in [0, 1], below which a visible object becomes absent, and from which an absent
+    one becomes visible. A box is only detected if its score exceeds network.score_threshold."""
 
     def __post_init__(self) -> None:
         require_choice(self, "rule")
@@ -123,62 +131,66 @@ class PresenceConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EOSVOSConfig:
-    """How one object is followed through a video."""
+    """Settings of e-OSVOS at test time."""
 
     network: MaskRCNNConfig = field(default_factory=MaskRCNNConfig)
     rate_level: RateLevel = "neuron"
-    """What shares a learned rate: an output neuron, a tensor, nothing, or all parameters."""
+    """Parameters that share a learning rate. ``neuron``: those of an output neuron; ``tensor``:
+    those of a tensor; ``param``: none; ``single``: all."""
     log_rates: bool = False
-    """The stored rates are logarithms."""
+    """Whether the stored learning rates are logarithms."""
     inner_steps: int = 10
     """Fine-tuning steps on the first frame; the paper reports 10, 50 and 100."""
     inner_batch: int = 3
-    """Copies of the first frame per step. An adaptation round learns from one past frame fewer."""
+    """Copies of the first frame per fine-tuning step. An adaptation round uses one frame fewer from
+    the past."""
     spatial_augmentation: bool = True
-    """Flip, turn and scale every copy afresh in the fine-tuning on the first frame."""
+    """Whether fine-tuning on the first frame flips, rotates and scales every copy at random."""
     patience: int = 0
-    """Stop fine-tuning when the best loss moved by at most min_improvement over so many steps;
-    0: never."""
+    """Fine-tuning steps within which the best loss must fall by more than min_improvement, or
+    fine-tuning stops; 0 never stops early."""
     min_improvement: float = 0.001
-    """By how much the best loss must fall within patience steps for fine-tuning to go on."""
+    """Required decrease of the best loss within patience steps."""
     online_adaptation: bool = False
-    """Fine-tune again every adaptation_interval frames on own masks (OnA)."""
+    """Whether the network is fine-tuned on its own masks every adaptation_interval frames (OnA)."""
     adaptation_interval: int = 5
-    """I_OnA: frames from one adaptation round to the next."""
+    """I_OnA: number of frames between two adaptation rounds."""
     adaptation_steps: int = 10
-    """T_OnA: fine-tuning steps of every adaptation round, and after a correction."""
+    """T_OnA: fine-tuning steps per adaptation round, and after a correction."""
     adaptation_reset: Reset = "first_step"
-    """Where a round starts: the weights fine-tuned on the first frame, the learned start, or
-    the weights as they are."""
+    """Initial weights of an adaptation round. ``first_step``: those fine-tuned on the first frame;
+    ``full``: the learned start; ``keep``: the current weights."""
     mask_threshold: float = 0.5
-    """Probability from which a pixel belongs to the object, for the propagated box and for frames
-    to adapt to. Objects are merged at one half whatever it is."""
+    """Minimum probability of the object's pixels, for the propagated box and for the masks used in
+    adaptation. Merging of objects always uses 0.5."""
     propagation: Propagation = "extend"
-    """Boxes of the previous frame join the proposals, replace them, or are not used."""
+    """Use of the previous frame's box. ``extend``: copies of it are added to the proposals;
+    ``replace``: they replace the proposals; ``off``: none."""
     propagated_box: PropagatedBox = "mask"
-    """Which box is handed on: around the previous mask, or as detected (the paper's wording)."""
+    """Box to propagate. ``mask``: the box of the previous mask; ``detection``: the detected box, as
+    the paper describes."""
     presence: PresenceConfig = field(default_factory=PresenceConfig)
     legacy_late_objects: bool = False
-    """True: as published, an object given while others are followed already has no map on its
-    first frame, not even the mask that was given, and no box for the next one."""
+    """Whether an object that starts after others is handled as published: it has an empty mask on
+    its first frame, despite the given one, and no box for the next frame."""
     seed: int = 1
-    """Seed of everything drawn; fine-tuning step t draws from seed + t."""
+    """Seed of all random numbers; fine-tuning step t uses seed + t."""
     micro_batches: bool = False
-    """Fine-tune image by image with the normalisers of the whole batch: equal results, a
-    third of the memory with three images, one more pass through trunk and proposals."""
+    """Whether fine-tuning processes one image at a time, with equal results. With three images it
+    takes a third of the memory, and one more pass through trunk and proposal network."""
     recompute: bool = False
-    """Recompute what is inside the stages of the trunk in the backward pass: less memory, one
-    more pass through the trunk."""
+    """Whether activations inside the stages of the trunk are recomputed in the backward pass, which
+    takes less memory and one more pass through the trunk."""
     autocast_fine_tuning: bool = False
-    """Fine-tune in mixed precision too, not on a CPU; without it only inference follows the
-    chosen precision."""
+    """Whether fine-tuning uses mixed precision too; not supported on a CPU. If not, only inference
+    uses the chosen precision."""
     rounds_kept: int = 8
-    """Adaptation rounds whose weights stay in memory, one per object at least; others are run
-    again when an old state needs them."""
+    """Number of adaptation rounds whose weights stay in memory, at least one per object; others are
+    run again when an old state needs them."""
     objects_at_once: int = 0
-    """Networks that stay loaded, an object in each; more objects take turns in them. 0: on a GPU
-    as many as half of its free memory holds, elsewhere one. Objects are worked on one after
-    another all the same."""
+    """Number of networks that stay loaded, one per object; further objects take turns. 0 loads as
+    many as fit into half of a GPU's free memory, or one on other devices. Objects are always
+    processed one after another."""
 
     def __post_init__(self) -> None:
         require_choice(self, "rate_level", "adaptation_reset", "propagation", "propagated_box")
@@ -189,7 +201,7 @@ class EOSVOSConfig:
 
 
 def tiny() -> EOSVOSConfig:
-    """The smallest model that runs every part, for tests."""
+    """Return the settings of the smallest network that runs every part; for tests."""
     network = MaskRCNNConfig(
         trunk="resnet10",
         trunk_width=8,

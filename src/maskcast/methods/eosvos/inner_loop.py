@@ -1,7 +1,7 @@
-"""What is learned, θ⁰ and λ, and the gradient steps that use it (paper, section 3.2).
+"""The learned values, θ⁰ and λ, and the gradient steps that use them (paper, section 3.2).
 
-θ⁰      the start of every fine-tuning, one tensor per parameter of the network
-λ       learning rates: per output neuron, tensor, parameter, or one for all
+θ⁰      initial weights of every fine-tuning, one tensor per parameter of the network
+λ       learning rates, one per output neuron, tensor or parameter, or one for all
 step    θ ← θ − λ ⊙ ∇L(θ)
 """
 
@@ -23,22 +23,21 @@ LEAST_LOG_RATE = -33.0
 RATE_PREFIX = "log_init_lr"
 START_PREFIX = "model_init_"
 FIXED_PREFIX = "fixed_"
-"""Our addition: statistics of frozen normalisation, which the published files leave to COCO."""
+"""Prefix of the statistics of frozen normalisation, which published files do not contain."""
 
 
 def rate_shape(parameter: Tensor, level: RateLevel) -> tuple[int, ...]:
-    """The shape of λ for one parameter where every parameter has its own."""
+    """Return the shape of λ for one parameter, unless all parameters share one rate."""
     if level == "param":
         return tuple(parameter.shape)
     return (parameter.shape[0], *(1 for _ in parameter.shape[1:]))
 
 
 class LearnedStart(nn.Module):
-    """θ_g = {θ⁰, λ}, section 3.2.2: the start and the learning rates of every fine-tuning.
+    """Initial weights and learning rates of every fine-tuning, θ_g = {θ⁰, λ} (section 3.2.2).
 
-    Its state dict has the published keys: ``log_init_lr…`` for λ and ``model_init_…`` for θ⁰,
-    dots in parameter names written as "-". λ itself is stored, not its logarithm, unless
-    ``log_rates``.
+    The state dict has the published keys: ``log_init_lr…`` for λ and ``model_init_…`` for θ⁰, with
+    dots in parameter names written as "-". It stores λ itself, unless ``log_rates``.
     """
 
     def __init__(
@@ -51,12 +50,14 @@ class LearnedStart(nn.Module):
         generator: torch.Generator | None = None,
         fixed: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """Take θ⁰ from ``parameters`` and draw λ as initial_rate · (0.5 + U).
+        """Copy θ⁰ from ``parameters`` and draw λ as initial_rate · (0.5 + U), U uniform in [0, 1).
 
         Args:
-            parameters: of the network, by published name.
-            level: what shares a rate; at "single" it is exactly initial_rate.
-            generator: for U; on the CPU.
+            parameters: parameters of the network, by published name.
+            level: parameters that share a rate; at "single" the rate is exactly initial_rate.
+            log_rates: whether λ is stored as a logarithm.
+            initial_rate: mean of the initial rates.
+            generator: random generator for U, on the CPU.
             fixed: statistics that are not learned, by published name.
         """
         super().__init__()
@@ -85,26 +86,26 @@ class LearnedStart(nn.Module):
 
     @property
     def start(self) -> list[nn.Parameter]:
-        """θ⁰ in the order of the network's parameters."""
+        """Return θ⁰ in the order of the network's parameters."""
         return [self.get_parameter(START_PREFIX + _dashed(name)) for name in self.names]
 
     @property
     def stored_rates(self) -> list[nn.Parameter]:
-        """The parameters that hold λ, one for all or one per tensor."""
+        """Return the parameters that store λ, one for all or one per tensor."""
         if self.level in ("single", "tensor"):
             return [self.get_parameter(RATE_PREFIX)]
         return [self.get_parameter(f"{RATE_PREFIX}_{_dashed(name)}") for name in self.names]
 
     @property
     def fixed(self) -> dict[str, Tensor]:
-        """Statistics that are not learned, by published name."""
+        """Return the statistics that are not learned, by published name."""
         return {
             key.removeprefix(FIXED_PREFIX).replace("-", "."): value
             for key, value in self.named_buffers()
         }
 
     def rates(self) -> list[Tensor]:
-        """λ for every parameter of the network, in a shape that broadcasts to it."""
+        """Return λ for every parameter of the network, in a shape that broadcasts to it."""
         stored: list[Tensor] = list(self.stored_rates)
         if self.log_rates:
             stored = [rates.exp() for rates in stored]
@@ -116,7 +117,7 @@ class LearnedStart(nn.Module):
 
     @torch.no_grad()
     def clamp_rates(self, max_rate: float | None = None) -> None:
-        """Keep 0 ≤ λ ≤ max_rate; done after every outer step."""
+        """Clamp λ to [0, max_rate], after every outer step."""
         for rates in self.stored_rates:
             if self.log_rates:
                 ceiling = None if max_rate is None else torch.tensor(max_rate).log().item()
@@ -125,12 +126,12 @@ class LearnedStart(nn.Module):
                 rates.clamp_(0, max_rate)
 
     def load_into(self, network: ObjectNetwork) -> None:
-        """Set the network to θ⁰ and the fixed statistics."""
+        """Load θ⁰ and the fixed statistics into a network."""
         start = dict(zip(self.names, self.start, strict=True))
         network.load_published({**start, **self.fixed})
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load a state dict of the published form.
+        """Load a state dict with the published keys.
 
         Raises:
             WeightsError: keys or shapes differ, or a rate is negative.
@@ -161,7 +162,7 @@ def learned_start_of(
     initial_rate: float = INITIAL_RATE,
     generator: torch.Generator | None = None,
 ) -> LearnedStart:
-    """A learned start that begins at the network's present parameters."""
+    """Return a learned start with the current parameters of a network."""
     parameters = network.published_parameters()
     return LearnedStart(
         parameters,
@@ -181,7 +182,7 @@ def _dashed(name: str) -> str:
 def inner_step(
     parameters: Sequence[Tensor], gradients: Sequence[Tensor], rates: Sequence[Tensor]
 ) -> None:
-    """θ ← θ − λ ⊙ ∇L(θ), Eq. (5), in place: plain gradient descent, a rate per neuron."""
+    """Compute θ ← θ − λ ⊙ ∇L(θ), Eq. (5), in place: gradient descent with a rate per neuron."""
     torch._foreach_addcmul_(list(parameters), list(gradients), list(rates), value=-1)
 
 
@@ -192,12 +193,14 @@ def gradients_of(
     micro_batches: bool = False,
     recompute: bool = False,
 ) -> tuple[dict[str, float], list[Tensor]]:
-    """Losses of a batch and the gradients of their total.
+    """Return the losses of a batch and the gradients of their total.
 
     Args:
-        micro_batches: one image at a time in memory. All draws are made first, so that every
-            image is weighed by the counts of the whole batch and the sum is the same.
-        recompute: hold no activations of the trunk.
+        network: the network, at θ.
+        batch: frames and targets.
+        micro_batches: process one image at a time. All samples are drawn first, so that the losses
+            of an image are normalised by the counts of the whole batch and the sum is the same.
+        recompute: do not store activations inside the stages of the trunk.
     """
     parameters = network.trained()
     if not micro_batches or len(batch) == 1:
@@ -235,20 +238,23 @@ def fine_tune(
     work: str = "fine-tuning",
     **how: Any,
 ) -> list[dict[str, float]]:
-    """Fine-tune the network in place, Eq. (1): section 3.2's inner loop at test time.
+    """Fine-tune the network in place, Eq. (1): the inner loop of section 3.2 at test time.
 
     Args:
+        network: the network, at its initial weights.
         rates: λ for every trainable parameter, in order.
-        batch_of: the batch of step t; called inside the seeded block of its step.
-        seed: step t draws from seed + t.
-        patience: stop when the best loss moved by at most ``min_improvement`` over so many
-            steps; 0: never.
+        batch_of: returns the batch of step t; called with the random state of the step.
+        steps: maximum number of steps.
+        seed: step t uses the seed ``seed`` + t.
+        patience: stop when the best loss has changed by at most ``min_improvement`` within this
+            many steps; 0 never stops early.
+        min_improvement: see ``patience``.
         progress: called after every step.
-        work: how progress calls it.
+        work: name of the work for ``progress``.
         how: memory settings of ``gradients_of``.
 
     Returns:
-        The losses before each step.
+        the losses before each step.
     """
     parameters = network.trained()
     device = parameters[0].device

@@ -1,11 +1,10 @@
-"""Losses on the masks of single regions of interest.
+"""Mask losses of regions of interest.
 
-    logits     regions × side × side   of the class "object"
-    targets    regions × side × side   soft, 0..1 at the outline; above 1: left out
+    logits     regions × side × side   logits of the class "object"
+    targets    regions × side × side   soft masks, 0..1; pixels with a value above 1 do not count
 
-Each returns one value per region; the network averages them over all positive regions of a batch.
-The Lovász extension of ``nn.lovasz`` is for labels of 0 and 1; here targets are soft, and pixels
-may be left out.
+Each function returns one value per region; the network averages them over all positive regions of a
+batch. Unlike in ``nn.lovasz``, targets are soft and pixels can be left out.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ def lovasz_hinge_per_region(
 ) -> Float[Tensor, "regions"]:
     """Lovász hinge with soft targets (Berman et al., CVPR 2018, algorithm 1 on hinge errors).
 
-    The paper names Lovász-Softmax; the published weights were learned with the hinge. A region
-    without a valid pixel costs 0.
+    The paper names Lovász-Softmax, but the published weights were learned with the hinge. The loss
+    of a region without valid pixels is 0.
     """
     z, m, valid = _flat(logits, targets)
     errors = torch.where(valid, 1 - z * (2 * m - 1), -torch.inf)
@@ -36,7 +35,7 @@ def lovasz_hinge_per_region(
 def lovasz_probability_per_region(
     logits: Float[Tensor, "regions *side"], targets: Float[Tensor, "regions *side"]
 ) -> Float[Tensor, "regions"]:
-    """Lovász extension of the Jaccard loss on sigmoid probabilities, the paper's wording."""
+    """Lovász extension of the Jaccard loss on sigmoid probabilities, as the paper describes."""
     z, m, valid = _flat(logits, targets)
     errors = torch.where(valid, (m - z.sigmoid()).abs(), -torch.inf)
     return _lovasz_extension(errors, m, valid)
@@ -45,7 +44,7 @@ def lovasz_probability_per_region(
 def cross_entropy_per_region(
     logits: Float[Tensor, "regions *side"], targets: Float[Tensor, "regions *side"]
 ) -> Float[Tensor, "regions"]:
-    """Mean binary cross-entropy over the valid pixels of each region; the ablation."""
+    """Mean binary cross-entropy over the valid pixels of each region; an ablation."""
     z, m, valid = _flat(logits, targets)
     losses = F.binary_cross_entropy_with_logits(z, m, reduction="none")
     return (losses * valid).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
@@ -58,7 +57,7 @@ def _flat(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _lovasz_extension(errors: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
-    """Σ max(e, 0) · w over pixels in order of falling errors; left-out pixels come last."""
+    """Return Σ max(e, 0) · w over pixels in descending order of errors; invalid pixels are last."""
     errors, order = errors.sort(dim=1, descending=True)
     weights = _jaccard_steps(targets.gather(1, order), valid.gather(1, order))
     return (errors.relu() * weights).sum(dim=1)
@@ -66,7 +65,7 @@ def _lovasz_extension(errors: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _jaccard_steps(targets: Tensor, valid: Tensor) -> Tensor:
-    """How much the Jaccard loss grows with each further wrong pixel; a constant."""
+    """Return the increase of the Jaccard loss with each further wrong pixel; without gradient."""
     total = targets.sum(dim=1, keepdim=True)
     intersection = total - targets.cumsum(dim=1)
     union = total + (valid.to(targets) - targets).cumsum(dim=1)

@@ -1,16 +1,15 @@
-"""Mask R-CNN as torchvision 0.4 computed it in 2019, from today's torchvision modules.
+"""Mask R-CNN as in torchvision 0.4 (2019), built from current torchvision modules.
 
-The learned rates belong to the losses of that version. What differs from today is here, one class
-per difference, and nothing else:
+The learning rates were learned for the losses of that version. This module contains the differences
+from current torchvision, one class for each:
 
     RealStrideAnchors    strides are real numbers (differs on the coarsest level only)
-    ProposalNetwork      box loss L1; suppression ordered by raw logits, which do not saturate
-    RegionHeads          box loss smooth L1 with beta 1; mask loss per region
-    FixedScaleTransform  one training scale, so that none is drawn
+    ProposalNetwork      L1 box loss; suppression ordered by logits, which do not saturate
+    RegionHeads          smooth L1 box loss with beta 1; mask loss per region
+    FixedScaleTransform  one training scale, without a random draw
 
-``published_key`` undoes the indices that today's torchvision adds to names of parameters: the
-public interface and all files keep the published names. ``region_pooling`` has the pooling of
-regions.
+``published_key`` removes the indices that current torchvision adds to parameter names, so that the
+public interface and all files use the published names. ``region_pooling`` pools regions.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ _MASK_LAYER = re.compile(r"^roi_heads\.mask_head\.(\d+)\.0\.")
 
 
 def published_key(name: str) -> str:
-    """Return the published name of a torchvision parameter; published names stay as they are."""
+    """Return the published name of a torchvision parameter; published names are unchanged."""
     for pattern, replacement in _RULES:
         name = re.sub(pattern, replacement, name)
     return _MASK_LAYER.sub(lambda m: f"roi_heads.mask_head.mask_fcn{int(m[1]) + 1}.", name)
@@ -62,7 +61,7 @@ def with_published_keys(values: Mapping[str, Value]) -> dict[str, Value]:
 
 
 class FixedScaleTransform(GeneralizedRCNNTransform):  # type: ignore[misc]
-    """Normalise, resize and pad; the same in training and at test time, without a draw."""
+    """Normalise, resize and pad frames, in the same way in training and at test time."""
 
     def torch_choice(self, k: Sequence[int]) -> int:
         return k[-1]
@@ -70,10 +69,10 @@ class FixedScaleTransform(GeneralizedRCNNTransform):  # type: ignore[misc]
     def resize(
         self, image: Tensor, target: dict[str, Tensor] | None = None
     ) -> tuple[Tensor, dict[str, Tensor] | None]:
-        """Resize a frame and its target to the one scale.
+        """Resize a frame and its target to the fixed scale.
 
         Raises:
-            FrameError: the frame is so narrow that less than a pixel of it would be left.
+            FrameError: the frame is so narrow that its shorter side would be less than a pixel.
         """
         height, width = image.shape[-2:]
         short, long = min(height, width), max(height, width)
@@ -89,7 +88,7 @@ class FixedScaleTransform(GeneralizedRCNNTransform):  # type: ignore[misc]
 class RealStrideAnchors(AnchorGenerator):  # type: ignore[misc]
     """Anchors whose distance is padded side / cells as a real number.
 
-    The anchors of the last frame size are kept: a video has one.
+    The anchors of the last frame size are cached, since a video has only one size.
     """
 
     def __init__(self, sizes: tuple[tuple[int, ...], ...], ratios: tuple[tuple[float, ...], ...]):
@@ -97,7 +96,7 @@ class RealStrideAnchors(AnchorGenerator):  # type: ignore[misc]
         self._kept: tuple[object, Tensor] | None = None
 
     def forward(self, image_list: ImageList, feature_maps: list[Tensor]) -> list[Tensor]:
-        """Return the anchors of every image: level, row, column, ratio."""
+        """Return the anchors of every image, ordered by level, row, column and ratio."""
         cells = [tuple(map_.shape[-2:]) for map_ in feature_maps]
         height, width = image_list.tensors.shape[-2:]
         like = feature_maps[0]
@@ -114,33 +113,34 @@ class RealStrideAnchors(AnchorGenerator):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Outlook:
-    """What the proposal network says of a batch; no gradient flows through it."""
+    """The anchors and proposals of a batch, without gradient."""
 
     anchors: list[Tensor]
-    """By image, in pixels of the resized frame: level, row, column, ratio."""
+    """Anchors by image, in pixels of the resized frame, ordered by level, row, column, ratio."""
     proposals: list[Tensor]
-    """By image, best first."""
+    """Proposals by image, best first."""
 
 
 @dataclass(frozen=True)
 class AnchorSample:
-    """Anchors drawn for the losses of one frame."""
+    """Anchors sampled for the losses of one frame."""
 
     positive: Tensor
+    """Indices of the positive anchors."""
     negative: Tensor
-    """Indices among the anchors."""
+    """Indices of the negative anchors."""
     deltas: Tensor
-    """Of the positive ones, from anchor to object."""
+    """Regression targets of the positive anchors."""
 
 
 class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
-    """Region proposals with the losses and the order of 2019."""
+    """Region proposals with the losses and the ordering of 2019."""
 
     legacy_losses: bool = True
 
     @torch.no_grad()
     def propose(self, images: ImageList, features: Features) -> Outlook:
-        """Look everywhere, and keep the best boxes of every image."""
+        """Score all anchors, and keep the best boxes of every image as proposals."""
         maps = list(features.values())
         logits, deltas = self.head(maps)
         anchors = self.anchor_generator(images, maps)
@@ -159,7 +159,7 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
         sizes: list[tuple[int, int]],
         per_level: list[int],
     ) -> list[Tensor]:
-        """The best of each level, decoded, clipped, suppressed level by level, best first."""
+        """Decode and clip the best boxes of each level, suppress per level; return best first."""
         best = self._get_top_n_idx(objectness, per_level)
         ends = torch.tensor(per_level, device=best.device).cumsum(0)
         levels = torch.bucketize(best, ends, right=True)
@@ -175,7 +175,7 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
         return proposals
 
     def sample(self, anchors: list[Tensor], targets: Sequence[Target]) -> list[AnchorSample]:
-        """Draw anchors for the losses, from torch's global generator."""
+        """Sample anchors for the losses, from torch's global generator."""
         labels, matched = self.assign_targets_to_anchors(anchors, list(targets))
         positive, negative = self.fg_bg_sampler(labels)
         samples = []
@@ -190,10 +190,10 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
     def losses(
         self, features: Features, samples: Sequence[AnchorSample], count: int
     ) -> dict[str, Tensor]:
-        """Objectness and box loss of these frames over ``count`` sampled anchors.
+        """Return objectness and box loss of some frames, divided by ``count`` sampled anchors.
 
-        The head is run again, at the sampled anchors only: elsewhere its gradient is zero, and
-        going back through whole maps costs twice as much as running it there.
+        The head is run again at the sampled anchors only, because its gradient is zero elsewhere
+        and a backward pass through whole maps takes twice as long.
         """
         logits, labels, deltas, wanted = [], [], [], []
         for image, sample in enumerate(samples):
@@ -216,11 +216,11 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
     def at_anchors(
         self, maps: Sequence[Tensor], index: Int64[Tensor, "anchors"]
     ) -> tuple[Float[Tensor, "anchors"], Float[Tensor, "anchors 4"]]:
-        """Run the head at some anchors of one image; returns their logits and deltas.
+        """Run the head at some anchors of one image; return their logits and deltas.
 
         Args:
             maps: pyramid levels, channels × rows × columns.
-            index: in the order of ``Outlook.anchors``; one may stand more than once.
+            index: indices of anchors in the order of ``Outlook.anchors``; they may repeat.
         """
         ratios = self.anchor_generator.num_anchors_per_location()[0]
         cells = [map_.shape[-2] * map_.shape[-1] for map_ in maps]
@@ -248,8 +248,10 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
 def neighbourhoods(
     map_: Float[Tensor, "channels rows columns"], cells: Int64[Tensor, "cells"]
 ) -> Float[Tensor, "cells 9*channels"]:
-    """The 3×3 cells around each of these (row · columns + column), row by row, channels
-    innermost; zeros outside the map."""
+    """Return the 3×3 neighbourhood of each cell, in row-major order with channels last.
+
+    A cell index is row · columns + column. Cells outside the map are zero.
+    """
     channels, rows, columns = map_.shape
     step = torch.arange(-1, 2, device=cells.device)
     row = (cells // columns)[:, None, None] + step[:, None]
@@ -267,21 +269,22 @@ def _smooth_l1_ninth(predicted: Tensor, wanted: Tensor, *, reduction: str) -> Te
 
 @dataclass(frozen=True)
 class RegionSample:
-    """Regions drawn for the losses of one frame."""
+    """Regions sampled for the losses of one frame."""
 
     boxes: Tensor
     labels: Tensor
     """1 object, 0 background."""
     matched: Tensor
-    """Index of the ground truth each belongs to."""
+    """Index of the ground-truth object of each region."""
     deltas: Tensor
+    """Regression targets."""
 
 
 Sample = TypeVar("Sample", AnchorSample, RegionSample)
 
 
 def joined(samples: Sequence[Sample]) -> Sample:
-    """Several draws from one frame, one after another."""
+    """Concatenate several samples from one frame."""
     fields = zip(*(vars(sample).values() for sample in samples), strict=True)
     return type(samples[0])(*(torch.cat(field) for field in fields))
 
@@ -293,7 +296,7 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]
     mask_loss: Callable[[Tensor, Tensor], Tensor]
 
     def sample(self, proposals: list[Tensor], targets: Sequence[Target]) -> list[RegionSample]:
-        """Draw regions for the losses, from torch's global generator."""
+        """Sample regions for the losses, from torch's global generator."""
         boxes, matched, labels, deltas = self.select_training_samples(
             list(proposals), list(targets)
         )
@@ -309,7 +312,10 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]
         regions: int,
         positives: int,
     ) -> dict[str, Tensor]:
-        """Class, box and mask loss of these frames over that many regions and positives."""
+        """Return class, box and mask loss of some frames.
+
+        Class and box loss are divided by ``regions``, the mask loss by ``positives``.
+        """
         boxes = [sample.boxes for sample in samples]
         labels = torch.cat([sample.labels for sample in samples])
         pooled = self.box_head(self.box_roi_pool(features, boxes, image_shapes))
@@ -333,7 +339,7 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]
         image_shapes: list[tuple[int, int]],
         targets: Sequence[Target],
     ) -> Tensor:
-        """The sum over positive regions of their own mask losses."""
+        """Return the sum of the mask losses of positive regions."""
         boxes = [sample.boxes[sample.labels > 0] for sample in samples]
         labels = torch.cat([sample.labels[sample.labels > 0] for sample in samples])
         pooled = self.mask_head(self.mask_roi_pool(features, boxes, image_shapes))
@@ -360,10 +366,11 @@ def masks_in_boxes(
     matched: Int64[Tensor, "boxes"],
     side: int,
 ) -> Float[Tensor, "boxes {side} {side}"]:
-    """torchvision's ``project_masks_on_boxes``: each box's object in it, side × side cells, soft.
+    """Return the soft mask of each box's object inside the box, side × side cells.
 
-    By the kernel itself. Where deterministic algorithms are asked for, torchvision takes another
-    way on CUDA, for the sake of a backward pass that is not needed here; it has to be compiled.
+    This is torchvision's ``project_masks_on_boxes``, but calls the kernel directly. With
+    deterministic algorithms on CUDA, torchvision uses an implementation that must be compiled, for
+    a backward pass that is not needed here.
     """
     rows = torch.cat([matched[:, None].to(boxes), boxes], dim=1)
     regions = masks[:, None].to(rows)

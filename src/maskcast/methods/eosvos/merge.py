@@ -1,7 +1,7 @@
-"""Merge the maps of objects that were followed independently of each other.
+"""Merge the maps of objects that were segmented independently of each other.
 
-maps    objects × height × width   raw: 0 where nothing was found, 2 on a given mask
-probs   objects × height × width   0..1, at most 1 in sum; the background is the rest
+maps    objects × height × width   probabilities; 0 without a detection, 2 on a given mask
+probs   objects × height × width   0..1, with a sum of at most 1; the background has the rest
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from torch import Tensor
 GIVEN_VALUE = 2.0
 """Value of a given mask in its object's map; it wins everywhere."""
 MARGIN = 2**-20
-"""Keeps winners clear of rounding in 1 − Σ probs."""
+"""Distance of winning probabilities from 0.5, larger than the rounding error of 1 − Σ probs."""
 
 
 def given_map(mask: Bool[Tensor, "height width"]) -> Float[Tensor, "height width"]:
-    """The map of an object on a frame where it was given."""
+    """Return the map of an object on a frame with its given mask."""
     return GIVEN_VALUE * mask.to(torch.float32)
 
 
 def merged_slots(
     maps: Float[Tensor, "objects height width"], threshold: float = 0.5
 ) -> Int64[Tensor, "height width"]:
-    """1 + arg-max where the largest map reaches the threshold, else 0; ties: the lower slot."""
+    """Return 1 + arg-max where the maximum reaches the threshold, else 0; lower slots win ties."""
     best, slot = maps.max(dim=0)
     first = (maps == best).to(torch.uint8).argmax(dim=0)
     return torch.where(best >= threshold, first + 1, torch.zeros_like(slot))
@@ -33,10 +33,10 @@ def merged_slots(
 def normalised(
     maps: Float[Tensor, "objects height width"],
 ) -> Float[Tensor, "objects height width"]:
-    """Probabilities which paint ``merged_slots`` under the common rule.
+    """Return probabilities whose arg-max with the background equals ``merged_slots``.
 
-    Where an object wins it keeps its value, just above one half at least, and the others share
-    what is left; where none does, their sum stays just below one half.
+    An object that wins a pixel keeps its value, raised to just above 0.5 if necessary, and the
+    others are scaled to the rest. If no object wins, their sum is limited to just below 0.5.
     """
     slots = merged_slots(maps)
     index = torch.arange(1, len(maps) + 1, device=maps.device)[:, None, None]

@@ -1,4 +1,4 @@
-"""e-OSVOS as the catalogue knows it."""
+"""The catalogue entry of e-OSVOS."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ def build(
     dtype: torch.dtype | None = None,
     progress: Progress | None = None,
 ) -> EOSVOSSegmenter:
-    """Build the segmenter from a learned start in the published keys.
+    """Build the segmenter from a learned start with the published keys.
 
     Args:
-        tensors: θ⁰ and λ; None: a network and rates drawn with a fixed seed.
-        dtype: of inference; fine-tuning stays in float32.
+        config: settings of the method.
+        tensors: θ⁰ and λ; None uses seeded random values.
+        device: device to compute on.
+        dtype: data type of inference; fine-tuning uses float32.
         progress: called after every fine-tuning step.
 
     Raises:
@@ -47,7 +49,8 @@ def read_published(path: Path) -> tuple[EOSVOSConfig, dict[str, Tensor]]:
     """Read a ``.model`` file of the authors; see ``eosvos.published``.
 
     Raises:
-        MissingFileError, WeightsError: there is no such file, or it is not of e-OSVOS.
+        MissingFileError: the file does not exist.
+        WeightsError: the file is not a checkpoint of e-OSVOS.
     """
     from maskcast.methods.eosvos import published
 
@@ -55,10 +58,11 @@ def read_published(path: Path) -> tuple[EOSVOSConfig, dict[str, Tensor]]:
 
 
 def write_published(path: Path, config: EOSVOSConfig, tensors: Mapping[str, Tensor]) -> None:
-    """Write weights as the authors' tools read them.
+    """Write weights in the format of the authors' code.
 
     Raises:
-        OutputError, WeightsError: it cannot be written, or the tensors do not fit the config.
+        OutputError: the file cannot be written.
+        WeightsError: the tensors do not fit the config.
     """
     from maskcast.methods.eosvos import published
 

@@ -1,4 +1,4 @@
-"""The network of one object: frames and masks in, losses or one detection out."""
+"""The network of one object, which returns losses for training or the best detection."""
 
 from __future__ import annotations
 
@@ -58,16 +58,16 @@ BLOCKS: dict[TrunkName, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int
 
 @dataclass(frozen=True)
 class Batch:
-    """Different frames and their targets, normalised, resized and padded once."""
+    """Distinct frames and their targets, normalised, resized and padded."""
 
     frames: Float[Tensor, "images 3 height width"]
     sizes: tuple[tuple[int, int], ...]
     """Height and width of each frame without its padding."""
     targets: tuple[Target, ...]
     copies: tuple[int, ...]
-    """How often each frame counts. Draws differ between copies; features are made once."""
+    """Number of copies of each frame. Samples differ between copies; features are shared."""
     box_order: BoxOrder = AS_CODED
-    """Which of (dx, dy, dw, dh) each output of the box head regresses."""
+    """Order in which the outputs of the box head regress (dx, dy, dw, dh)."""
 
     def __getitem__(self, image: int) -> Batch:
         one = slice(image, image + 1)
@@ -85,17 +85,18 @@ class Batch:
 
 @dataclass(frozen=True)
 class Samples:
-    """Everything drawn at random for the losses of a batch, and the counts that normalise them."""
+    """The anchors and regions sampled for the losses of a batch, and the normalising counts."""
 
     anchors: tuple[AnchorSample, ...]
+    """Samples of all copies of a frame, by frame."""
     regions: tuple[RegionSample, ...]
-    """By frame, all copies of it together."""
+    """Samples of all copies of a frame, by frame."""
     anchor_count: int
     region_count: int
     positive_count: int
 
     def __getitem__(self, image: int) -> Samples:
-        """The draws of one frame, with the counts of the whole batch."""
+        """Return the samples of one frame, with the counts of the whole batch."""
         one = slice(image, image + 1)
         counts = self.anchor_count, self.region_count, self.positive_count
         return Samples(self.anchors[one], self.regions[one], *counts)
@@ -103,7 +104,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Detection:
-    """The best detection in one frame; zeros where there is none."""
+    """The best detection on one frame; all values are 0 if there is none."""
 
     probs: Float[Tensor, "height width"]
     box: Float[Tensor, "4"]
@@ -113,8 +114,11 @@ class Detection:
 
 @contextmanager
 def _without_kept_casts() -> Iterator[None]:
-    """Have autocast cast weights afresh: they change in place inside its block, by inner steps
-    and when objects take turns, and the copies that it keeps would stay as they were."""
+    """Disable the cache of autocast.
+
+    Inner steps and the loading of other objects change weights in place inside an autocast block,
+    so cached casts would be outdated.
+    """
     before = torch.is_autocast_cache_enabled()
     torch.set_autocast_cache_enabled(False)
     try:
@@ -124,9 +128,9 @@ def _without_kept_casts() -> Iterator[None]:
 
 
 class ObjectNetwork(nn.Module):
-    """Mask R-CNN for one object, with 2019's losses (paper, section 3.1).
+    """Mask R-CNN for one object, with the losses of 2019 (paper, section 3.1).
 
-    Its random parameters come from torch's global generator; seed and fork around the call.
+    The random parameters are drawn from torch's global generator, which the caller has to seed.
     """
 
     def __init__(self, config: MaskRCNNConfig) -> None:
@@ -141,11 +145,11 @@ class ObjectNetwork(nn.Module):
         self.backbone.requires_grad_(config.train_trunk)
 
     def trained(self) -> list[Tensor]:
-        """θ, the trainable parameters in order."""
+        """Return θ, the trainable parameters in order."""
         return [p for p in self.parameters() if p.requires_grad]
 
     def published_parameters(self) -> dict[str, nn.Parameter]:
-        """Trainable parameters by published name, in order."""
+        """Return the trainable parameters by published name, in order."""
         return {
             published_key(name): parameter
             for name, parameter in self.named_parameters()
@@ -153,13 +157,16 @@ class ObjectNetwork(nn.Module):
         }
 
     def fixed_values(self) -> dict[str, Tensor]:
-        """Everything that is not trained, by published name: frozen statistics, a frozen trunk."""
+        """Return all values that are not trained, by published name.
+
+        These are the statistics of frozen normalisation and the parameters of a frozen trunk.
+        """
         trained = self.published_parameters().keys()
         state = with_published_keys(self.state_dict())
         return {name: value for name, value in state.items() if name not in trained}
 
     def load_published(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load parameters and buffers by published name; all must be there and fit.
+        """Load parameters and buffers by published name, strictly.
 
         Raises:
             WeightsError: names or shapes differ.
@@ -191,8 +198,9 @@ class ObjectNetwork(nn.Module):
         """Normalise, resize and pad annotated frames for training.
 
         Args:
-            frames: of any sizes; all are padded to one.
-            copies: how often each frame counts; once by default.
+            frames: frames of any size, which are padded to a common size.
+            label_maps: label maps of the frames: 1 object, 0 background, 255 void.
+            copies: number of copies of each frame; 1 by default.
 
         Raises:
             PromptError: a label map shows no object.
@@ -207,7 +215,7 @@ class ObjectNetwork(nn.Module):
         targets: Sequence[Target],
         copies: Sequence[int] | None = None,
     ) -> Batch:
-        """Like ``prepare``, with targets made already."""
+        """Like ``prepare``, but with targets instead of label maps."""
         images, resized = self.transform(list(frames), list(targets))
         counts = tuple(copies or (1,) * len(resized))
         return Batch(images.tensors, tuple(images.image_sizes), tuple(resized), counts)
@@ -219,9 +227,10 @@ class ObjectNetwork(nn.Module):
         """Return the five losses and their sum, L_seg, under ``total``.
 
         Args:
-            samples: anchors and regions to use; without them they are drawn from torch's
-                global generator.
-            recompute: hold no activations inside the stages of the trunk for the backward pass.
+            batch: frames and targets.
+            samples: anchors and regions to use; by default they are drawn from torch's global
+                generator.
+            recompute: do not store activations inside the stages of the trunk.
         """
         images = ImageList(batch.frames, list(batch.sizes))
         features = self._features(batch.frames, recompute=recompute)
@@ -243,7 +252,7 @@ class ObjectNetwork(nn.Module):
     @torch.no_grad()
     @_without_kept_casts()
     def draw_samples(self, batch: Batch) -> Samples:
-        """Draw what ``losses`` would draw, image by image in memory, without gradients."""
+        """Draw the samples that ``losses`` would draw, one image at a time, without gradients."""
         anchors, proposals = [], []
         for image in range(len(batch)):
             one = batch[image]
@@ -270,7 +279,7 @@ class ObjectNetwork(nn.Module):
         )
 
     def _features(self, frames: Tensor, *, recompute: bool = False) -> Features:
-        """Pyramid maps; ``recompute`` holds the ends of the trunk's stages, not what is inside."""
+        """Return the pyramid maps; ``recompute`` stores only the outputs of the trunk's stages."""
         features: Features
         if not (recompute and torch.is_grad_enabled()):
             features = self.backbone(frames)
@@ -295,12 +304,13 @@ class ObjectNetwork(nn.Module):
         propagation: Propagation = "extend",
         generator: torch.Generator | None = None,
     ) -> Detection:
-        """Find the object in a frame.
+        """Find the object on a frame.
 
         Args:
-            previous_box: of the previous frame, in its pixels; None: the object was not seen.
-            propagation: what the previous box does to the proposals.
-            generator: on the CPU, for the propagated boxes.
+            frame: the frame.
+            previous_box: box on the previous frame, in pixels; None if the object was not found.
+            propagation: how the previous box changes the proposals.
+            generator: random generator for the propagated boxes, on the CPU.
         """
         height, width = frame.shape[-2:]
         with _evaluating(self):
@@ -334,7 +344,7 @@ class ObjectNetwork(nn.Module):
         propagation: Propagation,
         generator: torch.Generator | None,
     ) -> Float[Tensor, "proposals 4"]:
-        """Where to look in a frame, in pixels of the resized frame."""
+        """Return the proposals of a frame, in pixels of the resized frame."""
         if previous_box is None or propagation == "off" or generator is None:
             return self.rpn.propose(images, features).proposals[0]
         replaced = propagation == "replace"
@@ -351,7 +361,7 @@ class ObjectNetwork(nn.Module):
 
 
 def _grouped(items: Sequence[Item], counts: Sequence[int]) -> Iterator[Sequence[Item]]:
-    """Cut a sequence into runs of these lengths."""
+    """Split a sequence into parts of these lengths."""
     start = 0
     for count in counts:
         yield items[start : start + count]
@@ -359,10 +369,10 @@ def _grouped(items: Sequence[Item], counts: Sequence[int]) -> Iterator[Sequence[
 
 
 def refuse_low_precision(device: torch.device) -> None:
-    """Stop training under autocast on a CPU, where torch 2.15 corrupts memory going back.
+    """Reject training under autocast on a CPU, where the backward pass of torch 2.15 crashes.
 
     Raises:
-        ConfigError: that is what is about to happen.
+        ConfigError: autocast is enabled and the device is a CPU.
     """
     if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         raise ConfigError(
@@ -449,7 +459,7 @@ def _trunk(config: MaskRCNNConfig) -> ResNet:
 def _rescale(
     trunk: ResNet, block: type[BasicBlock | Bottleneck], layers: Sequence[int], width: int
 ) -> None:
-    """Give stem and stages another number of channels; torchvision has only 64, 128, …"""
+    """Change the number of channels of stem and stages, which torchvision fixes to 64, 128, …"""
     trunk.inplanes = width
     trunk.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
     trunk.bn1 = trunk._norm_layer(width)

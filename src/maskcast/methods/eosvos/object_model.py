@@ -1,7 +1,7 @@
-"""The network with one object's weights in it: fine-tune, and detect.
+"""Fine-tune the network for an object, and detect the object with its weights.
 
-Weights of an object are one flat float32 tensor, all trained parameters in order; ``None`` stands
-for the learned start itself.
+The weights of an object are one flat float32 tensor of all trained parameters in order; ``None``
+stands for the learned start.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ ObjectBox: TypeAlias = tuple[float, float, float, float]
 
 @dataclass
 class _Loaded:
-    """A network, and whose weights it has."""
+    """A network, and the object whose weights are loaded."""
 
     network: ObjectNetwork
     prepared: bool = False
-    """Whether it has the fixed statistics of the learned start."""
+    """Whether the fixed statistics of the learned start are loaded."""
     weights: weakref.ref[Tensor] | None = None
     is_start: bool = False
     last_used: int = 0
@@ -53,7 +53,7 @@ class _Loaded:
 
 
 class ObjectModel:
-    """Networks that objects take turns in. Results never depend on who was in them before."""
+    """Networks that objects use in turn; results do not depend on the order."""
 
     def __init__(
         self,
@@ -64,10 +64,13 @@ class ObjectModel:
         dtype: torch.dtype = torch.float32,
         progress: Progress | None = None,
     ) -> None:
-        """Take over the learned start.
+        """Create the model from a learned start.
 
         Args:
-            dtype: of inference, by autocast; fine-tuning stays in float32 unless
+            config: settings of the method.
+            learned: the learned start, which is moved to the device.
+            device: device to compute on.
+            dtype: data type of inference, by autocast; fine-tuning uses float32 unless
                 ``autocast_fine_tuning``.
             progress: called after every fine-tuning step.
 
@@ -78,8 +81,8 @@ class ObjectModel:
         lower_precision = config.autocast_fine_tuning and dtype != torch.float32
         if lower_precision and device.type == "cpu":
             raise ConfigError(
-                f"fine-tuning in {dtype} is not supported on the CPU; turn autocast_fine_tuning "
-                "off, or use float32",
+                f"fine-tuning in {dtype} is not supported on the CPU; disable "
+                "autocast_fine_tuning, or use float32",
                 options=("dtype",),
             )
         self.config = config
@@ -106,15 +109,19 @@ class ObjectModel:
         augment: bool = False,
         what: str = "fine-tuning",
     ) -> ObjectWeights:
-        """Return the weights after that many steps on these frames; warns if they diverge.
+        """Return the weights after fine-tuning on some frames; log a warning if they diverge.
 
         Args:
-            augment: flip, turn and scale every frame afresh in each step.
+            weights: initial weights.
+            frames: frames with masks; an empty mask means that the object is absent.
+            steps: number of steps.
+            seed: step t uses the seed ``seed`` + t.
+            augment: flip, rotate and scale every frame at random in each step.
             what: name of the work, for progress and warnings.
         """
         if steps == 0:
             return weights
-        with torch.inference_mode(False), torch.enable_grad():  # whatever the caller is in
+        with torch.inference_mode(False), torch.enable_grad():  # independent of the caller's mode
             return self._fine_tune(weights, frames, steps, seed, augment=augment, what=what)
 
     def _fine_tune(
@@ -158,7 +165,7 @@ class ObjectModel:
     def detect(
         self, weights: ObjectWeights, frame: Frame, box: ObjectBox | None, *, seed: Sequence[int]
     ) -> Detection:
-        """Find the object in a frame, near ``box`` if there is one (pixels of the frame)."""
+        """Find the object on a frame, with proposals near ``box`` if it is given (in pixels)."""
         network = self._ready(weights).network
         with self._autocast(True):
             detection = network.detect(
@@ -183,13 +190,13 @@ class ObjectModel:
         )
 
     def _autocast(self, enabled: bool) -> torch.autocast:
-        """Compute in the dtype asked for, if that is not float32."""
+        """Compute in ``dtype``, if that is not float32."""
         if self.dtype == torch.float32:
             return torch.autocast(self.device.type, enabled=False)
         return torch.autocast(self.device.type, dtype=self.dtype, enabled=enabled)
 
     def _ready(self, weights: ObjectWeights) -> _Loaded:
-        """A network with these weights in it."""
+        """Return a network with these weights."""
         self._uses += 1
         chosen = next((loaded for loaded in self._networks if loaded.has(weights)), None)
         if chosen is None:
@@ -203,7 +210,7 @@ class ObjectModel:
         if unused is not None:
             return unused
         if len(self._networks) < self._most_networks:
-            with torch.inference_mode(False):  # a copy, since building one would draw
+            with torch.inference_mode(False):  # a copy, because building one draws random numbers
                 self._networks.append(_Loaded(copy.deepcopy(self._networks[0].network)))
             return self._networks[-1]
         return min(self._networks, key=lambda loaded: loaded.last_used)
@@ -224,15 +231,15 @@ class ObjectModel:
 
 
 def _target_of(annotated: AnnotatedFrame) -> Target:
-    """Return what is learnt from a frame; an empty mask says that the object is absent."""
+    """Return the training target of a frame; an empty mask means that the object is absent."""
     label_map = annotated.mask.to(torch.uint8)
     return make_target(label_map) if bool(label_map.any()) else make_empty_target(label_map)
 
 
 def networks_that_fit(size: int, device: torch.device) -> int:
-    """How many networks of so many bytes half of a GPU's free memory holds, at least one.
+    """Return how many networks of ``size`` bytes fit into half of a GPU's free memory, at least 1.
 
-    One on other devices: there, copying weights takes little of the time that a frame takes.
+    On other devices it is 1, because copying weights takes little time compared with a frame.
     """
     if device.type != "cuda":
         return 1

@@ -1,9 +1,10 @@
-"""When a followed object is fine-tuned again, and on which frames (paper, section 3.3).
+"""The schedule of online adaptation: its rounds, and the frames used in each (paper, section 3.3).
 
-With f₀ the annotated frame and S the interval, round k covers S frames from f₀ + 1 + kS on. Round
-0 uses the weights of the first fine-tuning. Before round k ≥ 1, which begins at frame r, the
-network is fine-tuned on the frames that were given and on r − d for d = S − min(S, B) + 1 … S − 1
-with their own masks: r − 3 and r − 4 in the paper's setting, not the two most recent ones.
+Let f₀ be the annotated frame, S the interval and B the batch size. Round k covers S frames from
+f₀ + 1 + kS on. Round 0 uses the weights of the first fine-tuning. Before round k ≥ 1, which starts
+at frame r, the network is fine-tuned on the annotated frames and on the frames r − d, for
+d = S − min(S, B) + 1 … S − 1, with their predicted masks. With the paper's settings these are r − 3
+and r − 4, not the two most recent frames.
 """
 
 from __future__ import annotations
@@ -19,51 +20,51 @@ from maskcast.core.types import Frame
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedFrame:
-    """A frame and the object's mask on it, given or predicted; empty where it is absent."""
+    """A frame and the object's mask on it, given or predicted; empty if the object is absent."""
 
     frame: Frame
     mask: Bool[Tensor, "height width"]
 
 
 ABSENCES = 4
-"""Absences of an object that are learnt from, one frame of each."""
+"""Maximum number of absences of an object that are used in adaptation, one frame of each."""
 
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """What a fine-tuning round learns from: enough to run it again to the same bits."""
+    """The input of a fine-tuning round, from which it can be repeated with identical results."""
 
     number: int
-    """Counts rounds and corrections of the object; part of the seed."""
+    """Number of the round, counting corrections too; part of the seed."""
     frames: tuple[AnnotatedFrame, ...]
 
 
 def with_absence(
     absences: Sequence[AnnotatedFrame], marked: AnnotatedFrame, *, goes_on: bool
 ) -> tuple[AnnotatedFrame, ...]:
-    """Return the frames without the object to learn from: the last one of the latest absences.
+    """Return the frames without the object for adaptation: the last one of each recent absence.
 
     Args:
-        absences: the oldest first.
-        marked: the present frame, with an empty mask.
-        goes_on: whether the frame before was marked too, so that this one takes its place.
+        absences: earlier such frames, the oldest first.
+        marked: the current frame, with an empty mask.
+        goes_on: whether the previous frame was marked absent too; the current one replaces it.
     """
     earlier = absences[:-1] if goes_on else absences
     return (*earlier, marked)[-ABSENCES:]
 
 
 def opens_round(frames_since_start: int, interval: int) -> bool:
-    """Whether a round k ≥ 1 begins with this frame; f₀ + 1 counts as 1."""
+    """Return whether a round k ≥ 1 starts with this frame; f₀ + 1 counts as 1."""
     return frames_since_start > interval and (frames_since_start - 1) % interval == 0
 
 
 def past_offsets(interval: int, batch: int) -> range:
-    """How far before a round's first frame its own past frames lie, nearest first."""
+    """Return the distances d of the past frames from the first frame of a round, nearest first."""
     return range(interval - min(interval, batch) + 1, interval)
 
 
 def is_kept(frames_since_start: int, interval: int, batch: int) -> bool:
-    """Whether the round after this frame will learn from it."""
+    """Return whether the next round will use this frame."""
     next_opening = (frames_since_start - 1) // interval * interval + interval + 1
     return next_opening - frames_since_start in past_offsets(interval, batch)
 
@@ -71,9 +72,10 @@ def is_kept(frames_since_start: int, interval: int, batch: int) -> bool:
 def round_frames(
     marked: Sequence[AnnotatedFrame], past: Sequence[AnnotatedFrame]
 ) -> tuple[AnnotatedFrame, ...]:
-    """Given frames first, then past ones, nearest first; where the object was lost, none.
+    """Return the given frames, then the past frames with a non-empty mask, the latest first.
 
     Args:
-        past: in order of time.
+        given: annotated frames.
+        past: past frames in temporal order.
     """
     return (*marked, *(frame for frame in reversed(past) if bool(frame.mask.any())))

@@ -1,4 +1,4 @@
-"""Files of the authors: θ_g in a ``.model`` container, and COCO weights to start from."""
+"""Files of the authors: θ_g in a ``.model`` file, and COCO weights for initialisation."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ FIRST_NORM = f"{START_PREFIX}backbone-body-bn1-weight"
 
 
 def read_published(path: Path) -> tuple[EOSVOSConfig, dict[str, Tensor]]:
-    """Read a ``.model`` file: the config it needs, and θ_g by published keys.
+    """Read a ``.model`` file: return its config, and θ_g by published keys.
 
-    Level and normalisation are told by the keys. Files for frozen BatchNorm lack its statistics;
-    ``with_coco_statistics`` adds them. Nothing in the file is executed.
+    The level of the rates and the normalisation follow from the keys. Files for frozen BatchNorm
+    lack its statistics, which ``with_coco_statistics`` adds. Nothing in the file is executed.
 
     Raises:
-        WeightsError: it is no such file, or its keys or shapes are not those of the method.
+        WeightsError: it is not a ``.model`` file, or has wrong keys or shapes.
     """
     tree = read_foreign_checkpoint(path)
     content = tree.get(CONTENT)
     if not isinstance(content, Mapping):
         raise WeightsError(
-            f"{path.name} is not an e-OSVOS .model file: it has no entry {CONTENT!r}, but "
+            f"{path.name} is not an e-OSVOS .model file: expected the entry {CONTENT!r}, got "
             f"{', '.join(list(map(str, tree))[:5]) or 'nothing'}"
         )
     foreign = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
@@ -50,10 +50,10 @@ def read_published(path: Path) -> tuple[EOSVOSConfig, dict[str, Tensor]]:
 
 
 def level_of(tensors: Mapping[str, Tensor]) -> RateLevel:
-    """Which level learning rates are stored at, from their keys and shapes.
+    """Return the level of stored learning rates, from their keys and shapes.
 
     Raises:
-        WeightsError: there are none.
+        WeightsError: there are no learning rates.
     """
     if RATE_PREFIX in tensors:
         return "single" if tensors[RATE_PREFIX].numel() == 1 else "tensor"
@@ -97,11 +97,11 @@ def _check(name: str, config: EOSVOSConfig, tensors: Mapping[str, Tensor]) -> No
 def write_published(
     path: Path, config: EOSVOSConfig, tensors: Mapping[str, Tensor], *, iteration: int = 0
 ) -> None:
-    """Write θ_g as the authors' tools read it; our additions are left out.
+    """Write θ_g in the format of the authors' code, without the fixed statistics.
 
     Raises:
-        OutputError: it cannot be written.
-        WeightsError: the tensors are not those of the config.
+        OutputError: the file cannot be written.
+        WeightsError: the tensors do not fit the config.
     """
     _check(path.name, config, {k: v for k, v in tensors.items() if not k.startswith(FIXED_PREFIX)})
     content = {
@@ -115,16 +115,17 @@ def write_published(
 
 
 def take_start_weights(network: ObjectNetwork, path: Path) -> list[str]:
-    """Copy what agrees in name and shape: COCO weights of Mask R-CNN, or a trunk alone.
+    """Copy all tensors of a file that match the network in name and shape.
 
-    A norm's weight and bias are taken verbatim; its statistics have no place in GroupNorm and are
-    dropped. The three last layers differ in shape and keep their random start.
+    The file has COCO weights of Mask R-CNN, or weights of a trunk. Weight and bias of a BatchNorm
+    are copied to a GroupNorm; its statistics are dropped. The three last layers differ in shape and
+    keep their random initial values.
 
     Returns:
-        The published names of what was copied.
+        the published names of the copied tensors.
 
     Raises:
-        WeightsError: nothing agrees.
+        WeightsError: no tensor matches.
     """
     in_file = with_published_keys(read_state_dict(path))
     if not any(name.startswith("backbone.") for name in in_file):
@@ -143,7 +144,7 @@ def take_start_weights(network: ObjectNetwork, path: Path) -> list[str]:
 def with_coco_statistics(
     config: EOSVOSConfig, tensors: Mapping[str, Tensor], coco: Path
 ) -> dict[str, Tensor]:
-    """Complete a file for frozen BatchNorm with weights, biases and statistics from COCO."""
+    """Add weights, biases and statistics of frozen BatchNorm from COCO weights."""
     network = ObjectNetwork(config.network)
     take_start_weights(network, coco)
     fixed = {

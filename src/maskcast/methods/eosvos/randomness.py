@@ -1,4 +1,4 @@
-"""Random draws that come from a seed and leave torch's global generators as they were."""
+"""Seeded random numbers that leave torch's global generators unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import torch
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """Seed torch's global generators inside the block only.
 
-    torchvision's samplers know no other generator. Only the CPU's and this device's are touched.
+    torchvision's samplers do not support other generators. The generators of the CPU and of this
+    device are seeded.
     """
     kind = None if device is None else device.type
     with torch.random.fork_rng(devices=[device] if kind == "cuda" else []):
@@ -26,7 +27,7 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
 
 @contextmanager
 def _seeded_mps(seed: int) -> Iterator[None]:
-    """What ``fork_rng`` does for CUDA."""
+    """Do for MPS what ``fork_rng`` does for CUDA."""
     before = torch.mps.get_rng_state()
     torch.mps.manual_seed(seed)
     try:
@@ -36,7 +37,7 @@ def _seeded_mps(seed: int) -> Iterator[None]:
 
 
 def generator_of(*numbers: int) -> torch.Generator:
-    """A generator on the CPU whose seed mixes these numbers, each below 2**32."""
+    """Return a generator on the CPU whose seed is a hash of these numbers, each below 2**32."""
     seed = 0
     for number in numbers:
         seed = (seed * 0x9E3779B97F4A7C15 + number + 1) % 2**64

@@ -1,11 +1,11 @@
-"""Cut regions out of the pyramid: RoIAlign over four levels, as torchvision 0.4 computed it.
+"""Pool regions from the pyramid: RoIAlign over four levels, as in torchvision 0.4.
 
-Regions go to levels by ⌊4 + log2(√area / 224 + 1e-6)⌋, and the scales of the levels are fixed.
-Every cell of a pooled region is the mean of 2×2 points, each read bilinearly from four cells of
-the map.
+A region is assigned to level ⌊4 + log2(√area / 224 + 1e-6)⌋; the scales of the levels are fixed.
+Every cell of a pooled region is the mean of 2×2 points, each interpolated bilinearly from four
+cells of the map.
 
-torchvision's kernel for this is not used on a CPU: it runs in one thread, on maps of another memory
-layout, and a frame costs 8.4 Y with it instead of 6.8 (docs/log/eosvos.md).
+On a CPU, torchvision's kernel is not used. It runs in one thread and needs a different memory
+format, and a frame takes 8.4 Y with it instead of 6.8 Y (docs/log/eosvos.md).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from torchvision.ops import MultiScaleRoIAlign
 from maskcast.methods.eosvos.mask_rcnn import PYRAMID_STRIDES, Features
 
 POINTS = 2
-"""Points to each side of a pooled cell (sampling_ratio)."""
+"""Sampling points per side of a pooled cell (sampling_ratio)."""
 
 
 @dataclass(frozen=True)
 class FixedLevels:
-    """Which pyramid level a region is read from: ⌊4 + log2(√area / 224 + 1e-6)⌋, 2 to 5."""
+    """Assigns a region to a pyramid level, ⌊4 + log2(√area / 224 + 1e-6)⌋, clamped to 2..5."""
 
     canonical_side: int = 224
 
@@ -38,11 +38,11 @@ class FixedLevels:
 
 
 class RegionPooling(MultiScaleRoIAlign):  # type: ignore[misc]
-    """torchvision's pooling with fixed levels and scales; it infers scales from its first image.
+    """torchvision's pooling with fixed levels and scales, rather than scales from the first image.
 
-    On a CPU every cell is a weighted sum of 16 rows of the map instead, to rounding the same. So
-    it is on a GPU where deterministic algorithms are asked for: going back, torchvision's kernel
-    adds in any order, and what torchvision has instead needs a compiler.
+    On a CPU, every cell is computed as a weighted sum of 16 cells of the map, which is equal up to
+    rounding. The same is done on a GPU with deterministic algorithms: the backward pass of
+    torchvision's kernel adds in no fixed order, and its deterministic alternative needs a compiler.
     """
 
     def __init__(self, side: int) -> None:
@@ -56,7 +56,7 @@ class RegionPooling(MultiScaleRoIAlign):  # type: ignore[misc]
     def forward(
         self, x: Features, boxes: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> Tensor:
-        """Return regions × channels × side × side; boxes by image, in pixels of its frame."""
+        """Return regions × channels × side × side, for boxes by image in pixels of the frame."""
         maps = [x[name] for name in self.featmap_names]
         if not _pools_by_sums(maps[0]):
             pooled_by_rois: Tensor = super().forward(x, boxes, image_shapes)
@@ -78,7 +78,7 @@ class RegionPooling(MultiScaleRoIAlign):  # type: ignore[misc]
 
 
 def _pools_by_sums(map_: Tensor) -> bool:
-    """Whether regions of a map are pooled by ``pool_from_map``, or else by torchvision's kernel."""
+    """Return whether to pool with ``pool_from_map`` instead of torchvision's kernel."""
     if map_.device.type == "cpu":
         return map_.dtype in (torch.float32, torch.float64)
     return torch.are_deterministic_algorithms_enabled()
@@ -90,12 +90,13 @@ def pool_from_map(
     image: Int64[Tensor, "regions"],
     side: int,
 ) -> Float[Tensor, "regions channels side side"]:
-    """RoIAlign (Mask R-CNN, ICCV 2017) with 2×2 points a cell and unaligned corners.
+    """RoIAlign (Mask R-CNN, ICCV 2017) with 2×2 points per cell and unaligned corners.
 
     Args:
+        map_: one level of the pyramid.
         regions: x1, y1, x2, y2 in cells of the map.
-        image: which each region lies in.
-        side: cells of the result to each side.
+        image: index of the image of each region.
+        side: cells per side of the result.
     """
     _, channels, rows, columns = map_.shape
     if len(regions) == 0:
@@ -119,9 +120,9 @@ def pool_from_map(
 def points_on_axis(
     start: Float[Tensor, "regions"], end: Float[Tensor, "regions"], cells: int, side: int
 ) -> tuple[Int64[Tensor, "regions {side} 4"], Float[Tensor, "regions {side} 4"]]:
-    """Which cells of a map a pooled row (or column) is read from, and with which weights.
+    """Return the cells of a map that each pooled row (or column) is read from, and their weights.
 
-    A region is at least one cell wide. Points more than a cell outside the map count as zeros.
+    A region is at least one cell wide. Points more than one cell outside the map are zero.
     """
     step = (end - start).clamp(min=1) / (side * POINTS)
     at = start[:, None] + step[:, None] * (torch.arange(side * POINTS, device=start.device) + 0.5)

@@ -1,4 +1,4 @@
-"""Follow objects by fine-tuning one network per object (paper, section 3.3)."""
+"""Segment objects by fine-tuning one network per object (paper, section 3.3)."""
 
 from __future__ import annotations
 
@@ -32,50 +32,54 @@ from maskcast.methods.eosvos.targets import corners_of
 from maskcast.nn.presence import VISIBLE, presence_from
 
 SEED = 0
-"""Of the random network that is built without weights."""
+"""Seed of the random network that is built without weights."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrackedObject:
-    """One object after a frame."""
+    """The state of one object after a frame."""
 
     object_id: int
     base: Float[Tensor, "parameters"] | None
-    """Weights a round begins with, usually those fine-tuned on the first frame; none: the
-    learned start. The weights within a round are not kept: the round is run again."""
+    """Initial weights of the adaptation round, usually those fine-tuned on the first frame; None
+    for the learned start. The weights after the round are not stored, because the round can be run
+    again."""
     given: tuple[AnnotatedFrame, ...]
-    """The first frame, and corrections."""
+    """The first frame, and corrected frames."""
     round: Round | None
-    """The adaptation in force."""
+    """The current adaptation round; None before the first one."""
     rounds: int
+    """Number of rounds so far."""
     frames_since_start: int
+    """Number of frames after the first frame of the object."""
     past: tuple[AnnotatedFrame, ...]
-    """Frames the next round will learn from, in order of time."""
+    """Frames that the next round will use, in temporal order."""
     start_box: ObjectBox | None
-    """Of the mask that opened the present range of frames; looked at while the object is lost."""
+    """Box of the mask that started the current adaptation interval; used as a proposal while the
+    object is lost."""
     previous_box: ObjectBox | None
     """Box on the previous frame, or while the object is absent, on the frame on which it was last
-    visible. None: the object was not found on the previous frame."""
+    visible. None if the object was not found on the previous frame."""
     map: Float[Tensor, "height width"]
-    """Raw, before merging with other objects: 2 on a given mask."""
+    """Probabilities before merging with other objects; 2 on a given mask."""
     absences: tuple[AnnotatedFrame, ...] = ()
-    """Frames that a person marked absent; every later round learns from them."""
+    """Frames on which the user marked the object absent, for all later rounds."""
     marked_absent: bool = False
-    """Whether a person marked the object absent on the previous frame."""
+    """Whether the user marked the object absent on the previous frame."""
     presence: float = 1.0
-    """Presence on the previous frame, 0..1; 1 if it is not judged."""
+    """Presence on the previous frame, 0..1; 1 if absence is not detected."""
 
 
 @dataclass(frozen=True, eq=False)
 class EOSVOSState:
-    """All objects after a frame, by id."""
+    """The state of all objects after a frame, by object id."""
 
     objects: Mapping[int, TrackedObject]
 
 
 @runtime_checkable
 class FinetunesAndDetects(Protocol):
-    """What the segmenter needs of a model; ``ObjectModel`` is one."""
+    """The interface of the model that the segmenter uses; ``ObjectModel`` implements it."""
 
     def fine_tune(
         self,
@@ -94,7 +98,7 @@ class FinetunesAndDetects(Protocol):
 
 
 class EOSVOSSegmenter:
-    """e-OSVOS at test time. Objects are independent of each other until their maps are merged."""
+    """e-OSVOS at test time; objects are independent until their maps are merged."""
 
     def __init__(
         self, config: EOSVOSConfig, model: FinetunesAndDetects, device: torch.device
@@ -111,7 +115,7 @@ class EOSVOSSegmenter:
     def step(
         self, state: EOSVOSState, frame: Frame, prompts: Prompts = NO_PROMPTS
     ) -> tuple[EOSVOSState, ObjectMasks]:
-        """Segment the next frame; a given mask is fine-tuned on at once.
+        """Segment the next frame; the network is fine-tuned on a given mask at once.
 
         Raises:
             PromptError: a prompt is a box, or an object is marked absent before its first mask.
@@ -136,7 +140,7 @@ class EOSVOSSegmenter:
         return EOSVOSState(objects), _result(objects, frame, is_judged=is_judged)
 
     def remove_objects(self, state: EOSVOSState, ids: Collection[int]) -> EOSVOSState:
-        """Forget these objects."""
+        """Stop tracking these objects; ids that are not tracked are ignored."""
         left = {
             object_id: tracked
             for object_id, tracked in state.objects.items()
@@ -155,10 +159,13 @@ class EOSVOSSegmenter:
     def _begin(
         self, object_id: int, frame: Frame, mask: Bool[Tensor, "height width"], *, late: bool
     ) -> TrackedObject:
-        """Section 3.2: fine-tune the learned start on the first frame.
+        """Fine-tune the learned start on the first frame of an object (section 3.2).
 
         Args:
-            late: leave map and box of the first frame out (``legacy_late_objects``).
+            object_id: id of the object.
+            frame: its first frame.
+            mask: the given mask.
+            late: use an empty mask and no box for the first frame (``legacy_late_objects``).
         """
         first = AnnotatedFrame(frame, mask)
         base = self.model.fine_tune(
@@ -184,7 +191,7 @@ class EOSVOSSegmenter:
         )
 
     def _follow(self, known: TrackedObject, frame: Frame) -> TrackedObject:
-        """Adapt if a round begins, then look for the object."""
+        """Adapt the network if a round starts, then find the object."""
         config = self.config
         since = known.frames_since_start + 1
         if config.online_adaptation and opens_round(since, config.adaptation_interval):
@@ -216,7 +223,7 @@ class EOSVOSSegmenter:
     def _presence(
         self, known: TrackedObject, detection: Detection, mask: Bool[Tensor, "height width"]
     ) -> float:
-        """Return how sure it is that the object is visible, 0..1; 1 if that is not judged."""
+        """Return the presence of the object, 0..1; 1 if absence is not detected."""
         config = self.config.presence
         if config.rule == "off":
             return 1.0
@@ -225,10 +232,10 @@ class EOSVOSSegmenter:
         return float(presence_from(torch.tensor([confidence]), [threshold]))
 
     def _mark_absent(self, known: TrackedObject, frame: Frame) -> TrackedObject:
-        """Leave the mask empty, as a person says, and learn that nothing here is the object.
+        """Use an empty mask, because the user marked the object absent, and adapt to the frame.
 
-        With online adaptation, the frame joins the given ones in every later round. One round is
-        run at once on the first frame of an absence.
+        With online adaptation, every later round uses the frame as a given one. On the first frame
+        of an absence, one round is run at once.
         """
         goes_on = known.marked_absent
         known = replace(_without_object(known, presence=0.0), marked_absent=True)
@@ -245,9 +252,9 @@ class EOSVOSSegmenter:
     def _correct(
         self, known: TrackedObject, frame: Frame, mask: Bool[Tensor, "height width"]
     ) -> TrackedObject:
-        """The frame joins the given ones in every later round; one round is run at once.
+        """Correct the mask; run one round at once, and use the frame in every later round.
 
-        Where an adaptation round would begin, it takes the place of that one.
+        If an adaptation round would start on this frame, this round replaces it.
         """
         since = known.frames_since_start + 1
         replaces_another = opens_round(since, self.config.adaptation_interval)
@@ -290,7 +297,7 @@ class EOSVOSSegmenter:
         return opened
 
     def _weights(self, known: TrackedObject) -> ObjectWeights:
-        """The weights in force. Those of a round are kept beside the state, or made again."""
+        """Return the current weights; those of a round come from a cache or are recomputed."""
         if known.round is None:
             return known.base
         kept = self._adapted.pop(known.round, None)
@@ -303,11 +310,11 @@ class EOSVOSSegmenter:
                 what=f"adapting to object {known.object_id}",
             )
             kept = _Weights(tuned)
-        self._adapted[known.round] = kept  # the last one used stands last
+        self._adapted[known.round] = kept  # the most recently used is last
         return kept.weights
 
     def _forget_rounds(self, most: int) -> None:
-        """Keep the weights of the rounds used last; old states that come back run theirs again."""
+        """Drop the weights of all but the most recently used rounds; they can be recomputed."""
         for old in list(self._adapted)[:-most]:
             self._adapted.pop(old, None)
 
@@ -328,12 +335,12 @@ def _result(objects: Mapping[int, TrackedObject], frame: Frame, *, is_judged: bo
 
 
 def _marked(known: TrackedObject) -> tuple[AnnotatedFrame, ...]:
-    """Return the frames that a person marked: given masks, then absences."""
+    """Return the frames that the user marked: given masks, then absences."""
     return (*known.given, *known.absences)
 
 
 def _without_object(known: TrackedObject, presence: float) -> TrackedObject:
-    """Return an object after a frame without it; it is looked for where it was last visible."""
+    """Return an object after a frame without it; its box remains the last one before that."""
     return replace(
         known,
         frames_since_start=known.frames_since_start + 1,
@@ -360,7 +367,7 @@ def build_segmenter(
     dtype: torch.dtype = torch.float32,
     progress: Progress | None = None,
 ) -> EOSVOSSegmenter:
-    """Build the segmenter from θ⁰ and λ in the published keys; see ``method.build``."""
+    """Build the segmenter from θ⁰ and λ with the published keys; see ``method.build``."""
     with torch.inference_mode(False), seeded(SEED):
         learned = learned_start_of(
             ObjectNetwork(config.network),

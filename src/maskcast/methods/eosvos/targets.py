@@ -1,4 +1,4 @@
-"""From a label map of one object to what Mask R-CNN is trained on."""
+"""Convert the label map of one object into a training target of Mask R-CNN."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VOID = 255
 
 
 class Target(TypedDict):
-    """What torchvision's detectors expect of one frame."""
+    """The target of one frame in the format of torchvision's detectors."""
 
     boxes: Float[Tensor, "objects 4"]
     labels: Integer[Tensor, "objects"]
@@ -23,7 +23,7 @@ class Target(TypedDict):
 
 
 def corners_of(region: Tensor) -> Float[Tensor, "4"] | None:
-    """Return x and y of the first pixel set, and of one past the last; None if none is set."""
+    """Return x1, y1, x2, y2 of the set pixels, x2 and y2 exclusive; None if no pixel is set."""
     rows = region.any(dim=1).nonzero()
     columns = region.any(dim=0).nonzero()
     if rows.numel() == 0:
@@ -33,7 +33,7 @@ def corners_of(region: Tensor) -> Float[Tensor, "4"] | None:
 
 
 def make_empty_target(label_map: Integer[Tensor, "height width"]) -> Target:
-    """No object at all: all anchors and regions are background."""
+    """Return a target without objects, for which all anchors and regions are background."""
     return Target(
         boxes=torch.zeros(0, 4, device=label_map.device),
         labels=torch.zeros(0, dtype=torch.int64, device=label_map.device),
@@ -42,10 +42,10 @@ def make_empty_target(label_map: Integer[Tensor, "height width"]) -> Target:
 
 
 def make_target(label_map: Integer[Tensor, "height width"]) -> Target:
-    """Box, class and mask of the object in a label map of 0 (background), 1 and 255 (void).
+    """Return box, class and mask of the object in a label map of 0 (background), 1 and 255 (void).
 
-    Void counts as object in the box. Where there is void, background is left out of the mask
-    loss as well, so that only the object's own pixels supervise it.
+    The box includes void. If there is void, background does not count in the mask loss either, so
+    only the object's pixels do.
 
     Raises:
         PromptError: the label map shows no object.

@@ -91,7 +91,7 @@ def test_runs_that_say_nothing_are_refused(tmp_path):
     tree = json.loads((folder / "scores.json").read_text())
     del tree["run"]
     (folder / "scores.json").write_text(json.dumps(tree))
-    with pytest.raises(DataError, match="do not say how it was made"):
+    with pytest.raises(DataError, match="do not contain the settings of the run"):
         read_point(folder)
 
 

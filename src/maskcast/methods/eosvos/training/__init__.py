@@ -1,1 +1,1 @@
-"""How e-OSVOS is learnt; nothing here is needed to segment a video."""
+"""Training of e-OSVOS; nothing here is needed to segment a video."""

@@ -1,4 +1,4 @@
-"""Settings of both kinds of training; nothing here needs torchvision."""
+"""Settings of meta-training and parent training. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from maskcast.methods.eosvos.config import INITIAL_RATE, EOSVOSConfig
 
 @dataclass(frozen=True, kw_only=True)
 class InnerLoopConfig:
-    """The inner loop while it is being learned."""
+    """The inner loop in meta-training."""
 
     inner_steps: int = 5
-    """T: fine-tuning steps of a task, before its test loss."""
+    """T: fine-tuning steps of a task before its test loss."""
     segment: int = 5
-    """The trajectory is cut and the test loss taken after every so many steps (bptt_epochs)."""
+    """Steps after which the test loss is computed and backpropagation is truncated
+    (bptt_epochs)."""
     step_weights: tuple[float, ...] = ()
-    """c_t of the multi-step loss Σ c_t L_test(θ_t), one per step; empty: the last step only."""
+    """Weights c_t of the multi-step loss Σ c_t L_test(θ_t), one per step; empty uses only the last
+    step."""
     second_order: bool = False
-    """Follow the inner gradients of the heads too; the rest stays first order."""
+    """Whether second-order gradients are used for the heads; all other parts are first order."""
 
     def __post_init__(self) -> None:
         require_range(self, "inner_steps", "segment", least=1)
@@ -34,71 +36,75 @@ class InnerLoopConfig:
             )
 
     def weight_after(self, step: int) -> float:
-        """Weight of the test loss after step t, counted from 1; 0: not taken."""
+        """Return the weight of the test loss after step t, counted from 1; 0 skips it."""
         if self.step_weights:
             return self.step_weights[step - 1]
         return float(step % self.segment == 0 or step == self.inner_steps)
 
     def cut_after(self, step: int) -> bool:
-        """Whether the trajectory forgets how it came here after step t."""
+        """Return whether backpropagation is truncated after step t."""
         return step % self.segment == 0 and step < self.inner_steps
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskDataConfig:
-    """Where tasks come from. What is not given is not used."""
+    """Folders of training data; those that are not set are not used."""
 
     youtube_vos: Path | None = None
-    """Folder with YouTube-VOS's ``train``."""
+    """Folder of YouTube-VOS, which contains ``train``."""
     youtube_vos_held_out: Path | None = None
-    """List of its videos to leave out, one name a line; without it they are drawn."""
+    """File that lists the held-out videos, one name per line; by default they are drawn."""
     youtube_vos_hold_outs: tuple[int, int] = (100, 100)
-    """Sizes of the two hold-outs that are drawn, categories as even as they can be."""
+    """Sizes of the two hold-outs that are drawn, with categories as balanced as possible."""
     davis: Path | None = None
-    """Folder of DAVIS with its ``train`` list."""
+    """Folder of DAVIS, which contains the list ``train``."""
     davis_year: Literal[2016, 2017] = 2017
-    """Whose lists and masks: one object per video, or every object its own."""
+    """Year of the lists and masks of DAVIS: 2016 has one object per video, 2017 several."""
     videos: tuple[Path, ...] = ()
-    """Folders that hold a folder per video, with ``frames`` and ``masks``."""
+    """Folders with one subfolder per video, which contains ``frames`` and ``masks``."""
     pictures: tuple[Path, ...] = ()
-    """Folders with ``images`` and ``masks``, or PASCAL VOC's; a picture counts as a video of one
-    frame."""
+    """Folders that contain ``images`` and ``masks``, or folders of PASCAL VOC; a picture counts as
+    a video of one frame."""
     held_out: tuple[str, ...] = ()
-    """Videos of ``videos`` or ``davis`` to validate with instead."""
+    """Names of videos in ``videos`` and ``davis`` that are used for validation only, never for
+    training."""
     all_objects_as_one: bool = False
-    """All labels of a video form one object, as in DAVIS 2016."""
+    """Whether all objects of a video form one object, as in DAVIS 2016."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskConfig:
-    """How the two frames of a task are drawn and changed."""
+    """How the two frames of a task are drawn and augmented."""
 
     frames: Literal["independent", "same"] = "independent"
-    """Two frames drawn independently; or one, augmented separately (the paper's wording)."""
+    """How memory and query frame are drawn. ``independent``: independently; ``same``: one frame,
+    augmented twice, as the paper describes."""
     reach: int | None = None
-    """Largest distance of the query frame from the memory frame, in frames; none: the video."""
+    """Maximum distance of the query frame from the memory frame, in frames; None is unlimited."""
     colour: bool = True
-    """Brightness, contrast and saturation by up to 0.2, hue by up to 0.1."""
+    """Whether brightness, contrast and saturation change by up to 0.2, and hue by up to 0.1."""
     flip: bool = True
-    """Mirror both frames of a task with probability one half."""
+    """Whether both frames of a task are mirrored with probability 0.5."""
     warp: bool = True
-    """Turn each frame by up to 30° and scale it by 0.75 to 1.25."""
+    """Whether each frame is rotated by up to 30° and scaled by 0.75 to 1.25."""
     transforms: Literal["task", "step"] = "task"
-    """Colour, flip, turn and scale of the memory frame are drawn for the whole task, or anew for
-    every inner step (random_frame_transform_per_task=false)."""
+    """Whether the augmentation of the memory frame is drawn once per task or for every inner step
+    (random_frame_transform_per_task=false)."""
     object_groups: bool = False
-    """The object of a task is a random group of the video's objects, taken as one
+    """Whether the object of a task is a random group of the video's objects
     (random_object_id_sub_group)."""
     label_flips: float = 0.0
-    """Chance that object and background trade places in a task (random_flip_label)."""
+    """Probability, in [0, 1], that object and background are swapped in a task
+    (random_flip_label)."""
     empty_labels: float = 0.0
-    """Chance that both frames of a task are labelled empty (random_no_label)."""
+    """Probability, in [0, 1], that both frames of a task are labelled as empty
+    (random_no_label)."""
     box_orders: bool = False
-    """The box head regresses its four values in an order drawn for each task
+    """Whether the order of the four values that the box head regresses is drawn for each task
     (random_box_coord_perm)."""
     single_object_videos: Literal["keep", "paste"] = "keep"
-    """paste: beside the one object of a video stands one of another such video, as background
-    (single_obj_seq_mode)."""
+    """Handling of videos with one object. ``keep``: unchanged; ``paste``: the object of another
+    such video is pasted as background (single_obj_seq_mode)."""
 
     def __post_init__(self) -> None:
         require_range(self, "reach", least=0)
@@ -107,18 +113,18 @@ class TaskConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationConfig:
-    """Which frames of the held-out videos are scored, and after how much fine-tuning."""
+    """The frames of held-out videos that are scored, and the fine-tuning before."""
 
     inner_steps: int = 10
     """Fine-tuning steps on the first frame of each held-out object."""
     batch: int = 1
     """Copies of the first frame per step."""
     spatial_augmentation: bool = False
-    """Flip, turn and scale every copy afresh, as at test time."""
+    """Whether every copy is flipped, rotated and scaled at random, as at test time."""
     every: int = 1
-    """Segment every so many frames; the first frame is given, the last one not scored."""
+    """Distance between segmented frames; the first frame is given and the last one not scored."""
     most_frames: int | None = None
-    """Frames per object at most, from the first on; none: all."""
+    """Maximum number of frames per object, from the first on; None uses all."""
 
     def __post_init__(self) -> None:
         require_range(self, "inner_steps", least=0, prefix="validation.")
@@ -128,36 +134,36 @@ class ValidationConfig:
 def _refuse_compiling(loop: LoopConfig) -> None:
     if loop.compile:
         raise ConfigError(
-            "e-OSVOS does not support loop.compile: shapes behind its trunk change with every "
-            "frame; turn it off",
+            "e-OSVOS does not support loop.compile, because tensor shapes after the trunk change "
+            "with every frame; disable it",
             options=("loop.compile",),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetaTrainingConfig:
-    """A recipe; the defaults are stage 1 of the published training."""
+    """Settings of meta-training; the defaults are stage 1 of the published training."""
 
     method: EOSVOSConfig = field(default_factory=EOSVOSConfig)
     inner: InnerLoopConfig = field(default_factory=InnerLoopConfig)
     data: TaskDataConfig = field(default_factory=TaskDataConfig)
     tasks: TaskConfig = field(default_factory=TaskConfig)
     start_weights: Path | None = None
-    """COCO weights of torchvision's Mask R-CNN, or any state dict of a trunk or network in
-    torchvision's names; what agrees in name and shape is taken."""
+    """File with initial weights: COCO weights of torchvision's Mask R-CNN, or a state dict of a
+    trunk or network with torchvision's names. Tensors that match in name and shape are loaded."""
     initial_rate: float = INITIAL_RATE
-    """What the learned rates begin around: each is drawn from half to one and a half times it."""
+    """Mean of the initial learning rates λ; each is drawn from 0.5 to 1.5 times this value."""
     max_rate: float | None = None
-    """Rates are kept at or below it; none: only at or above 0."""
+    """Upper limit of λ; None has no upper limit. The lower limit is 0."""
     start_rate: float = 1e-5
-    """Outer learning rate of θ⁰; 0 leaves it as it starts (learn_model_init=false)."""
+    """Outer learning rate of θ⁰; 0 freezes it (learn_model_init=false)."""
     learn_trunk_start: bool = True
-    """False: θ⁰ of trunk and pyramid stays as it starts, while the inner steps move them all the
-    same (freeze_encoder)."""
+    """Whether θ⁰ of trunk and pyramid is learned; if not, only the inner steps change them
+    (freeze_encoder)."""
     start_decay: float = 1e-3
     """Decoupled weight decay of θ⁰; λ has none."""
     rate_rate: float = 1e-5
-    """Outer learning rate of λ; 0 freezes the rates, as in the stage per data set."""
+    """Outer learning rate of λ; 0 freezes λ, as in stage 2 of the published training."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
@@ -175,19 +181,21 @@ class MetaTrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ParentTrainingConfig:
-    """A recipe; the defaults are the published parent training (Adam, rate 1e-4, batch 4)."""
+    """Settings of parent training; the defaults are the published ones (Adam, 1e-4, batch 4)."""
 
     method: EOSVOSConfig = field(default_factory=EOSVOSConfig)
     data: TaskDataConfig = field(default_factory=TaskDataConfig)
     objects: Literal["merged", "each"] = "merged"
-    """All objects of a frame form one foreground, as published; or each is a target of its own."""
+    """Targets of a frame. ``merged``: all objects form one target, as published; ``each``: every
+    object is a separate target."""
     crop: tuple[int, int] | None = (480, 854)
-    """Height and width of random crops, black where the frame is smaller; none: whole frames."""
+    """Height and width of random crops in pixels, padded with black if the frame is smaller; None
+    uses whole frames."""
     start_weights: Path | None = None
-    """COCO weights of torchvision's Mask R-CNN, or any state dict of a trunk or network in
-    torchvision's names; what agrees in name and shape is taken."""
+    """File with initial weights: COCO weights of torchvision's Mask R-CNN, or a state dict of a
+    trunk or network with torchvision's names. Tensors that match in name and shape are loaded."""
     single_rate: float = 1e-3
-    """The one learning rate that is exported with the network; ``ladder rate`` finds a good one."""
+    """Learning rate exported with the network; ``ladder rate`` searches for the best one."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(batch_size=4, epochs=500))
 

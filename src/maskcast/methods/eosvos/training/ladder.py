@@ -1,9 +1,9 @@
-"""Table 1 and the two figures of the paper: the grid search, and curves from finished runs.
+"""Table 1 and the two figures of the paper: grid search, and curves from finished runs.
 
     python -m maskcast.methods.eosvos.training.ladder rate --weights FILE --videos FOLDER …
     python -m maskcast.methods.eosvos.training.ladder figures RUN… --output FOLDER
 
-A run is a folder of ``maskcast evaluate``; its options say how many inner steps it took.
+A run is a folder of ``maskcast evaluate``; the number of inner steps is read from its options.
 """
 
 from __future__ import annotations
@@ -35,16 +35,17 @@ from maskcast.methods.eosvos.training.tasks import open_tasks
 from maskcast.viz.plots import Axis, colour_of_series, dot, element, polyline, svg, text
 
 WIDTH, BOTTOM, LEFT, TOP, LINE = 480, 260, 52, 16, 14
-"""Of the figures in pixels: width; axes from TOP to BOTTOM; a line of text below them."""
+"""Layout of the figures in pixels: width, ends of the axes, and height of a line of text."""
 
 
 @dataclass(frozen=True)
 class LadderPoint:
-    """One scored run."""
+    """One scored run, a point of a figure."""
 
     weights: str
     options: tuple[str, ...]
-    """``name=value`` of all but the inner steps; runs of the same options are one curve."""
+    """``name=value`` of all options but the inner steps; runs with the same options form a
+    curve."""
     inner_steps: int
     score: float
     """J&F, 0..1."""
@@ -61,16 +62,16 @@ def rate(
     every: int = 1,
     device: DeviceName = "auto",
 ) -> dict[float, float]:
-    """Find the one learning rate that serves a parent network best, and store it with it.
+    """Find the best single learning rate for a parent network, and write it with the weights.
 
     Args:
-        weights: of a parent network (recipe eosvos-parent or eosvos-small-parent).
+        weights: weights of a parent network (recipe eosvos-parent or eosvos-small-parent).
         videos: folders of training videos.
-        held_out: those of them to search with; not the ones to be reported on.
-        output: weights with the best rate.
+        held_out: names of the videos to search with; not those that results are reported on.
+        output: file for the weights with the best rate.
         inner_steps: fine-tuning steps on each first frame.
-        every: score every so many frames.
-        device: auto (an accelerator if there is one), cpu, cuda, a specific GPU (cuda:1) or mps.
+        every: distance between scored frames.
+        device: auto (a GPU if there is one), cpu, cuda, a specific GPU (cuda:1) or mps.
 
     Returns:
         mean J by rate.
@@ -102,12 +103,12 @@ def figures(runs: Positional[tuple[Path, ...]], *, output: Path) -> list[Path]:
     """Draw J&F over the number of inner steps, and over frames per second, as SVG.
 
     Args:
-        runs: folders of ``maskcast evaluate`` on one data set; runs of the same weights whose
-            options differ in inner_steps alone make one curve.
+        runs: folders of ``maskcast evaluate`` on one data set; runs with the same weights whose
+            options differ only in inner_steps form one curve.
         output: folder for ``j-and-f-over-steps.svg`` and ``j-and-f-over-speed.svg``.
 
     Raises:
-        MissingFileError, DataError: a run has no scores, or none of its own speed.
+        MissingFileError, DataError: a run has no scores or no speed.
         UsageError: no run is given.
     """
     if not runs:
@@ -131,10 +132,10 @@ def figures(runs: Positional[tuple[Path, ...]], *, output: Path) -> list[Path]:
 
 
 def read_point(run: Path) -> LadderPoint:
-    """Read what a run was asked for and how it scored.
+    """Read the request and the scores of a run.
 
     Raises:
-        DataError: the scores do not say what was run.
+        DataError: the scores do not contain the request.
     """
     tree = read_scores(run).tree
     try:
@@ -145,7 +146,7 @@ def read_point(run: Path) -> LadderPoint:
         score = float(tree["dataset"]["J&F"])
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"the scores of {run} do not say how it was made; evaluate it again"
+            f"the scores of {run} do not contain the settings of the run; evaluate it again"
         ) from error
     named = tuple(f"{name}={value}" for name, value in sorted(options.items()))
     weights = str(request.get("weights") or request["method"])
@@ -153,7 +154,7 @@ def read_point(run: Path) -> LadderPoint:
 
 
 def _short(weights: str) -> str:
-    """A name as it is; of a file its own name, or its folder's where that says more."""
+    """Shorten weights given as a file to the name of the file or, if it is generic, the folder."""
     path = Path(weights)
     if path.suffix != ".safetensors":
         return weights
@@ -167,9 +168,9 @@ def chart(
 
     Args:
         points: the runs.
-        values: of each run along ``axis``.
-        axis: what the values are.
-        logarithmic: scale of the values.
+        values: position of each run along ``axis``.
+        axis: label of the axis.
+        logarithmic: whether the axis is logarithmic.
     """
     plotted = [max(value, 1e-6) for value in values] if logarithmic else values
     nothing = (1.0, 10.0) if logarithmic else (0.0, 1.0)
@@ -206,7 +207,7 @@ def _series(point: LadderPoint) -> tuple[str, tuple[str, ...]]:
 
 
 def _score_range(points: Sequence[LadderPoint]) -> tuple[float, float]:
-    """Multiples of 0.05 around all scores."""
+    """Return the smallest range with bounds that are multiples of 0.05 around all scores."""
     scores = [point.score for point in points] or [0.0]
     worst, best = floor(20 * min(scores)) / 20, ceil(20 * max(scores)) / 20
     return worst, max(best, worst + 0.05)

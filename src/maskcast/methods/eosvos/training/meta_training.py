@@ -1,4 +1,4 @@
-"""Learn θ⁰ and λ: the outer loop (paper, section 3.2.2) as a task of the training engine."""
+"""Learn θ⁰ and λ in the outer loop (paper, section 3.2.2), as a task of the training engine."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ TRUNK_PREFIX = "backbone."
 
 
 class MetaTraining:
-    """The outer optimisation of Eq. (2), with that of Eq. (3) inside it.
+    """The outer optimisation of Eq. (2), with the inner one of Eq. (3).
 
-    The module holds θ_g; the network is only worked with.
+    The module contains θ_g; the network itself has no state between tasks.
     """
 
     def __init__(self, config: MetaTrainingConfig) -> None:
@@ -72,7 +72,7 @@ class MetaTraining:
 
     @property
     def opened(self) -> OpenedTasks:
-        """The data, opened when first needed."""
+        """The data, opened at first use."""
         if self._opened is None:
             self._opened = open_tasks(self.config.data)
         return self._opened
@@ -118,9 +118,9 @@ class MetaTraining:
         return list(items)
 
     def loss(self, batch: Sequence[MetaTask]) -> dict[str, Tensor]:
-        """The mean test loss of the tasks, with the first-order gradient for θ_g.
+        """Return the mean test loss of the tasks, whose gradient is the meta-gradient of θ_g.
 
-        A task whose loss or gradient is not finite counts zero; the divisor stays.
+        A task whose loss or gradient is not finite contributes 0 to the mean.
         """
         learned = self.learned
         refuse_low_precision(learned.start[0].device)
@@ -164,15 +164,15 @@ class MetaTraining:
         return self._network
 
     def after_step(self) -> None:
-        """λ ← max(λ, 0)."""
+        """Clamp λ to its limits."""
         self.learned.clamp_rates(self.config.max_rate)
 
     def validation_parts(self) -> int:
-        """Objects of the held-out videos."""
+        """Return the number of objects of the held-out videos."""
         return len(objects_of(self.opened.held_out))
 
     def validate_part(self, part: int) -> dict[str, float]:
-        """Mean J of one object after fine-tuning on its first frame."""
+        """Return the mean J of one object after fine-tuning on its first frame."""
         config, learned = self.config, self.learned
         held_out = objects_of(self.opened.held_out)[part]
         return {"J": fine_tuned_similarity(config.method, learned, held_out, config.validation)}
@@ -184,7 +184,7 @@ class MetaTraining:
         )
 
     def start_from(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over θ⁰, and λ where it is stored at the same level.
+        """Load θ⁰, and λ if it is stored at the same level.
 
         Raises:
             WeightsError: θ⁰ does not fit the network.
@@ -205,14 +205,14 @@ class MetaTraining:
 
 
 def _prepared(network: ObjectNetwork, labelled: LabelledFrame, order: BoxOrder) -> Batch:
-    """One frame; a label without an object says that there is none."""
+    """Return a batch of one frame; a label without object means that there is none."""
     frame, label = labelled
     target = make_target(label) if bool((label == OBJECT).any()) else make_empty_target(label)
     return replace(network.prepare_targets([frame], [target]), box_order=order)
 
 
 class _Prescribed(torch.autograd.Function):
-    """A value whose gradient with respect to some parameters is given."""
+    """A value with a given gradient with respect to some parameters."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor, gradients: list[Tensor], *_parameters: Tensor) -> Tensor:

@@ -1,12 +1,12 @@
-"""How the test loss of a task changes with θ⁰ and λ (paper, section 3.2.2, Eq. (2) to (4)).
+"""Gradients of the test loss of a task with respect to θ⁰ and λ (section 3.2.2, Eq. (2) to (4)).
 
-First order: the inner gradients g_t count as constants. Then θ_T = θ⁰ − λ ⊙ Σ g_t, and with
+To first order, the inner gradients g_t are constants. Then θ_T = θ⁰ − λ ⊙ Σ g_t, and with
 G = ∂L_test/∂θ_T
 
     ∂L_test/∂θ⁰ = G        ∂L_test/∂λ_j = − Σ_{i in neuron j} G_i (Σ_t g_t)_i
 
-``first_order`` computes this from one accumulator; ``through_autograd`` unrolls the steps, which
-also allows second order for the heads. Both take the same draws and agree to rounding.
+``first_order`` computes this with one accumulator. ``through_autograd`` unrolls the steps, which
+also allows second order for the heads. Both use the same random numbers and agree up to rounding.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ SECOND_ORDER_PART = "roi_heads."
 
 @dataclass(frozen=True)
 class OuterGradient:
-    """What one task says about θ_g."""
+    """The gradient of one task for θ_g."""
 
     loss: float
-    """The (weighted) test loss; not finite: the task must not count."""
+    """The weighted test loss; if it is not finite, the task must be ignored."""
     start: list[Tensor]
+    """Gradients with respect to θ⁰."""
     rates: list[Tensor]
-    """In the shapes of ``LearnedStart.stored_rates``."""
+    """Gradients with respect to λ, in the shapes of ``LearnedStart.stored_rates``."""
     inner_losses: tuple[float, ...]
+    """Losses of the inner steps."""
 
 
 def first_order(
@@ -48,14 +50,17 @@ def first_order(
     *,
     seed: int,
 ) -> OuterGradient:
-    """The gradient of L_BPTT, Eq. (4), in closed form.
+    """Return the gradient of L_BPTT, Eq. (4), in closed form.
 
-    The steps on the way are those of Eq. (3); the network is left at θ_T.
+    The inner steps are those of Eq. (3); the network has the weights θ_T afterwards.
 
     Args:
-        memory: D_train, the frames of the inner steps: one batch for all of them, or for each.
-        query: D_test, the frames of the outer loss.
-        seed: inner step t draws from seed + t, the test loss after it from seed + steps + t.
+        learned: θ_g.
+        network: the network, whose weights are overwritten.
+        memory: D_train, the frames of the inner steps: one batch for all steps or one for each.
+        query: D_test, the frames of the test loss.
+        config: settings of the inner loop.
+        seed: inner step t uses ``seed`` + t, and the test loss after it ``seed`` + steps + t.
     """
     if config.second_order:
         raise ConfigError("second-order gradients have no closed form; use through_autograd")
@@ -92,7 +97,7 @@ def first_order(
 def _add_rate_gradients(
     per_parameter: list[Tensor], outer: Sequence[Tensor], taken: Sequence[Tensor]
 ) -> None:
-    """−Σ G_i (Σ g)_i over what shares a rate."""
+    """Add −Σ G_i (Σ g)_i over the parameters that share a rate."""
     for gradient, g, s in zip(per_parameter, outer, taken, strict=True):
         gradient.sub_((g * s).sum_to_size(gradient.shape))
 
@@ -100,7 +105,7 @@ def _add_rate_gradients(
 def _stored_rate_gradients(
     learned: LearnedStart, rates: Sequence[Tensor], per_parameter: Sequence[Tensor]
 ) -> list[Tensor]:
-    """From ∂L/∂λ of every parameter to the gradient of what is stored."""
+    """Convert ∂L/∂λ of every parameter to the gradient of the stored rates."""
     if learned.log_rates:
         per_parameter = [g * rate for g, rate in zip(per_parameter, rates, strict=True)]
     if learned.level == "single":
@@ -119,7 +124,7 @@ def through_autograd(
     *,
     seed: int,
 ) -> OuterGradient:
-    """The same gradient by backpropagation through the updates; see ``first_order``."""
+    """Return the gradient by backpropagation through the updates; see ``first_order``."""
     learned.load_into(network)
     names = [name for name, p in network.named_parameters() if p.requires_grad]
     device = next(network.parameters()).device
@@ -157,7 +162,7 @@ def _loss_at(network: ObjectNetwork, theta: Mapping[str, Tensor], batch: Batch) 
 
 
 class _TotalLoss(torch.nn.Module):
-    """``network.losses(batch)["total"]`` as a forward pass, for ``functional_call``."""
+    """Returns ``network.losses(batch)["total"]`` in its forward pass, for ``functional_call``."""
 
     def __init__(self, network: ObjectNetwork) -> None:
         super().__init__()
@@ -174,7 +179,7 @@ def _prefixed(theta: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _inner_gradients(
     loss: Tensor, theta: Sequence[Tensor], names: Sequence[str], *, second_order: bool
 ) -> list[Tensor]:
-    """g_t; with a graph of their own for the heads where second order is asked for."""
+    """Return g_t; with second order, the gradients of the heads have a graph."""
     computed = torch.autograd.grad(
         loss, theta, create_graph=second_order, retain_graph=True, allow_unused=True
     )

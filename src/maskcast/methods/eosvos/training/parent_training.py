@@ -1,8 +1,8 @@
 """The handcrafted baseline of Table 1: a parent network, and one learning rate by grid search.
 
-The parent is trained on single frames, all objects of a frame merged to one foreground. Also the
-way to a start for meta-training where COCO weights cannot be had: then every object of a picture
-is a target of its own.
+The parent network is trained on single frames, with all objects of a frame merged to one. It can
+also initialise meta-training if COCO weights are unavailable; then every object of a picture is a
+separate target.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from maskcast.methods.eosvos.training.tasks import OpenedTasks, TaskVideo, open_
 from maskcast.methods.eosvos.training.validation import fine_tuned_similarity, objects_of
 
 GRID = tuple(10 ** (half / 2) for half in range(-12, -3))
-"""Rates that are tried: 1e-6 to 1e-2 in half decades; the paper's grid is not published."""
+"""Learning rates of the grid search, 1e-6 to 1e-2 in half decades; the paper's are unpublished."""
 MOST_TRIES = 100
 
 
 class ParentFrame(NamedTuple):
-    """One frame with all its objects, and the seed for the network's samplers."""
+    """A frame with all its objects, and the seed for the samplers of the network."""
 
     frame: Float[Tensor, "3 height width"]
     label_map: UInt8[Tensor, "height width"]
@@ -46,7 +46,7 @@ class ParentFrame(NamedTuple):
 
 
 class ParentFrames:
-    """An epoch of single frames in random order; those without an object are passed over."""
+    """An epoch of single frames in random order; frames without an object are skipped."""
 
     def __init__(
         self, videos: Sequence[TaskVideo], config: ParentTrainingConfig, *, seed: int, epoch: int
@@ -99,7 +99,7 @@ def _objects(label_map: Tensor) -> Tensor:
 
 
 def make_instance_target(label_map: Integer[Tensor, "height width"]) -> Target:
-    """Every id of a label map as an object of its own, without the void (255).
+    """Return a target with every id of a label map as an object, except void (255).
 
     Raises:
         PromptError: the label map shows no object.
@@ -118,7 +118,7 @@ def make_instance_target(label_map: Integer[Tensor, "height width"]) -> Target:
 def random_crop(
     frame: Tensor, label_map: Tensor, size: tuple[int, int], generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Cut a random window; below or right of a smaller frame it is black and background."""
+    """Cut a random window; a smaller frame is padded with black and background, right and below."""
     height, width = size
     missing = [max(0, width - frame.shape[-1]), max(0, height - frame.shape[-2])]
     frame = F.pad(frame, (0, missing[0], 0, missing[1]))
@@ -130,7 +130,7 @@ def random_crop(
 
 
 class ParentTraining:
-    """Ordinary training of the network on single frames, as a task of the training engine."""
+    """Training of the network on single frames, as a task of the training engine."""
 
     def __init__(self, config: ParentTrainingConfig) -> None:
         self.config = config
@@ -146,7 +146,7 @@ class ParentTraining:
 
     @property
     def opened(self) -> OpenedTasks:
-        """The data, opened when first needed."""
+        """The data, opened at first use."""
         if self._opened is None:
             self._opened = open_tasks(replace(self.config.data, all_objects_as_one=True))
         return self._opened
@@ -162,7 +162,7 @@ class ParentTraining:
         return list(items)
 
     def loss(self, batch: Sequence[ParentFrame]) -> dict[str, Tensor]:
-        """The five losses of Mask R-CNN; draws depend on the items alone."""
+        """Return the five losses of Mask R-CNN; random numbers depend only on the items."""
         refuse_low_precision(batch[0].frame.device)
         targets = [self._target(item.label_map) for item in batch]
         prepared = self.network.prepare_targets([item.frame for item in batch], targets)
@@ -180,11 +180,11 @@ class ParentTraining:
         ).to(next(self.network.parameters()).device)
 
     def validation_parts(self) -> int:
-        """Objects of the held-out videos, all of a video as one."""
+        """Return the number of held-out videos, each with all its objects as one."""
         return len(objects_of(self.opened.held_out))
 
     def validate_part(self, part: int) -> dict[str, float]:
-        """Mean J of one object after fine-tuning with the single rate."""
+        """Return the mean J of one video after fine-tuning with the single rate."""
         config, learned = self.config, self._learned()
         held_out = objects_of(self.opened.held_out)[part]
         return {"J": fine_tuned_similarity(config.method, learned, held_out, config.validation)}
@@ -195,10 +195,10 @@ class ParentTraining:
         return Export("eosvos", method, tensors, {"recipe": "parent training"})
 
     def start_from(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over θ⁰ of exported weights.
+        """Load θ⁰ of exported weights.
 
         Raises:
-            WeightsError: it does not fit the network.
+            WeightsError: θ⁰ does not fit the network.
         """
         learned = self._learned()
         learned.load_tensors(tensors)
@@ -218,8 +218,11 @@ def search_rate(
     """Return the mean J of a parent network after fine-tuning at each single rate.
 
     Args:
-        learned: of level "single"; its rate is put back afterwards.
-        videos: a hold-out of the training set, never the data to be reported on.
+        method: settings of the method.
+        learned: the parent network, with level "single"; its rate is restored afterwards.
+        videos: a hold-out of the training set, never the data that results are reported on.
+        config: settings of the validation.
+        grid: learning rates to try.
 
     Raises:
         ConfigError: the rates are not single, or there is nothing to score.

@@ -1,7 +1,7 @@
-"""Ways to train e-OSVOS: both published stages, every row of Table 1, and a reduced model.
+"""Training recipes of e-OSVOS: both published stages, every row of Table 1, and a reduced model.
 
-Box propagation and online adaptation are settings at test time: the last rows of the ladder use
-the weights of ``eosvos-lovasz``.
+Box propagation and online adaptation are settings at test time, so the last rows of Table 1 use the
+weights of ``eosvos-lovasz``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from maskcast.methods.eosvos.training.config import (
 )
 
 SMALL_HELD_OUT = ("bus", "dance-jump", "elephant", "lucia", "mallard-water", "scooter-gray")
-"""DAVIS train videos on which the reduced model is judged."""
+"""DAVIS train videos that validate the reduced model."""
 
 SMALL = EOSVOSConfig(
     network=MaskRCNNConfig(
@@ -40,13 +40,13 @@ SMALL = EOSVOSConfig(
         sampled_regions=32,
     )
 )
-"""The whole method on a network and frames that two CPU cores can train."""
+"""The whole method with a network and frames small enough to train on two CPU cores."""
 
 
 def ladder_row(
     level: RateLevel, norm: Literal["frozen_bn", "group"], mask_loss: MaskLoss
 ) -> EOSVOSConfig:
-    """A model of Table 1, tested as there: batch 1, no augmentation, no box propagation."""
+    """Return a model of Table 1, with batch 1, no augmentation and no box propagation."""
     return EOSVOSConfig(
         network=MaskRCNNConfig(norm=norm, mask_loss=mask_loss),
         rate_level=level,
@@ -139,4 +139,4 @@ RECIPES: dict[str, Recipe[Any]] = {
         ),
     ),
 }
-"""By name, for ``maskcast train``."""
+"""Recipes by name, for ``maskcast train``."""

@@ -1,8 +1,8 @@
-"""Harder meta tasks: options of the published training, all off by default.
+"""Variations of meta tasks: options of the published training, all off by default.
 
 The names in brackets are those of the published settings. The paper does not describe them, so
-what they do here is our reading of the names. Every change applies to both frames of a task, so
-that what the inner loop learns from one frame holds for the other.
+their effect here is our interpretation of the names. Every change applies to both frames of a task,
+so that the memory frame remains informative about the query frame.
 
     frame    height × width × 3   uint8 RGB
     label    height × width       uint8: 1 object, 0 background, 255 void
@@ -26,8 +26,10 @@ from maskcast.methods.eosvos.targets import OBJECT, VOID
 def draw_group(
     object_id: int, objects: Sequence[int | None], generator: torch.Generator
 ) -> tuple[int, ...]:
-    """Return the object of a task and each other object of its video with probability one half
-    (random_object_id_sub_group); together they form the foreground."""
+    """Return the object of a task, and each other object of its video with probability 0.5.
+
+    Together they form the foreground (random_object_id_sub_group).
+    """
     others = [other for other in objects if other not in (object_id, None)]
     chosen = torch.rand(len(others), generator=generator) < 0.5
     return (
@@ -42,24 +44,23 @@ def group_mask(
     *,
     has_void: bool,
 ) -> BinaryMask:
-    """Return 1 on the objects of a group (on every object if None), 255 on void, 0 elsewhere."""
+    """Return 1 on the objects of a group (on all objects if None), 255 on void, 0 elsewhere."""
     members: tuple[int | None, ...] = (None,) if group is None else group
     masks = (object_mask(label_map, member, has_void=has_void) for member in members)
     return reduce(np.maximum, masks)
 
 
 def flip_labels(labels: Sequence[BinaryMask]) -> list[BinaryMask]:
-    """Swap object and background; void stays (random_flip_label).
+    """Swap object and background, but not void (random_flip_label).
 
-    Nothing changes if a frame would be left without an object.
+    The labels are unchanged if a frame would have no object afterwards.
     """
     flipped = [np.where(label == VOID, label, OBJECT - label) for label in labels]
     return flipped if all((label == OBJECT).any() for label in flipped) else list(labels)
 
 
 def draw_box_order(generator: torch.Generator) -> BoxOrder:
-    """Draw which of (dx, dy, dw, dh) each output of the box head regresses
-    (random_box_coord_perm)."""
+    """Draw the order in which the box head regresses (dx, dy, dw, dh) (random_box_coord_perm)."""
     a, b, c, d = torch.randperm(4, generator=generator).tolist()
     return a, b, c, d
 
@@ -70,8 +71,10 @@ def paste_behind(
     other_frame: UInt8[np.ndarray, "other_height other_width 3"],
     other_label: UInt8[np.ndarray, "other_height other_width"],
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Paste the object of another frame, stretched to the size of this one, behind the object
-    (single_obj_seq_mode). It stays background in the label."""
+    """Paste the object of another frame, resized to this one, behind the object.
+
+    The pasted object is background in the label (single_obj_seq_mode).
+    """
     height, width = label.shape
     rows = np.arange(height) * other_label.shape[0] // height
     columns = np.arange(width) * other_label.shape[1] // width

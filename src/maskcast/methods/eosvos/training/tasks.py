@@ -1,7 +1,7 @@
-"""Meta tasks: one object of one video, a frame to adapt to and a frame to be judged on.
+"""Meta tasks: one object of one video, with a memory frame to adapt to and a query frame to test.
 
-The task set T of section 3.2.1 holds every (video, object) pair once; videos with many objects are
-seen more often. An item depends on (seed, epoch, index) alone.
+The task set T of section 3.2.1 contains every (video, object) pair once, so videos with many
+objects are drawn more often. An item depends only on (seed, epoch, index).
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class LabelledFrame(NamedTuple):
 
 
 class MetaTask(NamedTuple):
-    """D_train and D_test of one task, and the seed of everything drawn while it is worked on."""
+    """D_train and D_test of one task, and the seed of all random numbers used in it."""
 
     memory: tuple[LabelledFrame, ...]
-    """One for all inner steps, or one for each."""
+    """One frame for all inner steps, or one for each."""
     query: LabelledFrame
     seed: int
     box_order: BoxOrder = AS_CODED
@@ -60,11 +60,11 @@ class MetaTask(NamedTuple):
 
 @dataclass(frozen=True)
 class TaskVideo:
-    """A video and the objects in it that make tasks."""
+    """A video and those of its objects that are used in tasks."""
 
     video: AnnotatedVideo
     objects: tuple[int | None, ...]
-    """None: all of them as one."""
+    """Object ids; None stands for all objects as one."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ class OpenedTasks:
 
 
 def open_tasks(config: TaskDataConfig) -> OpenedTasks:
-    """Open all data sets; they are joined without weights.
+    """Open all data sets that are set, and concatenate them without weights.
 
     Raises:
-        ConfigError: nothing was given.
-        DatasetError, MissingFileError: data are faulty, or not where they were said to be.
+        ConfigError: no data set is set.
+        DatasetError, MissingFileError: data are faulty, or a folder does not exist.
     """
     kept: list[AnnotatedVideo] = []
     apart: list[AnnotatedVideo] = []
@@ -127,7 +127,7 @@ def _with_objects(
 
 
 def _objects_of(video: AnnotatedVideo) -> tuple[int, ...]:
-    """Return the ids of a video's objects; a mask that cannot be read is logged and left out."""
+    """Return the ids of a video's objects; unreadable masks are logged and skipped."""
     if isinstance(video, Video) and video.declared is not None:
         return video.object_ids
     ids = {
@@ -187,7 +187,7 @@ class MetaTaskItems:
     def _two_frames(
         self, video_index: int, object_id: int | None, generator: torch.Generator
     ) -> list[_DrawnFrame]:
-        """Both frames of a task as they were stored."""
+        """Return both frames of a task before augmentation."""
         video, objects = self.videos[video_index].video, self.videos[video_index].objects
         group: tuple[int, ...] | None = None if object_id is None else (object_id,)
         if object_id is not None and self.config.object_groups:
@@ -204,7 +204,7 @@ class MetaTaskItems:
     def _with_another_object(
         self, frames: Sequence[_DrawnFrame], video_index: int, generator: torch.Generator
     ) -> list[_DrawnFrame]:
-        """Paste the object of another video that has one; without such a video nothing."""
+        """Paste the object of another video with one object, if there is such a video."""
         others = [other for other in self._single if other != video_index]
         if not others:
             return list(frames)
@@ -219,7 +219,7 @@ class MetaTaskItems:
         return drawn_frames
 
     def identity(self, index: int) -> str:
-        """What item ``index`` is made of."""
+        """Return the name of an item, for messages."""
         video_index, object_id = self._pair(index)
         return f"{self.videos[video_index].video.name}, object {object_id or 'all'}"
 
@@ -248,7 +248,7 @@ def _draw_visible(
     near: int = 0,
     reach: int | None = None,
 ) -> _DrawnFrame:
-    """Draw frames uniformly until one shows the object (a group of them; None: all)."""
+    """Draw frames uniformly until one shows an object of the group (any object if None)."""
     count = len(video.frame_names)
     low = 0 if reach is None else max(0, near - reach)
     high = count if reach is None else min(count, near + reach + 1)
@@ -267,7 +267,7 @@ def _draw_visible(
 def _augment(
     drawn: Sequence[_DrawnFrame], config: TaskConfig, generator: torch.Generator
 ) -> list[LabelledFrame]:
-    """Colours and flip are shared by the frames of a task; every frame has its own warp."""
+    """Augment frames; those of a task share colours and flip, and every frame has its own warp."""
     change = _draw_colours(generator) if config.colour else None
     flipped = config.flip and _happens(0.5, generator)
     drawn_frames = []
@@ -286,7 +286,7 @@ def _augment(
 
 @dataclass(frozen=True)
 class _ColourChange:
-    """Factors and the order in which they act on the 8-bit picture."""
+    """Factors of a colour change, and the order in which they are applied to the 8-bit picture."""
 
     order: tuple[int, ...]
     brightness: float

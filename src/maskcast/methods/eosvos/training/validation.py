@@ -1,4 +1,4 @@
-"""How good a learned start is: fine-tune on first frames, score the frames after them."""
+"""Validate a learned start: fine-tune on first frames, and score the following frames."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ log = logging.getLogger(__name__)
 
 
 class ValidationObject(NamedTuple):
-    """One object of a video; None: all of them as one."""
+    """One object of a video; the id None stands for all objects as one."""
 
     video: AnnotatedVideo
     object_id: int | None
 
 
 def objects_of(videos: Sequence[TaskVideo]) -> list[ValidationObject]:
-    """All objects of all videos, which count alike."""
+    """Return all objects of all videos; they have equal weight."""
     return [
         ValidationObject(entry.video, object_id) for entry in videos for object_id in entry.objects
     ]
@@ -46,7 +46,7 @@ def fine_tuned_similarity(
     followed: ValidationObject,
     config: ValidationConfig,
 ) -> float:
-    """Return the mean J over the frames of an object after fine-tuning on its first one."""
+    """Return the mean J over the frames of an object after fine-tuning on its first frame."""
     tested = replace(
         method,
         inner_steps=config.inner_steps,
@@ -70,7 +70,7 @@ def object_similarity(
     object_id: int | None,
     config: ValidationConfig,
 ) -> float:
-    """Follow one object from its first frame; mean J without the first and the last frame."""
+    """Segment one object from its first frame on; return the mean J, without first and last."""
     masks = {
         index: mask
         for index in range(len(video.frame_names))
@@ -92,7 +92,7 @@ def object_similarity(
 def read_mask(
     video: AnnotatedVideo, object_id: int | None, index: int
 ) -> Bool[Tensor, "height width"] | None:
-    """The mask of an object on a frame; None where the frame has no annotation."""
+    """Return the mask of an object on a frame; None if the frame has no annotation."""
     label_map = video.read_annotation(index)
     if label_map is None:
         return None
