@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from cli.conftest import FRAMES, write_mask
-from contract.coloured_video import true_mask
+from contract.coloured_video import SIZE, true_mask
 from maskcast.io.label_maps import read_label_map, write_label_map
 from maskcast.io.video.source import open_frames
 from maskcast.io.video.writer import FORMATS
@@ -168,6 +168,24 @@ def test_absences_by_flag_and_by_file_are_the_same(segment, clip):
     ]
     segment("--absent", "6:2,").assert_one_sentence(2, "FRAMES:ID[,ID], such as 120:2 or")
     segment("--absent", "6:3").assert_one_sentence(3, "is not tracked there")
+
+
+def test_a_run_ends_with_the_frames_to_look_at(segment, clip):
+    """A black rectangle hides both objects on two frames; what is printed can be pasted."""
+    for number in (6, 7):
+        hidden = np.zeros((*SIZE, 3), dtype=np.uint8)
+        Image.fromarray(hidden).save(clip / "video" / f"{number:05d}.png")
+    outcome = segment("--start", "1", "--end-object", "5:1", masks="")
+    assert outcome.exit_code == 2
+    write_mask(clip / "00001.png", 1, (1, 2))
+    outcome = segment("--start", "1", "--end-object", "5:1", masks="00001.png")
+    assert outcome.exit_code == 0, outcome.error
+    *_, line, hint = outcome.output.splitlines()
+    assert line.startswith("object 2: absent on 6-7")
+    assert hint.startswith("correct with: maskcast segment … --corrected FILE")
+    outcome = segment("--start", "1", "--end-object", "5:1", "--absent", "6-7:2", masks="00001.png")
+    assert outcome.exit_code == 0, outcome.error
+    assert "absent on" not in outcome.output
 
 
 def test_a_corrected_mask_removes_what_it_lacks_and_continues_the_run(segment, clip):

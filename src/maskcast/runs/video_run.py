@@ -18,14 +18,17 @@ from maskcast.core.files import alone_in
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import BuiltSegmenter, SegmenterIdentity, SegmenterSource
 from maskcast.core.types import Box, Prompts
+from maskcast.io.prompts.frames import PromptFrames
 from maskcast.io.prompts.reading import GivenPrompts, read_prompts
 from maskcast.io.video.reader import OnBadFrame
-from maskcast.io.video.source import open_frames
+from maskcast.io.video.source import FrameSource, open_frames
 from maskcast.runs.card import RunCard
 from maskcast.runs.exports import Exports, export
 from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
+from maskcast.runs.folder import RunFolder
 from maskcast.runs.layout import EXPORTS, PROBABILITIES
 from maskcast.runs.masks import MaskForm
+from maskcast.runs.object_report import describe_objects, report_objects
 from maskcast.runs.occupied import Occupied, occupied
 from maskcast.runs.opening import open_run
 from maskcast.runs.request import RunRequest
@@ -85,6 +88,9 @@ class VideoResult:
     """Paths of the exports, in the order of the fields of ``Exports``."""
     room: Occupied
     """Disk usage of the run folder."""
+    objects: Sequence[str] = ()
+    """Lines about objects that are absent, unsure, or change abruptly on some frames; few, with the
+    object that has most such frames first."""
 
 
 def run_video(
@@ -164,7 +170,19 @@ def run_video(
                 progress=progress,
             )
         made = export(run, frames, request.exports, progress=progress)
-        return VideoResult(card=run.card, exports=made, room=occupied(request.output))
+        return VideoResult(
+            card=run.card,
+            exports=made,
+            room=occupied(request.output),
+            objects=_describe_objects(run, frames),
+        )
+
+
+def _describe_objects(run: RunFolder, frames: FrameSource) -> list[str]:
+    logged = {index: of for index, of in run.found_objects().items() if index < frames.count}
+    prompted = {(frame, object_id) for frame, object_id, _ in run.card.request.marks()}
+    key = PromptFrames(frames.names, frames.size, frames.first).key
+    return describe_objects(report_objects(logged, prompted=prompted), key)
 
 
 def _asked(request: VideoRequest, prompts: GivenPrompts, identity: SegmenterIdentity) -> RunRequest:

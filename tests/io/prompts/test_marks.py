@@ -11,6 +11,7 @@ import pytest
 from maskcast.core.errors import PromptError, UsageError
 from maskcast.core.types import ABSENT
 from maskcast.io.label_maps import write_label_map
+from maskcast.io.prompts.frames import PromptFrames
 from maskcast.io.prompts.marks import ListedMarks, parse_end, read_marks, write_marks
 from maskcast.io.prompts.reading import GivenPrompts, describe_masks, read_prompts
 
@@ -183,3 +184,18 @@ def test_an_object_is_tracked_between_its_first_mask_and_its_end(folder, tmp_pat
     masks = [folder, tmp_path / "00013.png"]
     given = read_prompts(masks, absent=["2:7"], goes_backward=True, **both)
     assert absences(given) == {2: [7]}
+
+
+@pytest.mark.parametrize(
+    ("names", "first", "keys"),
+    [
+        (["00010", "00011"], 0, ["0", "1"]),
+        (["00010", "00011"], 10, ["10", "11"]),
+        (["1", "2", "3"], 0, ["0", "2", "3"]),  # "1" is the name of the first, "2" of the second
+        (["b", "a"], 5, ["5", "6"]),
+    ],
+)
+def test_the_key_of_a_frame_is_read_as_this_frame(names, first, keys):
+    frames = PromptFrames(names, SIZE, first)
+    assert [frames.key(index) for index in range(len(names))] == keys
+    assert [frames.find(key) for key in keys] == list(range(len(names)))

@@ -36,6 +36,11 @@ class PromptFrames:
         """Return the name of a frame in messages."""
         return f"frame {self.names[frame_index]}"
 
+    def key(self, frame_index: int) -> str:
+        """Return the shortest text that ``find`` reads as this frame: its number, or its name."""
+        number = str(self.first + frame_index)
+        return number if self.find(number) == frame_index else self.names[frame_index]
+
     def find(self, frame_key: str) -> int | None:
         """Return the index of a frame from its name, or else from its index in the whole video."""
         if frame_key in self.by_name:
