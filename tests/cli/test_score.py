@@ -257,3 +257,12 @@ def test_scoring_does_not_load_torch():
     loads = "from maskcast.evaluation import score_results, submission"
     code = f"import sys; {loads}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_scores_only_the_videos_that_are_named(score, out):
+    outcome = score("--jobs", "1", "--videos", "cows")
+    assert outcome.exit_code == 0, outcome.error
+    assert list(json.loads((out / "scores.json").read_text())["videos"]) == ["cows"]
+    unknown = score("--jobs", "1", "--videos", "bees")
+    assert unknown.exit_code == 3
+    assert "has no video bees; it has ants, cows" in unknown.error

@@ -102,3 +102,9 @@ def test_a_report_of_damaged_scores_is_one_sentence(place, maskcast, change):
     file = place / "run" / "scores.json"
     file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | change))
     maskcast("report", place / "run").assert_one_sentence(3, "scores.json is damaged (")
+
+
+def test_davis_2016_has_no_server(place, maskcast):
+    outcome = maskcast("submit", "davis2016", "--root", place / "set", "--check", place / "a.zip")
+    assert outcome.exit_code == 2
+    assert "there is no server for 'davis2016'" in outcome.error

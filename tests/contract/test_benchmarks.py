@@ -151,7 +151,7 @@ def test_from_the_videos_to_an_archive_for_the_server(name, imitation, tmp_path)
     dataset, run = open_dataset(name, imitation), tmp_path / "run"
     prefix, archive = DATASETS[name].server_prefix, tmp_path / "a.zip"
     if prefix is None:
-        with pytest.raises(UsageError, match=f"no server is known for '{name}'"):
+        with pytest.raises(UsageError, match=f"there is no server for '{name}'"):
             build_submission(dataset, run, archive)
         return
     segment_dataset(Source(), dataset, run, request={})

@@ -206,5 +206,5 @@ def test_without_the_data_set_one_mask_outside_annotations_is_seen(tmp_path):
 
 
 def test_a_set_without_a_server(tmp_path):
-    with pytest.raises(UsageError, match="no server is known for 'folder'"):
+    with pytest.raises(UsageError, match="there is no server for 'folder'"):
         check_submission(packed(tmp_path / "a.zip", {"a/0.png": b""}), None, "folder")

@@ -335,3 +335,29 @@ def test_whatever_the_meta_file_holds_a_set_is_opened_or_its_faults_are_said(
         for object_id, first in video.first_frame_of.items():
             assert object_id >= 1
             assert 0 <= first < video.frame_count
+
+
+def test_scoring_needs_no_images(tmp_path):
+    root = davis2017(tmp_path, {"cows": {1: 0}}, images=False)
+    (root / "JPEGImages" / "480p" / "cows").mkdir(parents=True)
+    video = open_dataset("davis2017", root, purpose="score")[0]
+    assert (video.size, video.frame_count) == (SIZE, FRAMES)
+    (fault,) = faults_of("davis2017", root)
+    assert fault.endswith("cows contains no images")
+
+
+def test_masks_alone_are_a_folder_of_videos_for_scoring(tmp_path):
+    for index in range(2):
+        write_label_map(tmp_path / "cows" / f"{index:05d}.png", label_map((1, 3), index))
+    video = open_dataset("folder", tmp_path, purpose="score")[0]
+    assert (video.name, video.frame_names) == ("cows", ("00000", "00001"))
+    np.testing.assert_array_equal(video.read_annotation(1), label_map((1, 3), 1))
+    assert "no folder of masks" in faults_of("folder", tmp_path)[0]
+
+
+def test_an_unknown_video_lists_the_known_ones(tmp_path):
+    root = davis2017(tmp_path, {"cows": {1: 0}, "ants": {1: 0}})
+    dataset = open_dataset("davis2017", root)
+    assert [video.name for video in dataset.only(["ants"])] == ["ants"]
+    with pytest.raises(DatasetError, match="has no video bees; it has cows, ants"):
+        dataset.only(["bees"])
