@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
+import torch
 
+from contract.stand_in import ColourConfig, ColourTracker
 from maskcast.core.errors import PromptError
+from maskcast.core.segmenter import SegmenterIdentity
 from maskcast.io.prompts.reading import GivenPrompts, read_prompts
+from maskcast.runs.video_run import VideoRequest, run_video
 from reports.rows import INPUTS
 
 pytestmark = pytest.mark.skipif(not INPUTS.is_dir(), reason="MASKCAST_REPORTS is missing")
@@ -66,3 +70,33 @@ def test_pages():
 def test_a_name_that_names_a_frame():
     assert pixels(read("frame_000006.png")) == {6: {1: DISC, 2: SQUARE}}
     assert re.search("for frame 00006", read("frame_000006.png").report[-1])
+
+
+class StandIn:
+    """A built segmenter that follows colours."""
+
+    segmenter = ColourTracker(ColourConfig(), torch.zeros(()))
+    device = torch.device("cpu")
+
+    def identity(self, *, uses_boxes: bool) -> SegmenterIdentity:
+        return SegmenterIdentity(
+            method="colours",
+            weights="none",
+            weights_sha256="0" * 64,
+            box_start=None,
+            options={},
+            dtype="float32",
+        )
+
+
+AMONG_FRAMES = "frames_and_mask_named --masks frames_and_mask_named/mask.png"
+
+
+def test_a_mask_among_the_frames(tmp_path):
+    video, mask = (INPUTS / path for path in AMONG_FRAMES.split(" --masks "))
+    request = VideoRequest(video=video, masks=[mask], output=tmp_path / "out")
+    lines: list[str] = []
+    result = run_video(request, StandIn(), report=lines.append)
+    assert result.card.frames == 4
+    assert lines[0] == f"{mask} is a mask, not a frame"
+    assert "for frame frame_0000: ids 1 (793 pixels), 2 (441 pixels)" in lines[1]

@@ -12,15 +12,6 @@ import pytest
 from reports.rows import FAULTS, REPORTS, rows_of
 
 NOT_YET = {
-    "masks/good.png",
-    "black_is_last.png",
-    "label_map_resorted.png",
-    "soft_few_greys.png",
-    "matte_in_alpha_white.png",
-    "matte_16_bit.png",
-    "five_pages.tif",
-    "labels.npy",
-    "frame_000006.png",
     "cvat_tracks_frame_6.json",
     "roboflow_ids_from_0.json",
     "coco_boxes_only.json",
@@ -28,7 +19,6 @@ NOT_YET = {
     "xanylabeling_rectangle.json",
     "labelme_two_fish.json",
     "labelme_without_size.json",
-    "frames_and_mask_named --masks frames_and_mask_named/mask.png",
 } | {
     "frames_tif",
     "frames_12_bits_in_16",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -149,3 +150,14 @@ def test_an_edit_that_is_undone_leaves_the_finished_form(request_, tmp_path):
     assert source.built == 0
     assert not (tmp_path / "out" / "masks.jsonl").exists()
     assert (tmp_path / "out" / "masks.jsonl.gz").read_bytes() == before
+
+
+def test_a_mask_in_the_folder_of_frames_is_not_a_frame(request_):
+    mask = request_.masks[0].rename(request_.video / "zz_mask.png")
+    lines: list[str] = []
+    result = run_video(replace(request_, masks=[mask]), Source(), report=lines.append)
+    assert result.card.frames == COUNT
+    assert lines[0] == f"{mask} is a mask, not a frame"
+    assert "for frame 00000" in lines[1]
+    with pytest.raises(UsageError, match="as the folder of frames and of masks"):
+        run_video(replace(request_, masks=[request_.video]), Source())

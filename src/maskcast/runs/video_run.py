@@ -20,6 +20,7 @@ from maskcast.core.segmenter import BuiltSegmenter, SegmenterIdentity, Segmenter
 from maskcast.core.types import Box, Prompts
 from maskcast.io.prompts.frames import PromptFrames
 from maskcast.io.prompts.reading import GivenPrompts, read_prompts
+from maskcast.io.video.frame_folder import is_frame_file
 from maskcast.io.video.reader import OnBadFrame
 from maskcast.io.video.source import FrameSource, open_frames
 from maskcast.runs.card import RunCard
@@ -123,6 +124,7 @@ def run_video(
         start=request.start,
         end=request.end,
         on_bad_frame=request.on_bad_frame,
+        exclude=(among_frames := _masks_among_frames(request)),
     )
     sources = (request.video, *request.masks, *request.corrected)
     _check_sources(sources, request.output, frames.names)
@@ -139,7 +141,7 @@ def run_video(
         goes_backward=request.direction == "both",
     )
     if report is not None:
-        for line in prompts.report:
+        for line in (*(f"{mask} is a mask, not a frame" for mask in among_frames), *prompts.report):
             report(line)
     identity = segmenter.identity(uses_boxes=_uses_boxes(prompts.by_frame))
     asked = _asked(request, prompts, identity)
@@ -224,6 +226,27 @@ def _check_sources(sources: Iterable[Path], output: Path, names: Container[str])
                 f"{source} would be overwritten; copy it, or choose another folder",
                 options=("output",),
             )
+
+
+def _masks_among_frames(request: VideoRequest) -> list[Path]:
+    """Return the given masks that lie in the folder of frames.
+
+    Raises:
+        UsageError: the folder of frames is given as a folder of masks.
+    """
+    video = _followed(request.video)
+    if not video.is_dir():
+        return []
+    if any(_followed(mask) == video for mask in (*request.masks, *request.corrected)):
+        raise UsageError(
+            f"{request.video} is given as the folder of frames and of masks; give the masks alone",
+            options=("masks",),
+        )
+    return [
+        mask
+        for mask in (*request.masks, *request.corrected)
+        if _followed(mask).parent == video and is_frame_file(mask) and mask.is_file()
+    ]
 
 
 def _followed(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -320,3 +321,73 @@ def test_a_description(tmp_path):
     lines = describe_masks(colours(tmp_path / "b.png", (255, 0, 0), (0, 255, 0)))
     assert lines[0] == "#ff0000 gets object id 1"
     assert lines[2] == "b.png: flat colours, 8×6, ids 1 (6 pixels), 2 (6 pixels)"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "frame_000006",
+        "mask_00006",
+        "00006_mask",
+        "frame000006",
+        "00006.jpg",
+        "6",
+        "00006_png.rf.0f",
+    ],
+)
+def test_a_single_file_belongs_to_the_frame_that_it_names(tmp_path, name):
+    names = [f"{number:05d}" for number in range(12)]
+    given_ = read([save(tmp_path / f"{name}.png", 1)], names=names)
+    assert list(given_.by_frame) == [6]
+    assert "for frame 00006" in given_.report[-1]
+    annotation = {"id": 1, "segmentation": encode_mask(label_map(1) == 1)}
+    (tmp_path / f"{name}.json").write_text(json.dumps([annotation]))  # a file for each frame
+    assert list(read([tmp_path / f"{name}.json"], names=names).by_frame) == [6]
+
+
+@pytest.mark.parametrize("name", ["frame_000012", "frame_99", "IMG_2041", "00012_mask"])
+def test_a_single_file_that_names_no_frame_is_not_the_first(tmp_path, name):
+    names = [f"{number:05d}" for number in range(12)]
+    with pytest.raises(PromptError, match=f"mask {name} .*matches no frame"):
+        read([save(tmp_path / f"{name}.png", 1)], names=names)
+
+
+@pytest.mark.parametrize("name", ["mask1", "2024-01-05", "mask_12"])
+def test_a_name_whose_frame_is_unclear_is_refused(tmp_path, name):
+    with pytest.raises(PromptError, match=r"name it after its frame, such as 00010\.png"):
+        read([save(tmp_path / f"{name}.png", 1)])
+
+
+def test_the_number_in_the_names_of_frames_goes_before_the_index(tmp_path):
+    names = [f"shot_{number:04d}" for number in range(1, 9)]
+    assert list(read([save(tmp_path / "mask_0003.png", 1)], names=names).by_frame) == [2]
+    assert list(read([save(tmp_path / "shot_0003.png", 1)], names=names).by_frame) == [2]
+    assert list(read([save(tmp_path / "8.png", 1)], names=names).by_frame) == [7]
+    with pytest.raises(PromptError, match="frame shot_0003 by its name or to frame shot_0004 by"):
+        read([save(tmp_path / "3.png", 1)], names=names)
+    with pytest.raises(PromptError, match="matches no frame"):
+        read([save(tmp_path / "mask_0000.png", 1)], names=names)
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_may_be_written_in_either_form(tmp_path, forms):
+    on_disk, in_video = (unicodedata.normalize(form, "überfall") for form in forms)
+    given_ = read([save(tmp_path / f"{on_disk}.png", 1)], names=["anfang", in_video])
+    assert list(given_.by_frame) == [1]
+    assert read([], (f"{on_disk}:1:0,0,4,4",), names=["anfang", in_video]).by_frame.keys() == {1}
+
+
+def test_a_number_before_a_box_that_is_a_frame_too_is_explained():
+    given_ = read([], ("7:1,1,2,2",))
+    assert list(given_.by_frame[0]) == [7]
+    assert given_.report == [
+        "box 7:1,1,2,2: object 7 on frame 00010; for frame 7 write 7:ID:X,Y,WIDTH,HEIGHT"
+    ]
+    # ids from 1 on, ids of masks and numbers that are no frames need no explanation
+    assert "write" not in "".join(read([], ("1:1,1,2,2", "2:4,1,2,2")).report)
+    assert "write" not in "".join(read([], ("99:1,1,2,2",)).report)
+
+
+def test_a_box_for_an_object_of_a_mask_is_not_explained(tmp_path):
+    given_ = read([save(tmp_path / "00013.png", 7)], ("7:1,1,2,2",))
+    assert "write" not in "".join(given_.report)

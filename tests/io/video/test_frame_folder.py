@@ -177,3 +177,37 @@ def test_names_may_be_of_any_language(tmp_path):
 def test_a_description(tmp_path):
     lines = describe_video(write_frames(tmp_path / "f", ["000.png", "001.png"]))
     assert lines == ["frames    2 pictures, 000.png to 001.png", "size      64×48"]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        ["-10", "-9", "-1", "0", "1"],
+        ["-2", "-1"],
+        ["-1", "+0", "+1", "+10"],
+        ["t-2", "t-1", "t0", "t1"],
+        ["frame_-1", "frame_0", "frame_12"],
+    ],
+)
+def test_names_with_signs_come_in_the_order_of_their_values(tmp_path, order):
+    folder = write_frames(tmp_path / "f", [f"{name}.png" for name in order])
+    assert open_frames(folder).names == order
+    assert numbers(folder) == list(range(len(order)))
+
+
+def test_a_hyphen_before_every_number_is_no_sign(tmp_path):
+    order = ["frame-1", "frame-2", "frame-3"]
+    assert open_frames(write_frames(tmp_path / "f", [f"{n}.png" for n in order])).names == order
+
+
+def test_two_names_of_one_value_are_refused(tmp_path):
+    folder = write_frames(tmp_path / "f", ["-1.png", "+1.png", "1.png"])
+    with pytest.raises(VideoError, match="is ambiguous: two have one number"):
+        open_frames(folder)
+
+
+def test_files_that_are_no_frames_can_be_excluded(tmp_path):
+    folder = write_frames(tmp_path / "f", ["a_0.png", "a_1.png", "mask.png"])
+    (tmp_path / "link").symlink_to(folder)
+    for mask in (folder / "mask.png", tmp_path / "link" / "mask.png"):
+        assert open_frames(folder, exclude=[mask]).names == ["a_0", "a_1"]

@@ -86,11 +86,18 @@ def read_mask_picture(
             f"{path} has floating-point values instead of object ids; save it as an indexed or "
             "grey PNG"
         )
-    if is_copy and picture.mode in ("RGB", "RGBA") and not has_ids_in_colours(picture):
+    if is_copy and _shows_ids_by_colours(picture):
         rgba = np.asarray(picture.convert("RGBA"))
         return _with_ids(_from_colours(path, "flat colours", rgba, may_be_grey=False))
     frame = _from_picture(path, picture, mask_threshold)
     return _with_ids(frame) if is_copy else frame
+
+
+def _shows_ids_by_colours(picture: Image.Image) -> bool:
+    """Return whether the colours of a copy of a label map decide, not its values."""
+    if picture.mode == "P":
+        return not values_are_ids(np.unique(np.asarray(picture)), *palette_table(picture))
+    return picture.mode in ("RGB", "RGBA") and not has_ids_in_colours(picture)
 
 
 def _with_ids(frame: MarkedFrame) -> MarkedFrame:
@@ -261,7 +268,8 @@ def _from_colours(path: Path, kind: str, rgba: Colours, *, may_be_grey: bool = T
     levels = (packed_levels[:, None] // _PACK % 256).astype(np.uint8)
     settled = settle_edges(codes.reshape(packed.shape), _premultiplied(levels))
     kept = np.unique(settled.codes)
-    if settled.unclear or len(kept) > MOST_VALUES + 1 or _half_seen(levels[kept]).any():
+    too_many = len(kept) > MOST_VALUES + 1 and not {*map(_text, levels[kept])} <= _PALETTE
+    if settled.unclear or too_many or _half_seen(levels[kept]).any():
         what = "half-transparent pixels" if _half_seen(levels).any() else f"{len(levels)} colours"
         raise PromptError(
             f"{path} has {what}, so it is a photograph or has soft edges; paint each object in one "
@@ -277,6 +285,7 @@ def _from_colours(path: Path, kind: str, rgba: Colours, *, may_be_grey: bool = T
     return _marked(path, kind, marks, _edge_note(settled))
 
 
+_PALETTE = {"#000000", *IDS_OF_COLOURS}
 _PACK = np.array([1 << 16, 1 << 8, 1, 1 << 24])
 """Weights of red, green, blue and alpha in one integer per colour."""
 
