@@ -45,15 +45,17 @@ def number_in(name: str) -> str | None:
     if name.isascii() and name.isdecimal():
         return name
     matches = list(_NUMBER.finditer(name))
-    found = [match["digits"] for match in matches if _counts_frames(match)]
-    if len(found) > 1:
-        raise PromptError(f"the name {shortened(name)!r} has several numbers ({', '.join(found)})")
+    numbers = [match["digits"] for match in matches if _counts_frames(match)]
+    if len(numbers) > 1:
+        raise PromptError(
+            f"the name {shortened(name)!r} has several numbers ({', '.join(numbers)})"
+        )
     unclear = [match["digits"] for match in matches if match["before"] or match["after"]]
-    if unclear and not found:
+    if unclear and not numbers:
         raise PromptError(
             f"the number {unclear[0]} in the name {shortened(name)!r} may count frames or masks"
         )
-    return found[0] if found else None
+    return numbers[0] if numbers else None
 
 
 def _counts_frames(match: re.Match[str]) -> bool:

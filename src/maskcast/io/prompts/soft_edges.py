@@ -100,14 +100,14 @@ def interpolated_pixels(codes: Codes, values: Int[np.ndarray, " levels"]) -> int
     flat = np.unique(blocks[blocks >= 0])
     distances = _measured(blocks, flat, rows, columns)
     levels = np.where(np.isin(codes[rows, columns], flat), codes[rows, columns], -1)
-    found = np.zeros(len(levels), bool)
+    interpolated = np.zeros(len(levels), bool)
     for a, b in combinations(range(len(flat)), 2):
         between = (levels > flat[a]) & (levels < flat[b])  # codes are in the order of the values
         near = distances[:, a] + distances[:, b] <= 2 * REACH + 1
         touching = _touching(codes, int(flat[a]), int(flat[b]))
         if (between & near).sum() >= max(LEAST_INTERPOLATED, touching):
-            found |= between & near
-    return int(found.sum())
+            interpolated |= between & near
+    return int(interpolated.sum())
 
 
 class _Edges:
@@ -166,15 +166,15 @@ class _Edges:
 
         Each is given by two positions in ``flat`` and the level whose colour is nearer.
         """
-        found = []
+        pairs = []
         for a, b in combinations(range(len(self.flat)), 2):
             first, second = self.colours[self.flat[a]], self.colours[self.flat[b]]
             line = second - first
             share = float((self.colours[level] - first) @ line / max(float(line @ line), 1e-9))
             off = float(np.abs(first + share * line - self.colours[level]).max())
             if 0 < share < 1 and off <= TOLERANCE:
-                found.append((off, a, b, int(self.flat[a] if share < 0.5 else self.flat[b])))
-        return [(a, b, nearer) for _, a, b, nearer in sorted(found)]
+                pairs.append((off, a, b, int(self.flat[a] if share < 0.5 else self.flat[b])))
+        return [(a, b, nearer) for _, a, b, nearer in sorted(pairs)]
 
     def _beside(self, pixels: Int[np.ndarray, " pixels"], a: int, b: int) -> Bool[np.ndarray, " n"]:
         near = self.distances[pixels, a] + self.distances[pixels, b] <= 2 * REACH + 1
@@ -288,13 +288,13 @@ def _measured(
     position = np.full(max(int(flat_codes.max()), int(flat.max(initial=0))) + 2, len(flat))
     position[flat] = np.arange(len(flat))
     padded = np.pad(position[flat_codes], farthest, constant_values=len(flat))
-    found = np.full((len(rows), len(flat) + 1), _FAR, np.uint8)
+    distances = np.full((len(rows), len(flat) + 1), _FAR, np.uint8)
     each = np.arange(len(rows))
     steps = range(-farthest, farthest + 1)
     for dy, dx in sorted(product(steps, steps), key=lambda step: -max(map(abs, step))):
         at = padded[rows + dy + farthest, columns + dx + farthest]
-        found[each, at] = max(abs(dy), abs(dx))
-    return found[:, :-1]
+        distances[each, at] = max(abs(dy), abs(dx))
+    return distances[:, :-1]
 
 
 def _blocks(codes: Codes) -> Codes:

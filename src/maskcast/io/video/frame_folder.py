@@ -165,14 +165,14 @@ def _signed_values(folder: Path, frames: Sequence[Path]) -> list[int] | None:
     A hyphen before every number, as in ``frame-1``, is no sign, unless the name is only a number.
     """
     parts = [re.fullmatch(r"(.*[^0-9+-]|)([+-]?)([0-9]+)", path.stem) for path in frames]
-    found = [part for part in parts if part is not None]
-    signs = {part[2] for part in found}
-    prefixes = {part[1] for part in found}
-    if len(found) < len(parts) or len(prefixes) != 1 or signs == {""}:
+    matches = [part for part in parts if part is not None]
+    signs = {part[2] for part in matches}
+    prefixes = {part[1] for part in matches}
+    if len(matches) < len(parts) or len(prefixes) != 1 or signs == {""}:
         return None
     if prefixes != {""} and "" not in signs:
         return None
-    values = [int(part[2] + part[3]) for part in found]
+    values = [int(part[2] + part[3]) for part in matches]
     if len(set(values)) < len(values):
         raise VideoError(f"the order of the frames in {folder} is ambiguous: two have one number")
     return values
