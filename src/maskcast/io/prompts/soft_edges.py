@@ -184,15 +184,15 @@ class _Edges:
         self, pixels: Int[np.ndarray, " pixels"], targets: Int[np.ndarray, " pixels"]
     ) -> None:
         """Settle pixels where three flat levels meet, whose colour is a mixture of all of them."""
-        own = self.colours[self.levels[pixels[0]]]
+        colour = self.colours[self.levels[pixels[0]]]
         flat_colours = self.colours[self.flat]
         for i in np.flatnonzero(targets < 0):
             around = np.flatnonzero(self.distances[pixels[i]] <= 2 * REACH)
             if len(around) < 3:
                 continue
             low, high = flat_colours[around].min(axis=0), flat_colours[around].max(axis=0)
-            if (own >= low - TOLERANCE).all() and (own <= high + TOLERANCE).all():
-                nearest = np.abs(flat_colours[around] - own).sum(axis=1).argmin()
+            if (colour >= low - TOLERANCE).all() and (colour <= high + TOLERANCE).all():
+                nearest = np.abs(flat_colours[around] - colour).sum(axis=1).argmin()
                 targets[i] = self.flat[around[nearest]]
 
     def _mixed(self) -> Bool[np.ndarray, " pixels"]:
@@ -289,11 +289,11 @@ def _measured(
     position[flat] = np.arange(len(flat))
     padded = np.pad(position[flat_codes], farthest, constant_values=len(flat))
     distances = np.full((len(rows), len(flat) + 1), _FAR, np.uint8)
-    each = np.arange(len(rows))
+    pixels = np.arange(len(rows))
     steps = range(-farthest, farthest + 1)
     for dy, dx in sorted(product(steps, steps), key=lambda step: -max(map(abs, step))):
         at = padded[rows + dy + farthest, columns + dx + farthest]
-        distances[each, at] = max(abs(dy), abs(dx))
+        distances[pixels, at] = max(abs(dy), abs(dx))
     return distances[:, :-1]
 
 
