@@ -233,7 +233,7 @@ def test_box_start_is_noted(evaluate, clip):
         (["--method", "nobody"], "unknown method 'nobody'"),
         (["--jobs", "0"], "jobs must be at least 1, got 0 (--jobs)"),
         (["--method", "copy-first", "--unseen", "list.txt"], "DAVIS 2017 has no unseen group"),
-        (["--method", "copy-first", "--all-frames"], "takes no all_frames (--all-frames)"),
+        (["--method", "copy-first", "--all-frames"], "does not support all_frames (--all-frames)"),
     ],
 )
 def test_calls_that_make_no_sense(evaluate, clip, arguments, words):

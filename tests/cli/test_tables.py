@@ -54,4 +54,4 @@ def test_corrections_are_shown_with_what_the_first_one_gains(capsys):
     rows = [cells(line) for line in printed.splitlines() if "│" in line]
     assert rows == [["0", "60.0", "50.0", "70.0"], ["1", "90.0", "80.0", "100.0"]]
     assert "25 frames after the first correction: 25.0 -> 75.0" in printed
-    assert "2 of 3 videos reach a J&F of 90.0, after 2.0 corrections" in printed
+    assert "2 of 3 videos reach a J&F of 90.0, after 2.0 corrections on average" in printed

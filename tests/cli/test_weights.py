@@ -122,7 +122,7 @@ def test_info_on_a_training_run_names_its_recipe(clip, maskcast):
 
 
 def test_info_on_nothing_known_says_what_there_is(clip, maskcast):
-    maskcast("info", "lwll").assert_one_sentence(3, "nor is lwll a file or a method (lwl")
+    maskcast("info", "lwll").assert_one_sentence(3, "lwll is not a file or a method (lwl")
     maskcast("info", "none/here").assert_one_sentence(3, "none/here does not exist")
 
 

@@ -303,7 +303,7 @@ def test_presence_says_which_objects_have_a_mask(method, thresholds, tmp_path):
 def test_a_box_starts_an_object_where_the_method_says_it_can(method):
     segmenter = build_tiny(method)
     if not ALL[method].takes_boxes(ALL[method].tiny()):
-        pytest.skip("boxes are turned into masks by methods.box_start")
+        pytest.skip("boxes are converted to masks by methods.box_start")
     box = Box(2.0, 1.0, 9.0, 8.0)
     state, masks = segmenter.step(segmenter.start(), video()[0], {7: box, 1: mask_of(2)})
     assert_sound(masks, {1, 7})

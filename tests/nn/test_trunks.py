@@ -52,7 +52,7 @@ def published_names(trunk: EfficientNetLiteTrunk) -> dict[str, Tensor]:
 )
 def test_weights_of_another_trunk_are_rejected(trunk, tensors) -> None:
     made: AnyTrunk = build_trunk(trunk)
-    with pytest.raises(WeightsError, match=r"weights are of another trunk"):
+    with pytest.raises(WeightsError, match=r"weights do not match the trunk"):
         load_trunk(made, tensors)
 
 

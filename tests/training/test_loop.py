@@ -289,7 +289,7 @@ def test_start_from_takes_weights_but_a_fresh_schedule(tmp_path: Path):
     assert outcome.step == 12
     again = toy_train(tmp_path / "second", start_from=str(weights))  # resumes, does not start over
     assert again.step == 12
-    with pytest.raises(RunConflictError, match="started from other weights"):
+    with pytest.raises(RunConflictError, match="initial weights are different"):
         toy_train(tmp_path / "second", start_from=str(tmp_path / "second" / "weights.safetensors"))
 
 

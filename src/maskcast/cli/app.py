@@ -27,7 +27,7 @@ def app(
     allow_network: bool = False,
     allow_host: Annotated[UseAppendAction[tuple[str, ...]], shown_as("NAME", "(repeatable)")] = (),
     max_upload: Annotated[float, shown_as("GIB", None)] = 8.0,
-    browser: bool = True,
+    no_browser: bool = False,
 ) -> None:
     """Mark, track, correct and export in the browser.
 
@@ -35,7 +35,7 @@ def app(
     work, so you can close the page or stop the server at any time, and continue with the same
     folder in the browser or on the command line.
 
-    Examples: choose a video in the page; open one; continue with a run folder:
+    Examples: choose a video on the page; open one; continue with a run folder:
         maskcast app
         maskcast app clip.mp4
         maskcast app maskcast-runs/clip
@@ -49,12 +49,12 @@ def app(
         option: NAME=VALUE, a setting of the method; maskcast info METHOD lists the settings.
         device: device to compute on: auto (a GPU if there is one), cpu, cuda, cuda:1 or mps.
         threads: CPU threads; default: one per core.
-        host: address to listen on. Others than loopback need --allow-network.
-        port: port to listen on; 0: any free one.
-        allow_network: allow an address that other machines reach. Traffic is not encrypted.
-        allow_host: further name by which the page may reach the server, such as that of a proxy.
-        max_upload: largest upload in GiB.
-        browser: open the browser.
+        host: address to listen on; all but loopback addresses require --allow-network.
+        port: port to listen on; 0 chooses a free one.
+        allow_network: allow an address that other machines can reach. Traffic is not encrypted.
+        allow_host: another host name of the server, such as that of a proxy.
+        max_upload: maximum size of an upload in GiB.
+        no_browser: do not open the browser.
     """
     try:
         from maskcast.web.serve import ServeOptions, serve
@@ -71,7 +71,9 @@ def app(
     if not 0 <= port < 2**16:
         raise UsageError(f"port must be in [0, 65535], got {port}", options=("port",))
     if not 0 < max_upload < 2**20:
-        raise UsageError(f"max_upload must be above 0, got {max_upload}", options=("max_upload",))
+        raise UsageError(
+            f"max_upload must be greater than 0, got {max_upload}", options=("max_upload",)
+        )
     chosen = SegmenterChoice(
         weights=weights,
         method=method,
@@ -89,6 +91,6 @@ def app(
         allow_network=allow_network,
         allow_hosts=allow_host,
         most_upload=int(max_upload * 2**30),
-        browser=browser,
+        browser=not no_browser,
     )
     serve(options, lambda line: print(line, flush=True))

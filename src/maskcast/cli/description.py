@@ -59,7 +59,7 @@ def _describe_weights(what: str) -> list[str]:
         lines = describe_weights(what)
         for method in METHODS.values():
             for name, value in method.shipped_settings.get(what, {}).items():
-                lines.append(f"option    {name}={value} unless given otherwise")
+                lines.append(f"option    {name}={value} by default")
         return lines
     except MissingFileError as error:
         raise MissingFileError(f"{what} does not exist") from error
@@ -67,7 +67,7 @@ def _describe_weights(what: str) -> list[str]:
         file = published_files().get(what)
         if file is None:
             raise WeightsError(
-                f"{error.summary}; nor is {what} a file or a method ({', '.join(METHODS)})"
+                f"{error.summary}; {what} is not a file or a method ({', '.join(METHODS)}) either"
             ) from error
         return [
             f"weights   {file.name}, not installed",

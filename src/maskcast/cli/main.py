@@ -241,7 +241,7 @@ def _reason_outside(fault: Exception) -> MaskcastError | None:
     if isinstance(fault, ImportError) and not (fault.name or "maskcast").startswith("maskcast"):
         return MaskcastError(
             f"cannot import {fault.name}: the Python environment of maskcast is incomplete or not "
-            "readable for this user; install maskcast again, in a place that this user may read"
+            "readable for this user; install maskcast again where this user can read it"
         )
     if isinstance(fault, MemoryError):
         return DeviceMemoryError("out of memory; close other programs, or process less at a time")

@@ -54,7 +54,7 @@ def score(
         skip_last: skip the last annotated frame, even if the rules count it.
         keep_first: count the frame on which an object's mask was given, even if the rules skip it.
         keep_last: count the last annotated frame, even if the rules skip it.
-        jobs: worker processes; default: one per processor.
+        jobs: worker processes; default: one per CPU core.
     """
     from maskcast.cli.progress import TerminalProgress
     from maskcast.cli.tables import print_scores

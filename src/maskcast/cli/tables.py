@@ -51,7 +51,7 @@ def print_corrections(curve: CorrectionCurve) -> None:
     print(
         f"{len(counts)} of {len(curve.corrections_until_goal)} videos reach a J&F of "
         f"{per_cent(GOAL)}"
-        + (f", after {sum(counts) / len(counts):.1f} corrections" * bool(counts))
+        + (f", after {sum(counts) / len(counts):.1f} corrections on average" * bool(counts))
     )
 
 

@@ -123,5 +123,5 @@ def compiler_needed() -> Iterator[None]:
         raise UsageError(
             f"torch.compile failed ({why}); it needs a C++ compiler and the Python headers (g++, "
             "python3-dev), and on a GPU Triton and compute capability 7.0 or higher; install "
-            "them, or turn off speed.compile (in training loop.compile)"
+            "them, or disable speed.compile (loop.compile in training)"
         ) from error

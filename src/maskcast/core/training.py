@@ -27,7 +27,7 @@ MOST_WORKERS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class OptimiserConfig:
-    """Settings of the optimiser. Groups of the task may override ``rate`` and ``weight_decay``."""
+    """Settings of the optimiser. Groups of the task may override rate and weight_decay."""
 
     kind: Literal["adam", "adamw", "radam", "sgd"] = "adam"
     """Optimiser; radam uses decoupled weight decay."""

@@ -180,7 +180,9 @@ def open_dataset(
     choices = {choice: value for choice, value in chosen.items() if value is not None}
     wrong = sorted(set(choices) - set(benchmark.choices))
     if wrong:
-        raise UsageError(f"{benchmark.title} takes no {' or '.join(wrong)}", options=tuple(wrong))
+        raise UsageError(
+            f"{benchmark.title} does not support {' or '.join(wrong)}", options=tuple(wrong)
+        )
     if not root.is_dir():
         raise MissingFileError(
             f"the folder {root} does not exist; give the folder of {benchmark.title}",

@@ -66,7 +66,7 @@ def score_results(
         protocol: rules of the benchmark (``data.catalogue.protocol_of``), possibly changed.
         output: folder for ``scores.json`` and ``scores.csv``; None writes nothing.
         unseen: file that lists unseen categories or videos; see ``evaluation.groups``.
-        jobs: worker processes; default: one per processor.
+        jobs: worker processes; default: one per CPU core.
         progress: called after every video.
 
     Raises:

@@ -98,7 +98,7 @@ def zip_faults(archive: zipfile.ZipFile) -> list[str]:
         elif member.flag_bits & 1:
             faults.append(f"{name} is encrypted")
         elif member.compress_type not in COMPRESSIONS:
-            faults.append(f"{name} has an unusual compression; use ZIP's default (deflate)")
+            faults.append(f"{name} has an unsupported compression; use ZIP's default (deflate)")
         elif member.file_size > LARGEST_MEMBER:
             faults.append(f"{name} unpacks to {member.file_size} bytes, a decompression bomb")
         elif path in seen:

@@ -128,7 +128,7 @@ def _method_of(weights: Weights | None, method: str | None) -> Method[Any]:
     if weights is None:
         if method is None:
             raise UsageError(
-                "neither weights nor a method were given; weights carry their method",
+                "neither weights nor a method given; give one of them",
                 options=("weights", "method"),
             )
         return _known(method)

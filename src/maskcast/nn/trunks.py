@@ -76,12 +76,12 @@ def load_trunk(trunk: AnyTrunk, tensors: Mapping[str, Tensor]) -> None:
     missing, unknown = expected.keys() - entries.keys(), entries.keys() - expected.keys()
     if missing or unknown:
         raise WeightsError.mismatch(
-            "the weights are of another trunk", missing=missing, unknown=unknown
+            "the weights do not match the trunk", missing=missing, unknown=unknown
         )
     for name, tensor in entries.items():
         if tensor.shape != expected[name].shape:
             raise WeightsError(
-                f"the weights are of another trunk: {name} has shape {tuple(tensor.shape)}, "
+                f"the weights do not match the trunk: {name} has shape {tuple(tensor.shape)}, "
                 f"expected {tuple(expected[name].shape)}"
             )
     trunk.load_state_dict({name: t.to(expected[name].dtype) for name, t in entries.items()})

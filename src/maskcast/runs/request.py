@@ -105,7 +105,7 @@ def differences(old: RunRequest, new: RunRequest, *, edited: bool = False) -> It
             f"({new.weights_sha256[:12]}); to continue, give the file of the earlier weights"
         )
     if not edited and old.box_start not in (None, new.box_start):
-        yield f"boxes were turned into masks by {old.box_start}"
+        yield f"boxes were converted to masks by {old.box_start}"
     yield from changed_entries(old.options, new.options, kind="option")
     accepted = {name: new.settings.get(name) for name in _accepted_settings(old, new)}
     yield from changed_entries({**old.settings, **accepted}, new.settings, kind="setting")

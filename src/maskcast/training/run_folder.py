@@ -117,7 +117,7 @@ def _differences(
         yield f"the recipe was {before.recipe}, now {now.recipe}"
         return
     if now.start_from not in (None, before.start_from):
-        yield "it started from other weights"
+        yield "the initial weights are different"
     old, new = dict(_flat(settings_before)), dict(_flat(now.config))
     yield from changed_entries(old, new, ignored=FREE_TO_CHANGE)
 

@@ -260,7 +260,7 @@ def test_calls_that_make_no_sense(tmp_path):
         open_dataset("davis", tmp_path)
     with pytest.raises(UsageError, match="no split 'valid'"):
         open_dataset("davis2017", tmp_path, split="valid")
-    with pytest.raises(UsageError, match="takes no resolution"):
+    with pytest.raises(UsageError, match="does not support resolution"):
         open_dataset("lvos", tmp_path, resolution="480p")
     with pytest.raises(MissingFileError, match=r"the folder .* does not exist"):
         open_dataset("davis2017", tmp_path / "nowhere")

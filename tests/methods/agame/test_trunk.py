@@ -67,5 +67,5 @@ def test_torchvision_weights_load_directly() -> None:
 
 
 def test_weights_of_another_depth_are_refused() -> None:
-    with pytest.raises(WeightsError, match="weights are of another trunk"):
+    with pytest.raises(WeightsError, match="weights do not match the trunk"):
         Trunk("resnet18", 0).load(torchvision.models.resnet34().state_dict())

@@ -84,7 +84,7 @@ def fill_bad_frame(
     """
     if on_bad_frame == "stop":
         raise FrameError(
-            f"{error.summary}; to show the frame before it again, set on_bad_frame to 'hold'",
+            f"{error.summary}; to repeat the frame before it, set on_bad_frame to 'hold'",
             options=("on_bad_frame",),
         ) from error
     if previous is None:

@@ -69,7 +69,7 @@ class DataConfig:
         names = [f"{name}_weight" for name in SOURCES]
         require_range(self, *names, least=0, prefix="data.")
         if not any(getattr(self, name) for name in names):
-            raise ConfigError(f"one of {', '.join(names)} must be positive")
+            raise ConfigError(f"at least one of {', '.join(names)} must be positive")
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -98,13 +98,11 @@ def _recipe(title: str, config: AgameTrainingConfig) -> Recipe[AgameTrainingConf
 
 
 RECIPES: dict[str, Recipe[AgameTrainingConfig]] = {
-    "agame-stage1": _recipe(
-        "stage 1 of the paper: DAVIS 2017 and YouTube-VOS at 240×432", stage1()
-    ),
-    "agame-stage2": _recipe("stage 2, at 480×864; starts from the weights of stage 1", stage2()),
-    "agame-davis-stage1": _recipe("stage 1 on DAVIS 2017 alone", davis_stage1()),
+    "agame-stage1": _recipe("published stage 1: DAVIS 2017 and YouTube-VOS at 240×432", stage1()),
+    "agame-stage2": _recipe("published stage 2 at 480×864, from agame-stage1", stage2()),
+    "agame-davis-stage1": _recipe("stage 1 on DAVIS 2017 only", davis_stage1()),
     "agame-davis-stage2": _recipe(
-        "stage 2 on DAVIS 2017 alone; starts from the weights of its stage 1", davis_stage2()
+        "stage 2 on DAVIS 2017 only, from agame-davis-stage1", davis_stage2()
     ),
-    "agame-small": _recipe("a small network, from a small trunk", small_recipe()),
+    "agame-small": _recipe("a small network with a small trunk", small_recipe()),
 }

@@ -75,33 +75,33 @@ def _meta(title: str, **changes: Any) -> Recipe[MetaTrainingConfig]:
 _PARENT = ladder_row("single", "frozen_bn", "bce")
 
 RECIPES: dict[str, Recipe[Any]] = {
-    "eosvos": _meta("e-OSVOS stage 1: YouTube-VOS and DAVIS 2017, from COCO weights"),
+    "eosvos": _meta("published stage 1: YouTube-VOS and DAVIS 2017, from COCO weights"),
     "eosvos-davis17": _meta(
-        "e-OSVOS stage 2 on DAVIS 2017, from stage 1, learning rates frozen", rate_rate=0.0
+        "published stage 2 on DAVIS 2017, from stage 1, learning rates frozen", rate_rate=0.0
     ),
     "eosvos-davis16": _meta(
-        "e-OSVOS stage 2 on DAVIS 2016, from stage 1, learning rates frozen",
+        "published stage 2 on DAVIS 2016, from stage 1, learning rates frozen",
         rate_rate=0.0,
         data=TaskDataConfig(davis_year=2016, all_objects_as_one=True),
     ),
     "eosvos-parent": Recipe(
-        "Table 1, handcrafted: parent network; one rate by grid search afterwards",
+        "Table 1: parent network, to which a grid search adds a single rate",
         ParentTrainingConfig(method=_PARENT),
         _parent_training,
     ),
-    "eosvos-single": _meta("Table 1: learned start and one learned rate", method=_PARENT),
+    "eosvos-single": _meta("Table 1: learned start and a single learned rate", method=_PARENT),
     "eosvos-neuron": _meta(
-        "Table 1: and a rate per neuron", method=ladder_row("neuron", "frozen_bn", "bce")
+        "Table 1: plus a rate per neuron", method=ladder_row("neuron", "frozen_bn", "bce")
     ),
     "eosvos-groupnorm": _meta(
-        "Table 1: and group normalisation", method=ladder_row("neuron", "group", "bce")
+        "Table 1: plus group normalisation", method=ladder_row("neuron", "group", "bce")
     ),
     "eosvos-lovasz": _meta(
-        "Table 1: and the Lovász loss; with propagation and adaptation at test time also the rest",
+        "Table 1: plus Lovász loss; propagation and adaptation are options at test time",
         method=ladder_row("neuron", "group", "lovasz_hinge"),
     ),
     "eosvos-small-parent": Recipe(
-        "a reduced network, trained on pictures and video frames: start of eosvos-small",
+        "parent network of eosvos-small, on pictures and video frames",
         ParentTrainingConfig(
             method=replace(SMALL, rate_level="single"),
             objects="each",
@@ -120,7 +120,7 @@ RECIPES: dict[str, Recipe[Any]] = {
         _parent_training,
     ),
     "eosvos-small": _meta(
-        "the reduced model, meta-learned on DAVIS 2016 train",
+        "a small model, meta-learned on DAVIS 2016 train, from eosvos-small-parent",
         method=SMALL,
         data=TaskDataConfig(held_out=SMALL_HELD_OUT, all_objects_as_one=True),
         inner=InnerLoopConfig(inner_steps=10),

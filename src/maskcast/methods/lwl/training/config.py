@@ -62,7 +62,7 @@ class DataConfig:
     """Folders of RGBA pictures of objects, which are pasted into clips made from ``pictures`` and
     into synthetic clips."""
     cutouts_share: float = 0.5
-    """Share of ``cutouts`` among the pasted objects, in [0, 1], if there are ``pictures`` too."""
+    """Share of ``cutouts`` among the pasted objects, in (0, 1), if there are ``pictures`` too."""
     synthetic_absent: float = 0.0
     """Probability, in [0, 1], that the object of a synthetic clip, or of a clip made from a
     picture, leaves the frame or is hidden on some test frames."""
@@ -81,7 +81,7 @@ class DataConfig:
         weights = [name for name in self.__dataclass_fields__ if name.endswith("_weight")]
         require_range(self, *weights, least=0, prefix="data.")
         if not any(getattr(self, name) for name in weights):
-            raise ConfigError(f"one of {', '.join(weights)} must be positive")
+            raise ConfigError(f"at least one of {', '.join(weights)} must be positive")
         require_range(self, "cutouts_share", above=0, below=1, prefix="data.")
         require_range(self, "synthetic_absent", least=0, most=1, prefix="data.")
 
@@ -109,7 +109,7 @@ class Rates:
     def __post_init__(self) -> None:
         require_range(self, *self.__dataclass_fields__, least=0, prefix="rates.")
         if not any(getattr(self, name) for name in self.__dataclass_fields__):
-            raise ConfigError("one of the rates must be positive")
+            raise ConfigError("at least one of the rates must be positive")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +148,7 @@ class LossConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutConfig:
-    """Memory and random events between the frames of a clip; defaults as for ``lwl-small`` 0.1."""
+    """Memory and random events between the frames of a clip; defaults as for lwl-small 0.1."""
 
     gammas_as_at_test: bool = False
     """Whether frames have the temporal weights of test time instead of equal weights."""

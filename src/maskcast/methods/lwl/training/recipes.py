@@ -173,31 +173,33 @@ def _recipe(title: str, config: LWLTrainingConfig) -> Recipe[LWLTrainingConfig]:
 
 
 RECIPES = {
-    "lwl-small": _recipe("the small model inside the package", small()),
-    "lwl-small-crop": _recipe("lwl-small, then this on larger crops", small_on_larger_crops()),
+    "lwl-small": _recipe("the small model in the package", small()),
+    "lwl-small-crop": _recipe("lwl-small, continued on larger crops", small_on_larger_crops()),
     "lwl-small-2": _recipe("the second small model: EfficientNet-Lite, absence, boxes", small_2()),
-    "lwl-presence": _recipe("lwl-small-2, then its presence head alone", small_presence()),
-    "lwl-small-boxes": _recipe("lwl-small-2, then its box encoder alone", small_boxes()),
-    "lwl-stage1": _recipe("published stage 1: all but the trunk", stage1()),
-    "lwl-stage2": _recipe("published stage 2: layer2 to layer4 of the trunk too", stage2()),
-    "lwl-box": _recipe("published box encoder, on a finished mask network", box()),
-    "lwl-davis-finetune": _recipe("stage 2 weights on DAVIS alone", davis_fine_tuning()),
+    "lwl-presence": _recipe("only the presence head of lwl-small-2", small_presence()),
+    "lwl-small-boxes": _recipe("only the box encoder of lwl-small-2", small_boxes()),
+    "lwl-stage1": _recipe("published stage 1: all parts but the trunk", stage1()),
+    "lwl-stage2": _recipe("published stage 2: all parts, from lwl-stage1", stage2()),
+    "lwl-box": _recipe("published box encoder, from lwl-stage2", box()),
+    "lwl-davis-finetune": _recipe("lwl-stage2 fine-tuned on DAVIS", davis_fine_tuning()),
     "lwl-imagenet-stage1": _recipe(
-        "stage 1 from an ImageNet trunk, beside lwl-stage1", _from_imagenet(stage1())
+        "stage 1 with a trunk trained on ImageNet", _from_imagenet(stage1())
     ),
-    "lwl-imagenet-stage2": _recipe("stage 2 after lwl-imagenet-stage1", _from_imagenet(stage2())),
+    "lwl-imagenet-stage2": _recipe("stage 2, from lwl-imagenet-stage1", _from_imagenet(stage2())),
     "lwl-youtube-stage1": _recipe(
-        "stage 1 on YouTube-VOS alone, ImageNet trunk", _only(stage1(), YOUTUBE_ONLY)
+        "stage 1 on YouTube-VOS only, ImageNet trunk", _only(stage1(), YOUTUBE_ONLY)
     ),
     "lwl-youtube-stage2": _recipe(
-        "stage 2 after lwl-youtube-stage1", _only(stage2(), YOUTUBE_ONLY)
+        "stage 2 on YouTube-VOS only, from lwl-youtube-stage1", _only(stage2(), YOUTUBE_ONLY)
     ),
     "lwl-davis-stage1": _recipe(
-        "stage 1 on DAVIS alone, ImageNet trunk", _only(stage1(), DAVIS_ONLY)
+        "stage 1 on DAVIS only, ImageNet trunk", _only(stage1(), DAVIS_ONLY)
     ),
-    "lwl-davis-stage2": _recipe("stage 2 after lwl-davis-stage1", _only(stage2(), DAVIS_ONLY)),
-    "lwl-ladder-baseline": _recipe("Table 1: mask as label, decoder only", BASELINE),
-    "lwl-ladder-end-to-end": _recipe("Table 1: learner's features and κ too", END_TO_END),
-    "lwl-ladder-label": _recipe("Table 1: learned label", LABEL_GENERATOR),
-    "lwl-ladder-weight": _recipe("Table 1: learned weight, the full model", WEIGHT_PREDICTOR),
+    "lwl-davis-stage2": _recipe(
+        "stage 2 on DAVIS only, from lwl-davis-stage1", _only(stage2(), DAVIS_ONLY)
+    ),
+    "lwl-ladder-baseline": _recipe("Table 1: mask as label, only the decoder trained", BASELINE),
+    "lwl-ladder-end-to-end": _recipe("Table 1: plus features and κ trained", END_TO_END),
+    "lwl-ladder-label": _recipe("Table 1: plus a learned label", LABEL_GENERATOR),
+    "lwl-ladder-weight": _recipe("Table 1: plus a learned weight (full model)", WEIGHT_PREDICTOR),
 }
