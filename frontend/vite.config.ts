@@ -26,7 +26,12 @@ export default defineConfig({
     modulePreload: false,
     target: "es2022",
     rolldownOptions: {
-      output: { entryFileNames: "app.js", assetFileNames: "app.[ext]", codeSplitting: false },
+      output: {
+        entryFileNames: "app.js",
+        assetFileNames: "app.[ext]",
+        codeSplitting: false,
+        comments: { legal: true, annotation: false, jsdoc: false },
+      },
     },
   },
 });

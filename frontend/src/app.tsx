@@ -18,6 +18,10 @@ import { Timeline } from "./timeline/timeline";
 
 export function App() {
   const { session } = useWorkspace();
+  const name = session.project.value?.name;
+  useEffect(() => {
+    document.title = name === undefined ? "maskcast" : `${name} – maskcast`;
+  }, [name]);
   return (
     <>
       <TroubleBar />

@@ -68,6 +68,8 @@ export interface Job {
   id: number | string;
   what: "track" | "export";
   state: JobState;
+  direction?: Direction | null;
+  until?: number | null;
   pass?: string | null;
   done?: number | null;
   total?: number | null;

@@ -203,9 +203,20 @@ export class Session {
     if (before?.id === job.id && before.state === job.state) return;
     const name = job.what === "track" ? "Tracking" : "Export";
     if (job.state === "failed") this.toasts.error(job.error?.message ?? `${name} failed`);
-    else if (job.state === "stopped" && job.note) this.toasts.info(`${name} stopped: ${job.note}`);
+    else if (job.state === "stopped" && job.note) this.#explainStop(job, name);
     else this.toasts.announce(`${name}: ${job.state}`);
     if (["done", "stopped", "failed"].includes(job.state)) void this.#refreshOutdated();
+  }
+
+  /** A job that nobody stopped: say why, and offer to go on. */
+  #explainStop(job: Job, name: string): void {
+    const { direction, until } = job;
+    const again = (): void => {
+      const end = until == null ? {} : { until };
+      void this.startJob({ what: "track", direction: direction ?? "forward", ...end });
+    };
+    const action = job.what === "track" ? { label: "Go on", run: again } : undefined;
+    this.toasts.error(`${name} stopped: ${job.note}`, action);
   }
 
   async #refreshOutdated(): Promise<void> {

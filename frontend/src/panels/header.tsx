@@ -18,6 +18,7 @@ export function Header() {
   const speed = rate === null ? "" : ` · ${Number(rate.toFixed(3))} fps`;
   return (
     <header class="bar">
+      <h1 class="only-read">{project.name}</h1>
       <Menu
         name="Project"
         choices={[

@@ -19,7 +19,7 @@ const NAMES: Record<ToolName, string> = {
 export function Tools() {
   const { look } = useWorkspace();
   return (
-    <div class="tools" role="toolbar" aria-label="Tools" aria-orientation="vertical">
+    <section class="tools" aria-label="Tools">
       {TOOLS.map((tool) => (
         <CommandButton
           key={tool}
@@ -31,7 +31,7 @@ export function Tools() {
           <kbd>{COMMANDS[tool].keys[0]}</kbd>
         </CommandButton>
       ))}
-    </div>
+    </section>
   );
 }
 

@@ -38,11 +38,11 @@ export class Painter {
   }
 
   /** Show a picture of any size as the whole video; null clears. */
-  showPicture(picture: CanvasImageSource | null, video: Size): void {
+  showPicture(picture: ImageBitmap | null, video: Size): void {
     const context = this.#picture;
     this.counts.picture++;
     context.clearRect(0, 0, this.#size.width, this.#size.height);
-    if (picture === null) return;
+    if (picture === null || picture.width === 0) return; // 0: it was dropped from the cache
     const { scale, left, top } = this.#view;
     context.imageSmoothingEnabled = scale < 3; // near to the pixels, their edges are what counts
     context.imageSmoothingQuality = "medium";

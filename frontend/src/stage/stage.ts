@@ -172,7 +172,9 @@ export class Stage {
   }
 
   #repaintAll(): void {
-    this.#painter.showPicture(this.#shown?.picture ?? null, this.#video);
+    const shown = this.#shown;
+    const picture = shown === null ? undefined : this.#loader.picture(shown.frame);
+    this.#painter.showPicture(picture ?? shown?.picture ?? null, this.#video);
     this.#repaintMasks();
   }
 
@@ -247,6 +249,11 @@ export class Stage {
     if (!this.#editor?.drawing) return false;
     this.change(this.#editor.drop());
     return true;
+  }
+
+  /** The masks that are shown; null if there are none. */
+  labels(): LabelMap | null {
+    return this.#shown?.labels ?? null;
   }
 
   /** Number of pixels of each slot in the frame shown; null without masks. */

@@ -62,6 +62,7 @@ DATASETS: Mapping[str, Benchmark] = {
         splits=("val", "train"),
         choices=("resolution",),
         protocol=ScoringProtocol(name="DAVIS", void="background"),
+        server_prefix="",
     ),
     "davis2017": Benchmark(
         title="DAVIS 2017",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Collection
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,15 +13,15 @@ from maskcast.io.video.frame_folder import FrameFolder
 from maskcast.io.video.reader import OnBadFrame, PictureReader, Timing, log
 
 
-def open_reader(path: Path, exclude: Collection[Path] = ()) -> PictureReader:
-    """Open a video file, or a folder of frames without the files in ``exclude``.
+def open_reader(path: Path) -> PictureReader:
+    """Open a video file, or a folder of frames.
 
     Raises:
         MissingFileError: ``path`` does not exist.
         VideoError: it is not a video, or has no frames.
     """
     if path.is_dir():
-        return FrameFolder(path, exclude)
+        return FrameFolder(path)
     if not path.is_file():
         raise _why_no_file(path)
     from maskcast.io.video.file import VideoFile  # noqa: PLC0415 - needs PyAV

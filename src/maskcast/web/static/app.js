@@ -265,7 +265,7 @@ function Q(t, r) {
 function U(n) {
 	function t(n) {
 		var r, u;
-		return this.getChildContext || (r = /* @__PURE__ */ new Set(), (u = {})[t.__c] = this, this.getChildContext = function() {
+		return this.getChildContext || (r = new Set(), (u = {})[t.__c] = this, this.getChildContext = function() {
 			return u;
 		}, this.shouldComponentUpdate = function(n) {
 			this.props.value != n.value && r.forEach(function(n) {
@@ -434,35 +434,26 @@ function E(n, t) {
 function objectOf(document, slot) {
 	return document.objects.find((object) => object.slot === slot) ?? null;
 }
-/** Slots that were marked on a frame: with a mask, or as absent. */
 function markedOn(document, frame) {
 	return [...document.prompts[frame] ?? [], ...document.absent[frame] ?? []];
 }
-/** Frames with a mark of a slot (null: of any object), in order. */
 function markedFrames(document, slot) {
-	const frames = /* @__PURE__ */ new Set();
+	const frames = new Set();
 	for (const table of [document.prompts, document.absent]) for (const [frame, slots] of Object.entries(table)) if (slot === null ? slots.length > 0 : slots.includes(slot)) frames.add(Number(frame));
 	return [...frames].sort((a, b) => a - b);
 }
-/** The nearest of sorted frames after `frame` (direction 1) or before it (-1); null if none. */
 function nextOf(sorted, frame, direction) {
 	const beyond = sorted.filter((other) => (other - frame) * direction > 0);
 	return (direction === 1 ? beyond[0] : beyond.at(-1)) ?? null;
 }
-/** Whether a slot has a mask on an earlier frame, so that it can be absent on this one. */
 function knownBefore(document, slot, frame) {
 	return Object.entries(document.prompts).some(([other, slots]) => Number(other) < frame && slots.includes(slot));
 }
-/**
-* The masks that a frame shows: what was found, and on top of it what was marked.
-*
-* An object that was marked shows its mark alone, so its found pixels go first.
-*/
 function compose(found, marks, marked, pixels) {
 	const shown = new Uint8Array(pixels);
 	if (found !== null) shown.set(found);
 	if (marked.length > 0 && found !== null) {
-		const gone = /* @__PURE__ */ new Uint8Array(256);
+		const gone = new Uint8Array(256);
 		for (const slot of marked) gone[slot] = 1;
 		for (let i = 0; i < pixels; i++) if (gone[shown[i]] === 1) shown[i] = 0;
 	}
@@ -471,17 +462,15 @@ function compose(found, marks, marked, pixels) {
 	}
 	return shown;
 }
-/** The pixels of these slots alone; all others become background. */
 function only(labels, slots) {
-	const kept = /* @__PURE__ */ new Uint8Array(256);
+	const kept = new Uint8Array(256);
 	for (const slot of slots) kept[slot] = slot;
 	const out = new Uint8Array(labels.length);
 	for (let i = 0; i < labels.length; i++) out[i] = kept[labels[i]];
 	return out;
 }
-/** The document as it will be once the server has taken up this mark. */
 function withMark(document, frame, slots, pixels) {
-	const present = /* @__PURE__ */ new Uint8Array(256);
+	const present = new Uint8Array(256);
 	for (const value of pixels) present[value] = 1;
 	const masked = slots.filter((slot) => present[slot] === 1);
 	const gone = slots.filter((slot) => present[slot] === 0 && knownBefore(document, slot, frame));
@@ -1189,30 +1178,24 @@ function useSignalEffect(i, n) {
 }
 var Look = class {
 	frame = y$1(0);
-	/** Direction of the last move through time. */
 	direction = y$1(1);
 	playing = y$1(false);
 	follow = y$1(false);
 	slot = y$1(null);
 	tool = y$1("brush");
-	/** Diameter in pixels of the video. */
 	brush = y$1(24);
-	/** Index into TINTS. */
 	tint = y$1(1);
 	masksHidden = y$1(false);
-	hidden = y$1(/* @__PURE__ */ new Set());
+	hidden = y$1(new Set());
 	inPoint = y$1(null);
 	outPoint = y$1(null);
-	/** null: the whole video, fitted into the stage. */
 	view = y$1(null);
-	/** null: all frames. */
 	window = y$1(null);
 	trackChoice = y$1("end");
 	resumeAfterEdits = y$1(true);
 	keysOn = y$1(true);
 	#key = "";
 	#stop = () => void 0;
-	/** Begin to look at a project: as it was left in this tab, or from its first frame. */
 	begin(key, count) {
 		if (this.#key === key) return;
 		this.#stop();
@@ -1233,7 +1216,7 @@ var Look = class {
 		this.frame.value = 0;
 		this.playing.value = false;
 		this.slot.value = null;
-		this.hidden.value = /* @__PURE__ */ new Set();
+		this.hidden.value = new Set();
 		this.inPoint.value = null;
 		this.outPoint.value = null;
 		this.view.value = null;
@@ -1275,7 +1258,6 @@ var Look = class {
 		this.frame.value = Math.min(count - 1, Math.max(0, this.frame.value));
 	}
 };
-/** The first and last frame that a choice of the track menu computes. */
 function reachOf(choice, at) {
 	switch (choice) {
 		case "end": return { direction: "forward" };
@@ -1304,7 +1286,6 @@ var TRACK_CHOICES = {
 	backward: "backward to the beginning",
 	both: "both ways"
 };
-/** What a choice would compute from here; null if it has no goal now. */
 function reachNow(workspace, choice) {
 	const { look, session } = workspace;
 	const project = session.project.value;
@@ -1318,7 +1299,6 @@ function reachNow(workspace, choice) {
 		last: session.last.value
 	});
 }
-/** Frames that a choice has to compute: an estimate, for its time. */
 function framesToCompute(workspace, choice) {
 	const { session } = workspace;
 	const project = session.project.value;
@@ -1335,7 +1315,6 @@ function firstToCompute({ session }) {
 	for (let frame = 0; frame <= session.last.value; frame++) if (frame >= outdated || session.results.stampOf(frame) === null) return frame;
 	return session.last.value + 1;
 }
-/** Start a track job; says why if it cannot. */
 function track(workspace, choice) {
 	const { look, session } = workspace;
 	const project = session.project.value;
@@ -1356,7 +1335,6 @@ function track(workspace, choice) {
 	});
 }
 // src/stage/palette.ts
-/** Okabe-Ito, in the order whose first colours differ most, also for colour-blind eyes. */
 var PALETTE = [
 	"#56b4e9",
 	"#d55e00",
@@ -1366,7 +1344,6 @@ var PALETTE = [
 	"#009e73",
 	"#e69f00"
 ];
-/** Opacity of the tint, in order of the key T; 0 leaves the contours alone. */
 var TINTS = [
 	.25,
 	.45,
@@ -1385,12 +1362,10 @@ function rgbOf(colour) {
 		number & 255
 	];
 }
-/** A colour as ImageData stores it: ABGR in one number. `opacity` 0..1. */
 function packed(colour, opacity) {
 	const [red, green, blue] = rgbOf(colour);
 	return (Math.round(opacity * 255) << 24 | blue << 16 | green << 8 | red) >>> 0;
 }
-/** Black or white, whichever is read better on a colour (WCAG relative luminance). */
 function readableOn(colour) {
 	const [red, green, blue] = rgbOf(colour).map((value) => {
 		const share = value / 255;
@@ -1400,10 +1375,10 @@ function readableOn(colour) {
 }
 function overlayStyle(objects, options) {
 	const style = {
-		fill: /* @__PURE__ */ new Uint32Array(256),
-		contour: /* @__PURE__ */ new Uint32Array(256),
-		hatching: /* @__PURE__ */ new Uint8Array(256),
-		shown: /* @__PURE__ */ new Uint8Array(256),
+		fill: new Uint32Array(256),
+		contour: new Uint32Array(256),
+		hatching: new Uint8Array(256),
+		shown: new Uint8Array(256),
 		dashed: options.dashed
 	};
 	for (const [place, { slot, colour }] of objects.entries()) {
@@ -1444,7 +1419,6 @@ function toObject({ session, look }, by) {
 	const next = slots[Math.min(slots.length - 1, Math.max(0, now + by))];
 	if (next !== void 0) look.slot.value = next;
 }
-/** The object ends on the frame shown, or no longer does. */
 function toggleEnd({ session, look }) {
 	const [frame, slot] = [look.frame.value, look.slot.value];
 	const project = session.project.value;
@@ -1452,7 +1426,6 @@ function toggleEnd({ session, look }) {
 	const ends = project.ends.some(([at, other]) => at === frame && other === slot);
 	session.edit((revision) => session.api.setEnd(revision, frame, slot, !ends));
 }
-/** Remove the mark of the chosen object on the frame shown. */
 function removeMark({ session, look }) {
 	const [frame, slot] = [look.frame.value, look.slot.value];
 	const project = session.project.value;
@@ -1723,11 +1696,9 @@ var COMMANDS = {
 		}
 	}
 };
-/** The value of `aria-keyshortcuts` for a command. */
 function ariaKeys(name) {
 	return COMMANDS[name].keys.join(" ").replaceAll("Ctrl", "Control");
 }
-/** A key with its modifiers, as the table writes it; ⌘ counts as Ctrl. */
 function chordOf(event) {
 	const key = event.key === " " ? "Space" : event.key;
 	const isLetter = /^[a-z]$/i.test(key);
@@ -1758,7 +1729,6 @@ var NUDGES = {
 		y: 1
 	}
 };
-/** Keys that the element with the focus uses itself. */
 function belongsTo(target, chord) {
 	if (!(target instanceof HTMLElement)) return false;
 	if (target instanceof HTMLInputElement && target.type === "range") return /^(Arrow|Home$|End$|Page)/.test(chord);
@@ -1766,7 +1736,6 @@ function belongsTo(target, chord) {
 	if (target.matches("button, summary, a") || isCheck) return chord === "Space" || chord === "Enter";
 	return target.matches("input, select, textarea");
 }
-/** Handle the keys of the workbench; returns what ends that. */
 function listenToKeys(workspace) {
 	const { look, dialog, session } = workspace;
 	const controller = new AbortController();
@@ -1786,7 +1755,6 @@ function listenToKeys(workspace) {
 	addEventListener("blur", () => look.masksHidden.value = false, { signal });
 	return () => controller.abort();
 }
-/** Do what a key says; false if it says nothing. */
 function press(workspace, chord, event) {
 	const { look, pointer, session } = workspace;
 	if (chord === "H") {
@@ -1813,11 +1781,9 @@ function press(workspace, chord, event) {
 	return true;
 }
 // src/model/context.ts
-/** What every panel works with. */
 var Workspace = class {
 	session;
 	look;
-	/** Known while the stage is on the page. */
 	stage = y$1(null);
 	pointer = y$1(null);
 	dialog = y$1(null);
@@ -1834,7 +1800,6 @@ function useWorkspace() {
 	return workspace;
 }
 // src/model/base64.ts
-/** Arrays of numbers as the server sends them: little-endian, in base64. */
 function bytesOf(text) {
 	const binary = atob(text);
 	const bytes = new Uint8Array(binary.length);
@@ -1851,15 +1816,12 @@ function float64Of(text) {
 	return new Float64Array(bytesOf(text).buffer);
 }
 // src/model/clock.ts
-/** Times of frames: shown to a person, and played. */
 var PICTURES_RATE = 24;
-/** Presentation time of every frame in seconds, from 0. */
 function timesOf(video) {
 	if (video.times === null) return Float64Array.from({ length: video.count }, (_, frame) => frame / PICTURES_RATE);
 	const times = float64Of(video.times);
 	return times.map((time) => time - times[0]);
 }
-/** The last frame that begins at or before a time. */
 function frameAt(times, time) {
 	let [low, high] = [0, times.length - 1];
 	while (low < high) {
@@ -1869,12 +1831,10 @@ function frameAt(times, time) {
 	}
 	return low;
 }
-/** Minutes, seconds and hundredths: 1:04.92. */
 function clockText(seconds) {
 	const hundredths = Math.round(seconds * 100);
 	return `${Math.floor(hundredths / 6e3)}:${(hundredths % 6e3 / 100).toFixed(2).padStart(5, "0")}`;
 }
-/** Whole seconds as 0:44 or 1:02:03. */
 function durationText(seconds) {
 	const whole = Math.max(0, Math.round(seconds));
 	const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
@@ -1898,8 +1858,6 @@ function bytesText(bytes) {
 	return `${unit > 0 && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 // src/model/playback.ts
-/** Play the clip by its presentation times; frames that come too late are dropped. */
-/** Move the playhead while `playing` is on; returns what ends that. */
 function followPlayback(session) {
 	return x$1(() => {
 		const video = session.project.peek()?.video;
@@ -1923,7 +1881,6 @@ function play(session, times) {
 	return () => cancelAnimationFrame(request);
 }
 // src/model/deflate.ts
-/** Bytes through the browser's own zlib streams. */
 async function through(bytes, stream) {
 	const writer = stream.writable.getWriter();
 	writer.write(bytes).catch(() => void 0);
@@ -1933,17 +1890,10 @@ async function through(bytes, stream) {
 function deflate(bytes) {
 	return through(bytes, new CompressionStream("deflate"));
 }
-/** Inflate zlib data. @throws TypeError if the data is damaged or ends early. */
 function inflate(bytes) {
 	return through(bytes, new DecompressionStream("deflate"));
 }
 // src/model/png.ts
-/**
-* Decode label maps: PNG with one channel (palette or grey) of 1, 2, 4 or 8 bits, not interlaced.
-*
-* The value of a pixel is its number in the file, never its colour: a canvas would give colours,
-* which some browsers alter on purpose.
-*/
 var SIGNATURE = [
 	137,
 	80,
@@ -1955,7 +1905,6 @@ var SIGNATURE = [
 	10
 ];
 var LARGEST = 2 ** 27;
-/** Decode a label map. @throws Error if the file is not one of the kinds above, or damaged. */
 async function decodeLabels(file) {
 	if (SIGNATURE.some((byte, i) => file[i] !== byte)) throw new Error("not a PNG file");
 	const { header, packed } = readChunks(file);
@@ -2020,7 +1969,6 @@ function joined(parts) {
 	}
 	return whole;
 }
-/** Undo the filters of PNG (section 9.2) for pixels of at most one byte. */
 function unfilter(rows, stride, height) {
 	const out = new Uint8Array(stride * height);
 	for (let y = 0; y < height; y++) {
@@ -2084,8 +2032,6 @@ function unpack(bytes, header, stride) {
 	return out;
 }
 // src/model/api.ts
-/** Requests to the server: one method per address, errors as values of one class. */
-/** An answer of the server that is not a success; `status` 0 means that no answer came. */
 var ApiError = class extends Error {
 	kind;
 	status;
@@ -2096,21 +2042,17 @@ var ApiError = class extends Error {
 		this.kind = error.kind;
 		this.body = body;
 	}
-	/** The server did not answer at all. */
 	get unreachable() {
 		return this.status === 0;
 	}
 };
 var Api = class {
-	/** Requests sent so far, by kind, for tests that count operations. */
 	sent = {};
-	/** Called when an answer comes, or fails to come. */
 	onReachable = () => void 0;
 	#token;
 	constructor(token) {
 		this.#token = token;
 	}
-	/** Send one request; answers with an error become an ApiError. Aborting passes through. */
 	async send(address, options = {}) {
 		const kind = `${options.method ?? "GET"} ${address.split("/")[2]?.split("?")[0]}`;
 		this.sent[kind] = (this.sent[kind] ?? 0) + 1;
@@ -2173,13 +2115,11 @@ var Api = class {
 		const query = width > 0 ? `?w=${width}` : "";
 		return (await this.send(`/api/frames/${key}/${frame}.jpg${query}`, { signal })).blob();
 	}
-	/** What the model found; null if there are no masks. `half`: every second pixel. */
 	labels(at, signal) {
 		const half = at.half ? "&half=1" : "";
 		const stamp = encodeURIComponent(at.stamp);
 		return this.#labelMap(`/api/labels/${at.key}/${at.frame}.png?s=${stamp}${half}`, signal);
 	}
-	/** What was marked on a frame; null if nothing. */
 	marks(frame, signal) {
 		return this.#labelMap(`/api/prompts/${frame}.png`, signal);
 	}
@@ -2188,7 +2128,6 @@ var Api = class {
 		if (response.status === 204) return null;
 		return decodeLabels(new Uint8Array(await response.arrayBuffer()));
 	}
-	/** Make the given pixels the marks of these slots on a frame. */
 	async mark(revision, at, pixels) {
 		const body = await deflate(pixels);
 		const address = `/api/prompts/${at.frame}?slots=${at.slots.join(",")}&did=${at.did}`;
@@ -2299,7 +2238,6 @@ var Api = class {
 			}
 		});
 	}
-	/** Upload a file with progress (bytes sent); XMLHttpRequest, since fetch reports none. */
 	upload(file, progress, signal) {
 		return new Promise((resolve, reject) => {
 			const request = new XMLHttpRequest();
@@ -2335,12 +2273,6 @@ function errorFrom(status, body) {
 	}, { ...fields });
 }
 // src/model/edits.ts
-/**
-* Edits on their way to the server: one after the other, each with the revision it was made for.
-*
-* An edit is never given up because of the disk or the connection: it is sent again until the
-* server has it. Any other refusal is the caller's to show.
-*/
 var AGAIN = {
 	"disk full": 5e3,
 	lost: 1e3
@@ -2356,11 +2288,9 @@ var EditQueue = class {
 	get idle() {
 		return this.#waiting === 0;
 	}
-	/** Resolves when all edits given so far are answered. */
 	async settled() {
 		while (!this.idle) await this.#last;
 	}
-	/** Send an edit after those given before; `taken` is called before the next one is sent. */
 	run(send, taken) {
 		this.#waiting++;
 		this.state.value = this.state.value === "saved" ? "saving" : this.state.value;
@@ -2393,7 +2323,6 @@ function troubleOf(error) {
 var FIRST_PAUSE = 500;
 var LONGEST_PAUSE = 8e3;
 var SILENCE = 25e3;
-/** Split a stream of bytes into the JSON values on its lines. */
 async function* linesOf(chunks) {
 	const decoder = new TextDecoder();
 	let rest = "";
@@ -2404,7 +2333,6 @@ async function* linesOf(chunks) {
 		for (const line of lines) if (line.trim() !== "") yield JSON.parse(line);
 	}
 }
-/** Milliseconds to wait before the next try, after `failures` tries in a row without success. */
 function pauseAfter(failures) {
 	return Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** Math.max(0, failures - 1));
 }
@@ -2431,7 +2359,6 @@ var EventStream = class {
 		this.#api = api;
 		this.#handler = handler;
 	}
-	/** Read events for ever; returns only when the token is refused. */
 	async run() {
 		for (let failures = 0;; failures++) {
 			try {
@@ -2458,18 +2385,15 @@ var EventStream = class {
 			this.#handler.onEvent(event);
 		}
 	}
-	/** A server that was frozen or unplugged sends nothing: give up after some silence. */
 	#listen() {
 		clearTimeout(this.#silence);
 		this.#silence = setTimeout(() => this.#abort?.abort(), SILENCE);
 	}
 };
 // src/stage/frames.ts
-/** Pictures and label maps at hand: caches bounded in bytes, and the few requests that fill them. */
-/** Values by key, dropped in order of last use when they exceed a number of bytes. */
 var Cache = class {
 	#limit;
-	#entries = /* @__PURE__ */ new Map();
+	#entries = new Map();
 	#dropped;
 	#bytes = 0;
 	constructor(limit, dropped = () => void 0) {
@@ -2508,28 +2432,23 @@ var Cache = class {
 		this.#bytes -= entry.bytes;
 		this.#dropped(entry.value);
 	}
-	/** Drop all values whose key fulfils a condition. */
 	deleteWhere(condition) {
 		for (const key of [...this.#entries.keys()]) if (condition(key)) this.delete(key);
 	}
 };
 var AT_ONCE = 4;
 var PAUSE = 500;
-/** Keeps at most four requests under way: the first of those wanted that are neither here nor failed. */
 var Fetcher = class {
-	#under = /* @__PURE__ */ new Map();
-	#failed = /* @__PURE__ */ new Map();
+	#under = new Map();
+	#failed = new Map();
 	#arrived;
 	#isPermanent;
 	#wants = [];
-	/** @param arrived called after each arrival or failure.
-	*  @param isPermanent whether asking again cannot help. */
 	constructor(arrived, isPermanent) {
 		this.#arrived = arrived;
 		this.#isPermanent = isPermanent;
 	}
-	/** Replace what is wanted, in order; requests for anything else are aborted unless in `kept`. */
-	want(wants, kept = /* @__PURE__ */ new Set()) {
+	want(wants, kept = new Set()) {
 		this.#wants = wants;
 		const wanted = new Set(wants.map((want) => want.key));
 		for (const [key, controller] of this.#under) {
@@ -2542,7 +2461,6 @@ var Fetcher = class {
 	failure(key) {
 		return this.#failed.get(key);
 	}
-	/** Forget failures, so that what failed is asked for again. */
 	forgive() {
 		this.#failed.clear();
 	}
@@ -2571,27 +2489,22 @@ var Fetcher = class {
 		else setTimeout(() => this.#start(), PAUSE);
 	}
 };
-/** Frames worth having, nearest first: `ahead` in the direction of travel, a few behind. */
 function around(frame, direction, count, ahead) {
 	const frames = Array.from({ length: ahead }, (_, i) => frame + direction * (i + 1));
 	frames.splice(4, 0, frame - direction);
 	return frames.filter((other) => other >= 0 && other < count);
 }
 // src/model/marks.ts
-/** Masks given by a person, as far as this page knows them: by frame, with a version for each change. */
 var LIMIT = 32 * 2 ** 20;
 var Marks$1 = class {
-	/** Changes when marks change other than by painting on this page. */
 	version = y$1(0);
 	#known = new Cache(LIMIT);
-	/** undefined: not known here. null: nothing was marked. */
 	of(frame) {
 		return this.#known.get(String(frame));
 	}
 	put(frame, marks) {
 		this.#known.set(String(frame), marks, marks?.data.length ?? 1);
 	}
-	/** Forget what is known of frames, or of all (null): the server knows better. */
 	forget(frames) {
 		if (frames === null) this.#known.deleteWhere(() => true);
 		else for (const frame of frames) this.#known.delete(String(frame));
@@ -2599,14 +2512,11 @@ var Marks$1 = class {
 	}
 };
 // src/model/results.ts
-/** What has been computed: the version of each frame's masks, and areas and confidences over time. */
 var Results = class {
-	/** Changes with every change of the fields below. */
 	version = y$1(0);
-	tracks = /* @__PURE__ */ new Map();
+	tracks = new Map();
 	#stamps = [];
 	#done = 0;
-	/** Begin a clip of so many frames. */
 	reset(count, spans) {
 		this.tracks.clear();
 		this.setStamps(count, spans);
@@ -2616,20 +2526,16 @@ var Results = class {
 		for (const [from, to, stamp] of spans) this.#stamps.fill(stamp, from, to + 1);
 		this.#changed();
 	}
-	/** The version of a frame's masks; null if it has none. */
 	stampOf(frame) {
 		return this.#stamps[frame] ?? null;
 	}
-	/** Number of frames with masks. */
 	get done() {
 		return this.#done;
 	}
-	/** Whether all frames of a span have masks. */
 	covers(from, to) {
 		for (let frame = from; frame <= to; frame++) if (this.stampOf(frame) === null) return false;
 		return true;
 	}
-	/** Take up masks of frames `from..to`; a stamp of null means that they are gone. */
 	update(from, to, stamp, tracks) {
 		this.#stamps.fill(stamp, from, to + 1);
 		for (const track of this.tracks.values()) {
@@ -2643,7 +2549,6 @@ var Results = class {
 		}
 		this.#changed();
 	}
-	/** Replace all tracks. */
 	setTracks(slots) {
 		this.tracks.clear();
 		for (const [slot, encoded] of Object.entries(slots)) this.tracks.set(Number(slot), {
@@ -2669,14 +2574,12 @@ var Results = class {
 	}
 };
 // src/model/toasts.ts
-/** Short messages to the person, shown for a while and read out by screen readers. */
 var SHOWN = {
 	info: 5e3,
 	error: 12e3
 };
 var Toasts = class {
 	shown = y$1([]);
-	/** Read out without being shown. */
 	announced = y$1("");
 	#next = 1;
 	info(text, action) {
@@ -2704,7 +2607,6 @@ var Toasts = class {
 	}
 };
 // src/model/session.ts
-/** The open project: the server's document and results, kept up to date, and every edit of them. */
 var MOST_OBJECTS = 254;
 var Session = class {
 	api;
@@ -2714,17 +2616,13 @@ var Session = class {
 	job = y$1(null);
 	flags = y$1([]);
 	worker = y$1("");
-	/** What another program does in the folder; null if none works there. */
 	external = y$1(null);
-	/** False while the server does not answer. */
 	reachable = y$1(true);
-	/** Boxes whose masks are being made. */
 	boxesPending = y$1(0);
 	results = new Results();
 	marks = new Marks$1();
 	toasts = new Toasts();
 	edits;
-	/** Frames per second of the last tracking; null before the first. */
 	speed = y$1(null);
 	video = O(() => this.project.value?.video ?? null);
 	last = O(() => (this.project.value?.video.count ?? 1) - 1);
@@ -2745,7 +2643,6 @@ var Session = class {
 			onOpen: (again) => void (again && this.#greet())
 		});
 	}
-	/** Ask what is open and follow the server from then on. */
 	async begin() {
 		await this.#greet();
 		this.#events.run();
@@ -2769,7 +2666,6 @@ var Session = class {
 		this.project.value = null;
 		await this.#greet();
 	}
-	/** Show a project, another one or the same one anew. */
 	#show(project) {
 		const same = this.project.value?.key === project.key;
 		r(() => {
@@ -2852,7 +2748,6 @@ var Session = class {
 				this.toasts[event.level](event.message);
 		}
 	}
-	/** The document changed: here, then the answer tells more; or in another tab or process. */
 	#documentChanged(revision, frames) {
 		this.#stale = true;
 		this.edits.settled().then(() => {
@@ -2881,13 +2776,29 @@ var Session = class {
 		if (before?.id === job.id && before.state === job.state) return;
 		const name = job.what === "track" ? "Tracking" : "Export";
 		if (job.state === "failed") this.toasts.error(job.error?.message ?? `${name} failed`);
-		else if (job.state === "stopped" && job.note) this.toasts.info(`${name} stopped: ${job.note}`);
+		else if (job.state === "stopped" && job.note) this.#explainStop(job, name);
 		else this.toasts.announce(`${name}: ${job.state}`);
 		if ([
 			"done",
 			"stopped",
 			"failed"
 		].includes(job.state)) this.#refreshOutdated();
+	}
+	#explainStop(job, name) {
+		const { direction, until } = job;
+		const again = () => {
+			const end = until == null ? {} : { until };
+			this.startJob({
+				what: "track",
+				direction: direction ?? "forward",
+				...end
+			});
+		};
+		const action = job.what === "track" ? {
+			label: "Go on",
+			run: again
+		} : void 0;
+		this.toasts.error(`${name} stopped: ${job.note}`, action);
 	}
 	async #refreshOutdated() {
 		const project = await this.api.project().catch(() => null);
@@ -2905,7 +2816,6 @@ var Session = class {
 			look.frame.value = next;
 		});
 	}
-	/** Send an edit; a refusal is shown, and can be repeated if another edit came first. */
 	async edit(send, taken = () => void 0) {
 		try {
 			await this.edits.run(send, (answer) => {
@@ -2932,7 +2842,6 @@ var Session = class {
 		};
 		this.#chooseSlot();
 	}
-	/** Make pixels of a frame the marks of `slots`; `labels` is all that the frame shows. */
 	mark(frame, slots, labels, did) {
 		const project = this.project.value;
 		if (project === null || slots.length === 0) return;
@@ -2955,7 +2864,6 @@ var Session = class {
 			did
 		}, pixels));
 	}
-	/** Add an object and choose it; its slot is known before the server answers. */
 	addObject() {
 		const project = this.project.value;
 		if (project === null) return null;
@@ -2983,7 +2891,6 @@ var Session = class {
 		this.edit((revision) => this.api.addObject(revision));
 		return free;
 	}
-	/** Undo or redo; if that would change another frame, only go there and say so. */
 	async step(which) {
 		await this.edits.settled();
 		const next = this.project.value?.[which] ?? null;
@@ -3033,7 +2940,6 @@ var Session = class {
 			this.complain(error);
 		}
 	}
-	/** Show an error. What does not reach the server is shown by a bar instead. */
 	complain(error) {
 		if (error instanceof ApiError && error.unreachable) return;
 		this.toasts.error(error instanceof Error ? error.message : String(error));
@@ -3072,7 +2978,6 @@ function a(t, e, n, u, a, i) {
 	return (a || i) && (s.__source = a, s.__self = i), n$1.vnode && n$1.vnode(s), s;
 }
 // src/panels/icons.tsx
-/** Line icons, drawn here because systems lack the signs for them. */
 var PATHS = {
 	move: "M5 3l6 14 2-6 6-2z",
 	brush: "M19 3L9 13l2 2L21 5zM8 14c-2 0-3 2-3 4 0 1-1 2-2 2 3 1 8 1 8-3z",
@@ -3103,11 +3008,11 @@ var PATHS = {
 	fit: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5"
 };
 function Icon({ name }) {
-	return /* @__PURE__ */ a("svg", {
+	return a("svg", {
 		class: "icon",
 		viewBox: "0 0 24 24",
 		"aria-hidden": "true",
-		children: /* @__PURE__ */ a("path", { d: PATHS[name] })
+		children: a("path", { d: PATHS[name] })
 	});
 }
 // src/panels/dialog.tsx
@@ -3120,25 +3025,24 @@ function Dialog({ title, onClose, children }) {
 			if (before instanceof HTMLElement) before.focus();
 		};
 	}, []);
-	return /* @__PURE__ */ a("dialog", {
+	return a("dialog", {
 		ref: element,
 		"aria-label": title,
 		onClose,
-		children: [/* @__PURE__ */ a("header", { children: [/* @__PURE__ */ a("h2", { children: title }), /* @__PURE__ */ a("button", {
+		children: [a("header", { children: [a("h2", { children: title }), a("button", {
 			type: "button",
 			class: "quiet",
 			"aria-label": "Close",
 			onClick: onClose,
-			children: /* @__PURE__ */ a(Icon, { name: "close" })
+			children: a(Icon, { name: "close" })
 		})] }), children]
 	});
 }
 // src/panels/export.tsx
-/** Choose what is made from the masks, watch it being made, and fetch it. */
 function ExportDialog() {
 	const workspace = useWorkspace();
 	const { session, dialog } = workspace;
-	const chosen = useSignal(/* @__PURE__ */ new Set());
+	const chosen = useSignal(new Set());
 	const onlySpan = useSignal(false);
 	const span = onlySpan.value ? spanOf(workspace) : null;
 	const sizes = useSizes(workspace, span);
@@ -3149,12 +3053,12 @@ function ExportDialog() {
 	const [from, to] = span ?? [0, project.video.count - 1];
 	const complete = session.results.covers(from, to);
 	const working = job?.what === "export" && isActive(job);
-	return /* @__PURE__ */ a(Dialog, {
+	return a(Dialog, {
 		title: "Export",
 		onClose: () => {
 			dialog.value = null;
 		},
-		children: [/* @__PURE__ */ a("form", {
+		children: [a("form", {
 			class: "export",
 			onSubmit: (event) => {
 				event.preventDefault();
@@ -3166,11 +3070,11 @@ function ExportDialog() {
 				});
 			},
 			children: [
-				/* @__PURE__ */ a(Range, { only: onlySpan }),
-				/* @__PURE__ */ a("fieldset", { children: [/* @__PURE__ */ a("legend", { children: "Files" }), (session.hello.value?.exports ?? []).map(({ name, title }) => /* @__PURE__ */ a("label", {
+				a(Range, { only: onlySpan }),
+				a("fieldset", { children: [a("legend", { children: "Files" }), (session.hello.value?.exports ?? []).map(({ name, title }) => a("label", {
 					class: "check",
 					children: [
-						/* @__PURE__ */ a("input", {
+						a("input", {
 							type: "checkbox",
 							checked: chosen.value.has(name),
 							onChange: (event) => {
@@ -3180,38 +3084,37 @@ function ExportDialog() {
 								chosen.value = next;
 							}
 						}),
-						/* @__PURE__ */ a("span", { children: title }),
-						/* @__PURE__ */ a("span", {
+						a("span", { children: title }),
+						a("span", {
 							class: "hint",
 							children: sizes[name] ? `about ${bytesText(sizes[name])}` : ""
 						})
 					]
 				}, name))] }),
-				!complete && /* @__PURE__ */ a("p", {
+				!complete && a("p", {
 					class: "hint",
 					children: "Some of these frames have no masks yet: track them first."
 				}),
-				/* @__PURE__ */ a("div", {
+				a("div", {
 					class: "buttons",
-					children: [/* @__PURE__ */ a("button", {
+					children: [a("button", {
 						type: "submit",
 						class: "main",
 						disabled: !complete || chosen.value.size === 0 || isActive(job),
 						children: "Export"
-					}), working && /* @__PURE__ */ a("button", {
+					}), working && a("button", {
 						type: "button",
 						onClick: () => void session.stopJob(),
 						children: "Cancel"
 					})]
 				})
 			]
-		}), job?.what === "export" && /* @__PURE__ */ a(Result, { job })]
+		}), job?.what === "export" && a(Result, { job })]
 	});
 }
 function spanOf({ look, session }) {
 	return [look.inPoint.value ?? 0, look.outPoint.value ?? session.last.value];
 }
-/** Expected sizes in bytes, as far as the server knows them. */
 function useSizes({ session }, span) {
 	const sizes = useSignal({});
 	const key = span?.join() ?? "";
@@ -3235,11 +3138,11 @@ function Range({ only }) {
 	const first = session.project.value?.video.first ?? 0;
 	const none = look.inPoint.value === null && look.outPoint.value === null;
 	const [from, to] = spanOf(workspace);
-	return /* @__PURE__ */ a("fieldset", { children: [
-		/* @__PURE__ */ a("legend", { children: "Range" }),
-		/* @__PURE__ */ a("label", {
+	return a("fieldset", { children: [
+		a("legend", { children: "Range" }),
+		a("label", {
 			class: "check",
-			children: [/* @__PURE__ */ a("input", {
+			children: [a("input", {
 				type: "radio",
 				name: "range",
 				checked: !only.value,
@@ -3248,9 +3151,9 @@ function Range({ only }) {
 				}
 			}), "all frames"]
 		}),
-		/* @__PURE__ */ a("label", {
+		a("label", {
 			class: "check",
-			children: [/* @__PURE__ */ a("input", {
+			children: [a("input", {
 				type: "radio",
 				name: "range",
 				disabled: none,
@@ -3263,13 +3166,13 @@ function Range({ only }) {
 	] });
 }
 function Result({ job }) {
-	if (job.state === "failed") return /* @__PURE__ */ a("p", {
+	if (job.state === "failed") return a("p", {
 		role: "alert",
 		children: job.error?.message ?? "The export failed."
 	});
-	if (job.state === "stopped") return /* @__PURE__ */ a("p", { children: "Cancelled; files that were whole are kept." });
-	if (job.state !== "done") return /* @__PURE__ */ a("p", { children: [
-		/* @__PURE__ */ a("progress", {
+	if (job.state === "stopped") return a("p", { children: "Cancelled; files that were whole are kept." });
+	if (job.state !== "done") return a("p", { children: [
+		a("progress", {
 			"aria-label": "Export",
 			value: job.total ? (job.done ?? 0) / job.total : 0,
 			max: 1
@@ -3279,10 +3182,10 @@ function Result({ job }) {
 		" of ",
 		job.total ?? "?"
 	] });
-	return /* @__PURE__ */ a("ul", {
+	return a("ul", {
 		class: "made",
 		"aria-label": "Finished files",
-		children: (job.files ?? []).map((file) => /* @__PURE__ */ a(FileRow, { file }, file.name))
+		children: (job.files ?? []).map((file) => a(FileRow, { file }, file.name))
 	});
 }
 function FileRow({ file }) {
@@ -3299,25 +3202,25 @@ function FileRow({ file }) {
 			session.complain(error);
 		}
 	};
-	return /* @__PURE__ */ a("li", { children: [
-		/* @__PURE__ */ a("span", {
+	return a("li", { children: [
+		a("span", {
 			class: "text",
 			children: [
 				pathShown.value ? path : file.name,
 				" ",
-				/* @__PURE__ */ a("span", {
+				a("span", {
 					class: "hint",
 					children: bytesText(file.bytes)
 				})
 			]
 		}),
-		/* @__PURE__ */ a("button", {
+		a("button", {
 			type: "button",
 			class: "small",
 			onClick: () => void download(),
 			children: "Download"
 		}),
-		/* @__PURE__ */ a("button", {
+		a("button", {
 			type: "button",
 			class: "small",
 			onClick: () => {
@@ -3328,7 +3231,6 @@ function FileRow({ file }) {
 	] });
 }
 // src/panels/flags.tsx
-/** Frames where the masks look wrong: go there, and check them off. */
 function Flags() {
 	const workspace = useWorkspace();
 	const { session, look } = workspace;
@@ -3336,17 +3238,17 @@ function Flags() {
 	if (project === null) return null;
 	const unseen = session.flags.value.filter((flag) => !flag.seen);
 	const left = unseen.length;
-	return /* @__PURE__ */ a("section", {
+	return a("section", {
 		"aria-labelledby": "flags-title",
 		children: [
-			/* @__PURE__ */ a("header", { children: [/* @__PURE__ */ a("h2", {
+			a("header", { children: [a("h2", {
 				id: "flags-title",
 				children: [
 					"Look at these (",
 					left,
 					")"
 				]
-			}), /* @__PURE__ */ a("button", {
+			}), a("button", {
 				type: "button",
 				class: "small",
 				disabled: left === 0,
@@ -3355,13 +3257,13 @@ function Flags() {
 				onClick: () => COMMANDS.nextFlag.run(workspace),
 				children: "Next"
 			})] }),
-			left === 0 && /* @__PURE__ */ a("p", {
+			left === 0 && a("p", {
 				class: "hint",
 				children: "No frame stands out."
 			}),
-			/* @__PURE__ */ a("ul", {
+			a("ul", {
 				class: "flags",
-				children: unseen.map((flag) => /* @__PURE__ */ a("li", { children: [/* @__PURE__ */ a("button", {
+				children: unseen.map((flag) => a("li", { children: [a("button", {
 					type: "button",
 					class: "name",
 					"aria-current": flag.frame === look.frame.value,
@@ -3369,7 +3271,7 @@ function Flags() {
 						session.goTo(flag.frame);
 						look.slot.value = flag.slot;
 					},
-					children: [/* @__PURE__ */ a(Icon, { name: "flag" }), /* @__PURE__ */ a("span", {
+					children: [a(Icon, { name: "flag" }), a("span", {
 						class: "text",
 						children: [
 							flag.frame + project.video.first,
@@ -3379,20 +3281,19 @@ function Flags() {
 							flag.text
 						]
 					})]
-				}), /* @__PURE__ */ a("button", {
+				}), a("button", {
 					type: "button",
 					class: "quiet",
 					"aria-label": `Checked: frame ${flag.frame + project.video.first}, ${flag.text}`,
 					title: "Checked (C)",
 					onClick: () => void session.markSeen(flag, true),
-					children: /* @__PURE__ */ a(Icon, { name: "check" })
+					children: a(Icon, { name: "check" })
 				})] }, `${flag.frame} ${flag.slot} ${flag.kind}`))
 			})
 		]
 	});
 }
 // src/panels/frame.tsx
-/** What is on the frame shown: each object's area and confidence, as text. */
 function FramePanel() {
 	const workspace = useWorkspace();
 	const { session, stage } = workspace;
@@ -3401,27 +3302,27 @@ function FramePanel() {
 	stage.value?.painted.value;
 	if (project === null) return null;
 	const areas = stage.value?.areas() ?? null;
-	return /* @__PURE__ */ a("section", {
+	return a("section", {
 		"aria-labelledby": "frame-title",
 		children: [
-			/* @__PURE__ */ a("header", { children: /* @__PURE__ */ a("h2", {
+			a("header", { children: a("h2", {
 				id: "frame-title",
 				children: "This frame"
 			}) }),
-			project.objects.length === 0 && /* @__PURE__ */ a("p", {
+			project.objects.length === 0 && a("p", {
 				class: "hint",
 				children: "No objects yet."
 			}),
-			/* @__PURE__ */ a("ul", {
+			a("ul", {
 				class: "facts-list",
-				children: project.objects.map((object) => /* @__PURE__ */ a("li", { children: [/* @__PURE__ */ a("span", {
+				children: project.objects.map((object) => a("li", { children: [a("span", {
 					class: "text",
 					children: [
 						object.id,
 						" ",
 						object.name
 					]
-				}), /* @__PURE__ */ a("span", { children: factsOf(workspace, project, object, areas) })] }, object.slot))
+				}), a("span", { children: factsOf(workspace, project, object, areas) })] }, object.slot))
 			})
 		]
 	});
@@ -3444,7 +3345,7 @@ function CommandButton({ command, icon, name, pressed, disabled, children, ...re
 	const workspace = useWorkspace();
 	const { keys, says, run } = COMMANDS[command];
 	const label = name ?? says;
-	return /* @__PURE__ */ a("button", {
+	return a("button", {
 		type: "button",
 		class: rest.class ?? "quiet",
 		"aria-label": label,
@@ -3453,11 +3354,10 @@ function CommandButton({ command, icon, name, pressed, disabled, children, ...re
 		disabled,
 		title: `${label} (${keys[0]})`,
 		onClick: () => run(workspace),
-		children: [icon && /* @__PURE__ */ a(Icon, { name: icon }), children]
+		children: [icon && a(Icon, { name: icon }), children]
 	});
 }
 // src/panels/menu.tsx
-/** A button that opens a short list of choices; arrow keys move in it, Escape closes it. */
 function Menu({ name, choices, disabled, children, ...rest }) {
 	const open = useSignal(false);
 	const root = T$1(null);
@@ -3475,10 +3375,10 @@ function Menu({ name, choices, disabled, children, ...rest }) {
 		open.value = false;
 		root.current?.querySelector("button")?.focus();
 	};
-	return /* @__PURE__ */ a("div", {
+	return a("div", {
 		class: "menu",
 		ref: root,
-		children: [/* @__PURE__ */ a("button", {
+		children: [a("button", {
 			type: "button",
 			class: rest.class ?? "quiet",
 			"aria-label": name,
@@ -3490,13 +3390,13 @@ function Menu({ name, choices, disabled, children, ...rest }) {
 				open.value = !open.value;
 			},
 			children
-		}), open.value && /* @__PURE__ */ a("div", {
+		}), open.value && a("div", {
 			role: "menu",
 			tabIndex: -1,
 			"aria-label": name,
 			ref: list,
 			onKeyDown: (event) => moveIn(event, list.current, close),
-			children: choices.map((choice) => /* @__PURE__ */ a("button", {
+			children: choices.map((choice) => a("button", {
 				type: "button",
 				role: "menuitem",
 				"aria-current": choice.checked,
@@ -3505,7 +3405,7 @@ function Menu({ name, choices, disabled, children, ...rest }) {
 					close();
 					choice.run();
 				},
-				children: [/* @__PURE__ */ a("span", { children: choice.label }), choice.hint && /* @__PURE__ */ a("span", {
+				children: [a("span", { children: choice.label }), choice.hint && a("span", {
 					class: "hint",
 					children: choice.hint
 				})]
@@ -3531,7 +3431,6 @@ function moveIn(event, list, close) {
 	event.stopPropagation();
 }
 // src/panels/header.tsx
-/** The top line: the video, whether all is saved, undo, tracking, export, help. */
 function Header() {
 	const workspace = useWorkspace();
 	const { session, dialog } = workspace;
@@ -3539,10 +3438,14 @@ function Header() {
 	if (project === null) return null;
 	const { width, height, rate, count } = project.video;
 	const speed = rate === null ? "" : ` · ${Number(rate.toFixed(3))} fps`;
-	return /* @__PURE__ */ a("header", {
+	return a("header", {
 		class: "bar",
 		children: [
-			/* @__PURE__ */ a(Menu, {
+			a("h1", {
+				class: "only-read",
+				children: project.name
+			}),
+			a(Menu, {
 				name: "Project",
 				choices: [
 					{
@@ -3558,9 +3461,9 @@ function Header() {
 						run: () => void copyCommand(workspace)
 					}
 				],
-				children: [/* @__PURE__ */ a("strong", { children: project.name }), /* @__PURE__ */ a(Icon, { name: "down" })]
+				children: [a("strong", { children: project.name }), a(Icon, { name: "down" })]
 			}),
-			/* @__PURE__ */ a("span", {
+			a("span", {
 				class: "facts",
 				children: [
 					width,
@@ -3572,27 +3475,27 @@ function Header() {
 					" frames"
 				]
 			}),
-			/* @__PURE__ */ a(Saved, {}),
-			/* @__PURE__ */ a("span", { class: "space" }),
-			/* @__PURE__ */ a(CommandButton, {
+			a(Saved, {}),
+			a("span", { class: "space" }),
+			a(CommandButton, {
 				command: "undo",
 				icon: "undo",
 				disabled: project.undo === null
 			}),
-			/* @__PURE__ */ a(CommandButton, {
+			a(CommandButton, {
 				command: "redo",
 				icon: "redo",
 				disabled: project.redo === null
 			}),
-			/* @__PURE__ */ a(TrackButton, {}),
-			/* @__PURE__ */ a("button", {
+			a(TrackButton, {}),
+			a("button", {
 				type: "button",
 				"aria-keyshortcuts": "Control+E",
 				title: "Export (Ctrl+E)",
 				onClick: () => COMMANDS.export.run(workspace),
 				children: "Export…"
 			}),
-			/* @__PURE__ */ a("button", {
+			a("button", {
 				type: "button",
 				class: "quiet",
 				"aria-label": "Help",
@@ -3616,10 +3519,10 @@ function Saved() {
 	const { session } = useWorkspace();
 	const state = session.edits.state.value;
 	const run = session.project.value?.run ?? "";
-	return /* @__PURE__ */ a("span", {
+	return a("span", {
 		class: `saved ${state === "saved" || state === "saving" ? "" : "trouble"}`,
 		children: [
-			state === "saved" && /* @__PURE__ */ a(Icon, { name: "check" }),
+			state === "saved" && a(Icon, { name: "check" }),
 			STATES[state],
 			" ",
 			run
@@ -3638,26 +3541,25 @@ function TrackButton() {
 		checked: other === choice,
 		run: () => track(workspace, other)
 	}));
-	return /* @__PURE__ */ a("div", {
+	return a("div", {
 		class: "joined",
-		children: [/* @__PURE__ */ a("button", {
+		children: [a("button", {
 			type: "button",
 			class: "main",
 			disabled: busy,
 			"aria-keyshortcuts": "Enter",
 			title: `Track ${TRACK_CHOICES[choice]} (Enter)`,
 			onClick: () => track(workspace, choice),
-			children: [/* @__PURE__ */ a(Icon, { name: "play" }), /* @__PURE__ */ a("span", { children: ["Track ", TRACK_CHOICES[choice]] })]
-		}), /* @__PURE__ */ a(Menu, {
+			children: [a(Icon, { name: "play" }), a("span", { children: ["Track ", TRACK_CHOICES[choice]] })]
+		}), a(Menu, {
 			name: "How far to track",
 			class: "main",
 			disabled: busy,
 			choices,
-			children: /* @__PURE__ */ a(Icon, { name: "down" })
+			children: a(Icon, { name: "down" })
 		})]
 	});
 }
-/** The time that a choice would take, if a job has shown how fast it goes. */
 function estimate(workspace, choice) {
 	const frames = framesToCompute(workspace, choice);
 	if (frames === null) return "–";
@@ -3690,7 +3592,6 @@ async function copyCommand({ session }) {
 	}
 }
 // src/panels/help.tsx
-/** The keyboard map, and what each sign means. */
 var GROUPS = [
 	"Time",
 	"Marking",
@@ -3720,19 +3621,19 @@ var SIGNS = [
 ];
 function Help() {
 	const { dialog, look } = useWorkspace();
-	return /* @__PURE__ */ a(Dialog, {
+	return a(Dialog, {
 		title: "Keys and signs",
 		onClose: () => {
 			dialog.value = null;
 		},
-		children: /* @__PURE__ */ a("div", {
+		children: a("div", {
 			class: "help",
 			children: [
-				GROUPS.map((group) => /* @__PURE__ */ a("section", { children: [/* @__PURE__ */ a("h3", { children: group }), /* @__PURE__ */ a(Table, { rows: [...rowsOf(group), ...EXTRA[group]] })] }, group)),
-				/* @__PURE__ */ a("section", { children: [/* @__PURE__ */ a("h3", { children: "Timeline and stage" }), /* @__PURE__ */ a(Table, { rows: SIGNS })] }),
-				/* @__PURE__ */ a("label", {
+				GROUPS.map((group) => a("section", { children: [a("h3", { children: group }), a(Table, { rows: [...rowsOf(group), ...EXTRA[group]] })] }, group)),
+				a("section", { children: [a("h3", { children: "Timeline and stage" }), a(Table, { rows: SIGNS })] }),
+				a("label", {
 					class: "check",
-					children: [/* @__PURE__ */ a("input", {
+					children: [a("input", {
 						type: "checkbox",
 						checked: look.keysOn.value,
 						onChange: (event) => {
@@ -3740,7 +3641,7 @@ function Help() {
 						}
 					}), "Single-key shortcuts"]
 				}),
-				/* @__PURE__ */ a("p", {
+				a("p", {
 					class: "hint",
 					children: ["maskcast ", "0.1.0"]
 				})
@@ -3760,33 +3661,32 @@ function rowsOf(group) {
 	});
 }
 function Table({ rows }) {
-	return /* @__PURE__ */ a("dl", { children: rows.map(([key, says]) => /* @__PURE__ */ a("div", { children: [/* @__PURE__ */ a("dt", { children: /* @__PURE__ */ a("kbd", { children: key }) }), /* @__PURE__ */ a("dd", { children: says })] }, key)) });
+	return a("dl", { children: rows.map(([key, says]) => a("div", { children: [a("dt", { children: a("kbd", { children: key }) }), a("dd", { children: says })] }, key)) });
 }
 // src/panels/objects.tsx
-/** The objects: choose, rename, colour, hide, lock, end, delete. */
 function Objects() {
 	const { session } = useWorkspace();
 	const project = session.project.value;
 	if (project === null) return null;
-	return /* @__PURE__ */ a("section", {
+	return a("section", {
 		"aria-labelledby": "objects-title",
 		children: [
-			/* @__PURE__ */ a("header", { children: [/* @__PURE__ */ a("h2", {
+			a("header", { children: [a("h2", {
 				id: "objects-title",
 				children: "Objects"
-			}), /* @__PURE__ */ a(CommandButton, {
+			}), a(CommandButton, {
 				command: "add",
 				icon: "plus",
 				class: "small",
 				children: "Add"
 			})] }),
-			project.objects.length === 0 && /* @__PURE__ */ a("p", {
+			project.objects.length === 0 && a("p", {
 				class: "hint",
 				children: "Paint on the frame: the first stroke begins object 1."
 			}),
-			/* @__PURE__ */ a("ul", {
+			a("ul", {
 				class: "objects",
-				children: project.objects.map((object) => /* @__PURE__ */ a(ObjectRow, {
+				children: project.objects.map((object) => a(ObjectRow, {
 					object,
 					project
 				}, object.slot))
@@ -3809,15 +3709,15 @@ function ObjectRow({ object, project }) {
 	const choose = () => {
 		look.slot.value = slot;
 	};
-	return /* @__PURE__ */ a("li", {
+	return a("li", {
 		class: chosen ? "chosen" : "",
 		children: [
-			renaming.value ? /* @__PURE__ */ a(NameField, {
+			renaming.value ? a(NameField, {
 				object,
 				onDone: () => {
 					renaming.value = false;
 				}
-			}) : /* @__PURE__ */ a("button", {
+			}) : a("button", {
 				type: "button",
 				class: "name",
 				"aria-pressed": chosen,
@@ -3825,39 +3725,39 @@ function ObjectRow({ object, project }) {
 				onDblClick: () => {
 					renaming.value = true;
 				},
-				children: [/* @__PURE__ */ a("span", {
+				children: [a("span", {
 					class: "number",
 					style: colours,
 					children: object.id
-				}), /* @__PURE__ */ a("span", {
+				}), a("span", {
 					class: "text",
 					children: object.name
 				})]
 			}),
-			/* @__PURE__ */ a("button", {
+			a("button", {
 				type: "button",
 				class: "quiet",
 				"aria-label": hidden ? `Show ${name}` : `Hide ${name}`,
 				"aria-pressed": hidden,
 				title: hidden ? "Show" : "Hide",
 				onClick: () => look.toggleHidden(slot),
-				children: /* @__PURE__ */ a(Icon, { name: hidden ? "eyeOff" : "eye" })
+				children: a(Icon, { name: hidden ? "eyeOff" : "eye" })
 			}),
-			/* @__PURE__ */ a("button", {
+			a("button", {
 				type: "button",
 				class: "quiet",
 				"aria-label": object.locked ? `Unlock ${name}` : `Lock ${name}`,
 				"aria-pressed": object.locked,
 				title: object.locked ? "Unlock" : "Lock: its pixels stay",
 				onClick: () => change(workspace, slot, { locked: !object.locked }),
-				children: /* @__PURE__ */ a(Icon, { name: object.locked ? "lock" : "lockOpen" })
+				children: a(Icon, { name: object.locked ? "lock" : "lockOpen" })
 			}),
-			/* @__PURE__ */ a(Menu, {
+			a(Menu, {
 				name: `More about ${name}`,
 				choices: choicesOf(workspace, project, object, () => {
 					renaming.value = true;
 				}),
-				children: /* @__PURE__ */ a(Icon, { name: "more" })
+				children: a(Icon, { name: "more" })
 			})
 		]
 	});
@@ -3872,7 +3772,7 @@ function NameField({ object, onDone }) {
 		if (text !== "" && text !== object.name) change(workspace, object.slot, { name: text });
 		onDone();
 	};
-	return /* @__PURE__ */ a("input", {
+	return a("input", {
 		class: "name",
 		"aria-label": `Name of object ${object.id}`,
 		maxLength: 80,
@@ -3934,7 +3834,6 @@ function pickColour(workspace, object) {
 	input.click();
 }
 // src/panels/open.tsx
-/** Before a video is opened: weights, first and last frame, run folder. */
 function OpenDialog({ video, onClose }) {
 	const { session } = useWorkspace();
 	const all = session.hello.value?.weights ?? [];
@@ -3965,22 +3864,22 @@ function OpenDialog({ video, onClose }) {
 		}
 		busy.value = false;
 	};
-	return /* @__PURE__ */ a(Dialog, {
+	return a(Dialog, {
 		title: `Open ${video}`,
 		onClose,
-		children: /* @__PURE__ */ a("form", {
+		children: a("form", {
 			class: "fields",
 			onSubmit: (event) => {
 				event.preventDefault();
 				open();
 			},
 			children: [
-				/* @__PURE__ */ a("label", { children: ["Weights", /* @__PURE__ */ a("select", {
+				a("label", { children: ["Weights", a("select", {
 					value: weights.value,
 					onChange: (event) => {
 						weights.value = event.currentTarget.value;
 					},
-					children: all.map(({ name, method }) => /* @__PURE__ */ a("option", {
+					children: all.map(({ name, method }) => a("option", {
 						value: name,
 						children: [
 							name,
@@ -3990,7 +3889,7 @@ function OpenDialog({ video, onClose }) {
 						]
 					}, name))
 				})] }),
-				chosen && /* @__PURE__ */ a("p", {
+				chosen && a("p", {
 					class: "hint",
 					children: [
 						chosen.summary,
@@ -3998,31 +3897,31 @@ function OpenDialog({ video, onClose }) {
 						chosen.licence
 					]
 				}),
-				/* @__PURE__ */ a(Field, {
+				a(Field, {
 					label: "First frame",
 					value: start,
 					placeholder: "0",
 					numeric: true
 				}),
-				/* @__PURE__ */ a(Field, {
+				a(Field, {
 					label: "Last frame",
 					value: end,
 					placeholder: "the last one",
 					numeric: true
 				}),
-				/* @__PURE__ */ a(Field, {
+				a(Field, {
 					label: "Run folder",
 					value: run,
 					placeholder: "maskcast-runs/…"
 				}),
-				trouble.value !== "" && /* @__PURE__ */ a("p", {
+				trouble.value !== "" && a("p", {
 					role: "alert",
 					class: "trouble",
 					children: trouble.value
 				}),
-				/* @__PURE__ */ a("div", {
+				a("div", {
 					class: "buttons",
-					children: /* @__PURE__ */ a("button", {
+					children: a("button", {
 						type: "submit",
 						class: "main",
 						disabled: busy.value,
@@ -4034,7 +3933,7 @@ function OpenDialog({ video, onClose }) {
 	});
 }
 function Field({ label, value, placeholder, numeric }) {
-	return /* @__PURE__ */ a("label", { children: [label, /* @__PURE__ */ a("input", {
+	return a("label", { children: [label, a("input", {
 		type: "text",
 		inputMode: numeric ? "numeric" : "text",
 		value: value.value,
@@ -4045,7 +3944,6 @@ function Field({ label, value, placeholder, numeric }) {
 	})] });
 }
 // src/panels/upload.tsx
-/** Drop a video, or choose one: it is sent to the server with progress, and can be cancelled. */
 function Upload({ onDone }) {
 	const { session } = useWorkspace();
 	const sending = useSignal(null);
@@ -4075,7 +3973,7 @@ function Upload({ onDone }) {
 		}
 		sending.value = null;
 	};
-	return /* @__PURE__ */ a("section", {
+	return a("section", {
 		"aria-labelledby": "upload-title",
 		class: `drop ${over.value ? "over" : ""}`,
 		onDragOver: (event) => {
@@ -4091,11 +3989,11 @@ function Upload({ onDone }) {
 			send(event.dataTransfer?.files[0]);
 		},
 		children: [
-			/* @__PURE__ */ a("h2", {
+			a("h2", {
 				id: "upload-title",
 				children: "Drop a video here"
 			}),
-			/* @__PURE__ */ a("p", {
+			a("p", {
 				class: "hint",
 				children: [
 					"It is copied to ",
@@ -4103,7 +4001,7 @@ function Upload({ onDone }) {
 					"/uploads."
 				]
 			}),
-			/* @__PURE__ */ a("input", {
+			a("input", {
 				ref: input,
 				type: "file",
 				"aria-label": "Video to upload",
@@ -4111,35 +4009,35 @@ function Upload({ onDone }) {
 				tabIndex: -1,
 				onChange: (event) => void send(event.currentTarget.files?.[0])
 			}),
-			/* @__PURE__ */ a("button", {
+			a("button", {
 				type: "button",
 				disabled: sending.value !== null,
 				onClick: () => input.current?.click(),
 				children: "Choose a file…"
 			}),
-			sending.value !== null && /* @__PURE__ */ a("div", {
+			sending.value !== null && a("div", {
 				role: "status",
 				children: [
-					/* @__PURE__ */ a("p", { children: [
+					a("p", { children: [
 						sending.value.name,
 						": ",
 						bytesText(sending.value.sent),
 						" of ",
 						bytesText(sending.value.size)
 					] }),
-					/* @__PURE__ */ a("progress", {
+					a("progress", {
 						"aria-label": "Upload",
 						value: sending.value.sent,
 						max: Math.max(1, sending.value.size)
 					}),
-					/* @__PURE__ */ a("button", {
+					a("button", {
 						type: "button",
 						onClick: () => sending.value?.controller.abort(),
 						children: "Cancel"
 					})
 				]
 			}),
-			trouble.value !== "" && /* @__PURE__ */ a("p", {
+			trouble.value !== "" && a("p", {
 				role: "alert",
 				class: "trouble",
 				children: trouble.value
@@ -4148,7 +4046,6 @@ function Upload({ onDone }) {
 	});
 }
 // src/panels/start.tsx
-/** The start page: a folder to choose from, earlier runs, and a place to drop a video. */
 function Start() {
 	const { session } = useWorkspace();
 	const chosen = useSignal(null);
@@ -4163,15 +4060,15 @@ function Start() {
 		}
 		opening.value = "";
 	};
-	return /* @__PURE__ */ a("main", {
+	return a("main", {
 		class: "start",
 		children: [
-			/* @__PURE__ */ a("h1", { children: "maskcast" }),
-			/* @__PURE__ */ a("p", {
+			a("h1", { children: "maskcast" }),
+			a("p", {
 				class: "hint",
 				children: "Open a video, mark objects on any frame, track them, correct, export."
 			}),
-			opening.value !== "" && /* @__PURE__ */ a("p", {
+			opening.value !== "" && a("p", {
 				role: "status",
 				children: [
 					"Opening ",
@@ -4179,20 +4076,20 @@ function Start() {
 					"…"
 				]
 			}),
-			/* @__PURE__ */ a("div", {
+			a("div", {
 				class: "columns",
 				children: [
-					/* @__PURE__ */ a(FolderColumn, {
+					a(FolderColumn, {
 						chosen,
 						open
 					}),
-					/* @__PURE__ */ a(RecentColumn, { open }),
-					/* @__PURE__ */ a(Upload, { onDone: (path) => {
+					a(RecentColumn, { open }),
+					a(Upload, { onDone: (path) => {
 						chosen.value = path;
 					} })
 				]
 			}),
-			chosen.value !== null && /* @__PURE__ */ a(OpenDialog, {
+			chosen.value !== null && a(OpenDialog, {
 				video: chosen.value,
 				onClose: () => {
 					chosen.value = null;
@@ -4220,47 +4117,47 @@ function FolderColumn({ chosen, open }) {
 		else chosen.value = entry.path;
 	};
 	const { value } = folder;
-	return /* @__PURE__ */ a("section", {
+	return a("section", {
 		"aria-labelledby": "folder-title",
 		children: [
-			/* @__PURE__ */ a("h2", {
+			a("h2", {
 				id: "folder-title",
 				children: "Folder"
 			}),
-			/* @__PURE__ */ a("p", {
+			a("p", {
 				class: "path",
 				children: [session.hello.value?.root, value?.path ? `/${value.path}` : ""]
 			}),
-			/* @__PURE__ */ a("ul", {
+			a("ul", {
 				class: "entries",
-				children: [value?.parent != null && /* @__PURE__ */ a("li", { children: /* @__PURE__ */ a("button", {
+				children: [value?.parent != null && a("li", { children: a("button", {
 					type: "button",
 					class: "name",
 					onClick: () => {
 						path.value = value.parent ?? "";
 					},
-					children: [/* @__PURE__ */ a(Icon, { name: "up" }), /* @__PURE__ */ a("span", {
+					children: [a(Icon, { name: "up" }), a("span", {
 						class: "text",
 						children: "up"
 					})]
-				}) }), value?.entries.map((entry) => /* @__PURE__ */ a("li", { children: /* @__PURE__ */ a("button", {
+				}) }), value?.entries.map((entry) => a("li", { children: a("button", {
 					type: "button",
 					class: "name",
 					onClick: () => choose(entry),
 					children: [
-						/* @__PURE__ */ a(Icon, { name: entry.kind === "folder" ? "folder" : "film" }),
-						/* @__PURE__ */ a("span", {
+						a(Icon, { name: entry.kind === "folder" ? "folder" : "film" }),
+						a("span", {
 							class: "text",
 							children: entry.name
 						}),
-						/* @__PURE__ */ a("span", {
+						a("span", {
 							class: "hint",
 							children: noteOf(entry)
 						})
 					]
 				}) }, entry.path))]
 			}),
-			value !== null && value.entries.length === 0 && /* @__PURE__ */ a("p", {
+			value !== null && value.entries.length === 0 && a("p", {
 				class: "hint",
 				children: "No videos here."
 			})
@@ -4280,26 +4177,26 @@ function RecentColumn({ open }) {
 			runs.value = found.runs;
 		}).catch((error) => session.complain(error));
 	}, [session, runs]);
-	return /* @__PURE__ */ a("section", {
+	return a("section", {
 		"aria-labelledby": "recent-title",
 		children: [
-			/* @__PURE__ */ a("h2", {
+			a("h2", {
 				id: "recent-title",
 				children: "Recent"
 			}),
-			runs.value?.length === 0 && /* @__PURE__ */ a("p", {
+			runs.value?.length === 0 && a("p", {
 				class: "hint",
 				children: "No runs yet."
 			}),
-			/* @__PURE__ */ a("ul", {
+			a("ul", {
 				class: "entries recent",
-				children: runs.value?.map((run) => /* @__PURE__ */ a("li", { children: /* @__PURE__ */ a("button", {
+				children: runs.value?.map((run) => a("li", { children: a("button", {
 					type: "button",
 					class: "name",
 					onClick: () => void open({ run: run.path }),
-					children: [/* @__PURE__ */ a(Thumbnail, { path: run.path }), /* @__PURE__ */ a("span", {
+					children: [a(Thumbnail, { path: run.path }), a("span", {
 						class: "text",
-						children: [run.path, /* @__PURE__ */ a("span", {
+						children: [run.path, a("span", {
 							class: "hint",
 							children: [
 								run.done,
@@ -4309,7 +4206,7 @@ function RecentColumn({ open }) {
 								run.status,
 								" ·",
 								" ",
-								(/* @__PURE__ */ new Date(run.modified * 1e3)).toLocaleDateString()
+								new Date(run.modified * 1e3).toLocaleDateString()
 							]
 						})]
 					})]
@@ -4331,26 +4228,25 @@ function Thumbnail({ path }) {
 		address,
 		path
 	]);
-	return address.value === "" ? /* @__PURE__ */ a("span", { class: "thumbnail" }) : /* @__PURE__ */ a("img", {
+	return address.value === "" ? a("span", { class: "thumbnail" }) : a("img", {
 		src: address.value,
 		alt: ""
 	});
 }
 // src/panels/toasts.tsx
-/** Messages: short ones that go by themselves, and bars that stay as long as their cause. */
 function Messages() {
 	const { session } = useWorkspace();
 	const { toasts } = session;
-	return /* @__PURE__ */ a($, { children: [/* @__PURE__ */ a("div", {
+	return a($, { children: [a("div", {
 		class: "toasts",
 		role: "log",
 		"aria-label": "Messages",
-		children: toasts.shown.value.map((toast) => /* @__PURE__ */ a("div", {
+		children: toasts.shown.value.map((toast) => a("div", {
 			class: `toast ${toast.level}`,
 			role: roleOf(toast.level),
 			children: [
-				/* @__PURE__ */ a("span", { children: toast.text }),
-				toast.action && /* @__PURE__ */ a("button", {
+				a("span", { children: toast.text }),
+				toast.action && a("button", {
 					type: "button",
 					class: "small",
 					onClick: () => {
@@ -4359,16 +4255,16 @@ function Messages() {
 					},
 					children: toast.action.label
 				}),
-				/* @__PURE__ */ a("button", {
+				a("button", {
 					type: "button",
 					class: "quiet",
 					"aria-label": "Close this message",
 					onClick: () => toasts.close(toast.key),
-					children: /* @__PURE__ */ a(Icon, { name: "close" })
+					children: a(Icon, { name: "close" })
 				})
 			]
 		}, toast.key))
-	}), /* @__PURE__ */ a("p", {
+	}), a("p", {
 		class: "only-read",
 		"aria-live": "polite",
 		children: toasts.announced.value
@@ -4377,20 +4273,19 @@ function Messages() {
 function roleOf(level) {
 	return level === "error" ? "alert" : "status";
 }
-/** Trouble with saving or with the server, for as long as it lasts. */
 function TroubleBar() {
 	const { session } = useWorkspace();
 	const run = session.project.value?.run;
-	if (!session.reachable.value) return /* @__PURE__ */ a("p", {
+	if (!session.reachable.value) return a("p", {
 		class: "trouble-bar",
 		role: "alert",
 		children: [
 			"The server has stopped; nothing is lost. Start ",
-			/* @__PURE__ */ a("code", { children: run === void 0 ? "maskcast app" : `maskcast app ${run}` }),
+			a("code", { children: run === void 0 ? "maskcast app" : `maskcast app ${run}` }),
 			" again."
 		]
 	});
-	if (session.edits.state.value === "disk full") return /* @__PURE__ */ a("p", {
+	if (session.edits.state.value === "disk full") return a("p", {
 		class: "trouble-bar",
 		role: "alert",
 		children: "Not saved: the disk is full. Make room; your strokes are kept here and sent again."
@@ -4398,7 +4293,6 @@ function TroubleBar() {
 	return null;
 }
 // src/panels/tools.tsx
-/** The tools at the left, and the line above the stage that says what the chosen one does. */
 var TOOLS = [
 	"move",
 	"brush",
@@ -4415,17 +4309,15 @@ var NAMES = {
 };
 function Tools() {
 	const { look } = useWorkspace();
-	return /* @__PURE__ */ a("div", {
+	return a("section", {
 		class: "tools",
-		role: "toolbar",
 		"aria-label": "Tools",
-		"aria-orientation": "vertical",
-		children: TOOLS.map((tool) => /* @__PURE__ */ a(CommandButton, {
+		children: TOOLS.map((tool) => a(CommandButton, {
 			command: tool,
 			icon: tool,
 			name: NAMES[tool],
 			pressed: look.tool.value === tool,
-			children: /* @__PURE__ */ a("kbd", { children: COMMANDS[tool].keys[0] })
+			children: a("kbd", { children: COMMANDS[tool].keys[0] })
 		}, tool))
 	});
 }
@@ -4435,12 +4327,12 @@ function ToolLine() {
 	if (project === null) return null;
 	const object = objectOf(project, look.slot.value);
 	const name = object === null ? "a new object" : `${object.id} ${object.name}`;
-	return /* @__PURE__ */ a("div", {
+	return a("div", {
 		class: "tool-line",
-		children: [/* @__PURE__ */ a(ToolOptions, {
+		children: [a(ToolOptions, {
 			tool: look.tool.value,
 			name
-		}), session.boxesPending.value > 0 && /* @__PURE__ */ a("span", {
+		}), session.boxesPending.value > 0 && a("span", {
 			role: "status",
 			children: "finding the mask in the box…"
 		})]
@@ -4448,28 +4340,28 @@ function ToolLine() {
 }
 function ToolOptions({ tool, name }) {
 	switch (tool) {
-		case "move": return /* @__PURE__ */ a("span", { children: "Move · drag to pan, click an object to choose it, wheel to zoom" });
-		case "brush": return /* @__PURE__ */ a($, { children: [/* @__PURE__ */ a(BrushSize, {}), /* @__PURE__ */ a("span", { children: [
+		case "move": return a("span", { children: "Move · drag to pan, click an object to choose it, wheel to zoom" });
+		case "brush": return a($, { children: [a(BrushSize, {}), a("span", { children: [
 			"paints ",
 			name,
 			" · Alt erases"
 		] })] });
-		case "eraser": return /* @__PURE__ */ a($, { children: [/* @__PURE__ */ a(BrushSize, {}), /* @__PURE__ */ a("span", { children: [
+		case "eraser": return a($, { children: [a(BrushSize, {}), a("span", { children: [
 			"takes pixels from ",
 			name,
 			" alone"
 		] })] });
-		case "polygon": return /* @__PURE__ */ a(PolygonOptions, { name });
-		case "box": return /* @__PURE__ */ a(BoxFields, { name });
+		case "polygon": return a(PolygonOptions, { name });
+		case "box": return a(BoxFields, { name });
 	}
 }
 function BrushSize() {
 	const { look } = useWorkspace();
-	return /* @__PURE__ */ a("label", {
+	return a("label", {
 		class: "size",
 		children: [
 			NAMES[look.tool.value],
-			/* @__PURE__ */ a("input", {
+			a("input", {
 				type: "range",
 				"aria-label": "Brush size",
 				min: 0,
@@ -4479,7 +4371,7 @@ function BrushSize() {
 					look.setBrush(400 ** (Number(event.currentTarget.value) / 100));
 				}
 			}),
-			/* @__PURE__ */ a("input", {
+			a("input", {
 				type: "number",
 				"aria-label": "Brush size in pixels",
 				min: 1,
@@ -4495,8 +4387,8 @@ function PolygonOptions({ name }) {
 	const { pointer } = useWorkspace();
 	const draft = pointer.value?.draft.value ?? null;
 	const points = draft?.kind === "polygon" ? draft.points.length : 0;
-	return /* @__PURE__ */ a($, { children: [
-		/* @__PURE__ */ a("span", { children: [
+	return a($, { children: [
+		a("span", { children: [
 			"Polygon of ",
 			name,
 			" · ",
@@ -4504,27 +4396,27 @@ function PolygonOptions({ name }) {
 			" ",
 			points === 1 ? "point" : "points"
 		] }),
-		/* @__PURE__ */ a("button", {
+		a("button", {
 			type: "button",
 			class: "small",
 			onClick: () => pointer.value?.addCornerByKey(),
 			children: "Add point"
 		}),
-		/* @__PURE__ */ a("button", {
+		a("button", {
 			type: "button",
 			class: "small",
 			disabled: points < 3,
 			onClick: () => pointer.value?.closePolygon(),
 			children: "Close"
 		}),
-		/* @__PURE__ */ a("button", {
+		a("button", {
 			type: "button",
 			class: "small",
 			disabled: points < 3,
 			onClick: () => pointer.value?.closePolygon(true),
 			children: "Subtract"
 		}),
-		/* @__PURE__ */ a("span", {
+		a("span", {
 			class: "hint",
 			children: "arrow keys move the last point"
 		})
@@ -4546,7 +4438,7 @@ function BoxFields({ name }) {
 		height: 100
 	});
 	if (video === void 0) return null;
-	return /* @__PURE__ */ a("form", {
+	return a("form", {
 		class: "box-fields",
 		onSubmit: (event) => {
 			event.preventDefault();
@@ -4554,8 +4446,8 @@ function BoxFields({ name }) {
 			pointer.value?.makeBox(x, y, width, height);
 		},
 		children: [
-			/* @__PURE__ */ a("span", { children: ["Box around ", name] }),
-			SIDES.map((side) => /* @__PURE__ */ a("label", { children: [side, /* @__PURE__ */ a("input", {
+			a("span", { children: ["Box around ", name] }),
+			SIDES.map((side) => a("label", { children: [side, a("input", {
 				type: "number",
 				min: side === "width" || side === "height" ? 2 : 0,
 				max: side === "x" || side === "width" ? video.width : video.height,
@@ -4567,7 +4459,7 @@ function BoxFields({ name }) {
 					};
 				}
 			})] }, side)),
-			/* @__PURE__ */ a("button", {
+			a("button", {
 				type: "submit",
 				class: "small",
 				children: "Find mask"
@@ -4576,7 +4468,6 @@ function BoxFields({ name }) {
 	});
 }
 // src/panels/transport.tsx
-/** The line above the timeline: playback, the frame's number and time, and the running job. */
 function Transport() {
 	const { session, look } = useWorkspace();
 	const times = useComputed(() => {
@@ -4589,31 +4480,31 @@ function Transport() {
 	const frame = look.frame.value;
 	const playing = look.playing.value;
 	const tint = TINTS[look.tint.value];
-	return /* @__PURE__ */ a("div", {
+	return a("div", {
 		class: "transport",
 		children: [
-			/* @__PURE__ */ a(CommandButton, {
+			a(CommandButton, {
 				command: "first",
 				icon: "first"
 			}),
-			/* @__PURE__ */ a(CommandButton, {
+			a(CommandButton, {
 				command: "previous",
 				icon: "back"
 			}),
-			/* @__PURE__ */ a(CommandButton, {
+			a(CommandButton, {
 				command: "play",
 				icon: playing ? "pause" : "play",
 				name: playing ? "Pause" : "Play"
 			}),
-			/* @__PURE__ */ a(CommandButton, {
+			a(CommandButton, {
 				command: "next",
 				icon: "next"
 			}),
-			/* @__PURE__ */ a(CommandButton, {
+			a(CommandButton, {
 				command: "last",
 				icon: "last"
 			}),
-			/* @__PURE__ */ a("label", { children: ["frame", /* @__PURE__ */ a("input", {
+			a("label", { children: ["frame", a("input", {
 				type: "number",
 				"aria-label": "Frame number",
 				min: first,
@@ -4621,7 +4512,7 @@ function Transport() {
 				value: frame + first,
 				onChange: (event) => session.goTo(Number(event.currentTarget.value) - first)
 			})] }),
-			/* @__PURE__ */ a("span", {
+			a("span", {
 				class: "of",
 				children: [
 					"of ",
@@ -4630,45 +4521,45 @@ function Transport() {
 					clockText(times.value?.[frame] ?? 0)
 				]
 			}),
-			/* @__PURE__ */ a(CommandButton, {
+			a(CommandButton, {
 				command: "tint",
 				class: "small",
 				name: "Tint of masks",
 				children: tint === 0 ? "outline" : `tint ${Math.round(tint * 100)} %`
 			}),
-			/* @__PURE__ */ a(CommandButton, {
+			a(CommandButton, {
 				command: "fit",
 				icon: "fit"
 			}),
-			/* @__PURE__ */ a("span", { class: "space" }),
-			/* @__PURE__ */ a(JobLine, {})
+			a("span", { class: "space" }),
+			a(JobLine, {})
 		]
 	});
 }
 function JobLine() {
 	const { session, look } = useWorkspace();
 	const job = session.job.value;
-	if (session.external.value !== null) return /* @__PURE__ */ a("span", {
+	if (session.external.value !== null) return a("span", {
 		class: "job",
 		children: ["another program works here: ", session.external.value]
 	});
-	if (job === null || !isActive(job)) return /* @__PURE__ */ a(IdleLine, { job });
+	if (job === null || !isActive(job)) return a(IdleLine, { job });
 	const share = job.total ? (job.done ?? 0) / job.total : 0;
-	return /* @__PURE__ */ a("div", {
+	return a("div", {
 		class: "job",
 		children: [
-			/* @__PURE__ */ a("span", {
+			a("span", {
 				class: "job-text",
 				children: progressText(job)
 			}),
-			/* @__PURE__ */ a("progress", {
+			a("progress", {
 				"aria-label": "Progress",
 				value: share,
 				max: 1
 			}),
-			/* @__PURE__ */ a("label", {
+			a("label", {
 				class: "check",
-				children: [/* @__PURE__ */ a("input", {
+				children: [a("input", {
 					type: "checkbox",
 					checked: look.follow.value,
 					onChange: (event) => {
@@ -4676,10 +4567,10 @@ function JobLine() {
 					}
 				}), "Follow"]
 			}),
-			/* @__PURE__ */ a("label", {
+			a("label", {
 				class: "check",
 				title: "When a mark changes, stop, take it up, and go on",
-				children: [/* @__PURE__ */ a("input", {
+				children: [a("input", {
 					type: "checkbox",
 					checked: look.resumeAfterEdits.value,
 					onChange: (event) => {
@@ -4688,7 +4579,7 @@ function JobLine() {
 					}
 				}), "Go on after edits"]
 			}),
-			/* @__PURE__ */ a("button", {
+			a("button", {
 				type: "button",
 				class: "small",
 				"aria-keyshortcuts": "Control+.",
@@ -4710,7 +4601,7 @@ function IdleLine({ job }) {
 	const parts = [`masks on ${done} of ${project.video.count} frames`];
 	if (outdated !== null) parts.push(`outdated from ${outdated + project.video.first}`);
 	if (job?.state === "stopped") parts.push("stopped");
-	return /* @__PURE__ */ a("span", {
+	return a("span", {
 		class: "job",
 		children: parts.join(" · ")
 	});
@@ -4725,7 +4616,6 @@ function progressText(job) {
 	return parts.join(" · ");
 }
 var SMALLEST_SCALE = .05;
-/** Pixels of the video that stay in sight, however far it is moved. */
 var STAYS = 32;
 function fitted(video, stage) {
 	const scale = Math.min(stage.width / video.width, stage.height / video.height);
@@ -4747,7 +4637,6 @@ function toVideo(view, point) {
 		y: (point.y - view.top) / view.scale
 	};
 }
-/** Zoom so that what is at `point` of the stage stays there. */
 function zoomed(view, point, factor) {
 	const scale = Math.min(40, Math.max(SMALLEST_SCALE, view.scale * factor));
 	const fixed = toVideo(view, point);
@@ -4764,7 +4653,6 @@ function moved(view, by) {
 		top: view.top + by.y
 	};
 }
-/** The nearest view in which some of the video is in sight. */
 function inSight(view, video, stage) {
 	const within = (at, length, room) => Math.min(room - STAYS, Math.max(STAYS - length * view.scale, at));
 	return {
@@ -4773,12 +4661,6 @@ function inSight(view, video, stage) {
 		top: within(view.top, video.height, stage.height)
 	};
 }
-/**
-* The pixel of the video shown at each pixel along one axis of the stage; -1 outside of the video.
-*
-* @param length pixels of the stage, @param at `left` or `top` of the view,
-* @param pixels pixels of the label map, @param scale screen pixels per pixel of the label map.
-*/
 function sampled(length, at, pixels, scale) {
 	const samples = new Int32Array(length);
 	for (let i = 0; i < length; i++) {
@@ -4787,7 +4669,6 @@ function sampled(length, at, pixels, scale) {
 	}
 	return samples;
 }
-/** The pixels of the stage that show a rectangle of the video. */
 function shownAt(view, rect) {
 	return {
 		left: Math.floor(rect.left * view.scale + view.left),
@@ -4797,19 +4678,15 @@ function shownAt(view, rect) {
 	};
 }
 // src/stage/pointer.ts
-/** What the pointer does on the stage: pan and zoom always, otherwise what the chosen tool says. */
-/** Screen pixels within which a press and a release are a click. */
 var NEAR = 4;
 var WHEEL = 1.0015;
 var PEN_ERASER = 32;
 var StagePointer = class {
 	draft = y$1(null);
-	/** Where the pointer is, in pixels of the video; null outside of the stage. */
 	at = y$1(null);
 	#stage;
 	#session;
 	#gesture = null;
-	/** End of the last stroke, from which Shift draws a line. */
 	#lastEnd = null;
 	constructor(stage) {
 		this.#stage = stage;
@@ -4859,7 +4736,6 @@ var StagePointer = class {
 		const view = zoomed(this.#stage.view.value, this.#onScreen(event, element), WHEEL ** -pixels);
 		this.#session.look.view.value = view;
 	}
-	/** Zoom around the middle of the stage. */
 	zoom(factor) {
 		const { width, height } = this.#stage.size.value;
 		const middle = {
@@ -4892,7 +4768,6 @@ var StagePointer = class {
 		gesture.last = point;
 		this.#session.look.view.value = moved(this.#stage.view.value, by);
 	}
-	/** A click with the move tool chooses the object under it. */
 	#click(event, { start }) {
 		const away = Math.hypot(event.clientX - start.x, event.clientY - start.y);
 		const at = this.at.value;
@@ -4914,7 +4789,6 @@ var StagePointer = class {
 			radius
 		};
 	}
-	/** Begin to change the chosen object; false if that is not possible now, and says why. */
 	#begin(erase) {
 		const { look, project, toasts } = this.#session;
 		const editor = this.#stage.editor();
@@ -4958,7 +4832,6 @@ var StagePointer = class {
 			subtract
 		};
 	}
-	/** Move the chosen corner, or begin a polygon in the middle of the stage by the keyboard. */
 	nudgeCorner(by) {
 		const { value } = this.draft;
 		if (value?.kind !== "polygon") return;
@@ -4971,7 +4844,6 @@ var StagePointer = class {
 			points
 		};
 	}
-	/** Add a corner by the keyboard: at the last one, or in the middle of what is in sight. */
 	addCornerByKey() {
 		const { value } = this.draft;
 		const { width, height } = this.#stage.size.value;
@@ -5001,7 +4873,6 @@ var StagePointer = class {
 		} : null;
 		return true;
 	}
-	/** Make the polygon a mask; false if none is being drawn. */
 	closePolygon(subtract = false) {
 		const { value } = this.draft;
 		if (value?.kind !== "polygon") return false;
@@ -5020,7 +4891,6 @@ var StagePointer = class {
 		const [top, bottom] = [value.from.y, value.to.y].sort((a, b) => a - b).map(Math.round);
 		if (right - left >= 2 && bottom - top >= 2) this.makeBox(left, top, right - left, bottom - top);
 	}
-	/** Ask for the mask in a box. */
 	makeBox(x, y, width, height) {
 		const video = this.#session.project.value?.video;
 		const slot = this.#session.look.slot.value ?? this.#session.addObject();
@@ -5039,13 +4909,11 @@ var StagePointer = class {
 		];
 		this.#session.makeBox(this.#session.look.frame.value, slot, box);
 	}
-	/** Take the chosen object away from this frame: it is absent here. */
 	clearObject() {
 		if (!this.#begin(true)) return;
 		this.#stage.change(this.#stage.editor()?.clear() ?? null);
 		this.#stage.commit("absent");
 	}
-	/** Drop what is being drawn; false if nothing is. */
 	drop() {
 		const drawing = this.draft.value !== null;
 		this.draft.value = null;
@@ -5065,7 +4933,6 @@ var StagePointer = class {
 	}
 };
 // src/stage/frame_loader.ts
-/** Which pictures, label maps and marks the playhead needs, and where they are kept. */
 var PICTURES = 192 * 2 ** 20;
 var LABELS = 64 * 2 ** 20;
 var SCRUB_WIDTH = 1280;
@@ -5091,7 +4958,6 @@ var FrameLoader = class {
 		clearTimeout(this.#stillTimer);
 		this.#fetcher.want([]);
 	}
-	/** The playhead is at a frame, or something about it has changed. */
 	look(frame, direction) {
 		const project = this.#session.project.peek();
 		if (project === null) return;
@@ -5121,11 +4987,9 @@ var FrameLoader = class {
 			this.#session.api.look(this.#frame, this.#direction).catch(() => void 0);
 		}, LOOK_PAUSE);
 	}
-	/** The picture of a frame at hand, the sharpest one. */
 	picture(frame) {
 		return this.#pictures.get(`${frame} 0`) ?? this.#pictures.get(`${frame} ${SCRUB_WIDTH}`);
 	}
-	/** Masks found in a frame; null if there are none, undefined if they are not at hand. */
 	labels(frame) {
 		const stamp = this.#session.results.stampOf(frame);
 		if (stamp === null) return null;
@@ -5137,7 +5001,6 @@ var FrameLoader = class {
 		if (marked !== null && markedOn(marked, frame).length > 0) return void 0;
 		return this.#labels.get(labelsKey(frame, stamp, true));
 	}
-	/** Whether a frame was marked with masks that are not at hand. */
 	needsMarks(frame) {
 		if ((this.#session.project.peek()?.prompts[frame] ?? []).length === 0) return false;
 		if (this.#fetcher.failure(`marks ${frame}`) !== void 0) return false;
@@ -5207,7 +5070,6 @@ var FrameLoader = class {
 function labelsKey(frame, stamp, half) {
 	return `labels ${frame} ${stamp} ${half ? "half" : "whole"}`;
 }
-/** Whether asking again for a frame cannot help. */
 function isPermanent(error) {
 	return !(error instanceof ApiError) || !error.unreachable && ![409, 503].includes(error.status);
 }
@@ -5215,7 +5077,6 @@ function isPermanent(error) {
 function isEmpty(rect) {
 	return rect.right <= rect.left || rect.bottom <= rect.top;
 }
-/** The smallest rectangle around both; an empty one counts for nothing. */
 function union(a, b) {
 	if (a === null || isEmpty(a)) return b;
 	if (b === null || isEmpty(b)) return a;
@@ -5251,8 +5112,6 @@ function whole(size) {
 	};
 }
 // src/stage/capsule.ts
-/** Rasters of a brush: the pixels whose centre is at most `radius` from a line between two points. */
-/** Whether the centre of pixel (x, y) belongs to the capsule. */
 function inCapsule(x, y, a, b, radius) {
 	const [dx, dy] = [b.x - a.x, b.y - a.y];
 	const [px, py] = [x + .5 - a.x, y + .5 - a.y];
@@ -5261,7 +5120,6 @@ function inCapsule(x, y, a, b, radius) {
 	const [ex, ey] = [px - along * dx, py - along * dy];
 	return ex * ex + ey * ey <= radius * radius;
 }
-/** Give the spans of a capsule, row by row, and return the rectangle that they lie in. */
 function rasterCapsule(a, b, radius, size, span) {
 	const rect = clip({
 		left: Math.floor(Math.min(a.x, b.x) - radius),
@@ -5272,7 +5130,6 @@ function rasterCapsule(a, b, radius, size, span) {
 	for (let y = rect.top; y < rect.bottom; y++) rasterRow(y, a, b, radius, rect, span);
 	return rect;
 }
-/** A capsule is convex, so a row of it is one span: search its ends from an estimate. */
 function rasterRow(y, a, b, radius, rect, span) {
 	const middle = nearestOnRow(y + .5, a, b);
 	let from = Math.min(rect.right - 1, Math.max(rect.left, Math.floor(middle)));
@@ -5287,7 +5144,6 @@ function rasterRow(y, a, b, radius, rect, span) {
 	const [left, right] = [Math.max(rect.left, from), Math.min(rect.right, to)];
 	if (left < right) span(y, left, right);
 }
-/** The last x from `start` in a direction that is inside, by doubling steps and then halving. */
 function edge$1(start, direction, inside) {
 	let step = 1;
 	let last = start;
@@ -5298,14 +5154,12 @@ function edge$1(start, direction, inside) {
 	for (; step >= 1; step = Math.floor(step / 2)) if (inside(last + direction * step)) last += direction * step;
 	return last;
 }
-/** The x at which a row comes nearest to the line from a to b. */
 function nearestOnRow(y, a, b) {
 	if (a.y === b.y) return Math.abs(a.x - b.x) > 0 ? (a.x + b.x) / 2 : a.x;
 	const along = Math.min(1, Math.max(0, (y - a.y) / (b.y - a.y)));
 	return a.x + along * (b.x - a.x);
 }
 // src/stage/polygon.ts
-/** Give the spans of a polygon, row by row, and return the rectangle that they lie in. */
 function rasterPolygon(points, size, span) {
 	const rect = boundsOf(points, size);
 	for (let y = rect.top; y < rect.bottom; y++) {
@@ -5334,7 +5188,6 @@ function boundsOf(points, size) {
 		bottom: Math.ceil(Math.max(...ys)) + 1
 	}, size);
 }
-/** Sorted x at which the outline crosses a row; an end of an edge belongs to one edge only. */
 function crossingsOf(points, y) {
 	const crossings = [];
 	for (let i = 0; i < points.length; i++) {
@@ -5345,21 +5198,13 @@ function crossingsOf(points, y) {
 	return crossings.sort((p, q) => p - q);
 }
 // src/stage/mask_editor.ts
-/**
-* The masks of one frame as bytes, and the strokes that change them.
-*
-* A pixel has one owner. Painting takes pixels from other objects, except from locked ones; erasing
-* takes pixels from the chosen object alone. The cost of a stroke depends on its size only.
-*/
 var MaskEditor = class {
 	width;
 	height;
-	/** Slot of each pixel, row by row; 0 is background. */
 	labels;
 	#before;
-	#kept = /* @__PURE__ */ new Uint8Array(256);
+	#kept = new Uint8Array(256);
 	#brush = null;
-	/** What the stroke has touched so far. */
 	#touched = null;
 	constructor(width, height, labels) {
 		this.width = width;
@@ -5370,7 +5215,6 @@ var MaskEditor = class {
 	get drawing() {
 		return this.#brush !== null;
 	}
-	/** Begin a stroke; pixels of `locked` slots stay. */
 	begin(brush, locked) {
 		this.#kept.fill(brush.erase ? 1 : 0);
 		this.#kept[brush.slot] = 0;
@@ -5379,14 +5223,12 @@ var MaskEditor = class {
 		this.#touched = null;
 		this.#before.set(this.labels);
 	}
-	/** Paint along a line; returns what must be shown again. */
 	line(from, to, radius) {
 		return this.#paint((span) => rasterCapsule(from, to, radius, this, span));
 	}
 	polygon(points) {
 		return this.#paint((span) => rasterPolygon(points, this, span));
 	}
-	/** Take pixels from the object everywhere. */
 	clear() {
 		return this.#paint((span) => {
 			for (let y = 0; y < this.height; y++) span(y, 0, this.width);
@@ -5408,20 +5250,18 @@ var MaskEditor = class {
 		this.#touched = union(this.#touched, rect);
 		return rect;
 	}
-	/** End the stroke; returns the slots that gained or lost pixels, none if nothing changed. */
 	finish() {
 		const touched = this.#touched;
 		this.#brush = null;
 		this.#touched = null;
 		if (touched === null || isEmpty(touched)) return [];
-		const changed = /* @__PURE__ */ new Uint8Array(256);
+		const changed = new Uint8Array(256);
 		for (let y = touched.top; y < touched.bottom; y++) for (let i = y * this.width + touched.left; i < y * this.width + touched.right; i++) if (this.labels[i] !== this.#before[i]) {
 			changed[this.labels[i]] = 1;
 			changed[this.#before[i]] = 1;
 		}
 		return [...changed.keys()].filter((slot) => slot > 0 && changed[slot] === 1);
 	}
-	/** Take the stroke back; returns what must be shown again. */
 	drop() {
 		const touched = this.#touched;
 		this.#brush = null;
@@ -5429,22 +5269,19 @@ var MaskEditor = class {
 		if (touched !== null) this.labels.set(this.#before);
 		return touched;
 	}
-	/** The slot at a point, 0 outside of the frame. */
 	at(point) {
 		const [x, y] = [Math.floor(point.x), Math.floor(point.y)];
 		if (x < 0 || y < 0 || x >= this.width || y >= this.height) return 0;
 		return this.labels[y * this.width + x];
 	}
-	/** Number of pixels of each slot. */
 	areas() {
-		const areas = /* @__PURE__ */ new Uint32Array(256);
+		const areas = new Uint32Array(256);
 		for (const slot of this.labels) areas[slot]++;
 		return areas;
 	}
 };
 var DARK = 0xb4000000;
 var HATCH$1 = 8;
-/** Copy the slots shown at the screen's pixels within `rect`. */
 function sampleLabels(labels, grid, shown, out, rect) {
 	const { columns, rows } = grid;
 	for (let y = rect.top; y < rect.bottom; y++) {
@@ -5456,7 +5293,6 @@ function sampleLabels(labels, grid, shown, out, rect) {
 		}
 	}
 }
-/** Colour the screen's pixels within `rect`; returns what was coloured, a little more than asked. */
 function colour(slots, size, style, out, rect) {
 	const reached = clip(grown(rect, 2), size);
 	for (let y = reached.top; y < reached.bottom; y++) for (let x = reached.left; x < reached.right; x++) {
@@ -5466,7 +5302,6 @@ function colour(slots, size, style, out, rect) {
 	}
 	return reached;
 }
-/** Whether a pixel and its neighbours within REACH along both axes have one owner. */
 function isPlain(slots, i, x, y, size) {
 	const slot = slots[i];
 	const { width, height } = size;
@@ -5477,11 +5312,9 @@ function inside(slot, x, y, style) {
 	if (hatching === 0) return style.fill[slot];
 	return (x + y) % HATCH$1 < 2 || hatching === 2 && (x - y + offset(y)) % HATCH$1 < 2 ? style.contour[slot] : style.fill[slot];
 }
-/** A multiple of HATCH that keeps `x - y` from being negative. */
 function offset(y) {
 	return Math.ceil(y / HATCH$1) * HATCH$1;
 }
-/** A pixel near an edge: the contour of its object, or the dark line around another's. */
 function edge(slots, x, y, size, style) {
 	const slot = slots[y * size.width + x];
 	if (style.dashed && (x + y >> 2) % 2 === 1) return style.fill[slot];
@@ -5493,9 +5326,8 @@ function touchesMask(slots, x, y, size) {
 	return x > 0 && slots[i - 1] !== 0 || x + 1 < size.width && slots[i + 1] !== 0 || y > 0 && slots[i - size.width] !== 0 || y + 1 < size.height && slots[i + size.width] !== 0;
 }
 var COARSE = 3;
-/** A point of each visible mask near its middle, for its number; in screen pixels. */
 function centresOf(slots, size) {
-	const sums = /* @__PURE__ */ new Float64Array(768);
+	const sums = new Float64Array(768);
 	for (let y = 0; y < size.height; y += COARSE) for (let x = 0; x < size.width; x += COARSE) {
 		const at = 3 * slots[y * size.width + x];
 		sums[at] += 1;
@@ -5509,7 +5341,6 @@ function centresOf(slots, size) {
 	}
 	return centres;
 }
-/** The nearest pixel of the mask on the row of its middle: a bent object may not cover its middle. */
 function onMask(slots, size, slot, x, y) {
 	for (let away = 0; away < size.width; away++) for (const other of [x - away, x + away]) if (other >= 0 && other < size.width && slots[y * size.width + other] === slot) return {
 		slot,
@@ -5524,7 +5355,6 @@ function onMask(slots, size, slot, x, y) {
 }
 // src/stage/painter.ts
 var Painter = class {
-	/** Repaints so far, for tests that count operations. */
 	counts = {
 		full: 0,
 		partial: 0,
@@ -5542,18 +5372,17 @@ var Painter = class {
 		top: 0
 	};
 	#image = new ImageData(1, 1);
-	#colours = /* @__PURE__ */ new Uint32Array(1);
-	#slots = /* @__PURE__ */ new Uint8Array(1);
+	#colours = new Uint32Array(1);
+	#slots = new Uint8Array(1);
 	#grid = {
-		columns: /* @__PURE__ */ new Int32Array(0),
-		rows: /* @__PURE__ */ new Int32Array(0)
+		columns: new Int32Array(0),
+		rows: new Int32Array(0)
 	};
 	#gridOf = "";
 	constructor(picture, masks) {
 		this.#picture = contextOf(picture);
 		this.#masks = contextOf(masks);
 	}
-	/** Follow the stage's size and the view; everything must then be painted again. */
 	place(size, view) {
 		this.#view = view;
 		this.#gridOf = "";
@@ -5564,12 +5393,11 @@ var Painter = class {
 		this.#colours = new Uint32Array(this.#image.data.buffer);
 		this.#slots = new Uint8Array(size.width * size.height);
 	}
-	/** Show a picture of any size as the whole video; null clears. */
 	showPicture(picture, video) {
 		const context = this.#picture;
 		this.counts.picture++;
 		context.clearRect(0, 0, this.#size.width, this.#size.height);
-		if (picture === null) return;
+		if (picture === null || picture.width === 0) return;
 		const { scale, left, top } = this.#view;
 		context.imageSmoothingEnabled = scale < 3;
 		context.imageSmoothingQuality = "medium";
@@ -5579,21 +5407,18 @@ var Painter = class {
 		this.#slots.fill(0);
 		this.#masks.clearRect(0, 0, this.#size.width, this.#size.height);
 	}
-	/** Show all masks. `labels` may have fewer pixels than the video. */
 	showMasks(labels, style, video) {
 		if (this.#slots.length === 0) return;
 		this.counts.full++;
 		this.#prepareGrid(labels, video);
 		this.#repaint(labels, style, whole(this.#size));
 	}
-	/** Show masks again where a rectangle of the video has changed. */
 	showChange(labels, style, video, changed) {
 		this.counts.partial++;
 		this.#prepareGrid(labels, video);
 		const rect = clip(grown(shownAt(this.#view, changed), 1), this.#size);
 		if (!isEmpty(rect)) this.#repaint(labels, style, rect);
 	}
-	/** Where numbers of masks belong, in screen pixels; of what was shown last. */
 	centres() {
 		return centresOf(this.#slots, this.#size);
 	}
@@ -5621,12 +5446,6 @@ function contextOf(canvas) {
 	return context;
 }
 // src/stage/stage.ts
-/**
-* The stage: fetches what the playhead needs, shows it, and carries strokes to the session.
-*
-* Picture and masks of a frame appear together. While the playhead moves, the newest frame at hand
-* is shown; painting waits until the frame shown is the frame meant.
-*/
 var RECENT = 8;
 var Stage = class {
 	session;
@@ -5634,12 +5453,9 @@ var Stage = class {
 		width: 1,
 		height: 1
 	});
-	/** The frame that is shown, null before the first one. */
 	frame = y$1(null);
-	/** Why the frame at the playhead cannot be shown. */
 	trouble = y$1(null);
 	numbers = y$1([]);
-	/** Changes whenever pixels of the shown masks change. */
 	painted = y$1(0);
 	view;
 	#painter;
@@ -5672,7 +5488,6 @@ var Stage = class {
 			x$1(() => this.#restyle())
 		];
 	}
-	/** Repaints so far. */
 	get counts() {
 		return this.#painter.counts;
 	}
@@ -5692,7 +5507,6 @@ var Stage = class {
 			dashed: outdated !== null && frame !== null && frame >= outdated
 		});
 	}
-	/** Fetch what the playhead needs, whenever that changes. */
 	#follow() {
 		const { look, project, results, marks } = this.session;
 		const frame = look.frame.value;
@@ -5712,7 +5526,6 @@ var Stage = class {
 		this.#fullRepaint = true;
 		this.#request();
 	}
-	/** Show the newest of the frames that were lately asked for and are at hand. */
 	#present() {
 		if (this.#editor?.drawing) return;
 		const wanted = this.session.look.frame.peek();
@@ -5728,7 +5541,6 @@ var Stage = class {
 			if (best !== null) return this.#show(best);
 		}
 	}
-	/** All of a frame that is at hand; null if something is missing. */
 	#best(frame) {
 		const project = this.session.project.peek();
 		const picture = this.#loader.picture(frame);
@@ -5777,7 +5589,9 @@ var Stage = class {
 		};
 	}
 	#repaintAll() {
-		this.#painter.showPicture(this.#shown?.picture ?? null, this.#video);
+		const shown = this.#shown;
+		const picture = shown === null ? void 0 : this.#loader.picture(shown.frame);
+		this.#painter.showPicture(picture ?? shown?.picture ?? null, this.#video);
 		this.#repaintMasks();
 	}
 	#repaintMasks() {
@@ -5800,12 +5614,10 @@ var Stage = class {
 		this.#painter.showChange(labels, this.#style.peek(), this.#video, this.#dirty);
 		this.#dirty = null;
 	}
-	/** Show a part of the masks again in the next frame of the screen. */
 	change(rect) {
 		this.#dirty = union(this.#dirty, rect);
 		this.#request();
 	}
-	/** The masks of the shown frame for painting; null while that is not the frame meant. */
 	editor() {
 		const shown = this.#shown;
 		const { look, reachable } = this.session;
@@ -5823,7 +5635,6 @@ var Stage = class {
 		}
 		return this.#editor;
 	}
-	/** End the stroke and make it the marks of the objects that it touched. */
 	commit(did) {
 		const [editor, shown] = [this.#editor, this.#shown];
 		const project = this.session.project.peek();
@@ -5841,21 +5652,21 @@ var Stage = class {
 		this.painted.value = this.painted.peek() + 1;
 		this.#present();
 	}
-	/** Take the stroke back; false if there is none. */
 	drop() {
 		if (!this.#editor?.drawing) return false;
 		this.change(this.#editor.drop());
 		return true;
 	}
-	/** Number of pixels of each slot in the frame shown; null without masks. */
+	labels() {
+		return this.#shown?.labels ?? null;
+	}
 	areas() {
 		const labels = this.#shown?.labels ?? null;
 		if (labels === null || labels.width !== this.#video.width) return null;
-		const areas = /* @__PURE__ */ new Uint32Array(256);
+		const areas = new Uint32Array(256);
 		for (const slot of labels.data) areas[slot]++;
 		return areas;
 	}
-	/** The slot shown at a point of the video. */
 	slotAt(x, y) {
 		const labels = this.#shown?.labels ?? null;
 		const video = this.#video;
@@ -5872,7 +5683,6 @@ var EMPTY = {
 	labels: null
 };
 // src/stage/stage_view.tsx
-/** The stage on the page: two canvases, the numbers of masks, and what is being drawn. */
 function StageView() {
 	const workspace = useWorkspace();
 	const box = T$1(null);
@@ -5887,22 +5697,21 @@ function StageView() {
 			stage.stop();
 		};
 	}, [workspace]);
-	return /* @__PURE__ */ a("div", {
+	return a("div", {
 		ref: box,
 		class: "stage",
 		"data-tool": workspace.look.tool.value,
 		"data-testid": "stage",
 		children: [
-			/* @__PURE__ */ a("canvas", { ref: picture }),
-			/* @__PURE__ */ a("canvas", { ref: masks }),
-			/* @__PURE__ */ a(Numbers, {}),
-			/* @__PURE__ */ a(DraftShape, {}),
-			/* @__PURE__ */ a(BrushCursor, {}),
-			/* @__PURE__ */ a(FrameTrouble, {})
+			a("canvas", { ref: picture }),
+			a("canvas", { ref: masks }),
+			a(Numbers, {}),
+			a(DraftShape, {}),
+			a(BrushCursor, {}),
+			a(FrameTrouble, {})
 		]
 	});
 }
-/** Connect the stage to its element; returns what takes that back. */
 function listen(workspace, stage, element) {
 	const pointer = new StagePointer(stage);
 	const controller = new AbortController();
@@ -5944,12 +5753,11 @@ function measure(stage, element) {
 		height
 	};
 }
-/** The number of each object on its mask, so that colour is not the only sign. */
 function Numbers() {
 	const { stage, session, look } = useWorkspace();
 	const project = session.project.value;
 	if (stage.value === null || project === null || look.masksHidden.value) return null;
-	return /* @__PURE__ */ a("div", {
+	return a("div", {
 		class: "numbers",
 		"aria-hidden": "true",
 		children: stage.value.numbers.value.map(({ slot, x, y }) => {
@@ -5963,7 +5771,7 @@ function Numbers() {
 				background: object.colour,
 				color: readableOn(object.colour)
 			};
-			return /* @__PURE__ */ a("span", {
+			return a("span", {
 				style: {
 					...place,
 					...colours
@@ -5977,10 +5785,10 @@ function DraftShape() {
 	const { stage, pointer } = useWorkspace();
 	const draft = pointer.value?.draft.value ?? null;
 	if (stage.value === null || draft === null) return null;
-	return /* @__PURE__ */ a("svg", {
+	return a("svg", {
 		class: "draft",
 		"aria-hidden": "true",
-		children: draft.kind === "polygon" ? /* @__PURE__ */ a(Polygon, { draft }) : /* @__PURE__ */ a(Box, { draft })
+		children: draft.kind === "polygon" ? a(Polygon, { draft }) : a(Box, { draft })
 	});
 }
 function Polygon({ draft }) {
@@ -5991,13 +5799,13 @@ function Polygon({ draft }) {
 	const corners = draft.points.map((point) => toView(view, point));
 	const hover = pointer.value?.at.value ?? null;
 	const path = (hover === null ? corners : [...corners, toView(view, hover)]).map(({ x, y }) => `${x / ratio},${y / ratio}`).join(" ");
-	return /* @__PURE__ */ a($, { children: [
-		/* @__PURE__ */ a("polygon", {
+	return a($, { children: [
+		a("polygon", {
 			class: "under",
 			points: path
 		}),
-		/* @__PURE__ */ a("polygon", { points: path }),
-		corners.map(({ x, y }, i) => /* @__PURE__ */ a("circle", {
+		a("polygon", { points: path }),
+		corners.map(({ x, y }, i) => a("circle", {
 			class: i === draft.chosen ? "chosen" : "",
 			cx: x / ratio,
 			cy: y / ratio,
@@ -6016,12 +5824,11 @@ function Box({ draft }) {
 		width: Math.abs(a$4.x - b.x) / ratio,
 		height: Math.abs(a$4.y - b.y) / ratio
 	};
-	return /* @__PURE__ */ a($, { children: [/* @__PURE__ */ a("rect", {
+	return a($, { children: [a("rect", {
 		class: "under",
 		...box
-	}), /* @__PURE__ */ a("rect", { ...box })] });
+	}), a("rect", { ...box })] });
 }
-/** The outline of the brush; moved without a render, since it follows every pointer event. */
 function BrushCursor() {
 	const { stage, pointer, look } = useWorkspace();
 	const circle = T$1(null);
@@ -6039,7 +5846,7 @@ function BrushCursor() {
 		element.style.width = element.style.height = `${diameter}px`;
 		element.style.transform = `translate(${x / ratio - diameter / 2}px, ${y / ratio - diameter / 2}px)`;
 	});
-	return /* @__PURE__ */ a("div", {
+	return a("div", {
 		ref: circle,
 		class: "brush-cursor",
 		hidden: true,
@@ -6050,13 +5857,13 @@ function FrameTrouble() {
 	const { stage, look, session } = useWorkspace();
 	const trouble = stage.value?.trouble.value ?? null;
 	const shown = stage.value?.frame.value ?? null;
-	if (trouble !== null) return /* @__PURE__ */ a("p", {
+	if (trouble !== null) return a("p", {
 		class: "stage-note",
 		role: "status",
 		children: ["This frame cannot be shown: ", trouble]
 	});
 	if (session.project.value === null || shown === look.frame.value) return null;
-	return /* @__PURE__ */ a("p", {
+	return a("p", {
 		class: "stage-note waiting",
 		children: [
 			"Frame ",
@@ -6072,15 +5879,12 @@ var STEPS = [
 	5
 ];
 var LEAST = 10;
-/** Pixel of the beginning of a frame. */
 function pixelOf(frame, window, width) {
 	return (frame - window.from) * width / window.length;
 }
-/** Frame under a pixel. */
 function frameUnder(pixel, window, width) {
 	return Math.floor(window.from + pixel * window.length / width);
 }
-/** Frames with a tick, at least `apart` pixels from one another, at 1, 2 or 5 times a power of ten. */
 function ticksOf(window, width, apart) {
 	const least = window.length * apart / Math.max(1, width);
 	const power = 10 ** Math.floor(Math.log10(Math.max(1, least)));
@@ -6092,7 +5896,6 @@ function ticksOf(window, width, apart) {
 	}
 	return ticks;
 }
-/** Zoom around a frame; null if all frames are then in sight. */
 function zoomedWindow(window, around, factor, count) {
 	const length = Math.min(count, Math.max(Math.min(LEAST, count), window.length * factor));
 	if (length >= count) return null;
@@ -6114,7 +5917,6 @@ function within(window, count) {
 	};
 }
 // src/timeline/lanes.ts
-/** The frames of a column are `from + i * length / width` and on, at least one. */
 function columnsOf(track, window, width) {
 	const columns = [];
 	for (let i = 0; i < width; i++) {
@@ -6143,7 +5945,6 @@ function largestOf(track) {
 	return largest;
 }
 var HATCH = 6;
-/** Draw a lane: height is the square root of the area, a line shows confidence where it is low. */
 function drawLane(context, columns, at, style) {
 	const { top, height, largest } = at;
 	context.fillStyle = style.colour;
@@ -6159,7 +5960,6 @@ function drawLane(context, columns, at, style) {
 		context.fillRect(x, top + Math.round((height - 2) * (1 - confidence)), 1, 2);
 	});
 }
-/** Stripes in the colour of the background over what is outdated. */
 function hatch(context, columns, { top, height }, style) {
 	context.fillStyle = style.back;
 	for (let x = Math.max(0, Math.ceil(style.outdatedFrom)); x < columns.length; x++) {
@@ -6185,13 +5985,13 @@ function Timeline() {
 		from: 0,
 		length: project.video.count
 	};
-	return /* @__PURE__ */ a("div", {
+	return a("div", {
 		class: "timeline",
-		children: [/* @__PURE__ */ a("div", {
+		children: [a("div", {
 			class: "lane-names",
 			"aria-hidden": "true",
 			style: { paddingTop: `18px` },
-			children: objects.map((object) => /* @__PURE__ */ a("button", {
+			children: objects.map((object) => a("button", {
 				type: "button",
 				tabIndex: -1,
 				class: look.slot.value === object.slot ? "chosen" : "",
@@ -6201,12 +6001,12 @@ function Timeline() {
 				},
 				children: object.id
 			}, object.slot))
-		}), /* @__PURE__ */ a("div", {
+		}), a("div", {
 			class: "track",
 			ref: track,
 			"data-testid": "timeline",
 			children: [
-				/* @__PURE__ */ a("input", {
+				a("input", {
 					type: "range",
 					"aria-label": "Frame",
 					min: 0,
@@ -6215,15 +6015,15 @@ function Timeline() {
 					"aria-valuetext": `frame ${look.frame.value + project.video.first}`,
 					onInput: (event) => session.goTo(Number(event.currentTarget.value))
 				}),
-				/* @__PURE__ */ a(Lanes, {
+				a(Lanes, {
 					width: width.value,
 					window
 				}),
-				/* @__PURE__ */ a(Marks, {
+				a(Marks, {
 					width: width.value,
 					window
 				}),
-				/* @__PURE__ */ a(Playhead, {
+				a(Playhead, {
 					width: width.value,
 					window
 				})
@@ -6231,7 +6031,6 @@ function Timeline() {
 		})]
 	});
 }
-/** Follow the size of the track and the pointer on it; returns what ends that. */
 function watch(workspace, element, resized) {
 	const { session, look } = workspace;
 	const observer = new ResizeObserver(() => resized(element.clientWidth));
@@ -6266,7 +6065,6 @@ function watch(workspace, element, resized) {
 		observer.disconnect();
 	};
 }
-/** Areas and confidences, drawn when they change and not when the playhead moves. */
 function Lanes({ width, window }) {
 	const { session, look } = useWorkspace();
 	const canvas = T$1(null);
@@ -6292,7 +6090,7 @@ function Lanes({ width, window }) {
 		drawLanes(canvas.current, project, session.results.tracks, place.value);
 		look.slot.value;
 	});
-	return /* @__PURE__ */ a("canvas", {
+	return a("canvas", {
 		ref: canvas,
 		style: { height: `${18 + (session.project.value?.objects.length ?? 0) * 18}px` }
 	});
@@ -6344,7 +6142,6 @@ function drawAxis(context, project, { width, window }, colour) {
 		context.fillText(String(tick + project.video.first), x + 3, 2);
 	}
 }
-/** Prompts, absences, ends and flags on their lanes, in and out point on the axis. */
 function Marks({ width, window }) {
 	const { session, look } = useWorkspace();
 	const project = session.project.value;
@@ -6356,7 +6153,7 @@ function Marks({ width, window }) {
 		const x = at(frame);
 		if (row === void 0 || x < 0 || x > width) return null;
 		const top = 18 + row * 18 + 9;
-		return /* @__PURE__ */ a("span", {
+		return a("span", {
 			class: `sign ${kind}`,
 			style: {
 				left: `${x}px`,
@@ -6367,15 +6164,15 @@ function Marks({ width, window }) {
 	};
 	const signs = (table, kind, text) => Object.entries(table).flatMap(([frame, slots]) => slots.map((slot) => sign(Number(frame), slot, kind, text)));
 	const [first, last] = [look.inPoint.value, look.outPoint.value];
-	return /* @__PURE__ */ a("div", {
+	return a("div", {
 		class: "signs",
 		"aria-hidden": "true",
 		children: [
-			first !== null && /* @__PURE__ */ a("span", {
+			first !== null && a("span", {
 				class: "point in",
 				style: { left: `${pixelOf(first, window, width)}px` }
 			}),
-			last !== null && /* @__PURE__ */ a("span", {
+			last !== null && a("span", {
 				class: "point out",
 				style: { left: `${pixelOf(last + 1, window, width)}px` }
 			}),
@@ -6412,20 +6209,23 @@ function Playhead({ width, window }) {
 		element.style.transform = `translateX(${x}px)`;
 		element.hidden = x < 0 || x > value.width;
 	});
-	return /* @__PURE__ */ a("div", {
+	return a("div", {
 		ref: line,
 		class: "playhead",
 		"aria-hidden": "true"
 	});
 }
 // src/app.tsx
-/** The page: the start page, or the workbench of the open project. */
 function App() {
 	const { session } = useWorkspace();
-	return /* @__PURE__ */ a($, { children: [
-		/* @__PURE__ */ a(TroubleBar, {}),
-		session.project.value === null ? /* @__PURE__ */ a(Start, {}) : /* @__PURE__ */ a(Workbench, {}, session.project.value.key),
-		/* @__PURE__ */ a(Messages, {})
+	const name = session.project.value?.name;
+	A$1(() => {
+		document.title = name === void 0 ? "maskcast" : `${name} – maskcast`;
+	}, [name]);
+	return a($, { children: [
+		a(TroubleBar, {}),
+		session.project.value === null ? a(Start, {}) : a(Workbench, {}, session.project.value.key),
+		a(Messages, {})
 	] });
 }
 function Workbench() {
@@ -6436,36 +6236,34 @@ function Workbench() {
 			for (const stop of stops) stop();
 		};
 	}, [workspace]);
-	return /* @__PURE__ */ a("div", {
+	return a("div", {
 		class: "workbench",
 		children: [
-			/* @__PURE__ */ a(Header, {}),
-			/* @__PURE__ */ a(Tools, {}),
-			/* @__PURE__ */ a("main", {
+			a(Header, {}),
+			a(Tools, {}),
+			a("main", {
 				"aria-label": "Frame",
-				children: [/* @__PURE__ */ a(ToolLine, {}), /* @__PURE__ */ a(StageView, {})]
+				children: [a(ToolLine, {}), a(StageView, {})]
 			}),
-			/* @__PURE__ */ a("aside", {
+			a("aside", {
 				"aria-label": "Objects and flags",
 				children: [
-					/* @__PURE__ */ a(Objects, {}),
-					/* @__PURE__ */ a(FramePanel, {}),
-					/* @__PURE__ */ a(Flags, {})
+					a(Objects, {}),
+					a(FramePanel, {}),
+					a(Flags, {})
 				]
 			}),
-			/* @__PURE__ */ a("section", {
+			a("section", {
 				class: "time",
 				"aria-label": "Time",
-				children: [/* @__PURE__ */ a(Transport, {}), /* @__PURE__ */ a(Timeline, {})]
+				children: [a(Transport, {}), a(Timeline, {})]
 			}),
-			workspace.dialog.value === "help" && /* @__PURE__ */ a(Help, {}),
-			workspace.dialog.value === "export" && /* @__PURE__ */ a(ExportDialog, {})
+			workspace.dialog.value === "help" && a(Help, {}),
+			workspace.dialog.value === "export" && a(ExportDialog, {})
 		]
 	});
 }
 // src/main.tsx
-/** Start: take the token out of the address, greet the server, show the page. */
-/** Move the token from the address to this tab's storage, so that it is not in the history. */
 function takeToken() {
 	const given = new URLSearchParams(location.hash.slice(1)).get("token");
 	if (given !== null) {
@@ -6483,9 +6281,9 @@ function start(root) {
 	const session = new Session(new Api(token), new Look());
 	const workspace = new Workspace(session);
 	Object.assign(window, { maskcast: workspace });
-	Q(/* @__PURE__ */ a(WorkspaceProvider, {
+	Q(a(WorkspaceProvider, {
 		value: workspace,
-		children: /* @__PURE__ */ a(App, {})
+		children: a(App, {})
 	}), root);
 	session.begin();
 }
