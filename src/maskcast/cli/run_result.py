@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maskcast.cli.terminal import in_bytes
+from maskcast.cli.terminal import in_bytes, show
 
 if TYPE_CHECKING:
     from maskcast.runs.video_run import VideoResult
 
 
 def print_result(output: Path, result: VideoResult) -> None:
-    """Print one line about the masks and the path of each export."""
+    """Print one line about the masks, the path of each export, and the frames to look at."""
     card, room = result.card, result.room
     rate = card.steps / card.seconds.total if card.seconds.total else 0.0
     kept = f" (states {in_bytes(room.states + room.aside)})" if room.states + room.aside else ""
@@ -22,3 +22,7 @@ def print_result(output: Path, result: VideoResult) -> None:
     )
     for path in result.exports:
         print(path)
+    for line in result.objects:
+        show(line)
+    if result.objects:
+        print("correct with: maskcast segment … --corrected FILE (a corrected copy of a mask)")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from tyro.conf import UseAppendAction
+
 from maskcast.cli.arguments import Folder, ListFile, Resolution, Split, shown_as
 from maskcast.cli.datasets import ScoredDataset
 from maskcast.core.errors import UsageError
@@ -16,6 +18,7 @@ def score(
     root: Folder,
     results: Annotated[Path, shown_as("FOLDER|ZIP", None)],
     split: Split = None,
+    videos: Annotated[UseAppendAction[tuple[str, ...]], shown_as("NAME", "(repeatable)")] = (),
     output: Annotated[Path | None, shown_as("FOLDER", short="-o")] = None,
     resolution: Resolution = None,
     unseen: ListFile = None,
@@ -40,6 +43,7 @@ def score(
             VIDEO/masks.jsonl.gz or VIDEO/masks.zip; the videos may lie in subfolders.
         split: split to score; default: the validation split (val or valid). Others are train, test
             and test-dev.
+        videos: score only this video.
         output: folder for scores.json and scores.csv; if not given, only the table is printed.
         resolution: DAVIS only: 480p, 1080p or Full-Resolution.
         unseen: file that lists the unseen categories (YouTube-VOS) or videos (LVOS), one per line;
@@ -65,7 +69,9 @@ def score(
         skip_last=_choice("last", skip_last, keep_last),
         count_extra_objects=count_extra_objects,
     )
-    choice = DatasetChoice(name=dataset, root=root, split=split, resolution=resolution)
+    choice = DatasetChoice(
+        name=dataset, root=root, split=split, resolution=resolution, videos=videos
+    )
     with TerminalProgress() as progress:
         scores = score_results(
             choice,

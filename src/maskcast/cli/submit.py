@@ -44,8 +44,10 @@ def submit(
         all_frames: YouTube-VOS only: use the images at 30 frames per second.
     """
     from maskcast.data.catalogue import open_dataset
-    from maskcast.evaluation.submission import build_submission, check_submission
+    from maskcast.evaluation.submission import around_videos, build_submission, check_submission
 
+    if dataset is not None:
+        around_videos(dataset)  # before any file is read
     opened: Dataset | None = None
     if dataset is not None and root is not None:
         opened = open_dataset(

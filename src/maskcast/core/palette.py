@@ -25,6 +25,9 @@ def _bit_colour(index: int) -> Colour:
 PALETTE: tuple[Colour, ...] = tuple(_bit_colour(index) for index in range(256))
 """Colour of each value of an 8-bit label map; 0 is the background."""
 
+DAVIS_COLOURS = 22
+"""Number of palette colours shared with DAVIS."""
+
 
 def colour_of(object_id: int) -> Colour:
     """Return the colour of an object; ids above 255 take the colours of 1..255 in turn."""

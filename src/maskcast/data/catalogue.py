@@ -62,7 +62,6 @@ DATASETS: Mapping[str, Benchmark] = {
         splits=("val", "train"),
         choices=("resolution",),
         protocol=ScoringProtocol(name="DAVIS", void="background"),
-        server_prefix="",
     ),
     "davis2017": Benchmark(
         title="DAVIS 2017",

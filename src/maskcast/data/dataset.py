@@ -235,6 +235,10 @@ class Video:
         return f"frame {self.frame_names[frame_index]} of {self.name}"
 
 
+SHOWN_VIDEOS = 20
+"""Known videos that the message about an unknown one lists."""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A split of a data set: a sequence of videos."""
@@ -266,7 +270,9 @@ class Dataset:
         unknown = [name for name in names if name not in by_name]
         if unknown:
             raise DatasetError(
-                f"{self.name} {self.split} has no video {', '.join(unknown)}", options=("videos",)
+                f"{self.name} {self.split} has no video {', '.join(unknown)}; it has "
+                f"{listed(list(by_name), SHOWN_VIDEOS)}",
+                options=("videos",),
             )
         videos = tuple(by_name[name] for name in names)
         return Dataset(self.name, self.split, self.root, videos, self.notes)

@@ -131,7 +131,7 @@ class VideoFiles:
 
     name: str
     images: Path
-    """Folder of images; may be missing if the video is only used for scoring."""
+    """Folder of images; may be missing or empty if the video is only used for scoring."""
     annotations: Path
     """Folder with one PNG per frame, or with one folder per object."""
     layout: Layout = "label_maps"
@@ -191,7 +191,7 @@ class VideoFiles:
             return {}
         before = len(faults.problems)
         images = list_pictures(self.images, IMAGE_ENDINGS, faults)
-        if not images and len(faults.problems) == before:
+        if not images and len(faults.problems) == before and purpose != "score":
             faults.add(f"{self.images} contains no images")
         return images
 

@@ -43,7 +43,7 @@ def build_submission(dataset: Dataset, results: Path, output: Path) -> int:
 
     Raises:
         DataError: predictions are missing or unusable; the error lists all problems.
-        UsageError: no server is known for the data set.
+        UsageError: there is no server for the data set.
         OutputError: the archive cannot be written.
     """
     around = around_videos(dataset.name)
@@ -72,7 +72,7 @@ def check_submission(path: Path, dataset: Dataset | None, name: str | None = Non
     Raises:
         MissingFileError: the file does not exist.
         DataError: the file is not a ZIP archive.
-        UsageError: no server is known for the data set.
+        UsageError: there is no server for the data set.
     """
     name = dataset.name if dataset is not None else name
     around = None if name is None else around_videos(name)
@@ -98,13 +98,14 @@ def around_videos(name: str) -> str:
     """Return the outer folder of a data set's archive with a trailing slash; may be empty.
 
     Raises:
-        UsageError: the data set is unknown, or no server is known for it.
+        UsageError: the data set is unknown, or has no server.
     """
     prefix = benchmark_of(name).server_prefix
     if prefix is None:
         known = ", ".join(key for key, entry in DATASETS.items() if entry.server_prefix is not None)
         raise UsageError(
-            f"no server is known for {name!r}; available: {known}", options=("dataset",)
+            f"there is no server for {name!r}, score the results here; servers exist for {known}",
+            options=("dataset",),
         )
     return prefix
 

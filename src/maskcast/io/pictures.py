@@ -22,15 +22,21 @@ FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
 """Formats that are read, as Pillow names them."""
 
 
-def open_picture(path: Path) -> Image.Image:
+def open_picture(path: Path, *, one_page: bool = False) -> Image.Image:
     """Open and decode a picture.
+
+    Args:
+        path: the file.
+        one_page: whether files of several pages, and animations, are rejected.
 
     Raises:
         MissingFileError: the file does not exist.
-        DataError: the file is not a picture of ``FORMATS``, is damaged, or is larger than
-            ``LARGEST_PICTURE``.
+        DataError: the file is not a picture of ``FORMATS``, is damaged, has several pages, or is
+            larger than ``LARGEST_PICTURE``.
     """
     _require_file(path)
+    if one_page:
+        _require_one_page(path)
     return decode_picture(path, str(path))
 
 
@@ -77,6 +83,16 @@ def _require_file(path: Path) -> None:
         if path.exists():
             raise DataError(f"cannot read {path} as an image: it is not a regular file")
         raise MissingFileError(f"{path} does not exist")
+
+
+def _require_one_page(path: Path) -> None:
+    with _opened(path, str(path)) as picture, _decoding(str(path)):
+        pages = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+        kind = "pages" if picture.format == "TIFF" else "frames of an animation"
+    if pages > 1:
+        raise DataError(
+            f"{path} has {pages} {kind}; save the one that is meant as a PNG of its own"
+        )
 
 
 def _opened(source: Path | io.BytesIO, name: str) -> Image.Image:

@@ -18,14 +18,18 @@ from maskcast.core.files import alone_in
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import BuiltSegmenter, SegmenterIdentity, SegmenterSource
 from maskcast.core.types import Box, Prompts
+from maskcast.io.prompts.frames import PromptFrames
 from maskcast.io.prompts.reading import GivenPrompts, read_prompts
+from maskcast.io.video.frame_folder import is_frame_file
 from maskcast.io.video.reader import OnBadFrame
-from maskcast.io.video.source import open_frames
+from maskcast.io.video.source import FrameSource, open_frames
 from maskcast.runs.card import RunCard
 from maskcast.runs.exports import Exports, export
 from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
+from maskcast.runs.folder import RunFolder
 from maskcast.runs.layout import EXPORTS, PROBABILITIES
 from maskcast.runs.masks import MaskForm
+from maskcast.runs.object_report import describe_objects, report_objects
 from maskcast.runs.occupied import Occupied, occupied
 from maskcast.runs.opening import open_run
 from maskcast.runs.request import RunRequest
@@ -85,6 +89,9 @@ class VideoResult:
     """Paths of the exports, in the order of the fields of ``Exports``."""
     room: Occupied
     """Disk usage of the run folder."""
+    objects: Sequence[str] = ()
+    """Lines about objects that are absent, unsure, or change abruptly on some frames; few, with the
+    object that has most such frames first."""
 
 
 def run_video(
@@ -117,6 +124,7 @@ def run_video(
         start=request.start,
         end=request.end,
         on_bad_frame=request.on_bad_frame,
+        exclude=(among_frames := _masks_among_frames(request)),
     )
     sources = (request.video, *request.masks, *request.corrected)
     _check_sources(sources, request.output, frames.names)
@@ -133,7 +141,7 @@ def run_video(
         goes_backward=request.direction == "both",
     )
     if report is not None:
-        for line in prompts.report:
+        for line in (*(f"{mask} is a mask, not a frame" for mask in among_frames), *prompts.report):
             report(line)
     identity = segmenter.identity(uses_boxes=_uses_boxes(prompts.by_frame))
     asked = _asked(request, prompts, identity)
@@ -164,7 +172,19 @@ def run_video(
                 progress=progress,
             )
         made = export(run, frames, request.exports, progress=progress)
-        return VideoResult(card=run.card, exports=made, room=occupied(request.output))
+        return VideoResult(
+            card=run.card,
+            exports=made,
+            room=occupied(request.output),
+            objects=_describe_objects(run, frames),
+        )
+
+
+def _describe_objects(run: RunFolder, frames: FrameSource) -> list[str]:
+    logged = {index: of for index, of in run.found_objects().items() if index < frames.count}
+    prompted = {(frame, object_id) for frame, object_id, _ in run.card.request.marks()}
+    key = PromptFrames(frames.names, frames.size, frames.first).key
+    return describe_objects(report_objects(logged, prompted=prompted), key)
 
 
 def _asked(request: VideoRequest, prompts: GivenPrompts, identity: SegmenterIdentity) -> RunRequest:
@@ -206,6 +226,27 @@ def _check_sources(sources: Iterable[Path], output: Path, names: Container[str])
                 f"{source} would be overwritten; copy it, or choose another folder",
                 options=("output",),
             )
+
+
+def _masks_among_frames(request: VideoRequest) -> list[Path]:
+    """Return the given masks that lie in the folder of frames.
+
+    Raises:
+        UsageError: the folder of frames is given as a folder of masks.
+    """
+    video = _followed(request.video)
+    if not video.is_dir():
+        return []
+    if any(_followed(mask) == video for mask in (*request.masks, *request.corrected)):
+        raise UsageError(
+            f"{request.video} is given as the folder of frames and of masks; give the masks alone",
+            options=("masks",),
+        )
+    return [
+        mask
+        for mask in (*request.masks, *request.corrected)
+        if _followed(mask).parent == video and is_frame_file(mask) and mask.is_file()
+    ]
 
 
 def _followed(path: Path) -> Path:

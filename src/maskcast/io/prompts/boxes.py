@@ -9,6 +9,9 @@ from maskcast.core.marks import Box
 from maskcast.core.numbers import finite_number, shortened, signed_number
 from maskcast.io.label_maps import LARGEST_ID
 
+SMALLEST_FRAME = 4
+"""Minimum side in pixels of a frame in which a box of at most one pixel is taken for fractions."""
+
 
 @dataclass(frozen=True)
 class TypedBox:
@@ -28,7 +31,7 @@ def parse_box(text: str, size: tuple[int, int]) -> TypedBox:
     Raises:
         UsageError: the text has another form, or a number is not finite.
         PromptError: a side is not positive, the id is out of range, or the
-            box is not inside the frame.
+            box is not inside the frame, or in fractions of it.
     """
     front, colon, numbers = text.strip().rpartition(":")
     frame_key, _, typed_id = front.rpartition(":")
@@ -46,6 +49,7 @@ def parse_box(text: str, size: tuple[int, int]) -> TypedBox:
         raise PromptError(
             f"box {shortened(text, 80)}: {error.summary}", options=("box",)
         ) from error
+    _reject_normalised(text, box, size)
     _reject_outside(text, box, size)
     return TypedBox(text, frame_key or None, _read_id(text, typed_id) if colon else None, box)
 
@@ -65,6 +69,25 @@ def _read_id(text: str, typed_id: str) -> int:
             options=("box",),
         )
     return object_id
+
+
+def _reject_normalised(text: str, box: Box, size: tuple[int, int]) -> None:
+    if (hint := pixels_if_normalised(box, size)) is not None:
+        raise PromptError(
+            f"box {shortened(text, 80)} seems to be in fractions of the frame; in pixels it is "
+            f"{hint}",
+            options=("box",),
+        )
+
+
+def pixels_if_normalised(box: Box, size: tuple[int, int]) -> str | None:
+    """Return a box in pixels if it is in fractions of a frame of ``size``; else None."""
+    height, width = size
+    inside = 0 <= box.x < 1 and 0 <= box.y < 1 and box.width <= 1 and box.height <= 1
+    if not inside or min(size) < SMALLEST_FRAME:
+        return None
+    in_pixels = (box.x * width, box.y * height, box.width * width, box.height * height)
+    return ",".join(f"{value:.0f}" for value in in_pixels)
 
 
 def _reject_outside(text: str, box: Box, size: tuple[int, int]) -> None:

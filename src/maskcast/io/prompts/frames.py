@@ -11,6 +11,7 @@ import numpy as np
 from maskcast.core.errors import MaskShapeError, PromptError
 from maskcast.core.numbers import shortened, whole_number
 from maskcast.io.prompts.boxes import TypedBox
+from maskcast.io.prompts.frame_names import number_in, same_name, without_additions
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame, describe_marks
 
 FrameKey: TypeAlias = int | str
@@ -30,18 +31,53 @@ class PromptFrames:
         self.names = names
         self.size = size
         self.first = first
-        self.by_name = {name: frame_index for frame_index, name in enumerate(names)}
+        self._by_name = {same_name(name): index for index, name in enumerate(names)}
+        self._by_number = _numbered(names)
 
     def label(self, frame_index: int) -> str:
         """Return the name of a frame in messages."""
         return f"frame {self.names[frame_index]}"
 
+    def key(self, frame_index: int) -> str:
+        """Return the shortest text that ``find`` reads as this frame: its number, or its name."""
+        number = str(self.first + frame_index)
+        return number if self.find(number) == frame_index else self.names[frame_index]
+
     def find(self, frame_key: str) -> int | None:
         """Return the index of a frame from its name, or else from its index in the whole video."""
-        if frame_key in self.by_name:
-            return self.by_name[frame_key]
+        named = self._by_name.get(same_name(frame_key))
+        if named is not None:
+            return named
         number = whole_number(frame_key)
         return None if number is None else self._within(number)
+
+    def find_mask(self, name: str) -> int | None:
+        """Return the index of the frame that a mask is named after; None if there is none.
+
+        A mask has the name of its frame, or the number in it. A number that is in the name of no
+        frame is an index, if the mask is named by it alone or the frames have no numbers.
+
+        Raises:
+            PromptError: the frame is unclear.
+        """
+        for candidate in (name, without_additions(name)):
+            named = self._by_name.get(same_name(candidate))
+            if named is not None:
+                return named
+        digits = number_in(name)
+        if digits is None:
+            return None
+        number = whole_number(digits) or 0
+        numbered, counted = self._by_number.get(number), self._within(number)
+        if numbered is None:
+            alone = digits == without_additions(name)
+            return counted if alone or not self._by_number else None
+        if counted not in (None, numbered) and digits != number_in(self.names[numbered]):
+            raise PromptError(
+                f"the mask {shortened(name)} may belong to {self.label(numbered)} by its name or "
+                f"to {self.label(counted or 0)} by its index"
+            )
+        return numbered
 
     def find_mark(self, frame_key: FrameKey) -> int | None:
         """Return the index of the frame of a mark; integers are never read as names."""
@@ -74,19 +110,19 @@ class PromptFrames:
 
         Args:
             marked: marked frames.
-            lone_files: files that may have any name; if exactly one mask matches no frame and is
-                among them, it belongs to the first frame.
+            lone_files: files that may have any name without a number; if exactly one mask matches
+                no frame and is among them, it belongs to the first frame.
 
         Returns:
             the marked frames with their frame indices, in ascending order.
 
         Raises:
-            PromptError: marked frames match no frame.
+            PromptError: marked frames match no frame, or the frame is unclear.
             MaskShapeError: a mask and the frames differ in size.
         """
         assigned, strays = [], []
         for frame in marked:
-            frame_index = self.find(frame.frame_key)
+            frame_index = self._frame_of(frame)
             if frame_index is None:
                 strays.append(frame)
             else:
@@ -94,7 +130,7 @@ class PromptFrames:
         if (
             len(strays) == 1
             and strays[0].source in lone_files
-            and whole_number(strays[0].frame_key) is None
+            and number_in(strays[0].frame_key) is None
         ):
             assigned.append((0, strays[0]))
         elif strays:
@@ -102,6 +138,16 @@ class PromptFrames:
         for _, frame in assigned:
             self._reject_other_size(frame)
         return sorted(assigned, key=lambda pair: pair[0])
+
+    def _frame_of(self, frame: MarkedFrame) -> int | None:
+        try:
+            return self.find_mask(frame.frame_key)
+        except PromptError as error:
+            raise PromptError(
+                f"{frame.source}: {error.summary}; name it after its frame, such as "
+                f"{self.names[0]}.png",
+                options=("masks",),
+            ) from error
 
     def locate(self, box: TypedBox) -> int:
         """Return the frame index of a box."""
@@ -154,3 +200,18 @@ class PromptFrames:
             f"frames are named {self.names[0]} to {self.names[-1]} and numbered "
             f"{self.first} to {last}"
         )
+
+
+def _numbered(names: Sequence[str]) -> dict[int, int]:
+    """Return the index of each frame by the number in its name; empty if one has no number."""
+    numbered: dict[int, int] = {}
+    for index, name in enumerate(names):
+        try:
+            digits = number_in(name)
+        except PromptError:
+            return {}
+        number = None if digits is None else whole_number(digits)
+        if number is None or number in numbered:
+            return {}
+        numbered[number] = index
+    return numbered

@@ -6,12 +6,9 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from maskcast.core.errors import PromptError
-from maskcast.core.palette import PALETTE
+from maskcast.core.palette import PALETTE, Colour
 from maskcast.io.label_maps import LARGEST_ID
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame
-
-DAVIS_COLOURS = 22
-"""Number of palette colours shared with DAVIS; a picture in only these colours keeps their ids."""
 
 
 def settle_labels(
@@ -19,15 +16,16 @@ def settle_labels(
 ) -> tuple[dict[Label, int], list[str]]:
     """Assign an id to every text label, frame by frame, so that later masks never change ids.
 
-    A frame painted only in DAVIS colours, like the label maps of this package, keeps the ids of
-    these colours. Other colours and words get the lowest id that is neither the id of an earlier
-    label nor a number in files of the same kind. So words and numbers in files of one kind are
-    different objects, while a number in a label map can refer to an id assigned earlier.
+    A frame painted only in the colours of the palette, like the label maps of this package, keeps
+    their ids. Other colours and words get the id that their file suggests, or else the lowest one,
+    that is neither the id of an earlier label nor a number in files of the same kind. So words and
+    numbers in files of one kind are different objects, while a number in a label map can refer to
+    an id assigned earlier.
 
     Returns:
         the ids by label, and a line of text for each text label.
     """
-    davis = {f"#{r:02x}{g:02x}{b:02x}": i for i, (r, g, b) in enumerate(PALETTE[:DAVIS_COLOURS])}
+    palette = {_text(colour): i for i, colour in enumerate(PALETTE) if i > 0}
     numbers: dict[str, set[int]] = {}
     for _, frame in assigned:
         numbers.setdefault(frame.kind, set()).update(_numbers(frame.marks))
@@ -38,16 +36,23 @@ def settle_labels(
         here = {label: None for frame in frames for label in frame.marks}
         words = [label for label in here if isinstance(label, str)]
         ids.update((number, number) for number in _numbers(here))
-        as_davis = len(words) == len(here) and all(
-            text in davis and ids.get(text, davis[text]) == davis[text] for text in words
+        as_palette = len(words) == len(here) and all(
+            text in palette and ids.get(text, palette[text]) == palette[text] for text in words
         )
+        suggested = {text: i for frame in frames for text, i in frame.suggested.items()}
         reserved = set().union(*(numbers[frame.kind] for frame in frames))
         for text in words:
             if text not in ids:
-                free = lowest_free(reserved.union(ids.values()))
-                ids[text] = davis[text] if as_davis else free
+                taken = reserved.union(ids.values())
+                wanted = suggested.get(text, 0)
+                free = wanted if wanted and wanted not in taken else lowest_free(taken)
+                ids[text] = palette[text] if as_palette else free
         texts.update(dict.fromkeys(words))
     return ids, [f"{text} gets object id {ids[text]}" for text in texts]
+
+
+def _text(colour: Colour) -> str:
+    return "#" + bytes(colour).hex()
 
 
 def _numbers(labels: Iterable[Label]) -> list[int]:

@@ -29,6 +29,10 @@ class MarkedFrame:
     """Remarks for the report."""
     is_whole: bool = False
     """Whether objects that it lacks are absent: it is a corrected mask of the whole frame."""
+    suggested: dict[Label, int] = field(default_factory=dict)
+    """Object ids that texts get if these are free."""
+    numbered_by: str = ""
+    """Field of a file that its numbers come from; numbers of one field are shifted together."""
 
     @property
     def is_empty(self) -> bool:

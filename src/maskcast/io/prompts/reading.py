@@ -182,6 +182,7 @@ def _add_boxes(
 ) -> None:
     used = {object_id for marks in by_frame.values() for object_id in marks}
     used |= {box.object_id for box in typed if box.object_id is not None}
+    known = {*(i for marks in by_frame.values() for i in marks), *range(1, len(used) + 1)}
     for box in typed:
         frame_index = frames.locate(box)
         object_id = lowest_free(used) if box.object_id is None else box.object_id
@@ -193,7 +194,18 @@ def _add_boxes(
                 options=("box",),
             )
         marks[object_id] = box.box
-        report.append(f"box {box.text}: object {object_id} on {frames.label(frame_index)}")
+        hint = _frame_hint(box, frames, known)
+        report.append(f"box {box.text}: object {object_id} on {frames.label(frame_index)}{hint}")
+
+
+def _frame_hint(box: TypedBox, frames: PromptFrames, known: Collection[int]) -> str:
+    """Return how to write a box whose only number is a frame as well as an id, if it is no id."""
+    number = box.object_id
+    if number is None or box.frame_key is not None or number in known:
+        return ""
+    if frames.find(str(number)) is None:
+        return ""
+    return f"; for frame {number} write {number}:ID:X,Y,WIDTH,HEIGHT"
 
 
 def _give_overlaps_to_higher_ids(marks: dict[int, MaskArray | Box], where: str) -> list[str]:

@@ -8,13 +8,16 @@ from pathlib import Path
 
 from maskcast.core.errors import MissingFileError, PromptError
 from maskcast.core.numbers import whole_number
-from maskcast.io.prompts import mask_pictures
+from maskcast.io.prompts import mask_arrays, mask_pictures
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame
 from maskcast.io.prompts.marks import MARKS
+from maskcast.io.prompts.mask_arrays import read_mask_array
 from maskcast.io.prompts.mask_json import read_mask_json
 from maskcast.io.prompts.mask_pictures import read_mask_picture
 
-ENDINGS = (*mask_pictures.ENDINGS, ".json")
+ENDINGS = (*mask_pictures.ENDINGS, mask_arrays.ENDING, ".json")
+FORMATS = "png, tif, bmp, gif, webp, npy, COCO json or labelme json"
+"""What is read, for messages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +69,7 @@ def read_source(path: Path, reading: Reading) -> list[MarkedFrame]:
     if not marked:
         holds = ", ".join(sorted(entry.name for entry in path.iterdir())[:5]) or "nothing"
         raise PromptError(
-            f"{path} contains no masks (png, COCO json or labelme json); it contains {holds}",
+            f"{path} contains no masks ({FORMATS}); it contains {holds}",
             options=(reading.option,),
         )
     return marked
@@ -92,6 +95,8 @@ def _read_file(path: Path, reading: Reading) -> list[MarkedFrame]:
         raise MissingFileError(f"mask {path} does not exist", options=(reading.option,))
     if path.suffix.lower() == ".json":
         marked = read_mask_json(path, reading.size)
+    elif path.suffix.lower() == mask_arrays.ENDING:
+        marked = [read_mask_array(path)]
     else:
         marked = [read_mask_picture(path, reading.mask_threshold, is_copy=reading.is_whole)]
     return [replace(frame, is_whole=reading.is_whole) for frame in marked]

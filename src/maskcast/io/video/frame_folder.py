@@ -5,8 +5,9 @@ Frames are RGB, 8 bits, height × width × 3, rotated to upright by their EXIF o
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +27,10 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 class FrameFolder:
     """A folder of pictures, read one by one.
 
+    Args:
+        folder: the folder.
+        exclude: files in it that are not frames, such as masks.
+
     Attributes:
         paths: the files, in order.
         names: file names without extension; a mask of that name belongs to that frame.
@@ -40,8 +45,8 @@ class FrameFolder:
     timing = None
     cut_short = False
 
-    def __init__(self, folder: Path) -> None:
-        self.paths = _frame_files(folder)
+    def __init__(self, folder: Path, exclude: Collection[Path] = ()) -> None:
+        self.paths = _frame_files(folder, exclude)
         self.names = [path.stem for path in self.paths]
         self.folder = folder
         readable = (self._read_if_whole(frame_index) for frame_index in range(self.count))
@@ -117,7 +122,7 @@ def is_frame_file(path: Path) -> bool:
     return path.name[0] != "." and path.suffix.lower() in ENDINGS
 
 
-def _frame_files(folder: Path) -> list[Path]:
+def _frame_files(folder: Path, exclude: Collection[Path]) -> list[Path]:
     try:
         visible = [
             path
@@ -126,7 +131,11 @@ def _frame_files(folder: Path) -> list[Path]:
         ]  # a broken link counts as an unreadable frame, not as a missing one
     except OSError as error:
         raise VideoError(f"cannot read the folder {folder}: {error.strerror}") from error
-    frames = sorted(filter(is_frame_file, visible), key=lambda path: (path.stem, path.name))
+    excluded = {os.path.realpath(path) for path in exclude}
+    frames = sorted(
+        (p for p in visible if is_frame_file(p) and os.path.realpath(p) not in excluded),
+        key=lambda path: (path.stem, path.name),
+    )
     if not frames:
         others = sorted({path.suffix or path.name for path in visible})[:5]
         holds = f"it contains {', '.join(others)}" if others else "it is empty"
@@ -144,8 +153,29 @@ def _frame_files(folder: Path) -> list[Path]:
         raise VideoError(twice[0])
     if twice:
         raise VideoError(f"{folder} has several files for the same frame", details=twice)
+    if (values := _signed_values(folder, frames)) is not None:
+        return [frame for _, frame in sorted(zip(values, frames, strict=True))]
     _reject_ambiguous_order(folder, frames)
     return frames
+
+
+def _signed_values(folder: Path, frames: Sequence[Path]) -> list[int] | None:
+    """Return the numbers that names end with, if some have a sign; else None.
+
+    A hyphen before every number, as in ``frame-1``, is no sign, unless the name is only a number.
+    """
+    parts = [re.fullmatch(r"(.*[^0-9+-]|)([+-]?)([0-9]+)", path.stem) for path in frames]
+    matches = [part for part in parts if part is not None]
+    signs = {part[2] for part in matches}
+    prefixes = {part[1] for part in matches}
+    if len(matches) < len(parts) or len(prefixes) != 1 or signs == {""}:
+        return None
+    if prefixes != {""} and "" not in signs:
+        return None
+    values = [int(part[2] + part[3]) for part in matches]
+    if len(set(values)) < len(values):
+        raise VideoError(f"the order of the frames in {folder} is ambiguous: two have one number")
+    return values
 
 
 def _reject_ambiguous_order(folder: Path, by_name: Sequence[Path]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Collection
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,15 +14,15 @@ from maskcast.io.video.frame_folder import FrameFolder
 from maskcast.io.video.reader import OnBadFrame, PictureReader, Timing, log
 
 
-def open_reader(path: Path) -> PictureReader:
-    """Open a video file, or a folder of frames.
+def open_reader(path: Path, exclude: Collection[Path] = ()) -> PictureReader:
+    """Open a video file, or a folder of frames without the files in ``exclude``.
 
     Raises:
         MissingFileError: ``path`` does not exist.
         VideoError: it is not a video, or has no frames.
     """
     if path.is_dir():
-        return FrameFolder(path)
+        return FrameFolder(path, exclude)
     if not path.is_file():
         raise _why_no_file(path)
     from maskcast.io.video.file import VideoFile  # noqa: PLC0415 - needs PyAV

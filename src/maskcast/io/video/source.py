@@ -9,7 +9,7 @@ thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from maskcast.core.arrays import Picture
@@ -133,6 +133,7 @@ def open_frames(
     start: int | str | None = None,
     end: int | str | None = None,
     on_bad_frame: OnBadFrame = "stop",
+    exclude: Collection[Path] = (),
 ) -> FrameSource:
     """Open a video file (mp4, mov, mkv, webm, avi) or a folder of frames (jpg, png).
 
@@ -141,6 +142,7 @@ def open_frames(
         start: first frame to read: its index, or a time such as ``"2.5s"`` or ``"1:02.5"``.
         end: frame or time to stop before, in the same form; may lie after the end of the video.
         on_bad_frame: ``"stop"`` raises at an unreadable frame, ``"hold"`` repeats the frame before.
+        exclude: files in a folder of frames that are not frames, such as masks.
 
     Raises:
         MissingFileError: ``path`` does not exist.
@@ -149,7 +151,7 @@ def open_frames(
         UsageError: ``start`` or ``end`` is invalid, or no frames lie between them.
     """
     path = Path(path)
-    reader = open_reader(path)
+    reader = open_reader(path, exclude)
     first, last = frame_range(path, reader, start, end, on_bad_frame)
     return FrameSource(reader, path, first=first, last=last, on_bad_frame=on_bad_frame)
 
