@@ -64,7 +64,9 @@ def document_json(project: Project) -> dict[str, Any]:
         "absent": _by_frame(project, lambda value: value == ABSENT_MARK),
         "lost": _by_frame(project, lambda value: _is_lost(project, value)),
         "ends": [[at, slots[i]] for at, i in sorted(document.ends) if i in slots],
-        "seen": [[at, slots[i], kind] for at, i, kind in sorted(document.seen) if i in slots],
+        "seen": [
+            [at, slots[i], kind.split()[0]] for at, i, kind in sorted(document.seen) if i in slots
+        ],
         "outdated_from": project.outdated_from(),
         "next_slot": project.next_slot,
         "undo": _step(project.history.undone),

@@ -156,6 +156,11 @@ class Document:
         return not any(i == object_id and earlier < at <= frame for at, i in self.ends)
 
 
+def usual_name(object_id: int) -> str:
+    """Return the name of an object that no one has named."""
+    return f"object {object_id}"
+
+
 def to_json(document: Document) -> dict[str, Any]:
     """Return a document as JSON can hold it, in a fixed order."""
     return {

@@ -5,18 +5,23 @@ from __future__ import annotations
 import secrets
 import time
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from maskcast.core.errors import MissingFileError, UsageError
+from maskcast.io.label_maps import encode_label_map
 from maskcast.runs.layout import EXPORTS
 from maskcast.web.exports_list import FILES
 from maskcast.web.project import Project
+from maskcast.web.results import Results
 
 LIFETIME = 60.0
 """Seconds."""
 MOST_TICKETS = 64
+CUTOUT = "cutout"
+"""Folder of the PNG sequence among the exports."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +30,8 @@ class Download:
 
     name: str
     file: Path | None = None
-    members: tuple[tuple[str, Path], ...] = ()
+    members: tuple[tuple[str, Path | Callable[[], bytes]], ...] = ()
+    """Names in an archive, and files or what returns their content."""
     until: float = 0.0
 
 
@@ -42,12 +48,7 @@ class Tickets:
         if len(self._tickets) >= MOST_TICKETS:
             raise UsageError("too many downloads are waiting")
         ticket = secrets.token_urlsafe(24)
-        self._tickets[ticket] = Download(
-            name=download.name,
-            file=download.file,
-            members=download.members,
-            until=now + LIFETIME,
-        )
+        self._tickets[ticket] = replace(download, until=now + LIFETIME)
         return f"/download/{ticket}/{download.name}"
 
     def use(self, ticket: str, name: str) -> Download | None:
@@ -58,13 +59,14 @@ class Tickets:
         return download
 
 
-def find_download(project: Project, file: str, stem: str) -> Download:
+def find_download(project: Project, file: str, stem: str, span: tuple[int, int] | None) -> Download:
     """Return a file of the exports, or an archive of PNGs.
 
     Args:
         project: whose.
         file: name of an export (``exports_list.FILES``).
         stem: beginning of the name that the file gets.
+        span: first frame of an archive of label maps, and the frame after the last one.
 
     Raises:
         UsageError: there is no such export.
@@ -74,7 +76,7 @@ def find_download(project: Project, file: str, stem: str) -> Download:
         raise UsageError(f"unknown export {file!r}")
     name = f"{stem}-{file}"
     if file.endswith(".zip"):
-        members = tuple(_members(project, file))
+        members = tuple(_members(project, file, span or (0, project.count)))
         if not members:
             raise MissingFileError(f"there is no {file} yet")
         return Download(name=name, members=members)
@@ -84,12 +86,13 @@ def find_download(project: Project, file: str, stem: str) -> Download:
     return Download(name=name, file=path)
 
 
-def archive(members: tuple[tuple[str, Path], ...]) -> Iterator[bytes]:
+def archive(members: tuple[tuple[str, Path | Callable[[], bytes]], ...]) -> Iterator[bytes]:
     """Yield the bytes of a zip archive; the pictures in it are packed already."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as made:  # type: ignore[call-overload]
         for name, path in members:
-            made.write(path, name)
+            content = path.read_bytes() if isinstance(path, Path) else path()
+            made.writestr(name, content)
             yield sink.take()
     yield sink.take()
 
@@ -114,11 +117,22 @@ class _Sink:
         return content
 
 
-def _members(project: Project, file: str) -> Iterator[tuple[str, Path]]:
-    for frame, name in enumerate(project.opened.names):
+def _members(
+    project: Project, file: str, span: tuple[int, int]
+) -> Iterator[tuple[str, Path | Callable[[], bytes]]]:
+    results = project.results
+    for frame in range(*span):
+        name = f"{project.opened.names[frame]}.png"
+        path: Path | None = project.run / EXPORTS / CUTOUT / name
         if file == "labels.zip":
-            path = project.results.path(frame) if project.results.stamp(frame) else None
-        else:
-            path = project.run / EXPORTS / "cutout" / f"{name}.png"
-        if path is not None and path.is_file() and not path.is_symlink():
-            yield f"{name}.png", path
+            if not results.is_current(frame):
+                continue
+            path = results.path(frame)
+        if path is None:
+            yield name, partial(_packed, results, frame)
+        elif path.is_file() and not path.is_symlink():
+            yield name, path
+
+
+def _packed(results: Results, frame: int) -> bytes:
+    return encode_label_map(results.read(frame))

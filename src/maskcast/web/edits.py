@@ -17,10 +17,12 @@ from starlette.responses import JSONResponse, Response
 from maskcast.core.errors import UsageError
 from maskcast.core.files import make_folder
 from maskcast.core.marks import Box
+from maskcast.runs.flags import FlagKind
 from maskcast.runs.removal import remove_folder
 from maskcast.web.answers import document_json
 from maskcast.web.bodies import body_of, fields_of, revision_of, slots_of, whole_in_query
 from maskcast.web.document import MOST_OBJECTS, Document
+from maskcast.web.flagging import seen_entry
 from maskcast.web.layout import INCOMING
 from maskcast.web.project import Project
 from maskcast.web.session import Session
@@ -151,7 +153,8 @@ async def mark_seen(request: Request) -> Response:
     session, project = _opened(request)
     fields = await fields_of(request, "frame slot kind seen")
     known = project.document.object_in(fields.whole("slot", 1, MOST_OBJECTS))
-    flag = (fields.whole("frame", 0, project.count - 1), known.id, fields.text("kind", 20))
+    frame = fields.whole("frame", 0, project.count - 1)
+    flag = seen_entry(project, frame, known.id, fields.choice("kind", tuple(FlagKind)))
     seen = fields.flag("seen")
     await session.amend(revision_of(request), lambda: project.document.with_seen(flag, seen))
     session.events.tell("flags")

@@ -9,7 +9,13 @@ from maskcast.core.errors import UsageError
 from maskcast.runs.fingerprint import END_MARK
 from maskcast.runs.objects import ObjectLook, read_objects
 from maskcast.runs.request import RunRequest
-from maskcast.web.document import COLOURS, MOST_OBJECTS, Document, DocumentObject
+from maskcast.web.document import (
+    COLOURS,
+    MOST_OBJECTS,
+    Document,
+    DocumentObject,
+    usual_name,
+)
 from maskcast.web.mask_files import MaskFiles, value_of
 from maskcast.web.prompts_folder import PromptsFolder
 from maskcast.web.results import Results, read_safely
@@ -80,7 +86,7 @@ def _objects(ids: list[int], looks: dict[int, ObjectLook]) -> list[DocumentObjec
             DocumentObject(
                 id=object_id,
                 slot=slot,
-                name=look.name or f"object {object_id}",
+                name=look.name or usual_name(object_id),
                 colour=look.colour or COLOURS[(slot - 1) % len(COLOURS)],
             )
         )

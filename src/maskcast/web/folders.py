@@ -161,11 +161,11 @@ def _kind_of(entry: os.DirEntry[str]) -> Kind | None:
         return "video" if Path(entry.name).suffix.lower() in VIDEOS else None
     if not entry.is_dir():
         return None
-    names = {path.name for path in Path(entry.path).iterdir()}
-    if CARD in names:
+    if Path(entry.path, CARD).is_file():
         return "run"
-    frames = (name for name in names if not name.startswith("."))
-    return "frames" if any(is_frame_file(Path(name)) for name in frames) else "folder"
+    shown = [path for path in Path(entry.path).iterdir() if not path.name.startswith(".")]
+    has_frames = any(map(is_frame_file, shown))
+    return "frames" if has_frames and not any(path.is_dir() for path in shown) else "folder"
 
 
 def _described(root: RootFolder, card_path: Path, card: RunCard) -> dict[str, Any]:

@@ -116,6 +116,8 @@ class Jobs:
             lock: held while an edit is written.
         """
         self.resume_after_edits = True
+        self.span: tuple[int, int] | None = None
+        """Frames of the last export."""
         self._project, self._model, self._events, self._lock = project, model, events, lock
         self._queue: list[Job] = []
         self._number = 0
@@ -141,6 +143,7 @@ class Jobs:
 
     def export(self, names: tuple[str, ...], wanted: MakeExports) -> Job:
         """Add a job that makes files. Raises ``UsageError``."""
+        self.span = wanted.span
         return self._add(what="export", exports=names, export=wanted)
 
     def stop(self, number: int) -> Job:

@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,8 @@ class _OpenVideo:
         )
         self._cache = FrameCache(Path(asked.cache))
         self._pictures: Iterator[Picture] = iter(())
-        self._next = -1
+        self._next: int | None = None
+        """Frame that the iterator yields next; None: it has ended."""
         self._playhead, self._step, self._width = 0, 1, 1280
         timing = cut_timing(self._reader.timing, self._first, self._last)
         height, width = self._reader.size
@@ -172,22 +174,16 @@ class _OpenVideo:
     def _read(self, frame: int) -> Picture:
         if not 0 <= frame < self._last - self._first:
             raise FrameError(f"frame {frame} does not exist")
-        if not self._next <= frame <= self._next + AHEAD:
+        begin = self._next
+        if begin is None or not begin <= frame <= begin + AHEAD:
+            begin = frame
             self._pictures = self._reader.pictures(
                 self._first + frame, self._last, self._on_bad_frame
             )
-            self._next = frame
-        try:
-            while True:
-                picture = next(self._pictures)
-                self._next += 1
-                if self._next > frame:
-                    return picture
-        except (StopIteration, FrameError) as error:
-            self._next = -1
-            if isinstance(error, FrameError):
-                raise
-            raise FrameError(f"frame {frame} does not exist") from error
+        self._next = None  # until the frame was read
+        picture = next(islice(self._pictures, frame - begin, None))
+        self._next = frame + 1
+        return picture
 
 
 def _first_picture(path: Path) -> Picture:

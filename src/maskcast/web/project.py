@@ -25,7 +25,13 @@ from maskcast.runs.identity import RunIdentity
 from maskcast.runs.layout import ASIDE, STATES
 from maskcast.runs.objects import ObjectLook, write_objects
 from maskcast.runs.request import RunRequest, first_difference
-from maskcast.web.document import COLOURS, MOST_OBJECTS, Document, DocumentObject
+from maskcast.web.document import (
+    COLOURS,
+    MOST_OBJECTS,
+    Document,
+    DocumentObject,
+    usual_name,
+)
 from maskcast.web.first_document import first_document
 from maskcast.web.folders import refuse_links
 from maskcast.web.history import EditHistory
@@ -166,7 +172,7 @@ class Project:
         added = DocumentObject(
             id=object_id,
             slot=slot,
-            name=name or f"object {object_id}",
+            name=name or usual_name(object_id),
             colour=colour or COLOURS[(slot - 1) % len(COLOURS)],
         )
         self.slots[object_id] = slot
@@ -249,11 +255,16 @@ class Project:
 
     def _write_objects(self, document: Document) -> None:
         if document.objects:
-            looks = {o.id: ObjectLook(name=o.name, colour=o.colour) for o in document.objects}
-            write_objects(self.run, looks)
+            write_objects(self.run, {o.id: _look_of(o) for o in document.objects})
 
 
 _USUAL = {"direction": "forward", "on_bad_frame": "stop", "dtype": "float32"}
+
+
+def _look_of(known: DocumentObject) -> ObjectLook:
+    """Return name and colour as exports show them; a name that was not chosen is not shown."""
+    name = None if known.name == usual_name(known.id) else known.name
+    return ObjectLook(name=name, colour=known.colour)
 
 
 def lock_run(run: Path) -> ExitStack:

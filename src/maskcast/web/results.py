@@ -71,6 +71,10 @@ class Results:
         """Return what names the present masks of a frame; None: it has none."""
         return self._stamps[frame] if 0 <= frame < self.count else None
 
+    def is_current(self, frame: int) -> bool:
+        """Return whether a frame has masks that were not set aside."""
+        return self._stamps[frame] is not None and frame not in self._aside
+
     def stamps(self) -> list[tuple[int, int, str]]:
         """Return first and last frame of every stretch with one stamp."""
         return [(first, last, stamp) for first, last, stamp in _runs(self._stamps) if stamp]

@@ -229,9 +229,10 @@ async def flags(request: Request) -> Response:
 
 
 async def issue_ticket(request: Request) -> Response:
-    project = _session(request).opened()
+    session = _session(request)
+    project, span = session.opened(), None if session.jobs is None else session.jobs.span
     file = (await fields_of(request, "file")).text("file", 100)
-    chosen = await run_in_threadpool(find_download, project, file, project.run.name)
+    chosen = await run_in_threadpool(find_download, project, file, project.run.name, span)
     tickets: Tickets = request.app.state.tickets
     return JSONResponse({"path": tickets.issue(chosen)})
 
