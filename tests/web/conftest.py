@@ -16,6 +16,7 @@ def cache(tmp_path_factory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("MASKCAST_CACHE", str(folder))
+        patch.setenv("MASKCAST_TEST_SLOW", str(folder / "slow"))
         yield folder
 
 

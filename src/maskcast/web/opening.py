@@ -56,7 +56,7 @@ def to_open(session: Session, fields: Fields, named: Path | None) -> ToOpen:
         if given_run is None:
             raise UsageError("name a video or a run folder")
         run = session.root.inside(given_run)
-        return ToOpen(video=session.resume_path(run, named), run=run, segmenter=session.choice)
+        return ToOpen(video=session.resume_path(run, named), run=run, segmenter=segmenter)
     video = session.root.inside(given_video)
     run = find_run(session, video) if given_run is None else session.root.would_be(given_run)
     return ToOpen(

@@ -54,6 +54,7 @@ from maskcast.web.messages import (
 )
 from maskcast.web.project import Project, lock_run
 from maskcast.web.watching import CardWatch
+from maskcast.web.weights_file import known_file, note_file
 from maskcast.web.worker import Worker
 
 Sides: TypeAlias = tuple[float, float, float, float]
@@ -145,7 +146,8 @@ class Session:
             )
             choice = asked.segmenter
             if card is not None:
-                weights, options = choice.weights or card.request.weights, card.request.options
+                weights = choice.weights or known_file(asked.run) or card.request.weights
+                options = card.request.options
                 choice = replace(choice, weights=weights, method=None, options=options)
             key = await asyncio.to_thread(_key_of, video)
             opening = OpenVideo(video=video, cache=str(cache_folder() / key))
@@ -159,6 +161,7 @@ class Session:
                 run = OpenRun(video=video, run=str(asked.run), segmenter=choice)
                 if card is None:
                     await self.model.ask(run)
+                await asyncio.to_thread(note_file, asked.run, choice.weights)
                 project = await asyncio.to_thread(Project, asked.run, video, opened, choice, key)
             except BaseException:
                 locked.close()

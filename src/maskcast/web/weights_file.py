@@ -1,0 +1,26 @@
+"""Remember the file of weights that have no name, since the run card keeps their hash alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from maskcast.core.files import write_text
+from maskcast.runs.frame_log import DAMAGE
+from maskcast.web.layout import WEIGHTS
+
+
+def note_file(run: Path, weights: str | None) -> None:
+    """Note where weights are, if they were given as a file. Raises ``OutputError``."""
+    if weights is not None and Path(weights).is_file():
+        path = str(Path(weights).absolute())
+        write_text(run / WEIGHTS, json.dumps({"file": path}, ensure_ascii=False) + "\n")
+
+
+def known_file(run: Path) -> str | None:
+    """Return the file that was noted, if it is still there."""
+    try:
+        noted = Path(json.loads((run / WEIGHTS).read_text("utf-8"))["file"])
+    except (OSError, *DAMAGE):
+        return None
+    return str(noted) if noted.is_file() else None
