@@ -39,7 +39,7 @@ from maskcast.core.files import with_home
 
 
 class Command(NamedTuple):
-    """Where a subcommand is implemented; its module is imported only when it is called."""
+    """Location of a subcommand; its module is imported only when the command is called."""
 
     module: str
     name: str

@@ -1,4 +1,4 @@
-"""Print text on the terminal, with control characters escaped, whatever the streams are."""
+"""Print text on the terminal with control characters escaped, even to closed or full streams."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ NARROWEST, WIDEST = 40, 1000
 
 @contextmanager
 def usable_streams() -> Iterator[None]:
-    """Let standard output and standard error be written to inside the block, whatever they are.
+    """Make standard output and standard error safe to write to inside the block.
 
-    Closed ones are opened on the null device: otherwise a file that is opened later would get their
-    number, and texts of C libraries would be written into it. What cannot be written to standard
-    error is dropped, because there is no place left to report it.
+    Closed streams are opened on the null device. Otherwise a file that is opened later would get
+    their descriptor, and output of C libraries would be written to it. Text that cannot be written
+    to standard error is dropped, because it cannot be reported anywhere.
     """
     for descriptor in (0, 1, 2):
         try:

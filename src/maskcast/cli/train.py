@@ -41,15 +41,14 @@ recipes:"""
 
 ABOUT_SETTINGS = (
     "The options up to --profile control where and how the run takes place. All others are "
-    "settings of the recipe: they decide what is learnt, and are written to config.json in the run "
-    "folder. "
-    "Boolean settings take True or False; None disables a setting."
+    "settings of the recipe: they determine what is learned, and are written to config.json in the "
+    "run folder. Boolean settings take True or False; None disables a setting."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Where and how a run takes place; none of these options changes what is learnt."""
+    """Options that control where and how a run takes place; they do not affect the result."""
 
     run: Annotated[Path | None, shown_as("FOLDER")] = None
     """Run folder; if it already holds this run, the run is resumed. Default: runs/RECIPE."""

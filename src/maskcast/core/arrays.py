@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int32, UInt8
 
 Picture: TypeAlias = UInt8[np.ndarray, "height width 3"]
-"""RGB, 8 bits: a frame as it is stored and decoded."""
+"""RGB picture in 8 bits, as stored and decoded."""
 MaskArray: TypeAlias = Bool[np.ndarray, "height width"]
 """One object's region."""
 LabelArray: TypeAlias = Int32[np.ndarray, "height width"]

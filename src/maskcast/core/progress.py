@@ -1,4 +1,4 @@
-"""How long-running work reports how far it is."""
+"""The protocol by which long-running functions report their progress."""
 
 from __future__ import annotations
 

@@ -304,7 +304,7 @@ class ActsAfterSteps(Protocol):
     """A task that changes its parameters after each step of the optimiser."""
 
     def after_step(self) -> None:
-        """Change the parameters, for instance clamp a learnt rate."""
+        """Change the parameters, for instance clamp a learned rate."""
         ...
 
 

@@ -67,7 +67,7 @@ class TrainingSets:
         return self.take(name, [photo for folder in folders for photo in read_photographs(folder)])
 
     def take(self, name: str, videos: Sequence[AnnotatedVideo]) -> Sequence[AnnotatedVideo]:
-        """Add videos to the fingerprint, and decode them if that is wanted.
+        """Add videos to the fingerprint, and cache their decoded frames if a folder is set.
 
         Raises:
             OutputError: the folder for decoded pictures is not writable.

@@ -30,7 +30,7 @@ GOAL = 0.9
 
 @dataclass(frozen=True)
 class CorrectionCurve:
-    """What corrections gain, over all videos of a data set."""
+    """Effect of corrections on the scores, over all videos of a data set."""
 
     scores: tuple[FrameScore, ...]
     """Mean J and F over all objects after 0, 1, 2, … corrections per video. A video without further

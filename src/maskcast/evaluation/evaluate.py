@@ -31,7 +31,7 @@ class Evaluation:
     scores: Scores | None
     """Scores; None if the ground truth is not public."""
     corrections: CorrectionCurve | None = None
-    """What corrections gain; None if they were not asked for."""
+    """Effect of corrections; None if none were requested."""
 
 
 def evaluate_dataset(

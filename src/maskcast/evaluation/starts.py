@@ -1,4 +1,4 @@
-"""How objects are given to a method on their first frames: masks, or boxes, exact or jittered."""
+"""Prompts on the first frames of objects: masks, tight boxes, or jittered boxes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Init = Literal["mask", "box"]
 
 @dataclass(frozen=True)
 class Start:
-    """How objects are given on their first frames.
+    """Kind of the prompts on the first frames of objects.
 
     Raises:
-        UsageError: the jitter is out of range, or masks should be jittered.
+        UsageError: the jitter is out of range, or is set for masks.
     """
 
     init: Init = "mask"
@@ -44,7 +44,7 @@ class Start:
 
     @property
     def request(self) -> dict[str, Any]:
-        """What ``evaluation.json`` records; the jitter only where there is one."""
+        """Entries of ``evaluation.json``; the jitter only if it is not 0."""
         return {"init": self.init} | ({"box_jitter": self.box_jitter} if self.box_jitter else {})
 
 

@@ -1,13 +1,12 @@
-"""Find the frames of a run that a person should look at, from what ``frames.jsonl`` says.
+"""Find the frames of a run that the user should look at, from the log ``frames.jsonl``.
 
     unsure      the object is less certain than usual, or the frame begins a new shot
     jump        its area differs by more than half from that of the frames before
     lost        its mask is empty, and was not on the frame before
     returned    its mask was empty on the frame before
 
-How certain a frame is: the presence, where the method predicts one, else the mean probability in
-the mask. Frames on which an object has a prompt are never flagged for that object. Imports no
-torch.
+Certainty is the presence if the method predicts it, or else the mean probability inside the mask.
+A frame on which an object has a prompt is never flagged for this object. Imports no torch.
 """
 
 from __future__ import annotations

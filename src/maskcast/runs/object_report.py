@@ -38,7 +38,7 @@ class ObjectReport:
 
     object_id: int
     absent: tuple[Stretch, ...] = ()
-    """Its mask is empty, although nobody marked it as absent on every frame."""
+    """The mask is empty, although the user has not marked the object as absent on every frame."""
     unsure: tuple[Stretch, ...] = ()
     """Flagged as unsure."""
     jumps: tuple[Stretch, ...] = ()

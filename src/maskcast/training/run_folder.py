@@ -125,7 +125,7 @@ def _differences(
 def _with_defaults(settings: dict[str, Any], config: RecipeConfig) -> dict[str, Any]:
     """Add the defaults of settings that an older version did not have.
 
-    Settings with one that does not exist any more are returned as they are.
+    If a setting no longer exists, all are returned unchanged.
     """
     try:
         return _as_json(config_from_dict(type(config), settings))

@@ -1,4 +1,4 @@
-"""What the server answers: a project and its document as JSON, and errors. Imports no torch."""
+"""The server's responses: a project and its document as JSON, and errors. Imports no torch."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 
 
 def document_json(project: Project) -> dict[str, Any]:
-    """Return the document as the page takes it, with slots in place of ids."""
+    """Return the document in the form that the page expects, with slots instead of ids."""
     document, slots = project.document, project.slots
     return {
         "revision": project.history.revision,
@@ -75,7 +75,7 @@ def document_json(project: Project) -> dict[str, Any]:
 
 
 def project_json(session: Session) -> dict[str, Any] | None:
-    """Return the project; None if none is open."""
+    """Return the open project; None if there is none."""
     project, jobs = session.project, session.jobs
     if project is None or jobs is None:
         return None
@@ -107,7 +107,7 @@ def project_json(session: Session) -> dict[str, Any] | None:
 
 
 def error_answer(request: Request, error: Exception) -> JSONResponse:
-    """Return the answer to an error, with a sentence for the page."""
+    """Return the response to an error, with a message for the page."""
     if isinstance(error, WorkerError):
         failure = error.failure
         status = STATUS_OF_KIND.get(failure.kind, STATUS_OF_EXIT_CODE.get(failure.exit_code, 500))
@@ -125,7 +125,7 @@ def error_answer(request: Request, error: Exception) -> JSONResponse:
 
 
 def stale_answer() -> JSONResponse:
-    """Return the answer to a request for masks that have changed since."""
+    """Return the response to a request for masks that have changed since."""
     return _error(409, "stale", "the masks of this frame have changed")
 
 

@@ -1,4 +1,4 @@
-"""Read what a request carries, with bounds. Imports no torch."""
+"""Read bodies, headers and queries of requests, with limits. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from maskcast.web.wire import MOST_JSON, Fields, read_json
 
 
 class BodyTooLargeError(MaskcastError):
-    """A request carries more than allowed."""
+    """The body of a request is larger than allowed."""
 
 
 async def body_of(request: Request, most: int) -> bytes:

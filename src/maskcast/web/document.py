@@ -1,7 +1,8 @@
-"""The document: what was marked, as a frozen value. Every edit returns a new one.
+"""The document: all marks of a project, as an immutable value. Every edit returns a new one.
 
-Prompts have the values of a run card (``runs.fingerprint``): ``mask <hash>``, ``box X,Y,W,H`` and
-``absent``. Frames are counted from the first frame of the project. Imports no torch.
+Prompts have the same values as on a run card (``runs.fingerprint``): ``mask <hash>``,
+``box X,Y,W,H`` and ``absent``. Frames are counted from the first frame of the project. Imports no
+torch.
 """
 
 from __future__ import annotations
@@ -19,25 +20,25 @@ from maskcast.runs.identity import digest_of
 from maskcast.runs.objects import ObjectLook
 
 MOST_OBJECTS = 254
-"""Slots of a label map that is one byte per pixel."""
+"""Number of slots in a label map with one byte per pixel."""
 COLOURS = ("#56b4e9", "#d55e00", "#f0e442", "#0072b2", "#cc79a7", "#009e73", "#e69f00")
-"""Okabe and Ito's colours, in the order whose first ones differ most."""
+"""Colours of Okabe and Ito, ordered so that the first ones differ most."""
 VALUE = re.compile(r"mask [0-9a-f]{32}|box [-+0-9.e]+(,[-+0-9.e]+){3}|absent")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentObject:
-    """One object that was added."""
+    """One object of a document."""
 
     id: int
-    """Value of its pixels in the run folder."""
+    """Pixel value in the run folder."""
     slot: int
-    """Value of its pixels between server and page, 1..254."""
+    """Pixel value between server and page, 1..254."""
     name: str
     colour: str
     """``#rrggbb``."""
     locked: bool = False
-    """Whether painting leaves its pixels alone."""
+    """Whether painting other objects leaves its pixels unchanged."""
 
     def __post_init__(self) -> None:
         ObjectLook(name=self.name, colour=self.colour)
@@ -47,15 +48,15 @@ class DocumentObject:
 
 @dataclass(frozen=True)
 class Document:
-    """Everything that a person has said about a video."""
+    """All marks of the user on a video."""
 
     objects: tuple[DocumentObject, ...] = ()
     prompts: Mapping[int, Mapping[int, str]] = field(default_factory=dict)
-    """Values by frame and object id."""
+    """Values of prompts by frame and object id."""
     ends: frozenset[tuple[int, int]] = frozenset()
-    """Frames before which objects are removed, with their ids."""
+    """Pairs of a frame and the id of an object that is removed before it."""
     seen: frozenset[tuple[int, int, str]] = frozenset()
-    """Frame, object id and kind of flags that were looked at."""
+    """Frame, object id and kind of the flags that the user has looked at."""
 
     def object_in(self, slot: int) -> DocumentObject:
         """Return the object of a slot. Raises ``UsageError``."""
@@ -72,7 +73,7 @@ class Document:
         )
 
     def with_prompts(self, frame: int, changed: Mapping[int, str | None]) -> Document:
-        """Set the prompts of objects on a frame; None removes one. An end there gives way."""
+        """Set prompts of objects on a frame, where None removes one; ends there are removed."""
         here = {**self.prompts.get(frame, {}), **changed}
         kept = {object_id: value for object_id, value in here.items() if value is not None}
         others = {at: values for at, values in self.prompts.items() if at != frame}
@@ -81,14 +82,14 @@ class Document:
         return replace(self, prompts=prompts, ends=ends)
 
     def with_end(self, frame: int, object_id: int) -> Document:
-        """Remove an object from a frame on; its prompt there goes. Raises ``UsageError``."""
+        """End an object before a frame; its prompt there is removed. Raises ``UsageError``."""
         if not self.has_mask_before(object_id, frame):
             raise UsageError("an object cannot end before it is marked on an earlier frame")
         cleared = self.with_prompts(frame, {object_id: None})
         return replace(cleared, ends=cleared.ends | {(frame, object_id)})
 
     def without_end(self, frame: int, object_id: int) -> Document:
-        """Let an object go on."""
+        """Remove the end of an object."""
         return replace(self, ends=self.ends - {(frame, object_id)})
 
     def with_object(self, added: DocumentObject) -> Document:
@@ -114,21 +115,21 @@ class Document:
         )
 
     def with_seen(self, flag: tuple[int, int, str], seen: bool) -> Document:
-        """Note that a flag was looked at, or was not."""
+        """Record whether the user has looked at a flag."""
         return replace(self, seen=self.seen | {flag} if seen else self.seen - {flag})
 
     def carried(self, other: Document) -> Document:
-        """Return this document with what is no step of the history taken from another one."""
+        """Copy the values that are not part of the history from another document."""
         locked = {o.id: o.locked for o in other.objects}
         objects = tuple(replace(o, locked=locked.get(o.id, o.locked)) for o in self.objects)
         return replace(self, objects=objects, seen=other.seen)
 
     def marks(self, *, goes_backward: bool) -> dict[str, str]:
-        """Return what a run card says: values by ``FRAME:ID``.
+        """Return the marks as on a run card, by ``FRAME:ID``.
 
-        Marks that have no effect are left out: absences of objects that are not there yet (a run in
-        both directions respects those before the first mask) or not any more, and ends of objects
-        that were never marked.
+        Marks without effect are left out. These are absences of objects that have not started yet
+        or have ended, and ends of objects that were never marked. A run in both directions respects
+        absences before the first mask.
         """
         ends = {(at, i): END_MARK for at, i in self.ends if self.has_mask_before(i, at)}
         values = {(at, i): v for at, marks in self.prompts.items() for i, v in marks.items()}
@@ -162,7 +163,7 @@ def usual_name(object_id: int) -> str:
 
 
 def to_json(document: Document) -> dict[str, Any]:
-    """Return a document as JSON can hold it, in a fixed order."""
+    """Convert a document to JSON, with entries in a fixed order."""
     return {
         "objects": [vars(known) for known in document.objects],
         "prompts": {
@@ -196,7 +197,7 @@ def from_json(tree: Any) -> Document:
 
 
 def digest(document: Document) -> str:
-    """Return the name of a document on the disk."""
+    """Return the digest of a document, which is its file name."""
     return digest_of(to_json(document))
 
 

@@ -26,7 +26,7 @@ CUTOUT = "cutout"
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """What a ticket stands for: a file, or an archive of several."""
+    """The content of a download: a file, or an archive of several."""
 
     name: str
     file: Path | None = None
@@ -36,13 +36,13 @@ class Download:
 
 
 class Tickets:
-    """Addresses that can be used once, within a minute, without the token."""
+    """URLs that can be used once, within a minute, without the token."""
 
     def __init__(self) -> None:
         self._tickets: dict[str, Download] = {}
 
     def issue(self, download: Download) -> str:
-        """Return an address."""
+        """Return the ticket of a download."""
         now = time.monotonic()
         self._tickets = {k: d for k, d in self._tickets.items() if d.until > now}
         if len(self._tickets) >= MOST_TICKETS:
@@ -52,7 +52,7 @@ class Tickets:
         return f"/download/{ticket}/{download.name}"
 
     def use(self, ticket: str, name: str) -> Download | None:
-        """Return what a ticket stands for, once; None: it is not valid."""
+        """Return the download of a ticket, once; None if the ticket is invalid."""
         download = self._tickets.pop(ticket, None)
         if download is None or download.until < time.monotonic() or download.name != name:
             return None
@@ -63,9 +63,9 @@ def find_download(project: Project, file: str, stem: str, span: tuple[int, int] 
     """Return a file of the exports, or an archive of PNGs.
 
     Args:
-        project: whose.
+        project: the open project.
         file: name of an export (``exports_list.FILES``).
-        stem: beginning of the name that the file gets.
+        stem: beginning of the file name.
         span: first frame of an archive of label maps, and the frame after the last one.
 
     Raises:
@@ -87,7 +87,7 @@ def find_download(project: Project, file: str, stem: str, span: tuple[int, int] 
 
 
 def archive(members: tuple[tuple[str, Path | Callable[[], bytes]], ...]) -> Iterator[bytes]:
-    """Yield the bytes of a zip archive; the pictures in it are packed already."""
+    """Yield the bytes of a zip archive; members are stored, because PNGs are compressed already."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as made:  # type: ignore[call-overload]
         for name, path in members:
@@ -98,7 +98,7 @@ def archive(members: tuple[tuple[str, Path | Callable[[], bytes]], ...]) -> Iter
 
 
 class _Sink:
-    """A file that cannot be rewound, whose content is taken piece by piece."""
+    """A file without seeking, whose content is read piece by piece."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -108,7 +108,7 @@ class _Sink:
         return len(piece)
 
     def flush(self) -> None:
-        """Do nothing: nothing is held back."""
+        """Do nothing, because there is no buffer."""
 
     def take(self) -> bytes:
         """Return what was written since the last call."""

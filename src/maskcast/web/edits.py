@@ -1,4 +1,4 @@
-"""Addresses that change the document. Each answers with the document. Imports no torch."""
+"""Endpoints that change the document and return it. Imports no torch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TOOLS = {
     "absent": "marked as absent:",
 }
 MOST_IMPORT = 64 * 2**20
-"""Bytes of a file with masks."""
+"""Maximum size of an imported file with masks in bytes."""
 LARGEST_FRAME = 2**31
 
 
@@ -212,7 +212,7 @@ def _four(numbers: list[Any]) -> tuple[float, float, float, float]:
 
 
 def _import_name(request: Request, project: Project, frame: int | None) -> str:
-    """Return the name of a file to import: of its frame, or a harmless form of its own."""
+    """Return the name for an imported file: that of its frame, or a safe form of its own."""
     file_name = unquote(request.headers.get("x-name", "mask.png"))
     suffix = Path(file_name).suffix.lower()
     if not re.fullmatch(r"\.[a-z0-9]{1,5}", suffix):

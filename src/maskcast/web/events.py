@@ -1,4 +1,4 @@
-"""What the server tells every page: numbered events, of which the last 1,000 can be had again."""
+"""Numbered events that the server sends to every page; the last 1,000 can be sent again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 KEPT = 1000
 BEAT = 10.0
-"""Seconds without an event after which a page is told that the server lives."""
+"""Seconds without an event after which the server sends a sign of life."""
 
 
 class Events:
@@ -30,7 +30,7 @@ class Events:
         return self._number
 
     def tell(self, kind: str, **content: Any) -> None:
-        """Tell every page."""
+        """Send an event to every page."""
         self._number += 1
         self._lines.append((self._number, _line(self._number, kind, content)))
         self._wake()
@@ -41,10 +41,10 @@ class Events:
         self._wake()
 
     async def stream(self, after: int | None) -> AsyncIterator[bytes]:
-        """Yield lines of JSON: ``hello``, then the events after a number, for ever.
+        """Yield lines of JSON without end: ``hello``, then the events after a number.
 
         Args:
-            after: number of the last event that the page knows; None: it wants new ones only.
+            after: number of the last event that the page has received; None yields new events only.
         """
         yield _line(self._number, "hello", {})
         if after is not None and not self._can_continue(after):

@@ -1,4 +1,4 @@
-"""Which exports the page offers, and the files they make. Imports no torch."""
+"""The exports that the page offers, and their files. Imports no torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Offer:
     title: str
     kind: Literal["zip", "video", "file"]
     file: str
-    """What is downloaded; a zip archive is made while it is sent."""
+    """Name of the download; a zip archive is created while it is sent."""
 
 
 OFFERS = (
@@ -35,7 +35,7 @@ FILES = {offer.file: offer.name for offer in OFFERS}
 
 
 def export_of(names: Iterable[str], span: tuple[int, int] | None) -> MakeExports:
-    """Return what the model worker is asked for. Raises ``UsageError``."""
+    """Return the request to the model worker. Raises ``UsageError``."""
     wanted = set(names)
     if unknown := sorted(wanted - {offer.name for offer in OFFERS}):
         raise UsageError(f"unknown export {unknown[0]!r}")
@@ -52,6 +52,6 @@ def export_of(names: Iterable[str], span: tuple[int, int] | None) -> MakeExports
 
 
 def files_of(names: Iterable[str]) -> list[str]:
-    """Return the names of the files that exports make."""
+    """Return the names of the files of some exports."""
     wanted = set(names)
     return [offer.file for offer in OFFERS if offer.name in wanted]

@@ -1,4 +1,4 @@
-"""The document of a run folder that the application has not seen yet. Imports no torch."""
+"""The first document of a run folder that the application has not opened before. No torch."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ def first_document(
 ) -> Document:
     """Make a document from ``prompts/``, ``objects.json`` and the run card.
 
-    A mask on the card is taken from ``prompts/`` or from the run's own label map, where a given
-    mask comes back as given, if it has the fingerprint on the card. One that cannot be had back
-    stays in the document as a value without a mask.
+    A mask is restored from ``prompts/`` or from the run's label map, if it has the fingerprint on
+    the run card. If it cannot be restored, the document has its value without a mask.
 
     Raises:
         DataError: a file is damaged.

@@ -1,4 +1,4 @@
-"""Frames to look at, as the page lists them. Imports no torch."""
+"""Frames to look at, in the form that the page lists. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The root folder: what lies in it, recent runs, and paths that must not leave it. No torch."""
+"""The root folder: its content, recent runs, and checks that paths stay inside. No torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts
 MOST_ENTRIES = 5000
 MOST_RUNS = 200
 FREE = 2**30
-"""Bytes of the disk that uploads leave free."""
+"""Disk space in bytes that uploads leave free."""
 REAL = (PROMPTS, APP, STATES, EXPORTS)
 """Folders in a run folder that must not be links."""
 
@@ -31,28 +31,28 @@ Kind = Literal["folder", "video", "frames", "run"]
 
 @dataclass(frozen=True, kw_only=True)
 class FolderEntry:
-    """Something that can be opened."""
+    """A file or folder that can be opened."""
 
     name: str
     path: str
-    """Relative to the root, with slashes."""
+    """Path relative to the root, with slashes."""
     kind: Kind
     bytes: int | None
     modified: float
 
 
 class RootFolder:
-    """The folder whose content the page may see."""
+    """The folder whose content the page may access."""
 
     def __init__(self, root: Path) -> None:
         self.path = Path(os.path.realpath(root))
 
     def inside(self, text: str) -> Path:
-        """Return the path of something under the root.
+        """Return the absolute path of a file or folder below the root.
 
         Raises:
-            UsageError: it lies outside.
-            MissingFileError: it does not exist.
+            UsageError: the path is outside the root.
+            MissingFileError: the path does not exist.
         """
         target = self.would_be(text)
         if not target.exists():
@@ -69,14 +69,14 @@ class RootFolder:
         return target
 
     def relative(self, path: Path) -> str:
-        """Return how a path is shown: relative to the root if it lies in it."""
+        """Return a path for display: relative to the root if it is inside."""
         real = Path(os.path.realpath(path))
         if real.is_relative_to(self.path):
             return real.relative_to(self.path).as_posix()
         return str(path)
 
     def listing(self, text: str) -> dict[str, Any]:
-        """Return what lies in a folder, folders first. Raises ``UsageError``, ``DataError``."""
+        """Return the entries of a folder, folders first. Raises ``UsageError``, ``DataError``."""
         folder = self.inside(text)
         if not folder.is_dir():
             raise DataError(f"{text} is not a folder")
@@ -115,7 +115,7 @@ class RootFolder:
             yield path_inside(self.path / RUNS, f"{stem}-{number}")
 
     def check_space(self, size: int) -> None:
-        """Raise ``OutputError`` if the disk has too little room for an upload."""
+        """Raise ``OutputError`` if the disk has too little space for an upload."""
         if shutil.disk_usage(self.path).free - size < FREE:
             raise OutputError("the disk is full: uploads leave 1 GiB free")
 
@@ -145,7 +145,7 @@ class RootFolder:
 
 
 def refuse_links(run: Path) -> None:
-    """Raise ``DataError`` if a folder that is written to is a link to somewhere else."""
+    """Raise ``DataError`` if a folder to write to is a link."""
     for name in REAL:
         path = run / name
         if path.is_symlink() or (path.exists() and not path.is_dir()):

@@ -16,7 +16,7 @@ from maskcast.core.files import replacing
 CHUNK = 64
 """Frames per folder."""
 LIMIT = 2 * 2**30
-"""Bytes of all frames together."""
+"""Maximum size of all frames in bytes."""
 
 
 def cache_folder() -> Path:
@@ -26,30 +26,30 @@ def cache_folder() -> Path:
 
 
 def cached_path(folder: Path, frame: int, width: int) -> Path:
-    """Return the file of a frame in the folder of its video."""
+    """Return the path of a frame in the folder of its video."""
     return folder / str(width) / f"{frame // CHUNK:06d}" / f"{frame}.jpg"
 
 
 class FrameCache:
-    """The frames of one video among those of all; used by the process that writes them."""
+    """The cached frames of one video, for the process that writes them."""
 
     def __init__(self, folder: Path, *, limit: int = LIMIT) -> None:
-        """Describe the frames of a video.
+        """Describe the cache of a video.
 
         Args:
-            folder: of this video; its parent holds those of other videos.
-            limit: bytes of all videos together.
+            folder: folder of this video; its parent contains the folders of other videos.
+            limit: maximum size of all videos together in bytes.
         """
         self.folder = folder
         self._limit = limit
         self._size = sum(size for _, _, size in self._chunks())
 
     def has(self, frame: int, width: int) -> bool:
-        """Return whether a frame is here."""
+        """Return whether a frame is cached."""
         return cached_path(self.folder, frame, width).is_file()
 
     def write(self, frame: int, width: int, content: bytes) -> None:
-        """Keep a frame; a disk that is full keeps nothing."""
+        """Store a frame; do nothing if the disk is full."""
         path = cached_path(self.folder, frame, width)
         with suppress(OSError), replacing(path) as temporary:
             temporary.write_bytes(content)

@@ -1,7 +1,8 @@
-"""Who may talk to the server: a plain ASGI layer in front of everything, default deny.
+"""Access control: an ASGI middleware in front of all endpoints, which denies by default.
 
-Against other users of the machine (a token, on loopback too), and against other pages in the same
-browser (``Host``, ``Origin``, ``Sec-Fetch-Site``, no CORS, a strict content security policy).
+It protects against other users of the machine by a token, on loopback too. It protects against
+other pages in the same browser by checking ``Host``, ``Origin`` and ``Sec-Fetch-Site``, by not
+allowing CORS, and by a strict content security policy.
 """
 
 from __future__ import annotations
@@ -26,32 +27,32 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 OPEN_FILES = ("/", "/app.js", "/app.css", "/icon.svg")
-"""Addresses that anyone on the machine may read; they hold nothing of the user."""
+"""Paths that anyone on the machine may read; they contain no data of the user."""
 DOWNLOAD = "/download/"
-"""Addresses with a ticket of one use in place of the token."""
+"""Prefix of paths with a one-time ticket instead of the token."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Allowed:
-    """What requests must have."""
+    """The values that requests must have."""
 
     token: str
     hosts: frozenset[str]
-    """Values of ``Host``, with the port."""
+    """Allowed values of ``Host``, including the port."""
 
     @property
     def origins(self) -> frozenset[str]:
-        """Values of ``Origin``."""
+        """Allowed values of ``Origin``."""
         return frozenset(f"http://{host}" for host in self.hosts)
 
 
 def allowed_hosts(names: Collection[str], port: int) -> frozenset[str]:
-    """Return the values that ``Host`` may have: loopback names, and further ones, with the port."""
+    """Return the allowed values of ``Host``: loopback and additional names, with the port."""
     return frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]", *names))
 
 
 class Guard:
-    """Passes on the requests that are allowed, and adds security headers to every answer."""
+    """Forwards allowed requests, and adds security headers to every response."""
 
     def __init__(self, app: ASGIApp, allowed: Allowed) -> None:
         self._app = app
@@ -87,18 +88,18 @@ def refuse(
     """Return status and reason if a request is not allowed; None if it is.
 
     Args:
-        method: such as GET.
-        path: of the address, decoded.
-        headers: by lower-case name; of one that is sent twice, None of the two is trusted.
-        allowed: what it must have.
+        method: HTTP method, such as GET.
+        path: decoded path of the URL.
+        headers: headers by lower-case name; see ``_headers`` for repeated ones.
+        allowed: the values that the request must have.
     """
     if headers.get("host") not in allowed.hosts:
-        return 421, "this server does not answer to that name"
+        return 421, "unknown host name"
     origin = headers.get("origin")
     if origin is not None and origin not in allowed.origins:
         return 421, "requests of other pages are rejected"
     if path in OPEN_FILES or path.startswith(DOWNLOAD):
-        return None if method in ("GET", "HEAD") else (405, "only reading is possible here")
+        return None if method in ("GET", "HEAD") else (405, "only GET and HEAD are allowed")
     if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         return 403, "requests of other pages are rejected"
     authorization = headers.get("authorization", "").encode()
@@ -108,7 +109,7 @@ def refuse(
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    """Return the headers; a name that occurs twice has a value that nothing matches."""
+    """Return the headers; a repeated header has a value that matches nothing."""
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
         key = name.decode("latin-1")

@@ -1,10 +1,10 @@
-"""The history of a project: a list of documents, and a place in it. Kept on the disk.
+"""The history of a project on disk: a list of documents, and the current position in it.
 
     .app/history.jsonl             one line per step, undo or redo
     .app/documents/<digest>.json   the documents
     .app/masks/<hash>.png          their masks (``web.mask_files``)
 
-A line that was cut off by a kill is skipped. Imports no torch.
+An incomplete line, left by a killed process, is skipped. Imports no torch.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from maskcast.web.document import Document, digest, from_json, to_json
 from maskcast.web.layout import DOCUMENTS, HISTORY
 
 DEPTH = 500
-"""Steps that can be undone."""
+"""Maximum number of steps that can be undone."""
 MOVES = ("undo", "redo")
 AMENDED = "amended"
-"""Of lines that change the present document without a step."""
+"""Kind of lines that change the current document without a step."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One step: what was done, where, and the document after it."""
+    """One step: its description, its frame, and the document after it."""
 
     did: str
     frame: int | None
     document: str
-    """Digest."""
+    """Digest of the document."""
 
 
 class EditHistory:
-    """The documents of one project; ``current`` is the present one."""
+    """The documents of one project; ``current`` is the current one."""
 
     def __init__(self, folder: Path, base: Document) -> None:
         """Read the history in a run folder.
 
         Args:
             folder: the run folder.
-            base: the document to begin with, if there is no history.
+            base: the first document, if there is no history.
 
         Raises:
             OutputError: the first document cannot be written.
@@ -72,16 +72,16 @@ class EditHistory:
 
     @property
     def undone(self) -> Entry | None:
-        """The step that undo takes back."""
+        """The step that undo would revert."""
         return self._entries[self._at] if self._at > 0 else None
 
     @property
     def redone(self) -> Entry | None:
-        """The step that redo takes again."""
+        """The step that redo would repeat."""
         return self._entries[self._at + 1] if self._at + 1 < len(self._entries) else None
 
     def do(self, did: str, frame: int | None, document: Document) -> None:
-        """Take a step. It is on the disk when this returns. Raises ``OutputError``."""
+        """Add a step, which is on disk when this returns. Raises ``OutputError``."""
         entry = Entry(did=did, frame=frame, document=digest(document))
         self._write_document(document)
         at = self._at + 1
@@ -92,7 +92,7 @@ class EditHistory:
         self._at, self.current = len(self._entries) - 1, document
 
     def amend(self, document: Document) -> None:
-        """Change the present document without a step. Raises ``OutputError``."""
+        """Change the current document without a step. Raises ``OutputError``."""
         now = self._entries[self._at]
         entry = Entry(did=AMENDED, frame=None, document=digest(document))
         self._write_document(document)
@@ -101,11 +101,11 @@ class EditHistory:
         self.current = document
 
     def move(self, direction: str) -> Entry | None:
-        """Undo or redo one step; None: there is none.
+        """Undo or redo one step and return it; return None if there is none.
 
         Raises:
             DataError: the document cannot be read.
-            OutputError: the place cannot be written.
+            OutputError: the position cannot be written.
         """
         step = self.undone if direction == "undo" else self.redone
         if step is None:
@@ -121,7 +121,7 @@ class EditHistory:
         return step
 
     def documents(self) -> list[Document]:
-        """Return every document that can be read, the oldest first."""
+        """Return all readable documents, the oldest first."""
         documents = []
         for name in dict.fromkeys(entry.document for entry in self._entries):
             with suppress(DataError):
@@ -149,7 +149,7 @@ class EditHistory:
         self.revision = max(self.revision, number)
 
     def _newest_whole(self) -> Document | None:
-        """Return the present document, or the newest one before it that is whole."""
+        """Return the current document, or the latest earlier one that is intact."""
         self._cut_to_depth()
         while self._entries:
             with suppress(DataError):
@@ -163,7 +163,7 @@ class EditHistory:
         self._entries, self._at = self._entries[first:], self._at - first
 
     def _compact(self) -> None:
-        """Write the history again, without lines that do not count, and sweep its documents."""
+        """Rewrite the history without outdated lines, and delete unused documents."""
         lines = [self._line(e, self.revision, at) for at, e in enumerate(self._entries)]
         self.revision += 1
         now = self._entries[self._at]
@@ -177,7 +177,7 @@ class EditHistory:
                     path.unlink()
 
     def _append(self, entry: Entry, *, at: int) -> None:
-        """Add a line; the disk has it when this returns."""
+        """Append a line, which is on disk when this returns."""
         at += self._forgotten  # the file still has the steps that can no longer be undone
         make_folder(self._path.parent)
         try:

@@ -30,9 +30,9 @@ from maskcast.web.results import stamp_of
 from maskcast.web.worker import Worker
 
 BETWEEN = 0.1
-"""Seconds between two events of one kind."""
+"""Minimum time between two events of one kind in seconds."""
 RATE_OVER = 5.0
-"""Seconds over which the speed of a job is measured."""
+"""Interval over which the speed of a job is measured in seconds."""
 MOST_WAITING = 16
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ State = Literal["queued", "running", "stopping", "done", "stopped", "failed"]
 
 @dataclass
 class Job:
-    """One piece of work and how far it is."""
+    """One job and its progress."""
 
     id: int
     what: Literal["track", "export"]
@@ -60,11 +60,11 @@ class Job:
     restarted: int = 0
     files: list[dict[str, Any]] = field(default_factory=list)
     restart: bool = False
-    """Whether an edit came while it ran, and it shall begin again."""
+    """Whether the job must be started again because of an edit while it was running."""
     times: deque[tuple[float, int]] = field(default_factory=deque)
 
     def progress(self, work: str, done: int, total: int | None) -> None:
-        """Note how far it is."""
+        """Record the progress."""
         if work != self.work:
             self.times.clear()
         self.work, self.done, self.total = work, done, total
@@ -74,14 +74,14 @@ class Job:
             self.times.popleft()
 
     def rate(self) -> float | None:
-        """Return frames per second, if known."""
+        """Return the speed in frames per second, if known."""
         if len(self.times) < 2:
             return None
         (began, first), (now, last) = self.times[0], self.times[-1]
         return (last - first) / (now - began) if now > began and last > first else None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the page shows."""
+        """Return the job in the form that the page shows."""
         rate = self.rate()
         left = None if rate is None or self.total is None else (self.total - self.done) / rate
         names = {"frames": "forward"}
@@ -107,12 +107,12 @@ class Jobs:
     """The jobs of one project."""
 
     def __init__(self, project: Project, model: Worker, events: Events, lock: asyncio.Lock) -> None:
-        """Begin without jobs.
+        """Start without jobs.
 
         Args:
-            project: what they work on.
-            model: the worker process.
-            events: where progress is told.
+            project: the open project.
+            model: the model worker.
+            events: receives the progress.
             lock: held while an edit is written.
         """
         self.resume_after_edits = True
@@ -127,12 +127,12 @@ class Jobs:
 
     @property
     def current(self) -> Job | None:
-        """The job that runs."""
+        """The running job."""
         return self._queue[0] if self._queue else None
 
     @property
     def waiting(self) -> list[Job]:
-        """The jobs after it."""
+        """The waiting jobs, in order."""
         return self._queue[1:]
 
     def track(self, direction: Direction, until: int | None) -> Job:
@@ -142,12 +142,12 @@ class Jobs:
         return self._add(what="track", direction=direction, until=until)
 
     def export(self, names: tuple[str, ...], wanted: MakeExports) -> Job:
-        """Add a job that makes files. Raises ``UsageError``."""
+        """Add a job that makes exports. Raises ``UsageError``."""
         self.span = wanted.span
         return self._add(what="export", exports=names, export=wanted)
 
     def stop(self, number: int) -> Job:
-        """Stop a job after its frame. Raises ``UsageError``."""
+        """Stop a job after the current frame. Raises ``UsageError``."""
         for job in self._queue:
             if job.id == number:
                 job.restart = False
@@ -156,7 +156,7 @@ class Jobs:
         raise UsageError(f"there is no job {number} in progress")
 
     def edited(self) -> None:
-        """Take up an edit: a job that tracks begins again, or stops."""
+        """Apply an edit: a tracking job is started again or stopped."""
         job = self.current
         if job is None or job.what != "track" or job.state not in ("running", "stopping"):
             return
@@ -167,7 +167,7 @@ class Jobs:
                 job.state, job.note = "stopping", "stopped by an edit"
 
     async def close(self) -> None:
-        """Stop all jobs and wait for the one that runs."""
+        """Stop all jobs and wait for the running one."""
         for job in list(self._queue):
             job.restart = False
             self._stop(job)
@@ -259,7 +259,7 @@ class Jobs:
                     self._tell(job)
 
     def _take_up(self) -> None:
-        """Read the log again; frames that were set aside or brought back have other stamps."""
+        """Read the log again; frames that were set aside or restored have other stamps."""
         before = self._project.results.snapshot()
         self._project.load_results()
         tell_changes(self._project, self._events, before)
@@ -293,7 +293,7 @@ class Jobs:
 
 
 class _LabelNews:
-    """Gathers frames that were written, and tells of them at most ten times a second."""
+    """Collects written frames, and sends events about them at most ten times per second."""
 
     def __init__(self, project: Project, events: Events) -> None:
         self._project, self._events = project, events
@@ -302,7 +302,7 @@ class _LabelNews:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, step: Stepped) -> None:
-        """Note a frame."""
+        """Add a frame."""
         stamp = stamp_of(step.digest, step.backward)
         self._project.results.step(step.frame, stamp, step.objects)
         adjoins = self._first - 1 <= step.frame <= self._last + 1
@@ -315,7 +315,7 @@ class _LabelNews:
         self._first, self._last = min(self._first, step.frame), max(self._last, step.frame)
 
     def flush(self) -> None:
-        """Tell of what was gathered."""
+        """Send an event about the collected frames."""
         if self._timer is None:
             return
         self._timer.cancel()
@@ -324,12 +324,12 @@ class _LabelNews:
 
 
 def tell_labels(project: Project, events: Events, first: int, last: int, stamp: str | None) -> None:
-    """Tell that the masks of a range of frames are now others; None: they are gone."""
+    """Send an event that the masks of a range of frames have changed; None if they are deleted."""
     tracks = project.results.tracks(project.slots, first, last)
     events.tell("labels", **{"from": first, "to": last, "stamp": stamp, "tracks": tracks})
 
 
 def tell_changes(project: Project, events: Events, before: list[str | None]) -> None:
-    """Tell of all frames whose masks differ from those that had these stamps."""
+    """Send events about all frames whose stamps differ from earlier ones."""
     for first, last, stamp in project.results.changes(before):
         tell_labels(project, events, first, last, stamp)

@@ -1,4 +1,4 @@
-"""Names of the files and folders that the application keeps in a run folder. Imports nothing."""
+"""Names of the application's files and folders in a run folder. Imports nothing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ WEIGHTS = ".app/weights.json"
 INCOMING = ".app/incoming"
 """Files that are being imported."""
 PROMPTS = "prompts"
-"""Label maps of what was marked, as ``--masks`` reads them."""
+"""Label maps of the marks, in the form that ``--masks`` reads."""
 UPLOADS = "uploads"
-"""In the root folder."""
+"""A folder in the root folder."""
 RUNS = "maskcast-runs"
-"""In the root folder."""
+"""A folder in the root folder."""

@@ -1,4 +1,4 @@
-"""The child's end of the line between the server and a worker process."""
+"""The worker's end of the connection between the server and a worker process."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ class ServerLine:
         self._sending = threading.Lock()
 
     def receive(self) -> Asked | None:
-        """Wait for a message; None means that the server has gone."""
+        """Wait for a message; None means that the server has exited."""
         try:
             return Asked(*self._connection.recv())
         except (EOFError, OSError):
             return None
 
     def is_waiting(self, seconds: float = 0.0) -> bool:
-        """Return whether a message is there, or the server has gone."""
+        """Return whether a message is waiting or the server has exited."""
         try:
             return self._connection.poll(seconds)
         except (EOFError, OSError):
             return True
 
     def send(self, number: int, message: Any) -> None:
-        """Answer a request; a server that has gone gets nothing."""
+        """Reply to a request; do nothing if the server has exited."""
         with self._sending:
             try:
                 self._connection.send((number, message))
@@ -48,7 +48,7 @@ class ServerLine:
 
 
 def run_child(module: str, connection: Connection, niceness: int) -> None:
-    """Run ``module.main(line)`` in a child process. Ctrl-C is for the server to handle."""
+    """Run ``module.main(line)`` in a child process; Ctrl-C is handled by the server only."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.umask(0o077)
     if hasattr(os, "nice"):

@@ -18,7 +18,7 @@ from maskcast.runs.fingerprint import prompt_fingerprints
 
 
 class MaskFiles:
-    """The masks of one project. A file whose content does not have its fingerprint is skipped."""
+    """The masks of one project; a file whose content does not match its name is ignored."""
 
     def __init__(self, folder: Path, size: tuple[int, int]) -> None:
         """Describe a folder, which need not exist; ``size`` is height and width of the frames."""
@@ -26,7 +26,7 @@ class MaskFiles:
         self.size = size
 
     def put(self, mask: MaskArray) -> str:
-        """Keep a mask and return its value on a run card. Raises ``OutputError``."""
+        """Store a mask and return its value on a run card. Raises ``OutputError``."""
         value = value_of(mask)
         path = self._path(value)
         if not path.is_file():
@@ -35,7 +35,7 @@ class MaskFiles:
         return value
 
     def get(self, value: str) -> MaskArray | None:
-        """Return the mask of a value; None if it is not here, or is damaged."""
+        """Return the mask of a value; None if it is missing or damaged."""
         if not re.fullmatch("mask [0-9a-f]{32}", value):
             return None
         path = self._path(value)
@@ -50,7 +50,7 @@ class MaskFiles:
         return bool(re.fullmatch("mask [0-9a-f]{32}", value)) and self._path(value).is_file()
 
     def sweep(self, kept: Collection[str]) -> None:
-        """Delete all masks but these values."""
+        """Delete all masks except those with these values."""
         names = {self._path(value).name for value in kept if value.startswith("mask ")}
         for path in self._folder.glob("*.png"):
             if path.name not in names:
@@ -62,5 +62,5 @@ class MaskFiles:
 
 
 def value_of(mask: MaskArray) -> str:
-    """Return what a run card says of a mask."""
+    """Return the value of a mask on a run card."""
     return prompt_fingerprints({0: {1: mask}})["0:1"]

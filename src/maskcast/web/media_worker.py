@@ -1,7 +1,7 @@
-"""The media worker: decodes frames to JPEG and checks uploads. Runs in a process of its own.
+"""The media worker decodes frames to JPEG and checks uploads, in a separate process.
 
-FFmpeg may crash, hang or run out of memory on a hostile file without taking the server along. While
-nothing is asked, frames around the playhead are prepared.
+FFmpeg may crash, hang or run out of memory on a hostile file without affecting the server. While
+there are no requests, frames around the playhead are decoded in advance.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from maskcast.web.messages import (
 )
 
 QUALITY = 85
-"""Of JPEG, 1 to 95."""
+"""Quality of JPEG, 1 to 95."""
 AHEAD = 16
-"""Frames up to which reading on is quicker than seeking."""
+"""Maximum number of frames over which reading on is faster than seeking."""
 PREPARED = 256
-"""Frames around the playhead that are prepared."""
+"""Number of frames around the playhead that are decoded in advance."""
 THUMBNAIL = 320
 """Width of thumbnails in pixels."""
 LARGEST_FILE = 2**30
@@ -50,7 +50,7 @@ logger = logging.getLogger(__name__)
 
 
 def main(line: ServerLine) -> None:
-    """Answer requests until the server has gone."""
+    """Answer requests until the server exits."""
     _limit_process()
     worker = MediaWorker()
     while True:
@@ -69,7 +69,7 @@ def main(line: ServerLine) -> None:
 
 
 class MediaWorker:
-    """What the process knows: one open video and where the playhead is."""
+    """The state of the process: the open video and the position of the playhead."""
 
     def __init__(self) -> None:
         self._video: _OpenVideo | None = None
@@ -94,7 +94,7 @@ class MediaWorker:
         raise TypeError(f"unknown request {type(message).__name__}")
 
     def prepare(self) -> bool:
-        """Decode one frame that may be wanted next; False: there is none."""
+        """Decode one frame that may be requested next; return False if there is none."""
         return self._video is not None and self._video.prepare()
 
     def _opened(self) -> _OpenVideo:
@@ -104,7 +104,7 @@ class MediaWorker:
 
 
 class _OpenVideo:
-    """One video, its cache, and an iterator that stands somewhere in it."""
+    """One video, its cache, and an iterator over its frames."""
 
     def __init__(self, asked: OpenVideo) -> None:
         video = asked.video
@@ -136,20 +136,20 @@ class _OpenVideo:
         self.look(0, 1)
 
     def jpeg(self, frame: int, width: int) -> bytes:
-        """Return a frame, and keep it."""
+        """Return a frame as JPEG, and cache it."""
         self._width = width
         content = _encode(self._read(frame), width)
         self._cache.write(frame, width, content)
         return content
 
     def look(self, frame: int, step: int) -> None:
-        """Prepare frames from here on, in the direction of travel."""
+        """Decode frames in advance from a frame on, in the direction of playback."""
         count = self._last - self._first
         self._playhead, self._step = min(max(frame, 0), count - 1), -1 if step < 0 else 1
         self._todo = self._order()
 
     def prepare(self) -> bool:
-        """Decode the next frame that is not prepared yet; False: all are."""
+        """Decode the next frame that is not cached; return False if all are."""
         for frame in self._todo:
             if not self._cache.has(frame, self._width):
                 with suppress(FrameError):
@@ -158,7 +158,7 @@ class _OpenVideo:
         return False
 
     def _order(self) -> Iterator[int]:
-        """Yield the frames ahead of the playhead, then those behind it, in runs that rise."""
+        """Yield the frames ahead of the playhead, then those behind it, in ascending runs."""
         count = self._last - self._first
         ahead = range(self._playhead, min(self._playhead + PREPARED, count))
         behind = self._playhead
@@ -200,7 +200,7 @@ def _encode(picture: Picture, width: int) -> bytes:
 
 
 def _limit_process() -> None:
-    """Limit open files, file sizes and core dumps of this process, where the system can."""
+    """Limit open files, file sizes and core dumps of this process, if the system supports it."""
     if sys.platform == "win32":
         return
     import resource  # noqa: PLC0415 - not on Windows

@@ -1,7 +1,7 @@
-"""What the server and its two worker processes say to each other. Imports no torch.
+"""Messages between the server and its two worker processes. Imports no torch.
 
-Every request has a number, and replies carry it. Masks travel as bits (``numpy.packbits``), by
-their fingerprints where they are on the disk already.
+Every request has a number, which its replies contain. Masks are sent as bits (``numpy.packbits``),
+or as fingerprints if they are on disk already.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Direction = Literal["forward", "backward", "both"]
 
 @dataclass(frozen=True, kw_only=True)
 class VideoRange:
-    """A video, and the part of it that is worked on."""
+    """A video, and the range of frames to use."""
 
     path: str
     start: str | None = None
     """First frame, as a number or a time."""
     end: str | None = None
-    """First frame that is left out, likewise."""
+    """First frame that is left out, as a number or a time."""
     on_bad_frame: Literal["stop", "hold"] = "stop"
 
 
@@ -39,10 +39,10 @@ class OpenVideo:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A video that is open."""
+    """Properties of the open video."""
 
     names: tuple[str, ...]
-    """Name of each frame."""
+    """Names of the frames."""
     height: int
     width: int
     first: int
@@ -61,16 +61,16 @@ class GetPicture:
 
     frame: int
     width: int
-    """Largest length of the longer side in pixels; 0: as large as the frame."""
+    """Maximum length of the longer side in pixels; 0 keeps the size of the frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """To the media worker: where the playhead is; not answered."""
+    """To the media worker: the position of the playhead; there is no reply."""
 
     frame: int
     step: int
-    """Direction of travel, and how far."""
+    """Direction and step of playback."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,21 +82,21 @@ class Probe:
 
 @dataclass(frozen=True, kw_only=True)
 class Thumbnail:
-    """To the media worker: the first frame of a video, small, answered with ``Jpeg``."""
+    """To the media worker: a thumbnail of the first frame of a video, answered with ``Jpeg``."""
 
     path: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Jpeg:
-    """A picture."""
+    """A picture as JPEG."""
 
     content: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegmenterChoice:
-    """Which segmenter is built."""
+    """The segmenter to build."""
 
     weights: str | None = None
     method: str | None = None
@@ -107,7 +107,7 @@ class SegmenterChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenRun:
-    """To the model worker: take up a run folder, or begin one; answered with ``Ready``."""
+    """To the model worker: continue a run folder, or start one; answered with ``Ready``."""
 
     video: VideoRange
     run: str
@@ -121,7 +121,7 @@ class Ready:
 
 @dataclass(frozen=True, kw_only=True)
 class MakeMask:
-    """To the model worker: turn a box into a mask, answered with ``Made``."""
+    """To the model worker: convert a box into a mask, answered with ``Made``."""
 
     frame: int
     box: tuple[float, float, float, float]
@@ -156,10 +156,10 @@ class MasksRead:
 
 @dataclass(frozen=True, kw_only=True)
 class TakeUp:
-    """To the model worker: bring back results that fit these marks, answered with ``Done``."""
+    """To the model worker: restore results that match these marks, answered with ``Done``."""
 
     marks: Mapping[str, str]
-    """By ``FRAME:ID``, as on a run card."""
+    """Marks by ``FRAME:ID``, as on a run card."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +192,7 @@ class MakeExports:
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
-    """To the model worker: end the job in progress after its frame."""
+    """To the model worker: stop the running job after the current frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +207,7 @@ class Stepped:
 
 @dataclass(frozen=True, kw_only=True)
 class Progressed:
-    """How far a job is."""
+    """The progress of a job."""
 
     work: str
     done: int
@@ -225,22 +225,22 @@ class Ended:
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """A request without a result was carried out."""
+    """A request without a result has succeeded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """A request could not be carried out."""
+    """A request has failed."""
 
     kind: str
     """Name of the error class."""
     message: str
     exit_code: int = 1
-    """As of the command line; 1: an internal error."""
+    """Exit code that the command line would have; 1 for an internal error."""
 
 
 def failure_of(error: BaseException) -> Failed:
-    """Describe an error, so that it can cross processes."""
+    """Convert an error to a message between processes."""
     if isinstance(error, MaskcastError):
         return Failed(kind=type(error).__name__, message=str(error), exit_code=error.exit_code)
     return Failed(kind=type(error).__name__, message=f"internal error ({type(error).__name__})")

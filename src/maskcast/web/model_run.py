@@ -1,4 +1,4 @@
-"""One run folder in the model worker: opened, tracked into, exported from."""
+"""One run folder in the model worker, for tracking and exports."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class ModelRun:
     """A video, its run folder, and the segmenter, which is built when it is first needed."""
 
     def __init__(self, asked: OpenRun) -> None:
-        """Take up the run folder, or begin one.
+        """Continue the run in the folder, or start one.
 
         Raises:
             UsageError, DataError: weights or video cannot be used.
-            RunConflictError: the folder holds another run, or other files.
+            RunConflictError: the folder holds a different run, or other files.
         """
         self._path = Path(asked.run)
         card = read_card(self._path)
@@ -89,7 +89,7 @@ class ModelRun:
         return read_prompts([path], names=frames.names, size=frames.size, first=frames.first)
 
     def take_up(self, marks: Mapping[str, str]) -> None:
-        """Bring back results that fit these marks, and set aside those that do not."""
+        """Restore results that match these marks, and set aside those that do not."""
         with alone_in(self._path):
             self._open(self._request(marks))
 
@@ -104,9 +104,9 @@ class ModelRun:
         """Compute masks, in one direction or in both.
 
         Args:
-            asked: what is computed.
+            asked: the request.
             progress: called after every frame.
-            taken_up: called when the folder holds results of these marks alone.
+            taken_up: called when the folder contains only results that match these marks.
             written: called after each frame that was written.
         """
         request = self._request(asked.marks, backward=asked.direction != "forward")
@@ -123,7 +123,7 @@ class ModelRun:
                 self._segment(run, prompts, ends, passes=passes, until=until, progress=progress)
 
     def export(self, asked: MakeExports, *, progress: Progress) -> tuple[str, ...]:
-        """Make files from finished masks, and return their names."""
+        """Make exports from finished masks, and return their names."""
         card = read_card(self._path)
         if card is None:
             raise UsageError("there are no masks to export")
@@ -205,7 +205,7 @@ class ModelRun:
         )
 
     def _request(self, marks: Mapping[str, str], *, backward: bool = False) -> RunRequest:
-        """Return the request with these marks; a backward pass once asked for stays."""
+        """Return the request with these marks; a backward pass is kept once it was requested."""
         card = read_card(self._path)
         base = self._base if card is None else card.request
         settings = base.settings | ({"direction": "both"} if backward else {})
@@ -214,7 +214,7 @@ class ModelRun:
         return replace(base, settings=settings, box_start=box_start, prompts=dict(marks))
 
     def _check(self, card: RunCard) -> None:
-        """Reject a run of other weights, or of another method."""
+        """Reject a run with different weights or a different method."""
         identity = self._identity(uses_boxes=False)
         now = replace(
             card.request,
@@ -235,7 +235,7 @@ class ModelRun:
         """Return the marks of a request as prompts and ends, by frame.
 
         Raises:
-            PromptError: a mask that is needed is not there.
+            PromptError: a required mask is missing.
         """
         prompts: dict[int, dict[int, Any]] = {}
         ends: dict[int, frozenset[int]] = {}
@@ -262,7 +262,7 @@ class ModelRun:
 
 
 class _Reporting:
-    """The masks of a run; says which frames were written. A ``MaskStore``."""
+    """A ``MaskStore`` that reports which frames were written."""
 
     def __init__(self, run: RunFolder, written: Callable[[Stepped], None]) -> None:
         self.fills = False
@@ -309,12 +309,12 @@ class _Reporting:
 
 
 def mark_of(prompt: Box | Absent) -> str:
-    """Return what a run card says of a box or an absence."""
+    """Return the value of a box or an absence on a run card."""
     return prompt_fingerprints({0: {1: prompt}})["0:1"]
 
 
 def _plan(asked: Track, request: RunRequest, run: RunFolder) -> list[tuple[Passes, int | None]]:
-    """Return which passes are taken, and where the forward one pauses."""
+    """Return the passes to run, and the frame at which the forward pass pauses."""
     forward: tuple[Literal["frames"]] = ("frames",)
     backward: tuple[Literal["backward"]] = ("backward",)
     last = request.last_first_prompt + 1
@@ -327,7 +327,7 @@ def _plan(asked: Track, request: RunRequest, run: RunFolder) -> list[tuple[Passe
 
 
 def _resumed_at(run: RunFolder) -> int:
-    """Return the frame from which a run will be continued."""
+    """Return the frame from which a run continues."""
     written = run.finished_frames(run.log.by_frame(), run.frames_on_disk())
     states = (n for n in run.states.numbers() if n < written and run.states.is_valid(n))
     return max(states, default=-1) + 1

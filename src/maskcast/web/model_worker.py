@@ -1,6 +1,7 @@
-"""The model worker: weights, boxes, tracking and exports. Runs in a process of its own.
+"""The model worker segments boxes and videos and makes exports, in a separate process.
 
-One request at a time. While a job runs, ``Stop`` and ``MakeMask`` are looked for after every frame.
+It handles one request at a time. During a job, ``Stop`` and ``MakeMask`` are handled after every
+frame.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ from maskcast.web.messages import (
 from maskcast.web.model_run import ModelRun, mark_of
 
 IDLE = 600.0
-"""Seconds without a request after which the process leaves, to give its memory back."""
+"""Seconds without a request after which the process exits to free its memory."""
 
 logger = logging.getLogger(__name__)
 
 
 def main(line: ServerLine) -> None:
-    """Answer requests until the server has gone, or nothing was asked for ten minutes."""
+    """Answer requests until the server exits, or there was none for ten minutes."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     keep_freed_memory()
     with suppress(KeyboardInterrupt):
@@ -53,7 +54,7 @@ def main(line: ServerLine) -> None:
 
 
 class ModelWorker:
-    """What the process knows: one run and its segmenter."""
+    """The state of the process: the open run and its segmenter."""
 
     def __init__(self, line: ServerLine) -> None:
         self._line = line
@@ -143,7 +144,7 @@ class ModelWorker:
         return Ended(finished=True, files=files)
 
     def _interrupted(self) -> Ended:
-        """Return how a job has ended that was stopped: by ``Stop``, by a signal, or by the end."""
+        """Return the end of a job that was stopped by ``Stop``, by a signal, or by the server."""
         self._is_leaving = not self._stopped
         return Ended(finished=False)
 
@@ -156,7 +157,7 @@ class ModelWorker:
         return report
 
     def _look_up(self, asked: Asked | None) -> None:
-        """Take up what was asked between two frames of a job."""
+        """Handle a request between two frames of a job."""
         if asked is None or isinstance(asked.message, Stop):
             self._stopped = asked is not None
             raise KeyboardInterrupt

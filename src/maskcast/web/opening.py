@@ -1,4 +1,4 @@
-"""What a request to open something means: which video, run folder and weights. Imports no torch."""
+"""Determine video, run folder and weights of a request to open a project. Imports no torch."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def known_weights() -> list[dict[str, Any]]:
 
 
 def to_open(session: Session, fields: Fields, named: Path | None) -> ToOpen:
-    """Return what shall be opened.
+    """Return the video, run folder and weights to open.
 
     Raises:
-        UsageError: neither a video nor a run is named, or a path leaves the root.
+        UsageError: neither a video nor a run is given, or a path is outside the root.
         MissingFileError: a path does not exist.
     """
     given_run, given_video = fields.optional_text("run"), fields.optional_text("video")
@@ -54,7 +54,7 @@ def to_open(session: Session, fields: Fields, named: Path | None) -> ToOpen:
         segmenter = replace(segmenter, options=options)
     if given_video is None:
         if given_run is None:
-            raise UsageError("name a video or a run folder")
+            raise UsageError("give a video or a run folder")
         run = session.root.inside(given_run)
         return ToOpen(video=session.resume_path(run, named), run=run, segmenter=segmenter)
     video = session.root.inside(given_video)
@@ -69,7 +69,7 @@ def to_open(session: Session, fields: Fields, named: Path | None) -> ToOpen:
 
 
 def find_run(session: Session, video: Path) -> Path:
-    """Return the folder of a video: the one it has below the root, or a new one."""
+    """Return the run folder of a video: an existing one below the root, or a new one."""
     for path in session.root.runs_of(video):
         with suppress(MaskcastError):
             card = read_card(path)
@@ -79,7 +79,7 @@ def find_run(session: Session, video: Path) -> Path:
 
 
 def with_suggestion(session: Session, answer: JSONResponse, fields: Fields) -> JSONResponse:
-    """Add to a conflict the path of a folder that is free."""
+    """Add the path of an unused folder to the response to a conflict."""
     content = json.loads(bytes(answer.body))
     with suppress(MaskcastError):
         video = session.root.inside(fields.text("video"))

@@ -43,7 +43,7 @@ from maskcast.web.results import Results
 
 
 class Project:
-    """One video and one run folder. The folder must have a run card."""
+    """One video and its run folder, which must have a run card."""
 
     def __init__(
         self,
@@ -53,10 +53,10 @@ class Project:
         choice: SegmenterChoice,
         cache_key: str,
     ) -> None:
-        """Read the folder, or begin the application's part of it.
+        """Read the application's files in the folder, or create them.
 
         Raises:
-            DataError: the card or a mark is damaged.
+            DataError: the run card or a mark is damaged.
             OutputError: the folder cannot be written to.
         """
         self.run, self.video, self.opened, self.choice = run, video, opened, choice
@@ -78,7 +78,7 @@ class Project:
 
     @property
     def document(self) -> Document:
-        """What was marked."""
+        """The current document."""
         return self.history.current
 
     @property
@@ -95,23 +95,23 @@ class Project:
         """Read the run card and the log again. Raises ``DataError``."""
         card = read_card(self.run)
         if card is None:
-            raise UsageError(f"{self.run} has lost its run card")
+            raise UsageError(f"the run card of {self.run} is missing")
         self.card: RunCard = card
         self.results.load(card)
 
     def request(self, document: Document | None = None) -> RunRequest:
-        """Return the request of a run that takes up a document, the present one by default."""
+        """Return the request of a run with the marks of a document, by default the current one."""
         marks = (document or self.document).marks(goes_backward=self.goes_backward)
         return replace(self.card.request, prompts=marks)
 
     def outdated_from(self) -> int | None:
-        """Return the first frame whose masks do not fit the document; None: all do."""
+        """Return the first frame whose masks do not match the document; None if all do."""
         first = first_difference(self.card.request, self.request())
         last = self.results.last()
         return first if first is not None and first <= last else None
 
     def can_bring_back(self) -> bool:
-        """Return whether results that fit the document were set aside."""
+        """Return whether results that match the document were set aside."""
         request = self.request()
         first = first_difference(self.card.request, request)
         if first is None or not request.first_prompts():
@@ -122,14 +122,19 @@ class Project:
         return any((folder / name).is_dir() for name in (digest, f"{digest}-{identity.backward}"))
 
     def do(self, did: str, frame: int | None, document: Document) -> None:
-        """Take a step of the history; the disk has it when this returns. Raises ``OutputError``."""
+        """Add a step to the history, on disk when this returns. Raises ``OutputError``."""
         if document == self.document:
             return
         self._write(document)
         self.history.do(did, frame, document)
 
     def move(self, direction: str) -> dict[str, Any]:
-        """Undo or redo, and say what. Raises ``UsageError``, ``DataError``, ``OutputError``."""
+        """Undo or redo a step, and describe it.
+
+        Raises:
+            UsageError: there is no such step.
+            DataError, OutputError: the history cannot be read or written.
+        """
         before = self.document
         step = self.history.move(direction)
         if step is None:
@@ -138,23 +143,23 @@ class Project:
         return {"did": step.did, "frame": step.frame}
 
     def amend(self, document: Document) -> None:
-        """Change what is no step: locks and seen flags. Raises ``OutputError``."""
+        """Change values outside the history: locks and seen flags. Raises ``OutputError``."""
         if document != self.document:
             self.history.amend(document)
 
     def new_object(self, name: str | None, colour: str | None) -> DocumentObject:
-        """Return an object that is not in the document yet. Raises ``UsageError``."""
+        """Return a new object, which is not in the document yet. Raises ``UsageError``."""
         slot = self._free_slot(None)
         ids = set(self.slots)
         return self._object(slot if slot not in ids else max(ids) + 1, slot, name, colour)
 
     @property
     def next_slot(self) -> int | None:
-        """The slot of the next object; None: there is none."""
+        """The slot of the next object; None if all are used."""
         return _free_slot(self.slots, None)
 
     def object_of(self, object_id: int) -> DocumentObject:
-        """Return an object with an id that a file gave. Raises ``UsageError``."""
+        """Return a new object with an id from a file. Raises ``UsageError``."""
         return self._object(object_id, self._free_slot(object_id), None, None)
 
     def _free_slot(self, object_id: int | None) -> int:
@@ -163,7 +168,9 @@ class Project:
             return self.slots[object_id]
         slot = _free_slot(self.slots, object_id)
         if slot is None:
-            raise UsageError(f"a project has at most {MOST_OBJECTS} objects, deleted ones included")
+            raise UsageError(
+                f"a project has at most {MOST_OBJECTS} objects, including deleted ones"
+            )
         return slot
 
     def _object(
@@ -181,10 +188,10 @@ class Project:
     def painted(
         self, frame: int, slots: list[int], view: UInt8[np.ndarray, "height width"]
     ) -> Document:
-        """Return the document after painting: the given slots have the masks in view.
+        """Return the document after painting, in which the given slots have the masks in view.
 
-        Painting takes pixels from other objects that are marked on the frame; locked ones keep
-        them. Masks are written to the disk.
+        Painting takes pixels from other objects that are marked on the frame, except from locked
+        ones. Masks are written to disk.
 
         Raises:
             UsageError: there is no such object, or it is locked.
@@ -218,7 +225,7 @@ class Project:
         return document.with_prompts(frame, changed)
 
     def command(self) -> str:
-        """Return the command line that continues with this folder."""
+        """Return the command line that continues this run."""
         request = self.request()
         words = ["maskcast", "segment", self.video.path]
         if any(value.startswith("mask ") for value in request.prompts.values()):
@@ -247,7 +254,7 @@ class Project:
         return ABSENT_MARK if before or anywhere else None
 
     def _write(self, document: Document, before: Document | None = None) -> None:
-        """Write what the run folder shows of a document. Raises ``OutputError``."""
+        """Write ``prompts/`` and the names and colours of objects. Raises ``OutputError``."""
         old = (before or self.document).prompts
         frames = [at for at in {*old, *document.prompts} if old.get(at) != document.prompts.get(at)]
         self.prompts.write(document, sorted(frames), self.size, goes_backward=self.goes_backward)
@@ -268,12 +275,12 @@ def _look_of(known: DocumentObject) -> ObjectLook:
 
 
 def lock_run(run: Path) -> ExitStack:
-    """Hold a run folder for this application until the result is closed.
+    """Lock a run folder for this application until the result is closed.
 
     Raises:
-        RunConflictError: another application has it open.
+        RunConflictError: another application has the folder open.
         DataError: a folder in it is a link.
-        OutputError: it cannot be written to.
+        OutputError: the folder cannot be written to.
     """
     make_folder(run)
     refuse_links(run)
@@ -297,7 +304,7 @@ def _slots(documents: list[Document], others: set[int]) -> dict[int, int]:
 
 
 def _free_slot(slots: Mapping[int, int], object_id: int | None) -> int | None:
-    """Return the slot that has the value of an id, if that is free, or else the first free one."""
+    """Return the slot with the value of an id if it is free, or else the first free slot."""
     taken = set(slots.values())
     candidates: list[int] = [*range(1, MOST_OBJECTS + 1)]
     if object_id is not None and object_id <= MOST_OBJECTS:

@@ -1,4 +1,4 @@
-"""The folder ``prompts/`` of a run: what was marked, as ``--masks`` reads it. Imports no torch."""
+"""The folder ``prompts/`` of a run: marks in the form that ``--masks`` reads. Imports no torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from maskcast.web.mask_files import MaskFiles
 
 
 class PromptsFolder:
-    """The label maps of what was marked on each frame, and ``marks.json``."""
+    """The label maps of the marks on each frame, and ``marks.json``."""
 
     def __init__(self, run: Path, names: Sequence[str], first: int, masks: MaskFiles) -> None:
         """Describe the folder in a run, which need not exist.
@@ -29,18 +29,18 @@ class PromptsFolder:
         Args:
             run: the run folder.
             names: names of the frames.
-            first: index of the first of them in the whole video.
-            masks: where the masks of a document are.
+            first: index of the first of these frames in the whole video.
+            masks: the masks of the project.
         """
         self.path = run / PROMPTS
         self._names, self._first, self._masks = names, first, masks
 
     def file(self, frame: int) -> Path:
-        """Return the file of a frame."""
+        """Return the path of the label map of a frame."""
         return path_inside(self.path, self._names[frame], ".png")
 
     def label_map(self, document: Document, frame: int, size: tuple[int, int]) -> LabelArray | None:
-        """Return the ids marked on a frame; None if no mask is."""
+        """Return the label map of the masks marked on a frame; None if there is no mask."""
         label_map = np.zeros(size, dtype=np.int32)
         marked = False
         for object_id, value in sorted(document.prompts.get(frame, {}).items()):
@@ -58,7 +58,7 @@ class PromptsFolder:
         *,
         goes_backward: bool,
     ) -> None:
-        """Write what is marked on these frames, and the marks of all. Raises ``OutputError``."""
+        """Write the masks on these frames, and the marks of all frames. Raises ``OutputError``."""
         for frame in frames:
             label_map = self.label_map(document, frame, size)
             if label_map is None:
@@ -68,7 +68,7 @@ class PromptsFolder:
         self._write_marks(document.marks(goes_backward=goes_backward))
 
     def tidy(self, document: Document, size: tuple[int, int], *, goes_backward: bool) -> None:
-        """Bring the folder in line with a document. Raises ``OutputError``."""
+        """Make the folder match a document. Raises ``OutputError``."""
         present = {path.name for path in self.path.glob("*.png")}
         stale = []
         for frame, name in enumerate(self._names):
@@ -81,7 +81,7 @@ class PromptsFolder:
             self.write(document, stale, size, goes_backward=goes_backward)
 
     def read(self, size: tuple[int, int]) -> Document | None:
-        """Return a document without objects of what lies here; None if nothing does."""
+        """Return a document with the marks in the folder, without objects; None if it is empty."""
         present = {path.name for path in self.path.glob("*.png")}
         document = Document()
         for frame, name in enumerate(self._names):
@@ -98,7 +98,7 @@ class PromptsFolder:
         return Document(prompts=document.prompts, ends=ends)
 
     def mask(self, frame: int, object_id: int, size: tuple[int, int]) -> MaskArray | None:
-        """Return what is marked here of an object; None if the file is missing or damaged."""
+        """Return the mask of an object on a frame; None if the file is missing or damaged."""
         with suppress(DataError, OSError):
             mask: MaskArray = self._read(frame, size) == object_id
             return mask

@@ -1,6 +1,6 @@
-"""The results in a run folder: which frames have masks, and areas and confidences of objects.
+"""The results in a run folder: the frames with masks, and areas and confidences of objects.
 
-Eight bytes per object and frame are kept in memory, and no mask. Imports no torch.
+Memory holds eight bytes per object and frame, and no masks. Imports no torch.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NOT_COMPUTED = -1
 
 
 class Results:
-    """The frames of one run that have masks; those set aside stand in for frames without."""
+    """The frames of one run that have masks; results set aside are shown for frames without."""
 
     def __init__(self, run: Path, names: tuple[str, ...]) -> None:
         self._run = run
@@ -47,7 +47,7 @@ class Results:
         return len(self._names)
 
     def load(self, card: RunCard | None) -> None:
-        """Read what the run folder has; damaged lines count as frames without masks."""
+        """Read the log of the run; damaged lines count as frames without masks."""
         self._masks = mask_store(card.masks if card else "png", self._run, self._names.__getitem__)
         self._stamps = [None] * self.count
         self.areas, self.confidences, self._aside = {}, {}, {}
@@ -62,13 +62,13 @@ class Results:
         self._load_aside()
 
     def step(self, frame: int, stamp: str, objects: Mapping[int, FoundObject]) -> None:
-        """Note a frame that was written."""
+        """Record a frame that was written."""
         if 0 <= frame < self.count:
             self._aside.pop(frame, None)
             self._set(frame, stamp, objects)
 
     def stamp(self, frame: int) -> str | None:
-        """Return what names the present masks of a frame; None: it has none."""
+        """Return the stamp of the current masks of a frame; None if it has none."""
         return self._stamps[frame] if 0 <= frame < self.count else None
 
     def is_current(self, frame: int) -> bool:
@@ -76,15 +76,15 @@ class Results:
         return self._stamps[frame] is not None and frame not in self._aside
 
     def stamps(self) -> list[tuple[int, int, str]]:
-        """Return first and last frame of every stretch with one stamp."""
+        """Return first frame, last frame and stamp of every run of frames with one stamp."""
         return [(first, last, stamp) for first, last, stamp in _runs(self._stamps) if stamp]
 
     def last(self) -> int:
-        """Return the last frame that has masks; -1: none has."""
+        """Return the last frame that has masks; -1 if there is none."""
         return max((f for f, stamp in enumerate(self._stamps) if stamp), default=-1)
 
     def changes(self, before: list[str | None]) -> Iterator[tuple[int, int, str | None]]:
-        """Yield first frame, last frame and stamp of stretches that differ from earlier stamps."""
+        """Yield first frame, last frame and stamp of runs of frames whose stamps have changed."""
         pairs = [
             None if old == new else (new,) for old, new in zip(before, self._stamps, strict=True)
         ]
@@ -93,11 +93,11 @@ class Results:
                 yield first, last, changed[0]
 
     def snapshot(self) -> list[str | None]:
-        """Return the stamps as they are now, for ``changes``."""
+        """Return the current stamps, for ``changes``."""
         return list(self._stamps)
 
     def path(self, frame: int) -> Path | None:
-        """Return the PNG of a frame; None if masks are kept otherwise."""
+        """Return the path of a frame's PNG; None if masks are stored otherwise."""
         if frame in self._aside:
             return self._aside[frame]
         return self._masks.path(frame) if isinstance(self._masks, PngMasks) else None
@@ -110,11 +110,11 @@ class Results:
         return self._masks.read(frame)
 
     def ids(self) -> set[int]:
-        """Return the ids of all objects that any frame knows."""
+        """Return the ids of all objects on any frame."""
         return set(self.areas)
 
     def tracks(self, slots: Mapping[int, int], first: int = 0, last: int | None = None) -> Any:
-        """Return areas and confidences of a range of frames by slot, as the page takes them."""
+        """Return areas and confidences of a range of frames by slot, in the form for the page."""
         stretch = slice(first, None if last is None else last + 1)
         return {
             str(slots[object_id]): {
@@ -141,7 +141,7 @@ class Results:
             )
 
     def _load_aside(self) -> None:
-        """Let the newest results that were set aside stand in for frames without masks."""
+        """Use the latest results that were set aside for frames without masks."""
         shelves = [path for path in (self._run / STATES / ASIDE).glob("*") if path.is_dir()]
         with suppress(OSError):
             shelves.sort(key=lambda path: path.stat().st_mtime, reverse=True)
@@ -158,19 +158,19 @@ class Results:
 
 
 def stamp_of(digest: str | None, backward: str | None) -> str:
-    """Return what names a version of the masks of a frame."""
+    """Return the stamp that identifies a version of the masks of a frame."""
     return hashlib.sha256(json.dumps([digest, backward]).encode()).hexdigest()[:12]
 
 
 def read_safely(results: Results, frame: int) -> LabelArray | None:
-    """Return a label map; None if it is damaged or gone."""
+    """Return a label map; None if it is damaged or missing."""
     with suppress(DataError, OSError):
         return results.read(frame)
     return None
 
 
 def _runs(values: list[Any]) -> Iterator[tuple[int, int, Any]]:
-    """Yield first index, last index and value of every stretch of equal values."""
+    """Yield first index, last index and value of every run of equal values."""
     first = 0
     for value, group in groupby(values):
         length = sum(1 for _ in group)

@@ -1,4 +1,4 @@
-"""The addresses of the server (docs/app.md); everything behind ``web.guard``. Imports no torch."""
+"""The endpoints of the server (docs/app.md), all behind ``web.guard``. Imports no torch."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ LARGEST_INDEX = 2**31
 
 
 def application(session: Session, *, named: Path | None = None, most_upload: int) -> Starlette:
-    """Return the application, without its guard.
+    """Return the application without its guard.
 
     Args:
-        session: what it serves.
-        named: the video of the command line, which may lie outside the root.
-        most_upload: bytes.
+        session: the session to serve.
+        named: the video given on the command line, which may be outside the root.
+        most_upload: maximum size of an upload in bytes.
     """
     app = Starlette(routes=ROUTES, exception_handlers={Exception: error_answer})
     app.add_middleware(_Explained)
@@ -53,7 +53,7 @@ def application(session: Session, *, named: Path | None = None, most_upload: int
 
 
 class _Explained:
-    """Turns errors into answers; Starlette itself would log and raise those of its own kind."""
+    """Converts errors to responses; Starlette alone would log and raise some of them."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -241,7 +241,7 @@ async def download(request: Request) -> Response:
     tickets: Tickets = request.app.state.tickets
     chosen = tickets.use(request.path_params["ticket"], request.path_params["name"])
     if chosen is None:
-        return Response("this address is not valid any more", status_code=404)
+        return Response("this address is no longer valid", status_code=404)
     if chosen.file is not None:
         return FileResponse(chosen.file, filename=chosen.name)
     disposition = {"content-disposition": 'attachment; filename="archive.zip"'}
@@ -274,7 +274,7 @@ def _session(request: Request) -> Session:
 
 
 def _keyed(request: Request, session: Session) -> Project:
-    """Return the project, if it is the one that an address was made for."""
+    """Return the project if its key is in the URL."""
     project = session.opened()
     if request.path_params["key"] != project.key:
         raise UsageError("another project is open now")
@@ -289,7 +289,7 @@ def _frame(request: Request, project: Project) -> int:
 
 
 def _span(project: Project, ends: list[Any]) -> tuple[int, int]:
-    """Return first frame and the one after the last. Raises ``UsageError``."""
+    """Return the first frame and the frame after the last. Raises ``UsageError``."""
     if len(ends) != 2 or not 0 <= ends[0] <= ends[1] < project.count:
         raise UsageError(f"span must be two frames in [0, {project.count - 1}], in order")
     return ends[0], ends[1] + 1

@@ -32,44 +32,44 @@ from maskcast.web.uploads import LARGEST
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MOST_REQUESTS = 64
-"""Requests in progress; further ones are answered with 503."""
+"""Maximum number of concurrent requests; others get status 503."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServeOptions:
-    """What is served, and to whom."""
+    """Options of the server."""
 
     video: Path | None = None
-    """A video, a folder of frames, or a run folder; None: the page asks."""
+    """A video, a folder of frames, or a run folder; None lets the user choose on the page."""
     output: Path | None = None
-    """The run folder; None: below the root."""
+    """The run folder; None creates one below the root."""
     root: Path = field(default_factory=Path)
-    """The folder that the page may open files from."""
+    """The folder from which the page may open files."""
     segmenter: SegmenterChoice = field(default_factory=SegmenterChoice)
     host: str = "127.0.0.1"
     port: int = 0
-    """0: any free one."""
+    """Port to listen on; 0 chooses a free one."""
     allow_network: bool = False
-    """Whether ``host`` may be another address than loopback."""
+    """Whether ``host`` may be a non-loopback address."""
     allow_hosts: tuple[str, ...] = ()
-    """Further names by which pages may reach the server."""
+    """Additional host names of the server."""
     most_upload: int = LARGEST
-    """Bytes."""
+    """Maximum size of an upload in bytes."""
     browser: bool = True
-    """Whether a browser is opened."""
+    """Whether to open a browser."""
 
 
 def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
     """Serve until Ctrl-C.
 
     Args:
-        options: what, and to whom.
-        say: takes lines for the terminal.
+        options: options of the server.
+        say: prints a line on the terminal.
 
     Raises:
-        UsageError: an option is invalid, or the address is taken.
+        UsageError: an option is invalid, or the address is in use.
         MissingFileError: the video does not exist.
     """
     if options.host not in LOOPBACK and not options.allow_network:
@@ -105,7 +105,7 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
 
 
 def _named(session: Session, options: ServeOptions) -> ToOpen:
-    """Return what the command line asks to open. Raises ``MaskcastError``."""
+    """Return the project given on the command line. Raises ``MaskcastError``."""
     video = options.video
     assert video is not None
     if not video.exists():
@@ -153,7 +153,7 @@ async def _open(session: Session, asked: ToOpen) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Ends the streams of events when it is asked to stop, which would keep it waiting."""
+    """Closes the event streams when it is stopped, because it would wait for them otherwise."""
 
     session: Session
 
@@ -183,7 +183,7 @@ def _run(app: Any, listener: socket.socket, session: Session) -> None:
 
 @contextmanager
 def _logged(say: Callable[[str], None]) -> Iterator[None]:
-    """Write errors of the server to a file; its name is said when it gets its first line."""
+    """Log errors of the server to a file, whose name is printed at the first error."""
     path = (
         cache_folder().parent / "logs" / f"app-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
     )
@@ -206,7 +206,7 @@ def _logged(say: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def _shown_in_browser(address: str, *, wanted: bool) -> Iterator[None]:
-    """Open the browser by a private file, so that no list of processes shows the token."""
+    """Open the browser through a private file, so that the list of processes lacks the token."""
     if not wanted:
         yield
         return

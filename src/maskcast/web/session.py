@@ -1,7 +1,7 @@
-"""What the server does: open and close a project, take edits, ask the workers. Imports no torch.
+"""The server's session: it opens and closes projects, applies edits and calls the workers.
 
-All methods belong to the thread of the event loop. What writes to the disk runs in another thread,
-one edit at a time.
+All methods must be called in the thread of the event loop. Writes to disk run in another thread,
+one edit at a time. Imports no torch.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ Sides: TypeAlias = tuple[float, float, float, float]
 """X and y of the top left corner, width and height, in pixels."""
 
 OPENING = 30.0
-"""Seconds in which the media worker must answer."""
+"""Time limit for replies of the media worker in seconds."""
 
 
 class StaleRevisionError(MaskcastError):
@@ -70,7 +70,7 @@ class StaleRevisionError(MaskcastError):
 
 @dataclass(frozen=True, kw_only=True)
 class ToOpen:
-    """What shall be opened."""
+    """The video, run folder and segmenter to open."""
 
     video: Path
     run: Path
@@ -91,13 +91,13 @@ class Session:
         model: str = "maskcast.web.model_worker",
         media: str = "maskcast.web.media_worker",
     ) -> None:
-        """Begin without a project.
+        """Start without a project.
 
         Args:
-            root: what the page may see.
-            choice: weights, device and threads of projects that name no other ones.
+            root: the folder that the page may access.
+            choice: default weights, device and threads of projects.
             model: module whose ``main`` runs in the model worker.
-            media: the same of the media worker.
+            media: module whose ``main`` runs in the media worker.
         """
         self.root, self.choice = root, choice
         self.events = Events()
@@ -123,13 +123,13 @@ class Session:
         )
 
     def opened(self) -> Project:
-        """Return the project. Raises ``UsageError``."""
+        """Return the open project. Raises ``UsageError``."""
         if self.project is None:
             raise UsageError("no project is open")
         return self.project
 
     async def open(self, asked: ToOpen) -> Project:
-        """Open a video and its run folder; what was open is closed.
+        """Open a video and its run folder, after closing the open project.
 
         Raises:
             MaskcastError, WorkerError: the video, the folder or the weights cannot be used.
@@ -154,7 +154,7 @@ class Session:
             opened: Opened = await self.media.ask(opening, limit=OPENING)
             if card is not None and card.request.input_sha256 != opened.sha256:
                 raise RunConflictError(
-                    f"{asked.run} belongs to a video with other content ({card.request.input})"
+                    f"{asked.run} belongs to a video with different content ({card.request.input})"
                 )
             locked = lock_run(asked.run)
             try:
@@ -172,7 +172,7 @@ class Session:
             return project
 
     async def close(self) -> None:
-        """Close the project; a job is stopped first."""
+        """Close the project, after stopping its job."""
         async with self._opening:
             await self._close()
 
@@ -189,12 +189,12 @@ class Session:
 
         Args:
             run: the run folder.
-            named: the video that was named on the command line, which may lie anywhere.
-            anywhere: whether any video may.
+            named: the video given on the command line, which may be outside the root.
+            anywhere: whether any video may be outside the root.
 
         Raises:
-            UsageError: it lies outside the root.
-            MissingFileError: it is not there.
+            UsageError: the video is outside the root.
+            MissingFileError: the video does not exist.
         """
         card = read_card(run)
         if card is None:
@@ -205,17 +205,17 @@ class Session:
                 if anywhere or (named is not None and candidate.samefile(named)):
                     return candidate
                 return self.root.inside(str(candidate))
-        raise MissingFileError(f"the video {card.request.input} of this run is not there any more")
+        raise MissingFileError(f"the video {card.request.input} of this run no longer exists")
 
     async def edit(
         self, revision: int | None, did: str, frame: int | None, change: Callable[[], Document]
     ) -> None:
-        """Take a step; it is on the disk when this returns.
+        """Apply an edit as a step of the history, which is on disk when this returns.
 
         Args:
-            revision: of the document that the page has; None: any.
-            did: what is done, for the history.
-            frame: where, if it is somewhere.
+            revision: revision of the document that the page has; None skips the check.
+            did: description of the step.
+            frame: frame of the step, if it has one.
             change: returns the new document; it runs in another thread and may write masks.
 
         Raises:
@@ -230,12 +230,12 @@ class Session:
         await self._write(project, revision, write)
 
     async def amend(self, revision: int | None, change: Callable[[], Document]) -> None:
-        """Change what is no step of the history; see ``edit``."""
+        """Change values outside the history; see ``edit``."""
         project = self.opened()
         await self._write(project, revision, lambda: project.amend(change()))
 
     async def move(self, revision: int | None, direction: str) -> dict[str, Any]:
-        """Undo or redo, and return what; see ``edit``."""
+        """Undo or redo a step, and describe it; see ``edit``."""
         project = self.opened()
         moved: dict[str, Any] = await self._write(
             project, revision, lambda: project.move(direction)
@@ -245,7 +245,7 @@ class Session:
     async def make_mask(
         self, frame: int, slot: int, box: tuple[float, float, float, float]
     ) -> None:
-        """Turn a box into the mask of an object; runs between two frames of a job."""
+        """Convert a box into the mask of an object; during a job, between two frames."""
         project = self.opened()
         known = project.document.object_in(slot)
         if known.locked:
@@ -264,7 +264,7 @@ class Session:
         await self.edit(None, did, frame, change)
 
     async def read_masks(self, path: Path, revision: int | None) -> list[str]:
-        """Take marks from a file, as ``--masks`` does, and return the report."""
+        """Import marks from a file, as ``--masks`` does, and return the report."""
         project = self.opened()
         read: MasksRead = await self.model.ask(ReadMasks(path=str(path)))
         frame = min((at for at, ids in read.masks.items() if ids), default=None)
@@ -286,11 +286,11 @@ class Session:
         await self.media.ask(Probe(path=str(path)), limit=OPENING)
 
     def look(self, frame: int, step: int) -> None:
-        """Note where the playhead is."""
+        """Send the position of the playhead to the media worker."""
         self.media.tell(Look(frame=frame, step=step))
 
     def later(self, work: Any) -> None:
-        """Do something without waiting for it; errors are told as a notice."""
+        """Start an operation without waiting for it; errors are sent to the page as a notice."""
         task = asyncio.get_running_loop().create_task(self._guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -350,7 +350,7 @@ class Session:
             self.later(self._bring_back(project))
 
     async def _bring_back(self, project: Project) -> None:
-        """Take up results that fit the document, without computing anything."""
+        """Restore results that match the document, without computing any."""
         async with self._editing:
             if project is not self.project or self.jobs is None or self.jobs.current is not None:
                 return
@@ -377,14 +377,14 @@ class Session:
 
 
 def _remove_if_empty(run: Path) -> None:
-    """Delete a run folder that nothing was written to."""
+    """Delete a run folder without results."""
     with suppress(OSError):
         for path in (run / APP, run):
             path.rmdir()
 
 
 def _key_of(video: VideoRange) -> str:
-    """Return what names the decoded frames of a video: its path, size, time and range."""
+    """Return the cache key of a video, which covers its path, size, time and range."""
     path = Path(video.path)
     try:
         status = path.stat()
@@ -395,7 +395,7 @@ def _key_of(video: VideoRange) -> str:
 
 
 def _changed_frames(before: Document, after: Document) -> list[int] | None:
-    """Return the frames with other prompts; None: objects have changed too."""
+    """Return the frames whose prompts have changed; None if objects have changed too."""
     if before.objects != after.objects:
         return None
     frames = {*before.prompts, *after.prompts}
@@ -404,7 +404,7 @@ def _changed_frames(before: Document, after: Document) -> list[int] | None:
 
 
 def _imported(project: Project, read: MasksRead) -> Document:
-    """Return the document with marks that were read; objects are added as needed."""
+    """Return the document with imported marks; objects are added as needed."""
     document = project.document
     known = {o.id for o in document.objects}
     ids = {i for marks in (*read.masks.values(), *read.values.values()) for i in marks}

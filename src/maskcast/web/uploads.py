@@ -1,4 +1,4 @@
-"""Receive a video and put it into ``uploads/`` of the root folder. Imports no torch."""
+"""Receive a video and store it in ``uploads/`` of the root folder. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from maskcast.web.layout import UPLOADS
 from maskcast.web.session import Session
 
 LARGEST = 8 * 2**30
-"""Bytes of an upload, by default."""
+"""Default maximum size of an upload in bytes."""
 CHECK_EVERY = 64 * 2**20
-"""Bytes between two looks at the room on the disk."""
+"""Bytes between two checks of the free disk space."""
 
 
 class TooLargeError(MaskcastError):
@@ -34,20 +34,21 @@ class Uploads:
         self._receiving = asyncio.Lock()
 
     async def receive(self, name: str, expected: int | None, chunks: AsyncIterator[bytes]) -> str:
-        """Write a file as it arrives; it gets its name once it is known to be a video.
+        """Write a file while it is received; it gets its name when it was checked to be a video.
 
         Args:
-            name: that the page gave.
-            expected: bytes, if the request says so.
-            chunks: the content.
+            name: name of the file, from the page.
+            expected: size in bytes, if the request declares it.
+            chunks: content of the file.
 
         Returns:
             the path, relative to the root.
 
         Raises:
-            TooLargeError, OutputError, UsageError: it is too large, there is no room, or another
-                upload is in progress.
-            WorkerError: it is not a video.
+            TooLargeError: the file is too large.
+            OutputError: the file cannot be written, or the disk is full.
+            UsageError: the name is not that of a video, or another upload is in progress.
+            WorkerError: the file is not a video.
         """
         root = self._session.root
         folder = root.path / UPLOADS
@@ -98,7 +99,7 @@ class Uploads:
 
 
 def _free(target: Path) -> Path:
-    """Return a path that is not taken: NAME, NAME-2, …"""
+    """Return an unused path: NAME, NAME-2, …"""
     path, number = target, 1
     while path.exists():
         number += 1

@@ -1,4 +1,4 @@
-"""Notice when another program works in the run folder of a project. Imports no torch."""
+"""Detect that another program writes to the run folder of a project. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from maskcast.web.jobs import Jobs, tell_changes
 from maskcast.web.project import Project
 
 EVERY = 2.0
-"""Seconds between two looks at the run card."""
+"""Seconds between two checks of the run card."""
 
 
 class CardWatch:
-    """Looks at the run card while no job of ours runs."""
+    """Checks the run card while no job of this server runs."""
 
     def __init__(self, project: Project, jobs: Jobs, events: Events) -> None:
         self.external: dict[str, Any] | None = None
-        """How far another program is; None: none works in the folder."""
+        """Progress of another program; None if none writes to the folder."""
         self._project, self._jobs, self._events = project, jobs, events
         self._seen = self._time()
         self._is_closed = asyncio.Event()
@@ -33,7 +33,7 @@ class CardWatch:
         self._is_closed.set()
 
     async def work(self) -> None:
-        """Look until closed."""
+        """Check until closed."""
         while not self._is_closed.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._is_closed.wait(), EVERY)
@@ -41,7 +41,7 @@ class CardWatch:
                 self.look()
 
     def look(self) -> None:
-        """Take up what another program has written since the last look."""
+        """Load what another program has written since the last check."""
         now = self._time()
         if self._jobs.current is not None or now == self._seen:
             self._seen = now
@@ -61,7 +61,7 @@ class CardWatch:
                 self._events.tell("outdated", **{"from": self._project.outdated_from()})
 
     def refuse(self) -> None:
-        """Raise ``RunConflictError`` if another program works in the folder."""
+        """Raise ``RunConflictError`` if another program writes to the folder."""
         if self.external is not None or self._is_locked():
             raise RunConflictError(_NOTE)
 

@@ -1,4 +1,4 @@
-"""What travels between page and server: label maps as bytes, numbers as base64, JSON with bounds.
+"""Encoding between page and server: label maps as bytes, numbers as base64, limited JSON.
 
 label map    height × width   one byte per pixel: slots of objects, 0 is background
 """
@@ -19,17 +19,17 @@ from PIL import Image
 from maskcast.core.errors import DataError, UsageError
 
 MOST_JSON = 64 * 2**10
-"""Bytes of a JSON body."""
+"""Maximum size of a JSON body in bytes."""
 MOST_MASK = 8 * 2**20
-"""Bytes of a packed label map."""
+"""Maximum size of a compressed label map in bytes."""
 DEEPEST = 8
-"""Levels of a JSON body."""
+"""Maximum nesting of a JSON body."""
 INDEXED, GREY = 3, 0
 """Colour types of PNG."""
 
 
 def inflate(body: bytes, size: tuple[int, int]) -> UInt8[np.ndarray, "height width"]:
-    """Unpack a label map from a zlib stream; inflation stops at the size that it must have.
+    """Decompress a label map from a zlib stream, at most to its expected size.
 
     Raises:
         DataError: the stream is damaged, or holds more or less than height × width bytes.
@@ -46,14 +46,14 @@ def inflate(body: bytes, size: tuple[int, int]) -> UInt8[np.ndarray, "height wid
 
 
 def slots_png(slots: UInt8[np.ndarray, "height width"]) -> bytes:
-    """Return a label map as PNG, 8-bit grey."""
+    """Return a label map as 8-bit grey PNG."""
     buffer = io.BytesIO()
     Image.fromarray(slots).save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
 
 
 def png_of_slots(path: Path, size: tuple[int, int]) -> bytes | None:
-    """Return the content of a PNG if it is one byte per pixel in this size; None if it is not."""
+    """Return the content of a PNG with one byte per pixel and this size; None for other PNGs."""
     with path.open("rb") as file:
         head = file.read(33)
         header = np.frombuffer(head[16:24], dtype=">u4").tolist() if len(head) == 33 else None
@@ -86,20 +86,20 @@ def read_json(body: bytes) -> dict[str, Any]:
 
 
 class Fields:
-    """The entries of a JSON object, each checked as it is read; raises ``UsageError``."""
+    """The entries of a JSON object, which are checked when read; raises ``UsageError``."""
 
     def __init__(self, tree: dict[str, Any], known: str) -> None:
-        """Take an object that has no other entries than those in ``known``, split at spaces."""
+        """Check that an object has only entries in ``known``, a list separated by spaces."""
         self._tree = tree
         if unknown := sorted(set(tree) - set(known.split())):
             raise UsageError(f"unknown entry {unknown[0]!r}; expected {', '.join(known.split())}")
 
     def has(self, name: str) -> bool:
-        """Return whether there is an entry that is not null."""
+        """Return whether an entry exists and is not null."""
         return self._tree.get(name) is not None
 
     def whole(self, name: str, least: int, most: int) -> int:
-        """Return a whole number in [least, most]."""
+        """Return an integer in [least, most]."""
         value = self._tree.get(name)
         if type(value) is not int or not least <= value <= most:
             raise UsageError(
@@ -108,32 +108,32 @@ class Fields:
         return value
 
     def text(self, name: str, most: int = 4096) -> str:
-        """Return a text of at most so many characters."""
+        """Return a string of at most ``most`` characters."""
         value = self._tree.get(name)
         if not isinstance(value, str) or len(value) > most or "\0" in value:
             raise UsageError(f"{name} must be a text of at most {most} characters")
         return value
 
     def optional_text(self, name: str, most: int = 4096) -> str | None:
-        """Return a text, or None if there is none."""
+        """Return a string, or None if there is none."""
         return self.text(name, most) if self.has(name) else None
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
-        """Return one of some texts."""
+        """Return a string that is one of ``choices``."""
         value = self._tree.get(name)
         if value not in choices:
             raise UsageError(f"{name} must be one of {', '.join(choices)}, got {_shown(value)}")
         return str(value)
 
     def flag(self, name: str) -> bool:
-        """Return true or false."""
+        """Return a boolean."""
         value = self._tree.get(name)
         if not isinstance(value, bool):
             raise UsageError(f"{name} must be true or false, got {_shown(value)}")
         return value
 
     def list_of(self, name: str, kinds: tuple[type, ...], most: int) -> list[Any]:
-        """Return a list of at most so many values of some types."""
+        """Return a list of at most ``most`` values of some types."""
         values = self._tree.get(name)
         if not isinstance(values, list) or len(values) > most:
             raise UsageError(f"{name} must be a list of at most {most} entries")
@@ -142,7 +142,7 @@ class Fields:
         return values
 
     def mapping(self, name: str) -> dict[str, str]:
-        """Return texts by name; empty if there are none."""
+        """Return an object of strings; empty if there is none."""
         values = self._tree.get(name) or {}
         if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
             raise UsageError(f"{name} must be texts by name")

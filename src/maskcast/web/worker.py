@@ -1,4 +1,4 @@
-"""A worker process of the server, seen from the server: requests, replies, death and restarts."""
+"""The server's side of a worker process: requests, replies, exits and restarts."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from maskcast.web.messages import Failed, WorkerError
 logger = logging.getLogger(__name__)
 
 MOST_STARTS, PERIOD = 3, 60.0
-"""Restarts after deaths within so many seconds; then the worker stays away."""
+"""Maximum number of restarts within a period in seconds, after which the worker stays stopped."""
 
 WorkerState = Literal["idle", "starting", "ready", "stopped"]
 Heard = Callable[[Any], None]
-"""Takes a message about a request that is not its last one."""
+"""Called with every reply to a request but the last."""
 
 
 class Worker:
-    """One child process. All methods belong to the thread of the event loop."""
+    """One child process; all methods must be called in the thread of the event loop."""
 
     def __init__(
         self,
@@ -42,11 +42,11 @@ class Worker:
         """Describe a worker; ``ask`` starts it.
 
         Args:
-            name: for messages.
-            module: its ``main(line)`` runs in the child.
-            niceness: added to that of the server.
-            final: classes of messages that end a request, besides ``Failed``.
-            changed: is told the state whenever it changes, and why.
+            name: name in messages.
+            module: module whose ``main(line)`` runs in the child.
+            niceness: added to the niceness of the server.
+            final: classes of messages that end a request, in addition to ``Failed``.
+            changed: called with the new state and the reason whenever the state changes.
         """
         self.name = name
         self.state: WorkerState = "idle"
@@ -62,27 +62,27 @@ class Worker:
 
     @property
     def pid(self) -> int | None:
-        """The id of the process, if it runs."""
+        """Process id, if the process is running."""
         return None if self._process is None else self._process.pid
 
     @property
     def is_running(self) -> bool:
-        """Whether the process runs."""
+        """Whether the process is running."""
         return self._process is not None
 
     def begin_with(self, message: Any) -> None:
-        """Set a request that every later process is sent first; None: none."""
+        """Set a request that is sent first to every new process; None removes it."""
         self._first = message
 
     async def ask(
         self, message: Any, heard: Heard | None = None, limit: float | None = None
     ) -> Any:
-        """Send a request and return its last reply; starts the process if it does not run.
+        """Send a request and return its last reply; start the process if necessary.
 
         Args:
             message: the request.
-            heard: takes the replies before the last one.
-            limit: seconds after which the process is killed.
+            heard: called with the replies before the last one.
+            limit: time limit in seconds, after which the process is killed.
 
         Raises:
             WorkerError: the reply is ``Failed``, or the process has died.
@@ -103,17 +103,17 @@ class Worker:
         return reply
 
     def tell(self, message: Any) -> None:
-        """Send a message that is not answered, if the process runs."""
+        """Send a message without reply, if the process is running."""
         if self._connection is not None:
             self._post(message)
 
     def kill(self) -> None:
-        """End the process at once."""
+        """Kill the process."""
         if self._process is not None:
             self._process.kill()
 
     async def stop(self, patience: float = 20.0) -> None:
-        """Ask the process to finish its frame and leave; kill it after ``patience`` seconds."""
+        """Let the process finish its frame and exit; kill it after ``patience`` seconds."""
         process, self._deaths = self._process, deque(maxlen=MOST_STARTS)
         self._generation += 1
         self._leave("idle", "")
@@ -165,7 +165,7 @@ class Worker:
     def _read(
         self, connection: Connection, process: Any, loop: asyncio.AbstractEventLoop, generation: int
     ) -> None:
-        """Pass on what the child says, until it is gone; runs in a thread."""
+        """Forward messages of the child until it exits; runs in a thread."""
         with contextlib.suppress(EOFError, OSError, RuntimeError):
             while True:
                 number, message = connection.recv()
@@ -215,7 +215,7 @@ class Worker:
 
 
 def _forget(future: asyncio.Future[Any]) -> None:
-    """Look at the result, so that nothing is said about an error that no one waits for."""
+    """Retrieve the result, so that an error that nobody waits for is not logged."""
     if not future.cancelled():
         future.exception()
 

@@ -54,7 +54,7 @@ class PublishedFile:
     page: str
     """URL of the authors' page."""
     licence: str
-    """What is known about the licence of the weights."""
+    """Licence of the weights, as far as it is known."""
     sha256: str | None = None
     """SHA-256 of the file; None if none has been published."""
 

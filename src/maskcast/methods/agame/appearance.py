@@ -1,6 +1,6 @@
 """The generative appearance model: a mixture of Gaussians per object, fitted in closed form.
 
-    x          frames × cells × channels        projected features; one frame may serve all objects
+    x          frames × cells × channels        projected features; frames = 1 or objects
     weights    objects × components × cells     weight of a cell for a component, 0..1
     scores     objects × components × cells     log-densities without the constant term
     means, variances   objects × components × channels
