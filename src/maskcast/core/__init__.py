@@ -1,1 +1,1 @@
-"""What every package uses: types, the segmenter protocol, states, palette, errors; no networks."""
+"""Foundations of all packages: types, the segmenter protocol, states, palette, errors."""

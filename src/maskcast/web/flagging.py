@@ -34,12 +34,12 @@ def flags_of(project: Project) -> list[dict[str, Any]]:
 
 
 def seen_flag(project: Project, flag: Flag) -> tuple[int, int, str]:
-    """Return how the document notes a flag that was checked; it holds until its masks change."""
+    """Return the entry of a checked flag in the document, which is valid until its masks change."""
     return seen_entry(project, flag.frame, flag.object_id, str(flag.kind))
 
 
 def seen_entry(project: Project, frame: int, object_id: int, kind: str) -> tuple[int, int, str]:
-    """Return the same for a frame, an object and a kind of flag."""
+    """Return the entry for a frame, an object and a kind of flag."""
     return frame, object_id, f"{kind} {project.results.stamp(frame) or ''}".strip()
 
 

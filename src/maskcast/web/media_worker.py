@@ -117,7 +117,7 @@ class _OpenVideo:
         self._cache = FrameCache(Path(asked.cache))
         self._pictures: Iterator[Picture] = iter(())
         self._next: int | None = None
-        """Frame that the iterator yields next; None: it has ended."""
+        """Frame that the iterator yields next; None if it has ended."""
         self._playhead, self._step, self._width = 0, 1, 1280
         timing = cut_timing(self._reader.timing, self._first, self._last)
         height, width = self._reader.size

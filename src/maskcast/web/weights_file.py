@@ -1,4 +1,4 @@
-"""Remember the file of weights that have no name, since the run card keeps their hash alone."""
+"""Record the path of weights given as a file, because the run card has only their hash."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from maskcast.web.layout import WEIGHTS
 
 
 def note_file(run: Path, weights: str | None) -> None:
-    """Note where weights are, if they were given as a file. Raises ``OutputError``."""
+    """Record the path of weights, if they were given as a file. Raises ``OutputError``."""
     if weights is not None and Path(weights).is_file():
         path = str(Path(weights).absolute())
         write_text(run / WEIGHTS, json.dumps({"file": path}, ensure_ascii=False) + "\n")
 
 
 def known_file(run: Path) -> str | None:
-    """Return the file that was noted, if it is still there."""
+    """Return the recorded file, if it still exists."""
     try:
         noted = Path(json.loads((run / WEIGHTS).read_text("utf-8"))["file"])
     except (OSError, *DAMAGE):

@@ -15,9 +15,9 @@ _NUMBER = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _ADDED = re.compile(r"[_.](?:jpe?g|png|bmp|webp|tiff?)(?:\.rf\.[0-9a-z]+)?$", re.IGNORECASE)
-"""What programs add to the name of a picture: a second ending, and Roboflow's key."""
+"""Suffixes that programs add to the name of a picture: a second ending, and Roboflow's key."""
 LONG = 3
-"""Number of digits from which a number is a frame number even without a word beside it."""
+"""Minimum number of digits of a frame number without one of ``FRAME_WORDS`` next to it."""
 FRAME_WORDS = ("frame", "image", "img")
 """Words after which any number is a frame number."""
 

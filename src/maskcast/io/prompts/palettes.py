@@ -35,7 +35,7 @@ def values_are_ids(
     """Return whether the colour of every used value is that of a label map, or its own grey.
 
     Label maps have the colours of this package, of VOC or of DAVIS. Values without a colour are
-    ignored, and a palette of black alone says nothing.
+    ignored, and a palette that is all black does not count.
     """
     shown = [(int(v), tuple(map(int, table[v, :3]))) for v in used if v < defined]
     opaque = all(table[value, 3] == 255 for value, _ in shown if value)

@@ -30,7 +30,7 @@ SMALLEST = 8
 MOST_LEVELS = 4096
 """Maximum number of levels that are examined; more come from a photograph."""
 MOST_FLAT = 64
-"""Maximum number of flat levels for which edges are looked for."""
+"""Maximum number of flat levels for which edges are searched."""
 MOST_SOFT = 0.25
 """Maximum share of the pixels outside flat levels; more come from dithering or a photograph."""
 ESTABLISHED = 2
@@ -55,7 +55,7 @@ class Settled:
 
 
 def settle_edges(codes: Codes, colours: Colours) -> Settled:
-    """Give the pixels of soft edges to the flat levels beside them."""
+    """Assign the pixels of soft edges to the adjacent flat levels."""
     if min(codes.shape) < SMALLEST or len(colours) < 3:
         return Settled(codes)
     is_flat = np.zeros(len(colours), bool)

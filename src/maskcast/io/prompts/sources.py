@@ -17,12 +17,12 @@ from maskcast.io.prompts.mask_pictures import read_mask_picture
 
 ENDINGS = (*mask_pictures.ENDINGS, mask_arrays.ENDING, ".json")
 FORMATS = "png, tif, bmp, gif, webp, npy, COCO json or labelme json"
-"""What is read, for messages."""
+"""Formats of masks, for messages."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How masks are read."""
+    """Settings for reading masks."""
 
     size: tuple[int, int] | None = None
     """Height and width of the frames in pixels, for masks in JSON; None if they are unknown."""

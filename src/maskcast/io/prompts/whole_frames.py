@@ -1,4 +1,4 @@
-"""Which objects are tracked on a frame, and what masks say about those that they lack.
+"""Find the objects that are tracked on a frame but missing in its masks.
 
 A corrected mask shows the whole frame: objects that are tracked there and that it lacks are absent.
 Any other mask says nothing about them. Imports no torch.
