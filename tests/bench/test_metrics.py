@@ -44,7 +44,12 @@ def test_all_cases(small, monkeypatch):
 
     monkeypatch.setattr(metrics, "_run", run)
     cases = metrics.bench()
-    assert list(cases) == [*metrics.SHARES, "noise everywhere", "DAVIS-2017-val-sized set", "memory"]
+    assert list(cases) == [
+        *metrics.SHARES,
+        "noise everywhere",
+        "DAVIS-2017-val-sized set",
+        "memory",
+    ]
     assert all(case["times faster"] > 0 for case in list(cases.values())[:4])
     assert cases["DAVIS-2017-val-sized set"]["s, 2 processes"] == 2.0
     assert cases["memory"] == {"MB, 2 frames": 64.0, "MB, 4 frames": 64.0}
