@@ -12,14 +12,6 @@ import pytest
 from reports.rows import FAULTS, REPORTS, rows_of
 
 NOT_YET = {
-    "cvat_tracks_frame_6.json",
-    "roboflow_ids_from_0.json",
-    "coco_boxes_only.json",
-    "sam_automatic_masks.json",
-    "xanylabeling_rectangle.json",
-    "labelme_two_fish.json",
-    "labelme_without_size.json",
-} | {
     "frames_tif",
     "frames_12_bits_in_16",
     "frames_with_a_gap",

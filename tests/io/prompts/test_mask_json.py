@@ -68,7 +68,7 @@ def test_a_list_of_annotations_that_name_their_frames(tmp_path):
     frames = read_mask_json(save(tmp_path / "a.json", content), SIZE)
     assert [(frame.frame_key, list(frame.marks)) for frame in frames] == [
         ("00000", [300]),
-        ("4", [300]),
+        (4, [300]),
     ]
 
 

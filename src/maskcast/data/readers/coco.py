@@ -22,7 +22,7 @@ from maskcast.core.types import Box
 from maskcast.data.clips import BinaryMask
 from maskcast.data.dataset import VOID
 from maskcast.io.pictures import open_picture
-from maskcast.io.prompts.mask_json import segmentation_mask
+from maskcast.io.prompts.outlines import segmentation_mask
 
 LARGEST_ID = VOID - 1
 LARGEST_FILE = 2**32

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
@@ -12,10 +11,7 @@ from maskcast.core.errors import MaskShapeError, PromptError
 from maskcast.core.numbers import shortened, whole_number
 from maskcast.io.prompts.boxes import TypedBox
 from maskcast.io.prompts.frame_names import number_in, same_name, without_additions
-from maskcast.io.prompts.marked_frame import Label, MarkedFrame, describe_marks
-
-FrameKey: TypeAlias = int | str
-"""Index of a frame in the whole video, or its name."""
+from maskcast.io.prompts.marked_frame import FrameKey, Label, MarkedFrame, describe_marks
 
 
 class PromptFrames:
@@ -130,6 +126,7 @@ class PromptFrames:
         if (
             len(strays) == 1
             and strays[0].source in lone_files
+            and isinstance(strays[0].frame_key, str)
             and number_in(strays[0].frame_key) is None
         ):
             assigned.append((0, strays[0]))
@@ -139,7 +136,18 @@ class PromptFrames:
             self._reject_other_size(frame)
         return sorted(assigned, key=lambda pair: pair[0])
 
+    def has(self, frame_key: FrameKey) -> bool:
+        """Return whether a mask with this name or index belongs to a frame, clear or not."""
+        if isinstance(frame_key, int):
+            return self.find_mark(frame_key) is not None
+        try:
+            return self.find_mask(frame_key) is not None
+        except PromptError:
+            return True
+
     def _frame_of(self, frame: MarkedFrame) -> int | None:
+        if isinstance(frame.frame_key, int):
+            return self.find_mark(frame.frame_key)
         try:
             return self.find_mask(frame.frame_key)
         except PromptError as error:

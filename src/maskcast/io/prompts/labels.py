@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
+from maskcast.core.arrays import MaskArray
 from maskcast.core.errors import PromptError
+from maskcast.core.marks import Box
 from maskcast.core.palette import PALETTE, Colour
 from maskcast.io.label_maps import LARGEST_ID
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame
+
+
+def count_from_one(marked: Sequence[MarkedFrame]) -> list[MarkedFrame]:
+    """Return marked frames whose ids begin with 1, where a field of files counts from 0."""
+    fields = {frame.numbered_by for frame in marked if frame.numbered_by and 0 in frame.marks}
+    return [_shifted(frame) if frame.numbered_by in fields else frame for frame in marked]
+
+
+def _shifted(frame: MarkedFrame) -> MarkedFrame:
+    marks: dict[Label, MaskArray | Box] = {
+        label + 1 if isinstance(label, int) else label: mark for label, mark in frame.marks.items()
+    }
+    note = f"its field {frame.numbered_by} counts from 0, so object ids are one higher"
+    return replace(frame, marks=marks, notes=[*frame.notes, note])
 
 
 def settle_labels(

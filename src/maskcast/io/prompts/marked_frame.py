@@ -10,6 +10,9 @@ from typing import TypeAlias
 from maskcast.core.arrays import MaskArray
 from maskcast.core.marks import Box
 
+FrameKey: TypeAlias = int | str
+"""Index of a frame in the whole video, or its name."""
+
 Label: TypeAlias = int | str
 """An object id, or a text (a colour such as ``#ff0000``, a word) that is still to get an id."""
 
@@ -18,8 +21,8 @@ Label: TypeAlias = int | str
 class MarkedFrame:
     """The marks of one frame in one file."""
 
-    frame_key: str
-    """Name of the frame, or its index from 0."""
+    frame_key: FrameKey
+    """Name of the frame, or its index in the whole video as a number."""
     source: Path
     """The file."""
     kind: str

@@ -20,7 +20,8 @@ from maskcast.core.files import write_text
 from maskcast.core.numbers import shortened, whole_number
 from maskcast.core.strict_json import read_json
 from maskcast.io.label_maps import LARGEST_ID
-from maskcast.io.prompts.frames import FrameKey, PromptFrames
+from maskcast.io.prompts.frames import PromptFrames
+from maskcast.io.prompts.marked_frame import FrameKey
 
 MARKS = "marks.json"
 

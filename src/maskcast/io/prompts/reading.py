@@ -19,7 +19,7 @@ from maskcast.core.marks import NO_ENDS
 from maskcast.core.types import ABSENT, Absent, Box, Prompts
 from maskcast.io.prompts.boxes import TypedBox, parse_box
 from maskcast.io.prompts.frames import PromptFrames
-from maskcast.io.prompts.labels import lowest_free, settle_labels
+from maskcast.io.prompts.labels import count_from_one, lowest_free, settle_labels
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame, describe_marks
 from maskcast.io.prompts.marks import list_marks, settle_absences, settle_ends
 from maskcast.io.prompts.sources import Reading, lone_files, read_source
@@ -99,10 +99,11 @@ def read_prompts(
     frames = PromptFrames(names, size, first)
     typed = [parse_box(text, size) for text in boxes]
     paths, whole_paths = [Path(mask) for mask in masks], [Path(mask) for mask in corrected]
-    reading = Reading(size=size, mask_threshold=mask_threshold)
+    reading = Reading(size=size, is_frame=frames.has, mask_threshold=mask_threshold)
     marked = [frame for path in paths for frame in read_source(path, reading)]
     reading = replace(reading, is_whole=True)
     marked += [frame for path in whole_paths for frame in read_source(path, reading)]
+    marked = count_from_one(marked)
     assigned = frames.assign(marked, lone_files=lone_files([*paths, *whole_paths]))
     ids, report = settle_labels(assigned)
     by_frame: dict[int, dict[int, MaskArray | Box]] = {}
@@ -134,7 +135,7 @@ def read_prompts(
 
 def describe_masks(path: Path, mask_threshold: int | None = None) -> list[str]:
     """Return lines that describe a mask file or folder: format, size, ids, pixels per id."""
-    frames = read_source(path, Reading(mask_threshold=mask_threshold))
+    frames = count_from_one(read_source(path, Reading(mask_threshold=mask_threshold)))
     frame_keys = dict.fromkeys(frame.frame_key for frame in frames)
     order = {frame_key: index for index, frame_key in enumerate(frame_keys)}
     assigned = sorted(

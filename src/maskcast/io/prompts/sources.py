@@ -9,6 +9,8 @@ from pathlib import Path
 from maskcast.core.errors import MissingFileError, PromptError
 from maskcast.core.numbers import whole_number
 from maskcast.io.prompts import mask_arrays, mask_pictures
+from maskcast.io.prompts.coco_json import IsFrame
+from maskcast.io.prompts.foreign_formats import reject_xml
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame
 from maskcast.io.prompts.marks import MARKS
 from maskcast.io.prompts.mask_arrays import read_mask_array
@@ -26,6 +28,8 @@ class Reading:
 
     size: tuple[int, int] | None = None
     """Height and width of the frames in pixels, for masks in JSON; None if they are unknown."""
+    is_frame: IsFrame | None = None
+    """Tells which names are frames of the video, for files with further images; None takes all."""
     mask_threshold: int | None = None
     """Lowest grey value (1..255) that belongs to the object, for masks with soft edges."""
     is_whole: bool = False
@@ -93,8 +97,10 @@ def _folders(folder: Path) -> list[Path]:
 def _read_file(path: Path, reading: Reading) -> list[MarkedFrame]:
     if not path.exists():
         raise MissingFileError(f"mask {path} does not exist", options=(reading.option,))
+    if path.suffix.lower() == ".xml":
+        reject_xml(path)
     if path.suffix.lower() == ".json":
-        marked = read_mask_json(path, reading.size)
+        marked = read_mask_json(path, reading.size, reading.is_frame)
     elif path.suffix.lower() == mask_arrays.ENDING:
         marked = [read_mask_array(path)]
     else:
