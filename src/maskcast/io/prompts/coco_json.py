@@ -28,7 +28,7 @@ KIND = "COCO JSON"
 OBJECT_KEYS = ("object_id", "instance_id", "track_id")
 """Fields of an annotation that identify its object; the first one present counts."""
 
-Annotation: TypeAlias = Mapping[str, Any]
+CocoEntry: TypeAlias = Mapping[str, Any]
 IsFrame: TypeAlias = Callable[[FrameKey], bool]
 """Whether a frame of the video has a name or index."""
 
@@ -51,7 +51,7 @@ class _Shown:
     """An object on a frame: what marks it, and where it comes from."""
 
     frame_key: FrameKey
-    annotation: Annotation
+    annotation: CocoEntry
     segmentation: Any
     bbox: Any
     image: _Image | None = None
@@ -92,7 +92,7 @@ def read_coco(
 
 
 def _shown_in_images(
-    path: Path, content: Any, annotations: Sequence[Annotation]
+    path: Path, content: Any, annotations: Sequence[CocoEntry]
 ) -> Iterator[_Shown]:
     images = _images(content)
     for annotation in annotations:
@@ -130,7 +130,7 @@ def _id_text(value: Any) -> str:
     return str(value)
 
 
-def _image_of(annotation: Annotation, images: Mapping[str, _Image]) -> _Image | None:
+def _image_of(annotation: CocoEntry, images: Mapping[str, _Image]) -> _Image | None:
     image_id = annotation.get("image_id")
     if image_id is None:
         if len(images) > 1:
@@ -144,7 +144,7 @@ def _image_of(annotation: Annotation, images: Mapping[str, _Image]) -> _Image | 
         ) from None
 
 
-def _shown_in_tracks(content: Any, tracks: Sequence[Annotation]) -> Iterator[_Shown]:
+def _shown_in_tracks(content: Any, tracks: Sequence[CocoEntry]) -> Iterator[_Shown]:
     """Yield what the tracks of YouTube-VIS show, frame by frame."""
     listed = content.get("videos") if isinstance(content, dict) else None
     videos = (
@@ -283,7 +283,7 @@ def _numbered(
     return "", [order[id(one.annotation)] for one in shown]
 
 
-def _identity(annotation: Annotation) -> tuple[str, Any]:
+def _identity(annotation: CocoEntry) -> tuple[str, Any]:
     """Return the field that identifies an object, and its value; "" if there is none."""
     attributes = annotation.get("attributes")
     for fields in (annotation, attributes if isinstance(attributes, dict) else {}):
