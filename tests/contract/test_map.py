@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from operator import attrgetter
 from pathlib import Path
 
@@ -41,3 +42,11 @@ def test_every_name_of_the_map_exists_and_carries_its_tag(method: str, row: list
 @pytest.mark.parametrize("method", METHODS)
 def test_every_equation_is_on_the_map(method: str) -> None:
     assert {row[3] for row in rows(method)} >= PARTS[method].TAGS
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_tag_leads_to_a_row_of_the_map(method: str) -> None:
+    sources = "".join(path.read_text("utf-8") for path in (FOLDER / method).rglob("*.py"))
+    assert not re.search(r"\bspec \d", sources)  # of a document that is not part of the repository
+    used = {tag for tags in re.findall(r"\(map: ([^)]+)\)", sources) for tag in tags.split(", ")}
+    assert used <= {row[3].removeprefix("map: ") for row in rows(method)}

@@ -32,7 +32,7 @@ def aggregate_logits(
 def aggregate_probs(
     probs: Float[Tensor, "objects 2 height width"],
 ) -> Float[Tensor, "objects+1 height width"]:
-    """Normalise the odds of every object and the background, as A-GAME does (spec 7).
+    """Normalise the odds of every object and the background (in A-GAME's map: merging).
 
     The background is what the most certain object leaves, min_o P_o[0], not the product over the
     objects. Odds are those of probabilities limited to ε..1-ε with ε = 1e-7.

@@ -12,8 +12,9 @@ from maskcast.methods.agame.training.config import AgameTrainingConfig, DataConf
 from maskcast.methods.agame.training.data import TrainingSources
 from maskcast.methods.agame.training.task import AgameTask, SnippetBatch
 
-TAGS = {f"spec 5.{part}" for part in range(1, 6)}
-TAGS |= {f"spec {section}" for section in (2, 3, 4, 6, 7, 8, 9, 11, 15)}
+TAGS = {
+    f"map: {tag}" for tag in ("mixture", "scores", "moments", "components", "update", "merging")
+}
 
 
 def task() -> tuple[Any, Any]:

@@ -52,7 +52,7 @@ class Book:
     objects: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def run(self, images: list[Tensor], given: Given) -> list[Tensor]:
-        """Return the merged probabilities of every frame, background first (spec 7, 8)."""
+        """Return the merged probabilities of every frame, background first."""
         height, width = images[0].shape[-2:]
         bottom, right = -height % 16 // 2, -width % 16 // 2
         top, left = -height % 16 - bottom, -width % 16 - right
@@ -97,7 +97,7 @@ class Book:
         return projected[0].flatten(1)
 
     def estimate(self, x: Tensor, y: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Base components, then residual ones where these say too much (spec 5.4)."""
+        """Base components, then residual ones where these say too much."""
         appearance = self.net.appearance
         assert appearance is not None
         floors = softplus(appearance.raw_floor)
@@ -112,7 +112,7 @@ class Book:
         return list(means), list(variances)
 
     def moments(self, x: Tensor, a: Tensor, floor: Tensor) -> tuple[Tensor, Tensor]:
-        """By spatial means, the pseudo-count being 1 / N (spec 5.3)."""
+        """By spatial means, the pseudo-count being 1 / N."""
         count = 1 / a.numel() + a.mean()
         mean = (a * x).mean(dim=1) / count
         return mean, floor + (a * (x - mean[:, None]).square()).mean(dim=1) / count
@@ -122,7 +122,7 @@ class Book:
         return -0.5 * (variance.log()[:, None] + distance).sum(dim=0)
 
     def segment(self, features: Any, held: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        """Coarse and fine logits of one object (spec 6)."""
+        """Coarse and fine logits of one object."""
         net, size = self.net, features.stride16.shape[-2:]
         assert net.propagation is not None
         x = self.project(features.stride16)
@@ -145,7 +145,7 @@ class Book:
         return net.fusion.coarse(encoding), fine
 
     def merge(self, probs: dict[int, Tensor]) -> Tensor:
-        """Odds of the background and of each object, normalised (spec 7)."""
+        """Odds of the background and of each object, normalised."""
         limited = lambda p: p.clamp(1e-7, 1 - 1e-7)  # noqa: E731
         b = torch.stack([p[0] for p in probs.values()]).min(dim=0).values
         odds = [limited(b) / limited(1 - b)]
@@ -236,7 +236,7 @@ def test_the_book_notices_what_it_should() -> None:
 
 
 def test_clips_are_learnt_from_as_the_specification_says() -> None:
-    """Losses and all gradients of two clips of three frames, some pixels void (spec 8, 9)."""
+    """Losses and all gradients of two clips of three frames, some pixels void."""
     net = deepcopy(network()).double().train()
     net.requires_grad_(True)
     net.trunk.set_trained(1, batch_statistics=True)

@@ -23,7 +23,7 @@ from maskcast.methods.agame.config import COMPONENTS, AppearanceConfig
 
 @dataclass(frozen=True)
 class Mixture:
-    """One mixture per object: p(x) = Σ_k 1/K · N(x | μ_k, diag v_k) (spec 5.1)."""
+    """One mixture per object: p(x) = Σ_k 1/K · N(x | μ_k, diag v_k) (map: mixture)."""
 
     means: Float[Tensor, "objects components channels"]
     variances: Float[Tensor, "objects components channels"]
@@ -43,7 +43,7 @@ class Mixture:
 def score(
     x: Float[Tensor, "frames cells channels"], mixture: Mixture
 ) -> Float[Tensor, "objects components cells"]:
-    """Return the log-density of every cell under every component, without constants (spec 5.2).
+    """Return the log-density of every cell under every component, without constants (map: scores).
 
     s_pk = −½ Σ_c [ ln v_kc + (x_pc − μ_kc)² / v_kc ]. The square is expanded into three matrix
     products, x² · 1/v − 2 x · μ/v + μ²/v. To avoid cancellation, the mean of the frame is first
@@ -64,7 +64,7 @@ def moments(
     *,
     estimate_variance: bool = True,
 ) -> Mixture:
-    """Return weighted means and variances with a pseudo-count of 1 (spec 5.3).
+    """Return weighted means and variances with a pseudo-count of 1 (map: moments).
 
     μ(a) = Σ_p a_p x_p / (1 + Σ_p a_p)
     v(a; r) = softplus(r) + Σ_p a_p (x_p − μ(a))² / (1 + Σ_p a_p)
@@ -86,7 +86,13 @@ def moments(
 
 
 def blend(running: Mixture, new: Mixture, update_rate: float) -> Mixture:
-    """Move the running mixture towards a new estimate; variances likewise linearly (spec 5.5)."""
+    """Move the running mixture towards a new estimate: μ ← (1 − λ) μ + λ μ', v alike (map: update).
+
+    Args:
+        running: the mixture so far.
+        new: the estimate, μ' and v'.
+        update_rate: λ.
+    """
     return Mixture(
         torch.lerp(running.means, new.means, update_rate),
         torch.lerp(running.variances, new.variances, update_rate),
@@ -129,7 +135,7 @@ class AppearanceModel(nn.Module):
     def score(
         self, x: Float[Tensor, "frames cells channels"], mixture: Mixture
     ) -> Float[Tensor, "objects components cells"]:
-        """Return the scores, with the offsets of a variant where it has some (spec 5.2)."""
+        """Return the scores, with the offsets of a variant where it has some (map: scores)."""
         scores = score(x, mixture)
         if not self.config.score_offsets and self.learned_offsets is None:
             return scores
@@ -143,7 +149,7 @@ class AppearanceModel(nn.Module):
         x: Float[Tensor, "frames cells channels"],
         y: Float[Tensor, "objects 2 cells"],
     ) -> Mixture:
-        """Fit a mixture to one frame and its soft mask (background, target) (spec 5.4).
+        """Fit a mixture to one frame and its soft mask (background, target) (map: components).
 
         The mask gives the weights of the base components. Where these alone assign too high a
         probability to a class, the excess is the weight of a residual component, which therefore
@@ -165,7 +171,7 @@ class AppearanceModel(nn.Module):
         x: Float[Tensor, "frames cells channels"],
         y: Float[Tensor, "objects 2 cells"],
     ) -> Mixture:
-        """Blend an estimate from this frame into the running mixture (spec 5.5)."""
+        """Blend an estimate from this frame into the running mixture (map: update)."""
         return blend(running, self.estimate(x, y), self.config.update_rate)
 
     def update_without_object(

@@ -28,7 +28,7 @@ def normalise(
 
 @dataclass(frozen=True)
 class Padding:
-    """Reflection to sides that are multiples of 16, the odd pixel on the left and top (spec 3)."""
+    """Reflection to multiples of 16, the odd pixel on the left and top (map: padding)."""
 
     height: int
     """Height of the frame in pixels."""
@@ -74,7 +74,7 @@ def shrink_mask(
 def to_grid(
     masks: Float[Tensor, "objects 2 height width"],
 ) -> Float[Tensor, "objects 2 rows columns"]:
-    """Return the 16×16 means of two-channel masks (spec 3)."""
+    """Return ỹ, the 16×16 means of two-channel masks (map: grid)."""
     return functional.avg_pool2d(masks, STRIDE)
 
 

@@ -17,7 +17,7 @@ from maskcast.methods.agame.config import FusionConfig
 
 
 class Fusion(nn.Module):
-    """Two convolutions over [S, D], and the coarse predictor (spec 6).
+    """Two convolutions over [S, D], and the coarse predictor (map: fusion).
 
     The scores always keep their precision, because they are large numbers with small but important
     differences.

@@ -127,7 +127,7 @@ class Prediction(NamedTuple):
 
 
 class AgameNetwork(nn.Module):
-    """Trunk, appearance model, mask propagation, fusion and decoder (spec 2)."""
+    """Trunk, appearance model, mask propagation, fusion and decoder (map: one frame)."""
 
     def __init__(self, config: AgameConfig) -> None:
         super().__init__()
@@ -179,7 +179,7 @@ class AgameNetwork(nn.Module):
     def begin(
         self, features: FrameFeatures, y: Float[Tensor, "objects 2 height width"]
     ) -> TrackedObjects:
-        """Begin objects with the given mask of their first frame (spec 5.5)."""
+        """Begin objects with the given mask of their first frame (map: components)."""
         mixture, part = None, None
         if self.appearance is not None and features.x is not None:
             with _full_precision(features.x):
@@ -189,7 +189,7 @@ class AgameNetwork(nn.Module):
         return TrackedObjects(mixture, part, first_mask=y, previous_mask=y)
 
     def predict(self, features: FrameFeatures, objects: TrackedObjects) -> Prediction:
-        """Segment every object in a frame, each for itself (spec 2)."""
+        """Segment every object in a frame, each for itself (map: one frame)."""
         scores, propagated = None, None
         if self.appearance is not None and features.x is not None and objects.mixture is not None:
             with _full_precision(features.x):
@@ -211,7 +211,7 @@ class AgameNetwork(nn.Module):
         objects: TrackedObjects,
         y: Float[Tensor, "objects 2 height width"],
     ) -> TrackedObjects:
-        """Learn from a segmented frame; its mask becomes the previous mask (spec 5.5)."""
+        """Learn from a segmented frame; its mask becomes the previous mask (map: update)."""
         mixture, x = objects.mixture, features.x
         if self.appearance is not None and x is not None and mixture is not None:
             with _full_precision(x):
@@ -255,7 +255,7 @@ def _widened(logits: Tensor) -> Tensor:
 
 
 def _initialise(*parts: nn.Module | None) -> None:
-    """Draw the weights of every convolution from U(±√(6 / fan-in)); biases are 0 (spec 10)."""
+    """Draw the weights of every convolution from U(±√(6 / fan-in)); biases are 0."""
     for part in parts:
         for module in part.modules() if part is not None else ():
             if isinstance(module, nn.Conv2d):

@@ -23,7 +23,7 @@ DILATIONS = (1, 3, 6)
 
 
 class MaskPropagation(nn.Module):
-    """Predict from the previous mask and the first frame where the object is now (spec 6).
+    """Predict where the object is from previous mask and first frame (map: propagation).
 
     Args:
         config: width, and whether the first frame is an input.

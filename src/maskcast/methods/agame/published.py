@@ -1,4 +1,4 @@
-"""The authors' checkpoints: reading them under our names, and writing ours under theirs (spec 15).
+"""Read the authors' checkpoints under our names, and write ours under theirs (map: checkpoints).
 
 The names correspond one to one. Variants of the published network (predictor kernel, inputs of
 fusion and propagation, learned offsets) are recognised by the shapes of tensors.

@@ -27,7 +27,7 @@ class TrunkFeatures(NamedTuple):
 
 
 class Trunk(nn.Module):
-    """ResNet with a stage 4 of stride 1 (spec 4): its first block undilated, the others dilated 2.
+    """ResNet, stage 4 with stride 1, its first block undilated, the others dilated 2 (map: trunk).
 
     All stages below stage 4 are frozen from construction: they have no gradients, and their batch
     normalisation always uses running statistics. In training, stage 4 uses the statistics of its

@@ -5,7 +5,7 @@
     log probs  clips × 2 × height × width           of background and target, per frame
 
 Each clip has one object. Gradients run through the recurrent masks, every update of the appearance
-model, and the beginning on the first frame; nothing is detached (spec 9).
+model, and the beginning on the first frame; nothing is detached (map: losses).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def clip_losses(
     auxiliary: bool,
     recompute: bool = False,
 ) -> ClipLosses:
-    """Follow the object of each clip from its first mask, and compare every frame (spec 9).
+    """Follow the object of each clip from its first mask, and compare every frame (map: losses).
 
     The first frame counts too, with the given mask as its prediction.
 
@@ -90,7 +90,7 @@ def follow(
     coarse: bool,
     recompute: bool = False,
 ) -> Iterator[LogProbs]:
-    """Yield the log-probabilities of every frame; coarse masks carry the recurrence (spec 8).
+    """Yield the log-probabilities of every frame; coarse masks recur (map: frame loop).
 
     The trunk processes the frames of one point in time together, in temporal order.
     """
@@ -121,7 +121,7 @@ def follow(
 def given_log_probs(
     masks: Bool[Tensor, "objects height width"],
 ) -> Float[Tensor, "objects 2 height width"]:
-    """Return the log-probabilities of given masks, clamped in float32 (spec 8).
+    """Return the log-probabilities of given masks, clamped in float32 (map: losses).
 
     The background is one minus the clamped target, so both keep their
     distance from 0 and 1 only up to rounding.
@@ -133,7 +133,7 @@ def given_log_probs(
 def coarse_log_probs(
     coarse: Float[Tensor, "objects 2 rows columns"],
 ) -> Float[Tensor, "objects 2 height width"]:
-    """Return the coarse prediction at full size: logarithm first, then resized (spec 8)."""
+    """Return the coarse prediction at full size: logarithm first, then resized (map: losses)."""
     rows, columns = coarse.shape[-2:]
     return resize_bilinear(coarse.log_softmax(dim=1), (STRIDE * rows, STRIDE * columns))
 
@@ -141,7 +141,7 @@ def coarse_log_probs(
 def target_iou(
     predicted: Bool[Tensor, "*batch height width"], true: Bool[Tensor, "*batch height width"]
 ) -> Float[Tensor, "*batch"]:
-    """Return intersection over union of masks; two empty ones agree (spec 11)."""
+    """Return intersection over union of masks; two empty ones agree (map: IoU)."""
     together = (predicted & true).sum(dim=(-2, -1)) + 1e-8
     return together / ((predicted | true).sum(dim=(-2, -1)) + 1e-8)
 

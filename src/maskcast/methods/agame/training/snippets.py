@@ -1,4 +1,4 @@
-"""Training snippets: a few frames in a row, of one size, with one object (spec 11).
+"""Training snippets: a few frames in a row, of one size, with one object.
 
     frames    time × height × width × 3   uint8 RGB
     labels    time × height × width       uint8: 1 object, 0 background, 255 void
@@ -54,7 +54,7 @@ class SnippetSource(Protocol):
 
 
 class VideoSnippets:
-    """Snippets of annotated videos; a target is a video that is long enough.
+    """Snippets of annotated videos (map: snippets); a target is a video that is long enough.
 
     A video is long enough if it has ``length`` frames from the first frame with a visible object to
     the last annotated frame. A snippet starts on a frame with a visible object and continues with
