@@ -23,8 +23,8 @@ from maskcast.core.errors import OutputError
 from maskcast.io.label_maps import read_label_map, write_label_map
 from maskcast.io.weights.files import write_weights
 from maskcast.io.weights.names import read_weights
-from maskcast.methods.lwl.config import tiny
 from maskcast.methods.lwl.method import network_of
+from maskcast.methods.lwl.presets import tiny
 from maskcast.runs.folder import RunFolder
 
 

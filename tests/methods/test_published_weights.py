@@ -13,8 +13,9 @@ from maskcast.core.errors import MissingFileError, UsageError, WeightsError
 from maskcast.io.weights.files import sha256_of, write_weights
 from maskcast.io.weights.names import PublishedFile, read_weights
 from maskcast.methods.catalogue import METHODS, choose_weights
-from maskcast.methods.lwl.config import LWLConfig, tiny
+from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.method import network_of
+from maskcast.methods.lwl.presets import tiny
 from maskcast.methods.published_weights import export_weights, import_weights
 from maskcast.methods.spec import build
 

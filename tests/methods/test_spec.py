@@ -15,8 +15,8 @@ from maskcast.core.segmenter import BuiltSegmenter, SegmenterSource
 from maskcast.core.types import Box
 from maskcast.io.weights.files import sha256_of, write_weights
 from maskcast.io.weights.names import SHIPPED, read_weights
-from maskcast.methods.agame.config import tiny as tiny_agame
 from maskcast.methods.agame.network import AgameNetwork
+from maskcast.methods.agame.presets import tiny as tiny_agame
 from maskcast.methods.catalogue import METHODS, configured, options_in_force
 from maskcast.methods.spec import SegmenterSpec, load_segmenter
 

@@ -8,8 +8,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from maskcast.methods.lwl.config import LWLConfig, boxinit, ytvos
+from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.network import LWLNetwork
+from maskcast.methods.lwl.presets import boxinit, ytvos
 from maskcast.methods.lwl.published import rename_from_published
 from oracle.plumbing import oracle_weights
 

@@ -17,7 +17,7 @@ from maskcast.core.boxes import published_box
 from maskcast.core.errors import WeightsError
 from maskcast.core.types import Box, ObjectMasks, Prompts
 from maskcast.io.weights.checkpoints import read_foreign_checkpoint
-from maskcast.methods.lwl.config import CropConfig, boxinit, ytvos
+from maskcast.methods.lwl.config import CropConfig
 from maskcast.methods.lwl.crop import (
     Sighting,
     View,
@@ -34,6 +34,7 @@ from maskcast.methods.lwl.few_shot_learner import Samples, descend, few_shot_los
 from maskcast.methods.lwl.label_encoder import STRIDE
 from maskcast.methods.lwl.memory import Memory, SampleBuffers, Slot
 from maskcast.methods.lwl.network import LWLNetwork
+from maskcast.methods.lwl.presets import boxinit, ytvos
 from maskcast.methods.lwl.published import from_published, published_key
 from maskcast.methods.lwl.segmenter import LWLSegmenter
 from maskcast.methods.lwl.target_model import apply_target_model

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from contract.small_clip import MASKS, PICTURES
-from maskcast.methods.agame.config import tiny
+from maskcast.methods.agame.presets import tiny
 from maskcast.methods.agame.training.config import AgameTrainingConfig, DataConfig, SnippetConfig
 from maskcast.methods.agame.training.data import TrainingSources
 from maskcast.methods.agame.training.task import AgameTask, SnippetBatch

@@ -8,7 +8,7 @@ import torch
 from fixtures.pretended_cuda import CUDA, PretendedCuda
 from fixtures.small_squares import small_square
 from maskcast.methods.agame import bench
-from maskcast.methods.agame.config import tiny
+from maskcast.methods.agame.presets import tiny
 
 
 @pytest.fixture(autouse=True)

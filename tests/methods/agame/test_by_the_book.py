@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, pad, softplus
 
 from maskcast.core.state import load_state, save_state
-from maskcast.methods.agame.config import tiny
 from maskcast.methods.agame.network import AgameNetwork
+from maskcast.methods.agame.presets import tiny
 from maskcast.methods.agame.segmenter import AgameSegmenter, AgameState, Segmented
 from maskcast.methods.agame.training.clip_loss import clip_losses
 

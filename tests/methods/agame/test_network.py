@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from maskcast.methods.agame.config import AgameConfig, tiny
+from maskcast.methods.agame.config import AgameConfig
 from maskcast.methods.agame.framing import indicator, to_grid
 from maskcast.methods.agame.network import AgameNetwork, TrackedObjects
+from maskcast.methods.agame.presets import tiny
 
 
 @cache

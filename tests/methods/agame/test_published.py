@@ -20,10 +20,10 @@ from maskcast.methods.agame.config import (
     AppearanceConfig,
     FusionConfig,
     PropagationConfig,
-    tiny,
 )
 from maskcast.methods.agame.method import build
 from maskcast.methods.agame.network import AgameNetwork
+from maskcast.methods.agame.presets import tiny
 from maskcast.methods.agame.published import (
     from_published,
     our_name,

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from maskcast.core.errors import FrameError, PromptError
 from maskcast.core.types import Box
-from maskcast.methods.agame.config import AgameConfig, tiny
+from maskcast.methods.agame.config import AgameConfig
 from maskcast.methods.agame.framing import Padding, indicator, to_grid
 from maskcast.methods.agame.method import build
+from maskcast.methods.agame.presets import tiny
 from maskcast.methods.agame.segmenter import AgameSegmenter, AgameState
 
 SIZE = (44, 60)

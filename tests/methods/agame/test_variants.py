@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from maskcast.core.errors import ConfigError
-from maskcast.methods.agame.config import AgameConfig, FusionConfig, PropagationConfig, tiny
+from maskcast.methods.agame.config import AgameConfig, FusionConfig, PropagationConfig
 from maskcast.methods.agame.framing import indicator, to_grid
 from maskcast.methods.agame.network import AgameNetwork, FrameFeatures, Prediction, TrackedObjects
+from maskcast.methods.agame.presets import tiny
 from maskcast.methods.agame.training.clip_loss import clip_losses
 
 

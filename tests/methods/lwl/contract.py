@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from contract.small_clip import MASKS, PICTURES
-from maskcast.methods.lwl.config import tiny
+from maskcast.methods.lwl.presets import tiny
 from maskcast.methods.lwl.training.config import DataConfig, LossConfig, LWLTrainingConfig
 from maskcast.methods.lwl.training.data import TrainingSources
 from maskcast.methods.lwl.training.task import ClipBatch, LWLTask

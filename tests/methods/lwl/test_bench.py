@@ -11,8 +11,9 @@ import torch
 from fixtures.pretended_cuda import CUDA, PretendedCuda
 from fixtures.small_squares import small_square
 from maskcast.methods.lwl import bench
-from maskcast.methods.lwl.config import LWLConfig, tiny
+from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.method import build
+from maskcast.methods.lwl.presets import tiny
 
 CPU = torch.device("cpu")
 

@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from maskcast.core.types import Box
-from maskcast.methods.lwl.config import LWLConfig, boxinit, tiny, ytvos
+from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.network import LWLNetwork
+from maskcast.methods.lwl.presets import boxinit, tiny, ytvos
 from maskcast.methods.lwl.segmenter import LWLSegmenter
 
 Given = dict[int, Tensor | Box]

@@ -10,8 +10,8 @@ import torch
 from maskcast.core.config import with_options
 from maskcast.core.segmenter import segment_video
 from maskcast.data.synthetic.demo import make_demo_clip
-from maskcast.methods.lwl.config import tiny
 from maskcast.methods.lwl.method import build
+from maskcast.methods.lwl.presets import tiny
 
 
 @pytest.mark.slow

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from maskcast.core.errors import ConfigError
-from maskcast.methods.lwl.config import CropConfig, LearnerConfig, MemoryConfig, boxinit, ytvos
+from maskcast.methods.lwl.config import CropConfig, LearnerConfig, MemoryConfig
+from maskcast.methods.lwl.presets import boxinit, ytvos
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from maskcast.methods.lwl.config import MemoryConfig, boxinit, ytvos
+from maskcast.methods.lwl.config import MemoryConfig
 from maskcast.methods.lwl.memory import Memory, SampleBuffers, Slot
+from maskcast.methods.lwl.presets import boxinit, ytvos
 
 PLAIN = MemoryConfig(size=4)
 FADING = MemoryConfig(size=4, update_rate=0.2, minimum_first_weight=0.0, equal_second_weight=True)

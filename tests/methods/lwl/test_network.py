@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from maskcast.core.errors import ConfigError
-from maskcast.methods.lwl.config import NetworkConfig, boxinit, small, small_lite, tiny, ytvos
+from maskcast.methods.lwl.config import NetworkConfig
 from maskcast.methods.lwl.network import LWLNetwork
+from maskcast.methods.lwl.presets import boxinit, small, small_lite, tiny, ytvos
 from maskcast.nn.resnet import Taps
 
 TINY = tiny().network

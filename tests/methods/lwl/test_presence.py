@@ -7,7 +7,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from maskcast.methods.lwl.config import tiny
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.presence import (
     LARGEST_RESPONSE,
@@ -15,6 +14,7 @@ from maskcast.methods.lwl.presence import (
     PresenceHead,
     describe_first,
 )
+from maskcast.methods.lwl.presets import tiny
 
 TINY = tiny().network
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from maskcast.core.errors import WeightsError
-from maskcast.methods.lwl.config import LWLConfig, boxinit, small, ytvos
+from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.network import LWLNetwork
+from maskcast.methods.lwl.presets import boxinit, small, ytvos
 from maskcast.methods.lwl.published import (
     from_published,
     published_key,

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from maskcast.core.types import ABSENT, Box, ObjectMasks
 from maskcast.methods.lwl import segmenter as segmenter_module
-from maskcast.methods.lwl.config import LWLConfig, tiny
+from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.method import build, network_of
+from maskcast.methods.lwl.presets import tiny
 from maskcast.methods.lwl.segmenter import LWLSegmenter
 from maskcast.methods.lwl.state import LWLState
 

@@ -20,8 +20,9 @@ from maskcast.bench.precision import has_bfloat16, share_differing
 from maskcast.bench.stopwatch import Stopwatch, time_ms
 from maskcast.bench.synthetic import FRAME_SIZE, rectangle, synthetic_frame
 from maskcast.core.types import Frame, LabelMap, Mask
-from maskcast.methods.agame.config import AgameConfig, small
+from maskcast.methods.agame.config import AgameConfig
 from maskcast.methods.agame.method import build
+from maskcast.methods.agame.presets import small
 from maskcast.methods.agame.segmenter import AgameSegmenter, AgameState
 
 WARM_UP, REPEATS = 1, 4

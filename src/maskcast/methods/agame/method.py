@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from maskcast.core.progress import Progress
 from maskcast.io.weights.names import PublishedFile
-from maskcast.methods.agame.config import AgameConfig, tiny
+from maskcast.methods.agame.config import AgameConfig
+from maskcast.methods.agame.presets import tiny
 from maskcast.methods.method import Method, network_with
 
 if TYPE_CHECKING:

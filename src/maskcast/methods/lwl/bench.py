@@ -21,9 +21,10 @@ from maskcast.bench.precision import has_bfloat16, share_differing
 from maskcast.bench.stopwatch import Stopwatch, time_ms
 from maskcast.bench.synthetic import FRAME_SIZE, rectangle, synthetic_frame
 from maskcast.core.types import Frame, LabelMap, Mask
-from maskcast.methods.lwl.config import LWLConfig, MemoryConfig, small, ytvos
+from maskcast.methods.lwl.config import LWLConfig, MemoryConfig
 from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.method import network_of
+from maskcast.methods.lwl.presets import small, ytvos
 from maskcast.methods.lwl.segmenter import LWLSegmenter
 from maskcast.methods.lwl.state import LWLState, Target
 

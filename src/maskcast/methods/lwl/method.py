@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from maskcast.core.progress import Progress
 from maskcast.io.weights.names import PublishedFile
-from maskcast.methods.lwl.config import LWLConfig, tiny
+from maskcast.methods.lwl.config import LWLConfig
+from maskcast.methods.lwl.presets import tiny
 from maskcast.methods.method import Method, network_with
 
 if TYPE_CHECKING:

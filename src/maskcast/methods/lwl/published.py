@@ -18,8 +18,9 @@ from torch import Tensor
 from maskcast.core.errors import WeightsError
 from maskcast.core.files import replacing
 from maskcast.io.weights.checkpoints import read_foreign_checkpoint
-from maskcast.methods.lwl.config import LWLConfig, NetworkConfig, boxinit, ytvos
+from maskcast.methods.lwl.config import LWLConfig, NetworkConfig
 from maskcast.methods.lwl.network import LWLNetwork
+from maskcast.methods.lwl.presets import boxinit, ytvos
 
 _RENAMED: tuple[tuple[str, str], ...] = (
     (r"^trunk\.", "feature_extractor."),

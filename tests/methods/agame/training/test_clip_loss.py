@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from maskcast.core.errors import ConfigError
-from maskcast.methods.agame.config import tiny
 from maskcast.methods.agame.network import AgameNetwork
+from maskcast.methods.agame.presets import tiny
 from maskcast.methods.agame.training.clip_loss import (
     clip_losses,
     follow,

@@ -14,7 +14,7 @@ from PIL import Image
 from maskcast.core.config import config_to_dict
 from maskcast.core.errors import ConfigError, DataError
 from maskcast.core.training import Task
-from maskcast.methods.agame.config import tiny
+from maskcast.methods.agame.presets import tiny
 from maskcast.methods.agame.training.config import AgameTrainingConfig, DataConfig, SnippetConfig
 from maskcast.methods.agame.training.task import AgameTask, SnippetBatch
 

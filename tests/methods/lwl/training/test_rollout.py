@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from maskcast.core.errors import ConfigError
-from maskcast.methods.lwl.config import MemoryConfig, tiny
+from maskcast.methods.lwl.config import MemoryConfig
 from maskcast.methods.lwl.few_shot_learner import Samples
 from maskcast.methods.lwl.network import LWLNetwork
+from maskcast.methods.lwl.presets import tiny
 from maskcast.methods.lwl.training.config import RolloutConfig
 from maskcast.methods.lwl.training.rollout import ClipFollower, Followed
 

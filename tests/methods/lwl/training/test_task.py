@@ -23,7 +23,7 @@ from fixtures.imitations import (
 )
 from maskcast.core.errors import ConfigError, DatasetError, WeightsError
 from maskcast.io.weights.names import read_weights
-from maskcast.methods.lwl import config as configs
+from maskcast.methods.lwl import presets
 from maskcast.methods.lwl.training.clip_settings import ClipSampling
 from maskcast.methods.lwl.training.config import (
     DataConfig,
@@ -393,13 +393,13 @@ def test_nonsense_is_refused() -> None:
         LossConfig(mask_weight=0.0)
     with pytest.raises(ConfigError):
         LWLTrainingConfig(loss=LossConfig(box_weight=1.0))
-    assert configs.small().network.box_encoder
+    assert presets.small().network.box_encoder
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "pth"])
 def test_the_trunk_starts_from_a_file(ending: str, tmp_path: Path) -> None:
     """In torchvision's names, and in those of maskrcnn-benchmark."""
-    base = replace(RECIPES["lwl-stage1"].config, model=configs.tiny())
+    base = replace(RECIPES["lwl-stage1"].config, model=presets.tiny())
     tensors = LWLTask(base).network.trunk.state_dict()
     tensors = {name: torch.full(tensor.shape, 0.25) for name, tensor in tensors.items()}
     path = tmp_path / f"trunk.{ending}"

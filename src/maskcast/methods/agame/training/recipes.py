@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, ScheduleConfig, Task
 from maskcast.data.hold_out_names import DAVIS16_HOLD_OUT
-from maskcast.methods.agame.config import small
+from maskcast.data.licences import SMALL_DATA
+from maskcast.methods.agame.presets import small
 from maskcast.methods.agame.training.config import AgameTrainingConfig, DataConfig, SnippetConfig
 
 
@@ -40,14 +41,6 @@ def davis_stage2() -> AgameTrainingConfig:
     return replace(stage2(), data=DataConfig(epoch="draws", draws=118))
 
 
-SMALL_LICENCE = (
-    "research and evaluation only, whatever the licence of the code: trained on DAVIS 2016 "
-    "(CC BY-NC 4.0), PASCAL VOC 2012 and SBD (Flickr terms, research), COCO 2017 (CC BY 4.0), "
-    "Oxford-IIIT Pet (CC BY-SA 4.0) and research collections, from a trunk trained on Tiny "
-    "ImageNet (ImageNet: non-commercial research)"
-)
-
-
 def small_recipe() -> AgameTrainingConfig:
     """Train the small network on videos and single pictures, starting from a small trunk."""
     return AgameTrainingConfig(
@@ -57,7 +50,7 @@ def small_recipe() -> AgameTrainingConfig:
         trained_stages=2,
         batch_statistics=False,
         validation_length=12,
-        licence=SMALL_LICENCE,
+        licence=SMALL_DATA,
         loop=LoopConfig(
             epochs=18,
             iterations=150,

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, ScheduleConfig, Task
-from maskcast.data.hold_out_names import DAVIS16_HOLD_OUT
-from maskcast.methods.lwl import config as configs
+from maskcast.core.training import LoopConfig, Recipe, ScheduleConfig, Task
+from maskcast.methods.lwl import presets
 from maskcast.methods.lwl.config import NetworkConfig
 from maskcast.methods.lwl.training.clip_settings import ClipProcessing
 from maskcast.methods.lwl.training.config import DataConfig, LossConfig, LWLTrainingConfig, Rates
-from maskcast.methods.lwl.training.small_recipes import small_2, small_boxes, small_presence
-
-SMALL_LICENCE = (
-    "research and evaluation only, whatever the licence of the code: trained on DAVIS 2016 "
-    "(CC BY-NC 4.0), PASCAL VOC 2012 and SBD (Flickr terms, research), COCO 2017 (CC BY 4.0), "
-    "Oxford-IIIT Pet (CC BY-SA 4.0) and research collections, from a trunk trained on Tiny "
-    "ImageNet (ImageNet: non-commercial research)"
+from maskcast.methods.lwl.training.small_recipes import (
+    small,
+    small_2,
+    small_boxes,
+    small_on_larger_crops,
+    small_presence,
 )
 
 
@@ -49,7 +47,7 @@ def stage2() -> LWLTrainingConfig:
 def box() -> LWLTrainingConfig:
     """Train the box encoder of a finished mask network; all other parts are frozen."""
     return LWLTrainingConfig(
-        model=configs.boxinit(),
+        model=presets.boxinit(),
         data=DataConfig(youtube_vos_weight=1.0, davis_weight=0.0, coco_weight=1.0),
         processing=ClipProcessing(rotation=0.0, log_scale=0.0),
         rates=Rates(
@@ -93,69 +91,6 @@ BASELINE = ladder(MASK_AS_LABEL, Rates(kappa=0.0, features=0.0, label_encoder=0.
 END_TO_END = ladder(replace(MASK_AS_LABEL, end_to_end=True), Rates(label_encoder=0.0))
 LABEL_GENERATOR = ladder(NetworkConfig(weight="uniform"), Rates())
 WEIGHT_PREDICTOR = ladder(NetworkConfig(), Rates())
-
-
-def small() -> LWLTrainingConfig:
-    """The small model: train all parts at once on videos, single pictures and synthetic clips."""
-    return LWLTrainingConfig(
-        model=configs.small(),
-        data=DataConfig(
-            youtube_vos_weight=0.0,
-            davis_weight=0.0,
-            videos_weight=5.0,
-            pictures_weight=4.0,
-            made_up_weight=1.0,
-            held_out=DAVIS16_HOLD_OUT,
-            all_objects_as_one=True,
-        ),
-        processing=ClipProcessing(size=(192, 320)),
-        rates=Rates(
-            kappa=1e-3,
-            features=3e-4,
-            decoder=1e-3,
-            label_encoder=1e-3,
-            trunk=1e-4,
-            box_encoder=1e-3,
-        ),
-        loss=LossConfig(mask_weight=1.0, box_weight=0.2, over="frame", cross_entropy=1.0),
-        apply_updates=True,
-        validation_clips=48,
-        licence=SMALL_LICENCE,
-        loop=LoopConfig(
-            epochs=18,
-            iterations=100,
-            batch_size=4,
-            optimiser=OptimiserConfig(kind="adamw", weight_decay=1e-4),
-            schedule=ScheduleConfig(kind="cosine", final=0.01, warm_up=50),
-            precision="bf16",
-            clip_norm=1.0,
-            average_decay=0.995,
-            validate_every=2,
-            workers=1,
-            best_metric="J",
-        ),
-    )
-
-
-def small_on_larger_crops() -> LWLTrainingConfig:
-    """The small model on larger crops, at half the learning rates."""
-    first = small()
-    rates = replace(
-        first.rates,
-        kappa=5e-4,
-        features=1.5e-4,
-        decoder=5e-4,
-        label_encoder=5e-4,
-        trunk=5e-5,
-        box_encoder=5e-4,
-    )
-    return replace(
-        first,
-        data=replace(first.data, videos_weight=6.0, pictures_weight=3.0),
-        processing=ClipProcessing(size=(240, 416)),
-        rates=rates,
-        loop=replace(first.loop, epochs=12, seed=1),
-    )
 
 
 YOUTUBE_ONLY = DataConfig(davis_weight=0.0)

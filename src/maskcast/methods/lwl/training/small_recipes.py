@@ -1,8 +1,9 @@
-"""Recipes of the second small model: all parts, then the presence head, then the box encoder.
+"""Recipes of the small models.
 
-The network starts from an ImageNet-trained EfficientNet-Lite (``--trunk-weights``); the recipes
-work with every trunk (``--model.network.trunk``). The last two start from the weights of the first
-and freeze the rest of the network.
+The first has a ResNet-18. The second starts from an ImageNet-trained EfficientNet-Lite
+(``--trunk-weights``), but its recipes work with every trunk (``--model.network.trunk``): one for
+all parts, then one for the presence head and one for the box encoder, which start from the weights
+of the first and freeze the rest of the network.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from maskcast.core.training import LoopConfig, OptimiserConfig, ScheduleConfig
-from maskcast.data.hold_out_names import SMALL_HOLD_OUT
-from maskcast.methods.lwl import config as configs
+from maskcast.data.hold_out_names import DAVIS16_HOLD_OUT, SMALL_HOLD_OUT
+from maskcast.data.licences import SMALL_DATA
+from maskcast.methods.lwl import presets
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.training.clip_settings import BoxJitter, ClipProcessing, ClipSampling
 from maskcast.methods.lwl.training.config import (
@@ -22,7 +24,7 @@ from maskcast.methods.lwl.training.config import (
     RolloutConfig,
 )
 
-LICENCE = (
+SECOND_LICENCE = (
     "research and evaluation only, whatever the licence of the code: trained on DAVIS 2016 and "
     "2017 (CC BY-NC 4.0), SegTrack v2 (research), PASCAL VOC 2012 and SBD (Flickr terms, "
     "research), COCO 2017 (annotations CC BY 4.0; pictures under Flickr terms), Oxford-IIIT Pet "
@@ -30,12 +32,75 @@ LICENCE = (
     "collections, from an ImageNet-trained EfficientNet-Lite trunk (Apache-2.0 file)"
 )
 FROZEN = {"kappa": 0.0, "features": 0.0, "decoder": 0.0, "label_encoder": 0.0}
+RATES = Rates(
+    kappa=1e-3, features=3e-4, decoder=1e-3, label_encoder=1e-3, trunk=1e-4, box_encoder=1e-3
+)
+
+
+def _loop(*, epochs: int, warm_up: int, validate_every: int, best_metric: str) -> LoopConfig:
+    return LoopConfig(
+        epochs=epochs,
+        iterations=100,
+        batch_size=4,
+        optimiser=OptimiserConfig(kind="adamw", weight_decay=1e-4),
+        schedule=ScheduleConfig(kind="cosine", final=0.01, warm_up=warm_up),
+        precision="bf16",
+        clip_norm=1.0,
+        average_decay=0.995,
+        validate_every=validate_every,
+        workers=1,
+        best_metric=best_metric,
+    )
+
+
+def small() -> LWLTrainingConfig:
+    """The small model: train all parts at once on videos, single pictures and synthetic clips."""
+    return LWLTrainingConfig(
+        model=presets.small(),
+        data=DataConfig(
+            youtube_vos_weight=0.0,
+            davis_weight=0.0,
+            videos_weight=5.0,
+            pictures_weight=4.0,
+            made_up_weight=1.0,
+            held_out=DAVIS16_HOLD_OUT,
+            all_objects_as_one=True,
+        ),
+        processing=ClipProcessing(size=(192, 320)),
+        rates=RATES,
+        loss=LossConfig(mask_weight=1.0, box_weight=0.2, over="frame", cross_entropy=1.0),
+        apply_updates=True,
+        validation_clips=48,
+        licence=SMALL_DATA,
+        loop=_loop(epochs=18, warm_up=50, validate_every=2, best_metric="J"),
+    )
+
+
+def small_on_larger_crops() -> LWLTrainingConfig:
+    """The small model on larger crops, at half the learning rates."""
+    first = small()
+    rates = replace(
+        first.rates,
+        kappa=5e-4,
+        features=1.5e-4,
+        decoder=5e-4,
+        label_encoder=5e-4,
+        trunk=5e-5,
+        box_encoder=5e-4,
+    )
+    return replace(
+        first,
+        data=replace(first.data, videos_weight=6.0, pictures_weight=3.0),
+        processing=ClipProcessing(size=(240, 416)),
+        rates=rates,
+        loop=replace(first.loop, epochs=12, seed=1),
+    )
 
 
 def small_2() -> LWLTrainingConfig:
     """Train all parts at once on real and rendered videos, single pictures and synthetic clips."""
     return LWLTrainingConfig(
-        model=_with_presence_head(configs.small_lite()),
+        model=_with_presence_head(presets.small_lite()),
         data=DataConfig(
             youtube_vos_weight=0.0,
             davis_weight=0.0,
@@ -60,15 +125,7 @@ def small_2() -> LWLTrainingConfig:
             box_jitter=(0.05, 0.2),
             miss=0.08,
         ),
-        rates=Rates(
-            kappa=1e-3,
-            features=3e-4,
-            decoder=1e-3,
-            label_encoder=1e-3,
-            trunk=1e-4,
-            box_encoder=1e-3,
-            presence_head=1e-3,
-        ),
+        rates=replace(RATES, presence_head=1e-3),
         loss=LossConfig(
             mask_weight=1.0,
             box_weight=0.2,
@@ -87,20 +144,8 @@ def small_2() -> LWLTrainingConfig:
             box_starts=0.2,
         ),
         validation_clips=48,
-        licence=LICENCE,
-        loop=LoopConfig(
-            epochs=30,
-            iterations=100,
-            batch_size=4,
-            optimiser=OptimiserConfig(kind="adamw", weight_decay=1e-4),
-            schedule=ScheduleConfig(kind="cosine", final=0.01, warm_up=100),
-            precision="bf16",
-            clip_norm=1.0,
-            average_decay=0.995,
-            validate_every=3,
-            workers=1,
-            best_metric="quality",
-        ),
+        licence=SECOND_LICENCE,
+        loop=_loop(epochs=30, warm_up=100, validate_every=3, best_metric="quality"),
     )
 
 
