@@ -38,10 +38,12 @@ from maskcast.methods.lwl.presets import boxinit, ytvos
 from maskcast.methods.lwl.published import from_published, published_key
 from maskcast.methods.lwl.segmenter import LWLSegmenter
 from maskcast.methods.lwl.target_model import apply_target_model
+from maskcast.methods.lwl.training.boxes import segment_boxes
 from maskcast.methods.lwl.training.crops import training_crop
 from maskcast.nn.aggregation import aggregate_logits
 from maskcast.nn.lovasz import lovasz_loss
 from maskcast.nn.resnet import Taps
+from methods.lwl.mini_sequence import segment_queries
 from oracle.containers import (
     compare_parameters,
     expected_parameters,
@@ -146,7 +148,7 @@ def test_box_encoder(oracle: OracleFile) -> None:
     size = (images.shape[-2], images.shape[-1])
     assert network.box_encoder is not None
     oracle.compare("out/encoding", network.box_encoder(box, features.x, size)[:, None])
-    logits = network.segment_box(images, box)
+    logits = segment_boxes(network, images, box)
     oracle.compare("out/logits", logits[:, None])
     oracle.compare("out/prob", logits.sigmoid()[:, None])
     oracle.compare("out/x_chmean", features.x[0].mean(dim=(1, 2)))
@@ -450,7 +452,7 @@ def test_training(oracle: OracleFile) -> None:
     for prefix, apply_updates in (("released", False), ("updated", True)):
         if f"out/{prefix}_logits" not in oracle:
             continue
-        logits = network(images[:1], masks[:1], images[1:], apply_updates=apply_updates)
+        logits = segment_queries(network, images, masks, update_steps=2 if apply_updates else 0)
         oracle.compare(f"out/{prefix}_logits", logits)
         loss = 100 * lovasz_loss(logits, masks[1:])
         oracle.compare(f"out/{prefix}_loss", loss)

@@ -1,4 +1,4 @@
-"""The assembled network and its training-mode forward."""
+"""The assembled network, and the mini-sequences of its training."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from maskcast.methods.lwl.config import NetworkConfig
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.presets import boxinit, small, small_lite, tiny, ytvos
 from maskcast.nn.resnet import Taps
+from methods.lwl.mini_sequence import segment_queries
 
 TINY = tiny().network
 
@@ -32,9 +33,8 @@ def clip() -> tuple[Tensor, Tensor]:
     return torch.rand(4, 2, 3, 32, 48, generator=generator) + masks[:, :, None], masks
 
 
-def forward(net: LWLNetwork, clip: tuple[Tensor, Tensor], **options: int | bool) -> Tensor:
-    images, masks = net.prepare(clip[0]), clip[1]
-    return net(images[:1], masks[:1], images[1:], **options)
+def forward(net: LWLNetwork, clip: tuple[Tensor, Tensor], **options: int) -> Tensor:
+    return segment_queries(net, net.prepare(clip[0]), clip[1], **options)
 
 
 def test_caffe_input_is_bgr_minus_the_mean() -> None:
@@ -73,18 +73,11 @@ def test_batch_norms_stay_in_evaluation() -> None:
         assert norms and not any(norm.training for norm in norms)
 
 
-def test_without_applied_updates_their_number_is_all_the_same(clip: tuple[Tensor, Tensor]) -> None:
-    net = network()
-    found = [forward(net, clip, apply_updates=False, update_steps=n) for n in (0, 2, 7)]
-    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
-
-
 def test_applied_updates_change_all_query_frames_but_the_first(clip: tuple[Tensor, Tensor]) -> None:
     net = network()
-    plain, updated = (forward(net, clip, apply_updates=apply) for apply in (False, True))
+    plain, updated = (forward(net, clip, update_steps=steps) for steps in (0, 2))
     assert torch.equal(plain[0], updated[0])
     assert not torch.equal(plain[1], updated[1])
-    assert torch.equal(plain, forward(net, clip, update_steps=0))
 
 
 def test_sequences_of_a_batch_do_not_disturb_each_other(clip: tuple[Tensor, Tensor]) -> None:
@@ -144,7 +137,7 @@ def test_logits_and_gradients_are_those_of_the_definition(apply_updates: bool) -
         by_the_book(net, images[:, b], masks[0, b], apply_updates=apply_updates) for b in (0, 1)
     ]
     expected = torch.stack(one_by_one, dim=1)
-    found = net(images[:1], masks, images[1:], apply_updates=apply_updates)
+    found = segment_queries(net, images, masks, update_steps=2 if apply_updates else 0)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     parameters = [p for name, p in net.named_parameters() if "box" not in name]
     weight = torch.randn(expected.shape, generator=torch.Generator().manual_seed(2))

@@ -4,7 +4,10 @@ images   frames × sequences × 3 × height × width   normalised; frame 0 is th
 masks    frames × sequences × height × width       0..1, ground truth
 visible  frames × sequences                        1 visible, 0 absent, -1 unknown
 
-With the default settings, ``follow`` computes the same as ``LWLNetwork.forward`` with updates.
+With the default settings this is section 3.6 of the paper: after each query frame, the learner also
+uses the prediction for that frame as a pseudo-mask, through which no gradient flows. Without update
+steps, every query frame is predicted with the target model of the reference frame, as in the
+published training.
 """
 
 from __future__ import annotations
@@ -17,10 +20,12 @@ from jaxtyping import Bool, Float, Int8
 from torch import Tensor
 
 from maskcast.methods.lwl.config import MemoryConfig
+from maskcast.methods.lwl.few_shot_learner import Samples
 from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.network import Features, LWLNetwork
 from maskcast.methods.lwl.presence import Evidence, Presence, describe_first
 from maskcast.methods.lwl.target_model import apply_target_model
+from maskcast.methods.lwl.training.boxes import segment_boxes
 from maskcast.methods.lwl.training.config import RolloutConfig
 from maskcast.methods.lwl.training.losses import overlap
 from maskcast.nn.presence import mean_confidence
@@ -42,7 +47,7 @@ class Followed(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ClipFollower:
-    """Runs a network over the frames of clips.
+    """Runs a network over the frames of clips (section 3.6 of the paper).
 
     Args:
         network: the network. In training mode, corrections, known absences and starts from boxes
@@ -85,7 +90,7 @@ class ClipFollower:
         remembered = _Remembered(x[0], labels.label, labels.weight, self)
         first = describe_first(x[0], start, labels.label)
         tau = network.no_filters(sequences, x)
-        tau = network.fit(tau, *remembered.samples(), self.initial_steps)
+        tau = fit(network, tau, remembered.samples(), self.initial_steps)
         logits: list[Tensor] = []
         judged: list[Presence] = []
         for frame in range(1, len(x)):
@@ -109,7 +114,7 @@ class ClipFollower:
                 labels = network.label_encoder(kept)
                 remembered.add(x[frame], labels.label, labels.weight, absent, annotated)
                 tau = tau.detach() if self.config.last_update_only else tau
-                tau = network.fit(tau, *remembered.samples(), self.update_steps)
+                tau = fit(network, tau, remembered.samples(), self.update_steps)
         return Followed(torch.stack(logits), _stacked(judged), box_logits)
 
     def _from_boxes(self, images: Tensor, boxes: Tensor, features: Features) -> Tensor:
@@ -118,7 +123,7 @@ class ClipFollower:
             Taps(*(tap[:sequences].detach() for tap in features.taps)),
             features.x[:sequences].detach(),
         )
-        return self.network.segment_box(images, boxes, first)
+        return segment_boxes(self.network, images, boxes, first)
 
     def _start(self, masks: Tensor, box_logits: Tensor) -> Tensor:
         """Return the first masks: the ground truth, or at random the soft mask of the box."""
@@ -157,6 +162,15 @@ class ClipFollower:
         return torch.rand(len(like), device=like.device) < probability
 
 
+def fit(
+    network: LWLNetwork, tau: Float[Tensor, "sequences D C K K"], samples: Samples, steps: int
+) -> Float[Tensor, "sequences D C K K"]:
+    """Run the learner; no gradient passes through it unless ``end_to_end``."""
+    with torch.set_grad_enabled(torch.is_grad_enabled() and network.config.end_to_end):
+        fitted: Tensor = network.learner(tau, samples, steps)
+    return fitted
+
+
 class _Remembered:
     """The memories of several sequences, with their weights γ."""
 
@@ -187,13 +201,14 @@ class _Remembered:
             frames[memory.newest : memory.newest + 1] = [frame]
             self.memories[sequence] = memory
 
-    def samples(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return x, e and γ·v, frames first."""
+    def samples(self) -> Samples:
+        """Return x, e and γ·v in float32, which the learner computes in."""
         v = torch.stack(self.weight)
         gammas = self._gammas(v)
         if gammas is not None:
             v = v * gammas[:, :, None, None, None]
-        return torch.stack(self.x), torch.stack(self.label), v
+        x, e = torch.stack(self.x), torch.stack(self.label)
+        return Samples.of_frames(x.float(), e.float(), v.float())
 
     def _gammas(self, v: Tensor) -> Tensor | None:
         """Return γ by frame and sequence, 0 for frames not in memory; None if all are 1."""

@@ -21,6 +21,7 @@ from maskcast.core.training import Export, Items
 from maskcast.io.weights.checkpoints import read_state_dict
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.training.augmentation import ClipSample
+from maskcast.methods.lwl.training.boxes import encode_boxes
 from maskcast.methods.lwl.training.config import LWLTrainingConfig
 from maskcast.methods.lwl.training.data import TrainingSources
 from maskcast.methods.lwl.training.losses import (
@@ -178,7 +179,7 @@ class LWLTask:
         images, masks, boxes = images[chosen], masks[chosen], batch.boxes[chosen]
         with torch.no_grad():
             features = network.extract(images)
-        encoding = network.encode_boxes(images, boxes, features)
+        encoding = encode_boxes(network, images, boxes, features)
         size = (images.shape[-2], images.shape[-1])
         logits = network.decoder(encoding, features.taps, size).float()[None]
         losses = mask_losses(logits, masks[None], weights, gather=gather)
