@@ -128,10 +128,9 @@ def network_with(
     Raises:
         WeightsError: the weights do not fit the network.
     """
-    import torch
+    from maskcast.core.randomness import seeded
 
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(SEED)  # torch.manual_seed would seed every GPU too
+    with seeded(SEED):
         network = make()
     if tensors is not None:
         try:

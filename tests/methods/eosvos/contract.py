@@ -7,7 +7,7 @@ from typing import Any
 
 from contract.small_clip import MASKS, VIDEO
 from maskcast.core.training import LoopConfig, OptimiserConfig
-from maskcast.methods.eosvos.config import tiny
+from maskcast.methods.eosvos.presets import tiny
 from maskcast.methods.eosvos.training.config import (
     InnerLoopConfig,
     MetaTrainingConfig,

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import torch
 
+from maskcast.core.randomness import seeded
 from maskcast.core.types import Frame, Mask
-from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig, tiny
+from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig
 from maskcast.methods.eosvos.network import Batch, ObjectNetwork
-from maskcast.methods.eosvos.randomness import seeded
+from maskcast.methods.eosvos.presets import tiny
 
 EVERYTHING = 10**6
 """As a sampler's size: every candidate is chosen, so that no draw matters."""

@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from maskcast.core.errors import ConfigError
+from maskcast.core.randomness import generator_of, seeded
 from maskcast.core.state import load_state, save_state
 from maskcast.core.types import ABSENT
 from maskcast.methods.eosvos.config import EOSVOSConfig, PresenceConfig
@@ -17,7 +18,6 @@ from maskcast.methods.eosvos.inner_loop import gradients_of, learned_start_of
 from maskcast.methods.eosvos.network import Detection
 from maskcast.methods.eosvos.object_model import ObjectModel
 from maskcast.methods.eosvos.online_adaptation import AnnotatedFrame
-from maskcast.methods.eosvos.randomness import generator_of, seeded
 from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter, EOSVOSState
 from maskcast.methods.eosvos.targets import make_empty_target, make_target
 

@@ -9,8 +9,8 @@ import torch
 
 from fixtures.pretended_cuda import CUDA, PretendedCuda
 from maskcast.methods.eosvos import bench
-from maskcast.methods.eosvos.config import tiny
 from maskcast.methods.eosvos.mask_rcnn import RegionHeads
+from maskcast.methods.eosvos.presets import tiny
 
 CPU = torch.device("cpu")
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from maskcast.core.randomness import seeded
 from maskcast.methods.eosvos.network import ObjectNetwork
-from maskcast.methods.eosvos.randomness import seeded
 from maskcast.methods.eosvos.targets import make_empty_target, make_target
 from maskcast.methods.eosvos.training.parent_training import make_instance_target
 

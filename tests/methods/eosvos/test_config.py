@@ -7,7 +7,8 @@ import pytest
 from maskcast.core.config import config_from_dict, config_to_dict, with_options
 from maskcast.core.errors import ConfigError
 from maskcast.core.training import LoopConfig
-from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig, tiny
+from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig
+from maskcast.methods.eosvos.presets import tiny
 from maskcast.methods.eosvos.training.config import (
     InnerLoopConfig,
     MetaTrainingConfig,

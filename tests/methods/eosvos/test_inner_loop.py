@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from maskcast.core.errors import WeightsError
+from maskcast.core.randomness import generator_of, seeded
 from maskcast.methods.eosvos import inner_loop
 from maskcast.methods.eosvos.inner_loop import (
     LearnedStart,
@@ -13,7 +14,6 @@ from maskcast.methods.eosvos.inner_loop import (
     inner_step,
     learned_start_of,
 )
-from maskcast.methods.eosvos.randomness import generator_of, seeded
 
 from . import small
 

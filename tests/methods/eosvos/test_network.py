@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from maskcast.core.errors import WeightsError
+from maskcast.core.randomness import seeded
 from maskcast.methods.eosvos.inner_loop import gradients_of
 from maskcast.methods.eosvos.mask_rcnn import published_key
-from maskcast.methods.eosvos.randomness import seeded
 
 from . import small
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from maskcast.core.randomness import generator_of
 from maskcast.methods.eosvos.config import RateLevel
 from maskcast.methods.eosvos.inner_loop import learned_start_of
 from maskcast.methods.eosvos.object_model import ObjectModel
 from maskcast.methods.eosvos.online_adaptation import AnnotatedFrame
-from maskcast.methods.eosvos.randomness import generator_of
 
 from . import small
 

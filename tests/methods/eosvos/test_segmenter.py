@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from maskcast.core.errors import ConfigError, PromptError
+from maskcast.core.randomness import generator_of
 from maskcast.core.types import Box
 from maskcast.methods.eosvos.inner_loop import learned_start_of
 from maskcast.methods.eosvos.network import Detection
 from maskcast.methods.eosvos.object_model import ObjectModel, networks_that_fit
-from maskcast.methods.eosvos.randomness import generator_of
 from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter, build_segmenter
 
 from . import small

@@ -24,13 +24,13 @@ from maskcast.bench.memory import peak_mib, reset_peak
 from maskcast.bench.stopwatch import time_ms
 from maskcast.bench.synthetic import FRAME_SIZE, rectangle, synthetic_frame
 from maskcast.bench.yardstick import Yardstick
+from maskcast.core.randomness import generator_of, seeded
 from maskcast.core.types import Frame, Mask
 from maskcast.methods.eosvos.box_propagation import jittered_boxes
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig
 from maskcast.methods.eosvos.inner_loop import gradients_of, inner_step, learned_start_of
 from maskcast.methods.eosvos.mask_rcnn import Features, Outlook
 from maskcast.methods.eosvos.network import ObjectNetwork
-from maskcast.methods.eosvos.randomness import generator_of, seeded
 from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter, build_segmenter
 from maskcast.methods.eosvos.targets import corners_of
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from maskcast.core.errors import WeightsError
 from maskcast.core.progress import Progress
+from maskcast.core.randomness import seeded
 from maskcast.methods.eosvos.config import INITIAL_RATE, RateLevel
 from maskcast.methods.eosvos.network import Batch, ObjectNetwork
-from maskcast.methods.eosvos.randomness import seeded
 
 LEAST_LOG_RATE = -33.0
 RATE_PREFIX = "log_init_lr"

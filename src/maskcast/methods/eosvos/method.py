@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from maskcast.core.progress import Progress
 from maskcast.io.weights.names import PublishedFile
-from maskcast.methods.eosvos.config import EOSVOSConfig, tiny
+from maskcast.methods.eosvos.config import EOSVOSConfig
+from maskcast.methods.eosvos.presets import tiny
 from maskcast.methods.method import Method
 
 if TYPE_CHECKING:

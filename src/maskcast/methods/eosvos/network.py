@@ -5,26 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TypeAlias, TypeVar
 
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
-from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.models.detection.transform import resize_boxes
-from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
-from torchvision.ops import FrozenBatchNorm2d
 
-from maskcast.core.errors import ConfigError, WeightsError
+from maskcast.core.errors import WeightsError
 from maskcast.core.types import Frame
 from maskcast.methods.eosvos.box_propagation import propagate
-from maskcast.methods.eosvos.config import MaskRCNNConfig, Propagation, TrunkName
+from maskcast.methods.eosvos.config import MaskRCNNConfig, Propagation
 from maskcast.methods.eosvos.mask_loss import MASK_LOSSES
 from maskcast.methods.eosvos.mask_rcnn import (
     AnchorSample,
@@ -40,6 +35,7 @@ from maskcast.methods.eosvos.mask_rcnn import (
 )
 from maskcast.methods.eosvos.region_pooling import RegionPooling
 from maskcast.methods.eosvos.targets import Target, make_target
+from maskcast.methods.eosvos.trunk import build_pyramid, pyramid_maps
 from maskcast.nn.resnet import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 Item = TypeVar("Item")
@@ -47,13 +43,6 @@ Item = TypeVar("Item")
 BoxOrder: TypeAlias = tuple[int, int, int, int]
 AS_CODED: BoxOrder = (0, 1, 2, 3)
 CLASSES = 2
-BLOCKS: dict[TrunkName, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int]]] = {
-    "resnet10": (BasicBlock, (1, 1, 1, 1)),
-    "resnet18": (BasicBlock, (2, 2, 2, 2)),
-    "resnet34": (BasicBlock, (3, 4, 6, 3)),
-    "resnet50": (Bottleneck, (3, 4, 6, 3)),
-    "resnet101": (Bottleneck, (3, 4, 23, 3)),
-}
 
 
 @dataclass(frozen=True)
@@ -139,7 +128,7 @@ class ObjectNetwork(nn.Module):
         self.transform = FixedScaleTransform(
             config.min_side, config.max_side, IMAGENET_MEAN, IMAGENET_DEVIATION
         )
-        self.backbone = _backbone(config)
+        self.backbone = build_pyramid(config)
         self.rpn = _proposal_network(config)
         self.roi_heads = _region_heads(config)
         self.backbone.requires_grad_(config.train_trunk)
@@ -233,7 +222,7 @@ class ObjectNetwork(nn.Module):
             recompute: do not store activations inside the stages of the trunk.
         """
         images = ImageList(batch.frames, list(batch.sizes))
-        features = self._features(batch.frames, recompute=recompute)
+        features = pyramid_maps(self.backbone, batch.frames, recompute=recompute)
         outlook = self.rpn.propose(images, features)
         if samples is None:
             samples = self._draw(outlook.anchors, outlook.proposals, batch)
@@ -257,7 +246,7 @@ class ObjectNetwork(nn.Module):
         for image in range(len(batch)):
             one = batch[image]
             images = ImageList(one.frames, list(one.sizes))
-            outlook = self.rpn.propose(images, self._features(one.frames))
+            outlook = self.rpn.propose(images, pyramid_maps(self.backbone, one.frames))
             anchors += outlook.anchors
             proposals += outlook.proposals
         return self._draw(anchors, proposals, batch)
@@ -277,22 +266,6 @@ class ObjectNetwork(nn.Module):
             region_count=sum(len(s.labels) for s in regions),
             positive_count=sum(int((s.labels > 0).sum()) for s in regions),
         )
-
-    def _features(self, frames: Tensor, *, recompute: bool = False) -> Features:
-        """Return the pyramid maps; ``recompute`` stores only the outputs of the trunk's stages."""
-        features: Features
-        if not (recompute and torch.is_grad_enabled()):
-            features = self.backbone(frames)
-            return features
-        trunk, x, ends = self.backbone.body, frames, {}
-        for name, part in trunk.items():
-            if name in trunk.return_layers:
-                x = checkpoint(part, x, use_reentrant=False)
-                ends[trunk.return_layers[name]] = x
-            else:
-                x = part(x)
-        features = self.backbone.fpn(ends)
-        return features
 
     @torch.no_grad()
     @_without_kept_casts()
@@ -368,20 +341,6 @@ def _grouped(items: Sequence[Item], counts: Sequence[int]) -> Iterator[Sequence[
         start += count
 
 
-def refuse_low_precision(device: torch.device) -> None:
-    """Reject training under autocast on a CPU, where the backward pass of torch 2.15 crashes.
-
-    Raises:
-        ConfigError: autocast is enabled and the device is a CPU.
-    """
-    if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-        raise ConfigError(
-            "e-OSVOS cannot be trained in lower precision on the CPU, where PyTorch aborts in the "
-            "backward pass; use precision 32",
-            options=("loop.precision",),
-        )
-
-
 @contextmanager
 def _evaluating(network: nn.Module) -> Iterator[None]:
     training = network.training
@@ -390,15 +349,6 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         network.train(training)
-
-
-def _backbone(config: MaskRCNNConfig) -> BackboneWithFPN:
-    return BackboneWithFPN(
-        _trunk(config),
-        {f"layer{stage}": str(stage - 1) for stage in range(1, 5)},
-        [_stage_channels(config) * 2**stage for stage in range(4)],
-        config.pyramid_channels,
-    )
 
 
 def _proposal_network(config: MaskRCNNConfig) -> ProposalNetwork:
@@ -441,33 +391,3 @@ def _region_heads(config: MaskRCNNConfig) -> RegionHeads:
     built.legacy_losses = config.legacy_losses
     built.mask_loss = MASK_LOSSES[config.mask_loss]
     return built
-
-
-def _trunk(config: MaskRCNNConfig) -> ResNet:
-    block, layers = BLOCKS[config.trunk]
-    norm = (
-        partial(nn.GroupNorm, config.norm_groups)
-        if config.norm == "group"
-        else partial(FrozenBatchNorm2d, eps=0.0)
-    )
-    trunk = ResNet(block, layers, norm_layer=norm)
-    if config.trunk_width != 64:
-        _rescale(trunk, block, layers, config.trunk_width)
-    return trunk
-
-
-def _rescale(
-    trunk: ResNet, block: type[BasicBlock | Bottleneck], layers: Sequence[int], width: int
-) -> None:
-    """Change the number of channels of stem and stages, which torchvision fixes to 64, 128, …"""
-    trunk.inplanes = width
-    trunk.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
-    trunk.bn1 = trunk._norm_layer(width)
-    for stage, count in enumerate(layers):
-        made = trunk._make_layer(block, width * 2**stage, count, stride=1 if stage == 0 else 2)
-        setattr(trunk, f"layer{stage + 1}", made)
-
-
-def _stage_channels(config: MaskRCNNConfig) -> int:
-    block, _ = BLOCKS[config.trunk]
-    return config.trunk_width * int(block.expansion)

@@ -20,13 +20,13 @@ from torch import Tensor
 
 from maskcast.core.errors import ConfigError
 from maskcast.core.progress import Progress
+from maskcast.core.randomness import generator_of
 from maskcast.core.types import Frame
 from maskcast.methods.eosvos.augmentation import augment_spatially
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import LearnedStart, fine_tune
 from maskcast.methods.eosvos.network import Batch, Detection, ObjectNetwork
 from maskcast.methods.eosvos.online_adaptation import AnnotatedFrame
-from maskcast.methods.eosvos.randomness import generator_of
 from maskcast.methods.eosvos.targets import Target, make_empty_target, make_target
 
 log = logging.getLogger(__name__)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from maskcast.core.errors import PromptError
 from maskcast.core.progress import Progress
+from maskcast.core.randomness import generator_of, seeded
 from maskcast.core.types import NO_PROMPTS, Box, Frame, ObjectMasks, Prompts, split_prompts
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import learned_start_of
@@ -27,7 +28,6 @@ from maskcast.methods.eosvos.online_adaptation import (
     round_frames,
     with_absence,
 )
-from maskcast.methods.eosvos.randomness import generator_of, seeded
 from maskcast.methods.eosvos.targets import corners_of
 from maskcast.nn.presence import VISIBLE, presence_from
 

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 from maskcast.core.errors import ConfigError
+from maskcast.core.randomness import seeded
 from maskcast.core.training import Recipe, ValidatesInParts
 from maskcast.methods.eosvos.inner_loop import learned_start_of
-from maskcast.methods.eosvos.randomness import seeded
 from maskcast.methods.eosvos.training.config import (
     InnerLoopConfig,
     MetaTrainingConfig,

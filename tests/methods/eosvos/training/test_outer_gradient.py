@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from maskcast.core.errors import ConfigError
+from maskcast.core.randomness import generator_of
 from maskcast.methods.eosvos.inner_loop import RATE_PREFIX, learned_start_of
-from maskcast.methods.eosvos.randomness import generator_of
 from maskcast.methods.eosvos.training.config import InnerLoopConfig
 from maskcast.methods.eosvos.training.outer_gradient import first_order, through_autograd
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from maskcast.core.config import config_to_dict
+from maskcast.core.randomness import generator_of
 from maskcast.core.training import Export
 from maskcast.methods.eosvos.inner_loop import (
     FIXED_PREFIX,
@@ -23,10 +24,8 @@ from maskcast.methods.eosvos.network import (
     Batch,
     BoxOrder,
     ObjectNetwork,
-    refuse_low_precision,
 )
 from maskcast.methods.eosvos.published import take_start_weights
-from maskcast.methods.eosvos.randomness import generator_of
 from maskcast.methods.eosvos.targets import OBJECT, make_empty_target, make_target
 from maskcast.methods.eosvos.training.config import MetaTrainingConfig
 from maskcast.methods.eosvos.training.outer_gradient import (
@@ -34,6 +33,7 @@ from maskcast.methods.eosvos.training.outer_gradient import (
     first_order,
     through_autograd,
 )
+from maskcast.methods.eosvos.training.precision import refuse_low_precision
 from maskcast.methods.eosvos.training.tasks import (
     LabelledFrame,
     MetaTask,

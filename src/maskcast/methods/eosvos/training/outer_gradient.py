@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.func import functional_call
 
 from maskcast.core.errors import ConfigError
+from maskcast.core.randomness import seeded
 from maskcast.methods.eosvos.inner_loop import LearnedStart, gradients_of, inner_step
 from maskcast.methods.eosvos.network import Batch, ObjectNetwork
-from maskcast.methods.eosvos.randomness import seeded
 from maskcast.methods.eosvos.training.config import InnerLoopConfig
 
 SECOND_ORDER_PART = "roi_heads."

@@ -19,16 +19,17 @@ from torch import Tensor, nn
 
 from maskcast.core.config import config_to_dict
 from maskcast.core.errors import ConfigError, PromptError
+from maskcast.core.randomness import generator_of, seeded
 from maskcast.core.training import Export
 from maskcast.core.types import to_frame
 from maskcast.methods.eosvos.augmentation import draw_visible_warp, flip, warp_frame, warp_label_map
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import LearnedStart, learned_start_of
-from maskcast.methods.eosvos.network import ObjectNetwork, refuse_low_precision
+from maskcast.methods.eosvos.network import ObjectNetwork
 from maskcast.methods.eosvos.published import take_start_weights
-from maskcast.methods.eosvos.randomness import generator_of, seeded
 from maskcast.methods.eosvos.targets import VOID, Target, make_target
 from maskcast.methods.eosvos.training.config import ParentTrainingConfig, ValidationConfig
+from maskcast.methods.eosvos.training.precision import refuse_low_precision
 from maskcast.methods.eosvos.training.tasks import OpenedTasks, TaskVideo, open_tasks
 from maskcast.methods.eosvos.training.validation import fine_tuned_similarity, objects_of
 

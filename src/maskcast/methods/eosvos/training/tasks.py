@@ -19,6 +19,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as colour
 
 from maskcast.core.errors import DataError
+from maskcast.core.randomness import generator_of
 from maskcast.data.clips import AnnotatedVideo
 from maskcast.data.dataset import VOID, Dataset, Video
 from maskcast.data.hold_outs import draw_balanced_hold_outs
@@ -27,7 +28,6 @@ from maskcast.data.visibility import readable_annotations
 from maskcast.io.label_maps import ids_in
 from maskcast.methods.eosvos.augmentation import draw_visible_warp, flip, warp_frame, warp_label_map
 from maskcast.methods.eosvos.network import AS_CODED, BoxOrder
-from maskcast.methods.eosvos.randomness import generator_of
 from maskcast.methods.eosvos.targets import OBJECT
 from maskcast.methods.eosvos.training.config import TaskConfig, TaskDataConfig
 from maskcast.methods.eosvos.training.task_variations import (

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fixtures.pretended_cuda import CUDA, PretendedCuda
-from maskcast.methods.eosvos.randomness import seeded
+from maskcast.core.randomness import seeded
 
 
 def test_the_global_generator_is_seeded_inside_and_put_back():
