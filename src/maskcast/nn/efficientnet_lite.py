@@ -66,8 +66,8 @@ class SpatialConv2d(nn.Conv2d):
     the bottom and right. So with a stride of 2, output pixel i is centred on input pixel 2i + 1 if
     the side is even, and on 2i if it is odd. With ``symmetric`` it is always centred on 2i.
 
-    In training under autocast on a CPU, trainable 5×5 convolutions compute in float32, because the
-    gradients of depthwise 5×5 kernels take two to five times as long in bfloat16.
+    In training under autocast on a CPU, depthwise convolutions compute in float32, because the
+    gradients of depthwise 5×5 kernels take two to nine times as long in bfloat16.
     """
 
     def __init__(
@@ -99,9 +99,9 @@ class SpatialConv2d(nn.Conv2d):
         return wide.to(torch.get_autocast_dtype("cpu"))
 
     def _is_faster_in_float32(self, x: Tensor) -> bool:
-        learns = torch.is_grad_enabled() and self.weight.requires_grad
+        learns = torch.is_grad_enabled() and (self.weight.requires_grad or x.requires_grad)
         narrowed = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
-        return learns and narrowed and self.kernel_size == (5, 5)
+        return learns and narrowed and self.groups > 1
 
     def _convolve(self, x: Tensor) -> Tensor:
         if not self.same:
@@ -157,22 +157,9 @@ class InvertedResidual(nn.Module):
         inner = x
         if self.expands:
             inner = _relu6(self.bn1(self.conv1(inner)))
-        inner = _relu6(self.bn2(_filter_channels(self.conv2, inner)))
+        inner = _relu6(self.bn2(self.conv2(inner)))
         projected: Tensor = self.bn3(self.conv3(inner))
         return x + projected if self.skips else projected
-
-
-def _filter_channels(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """Run a depthwise convolution, in float32 when training under autocast on a CPU.
-
-    The gradients of depthwise 5×5 convolutions take two to nine times as long in bfloat16 there.
-    """
-    if not (x.device.type == "cpu" and x.requires_grad and torch.is_autocast_enabled("cpu")):
-        filtered: Tensor = conv(x)
-        return filtered
-    with torch.autocast("cpu", enabled=False):
-        exact: Tensor = conv(x.float())
-        return exact.to(x.dtype)
 
 
 def _batch_norm(channels: int) -> nn.BatchNorm2d:

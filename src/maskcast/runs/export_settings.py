@@ -15,7 +15,7 @@ class Exports:
     overlay: bool = False
     """write exports/overlay.mp4: the objects painted over the video (H.264, original timing)."""
     cutout: tuple[Literal["png", "prores", "vp9"], ...] = ()
-    """write cut-outs with an alpha channel: png (a sequence), prores (4444 mov), vp9 (webm)."""
+    """write cut-outs with an alpha channel: png (one per frame), prores (4444 mov), vp9 (webm)."""
     rle: bool = False
     """write exports/masks.json: COCO run-length masks of every object in every frame."""
     tracks: bool = False
