@@ -188,7 +188,7 @@ def test_the_coarse_predictor_may_be_3x3() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (lambda: config(output="none", propagation={"enabled": False}), "turn one of them on"),
+        (lambda: config(output="none", propagation={"enabled": False}), "enable one of them"),
         (lambda: config(update_rate=1.5), "update_rate"),
         (lambda: config(score_offsets=(1.0, 2.0)), "4 values"),
         (lambda: config(score_scale=0.0), "score_scale must be greater than 0"),
