@@ -59,10 +59,11 @@ def app(
     try:
         from maskcast.web.serve import ServeOptions, serve
     except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn", "anyio", "h11", "click"):
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("starlette", "uvicorn", "anyio", "h11", "click"):
             raise
         raise UsageError(
-            f'the browser application needs {error.name}: pip install "maskcast[app]"'
+            f'the browser application needs {missing}: pip install "maskcast[app]"'
         ) from error
     from maskcast.web.messages import SegmenterChoice
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -83,10 +84,10 @@ def project_json(session: Session) -> dict[str, Any] | None:
     return {
         **document_json(project),
         "key": project.key,
-        "name": project.run.name,
+        "name": Path(project.video.path).name,
         "run": session.root.relative(project.run),
         "video": {
-            "name": project.video.path.rsplit("/", 1)[-1],
+            "name": Path(project.video.path).name,
             "width": opened.width,
             "height": opened.height,
             "count": project.count,
