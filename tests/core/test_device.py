@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 
 import pytest
@@ -11,11 +12,13 @@ from torch._inductor.exc import TritonMissing
 
 from maskcast.core.device import (
     choose_device,
+    chosen_dtype,
     compiled,
     dtype_named,
     make_deterministic,
     make_float32_exact,
     name_of,
+    set_threads,
 )
 from maskcast.core.errors import UsageError
 
@@ -91,3 +94,16 @@ def test_a_compiler_that_is_missing_is_named_in_a_sentence(monkeypatch):
     monkeypatch.setattr(torch, "compile", compile_without_compiler)
     with pytest.raises(UsageError, match=r"\(No working C\+\+ compiler found\); .* speed.compile"):
         compiled(torch.nn.Identity())(torch.zeros(1))
+
+
+def test_dtypes_have_names_and_others_are_refused():
+    assert chosen_dtype("float16") == chosen_dtype(torch.float16) == torch.float16
+    for wrong in ("float64", torch.float64, torch.int8, "", None):
+        with pytest.raises(UsageError, match="dtype must be float32 or bfloat16 or float16, got"):
+            inspect.unwrap(chosen_dtype)(wrong)
+
+
+@pytest.mark.parametrize("count", [0, -1, 1025, 2**31])
+def test_threads_are_limited_before_torch_crashes(count):
+    with pytest.raises(UsageError, match=r"threads must be in \[1, 1024\], got"):
+        set_threads(count)

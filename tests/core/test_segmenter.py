@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 import torch
 
 from contract.coloured_video import frames, true_mask
 from contract.stand_in import ColourConfig, ColourTracker
 from maskcast.core.errors import DeviceMemoryError, FrameError, MaskShapeError, PromptError
-from maskcast.core.segmenter import VideoSegmenter, check_prompts, segment_steps, segment_video
+from maskcast.core.input_checks import check_frame_indices, check_prompts, checked_prompts
+from maskcast.core.segmenter import VideoSegmenter, segment_steps, segment_video
 from maskcast.core.types import ABSENT, Box
 
 
@@ -151,7 +153,7 @@ def test_an_object_ends_before_the_step_of_its_last_frame_and_may_begin_again(tr
 def test_an_end_and_a_prompt_on_one_frame_begin_the_object_anew(tracker):
     video = frames(3)
     here = {1: true_mask(1, 2)}
-    again = list(segment_steps(tracker, video, {**PROMPTS, 2: here}, ends={2: (1,)}))
+    again = list(segment_steps(tracker, video, {0: PROMPTS[0], 2: here}, ends={2: (1,)}))
     fresh = list(segment_steps(tracker, video[2:], {2: here}, first_frame=2))
     assert again[2].masks.probs.equal(fresh[0].masks.probs)
 
@@ -190,7 +192,7 @@ def test_an_absence_of_an_object_that_is_not_tracked_is_an_error_at_once(
 
 
 def test_an_absence_may_follow_a_state_whose_prompts_are_not_given_again(tracker):
-    steps = list(segment_steps(tracker, frames(2), PROMPTS))
+    steps = list(segment_steps(tracker, frames(2), {0: PROMPTS[0]}))
     rest = segment_steps(
         tracker, frames(4)[2:], {2: {1: ABSENT}}, state=steps[-1].state, first_frame=2
     )
@@ -200,3 +202,76 @@ def test_an_absence_may_follow_a_state_whose_prompts_are_not_given_again(tracker
     )
     with pytest.raises(PromptError, match="object 7 is marked absent before its first mask"):
         next(wrong)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.index_fill(2, torch.tensor(0), torch.nan), "frame 2 has values that are not"),
+        (lambda f: f.index_fill(2, torch.tensor(0), torch.inf), "frame 2 has values up to inf"),
+        (lambda f: f.index_fill(2, torch.tensor(0), -torch.inf), "frame 2 has values from -inf to"),
+        (
+            lambda f: f * 255,
+            r"frame 2 has values up to 2[0-9.]+ but .*; divide 8-bit",
+        ),
+        (lambda f: f * 2 - 1, r"frame 2 has values from -0.[0-9]+ to .*; undo the normalisation"),
+        (lambda f: (f * 255).byte(), "frame 2 is a Tensor of torch.uint8"),
+    ],
+)
+def test_values_outside_the_range_are_refused_in_any_frame(tracker, change, message):
+    video = frames(4)
+    video[2] = change(video[2])
+    found = segment_video(tracker, iter(video), {0: {1: true_mask(1, 0)}})
+    assert len([next(found), next(found)]) == 2
+    with pytest.raises(FrameError, match=message):
+        next(found)
+
+
+def test_the_overshoot_of_resizing_is_accepted(tracker):
+    video = [frame * 1.2 - 0.1 for frame in frames(2)]
+    assert len(list(segment_video(tracker, video, {}))) == 2
+
+
+def test_a_source_may_fill_one_tensor_again_and_again(tracker):
+    def camera():
+        memory = torch.empty_like(frames(1)[0])
+        for frame in frames(8):
+            yield memory.copy_(frame)
+
+    prompts = {0: {1: true_mask(1, 0)}}
+    expected = [masks.probs for masks in segment_video(tracker, frames(8), prompts)]
+    found = [masks.probs for masks in segment_video(tracker, camera(), prompts)]
+    assert all(map(torch.equal, expected, found))
+
+
+@pytest.mark.parametrize("frame_index", [3, 99])
+def test_prompts_whose_frame_never_comes_are_an_error_at_the_end(tracker, frame_index):
+    prompts = {0: {1: true_mask(1, 0)}, frame_index: {1: true_mask(1, 0)}}
+    found = segment_video(tracker, frames(3), prompts)
+    assert len([next(found) for _ in range(3)]) == 3
+    with pytest.raises(PromptError, match=f"prompts for frame {frame_index}, but the last .* is 2"):
+        next(found)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [
+        ({"0": {1: true_mask(1, 0)}}, "must be by frame index, an integer from 0, got '0'"),
+        ({-1: {1: true_mask(1, 0)}}, "must be by frame index, an integer from 0, got -1"),
+        ({0: true_mask(1, 0)}, "the prompts of frame 0 are a Tensor .* such as {1: mask}"),
+        ({0: {"1": true_mask(1, 0)}}, "ids must be positive integers, got '1' on frame 0"),
+        ({0: {1.0: true_mask(1, 0)}}, "ids must be positive integers, got 1.0 on frame 0"),
+        ({0: {True: true_mask(1, 0)}}, "ids must be positive integers, got True on frame 0"),
+        ([{1: true_mask(1, 0)}], "the prompts of a video are a list; pass a dictionary, from"),
+    ],
+)
+def test_prompts_in_other_containers_are_refused(prompts, message):
+    with pytest.raises(PromptError, match=message):
+        check_frame_indices(prompts)
+        checked_prompts(prompts[0], frames(1)[0], 0)
+
+
+def test_indices_and_ids_may_be_numbers_of_numpy():
+    prompts = {np.int64(0): {np.uint8(3): true_mask(1, 0)}}
+    check_frame_indices(prompts)
+    assert [type(i) for i in checked_prompts(prompts[0], frames(1)[0], 0)] == [int]

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from maskcast.core.errors import PromptError
+from maskcast.core.marks import plain_number
 from maskcast.core.types import ABSENT, Box, ObjectMasks, masks_and_boxes, split_prompts, to_frame
 
 
@@ -87,3 +88,17 @@ def test_a_picture_becomes_a_frame_of_its_own(writeable):
     assert frame[2, 1, 0] == np.float32(picture[1, 0, 2]) / np.float32(255)
     frame.zero_()
     assert picture.max() == 255
+
+
+def test_boxes_take_numbers_of_numpy_and_torch():
+    given = (np.int64(1), np.float32(2.5), torch.tensor(3), np.array(4), 5, 0.5)
+    numbers = [plain_number(number) for number in given]
+    assert numbers == [1, 2.5, 3, 4, 5, 0.5]
+    assert [type(number) for number in numbers] == [int, float, int, int, int, float]
+    assert Box(*numbers[:4]) == Box(1, 2.5, 3, 4)
+
+
+@pytest.mark.parametrize("number", ["1", None, True, [1], np.array([1, 2])])
+def test_boxes_take_nothing_but_numbers(number):
+    with pytest.raises(PromptError, match="must be numbers, got"):
+        plain_number(number)

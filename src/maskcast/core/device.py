@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -55,6 +55,19 @@ def name_of(device: torch.device) -> str:
 def dtype_named(name: DtypeName) -> torch.dtype:
     """Return the torch dtype with a name."""
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+
+
+def chosen_dtype(dtype: torch.dtype | str) -> torch.dtype:
+    """Return a dtype that is given as such or by its name.
+
+    Raises:
+        UsageError: networks do not compute in it.
+    """
+    known = {name: dtype_named(name) for name in get_args(DtypeName)}
+    for name, kind in known.items():
+        if dtype in (name, kind):
+            return kind
+    raise UsageError(f"dtype must be {' or '.join(known)}, got {dtype}", options=("dtype",))
 
 
 def set_threads(count: int | None) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from math import isfinite
+from numbers import Real
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from maskcast.core.errors import PromptError
 
@@ -17,7 +18,7 @@ class Box:
     """An axis-parallel rectangle in pixels of the frame; (x, y) is its top left corner.
 
     Raises:
-        PromptError: a number is not finite, or a side is not positive.
+        PromptError: a value is not a number or not finite, or a side is not positive.
     """
 
     x: float
@@ -26,6 +27,8 @@ class Box:
     height: float
 
     def __post_init__(self) -> None:
+        for name in ("x", "y", "width", "height"):
+            object.__setattr__(self, name, plain_number(getattr(self, name)))
         numbers = (self.x, self.y, self.width, self.height)
         if not all(isfinite(number) for number in numbers):
             raise PromptError(f"x, y, width and height of a box must be finite, got {numbers}")
@@ -34,6 +37,14 @@ class Box:
                 "width and height of a box must be positive, got "
                 f"{self.width:g}×{self.height:g}; give x, y, width and height, not two corners"
             )
+
+
+def plain_number(number: Any) -> float:
+    """Return a number of Python for one of NumPy or torch."""
+    value = number.item() if getattr(number, "ndim", None) == 0 else number
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise PromptError(f"x, y, width and height of a box must be numbers, got {number!r}")
+    return value if isinstance(value, int) else float(value)
 
 
 class Absent(Enum):

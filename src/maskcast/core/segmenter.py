@@ -12,19 +12,19 @@ import torch
 from torch import Tensor
 
 from maskcast.core.device_memory import is_out_of_memory
-from maskcast.core.errors import DeviceMemoryError, FrameError, MaskShapeError, PromptError
+from maskcast.core.errors import DeviceMemoryError, FrameError, PromptError
+from maskcast.core.input_checks import (
+    check_absences,
+    check_frame,
+    check_frame_indices,
+    check_range,
+    checked_prompts,
+    size_of,
+)
 from maskcast.core.marks import NO_ENDS
 from maskcast.core.overlap import read_ahead
 from maskcast.core.progress import Progress
-from maskcast.core.types import (
-    NO_PROMPTS,
-    Absent,
-    Box,
-    Frame,
-    ObjectMasks,
-    Prompts,
-    split_prompts,
-)
+from maskcast.core.types import NO_PROMPTS, Frame, ObjectMasks, Prompts
 
 State = TypeVar("State")
 
@@ -165,8 +165,8 @@ def segment_video(
     Raises:
         FrameError: a frame is not a float tensor of 3 × height × width in 0..1, or its size differs
             from the frames before it.
-        PromptError: a prompt does not fit its frame (``MaskShapeError``: in size), or an object is
-            marked absent before its first mask.
+        PromptError: a prompt does not fit its frame (``MaskShapeError``: in size), an object is
+            marked absent before its first mask, or, at the end, a prompt's frame has not come.
         DeviceMemoryError: the device is out of memory.
     """
     for step in segment_steps(segmenter, frames, prompts):
@@ -196,26 +196,27 @@ def segment_steps(
     Raises:
         FrameError: a frame is not a float tensor of 3 × height × width in 0..1, or its size differs
             from the frames before it.
-        PromptError: a prompt does not fit its frame (``MaskShapeError``: in size), or an object is
-            marked absent before its first mask.
+        PromptError: a prompt does not fit its frame (``MaskShapeError``: in size), an object is
+            marked absent before its first mask, or, at the end, a prompt's frame has not come.
         DeviceMemoryError: the device is out of memory.
     """
+    check_frame_indices(prompts)
     if state is None:  # otherwise the method knows which objects are tracked
         check_absences(prompts, ends)
         state = segmenter.start()
     size: torch.Size | None = None
-    for frame_index, (frame, decode_seconds) in enumerate(read_ahead(frames), first_frame):
-        _check_frame(frame, frame_index)
-        if size is None:
-            _check_range(frame, frame_index)
+    coming = enumerate(read_ahead(_copies(frames)), first_frame)
+    frame_index = first_frame - 1
+    for frame_index, (frame, decode_seconds) in coming:
+        check_frame(frame, frame_index)
+        check_range(frame, frame_index)
         size = size or frame.shape
         if frame.shape != size:
             raise FrameError(
-                f"frame {frame_index} is {_size(frame)} but the frames before it are "
+                f"frame {frame_index} is {size_of(frame)} but the frames before it are "
                 f"{size[-2]}×{size[-1]}; all frames of a video must have the same size"
             )
-        here = prompts.get(frame_index, NO_PROMPTS)
-        check_prompts(here, frame, frame_index)
+        here = checked_prompts(prompts.get(frame_index, NO_PROMPTS), frame, frame_index)
         began = time.perf_counter()
         with _explained_if_out_of_memory(frame_index, frame):
             if ended := ends.get(frame_index, ()):
@@ -224,106 +225,22 @@ def segment_steps(
             _wait_for(masks.probs)
         model_seconds = time.perf_counter() - began
         yield Step(frame_index, frame, masks, state, decode_seconds, model_seconds)
+    _reject_late_prompts(prompts, frame_index)
 
 
-def check_prompts(
-    prompts: Mapping[int, Tensor | Box | Absent], frame: Frame, frame_index: int
-) -> None:
-    """Reject prompts that are invalid for every method.
-
-    Raises:
-        MaskShapeError: a mask and the frame differ in size.
-        PromptError: an id is not positive, a mask is empty or not a boolean tensor, two masks
-            overlap, or a box lies outside the frame.
-    """
-    height, width = frame.shape[-2:]
-    taken: Tensor | None = None
-    for object_id, prompt in prompts.items():
-        what = f"object {object_id} on frame {frame_index}"
-        if object_id < 1:
-            raise PromptError(
-                f"object ids must be positive, got {object_id} on frame {frame_index}"
-            )
-        if isinstance(prompt, Absent):
-            continue
-        if isinstance(prompt, Box):
-            outside = prompt.x >= width or prompt.y >= height
-            if outside or prompt.x + prompt.width <= 0 or prompt.y + prompt.height <= 0:
-                raise PromptError(
-                    f"the box of {what} lies outside the frame, which is {_size(frame)}"
-                )
-            continue
-        if not isinstance(prompt, Tensor) or prompt.dtype != torch.bool:
-            raise PromptError(
-                f"the mask of {what} is {_kind(prompt)}; pass a boolean tensor of height × width "
-                "(torch.from_numpy(label_map == 1)), a maskcast.Box or maskcast.ABSENT"
-            )
-        if prompt.shape != frame.shape[-2:]:
-            raise MaskShapeError(
-                f"the mask of {what} is {_size(prompt)} but the frame is {_size(frame)}; draw it "
-                "at the size of the frame, or use maskcast.io.label_maps.resize_label_map"
-            )
-        if not prompt.any():
-            raise PromptError(f"the mask of {what} is empty; mark at least one pixel")
-        mask = prompt.cpu()
-        if taken is not None and (mask & taken).any():
-            raise PromptError(
-                f"the mask of {what} overlaps another mask; assign each pixel to one object"
-            )
-        taken = mask if taken is None else mask | taken
+def _copies(frames: Iterable[Any]) -> Iterator[Any]:
+    """Copy each frame before the next one is read, because many cameras fill one tensor again."""
+    for frame in frames:
+        yield frame.clone() if isinstance(frame, Tensor) else frame
 
 
-def check_absences(
-    prompts: Mapping[int, Prompts], ends: Mapping[int, Collection[int]] = NO_ENDS
-) -> None:
-    """Reject absence marks of objects that are not tracked on their frame.
-
-    Args:
-        prompts: prompts of a whole video, by frame index.
-        ends: ids of objects to remove before a frame, by frame index.
-
-    Raises:
-        PromptError: an object is marked absent before its first mask or box, or after its end.
-    """
-    known: set[int] = set()
-    for frame_index in sorted({*prompts, *ends}):
-        known -= set(ends.get(frame_index, ()))
-        here = prompts.get(frame_index, NO_PROMPTS)
-        try:
-            shown, _ = split_prompts(here, known)
-        except PromptError as error:
-            raise PromptError(f"frame {frame_index}: {error.summary}") from error
-        known |= set(shown)
-
-
-def _check_frame(frame: Any, frame_index: int) -> None:
-    """Reject the formats of cameras and image libraries: arrays, bytes, height × width × 3."""
-    good = isinstance(frame, Tensor) and frame.is_floating_point()
-    if not good or frame.ndim != 3 or frame.shape[0] != 3 or frame.numel() == 0:
-        raise FrameError(
-            f"frame {frame_index} is {_kind(frame)}; pass a float tensor of 3 × height × width, "
-            "RGB, 0..1 (for an 8-bit image: torch.from_numpy(image).permute(2, 0, 1) / 255)"
+def _reject_late_prompts(prompts: Mapping[int, Prompts], last_frame: int) -> None:
+    late = sorted(index for index, here in prompts.items() if index > last_frame and here)
+    if late:
+        raise PromptError(
+            f"there are prompts for frame {late[0]}, but the last frame is {last_frame}; frames "
+            "are counted from 0"
         )
-
-
-def _check_range(frame: Frame, frame_index: int) -> None:
-    """Reject frames in 0..255; the limit of 2 leaves room for the overshoot of resizing filters."""
-    if (largest := float(frame.max())) > 2:
-        raise FrameError(
-            f"frame {frame_index} has values up to {largest:.0f} but they must be in [0, 1]; "
-            "divide 8-bit values by 255"
-        )
-
-
-def _kind(value: object) -> str:
-    shape = getattr(value, "shape", None)
-    if shape is None:
-        return f"a {type(value).__name__}"
-    return f"a {type(value).__name__} of {getattr(value, 'dtype', '')} and shape {tuple(shape)}"
-
-
-def _size(picture: Tensor) -> str:
-    return f"{picture.shape[-2]}×{picture.shape[-1]}"
 
 
 @contextmanager
@@ -334,7 +251,7 @@ def _explained_if_out_of_memory(frame_index: int, frame: Frame) -> Iterator[None
         if not is_out_of_memory(error):
             raise
         raise DeviceMemoryError(
-            f"the device is out of memory on frame {frame_index}, which is {_size(frame)}; use "
+            f"the device is out of memory on frame {frame_index}, which is {size_of(frame)}; use "
             "the CPU, a smaller video, or settings of the method that need less memory",
             options=("device",),
         ) from error

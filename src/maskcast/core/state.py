@@ -34,6 +34,8 @@ from torch import Tensor
 
 from maskcast.core.errors import MissingFileError, OutputError, StateError
 from maskcast.core.files import replacing
+from maskcast.core.strict_json import parse_json
+from maskcast.core.surroundings import own_surroundings
 
 State = TypeVar("State")
 Tree = Any
@@ -44,6 +46,11 @@ ALIGNMENT = 64
 FORMAT = 1
 STATE, DIGEST = "maskcast.state", "maskcast.digest"
 """Keys of the metadata in the header of a file."""
+_UNREADABLE = (
+    *(SafetensorError, OSError, MemoryError, RuntimeError, OverflowError),
+    *(LookupError, TypeError, ValueError, AttributeError, AssertionError),
+)
+"""Exceptions that damaged or edited states raise."""
 ON_HOST = MappingProxyType({"on_host": True})
 """Metadata of a field whose tensors always stay in main memory, such as states of random
 generators: ``random: Tensor = field(metadata=ON_HOST)``."""
@@ -102,15 +109,16 @@ def load_state(
         raise MissingFileError(f"saved state {path} does not exist")
     try:
         with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {})[STATE])
+            header = parse_json((file.metadata() or {})[STATE])
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if header["format"] != FORMAT:
             raise StateError(
                 f"{path} has state format {header['format']} but this version reads {FORMAT}"
             )
-        tensors = _restored(header["blocks"], stored, device)
-        value = _decode(header["value"], expected, tensors)
-    except (SafetensorError, KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        with own_surroundings():
+            tensors = _restored(header["blocks"], stored, device)
+            value = _decode(header["value"], expected, tensors)
+    except _UNREADABLE as error:
         if isinstance(error, StateError):
             raise StateError(f"{path}: {error}") from error
         raise StateError(f"cannot read the saved state {path}: {error}") from error

@@ -109,8 +109,8 @@ class ObjectMasks:
 
     def only(self, ids: Collection[int]) -> ObjectMasks:
         """Return the masks of these objects only; other ids are skipped."""
-        kept = torch.tensor([object_id in ids for object_id in self.ids], dtype=torch.bool)
-        kept = kept.to(self.probs.device)
+        chosen = [object_id in ids for object_id in self.ids]
+        kept = torch.tensor(chosen, dtype=torch.bool, device=self.probs.device)
         presence = None if self.presence is None else self.presence[kept]
         return ObjectMasks(tuple(i for i in self.ids if i in ids), self.probs[kept], presence)
 

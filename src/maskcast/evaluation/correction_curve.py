@@ -17,6 +17,7 @@ import numpy as np
 from maskcast.core.files import path_inside, write_text
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import SegmenterSource
+from maskcast.core.strict_json import read_json
 from maskcast.data.dataset import Dataset, Video
 from maskcast.evaluation.corrections import CorrectionRound, correct_video
 from maskcast.evaluation.starts import FROM_MASKS, Start
@@ -147,7 +148,7 @@ def _rounds_text(rounds: Sequence[CorrectionRound], video: Video, corrections: i
 def _read_rounds(path: Path, corrections: int) -> list[CorrectionRound] | None:
     """Read the rounds of a finished video; None if there are none, or not enough of them."""
     try:
-        tree = json.loads(path.read_text("utf-8"))
+        tree = read_json(path)
         rounds = [
             CorrectionRound(
                 made["frame"],

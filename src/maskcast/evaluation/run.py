@@ -28,6 +28,7 @@ from maskcast.core.files import path_inside, write_text
 from maskcast.core.overlap import InBackground
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import SegmenterSource, VideoSegmenter, segment_steps
+from maskcast.core.strict_json import read_json
 from maskcast.core.types import Frame, ObjectMasks, to_frame
 from maskcast.data.catalogue import benchmark_of
 from maskcast.data.dataset import Dataset, Video
@@ -143,7 +144,7 @@ def read_evaluation_request(run: Path) -> dict[str, Any]:
     """
     path = run / REQUEST
     try:
-        tree = json.loads(path.read_text("utf-8"))
+        tree = read_json(path)
         return {**tree}
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise DataError(f"cannot read the request of an evaluation, {path}: {error}") from error
@@ -272,7 +273,7 @@ def _finished(run: Path, video: Video) -> ProcessingTime | None:
     if not path.is_file():
         return None
     try:
-        entry = json.loads(path.read_text("utf-8"))
+        entry = read_json(path)
         return ProcessingTime(
             **{field.name: _number(entry[field.name]) for field in fields(ProcessingTime)}
         )

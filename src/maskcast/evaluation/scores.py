@@ -17,6 +17,7 @@ from typing import Any
 
 from maskcast.core.errors import DataError, MissingFileError
 from maskcast.core.files import write_text
+from maskcast.core.strict_json import read_json
 from maskcast.data.dataset import Dataset, Video
 from maskcast.evaluation.score import VideoScores
 from maskcast.metrics.protocols import (
@@ -118,7 +119,7 @@ def read_scores(path: Path) -> Scores:
             options=("score_results", "evaluate_dataset"),
         )
     try:
-        tree = json.loads(file.read_text("utf-8"))
+        tree = read_json(file)
         schema = tree["schema"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{file} is not a scores.json of maskcast: {error!r}") from error

@@ -11,12 +11,15 @@ import torch
 
 from maskcast.core.device import (
     choose_device,
+    chosen_dtype,
     dtype_named,
     make_float32_exact,
 )
 from maskcast.core.device_names import DeviceName, DtypeName
+from maskcast.core.guarded import GuardedSegmenter
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import SegmenterIdentity, VideoSegmenter
+from maskcast.core.surroundings import own_surroundings
 from maskcast.io.weights.files import Weights, sha256_of
 from maskcast.io.weights.names import find_weights, read_weights
 from maskcast.methods.box_start import BoxStart
@@ -27,7 +30,7 @@ def load_segmenter(
     weights: str | Path | None = None,
     *,
     device: DeviceName = "auto",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | DtypeName = torch.float32,
     options: Mapping[str, object] | None = None,
 ) -> VideoSegmenter[Any]:
     """Build a segmenter from weights.
@@ -37,8 +40,8 @@ def load_segmenter(
             ``"lwl-ytvos"`` once imported, or a safetensors file.
         device: device to compute on: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, a
             specific GPU (``cuda:1``) or ``mps``.
-        dtype: data type of the network's computation. ``torch.bfloat16`` is faster if the hardware
-            supports it; masks are always float32.
+        dtype: data type of the network's computation, or its name. ``torch.bfloat16`` is faster if
+            the hardware supports it; masks are always float32.
         options: settings of the method by name, such as ``{"update_steps": 5}``;
             ``maskcast info METHOD`` lists them.
 
@@ -49,7 +52,7 @@ def load_segmenter(
     """
     chosen = choose_weights(None if weights is None else str(weights), None)
     texts = {name: str(value) for name, value in (options or {}).items()}
-    return build(chosen, options=texts, device=choose_device(device), dtype=dtype)
+    return build(chosen, options=texts, device=choose_device(device), dtype=chosen_dtype(dtype))
 
 
 def build(
@@ -80,20 +83,21 @@ def build(
     """
     chosen, config = configured(weights, method=method, options=options)
     make_float32_exact()
-    segmenter = chosen.build(
-        config,
-        weights.tensors if weights else None,
-        device=torch.device(device),
-        dtype=dtype,
-        progress=progress,
-    )
+    with own_surroundings(device):
+        segmenter = chosen.build(
+            config,
+            weights.tensors if weights else None,
+            device=torch.device(device),
+            dtype=dtype,
+            progress=progress,
+        )
     if chosen.takes_boxes(config):
-        return segmenter
+        return GuardedSegmenter(segmenter, device)
 
     def build_boxer() -> VideoSegmenter[Any]:
         return build(read_weights(BOX_WEIGHTS), device=device, dtype=dtype)
 
-    return BoxStart(segmenter, build_boxer)
+    return GuardedSegmenter(BoxStart(segmenter, build_boxer), device)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Literal
 from maskcast.core.config import config_from_dict, config_to_dict
 from maskcast.core.errors import ConfigError, DataError
 from maskcast.core.files import write_text
+from maskcast.core.strict_json import read_json
 from maskcast.runs.frame_log import DAMAGE
 from maskcast.runs.layout import CARD
 from maskcast.runs.masks import MaskForm
@@ -102,7 +103,7 @@ def read_card(folder: Path) -> RunCard | None:
         return None
     request_names = {f.name for f in fields(RunRequest)}
     try:
-        flat = {"format": 1, **json.loads(path.read_text("utf-8"))}
+        flat = {"format": 1, **read_json(path)}
         if flat["format"] not in (1, FORMAT):
             raise ConfigError(f"format {flat['format']!r}, expected {FORMAT}")
         request = {name: flat.pop(name) for name in request_names & set(flat)}

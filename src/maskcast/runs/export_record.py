@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from maskcast.core.files import write_text
+from maskcast.core.strict_json import read_json
 from maskcast.runs.layout import EXPORT_RECORD, EXPORTS
 from maskcast.runs.removal import remove, remove_folder
 
@@ -63,7 +64,7 @@ class ExportRecord:
 def _read(path: Path) -> dict[str, str]:
     """Return the record; an unreadable record counts as empty."""
     try:
-        tree = json.loads(path.read_text("utf-8"))
+        tree = read_json(path)
     except (OSError, ValueError, RecursionError):
         return {}
     entries = tree.items() if isinstance(tree, dict) else ()

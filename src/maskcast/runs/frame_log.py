@@ -15,6 +15,7 @@ from typing import Any
 
 from maskcast.core.errors import OutputError
 from maskcast.core.files import write_text
+from maskcast.core.strict_json import parse_json
 from maskcast.runs.masks import FoundObject
 
 DAMAGE = (
@@ -72,7 +73,7 @@ class FrameLog:
         with self.path.open(encoding="utf-8", errors="replace") as file:
             for line in file:
                 with suppress(*DAMAGE):
-                    yield _read(json.loads(line))
+                    yield _read(parse_json(line))
 
     def by_frame(self) -> dict[int, LogEntry]:
         """Return the last entry of every frame."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from maskcast.core.errors import ConfigError, DataError
 from maskcast.core.files import write_text
+from maskcast.core.strict_json import read_json
 from maskcast.runs.layout import OBJECTS
 
 LONGEST_NAME = 80
@@ -52,7 +53,7 @@ def read_objects(folder: Path) -> dict[int, ObjectLook]:
     if not path.is_file():
         return {}
     try:
-        tree = json.loads(path.read_text("utf-8"))
+        tree = read_json(path)
         return {_object_id(key): _look(entry) for key, entry in tree.items()}
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"cannot read names and colours of objects from {path}: {error}") from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from maskcast.core.errors import StateError
 from maskcast.core.files import replacing
 from maskcast.core.state import DIGEST
+from maskcast.core.strict_json import parse_json
 from maskcast.runs.card import FORMAT
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.frame_log import LogEntry
@@ -76,7 +77,7 @@ def add_digest(path: Path, digest: str) -> None:
             length = int.from_bytes(file.read(8), "little")
             if length > LONGEST_HEADER:
                 raise ValueError("its header is too long")
-            header = json.loads(file.read(length))
+            header = parse_json(file.read(length))
             header["__metadata__"][DIGEST] = digest
             text = json.dumps(header).encode()
             text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8 bytes

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from maskcast.core.errors import OutputError
 from maskcast.core.files import path_inside, write_bytes, write_text
+from maskcast.core.strict_json import parse_json
 
 METRICS = "metrics.jsonl"
 
@@ -155,7 +156,7 @@ def _as_png(picture: Tensor) -> bytes:
 
 def _step_of(line: str) -> int | None:
     try:
-        return int(json.loads(line)["step"])
+        return int(parse_json(line)["step"])
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -23,6 +23,7 @@ import torch
 from maskcast.core.config import config_from_dict, config_to_dict
 from maskcast.core.errors import ConfigError, MissingFileError
 from maskcast.core.files import write_text
+from maskcast.core.strict_json import read_json
 from maskcast.core.training import KnowsItsData, RecipeConfig, Task
 from maskcast.runs.request import changed_entries, claim
 
@@ -76,7 +77,7 @@ def read_request(path: Path) -> TrainingRequest:
     if not path.is_file():
         raise MissingFileError(f"config file {path} does not exist", options=("config",))
     try:
-        request = TrainingRequest(**json.loads(path.read_text("utf-8")))
+        request = TrainingRequest(**read_json(path))
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path} is not the config of a training run ({error})") from error
     if not isinstance(request.config, dict):
@@ -169,7 +170,7 @@ _OF_A_SESSION = ("started", "commit", "device", "processes", "step")
 def earlier_sessions(folder: Path, now: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the earlier sessions on the run card; log a warning if the data has changed."""
     try:
-        card = json.loads((folder / CARD).read_text("utf-8"))
+        card = read_json(folder / CARD)
         before, used = list(card["earlier"]), card["data_fingerprint"]
         session = {name: card[name] for name in _OF_A_SESSION}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

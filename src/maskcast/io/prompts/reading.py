@@ -50,8 +50,8 @@ class GivenPrompts:
 
 
 def read_prompts(
-    masks: Sequence[Path | str],
-    boxes: Sequence[str] = (),
+    masks: Sequence[Path | str] | Path | str,
+    boxes: Sequence[str] | str = (),
     *,
     corrected: Sequence[Path | str] = (),
     absent: Sequence[str] = (),
@@ -74,8 +74,8 @@ def read_prompts(
     that they lack.
 
     Args:
-        masks: files, folders of files, or folders with one folder per object.
-        boxes: boxes as ``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT``, in pixels.
+        masks: a file, a folder of files, a folder with one folder per object, or several of these.
+        boxes: a box as ``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT``, in pixels, or several.
         corrected: corrected masks, likewise. They may have no object at all.
         absent: absences as ``FRAMES:ID[,ID]``; ``FRAMES`` is a frame, or the first and the last one
             with a hyphen between them.
@@ -94,6 +94,8 @@ def read_prompts(
         PromptError: a mask, box or mark is invalid; the message says which and why.
         UsageError: neither masks nor boxes were given, or a box is malformed.
     """
+    masks = [masks] if isinstance(masks, Path | str) else masks
+    boxes = [boxes] if isinstance(boxes, str) else boxes
     if not masks and not boxes and not corrected:
         raise UsageError("no objects to follow; give a mask or a box", options=("masks", "box"))
     frames = PromptFrames(names, size, first)

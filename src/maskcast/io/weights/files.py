@@ -13,6 +13,7 @@ import safetensors
 
 from maskcast.core.errors import WeightsError
 from maskcast.core.files import replacing
+from maskcast.core.strict_json import parse_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,7 +108,7 @@ def read_metadata(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
             "written by maskcast"
         )
     try:
-        about = json.loads(metadata[_KEY])
+        about = parse_json(metadata[_KEY])
         return str(about["method"]), dict(about["config"]), dict(about["card"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise WeightsError(f"the metadata of {path} are damaged: {error}") from error

@@ -23,6 +23,7 @@ from maskcast.core.files import (
     with_home,
     write_text,
 )
+from maskcast.core.strict_json import read_json
 from maskcast.io.weights.files import (
     Weights,
     check_tensors,
@@ -249,7 +250,7 @@ def _sha256_on_card(card: Path) -> str | None:
     if not card.is_file():
         return None
     try:
-        content = json.loads(card.read_text("utf-8"))
+        content = read_json(card)
     except ValueError as error:
         raise WeightsError(f"the model card {card} is damaged: {error}") from error
     return content.get("sha256") if isinstance(content, dict) else None
