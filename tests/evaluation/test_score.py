@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tracemalloc
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -10,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from evaluation.small_sets import (
     FRAMES,
@@ -22,6 +24,7 @@ from evaluation.small_sets import (
     zipped,
 )
 from maskcast.core.errors import DataError, DatasetError, MaskcastError
+from maskcast.core.palette import PALETTE
 from maskcast.data.catalogue import open_dataset, protocol_of
 from maskcast.evaluation.groups import groups_of
 from maskcast.evaluation.predictions import open_predictions
@@ -294,3 +297,106 @@ def test_memory_does_not_grow_with_the_video(tmp_path):
 def test_figures_in_per_cent(value, shown):
     assert per_cent(value) == shown
     assert per_cent(float("nan")) == "–"
+
+
+def moved(source, target, rename):
+    """Copy predictions with other names."""
+    for path in sorted(source.rglob("*.png")):
+        copy = target / rename(path.relative_to(source).as_posix())
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    return target
+
+
+def test_masks_of_frames_that_the_set_does_not_have_are_reported(root, tmp_path):
+    good = write_predictions(tmp_path / "p", IDS)
+    later = moved(good, tmp_path / "q", lambda name: f"{name[:-9]}{int(name[-9:-4]) + 1:05d}.png")
+    scores = scores_of(root, later)
+    assert [line for line in shortcomings(scores) if "missing" not in line] == [
+        f"{video} has masks of 00006, which the data set does not have, and none of 00000; name "
+        "masks after the frames"
+        for video in VIDEOS
+    ]
+    assert not scores.complete
+
+
+def test_masks_of_all_frames_may_be_scored_where_some_are_annotated(root, tmp_path):
+    results = write_predictions(tmp_path / "p", IDS)
+    (results / "ants" / "00077.png").write_bytes((results / "ants" / "00000.png").read_bytes())
+    assert shortcomings(scores_of(root, results)) == []
+
+
+@pytest.mark.parametrize("ending", [".PNG", ".Png"])
+def test_endings_in_upper_case_are_read(root, tmp_path, ending):
+    results = moved(
+        write_predictions(tmp_path / "p", IDS), tmp_path / "q", lambda name: name[:-4] + ending
+    )
+    for source in (results, zipped(results)):
+        scores = scores_of(root, source)
+        assert (scores.dataset["J&F"], scores.complete) == (1, True)
+
+
+def test_names_that_differ_by_case_alone_are_refused(root, tmp_path):
+    results = write_predictions(tmp_path / "p", IDS)
+    (results / "ants" / "00001.PNG").write_bytes(b"")
+    with pytest.raises(DataError, match=r"two files for one mask \(ants/00001\.[pP]"):
+        scores_of(root, results)
+
+
+def test_a_folder_per_object_is_read(root, tmp_path):
+    for name, objects in VIDEOS.items():
+        for object_id, first in objects.items():
+            for index in range(first, FRAMES):
+                mask = 255 * square(object_id, index).astype(np.int32)
+                write_label_map(tmp_path / f"p/{name}/{object_id}/{index:05d}.png", mask)
+    scores = scores_of(root, tmp_path / "p")
+    assert (scores.dataset["J&F"], scores.complete) == (1, True)
+
+
+def resaved(path, how):
+    """Save a label map as another program might, with the same colours on the screen."""
+    picture = Image.open(path)
+    if how == "sorted":
+        order = np.argsort([sum(colour) for colour in PALETTE], kind="stable")[::-1]
+        values = np.argsort(order)[np.asarray(picture)].astype(np.uint8)
+        picture = Image.fromarray(values)
+        picture.putpalette([channel for value in order for channel in PALETTE[value]])
+    elif how == "optimised":
+        picture = picture.quantize(8)
+    elif how == "grey":
+        picture = Image.fromarray(np.asarray(picture))
+    elif how == "colours":
+        grey = np.asarray(picture)
+        picture = Image.fromarray(np.stack([grey] * 3, axis=-1))
+    elif how == "VOC":
+        colours = [192 if channel == 191 else channel for c in PALETTE for channel in c]
+        picture.putpalette(colours)
+    elif how == "indexed grey":
+        picture.putpalette([value for value in range(256) for _ in range(3)])
+    picture.save(path)
+
+
+@pytest.mark.parametrize("how", ["sorted", "optimised", "grey", "colours", "VOC", "indexed grey"])
+def test_label_maps_that_were_saved_again_keep_their_ids(root, tmp_path, how):
+    results = write_predictions(tmp_path / "p", IDS)
+    for path in results.rglob("*.png"):
+        resaved(path, how)
+    scores = scores_of(root, results)
+    assert (scores.dataset["J&F"], scores.complete) == (1, True)
+
+
+def test_a_palette_in_an_unknown_order_is_reported(root, tmp_path):
+    results = write_predictions(tmp_path / "p", IDS)
+    picture = Image.fromarray(np.asarray(Image.open(results / "ants" / "00001.png")) + 1)
+    picture.putpalette([9, 8, 7, 0, 0, 0, 5, 6, 7, 200, 3, 4, 0, 77, 0])
+    picture.save(results / "ants" / "00001.png")
+    line, *_ = shortcomings(scores_of(root, results))
+    assert "has a palette in an unknown order, in which black has the value 1" in line
+
+
+def test_a_pipe_among_results_is_reported(root, tmp_path):
+    results = write_predictions(tmp_path / "p", IDS)
+    (results / "ants" / "00001.png").unlink()
+    os.mkfifo(results / "ants" / "00001.png")
+    (line,) = shortcomings(scores_of(root, results))
+    assert line.endswith("00001.png: it is not a regular file (scored 0)")

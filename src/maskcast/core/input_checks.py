@@ -55,10 +55,12 @@ def check_range(frame: Frame, frame_index: int | None = None) -> None:
     if isnan(low):
         raise FrameError(f"{_frame(frame_index)} has values that are not a number (NaN)")
     if low >= 0:
-        found, hint = f"up to {high:g}", "divide 8-bit values by 255"
+        values, hint = f"up to {high:g}", "divide 8-bit values by 255"
     else:
-        found, hint = f"from {low:g} to {high:g}", "undo the normalisation"
-    raise FrameError(f"{_frame(frame_index)} has values {found} but they must be in [0, 1]; {hint}")
+        values, hint = f"from {low:g} to {high:g}", "undo the normalisation"
+    raise FrameError(
+        f"{_frame(frame_index)} has values {values} but they must be in [0, 1]; {hint}"
+    )
 
 
 def checked_prompts(prompts: Any, frame: Frame, frame_index: int | None = None) -> Prompts:

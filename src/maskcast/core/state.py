@@ -109,7 +109,7 @@ def load_state(
         raise MissingFileError(f"saved state {path} does not exist")
     try:
         with safe_open(path, "pt") as file:
-            header = parse_json((file.metadata() or {})[STATE])
+            header = parse_json((file.metadata() or {})[STATE], non_finite=True)
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if header["format"] != FORMAT:
             raise StateError(

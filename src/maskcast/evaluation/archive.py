@@ -7,6 +7,7 @@ bombs are rejected before anything is read.
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,18 +28,19 @@ class PredictionFiles:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Relative names of all files, sorted, with ``/`` between folders.
+        """Relative names of all files, sorted, with ``/`` between folders and ``.png`` for
+        ``.PNG``.
 
         Raises:
             MissingFileError: the folder or file does not exist.
-            DataError: the path cannot be read, or is not a safe ZIP archive.
+            DataError: the path cannot be read, is not a safe ZIP archive, or has two files for one
+                mask.
         """
         if self._is_zip:
             faults = zip_faults(self._zip)
             if faults:
                 raise DataError.listing(f"{self.path} is not a safe archive", faults)
-            return tuple(sorted(self._members))
-        return tuple(sorted(self._walk()))
+        return tuple(sorted(self._files))
 
     @cached_property
     def name_set(self) -> frozenset[str]:
@@ -48,19 +50,20 @@ class PredictionFiles:
     def read(self, name: str) -> bytes:
         """Return the content of one file. Raises ``DataError``."""
         if self._is_zip:
-            return read_member(self._zip, self._members[name], self.shown(name))
+            return read_member(self._zip, self._files[name], self.shown(name))
         try:
-            return read_file(self.path / name, largest=LARGEST_MEMBER)
+            return read_file(self.path / self._files[name], largest=LARGEST_MEMBER)
         except OSError as error:
             raise DataError(f"cannot read {self.shown(name)}: {error.strerror}") from error
 
     def open(self, name: str) -> Path | bytes:
         """Return the path of a file in a folder, or the content of a member of an archive."""
-        return self.read(name) if self._is_zip else self.path / name
+        return self.read(name) if self._is_zip else self.path / self._files[name]
 
     def shown(self, name: str) -> str:
         """Return the name of a file in messages."""
-        return f"{self.path}:{name}" if self._is_zip else str(self.path / name)
+        file = self._files.get(name, name)
+        return f"{self.path}:{file}" if self._is_zip else str(self.path / file)
 
     def __getstate__(self) -> Mapping[str, Any]:
         return {"path": self.path}  # an open archive stays in its process
@@ -78,11 +81,21 @@ class PredictionFiles:
         return open_zip(self.path)
 
     @cached_property
-    def _members(self) -> Mapping[str, str]:
-        """Names in the archive, by the same names with ``/`` between folders."""
-        names = (info.filename for info in self._zip.infolist())
-        paths = {with_slashes(name): name for name in names}
-        return {path: name for path, name in paths.items() if not path.endswith("/")}
+    def _files(self) -> Mapping[str, str]:
+        """Names as they are in the folder or archive, by the names in ``names``."""
+        actual = (info.filename for info in self._zip.infolist()) if self._is_zip else self._walk()
+        files: dict[str, str] = {}
+        for name in actual:
+            path = re.sub(
+                r"\.png$", ".png", with_slashes(name) if self._is_zip else name, flags=re.IGNORECASE
+            )
+            if path in files:
+                raise DataError(
+                    f"{self.path} has two files for one mask ({files[path]}, {name}); remove one"
+                )
+            if not path.endswith("/"):
+                files[path] = name
+        return files
 
     def _walk(self) -> Iterator[str]:
         def fail(error: OSError) -> None:

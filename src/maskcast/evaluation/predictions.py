@@ -1,7 +1,8 @@
 """Find the predicted masks of a video among the files of a folder or an archive.
 
     <video>/<frame>.png            a label map
-    <video>/<object>/<frame>.png   in data sets with a folder for each object
+    <video>/<object>/<frame>.png   masks of single objects; folders are named as the data set's
+                                   objects, or by object id
     <video>/masks.jsonl, masks.jsonl.gz or masks.zip   all frames (``io.packed_masks``)
 
 The videos may lie in subfolders (``Annotations/``, ``results/480p/``). If a frame is in several of
@@ -11,16 +12,17 @@ these files, the first one in this list counts.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 
 from maskcast.core.arrays import LabelArray, MaskArray
 from maskcast.core.errors import DataError
+from maskcast.core.numbers import whole_number
 from maskcast.data.dataset import Video, listed
 from maskcast.evaluation.archive import PredictionFiles
-from maskcast.io.label_maps import decode_label_map, ids_in
+from maskcast.io.label_maps import decode_foreign_map, ids_in
 from maskcast.io.packed_masks import PACKED_NAMES, PackedMasks, open_packed_masks
 
 
@@ -62,12 +64,14 @@ class Predictions:
                 the video.
         """
         frame = video.frame_names[frame_index]
-        if video.layout == "object_folders":
-            masks = self._read_objects(video, frame)
-            if masks:
-                present = tuple(object_id for object_id, mask in masks.items() if mask.any())
-                return PredictedFrame(None, masks, present)
-        label_map = self._read_label_map(video, frame)
+        label_map = None
+        if video.layout != "object_folders":
+            label_map = self._read_png(f"{self.prefix}{video.name}/{frame}.png", video)
+        if label_map is None and (masks := self._read_objects(video, frame)):
+            present = tuple(object_id for object_id, mask in masks.items() if mask.any())
+            return PredictedFrame(None, masks, present)
+        if label_map is None:
+            label_map = self._read_packed(video, frame)
         if label_map is None:
             return None
         if video.layout == "one_object":
@@ -80,25 +84,43 @@ class Predictions:
 
     def _read_objects(self, video: Video, frame: str) -> dict[int, MaskArray]:
         masks: dict[int, MaskArray] = {}
-        for object_id, folder in video.object_names.items():
+        for object_id, folder in self._object_folders(video).items():
             mask = self._read_png(f"{self.prefix}{video.name}/{folder}/{frame}.png", video)
             if mask is not None:
                 masks[object_id] = mask != 0
         return masks
 
-    def _read_label_map(self, video: Video, frame: str) -> LabelArray | None:
-        """Read the PNG of a frame or, if there is none, the frame in a file of the whole video."""
-        if video.layout != "object_folders":
-            label_map = self._read_png(f"{self.prefix}{video.name}/{frame}.png", video)
-            if label_map is not None:
-                return label_map
+    def _object_folders(self, video: Video) -> Mapping[int, str]:
+        """Return the folders of masks of single objects, by object id."""
+        if video.layout == "object_folders":
+            return video.object_names
+        folders = {path.split("/")[0] for path in self.masks_of(video) if "/" in path}
+        numbers = {folder: whole_number(folder) for folder in sorted(folders)}
+        return {n: folder for folder, n in numbers.items() if n is not None and n > 0}
+
+    def masks_of(self, video: Video) -> Collection[str]:
+        """Return the names of a video's PNGs, relative to its folder."""
+        return self._by_video.get(video.name, ())
+
+    @cached_property
+    def _by_video(self) -> Mapping[str, Collection[str]]:
+        """Names of the PNGs by folder, relative to it."""
+        by_video: dict[str, list[str]] = {}
+        for name in self.files.names:
+            if name.startswith(self.prefix) and name.endswith(".png"):
+                video, _, rest = name.removeprefix(self.prefix).partition("/")
+                by_video.setdefault(video, []).append(rest)
+        return by_video
+
+    def _read_packed(self, video: Video, frame: str) -> LabelArray | None:
+        """Read a frame in the file that holds all frames of a video."""
         packed = self._packed_masks(video)
         return packed.read(frame, video.size) if packed and frame in packed.names else None
 
     def _read_png(self, name: str, video: Video) -> LabelArray | None:
         if name not in self.files.name_set:
             return None
-        return decode_label_map(self.files.read(name), self.files.shown(name), video.size)
+        return decode_foreign_map(self.files.read(name), self.files.shown(name), video.size)
 
     def _packed_masks(self, video: Video) -> PackedMasks | None:
         """Return the file with all frames of a video, and close that of any other video."""

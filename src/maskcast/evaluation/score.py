@@ -9,7 +9,7 @@ import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import numpy as np
 from maskcast.core.arrays import MaskArray
 from maskcast.core.errors import DataError, DatasetError, MaskcastError
 from maskcast.core.progress import Progress
-from maskcast.data.dataset import Annotation, Dataset, Video
+from maskcast.data.dataset import Annotation, Dataset, Video, listed
 from maskcast.evaluation.predictions import PredictedFrame, Predictions, reopened
 from maskcast.metrics.frame import MISSED, FrameScore, score_object
 from maskcast.metrics.protocols import ObjectScores, ScoringProtocol
@@ -42,6 +42,8 @@ class VideoScores:
     """Predicted ids that are not in the ground truth, each with the first frame that has it."""
     frames_read: int = 0
     """Number of usable predictions."""
+    wrong_names: tuple[str, ...] = ()
+    """Descriptions of masks whose frames the data set does not have."""
 
 
 def score_video(video: Video, predictions: Predictions, protocol: ScoringProtocol) -> VideoScores:
@@ -53,7 +55,25 @@ def score_video(video: Video, predictions: Predictions, protocol: ScoringProtoco
     scoring = _VideoScoring(video, predictions, protocol)
     for frame_index in video.annotated_frames:
         scoring.take(frame_index)
-    return scoring.result()
+    return replace(scoring.result(), wrong_names=_wrong_names(video, predictions))
+
+
+def _wrong_names(video: Video, predictions: Predictions) -> tuple[str, ...]:
+    """Report masks of frames that the video does not have, if frames lack masks as well.
+
+    Then the names are probably counted from another number. Without missing masks, the predictions
+    have more frames than the data set shows, such as all frames of YouTube-VOS.
+    """
+    named = {name.rpartition("/")[2].removesuffix(".png") for name in predictions.masks_of(video)}
+    frames = set(video.frame_names)
+    strays = sorted(named - frames)
+    if not strays or frames <= named:
+        return ()
+    lacking = next(name for name in video.frame_names if name not in named)
+    return (
+        f"{video.name} has masks of {listed(strays)}, which the data set does not have, and none "
+        f"of {lacking}; name masks after the frames",
+    )
 
 
 def score_dataset(

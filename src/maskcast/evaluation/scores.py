@@ -64,7 +64,9 @@ class Scores:
     @property
     def complete(self) -> bool:
         """Whether every prediction was present and usable and had only known ids."""
-        return not (self.tree["missing"] or self.tree["faults"] or self.tree["extra_objects"])
+        return not any(
+            self.tree.get(kind) for kind in ("missing", "faults", "extra_objects", "wrong_names")
+        )
 
     def with_entries(self, **more: Any) -> Scores:
         """Return the same scores with further entries, such as the speed."""
@@ -222,6 +224,7 @@ def make_scores(
             "objects": objects,
             "missing": [name for scores in scored for name in scores.missing],
             "faults": [fault for scores in scored for fault in scores.faults],
+            "wrong_names": [text for scores in scored for text in scores.wrong_names],
             "extra_objects": {
                 object_name(videos_by_name[scores.name], object_id): f"{scores.name}/{frame}"
                 for scores in scored

@@ -22,5 +22,6 @@ def shortcomings(scores: Scores) -> list[str]:
     return [
         *(f"{name} is missing (scored 0)" for name in scores.tree["missing"]),
         *(f"{fault} (scored 0)" for fault in scores.tree["faults"]),
+        *scores.tree.get("wrong_names", ()),
         *(f"{name} is not in the ground truth (first on {frame})" for name, frame in extra.items()),
     ]

@@ -17,7 +17,7 @@ from PIL import Image, PngImagePlugin
 from maskcast.core.arrays import LabelArray
 from maskcast.core.errors import DataError
 from maskcast.core.files import write_bytes
-from maskcast.core.palette import palette_bytes
+from maskcast.core.palette import PALETTE, Colour, palette_bytes
 from maskcast.io.pictures import decode_picture, open_picture
 
 LARGEST_ID = 2**24 - 1
@@ -47,6 +47,77 @@ def decode_label_map(content: bytes, name: str, size: tuple[int, int] | None = N
         DataError: the content is not a picture, has colours instead of ids, or has another size.
     """
     return _ids(decode_picture(io.BytesIO(content), name, size), name)
+
+
+def decode_foreign_map(
+    content: bytes, name: str, size: tuple[int, int] | None = None
+) -> LabelArray:
+    """Decode a label map that another program may have saved again.
+
+    Besides the label maps of ``decode_label_map``, colour pictures in grey (R = G = B = id) are
+    read. Indexed pictures whose palette has the usual colours in another order are read by their
+    colours.
+
+    Args:
+        content: the content of the PNG file.
+        name: name of the picture in messages.
+        size: expected height and width; a picture of another size is rejected before decoding.
+
+    Raises:
+        DataError: the content is not a picture, has colours that stand for no id, or has another
+            size.
+    """
+    picture = decode_picture(io.BytesIO(content), name, size)
+    if picture.mode == "P":
+        return _ids_of_palette(picture, name)
+    if picture.mode in ("RGB", "RGBA", "LA") and not has_ids_in_colours(picture):
+        colours = np.asarray(picture.convert("RGBA"))
+        if (colours[..., :3] == colours[..., :1]).all() and (colours[..., 3] == 255).all():
+            return colours[..., 0].astype(np.int32)
+    return _ids(picture, name)
+
+
+def _ids_of_palette(picture: Image.Image, name: str) -> LabelArray:
+    values = np.asarray(picture).astype(np.int32)
+    used = np.unique(values)
+    flat = picture.getpalette("RGB") or []
+    table = np.zeros((256, 3), np.int64)
+    table[: len(flat) // 3] = np.array(flat[: len(flat) // 3 * 3]).reshape(-1, 3)
+    colours = [(int(red), int(green), int(blue)) for red, green, blue in table[used]]
+    if all(_is_usual(int(v), colour) for v, colour in zip(used, colours, strict=True)):
+        return values
+    by_value = np.zeros(256, np.int32)
+    if all(colour in _BY_COLOUR for colour in colours):
+        by_value[used] = [_BY_COLOUR[colour] for colour in colours]
+        return by_value[values]
+    if all(red == green == blue for red, green, blue in colours):
+        by_value[used] = [grey for grey, _, _ in colours]
+        return by_value[values]
+    if (0, 0, 0) in colours and colours[0] != (0, 0, 0):
+        raise DataError(
+            f"{name} has a palette in an unknown order, in which black has the value "
+            f"{used[colours.index((0, 0, 0))]}; save label maps with black as value 0"
+        )
+    return values
+
+
+def _is_usual(value: int, colour: Colour) -> bool:
+    """Return whether a palette in the usual order has this colour, as far as programs agree."""
+    return _BY_COLOUR.get(colour) == value or colour == (value, value, value)
+
+
+_BY_COLOUR: dict[Colour, int] = {
+    **{PALETTE[value]: value for value in range(256)},
+    # as in VOC, where DAVIS has 191
+    **{
+        (
+            192 if red == 191 else red,
+            192 if green == 191 else green,
+            192 if blue == 191 else blue,
+        ): value
+        for value, (red, green, blue) in enumerate(PALETTE)
+    },
+}
 
 
 def has_ids_in_colours(picture: Image.Image) -> bool:
