@@ -93,10 +93,10 @@ def _ids_of_palette(picture: Image.Image, name: str) -> LabelArray:
     if all(red == green == blue for red, green, blue in colours):
         by_value[used] = [grey for grey, _, _ in colours]
         return by_value[values]
-    if (0, 0, 0) in colours and colours[0] != (0, 0, 0):
+    if (black := next((v for v, c in zip(used, colours, strict=True) if c == (0, 0, 0)), 0)) > 0:
         raise DataError(
-            f"{name} has a palette in an unknown order, in which black has the value "
-            f"{used[colours.index((0, 0, 0))]}; save label maps with black as value 0"
+            f"{name} has a palette in an unknown order, in which black has the value {black}; save "
+            "label maps with black as value 0"
         )
     return values
 

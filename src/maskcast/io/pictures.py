@@ -78,6 +78,18 @@ def picture_header(source: Path | io.BytesIO, name: str) -> tuple[str, tuple[int
         return picture.mode, (picture.height, picture.width)
 
 
+def page_count(path: Path) -> int:
+    """Return the number of pages or animated pictures in a file.
+
+    Raises:
+        MissingFileError: the file does not exist.
+        DataError: as of ``decode_picture``.
+    """
+    _require_file(path)
+    with _decoding(str(path)), _opened(path, str(path)) as picture:
+        return 1 if picture.format == "MPO" else int(getattr(picture, "n_frames", 1))
+
+
 def _require_file(path: Path) -> None:
     if not path.is_file():
         if path.exists():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from PIL import Image
 
 from fixtures.video_files import number_of, numbered_picture
 from maskcast.core.errors import FrameError, MissingFileError, UsageError, VideoError
+from maskcast.io.video.frame_folder import gaps_in
 from maskcast.io.video.source import describe_video, open_frames
 
 
@@ -211,3 +214,67 @@ def test_files_that_are_no_frames_can_be_excluded(tmp_path):
     (tmp_path / "link").symlink_to(folder)
     for mask in (folder / "mask.png", tmp_path / "link" / "mask.png"):
         assert open_frames(folder, exclude=[mask]).names == ["a_0", "a_1"]
+
+
+@pytest.mark.parametrize(
+    ("names", "gaps"),
+    [
+        (["1001", "1002", "1005", "1006"], ["1002 and 1005"]),
+        (["a_01", "a_02", "a_04", "a_05", "a_09"], ["a_02 and a_04", "a_05 and a_09"]),
+        (["00000", "00005", "00010", "00020"], ["00010 and 00020"]),  # every fifth frame
+        (["00000", "00005", "00010"], []),
+        (["1", "7"], []),  # two frames have no usual step
+        (["7"], []),
+        (["a", "b1", "b3"], []),
+        (["a1", "b3", "b4"], []),  # other beginnings
+        (["1" * 5000 + "1", "1" * 5000 + "2"], []),
+    ],
+)
+def test_gaps_in_numbered_frames_are_found(names, gaps):
+    assert gaps_in(names) == gaps
+
+
+def test_gaps_are_reported(tmp_path, caplog):
+    for number in (1, 2, 5, 6):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{number:03d}.png")
+    frames = open_frames(tmp_path)
+    assert "no frame between 002 and 005" in caplog.text
+    assert frames.describe()[-1] == "note      no frame between 002 and 005"
+
+
+@pytest.mark.parametrize(("largest", "is_warned"), [(1023, True), (4095, True), (65535, False)])
+def test_few_bits_in_sixteen_are_reported(tmp_path, caplog, largest, is_warned):
+    grey = np.linspace(0, largest, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(grey).save(tmp_path / "0.png")
+    assert open_frames(tmp_path).count == 1
+    assert ("which has 16 bits, end at" in caplog.text) == is_warned
+
+
+def test_few_bits_in_sixteen_of_colour_are_reported(tmp_path, caplog):
+    frame = av.VideoFrame.from_ndarray(np.full((8, 8, 3), 1000, np.uint16), "rgb48le")
+    encoder = av.CodecContext.create("png", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 8, 8, "rgb48be"
+    encoder.time_base = Fraction(1, 25)
+    (packet,) = [*encoder.encode(frame.reformat(format="rgb48be")), *encoder.encode(None)]
+    (tmp_path / "0.png").write_bytes(bytes(packet))
+    open_frames(tmp_path)
+    assert "0.png, which has 16 bits, end at 1023 of 65535" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.tif"])
+def test_animations_and_pages_are_named(tmp_path, name):
+    pages = [Image.new("RGB", (8, 8), (80 * i, 0, 0)) for i in range(3)]
+    pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
+    with pytest.raises(FrameError, match="has 3 pages or is an animation; save one picture"):
+        open_frames(tmp_path)
+    with pytest.raises(VideoError, match="is an animation of 3 pictures, which is not read"):
+        open_frames(tmp_path / name)
+
+
+def test_tiff_frames_are_read(tmp_path):
+    for number in range(2):
+        Image.new("RGB", (8, 6), (number, 2, 3)).save(tmp_path / f"{number}.tif")
+    assert [picture[0, 0].tolist() for picture in open_frames(tmp_path).pictures()] == [
+        [0, 2, 3],
+        [1, 2, 3],
+    ]

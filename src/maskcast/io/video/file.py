@@ -58,6 +58,13 @@ class VideoFile:
             raise VideoError(f"cannot decode any frame of {path}")
         height, width, _ = first[1].shape
         self.size = (int(height), int(width))
+        if self._index.interlaced:
+            log.warning(
+                "%s is interlaced: each frame combines two moments, and moving edges look like "
+                "combs; deinterlaced, for instance with FFmpeg's filter bwdif, it gives better "
+                "masks",
+                path,
+            )
         if kind := self._hdr():
             log.warning(
                 "%s is HDR (%s) and is read without tone mapping, so its colours are pale; an SDR "
@@ -122,7 +129,9 @@ class VideoFile:
         even = max(steps, default=0) - min(steps, default=0) <= 1
         seconds = float(self.timing.seconds(self.count - 1) - self.timing.seconds(0)) + 1 / rate
         return [
-            f"video     {kind}" + (f", HDR ({hdr})" if hdr else ""),
+            f"video     {kind}"
+            + (f", HDR ({hdr})" if hdr else "")
+            + (", interlaced" if self._index.interlaced else ""),
             f"frames    {self.count}" + (", cut off before its end" if self.cut_short else ""),
             f"size      {width}×{height}",
             f"duration  {seconds:.2f} s",

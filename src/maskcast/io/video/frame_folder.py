@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -18,10 +19,12 @@ from PIL import Image, ImageOps
 
 from maskcast.core.arrays import Picture
 from maskcast.core.errors import DataError, FrameError, VideoError
-from maskcast.io.pictures import open_picture
+from maskcast.io.pictures import open_picture, page_count
 from maskcast.io.video.reader import OnBadFrame, fill_bad_frame, log, refuse_other_size
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+FOURTEEN_BITS = 2**14
+"""Upper limit of the values of cameras that store 10, 12 or 14 bits in 16."""
 
 
 class FrameFolder:
@@ -53,6 +56,18 @@ class FrameFolder:
         first = next((picture for picture in readable if picture is not None), None)
         height, width, _ = self._read(0).shape if first is None else first.shape
         self.size = (int(height), int(width))
+        self._gaps = gaps_in(self.names)
+        for note in self._notes():
+            log.warning("%s: %s", folder, note)
+
+    def _notes(self) -> Iterator[str]:
+        if self._gaps:
+            yield f"no frame between {'; '.join(self._gaps)}"
+        if (largest := _largest_of_16_bits(self.paths[0])) is not None and largest < FOURTEEN_BITS:
+            yield (
+                f"the values of {self.paths[0].name}, which has 16 bits, end at {largest} of "
+                "65535, so that frames are nearly black; if they have fewer bits, stretch them"
+            )
 
     @property
     def count(self) -> int:
@@ -83,6 +98,7 @@ class FrameFolder:
         return [
             f"frames    {self.count} pictures, {first} to {last}",
             f"size      {width}×{height}",
+            *(f"note      {note}" for note in self._notes()),
         ]
 
     def _last_good_before(self, frame_index: int) -> Picture | None:
@@ -97,6 +113,8 @@ class FrameFolder:
     def _read(self, frame_index: int) -> Picture:
         path = self.paths[frame_index]
         try:
+            if (pages := page_count(path)) > 1:
+                raise DataError(f"{path} has {pages} pages or is an animation; save one picture")
             return _as_rgb(_upright(open_picture(path)))
         except DataError as error:
             raise FrameError(f"cannot read frame {frame_index}: {error.summary}") from error
@@ -115,6 +133,44 @@ def _as_rgb(picture: Image.Image) -> Picture:
         grey = (np.asarray(picture).astype(np.float64) / 257).round().clip(0, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     return np.array(picture.convert("RGB"))
+
+
+def _largest_of_16_bits(path: Path) -> int | None:
+    """Return the largest value of a picture with 16 bits per channel; None for others."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(26)
+        picture = open_picture(path)
+    except (OSError, DataError):
+        return None
+    if picture.mode.startswith("I;16"):
+        return int(np.asarray(picture).max())
+    is_png = head[:8] == b"\x89PNG\r\n\x1a\n"
+    if is_png and head[24:25] == b"\x10" and picture.mode in ("RGB", "RGBA", "LA"):
+        # Pillow keeps the upper 8 bits
+        return 256 * int(np.asarray(picture.convert("RGB")).max()) + 255
+    return None
+
+
+def gaps_in(names: Sequence[str]) -> list[str]:
+    """Return the gaps in frames that are numbered, such as ``1002 and 1005``.
+
+    The most frequent step between two numbers is not a gap.
+    """
+    matches = [re.fullmatch(r"(.*?)([0-9]+)", name) for name in names]
+    parts = [match for match in matches if match is not None]
+    if len(parts) < len(names) or len({part[1] for part in parts}) != 1:
+        return []
+    numbers = [int(part[2][-18:]) for part in parts]
+    steps = Counter(after - before for before, after in pairwise(numbers))
+    if not steps:
+        return []
+    usual = min(step for step, count in steps.items() if count == max(steps.values()))
+    return [
+        f"{before} and {after}"
+        for (before, number), (after, next_number) in pairwise(zip(names, numbers, strict=True))
+        if next_number - number > usual > 0
+    ]
 
 
 def is_frame_file(path: Path) -> bool:

@@ -1,12 +1,17 @@
-"""Index the frames of a video file by the presentation times of its packets."""
+"""Index the frames of a video file: by its packets, or by decoding it.
+
+In MP4 and Matroska a packet is a frame, and its presentation time is right. Elsewhere a packet may
+be one field of two (H.264 in AVCHD), times may be those of decoding (B-frames in AVI), and joined
+files may go back in time. Such files are decoded once, and so are interlaced ones.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 from av.container import InputContainer
@@ -14,8 +19,13 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from maskcast.core.errors import VideoError
-from maskcast.io.video.container import decoded_frames, open_container, packets_of
-from maskcast.io.video.reader import Timing
+from maskcast.io.video.container import (
+    decoded_frames,
+    open_container,
+    packets_of,
+    whole_packets,
+)
+from maskcast.io.video.reader import Timing, log
 
 _CUT_TOLERANCE = Fraction(1, 10)
 """Seconds by which the last frame may end before the duration in the file's header."""
@@ -33,23 +43,51 @@ class VideoIndex:
     """Whether frames are identified by their times; if False, they are counted."""
     cut_short: bool
     """Whether the file is truncated."""
+    interlaced: bool
+    """Whether frames combine two moments, line by line."""
+
+
+RELIABLE = frozenset(("mov", "mp4", "matroska", "webm"))
+"""Containers, as FFmpeg names them, in which every packet is one frame with its time."""
+PROBED = 16
+"""Frames that are decoded to find out whether a video is interlaced."""
 
 
 def read_index(path: Path) -> VideoIndex:
-    """Index a video file; decode it only if its packets have no usable times.
+    """Index a video file by its packets, or by decoding it if the two differ.
+
+    Raises:
+        VideoError: the file is not a video, or has no frames.
+    """
+    index, reliable = _index_by_packets(path)
+    probed = list(islice(_decoded_times(path), PROBED if reliable else None))
+    interlaced = any(frame.interlaced for frame in probed)
+    if index is not None and not interlaced and _agree(index, probed):
+        return index
+    decoded = list(_decoded_times(path)) if reliable else probed
+    if index is not None and not interlaced and len(decoded) < len(index.timing.ticks):
+        log.warning("%s: only %d frames can be decoded", path, len(decoded))
+    return _index_of_decoded(path, decoded, cut_short=index is not None and index.cut_short)
+
+
+def _index_by_packets(path: Path) -> tuple[VideoIndex | None, bool]:
+    """Return the index according to the packets, and whether packets are frames in this container.
+
+    The index is None if packets lack times or have the same time.
 
     Raises:
         VideoError: the file is not a video, or has no frames.
     """
     with open_container(path) as (container, stream):
         time_base = stream.time_base or Fraction(1, 1000)
+        reliable = not RELIABLE.isdisjoint(container.format.name.split(","))
         shown: list[int] = []
         keys: list[int] = []
         untimed = False
         end = decoded_until = 0
         partial_packet = False  # the last packet of a truncated file
-        for packet in packets_of(container, stream):
-            if packet.is_corrupt:
+        for packet in whole_packets(packets_of(container, stream)):
+            if packet is None:
                 partial_packet = True
                 continue
             if packet.pts is None:
@@ -62,7 +100,7 @@ def read_index(path: Path) -> VideoIndex:
                 decoded_until = packet.pts if packet.dts is None else packet.dts
         declared = _declared_end(container, stream)
     if untimed or len(set(shown)) != len(shown):
-        return _index_by_decoding(path)
+        return None, reliable
     ticks = sorted(tick for tick in shown if tick >= keys[0])
     if not ticks:
         why = "is cut off before its first frame" if partial_packet else "contains no frames"
@@ -70,7 +108,19 @@ def read_index(path: Path) -> VideoIndex:
     cut_short = partial_packet or _ends_early(ticks, end, time_base, declared)
     if cut_short:  # after the last decoding time, frames in between may be missing
         ticks = [tick for tick in ticks if tick <= decoded_until] or ticks[:1]
-    return VideoIndex(Timing(time_base, tuple(ticks)), tuple(sorted(keys)), True, cut_short)
+    timing = Timing(time_base, tuple(ticks))
+    return VideoIndex(timing, tuple(sorted(keys)), True, cut_short, False), reliable
+
+
+def _agree(index: VideoIndex, probed: Sequence[_DecodedFrame]) -> bool:
+    """Return whether the first decoded frames are the first ones of the index.
+
+    Damaged frames may be missing, but none may come in another order or be unknown.
+    """
+    times = [frame.tick for frame in probed if not frame.damaged]
+    known = set(index.timing.ticks)
+    rising = all(before < after for before, after in pairwise(t for t in times if t is not None))
+    return rising and all(time is None or time in known for time in times)
 
 
 def _ends_early(
@@ -102,11 +152,36 @@ def _declared_end(container: InputContainer, stream: VideoStream) -> Fraction | 
     return None
 
 
-def _index_by_decoding(path: Path) -> VideoIndex:
-    """Index a file whose packets have no usable times, by decoding and counting its frames."""
+@dataclass(frozen=True)
+class _DecodedFrame:
+    tick: int | None
+    """Presentation time, if the frame has one."""
+    is_key: bool
+    interlaced: bool
+    damaged: bool
+
+
+def _decoded_times(path: Path) -> Iterator[_DecodedFrame]:
     with open_container(path) as (container, stream):
+        for frame in decoded_frames(container, stream):
+            yield _DecodedFrame(
+                frame.pts, frame.key_frame, frame.interlaced_frame, frame.is_corrupt
+            )
+
+
+def _index_of_decoded(
+    path: Path, frames: Sequence[_DecodedFrame], *, cut_short: bool
+) -> VideoIndex:
+    """Index a file by its decoded frames; if their times do not rise, they are counted instead."""
+    with open_container(path) as (_, stream):
         rate = stream.average_rate or Fraction(25)
-        count = sum(1 for _ in decoded_frames(container, stream))
-    if count == 0:
+        time_base = stream.time_base or Fraction(1, 1000)
+    if not frames:
         raise VideoError(f"{path} contains no frames that can be decoded")
-    return VideoIndex(Timing(1 / rate, tuple(range(count))), (), False, False)
+    interlaced = any(frame.interlaced for frame in frames)
+    ticks = [frame.tick for frame in frames if frame.tick is not None]
+    if len(ticks) == len(frames) and all(before < after for before, after in pairwise(ticks)):
+        keys = tuple(frame.tick for frame in frames if frame.is_key and frame.tick is not None)
+        return VideoIndex(Timing(time_base, tuple(ticks)), keys, True, cut_short, interlaced)
+    timing = Timing(1 / rate, tuple(range(len(frames))))
+    return VideoIndex(timing, (), False, cut_short, interlaced)
