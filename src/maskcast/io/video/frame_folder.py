@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 
 from maskcast.core.arrays import Picture
 from maskcast.core.errors import DataError, FrameError, VideoError
-from maskcast.io.pictures import open_picture, page_count
+from maskcast.io.pictures import open_picture
 from maskcast.io.video.reader import OnBadFrame, fill_bad_frame, log, refuse_other_size
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -113,9 +113,7 @@ class FrameFolder:
     def _read(self, frame_index: int) -> Picture:
         path = self.paths[frame_index]
         try:
-            if (pages := page_count(path)) > 1:
-                raise DataError(f"{path} has {pages} pages or is an animation; save one picture")
-            return _as_rgb(_upright(open_picture(path)))
+            return _as_rgb(_upright(open_picture(path, one_page=True)))
         except DataError as error:
             raise FrameError(f"cannot read frame {frame_index}: {error.summary}") from error
 
