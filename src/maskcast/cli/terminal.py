@@ -106,7 +106,10 @@ def in_bytes(size: int) -> str:
 
 def one_line(text: str) -> str:
     """Join the lines of a text and escape control characters, which terminals would execute."""
-    return "".join(c if _is_harmless(c) else ascii(c)[1:-1] for c in " ".join(text.splitlines()))
+    text = " ".join(text.splitlines())
+    if text.isprintable():
+        return text
+    return "".join(c if _is_harmless(c) else ascii(c)[1:-1] for c in text)
 
 
 def show(text: str) -> None:

@@ -50,12 +50,13 @@ def open_davis(
                 f"{name} is a video of the validation split, which must not be used for training"
             )
     resolution = resolution or _resolution_of(root)
+    images, annotations = (root / kind / resolution for kind in ("JPEGImages", "Annotations"))
     videos = []
     for name in names:
         files = VideoFiles(
             name=name,
-            images=root / "JPEGImages" / resolution / name,
-            annotations=root / "Annotations" / resolution / name,
+            images=images / name,
+            annotations=annotations / name,
             layout="one_object" if year == 2016 else "label_maps",
             has_void=year != 2016,
             fully_annotated=split not in HIDDEN_SPLITS,
