@@ -86,10 +86,10 @@ def moments(
 
 
 def blend(running: Mixture, new: Mixture, update_rate: float) -> Mixture:
-    """Move the running mixture towards a new estimate: μ ← (1 − λ) μ + λ μ', v alike (map: update).
+    """Move the running mixture towards a new one: μ ← (1 − λ) μ + λ μ', also for v (map: update).
 
     Args:
-        running: the mixture so far.
+        running: the running mixture.
         new: the estimate, μ' and v'.
         update_rate: λ.
     """
@@ -135,7 +135,7 @@ class AppearanceModel(nn.Module):
     def score(
         self, x: Float[Tensor, "frames cells channels"], mixture: Mixture
     ) -> Float[Tensor, "objects components cells"]:
-        """Return the scores, with the offsets of a variant where it has some (map: scores)."""
+        """Return the scores, including the offsets of some variants (map: scores)."""
         scores = score(x, mixture)
         if not self.config.score_offsets and self.learned_offsets is None:
             return scores

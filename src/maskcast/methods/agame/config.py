@@ -67,7 +67,7 @@ class AppearanceConfig:
 
     @property
     def output_channels(self) -> int:
-        """How many channels the fusion gets from here."""
+        """Number of channels that the fusion reads from this part."""
         return 0 if self.output == "none" else self.components
 
 
@@ -87,7 +87,7 @@ class PropagationConfig:
 
     @property
     def output_channels(self) -> int:
-        """How many channels the fusion gets from here."""
+        """Number of channels that the fusion reads from this part."""
         return self.channels if self.enabled else 0
 
 

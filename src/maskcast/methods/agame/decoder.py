@@ -43,7 +43,7 @@ class Refinement(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From the encoding at stride 16 to logits at every pixel (map: decoder)."""
+    """Upsamples the encoding at stride 16 to logits at every pixel (map: decoder)."""
 
     def __init__(
         self, stride4_channels: int, stride8_channels: int, encoding_channels: int, channels: int

@@ -28,7 +28,7 @@ def normalise(
 
 @dataclass(frozen=True)
 class Padding:
-    """Reflection to multiples of 16, the odd pixel on the left and top (map: padding)."""
+    """Padding by reflection to multiples of 16; an odd pixel goes left and top (map: padding)."""
 
     height: int
     """Height of the frame in pixels."""

@@ -179,7 +179,7 @@ class AgameNetwork(nn.Module):
     def begin(
         self, features: FrameFeatures, y: Float[Tensor, "objects 2 height width"]
     ) -> TrackedObjects:
-        """Begin objects with the given mask of their first frame (map: components)."""
+        """Start objects with the given masks of their first frame (map: components)."""
         mixture, part = None, None
         if self.appearance is not None and features.x is not None:
             with _full_precision(features.x):
@@ -189,7 +189,7 @@ class AgameNetwork(nn.Module):
         return TrackedObjects(mixture, part, first_mask=y, previous_mask=y)
 
     def predict(self, features: FrameFeatures, objects: TrackedObjects) -> Prediction:
-        """Segment every object in a frame, each for itself (map: one frame)."""
+        """Segment every object on a frame, independently of the others (map: one frame)."""
         scores, propagated = None, None
         if self.appearance is not None and features.x is not None and objects.mixture is not None:
             with _full_precision(features.x):
@@ -211,7 +211,7 @@ class AgameNetwork(nn.Module):
         objects: TrackedObjects,
         y: Float[Tensor, "objects 2 height width"],
     ) -> TrackedObjects:
-        """Learn from a segmented frame; its mask becomes the previous mask (map: update)."""
+        """Update the models with a segmented frame, and keep its mask for the next (map: update)."""
         mixture, x = objects.mixture, features.x
         if self.appearance is not None and x is not None and mixture is not None:
             with _full_precision(x):

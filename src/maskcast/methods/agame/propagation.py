@@ -23,7 +23,7 @@ DILATIONS = (1, 3, 6)
 
 
 class MaskPropagation(nn.Module):
-    """Predict where the object is from previous mask and first frame (map: propagation).
+    """Predicts where the object is from its previous mask and first frame (map: propagation).
 
     Args:
         config: width, and whether the first frame is an input.

@@ -1,4 +1,4 @@
-"""Read the authors' checkpoints under our names, and write ours under theirs (map: checkpoints).
+"""Convert between the authors' checkpoints and our weights, both ways (map: checkpoints).
 
 The names correspond one to one. Variants of the published network (predictor kernel, inputs of
 fusion and propagation, learned offsets) are recognised by the shapes of tensors.

@@ -149,7 +149,7 @@ class AgameSegmenter:
         image: Float[Tensor, "3 height width"],
         prompts: Prompts = NO_PROMPTS,
     ) -> Segmented:
-        """Segment a frame with normalised colours, and return all about it (map: frame loop).
+        """Segment a frame with normalised colours; return all results (map: frame loop).
 
         Raises:
             FrameError, PromptError: see ``step``.
@@ -249,7 +249,7 @@ class AgameSegmenter:
         *,
         is_first: bool,
     ) -> list[int]:
-        """Return which objects the network segments in this frame (map: predicted objects)."""
+        """Return the slots that the network segments on this frame (map: predicted objects)."""
         config = self.config
         predict_given = (
             config.process_first_frame if is_first else config.entry_frame == "predicted"
@@ -319,7 +319,7 @@ class AgameSegmenter:
     def _update_mask(
         self, prediction: Prediction, merged: Float[Tensor, "objects height width"]
     ) -> Float[Tensor, "objects 2 rows columns"]:
-        """Return m̃, the masks that the models learn from (map: update mask)."""
+        """Return m̃, the masks that update the models (map: update mask)."""
         if self.config.update_mask == "merged":
             return to_grid(two_channels(merged))
         if self.config.update_mask == "fine":

@@ -27,7 +27,7 @@ class TrunkFeatures(NamedTuple):
 
 
 class Trunk(nn.Module):
-    """ResNet, stage 4 with stride 1, its first block undilated, the others dilated 2 (map: trunk).
+    """ResNet with stride 1 in stage 4, dilated by 2 after its first block (map: trunk).
 
     All stages below stage 4 are frozen from construction: they have no gradients, and their batch
     normalisation always uses running statistics. In training, stage 4 uses the statistics of its

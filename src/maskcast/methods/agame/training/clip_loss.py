@@ -5,7 +5,7 @@
     log probs  clips × 2 × height × width           of background and target, per frame
 
 Each clip has one object. Gradients run through the recurrent masks, every update of the appearance
-model, and the beginning on the first frame; nothing is detached (map: losses).
+model, and the initial model of the first frame; nothing is detached (map: losses).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def clip_losses(
     auxiliary: bool,
     recompute: bool = False,
 ) -> ClipLosses:
-    """Follow the object of each clip from its first mask, and compare every frame (map: losses).
+    """Segment the object of each clip from its first mask, and return the losses (map: losses).
 
     The first frame counts too, with the given mask as its prediction.
 
@@ -90,7 +90,7 @@ def follow(
     coarse: bool,
     recompute: bool = False,
 ) -> Iterator[LogProbs]:
-    """Yield the log-probabilities of every frame; coarse masks recur (map: frame loop).
+    """Yield the log-probabilities of every frame; coarse masks are fed back (map: frame loop).
 
     The trunk processes the frames of one point in time together, in temporal order.
     """
@@ -133,7 +133,7 @@ def given_log_probs(
 def coarse_log_probs(
     coarse: Float[Tensor, "objects 2 rows columns"],
 ) -> Float[Tensor, "objects 2 height width"]:
-    """Return the coarse prediction at full size: logarithm first, then resized (map: losses)."""
+    """Return the coarse prediction at full size, resized after the logarithm (map: losses)."""
     rows, columns = coarse.shape[-2:]
     return resize_bilinear(coarse.log_softmax(dim=1), (STRIDE * rows, STRIDE * columns))
 
@@ -141,7 +141,7 @@ def coarse_log_probs(
 def target_iou(
     predicted: Bool[Tensor, "*batch height width"], true: Bool[Tensor, "*batch height width"]
 ) -> Float[Tensor, "*batch"]:
-    """Return intersection over union of masks; two empty ones agree (map: IoU)."""
+    """Return the intersection over union of masks; 1 if both are empty (map: IoU)."""
     together = (predicted & true).sum(dim=(-2, -1)) + 1e-8
     return together / ((predicted | true).sum(dim=(-2, -1)) + 1e-8)
 

@@ -1,4 +1,4 @@
-"""Which snippets an epoch of A-GAME's training has, and where they come from (map: epochs)."""
+"""The snippets of an epoch of A-GAME's training, and their sources (map: epochs)."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ class SnippetEpoch:
 def draw_order(
     sources: Sequence[SnippetSource], data: DataConfig, generator: np.random.Generator
 ) -> list[tuple[int, int]]:
-    """Return the (source, target) of every snippet of an epoch (map: epochs)."""
+    """Return source and target of every snippet of an epoch, as indices (map: epochs)."""
     sizes = [len(source) for source in sources]
     if data.epoch == "draws":
         weights = np.array([getattr(data, f"{name}_weight") for name in data.sources])

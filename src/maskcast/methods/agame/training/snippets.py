@@ -1,4 +1,4 @@
-"""Training snippets: a few frames in a row, of one size, with one object.
+"""Training snippets: a few frames of a video, of one size, with one object.
 
     frames    time × height × width × 3   uint8 RGB
     labels    time × height × width       uint8: 1 object, 0 background, 255 void

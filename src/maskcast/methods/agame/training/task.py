@@ -1,4 +1,4 @@
-"""How A-GAME is learnt: whole snippets, end to end (map: losses, epochs).
+"""The training task of A-GAME: end-to-end training on snippets (map: losses, epochs).
 
     frames    snippets × time × 3 × height × width   uint8 RGB
     labels    snippets × time × height × width       uint8: 1 object, 0 background, 255 void

@@ -1,4 +1,4 @@
-"""Masks from boxes, as the box encoder learns to make them (section 3.7 of the paper).
+"""Masks from boxes in the training of the box encoder (section 3.7 of the paper).
 
 images    images × 3 × height × width   normalised
 boxes     images × 4                    x, y, width, height in pixels of the image
