@@ -211,7 +211,7 @@ class AgameNetwork(nn.Module):
         objects: TrackedObjects,
         y: Float[Tensor, "objects 2 height width"],
     ) -> TrackedObjects:
-        """Update the models with a segmented frame, and keep its mask for the next (map: update)."""
+        """Update the models with a segmented frame; keep its mask for the next (map: update)."""
         mixture, x = objects.mixture, features.x
         if self.appearance is not None and x is not None and mixture is not None:
             with _full_precision(x):
