@@ -384,7 +384,8 @@ def test_flags_are_listed_and_checked(server):
 
 
 def test_unknown_addresses_and_methods(server):
-    assert server.ask("GET", "/api/nothing").status_code == 404
+    answer = server.ask("GET", "/api/nothing")
+    assert (answer.status_code, answer.json()["error"]["kind"]) == (404, "http")
     assert server.ask("POST", "/api/hello").status_code == 405
     assert server.ask("GET", "/api/frames/key/-1.jpg").status_code == 404
     assert server.ask("GET", "/api/frames/key/x.jpg").status_code == 404

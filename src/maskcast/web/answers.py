@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -123,6 +124,12 @@ def error_answer(request: Request, error: Exception) -> JSONResponse:
     number = secrets.token_hex(4)
     logger.error("internal error %s", number, exc_info=error)
     return _error(500, "internal", f"internal error {number}; the log has more")
+
+
+def http_answer(request: Request, error: Exception) -> JSONResponse:
+    """Return the answer to a request for an address or a method that does not exist."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return _error(status, "http", f"{request.method} {request.url.path} is not possible")
 
 
 def stale_answer() -> JSONResponse:

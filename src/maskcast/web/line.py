@@ -9,6 +9,9 @@ import threading
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
+STARTED = 0
+"""Number of the message that says that a child has loaded its libraries."""
+
 
 class Asked(NamedTuple):
     """A message from the server."""
@@ -53,4 +56,6 @@ def run_child(module: str, connection: Connection, niceness: int) -> None:
     os.umask(0o077)
     if hasattr(os, "nice"):
         os.nice(niceness)
-    importlib.import_module(module).main(ServerLine(connection))
+    worker, line = importlib.import_module(module), ServerLine(connection)
+    line.send(STARTED, None)
+    worker.main(line)

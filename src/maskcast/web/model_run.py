@@ -49,6 +49,7 @@ class ModelRun:
         card = read_card(self._path)
         settings = {} if card is None else card.request.settings
         video, chosen = asked.video, asked.segmenter
+        self._holds = video.on_bad_frame == "hold"
         if chosen.threads is not None:
             torch.set_num_threads(chosen.threads)
         if settings.get("deterministic"):
@@ -118,7 +119,7 @@ class ModelRun:
             prompts, ends = self._prompts(request, run)
             reporting = _Reporting(run, written)
             run.masks = reporting
-            for passes, until in _plan(asked, request, run):
+            for passes, until in _plan(asked, request):
                 reporting.fills = "backward" in passes
                 self._segment(run, prompts, ends, passes=passes, until=until, progress=progress)
 
@@ -209,6 +210,8 @@ class ModelRun:
         card = read_card(self._path)
         base = self._base if card is None else card.request
         settings = base.settings | ({"direction": "both"} if backward else {})
+        if self._holds:
+            settings["on_bad_frame"] = "hold"
         uses_boxes = any(value.startswith("box ") for value in marks.values())
         box_start = self._identity(uses_boxes=True).box_start if uses_boxes else None
         return replace(base, settings=settings, box_start=box_start, prompts=dict(marks))
@@ -313,13 +316,14 @@ def mark_of(prompt: Box | Absent) -> str:
     return prompt_fingerprints({0: {1: prompt}})["0:1"]
 
 
-def _plan(asked: Track, request: RunRequest, run: RunFolder) -> list[tuple[Passes, int | None]]:
+def _plan(asked: Track, request: RunRequest) -> list[tuple[Passes, int | None]]:
     """Return the passes to run, and the frame at which the forward pass pauses."""
     forward: tuple[Literal["frames"]] = ("frames",)
     backward: tuple[Literal["backward"]] = ("backward",)
     last = request.last_first_prompt + 1
     if asked.direction == "forward":
-        return [(forward, asked.until)]
+        fills = request.goes_backward and asked.until is None
+        return [(forward, asked.until), *([(backward, None)] if fills else [])]
     until = last if asked.direction == "backward" else asked.until
     if until is not None:
         until = max(until, last)

@@ -17,6 +17,9 @@ from maskcast.runs.card import read_card
 from maskcast.web.session import Session, ToOpen
 from maskcast.web.wire import Fields
 
+BAD_FRAMES = ("stop", "hold")
+"""Settings for frames that cannot be read."""
+
 
 def known_weights() -> list[dict[str, Any]]:
     """Return the weights that a project can be opened with."""
@@ -52,19 +55,22 @@ def to_open(session: Session, fields: Fields, named: Path | None) -> ToOpen:
         )
     if options := fields.mapping("options"):
         segmenter = replace(segmenter, options=options)
-    if given_video is None:
-        if given_run is None:
-            raise UsageError("give a video or a run folder")
+    if given_video is not None:
+        video = session.root.inside(given_video)
+        run = find_run(session, video) if given_run is None else session.root.would_be(given_run)
+    elif given_run is not None:
         run = session.root.inside(given_run)
-        return ToOpen(video=session.resume_path(run, named), run=run, segmenter=segmenter)
-    video = session.root.inside(given_video)
-    run = find_run(session, video) if given_run is None else session.root.would_be(given_run)
+        video = session.resume_path(run, named)
+    else:
+        raise UsageError("give a video or a run folder")
+    holds = fields.has("on_bad_frame") and fields.choice("on_bad_frame", BAD_FRAMES) == "hold"
     return ToOpen(
         video=video,
         run=run,
         segmenter=segmenter,
         start=fields.optional_text("start", 40),
         end=fields.optional_text("end", 40),
+        on_bad_frame="hold" if holds else None,
     )
 
 

@@ -72,7 +72,8 @@ class Project:
         self.slots = _slots(documents, self.results.ids())
         self.masks.sweep({value for document in documents for value in document.values()})
         self.prompts.tidy(self.document, self.size, goes_backward=self.goes_backward)
-        self._write_objects(self.document)
+        if self.document.objects:
+            self._write_objects(self.document)
         content = [cache_key, opened.sha256, sorted(self.slots.items())]
         self.key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
@@ -255,14 +256,19 @@ class Project:
 
     def _write(self, document: Document, before: Document | None = None) -> None:
         """Write ``prompts/`` and the names and colours of objects. Raises ``OutputError``."""
-        old = (before or self.document).prompts
-        frames = [at for at in {*old, *document.prompts} if old.get(at) != document.prompts.get(at)]
-        self.prompts.write(document, sorted(frames), self.size, goes_backward=self.goes_backward)
-        self._write_objects(document)
+        old = before or self.document
+        if old.prompts != document.prompts or old.ends != document.ends:
+            frames = [
+                at
+                for at in sorted({*old.prompts, *document.prompts})
+                if old.prompts.get(at) != document.prompts.get(at)
+            ]
+            self.prompts.write(document, frames, self.size, goes_backward=self.goes_backward)
+        if old.objects != document.objects:
+            self._write_objects(document)
 
     def _write_objects(self, document: Document) -> None:
-        if document.objects:
-            write_objects(self.run, {o.id: _look_of(o) for o in document.objects})
+        write_objects(self.run, {o.id: _look_of(o) for o in document.objects})
 
 
 _USUAL = {"direction": "forward", "on_bad_frame": "stop", "dtype": "float32"}

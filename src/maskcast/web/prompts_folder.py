@@ -131,8 +131,14 @@ class PromptsFolder:
         wanted = ListedMarks(absent=tuple(listed[ABSENT_MARK]), ends=tuple(listed[END_MARK]))
         if wanted == ListedMarks():
             remove_file(path)
-        else:
+        elif not path.is_file() or self._marks_or_none() != wanted:
             write_marks(path, wanted)
+
+    def _marks_or_none(self) -> ListedMarks | None:
+        """Return the marks in the folder; None if their file is damaged."""
+        with suppress(DataError):
+            return self._marks()
+        return None
 
     def _indexed(self, listed: Iterable[tuple[int | str, int]]) -> list[tuple[int, int]]:
         by_name = {name: frame for frame, name in enumerate(self._names)}

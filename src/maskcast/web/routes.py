@@ -6,17 +6,19 @@ import asyncio
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from maskcast.core.errors import UsageError
 from maskcast.web import edits, opening
-from maskcast.web.answers import error_answer, project_json, stale_answer
+from maskcast.web.answers import error_answer, http_answer, project_json, stale_answer
 from maskcast.web.bodies import fields_of, whole_in_query
 from maskcast.web.document import MOST_OBJECTS
 from maskcast.web.downloads import Tickets, archive, find_download
@@ -43,7 +45,7 @@ def application(session: Session, *, named: Path | None = None, most_upload: int
         named: the video given on the command line, which may be outside the root.
         most_upload: maximum size of an upload in bytes.
     """
-    app = Starlette(routes=ROUTES, exception_handlers={Exception: error_answer})
+    app = Starlette(routes=ROUTES, exception_handlers={HTTPException: http_answer})
     app.add_middleware(_Explained)
     app.state.session = session
     app.state.named = named
@@ -120,7 +122,7 @@ async def upload(request: Request) -> Response:
 
 async def open_project(request: Request) -> Response:
     session = _session(request)
-    fields = await fields_of(request, "video start end run weights method options")
+    fields = await fields_of(request, "video start end run weights method options on_bad_frame")
     try:
         asked = await run_in_threadpool(opening.to_open, session, fields, request.app.state.named)
         await session.open(asked)
@@ -244,7 +246,7 @@ async def download(request: Request) -> Response:
         return Response("this address is no longer valid", status_code=404)
     if chosen.file is not None:
         return FileResponse(chosen.file, filename=chosen.name)
-    disposition = {"content-disposition": 'attachment; filename="archive.zip"'}
+    disposition = {"content-disposition": f"attachment; filename*=UTF-8''{quote(chosen.name)}"}
     return StreamingResponse(
         archive(chosen.members), media_type="application/zip", headers=disposition
     )

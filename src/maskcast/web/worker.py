@@ -14,13 +14,16 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
-from maskcast.web.line import run_child
+from maskcast.web.line import STARTED, run_child
 from maskcast.web.messages import Failed, WorkerError
 
 logger = logging.getLogger(__name__)
 
 MOST_STARTS, PERIOD = 3, 60.0
 """Maximum number of restarts within a period in seconds, after which the worker stays stopped."""
+
+STARTING = 120.0
+"""Seconds in which a new process loads its libraries on a busy machine."""
 
 WorkerState = Literal["idle", "starting", "ready", "stopped"]
 Heard = Callable[[Any], None]
@@ -59,6 +62,8 @@ class Worker:
         self._deaths: deque[float] = deque(maxlen=MOST_STARTS)
         self._first: Any = None
         self._generation = 0
+        self._heard_at = 0.0
+        """Time of the last message, or the time until which a new process may be silent."""
 
     @property
     def pid(self) -> int | None:
@@ -82,7 +87,8 @@ class Worker:
         Args:
             message: the request.
             heard: called with the replies before the last one.
-            limit: time limit in seconds, after which the process is killed.
+            limit: seconds of silence after which the process is killed. Loading libraries is not
+                counted.
 
         Raises:
             WorkerError: the reply is ``Failed``, or the process has died.
@@ -90,14 +96,7 @@ class Worker:
         if self._process is None:
             self._start()
         future = self._send(message, heard)
-        try:
-            async with asyncio.timeout(limit):
-                reply = await asyncio.shield(future)
-        except TimeoutError:
-            self.kill()
-            raise WorkerError(
-                Failed(kind="TimeoutError", message=f"the {self.name} worker did not answer")
-            ) from None
+        reply = await self._reply(future, limit)
         if isinstance(reply, Failed):
             raise WorkerError(reply)
         return reply
@@ -144,11 +143,24 @@ class Worker:
         theirs.close()
         self._process, self._connection = process, ours
         self._generation += 1
+        self._heard_at = now + STARTING
         reading = (ours, process, asyncio.get_running_loop(), self._generation)
         threading.Thread(target=self._read, args=reading, daemon=True).start()
         self._change("starting", "")
         if self._first is not None:
             self._send(self._first, None).add_done_callback(_forget)
+
+    async def _reply(self, future: asyncio.Future[Any], limit: float | None) -> Any:
+        while True:
+            try:
+                async with asyncio.timeout(limit):
+                    return await asyncio.shield(future)
+            except TimeoutError:
+                silent = time.monotonic() - self._heard_at
+                if limit is not None and silent >= limit:
+                    self.kill()
+                    why = f"the {self.name} worker did not answer"
+                    return Failed(kind="TimeoutError", message=why)
 
     def _send(self, message: Any, heard: Heard | None) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -176,10 +188,13 @@ class Worker:
             loop.call_soon_threadsafe(self._died, generation, process.exitcode)
 
     def _hear(self, generation: int, number: int, message: Any) -> None:
-        if generation != self._generation or number not in self._waiting:
+        if generation != self._generation:
             return
-        if self.state == "starting":
+        self._heard_at = time.monotonic()
+        if number == STARTED:
             self._change("ready", "")
+        if number not in self._waiting:
+            return
         future, heard = self._waiting[number]
         if isinstance(message, (Failed, *self._final)):
             del self._waiting[number]
