@@ -5,6 +5,7 @@ Such a module has
     TASKS                 name -> function that returns a tiny training task and a batch for it
     HALF_PRECISION        name -> scale of the gradients that is twice too large for fp16, for each
                           task that can be trained in half precision
+    STATE_FIELDS          class -> names of its saved fields, for all classes in a saved state
     TAGS                  equations or sections that the map in the method's README.md has to cover
     open_training_data    opens training data: keywords ``davis`` and ``videos``
 """

@@ -12,6 +12,11 @@ from maskcast.methods.agame.training.config import AgameTrainingConfig, DataConf
 from maskcast.methods.agame.training.data import TrainingSources
 from maskcast.methods.agame.training.task import AgameTask, SnippetBatch
 
+STATE_FIELDS = {
+    "AgameState": "ids objects first_frames frame_index absent_for",
+    "TrackedObjects": "mixture previous_mask part_of_first_frame first_mask",
+    "Mixture": "means variances",
+}
 TAGS = {
     f"map: {tag}" for tag in ("mixture", "scores", "moments", "components", "update", "merging")
 }

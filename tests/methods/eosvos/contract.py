@@ -18,6 +18,15 @@ from maskcast.methods.eosvos.training.meta_training import MetaTraining
 from maskcast.methods.eosvos.training.parent_training import ParentFrame, ParentTraining
 from maskcast.methods.eosvos.training.tasks import LabelledFrame, MetaTask, open_tasks
 
+STATE_FIELDS = {
+    "EOSVOSState": "objects",
+    "TrackedObject": (
+        "object_id given base round rounds map past previous_box start_box frames_since_start"
+        " absences marked_absent presence"
+    ),
+    "AnnotatedFrame": "frame mask",
+    "Round": "number frames",
+}
 TAGS = {f"Eq. ({number})" for number in range(1, 6)}
 
 METHOD = replace(tiny(), inner_batch=1)

@@ -12,6 +12,14 @@ from maskcast.methods.lwl.training.config import DataConfig, LossConfig, LWLTrai
 from maskcast.methods.lwl.training.data import TrainingSources
 from maskcast.methods.lwl.training.task import ClipBatch, LWLTask
 
+STATE_FIELDS = {
+    "LWLState": "targets",
+    "Target": "object_id memory tau view seen frames latest first absent_frames unlearnt",
+    "Memory": "slots gammas newest absences",
+    "Slot": "x label weight annotated",
+    "Sighting": "position size",
+    "View": "position scale base_size",
+}
 TAGS = {f"Eq. ({number})" for number in range(1, 6)}
 
 
