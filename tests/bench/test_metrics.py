@@ -46,7 +46,7 @@ def test_all_cases(small, monkeypatch):
     cases = metrics.bench()
     assert list(cases) == [
         *metrics.SHARES,
-        "noise everywhere",
+        "noise all over",
         "DAVIS-2017-val-sized set",
         "memory",
     ]

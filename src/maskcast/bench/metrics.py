@@ -41,7 +41,7 @@ def bench() -> Cases:
     """Return times per object and frame, times of a whole data set, and memory by video length."""
     cv2.setNumThreads(1)
     pairs = {name: _pair(share) for name, share in SHARES.items()}
-    pairs["noise everywhere"] = _noise()
+    pairs["noise all over"] = _noise()
     figures = {name: _per_frame(*pair) for name, pair in pairs.items()}
     with tempfile.TemporaryDirectory() as folder:
         figures["DAVIS-2017-val-sized set"] = _whole_set(Path(folder))
@@ -147,7 +147,7 @@ def _whole_set(folder: Path) -> dict[str, float]:
         "s, 2 processes": together,
         "s, 2 runs at once": apart,
         "% of ideal": 100 * apart / 2 / together,
-        "s of CPU time": spent,
+        "s of processor": spent,
         "MB": memory,
     }
 
