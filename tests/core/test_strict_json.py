@@ -39,7 +39,7 @@ def test_valid_json_is_read_as_the_standard_library_reads_it(tree):
         ("-1e999", "-1e999 is out of range"),
         ("NaN", "NaN is not a JSON number"),
         ("[-Infinity]", "-Infinity is not a JSON number"),
-        ("[" * (DEEPEST + 2) + "]" * (DEEPEST + 2), "more than 100 levels"),
+        ("[" * (DEEPEST + 1) + "]" * (DEEPEST + 1), "more than 100 levels"),
         ("[" * 200_000, "more than 100 levels"),
         ('{"a":' * 200_000, "more than 100 levels"),
     ],
@@ -50,7 +50,7 @@ def test_what_is_rejected(content, words):
 
 
 def test_the_deepest_value_that_is_accepted():
-    text = "[" * (DEEPEST + 1) + "]" * (DEEPEST + 1)
+    text = "[" * DEEPEST + "]" * DEEPEST
     assert parse_json(text) == json.loads(text)
 
 

@@ -123,7 +123,7 @@ def _reject_constant(text: str) -> float:
 
 def _reject_deep(tree: Any) -> None:
     level = [tree]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         level = [child for node in level for child in _children(node)]
         if not level:
             return

@@ -204,7 +204,7 @@ def _pairs(name: str, pairs: Any) -> Listed:
     return tuple(_pair(name, pair) for pair in pairs)
 
 
-def _pair(name: str, pair: Sequence[Any]) -> tuple[FrameKey, int]:
+def _pair(name: str, pair: Any) -> tuple[FrameKey, int]:
     if not isinstance(pair, list) or len(pair) != 2:
         raise TypeError(f"entries of {name} must be [FRAME, ID], got {str(pair)[:60]}")
     frame_key, object_id = pair
