@@ -108,7 +108,7 @@ def test_another_question_needs_another_folder(evaluate):
     assert evaluate("--videos", "cows").exit_code == 0
     outcome = evaluate("--option", "update_rate=0.5")
     outcome.assert_one_sentence(
-        2, "contains a different evaluation (choose another folder): options was"
+        2, "contains a different evaluation (choose a different folder): options was"
     )
 
 
@@ -121,7 +121,7 @@ def test_a_call_that_failed_before_any_mask_does_not_bind_the_folder(evaluate):
 def test_a_damaged_note_of_what_was_asked_is_one_sentence(evaluate, clip, content):
     assert evaluate("--videos", "cows").exit_code == 0
     (clip / "run" / "evaluation.json").write_text(content)
-    evaluate().assert_one_sentence(2, "evaluation.json is damaged; choose another folder")
+    evaluate().assert_one_sentence(2, "evaluation.json is damaged; choose a different folder")
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", "{}", '{"frames": "many"}'])

@@ -55,7 +55,7 @@ def test_the_same_run_is_resumed_and_another_one_is_refused(tmp_path: Path, caps
     assert run("toy", "--run", tmp_path, "--loop.epochs", 1, "--loop.log-every", 7) == 0
     assert run("toy", "--run", tmp_path, "--loop.epochs", 1, "--width", 9) == 2
     said = capsys.readouterr().err
-    assert "width was 4, now 9 (--run)" in said and "choose another folder" in said
+    assert "width was 4, now 9 (--run)" in said and "choose a different folder" in said
     assert (tmp_path / "weights.safetensors").read_bytes() == weights
 
 

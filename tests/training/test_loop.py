@@ -404,7 +404,9 @@ def test_a_run_killed_between_its_last_checkpoint_and_its_weights_exports_them(t
 def test_weights_that_nobody_knows_the_run_of_are_not_written_over(tmp_path: Path):
     toy_train(tmp_path, with_loop(epochs=1))
     (tmp_path / "config.json").unlink()
-    with pytest.raises(RunConflictError, match="contains files but no training run"):
+    with pytest.raises(
+        RunConflictError, match=r"contains files but no training run .*; choose a different folder"
+    ):
         toy_train(tmp_path, with_loop(epochs=1))
 
 

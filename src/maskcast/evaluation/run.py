@@ -252,7 +252,7 @@ def _claim(run: Path, request: Mapping[str, Any]) -> None:
         run,
         differing,
         kind="evaluation",
-        instead="choose another folder",
+        instead="choose a different folder",
         options=("output",),
     )
     if differing is None or not has_begun:
@@ -264,7 +264,7 @@ def _recorded(path: Path) -> dict[str, Any]:
         return read_evaluation_request(path.parent)
     except DataError as error:
         raise RunConflictError(
-            f"{path} is damaged; choose another folder", options=("output",)
+            f"{path} is damaged; choose a different folder", options=("output",)
         ) from error
 
 

@@ -98,15 +98,16 @@ def refuse_another_run(folder: Path, request: TrainingRequest, config: RecipeCon
         RunConflictError: they belong to a different run, whose differences are listed, or to an
             unknown one.
     """
-    differing = None
+    differing, instead = None, "choose a different folder"
     if (folder / REQUEST).is_file():
         before = read_request(folder)
         differing = list(_differences(before, request, _with_defaults(before.config, config)))
+        instead += ", or resume with its settings"
     claim(
         folder,
         differing,
         kind="training run",
-        instead="choose another folder, or resume with its settings",
+        instead=instead,
         options=("run",),
     )
 
