@@ -39,6 +39,8 @@ from maskcast.methods.spec import SegmenterSpec
 from maskcast.metrics.frame import score_object
 
 ROOT = Path(__file__).parents[2]
+BY_EYE = ("dog", "juggle")
+"""Clips that have lines of their own in the table."""
 
 
 def measure_clip(
@@ -119,7 +121,7 @@ def measure(
         clips: in this order.
         frames: of each clip; None: all.
         folder: of the variant; created if missing.
-        made_by: further entries of the result, such as command and commit.
+        made_by: what the result notes as its origin, such as command and commit.
 
     Raises:
         MaskcastError: the weights, an option, the data or the folder is not usable.
@@ -138,7 +140,8 @@ def measure(
             taken = f"{time.perf_counter() - began:.0f} s"
             print(f"{number}/{len(clips)}  {clip.name}  {taken}", file=sys.stderr, flush=True)
         tracks[clip.name] = [Track.from_json(entry) for entry in json.loads(path.read_text())]
-    result = {**(made_by or {}), "segmenter": identity, "counts": _summary(clips, tracks)}
+    counts = _summary(clips, tracks)
+    result = {"made_by": made_by or {}, "segmenter": identity, "counts": counts}
     write_text(folder / "result.json", json.dumps(result, indent=1) + "\n")
     return result
 
@@ -164,18 +167,31 @@ def _claim(folder: Path, request: dict[str, Any]) -> None:
 
 
 def table(out: Path) -> str:
-    """Return the table of all finished variants in a folder, by group of clips."""
+    """Return the table of all finished variants in a folder, and their origin."""
     results = {
-        path.parent.name: json.loads(path.read_text())["counts"]
-        for path in sorted(out.glob("*/result.json"))
+        path.parent.name: json.loads(path.read_text()) for path in sorted(out.glob("*/result.json"))
     }
     lines = [
-        row(variant, group, Counts(**counts[group]))
-        for group in (*GROUPS, "dog", "juggle")
-        for variant, counts in results.items()
-        if group in counts
+        row(variant, group, Counts(**result["counts"][group]))
+        for group in (*GROUPS, *BY_EYE)
+        for variant, result in results.items()
+        if group in result["counts"]
     ]
-    return "\n".join([*HEADER, *lines]) + "\n"
+    origins = [f"* {variant}: {_origin(result)}" for variant, result in results.items()]
+    return "\n".join([*HEADER, *lines, "", *origins]) + "\n"
+
+
+def _origin(result: dict[str, Any]) -> str:
+    """Return what made a result, in words."""
+    segmenter, made_by = result["segmenter"], result["made_by"]
+    return ", ".join(
+        [
+            f"{segmenter['weights']} ({str(segmenter['weights_sha256'])[:12]})",
+            segmenter["dtype"],
+            *(f"{name} {value}" for name, value in made_by.items() if name != "command"),
+            f"`{made_by.get('command')}`",
+        ]
+    )
 
 
 def _commit() -> str:

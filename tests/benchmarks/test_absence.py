@@ -186,11 +186,12 @@ def test_the_table_has_a_line_for_each_variant_and_group(tmp_path: Path) -> None
     def found(last: LabelArray) -> Source:
         return Source(Scripted([BOTH, BOTH, last]), {})
 
-    measure(found(BOTH), demo, tmp_path / "off")
+    measure(found(BOTH), demo, tmp_path / "off", made_by={"commit": "abc1234", "threads": 1})
     measure(found(square(1, 2, 2)), demo, tmp_path / "on")
     lines = table(tmp_path).splitlines()
     assert lines[2] == "| off | demo | 100.0 | – | 0 of 4 (0.0 %) | – | – |"
     assert lines[3] == "| on | demo | 75.0 | – | 1 of 4 (25.0 %) | – | – |"
+    assert lines[5].startswith("* off: None (None), float32, commit abc1234, threads 1,")
 
 
 def test_object_1_of_a_synthetic_clip_leaves_and_returns() -> None:
