@@ -65,6 +65,9 @@ class Counts:
     visible: int = 0
     lost: int = 0
     """Visible frames without a painted pixel."""
+    dropped: int = 0
+    """Those of them on which the object had not been absent since it last had a mask; the others
+    follow a return that was not found."""
     returns: int = 0
     found: int = 0
     """Returns with IoU 0.5, or by eye with a mask, within five frames."""
@@ -87,6 +90,7 @@ def count(tracks: Sequence[Track]) -> Counts:
         false=sum(share == 0 and painted > 0 for share, painted in pairs),
         visible=sum(share >= VISIBLE_SHARE for share, _ in pairs),
         lost=sum(share >= VISIBLE_SHARE and painted == 0 for share, painted in pairs),
+        dropped=sum(_dropped(track) for track in tracks),
         returns=len(returns),
         found=sum(returns),
         with_copies=len(copied),
@@ -110,9 +114,22 @@ def _returns(track: Track) -> Iterator[bool]:
                 yield any(painted > 0 for painted in track.painted[following])
 
 
+def _dropped(track: Track) -> int:
+    """Count visible frames that lost their mask without an absence before."""
+    dropped, was_absent = 0, False
+    for share, painted in zip(track.share, track.painted, strict=True):
+        if share == 0:
+            was_absent = True
+        elif painted > 0:
+            was_absent = False
+        elif share >= VISIBLE_SHARE and not was_absent:
+            dropped += 1
+    return dropped
+
+
 HEADER = (
-    "| variant | clips | J&F | false masks | visible lost | returns found | wrong identity |",
-    "|---|---|---|---|---|---|---|",
+    "| variant | clips | J&F | false masks | lost | dropped | returns found | wrong identity |",
+    "|---|---|---|---|---|---|---|---|",
 )
 
 
@@ -124,6 +141,7 @@ def row(variant: str, clips: str, counts: Counts) -> str:
         "–" if counts.quality is None else f"{100 * counts.quality:.1f}",
         _share(counts.false, counts.absent),
         _share(counts.lost, counts.visible),
+        _share(counts.dropped, counts.visible),
         f"{counts.found} of {counts.returns}" if counts.returns else "–",
         _share(counts.wrong, counts.with_copies),
     )

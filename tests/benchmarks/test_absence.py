@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 def test_absent_visible_and_tiny_objects_are_told_apart() -> None:
     track = Track(1, share=[0.2, 0.0005, 0, 0, 0.001], painted=[0, 0, 4, 0, 9])
     found = count([track, replace(track, share=[0.0] * 5)])
-    assert (found.visible, found.lost) == (2, 1)
+    assert (found.visible, found.lost, found.dropped) == (2, 1, 1)
     assert (found.absent, found.false) == (7, 3)
     assert found.quality is None
 
@@ -43,6 +43,14 @@ def test_a_return_must_be_found_within_five_frames() -> None:
     # a sliver of the object neither begins nor ends an absence
     sliver = Track(1, share=[0.1, 0.0005, 0.1, 0, 0.0005, 0.1], painted=[0, 0, 0, 0, 0, 1])
     assert (count([sliver]).found, count([sliver]).returns) == (1, 1)
+
+
+def test_an_object_that_has_returned_unnoticed_is_lost_but_not_dropped() -> None:
+    #            dropped            absent, not found again     found, dropped
+    shares = [0.1, 0.1, 0.1, 0.1, 0, 0, 0.1, 0.1, 0.0005, 0.1, 0.1, 0.1]
+    painted = [9, 9, 0, 9, 9, 0, 0, 0, 0, 0, 9, 0]
+    found = count([Track(1, share=shares, painted=painted)])
+    assert (found.lost, found.dropped) == (5, 2)
 
 
 def test_quality_is_the_mean_over_objects_of_the_mean_over_frames() -> None:
@@ -189,8 +197,8 @@ def test_the_table_has_a_line_for_each_variant_and_group(tmp_path: Path) -> None
     measure(found(BOTH), demo, tmp_path / "off", made_by={"commit": "abc1234", "threads": 1})
     measure(found(square(1, 2, 2)), demo, tmp_path / "on")
     lines = table(tmp_path).splitlines()
-    assert lines[2] == "| off | demo | 100.0 | – | 0 of 4 (0.0 %) | – | – |"
-    assert lines[3] == "| on | demo | 75.0 | – | 1 of 4 (25.0 %) | – | – |"
+    assert lines[2] == "| off | demo | 100.0 | – | 0 of 4 (0.0 %) | 0 of 4 (0.0 %) | – | – |"
+    assert lines[3] == "| on | demo | 75.0 | – | 1 of 4 (25.0 %) | 1 of 4 (25.0 %) | – | – |"
     assert lines[5].startswith("* off: None (None), float32, commit abc1234, threads 1,")
 
 
