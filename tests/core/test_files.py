@@ -15,8 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maskcast.core import files
-from maskcast.core.errors import DataError, OutputError, RunConflictError
-from maskcast.core.files import alone_in, path_inside, replacing, write_bytes, write_text
+from maskcast.core.errors import DataError, MissingFileError, OutputError, RunConflictError
+from maskcast.core.files import (
+    alone_in,
+    check_writable,
+    make_folder,
+    path_inside,
+    read_file,
+    replacing,
+    write_bytes,
+    write_text,
+)
 
 
 def test_a_file_is_written_with_its_folder(tmp_path):
@@ -233,3 +242,25 @@ def test_files_and_folders_are_flushed(tmp_path, monkeypatch):
     files.flush_to_disk(path)
     files.flush_to_disk(tmp_path)
     assert asked == [path.stat().st_ino, tmp_path.stat().st_ino]
+
+
+@pytest.mark.parametrize("inner", ["", "run"])
+def test_a_link_to_nothing_is_named(tmp_path, inner):
+    (tmp_path / "out").symlink_to(tmp_path / "gone")
+    target = tmp_path / "out" / inner
+    words = r"out is a link to .*gone, which does not exist"
+    with pytest.raises(OutputError, match=f"cannot write into .*{words}"):
+        check_writable(target)
+    with pytest.raises(OutputError, match=f"cannot create the folder .*{words}"):
+        make_folder(tmp_path / "out" / "a")
+
+
+def test_files_of_others_are_read_up_to_a_size(tmp_path):
+    (tmp_path / "a").write_bytes(b"1234")
+    assert read_file(tmp_path / "a", largest=4) == b"1234"
+    with pytest.raises(DataError, match="larger than 3 bytes"):
+        read_file(tmp_path / "a", largest=3)
+    with pytest.raises(DataError, match="not a regular file"):
+        read_file(tmp_path, largest=3)
+    with pytest.raises(MissingFileError):
+        read_file(tmp_path / "b", largest=3)

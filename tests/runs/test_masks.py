@@ -361,3 +361,25 @@ def test_a_killed_process_keeps_every_frame_it_has_flushed(tmp_path):
         store = RleMasks(tmp_path, frame_name)
         for number in range(max(0, last - 58), last + 1):
             assert set(np.unique(store.read(number % 60))) == {number + 1}
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "changed", "no end", "folder", "other"])
+def test_a_damaged_png_counts_as_missing(tmp_path, damage):
+    store = PngMasks(tmp_path, frame_name)
+    store.write(0, LABEL_MAP, OBJECTS)
+    assert store.has(0)
+    path = store.path(0)
+    content = path.read_bytes()
+    damaged = {
+        "cut": content[:-20],
+        "empty": b"",
+        "changed": content[:60] + bytes([content[60] ^ 1]) + content[61:],
+        "no end": content[:-12],
+        "other": b"GIF89a" + content,
+    }
+    path.unlink()
+    if damage == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes(damaged[damage])
+    assert not store.has(0)

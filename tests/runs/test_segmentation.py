@@ -165,10 +165,15 @@ def test_a_finished_run_is_left_alone(unbroken):
     assert masks_in(unbroken) == before
 
 
-def test_a_mask_that_is_gone_from_a_finished_run_is_made_anew(tmp_path, unbroken, caplog):
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_mask_that_is_gone_or_cut_off_is_made_anew(tmp_path, unbroken, caplog, is_gone):
     run_into(tmp_path)
     (tmp_path / "exports").mkdir()
-    (tmp_path / "00008.png").unlink()
+    mask = tmp_path / "00008.png"
+    if is_gone:
+        mask.unlink()
+    else:
+        mask.write_bytes(mask.read_bytes()[:-30])
     card = run_into(tmp_path)
     assert (card.status, card.resumed_from) == ("finished", 7)  # after the state of frame 6
     assert masks_in(tmp_path) == masks_in(unbroken)

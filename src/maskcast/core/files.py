@@ -104,8 +104,16 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        why = _WRITING.get(error.errno or 0, error.strerror)
+        why = _dangling(path) or _WRITING.get(error.errno or 0, error.strerror)
         raise OutputError(f"cannot create the folder {path}: {why}") from error
+
+
+def _dangling(path: Path) -> str | None:
+    """Say which part of a path is a link to something that does not exist; None if none is."""
+    for part in (path, *path.parents):
+        if part.is_symlink() and not part.exists():
+            return f"{part} is a link to {part.readlink()}, which does not exist"
+    return None
 
 
 def check_writable(folder: Path) -> None:
@@ -113,6 +121,8 @@ def check_writable(folder: Path) -> None:
 
     Nothing is created. A missing folder is writable if it can be created.
     """
+    if (why := _dangling(folder)) is not None:
+        raise OutputError(f"cannot write into {folder}: {why}")
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not existing.is_dir():
         raise OutputError(f"cannot write into {folder}: {existing} is a file")

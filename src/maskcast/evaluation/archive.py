@@ -17,6 +17,7 @@ from typing import Any
 
 from maskcast.core.errors import DataError, MissingFileError
 from maskcast.core.files import read_file
+from maskcast.core.numbers import shortened
 from maskcast.io.archives import LARGEST_MEMBER, open_zip, read_member, with_slashes, zip_faults
 
 
@@ -70,11 +71,13 @@ class PredictionFiles:
 
     @cached_property
     def _is_zip(self) -> bool:
-        if self.path.is_dir():
-            return False
-        if not self.path.exists():
+        try:
+            is_folder, is_there = self.path.is_dir(), self.path.exists()
+        except (OSError, ValueError) as error:  # a name that no file can have
+            raise DataError(f"cannot read {shortened(self.path)}: {error}") from error
+        if not is_there:
             raise MissingFileError(f"{self.path} is neither a folder nor an archive")
-        return True
+        return not is_folder
 
     @cached_property
     def _zip(self) -> zipfile.ZipFile:

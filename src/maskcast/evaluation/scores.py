@@ -20,6 +20,7 @@ from maskcast.core.files import write_text
 from maskcast.core.strict_json import read_json
 from maskcast.data.dataset import Dataset, Video
 from maskcast.evaluation.score import VideoScores
+from maskcast.evaluation.scores_schema import check_scores
 from maskcast.metrics.protocols import (
     Figures,
     Group,
@@ -130,46 +131,10 @@ def read_scores(path: Path) -> Scores:
             f"{file} has schema {schema} but this version reads {SCHEMA}; score the results again"
         )
     try:
-        _check(tree)
-    except (ValueError, KeyError, TypeError) as error:
+        check_scores(tree)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{file} is damaged ({error}); score the results again") from error
     return Scores(tree)
-
-
-_KINDS: Mapping[str, type] = {
-    **dict.fromkeys(("dataset", "videos", "objects", "protocol", "extra_objects"), dict),
-    **dict.fromkeys(("missing", "faults"), list),
-    "results": str,
-}
-
-
-def _check(tree: Tree) -> None:
-    """Check the entries that other code uses.
-
-    Raises:
-        KeyError, TypeError, ValueError: an entry is missing or invalid.
-    """
-    for name, kind in _KINDS.items():
-        if not isinstance(tree[name], kind):
-            raise TypeError(f"{name} must be a {kind.__name__}, got {type(tree[name]).__name__}")
-    for name in ("name", "dataset", "split", "root"):
-        _reject_wrong(name, tree["protocol"][name], str | None)
-    for level in (tree["dataset"], *tree["videos"].values(), *tree["objects"].values()):
-        _reject_wrong("J", level["J"]["mean"], int | float | None)
-        _reject_wrong("F", level["F"]["mean"], int | float | None)
-        _reject_wrong("J&F", level["J&F"], int | float | None)
-    for entry in tree["objects"].values():
-        names, *curves = (entry["per_frame"][name] for name in ("names", "J", "F"))
-        if entry["video"] not in tree["videos"] or {len(names)} != set(map(len, curves)):
-            raise ValueError("its parts do not match")
-        for value in (value for curve in curves for value in curve):
-            _reject_wrong("a value of a frame", value, int | float)
-
-
-def _reject_wrong(name: str, value: Any, kind: Any) -> None:
-    if not isinstance(value, kind):
-        expected = str(kind).replace(" | ", " or ")
-        raise TypeError(f"{name} must be {expected}, got {type(value).__name__}")
 
 
 def make_scores(

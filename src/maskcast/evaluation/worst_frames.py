@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from maskcast.core.arrays import MaskArray, Picture
-from maskcast.core.errors import MaskcastError
+from maskcast.core.errors import DataError, MaskcastError
 from maskcast.data.catalogue import benchmark_of, open_dataset
 from maskcast.data.dataset import Video
 from maskcast.evaluation.predictions import Predictions, open_predictions
@@ -50,7 +50,7 @@ def worst_frames(scores: Scores, masks: Path, root: Path | None = None) -> Itera
         root: folder of the data set; default: its location when it was scored.
 
     Raises:
-        MaskcastError: the data set or the predictions no longer exist.
+        MaskcastError: the data set or the predictions no longer exist or have changed.
     """
     rules = scores.tree["protocol"]
     dataset = open_dataset(
@@ -65,7 +65,12 @@ def worst_frames(scores: Scores, masks: Path, root: Path | None = None) -> Itera
     ranked = sorted(scores.objects.items(), key=lambda item: float(item[1]["J&F"]))
     for name, entry in ranked[:OBJECTS]:
         for index in _worst_indices(entry):
-            per_frame, video = entry["per_frame"], videos[entry["video"]]
+            per_frame, video = entry["per_frame"], videos.get(entry["video"])
+            if video is None or per_frame["names"][index] not in video.frame_names:
+                raise DataError(
+                    f"the data set has changed since it was scored: it has no frame "
+                    f"{per_frame['names'][index]} of {entry['video']}"
+                )
             yield WorstFrame(
                 name,
                 per_frame["names"][index],

@@ -8,6 +8,7 @@ R + 256 G + 65536 B. A text entry marks such a PNG; colour pictures without it a
 from __future__ import annotations
 
 import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from maskcast.core.palette import PALETTE, Colour, palette_bytes
 from maskcast.io.pictures import decode_picture, open_picture
 
 LARGEST_ID = 2**24 - 1
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+"""First bytes of every PNG."""
 IDS_IN_COLOURS = "maskcast.ids", "R + 256 G + 65536 B"
 """Key and value of the text entry in a PNG whose colours are ids."""
 
@@ -140,6 +143,26 @@ def _ids(picture: Image.Image, name: str) -> LabelArray:
             "indexed or grey PNG"
         )
     return np.asarray(picture).astype(np.int32)
+
+
+def is_whole_png(path: Path) -> bool:
+    """Return whether a file is a PNG up to its end, with right checksums; it is not decoded."""
+    try:
+        content = path.read_bytes() if path.is_file() else b""
+    except OSError:
+        return False
+    at = len(PNG_SIGNATURE)
+    if content[:at] != PNG_SIGNATURE:
+        return False
+    while at + 12 <= len(content):  # length, kind, content, checksum
+        kind, end = content[at + 4 : at + 8], at + 8 + int.from_bytes(content[at : at + 4])
+        checksum = int.from_bytes(content[end : end + 4])
+        if checksum != zlib.crc32(content[at + 4 : end]):
+            return False
+        if kind == b"IEND":
+            return True
+        at = end + 4
+    return False
 
 
 def write_label_map(path: Path | str, label_map: Integer[np.ndarray, "height width"]) -> None:

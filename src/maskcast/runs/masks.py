@@ -20,7 +20,7 @@ from jaxtyping import Integer
 from maskcast.core.arrays import LabelArray
 from maskcast.core.errors import DataError, MissingFileError, OutputError
 from maskcast.core.files import flush_to_disk, make_folder, path_inside, replacing
-from maskcast.io.label_maps import read_label_map, write_label_map
+from maskcast.io.label_maps import is_whole_png, read_label_map, write_label_map
 from maskcast.io.mask_lines import PackedFrame, RemovedFrame, pack_frame
 from maskcast.io.packed_masks import (
     CLOSED_RLE,
@@ -144,7 +144,7 @@ class PngMasks:
         return path_inside(self.folder, self._frame_name(frame_index), ".png")
 
     def has(self, frame_index: int) -> bool:
-        return self.path(frame_index).is_file()
+        return is_whole_png(self.path(frame_index))
 
     def read(self, frame_index: int) -> LabelArray:
         return read_label_map(self.path(frame_index))

@@ -46,7 +46,7 @@ def match_results(run: RunFolder, request: RunRequest) -> None:
     lost = finished < before.frames and not is_whole
     if lost and not changed:
         gone = run.masks.path(finished)
-        logger.warning("%s is missing; computing frames from there on again", gone)
+        logger.warning("%s is missing or damaged; computing frames from there on again", gone)
     if changed or lost or exported != run.identity.of_results(run.count or before.frames):
         remove_exports(run.path)
     if not is_whole:
