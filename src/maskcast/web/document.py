@@ -157,6 +157,15 @@ class Document:
         return not any(i == object_id and earlier < at <= frame for at, i in self.ends)
 
 
+def changed_frames(before: Document, after: Document) -> list[int] | None:
+    """Return the frames whose prompts have changed; None if objects have changed too."""
+    if before.objects != after.objects:
+        return None
+    frames = {*before.prompts, *after.prompts}
+    changed = {at for at in frames if before.prompts.get(at) != after.prompts.get(at)}
+    return sorted(changed | {at for at, _ in before.ends ^ after.ends})
+
+
 def usual_name(object_id: int) -> str:
     """Return the name of an object that no one has named."""
     return f"object {object_id}"

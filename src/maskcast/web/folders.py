@@ -75,6 +75,29 @@ class RootFolder:
             return real.relative_to(self.path).as_posix()
         return str(path)
 
+    def video_of(self, run: Path, named: Path | None, *, anywhere: bool = False) -> Path:
+        """Return the video of a run folder.
+
+        Args:
+            run: the run folder.
+            named: the video given on the command line, which may be outside the root.
+            anywhere: whether any video may be outside the root.
+
+        Raises:
+            UsageError: the video is outside the root.
+            MissingFileError: the video does not exist.
+        """
+        card = read_card(run)
+        if card is None:
+            raise MissingFileError(f"{self.relative(run)} is not a run folder")
+        input_path = Path(card.request.input).expanduser()
+        for candidate in (input_path.absolute(), self.path / input_path):
+            if candidate.exists():
+                if anywhere or (named is not None and candidate.samefile(named)):
+                    return candidate
+                return self.inside(str(candidate))
+        raise MissingFileError(f"the video {card.request.input} of this run no longer exists")
+
     def listing(self, text: str) -> dict[str, Any]:
         """Return the entries of a folder, folders first. Raises ``UsageError``, ``DataError``."""
         folder = self.inside(text)
@@ -142,6 +165,13 @@ class RootFolder:
 
     def _leaves(self, path: Path) -> bool:
         return not Path(os.path.realpath(path)).is_relative_to(self.path)
+
+
+def remove_if_empty(run: Path) -> None:
+    """Delete a run folder without results."""
+    with suppress(OSError):
+        for path in (run / APP, run):
+            path.rmdir()
 
 
 def refuse_links(run: Path) -> None:

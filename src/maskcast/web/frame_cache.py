@@ -5,13 +5,17 @@ FOLDER/<key of the video>/<width>/<chunk>/<frame>.jpg
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from maskcast.core.errors import MissingFileError
 from maskcast.core.files import replacing
+from maskcast.web.messages import VideoRange
 
 CHUNK = 64
 """Frames per folder."""
@@ -28,6 +32,17 @@ def cache_folder() -> Path:
 def cached_path(folder: Path, frame: int, width: int) -> Path:
     """Return the path of a frame in the folder of its video."""
     return folder / str(width) / f"{frame // CHUNK:06d}" / f"{frame}.jpg"
+
+
+def key_of(video: VideoRange) -> str:
+    """Return the cache key of a video, which covers its path, size, time and range."""
+    path = Path(video.path)
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise MissingFileError(f"cannot open {path}: {error.strerror}") from error
+    content = [str(path.resolve()), status.st_size, status.st_mtime_ns, vars(video)]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 class FrameCache:

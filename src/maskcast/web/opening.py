@@ -60,7 +60,7 @@ def to_open(session: Session, fields: Fields, named: Path | None) -> ToOpen:
         run = find_run(session, video) if given_run is None else session.root.would_be(given_run)
     elif given_run is not None:
         run = session.root.inside(given_run)
-        video = session.resume_path(run, named)
+        video = session.root.video_of(run, named)
     else:
         raise UsageError("give a video or a run folder")
     holds = fields.has("on_bad_frame") and fields.choice("on_bad_frame", BAD_FRAMES) == "hold"
@@ -79,7 +79,7 @@ def find_run(session: Session, video: Path) -> Path:
     for path in session.root.runs_of(video):
         with suppress(MaskcastError):
             card = read_card(path)
-            if card is not None and session.resume_path(path, video).samefile(video):
+            if card is not None and session.root.video_of(path, video).samefile(video):
                 return path
     return session.root.free_run(video)
 

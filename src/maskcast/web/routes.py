@@ -108,7 +108,7 @@ async def recent(request: Request) -> Response:
 async def thumbnail(request: Request) -> Response:
     session = _session(request)
     run = session.root.inside(request.query_params.get("path", ""))
-    video = await run_in_threadpool(session.resume_path, run, request.app.state.named)
+    video = await run_in_threadpool(session.root.video_of, run, request.app.state.named)
     return Response(await session.thumbnail(video), media_type="image/jpeg")
 
 

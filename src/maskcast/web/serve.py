@@ -111,7 +111,7 @@ def _named(session: Session, options: ServeOptions) -> ToOpen:
     if not video.exists():
         raise MissingFileError(f"{video} does not exist", options=("video",))
     if (video / CARD).is_file():
-        run, video = video, session.resume_path(video, None, anywhere=True)
+        run, video = video, session.root.video_of(video, None, anywhere=True)
     else:
         run = options.output or find_run(session, video)
     return ToOpen(video=video.absolute(), run=run.absolute(), segmenter=options.segmenter)

@@ -7,30 +7,24 @@ one edit at a time. Imports no torch.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
-from jaxtyping import UInt8
-
 from maskcast.core.errors import (
     MaskcastError,
-    MissingFileError,
     RunConflictError,
     UsageError,
 )
 from maskcast.runs.card import read_card
-from maskcast.web.document import Document
+from maskcast.web.document import Document, changed_frames
 from maskcast.web.events import Events
-from maskcast.web.folders import RootFolder
-from maskcast.web.frame_cache import cache_folder
+from maskcast.web.folders import RootFolder, remove_if_empty
+from maskcast.web.frame_cache import cache_folder, key_of
+from maskcast.web.imports import imported, unpacked
 from maskcast.web.jobs import Jobs, tell_changes
-from maskcast.web.layout import APP
 from maskcast.web.messages import (
     Done,
     Ended,
@@ -149,7 +143,7 @@ class Session:
                 weights = choice.weights or known_file(asked.run) or card.request.weights
                 options = card.request.options
                 choice = replace(choice, weights=weights, method=None, options=options)
-            key = await asyncio.to_thread(_key_of, video)
+            key = await asyncio.to_thread(key_of, video)
             opening = OpenVideo(video=video, cache=str(cache_folder() / key))
             opened: Opened = await self.media.ask(opening, limit=OPENING)
             if card is not None and card.request.input_sha256 != opened.sha256:
@@ -166,7 +160,7 @@ class Session:
             except BaseException:
                 locked.close()
                 if card is None:
-                    await asyncio.to_thread(_remove_if_empty, asked.run)
+                    await asyncio.to_thread(remove_if_empty, asked.run)
                 raise
             self._begin(project, locked, opening, run, is_new=card is None)
             return project
@@ -183,29 +177,6 @@ class Session:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(self.media.stop(2.0), self.model.stop())
-
-    def resume_path(self, run: Path, named: Path | None, *, anywhere: bool = False) -> Path:
-        """Return the video of a run folder.
-
-        Args:
-            run: the run folder.
-            named: the video given on the command line, which may be outside the root.
-            anywhere: whether any video may be outside the root.
-
-        Raises:
-            UsageError: the video is outside the root.
-            MissingFileError: the video does not exist.
-        """
-        card = read_card(run)
-        if card is None:
-            raise MissingFileError(f"{self.root.relative(run)} is not a run folder")
-        input_path = Path(card.request.input).expanduser()
-        for candidate in (input_path.absolute(), self.root.path / input_path):
-            if candidate.exists():
-                if anywhere or (named is not None and candidate.samefile(named)):
-                    return candidate
-                return self.root.inside(str(candidate))
-        raise MissingFileError(f"the video {card.request.input} of this run no longer exists")
 
     async def edit(
         self, revision: int | None, did: str, frame: int | None, change: Callable[[], Document]
@@ -253,7 +224,7 @@ class Session:
         made: Made = await self.model.ask(MakeMask(frame=frame, box=box))
         if project is not self.project:
             return
-        mask = _unpacked(made.bits, project.size)
+        mask = unpacked(made.bits, project.size)
 
         def change() -> Document:
             document = project.document
@@ -268,7 +239,7 @@ class Session:
         project = self.opened()
         read: MasksRead = await self.model.ask(ReadMasks(path=str(path)))
         frame = min((at for at, ids in read.masks.items() if ids), default=None)
-        await self.edit(revision, f"imported {path.name}", frame, lambda: _imported(project, read))
+        await self.edit(revision, f"imported {path.name}", frame, lambda: imported(project, read))
         return list(read.report)
 
     async def picture(self, frame: int, width: int) -> bytes:
@@ -336,7 +307,7 @@ class Session:
             before = project.document
             marks = before.marks(goes_backward=project.goes_backward)
             result = await asyncio.to_thread(write)
-            frames = _changed_frames(before, project.document)
+            frames = changed_frames(before, project.document)
             self.events.tell("document", revision=project.history.revision, frames=frames)
             if marks != project.document.marks(goes_backward=project.goes_backward):
                 self._marks_changed(project)
@@ -374,54 +345,3 @@ class Session:
             await work
         except (MaskcastError, WorkerError) as error:
             self.events.tell("notice", level="error", message=str(error))
-
-
-def _remove_if_empty(run: Path) -> None:
-    """Delete a run folder without results."""
-    with suppress(OSError):
-        for path in (run / APP, run):
-            path.rmdir()
-
-
-def _key_of(video: VideoRange) -> str:
-    """Return the cache key of a video, which covers its path, size, time and range."""
-    path = Path(video.path)
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise MissingFileError(f"cannot open {path}: {error.strerror}") from error
-    content = [str(path.resolve()), status.st_size, status.st_mtime_ns, vars(video)]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-
-
-def _changed_frames(before: Document, after: Document) -> list[int] | None:
-    """Return the frames whose prompts have changed; None if objects have changed too."""
-    if before.objects != after.objects:
-        return None
-    frames = {*before.prompts, *after.prompts}
-    changed = {at for at in frames if before.prompts.get(at) != after.prompts.get(at)}
-    return sorted(changed | {at for at, _ in before.ends ^ after.ends})
-
-
-def _imported(project: Project, read: MasksRead) -> Document:
-    """Return the document with imported marks; objects are added as needed."""
-    document = project.document
-    known = {o.id for o in document.objects}
-    ids = {i for marks in (*read.masks.values(), *read.values.values()) for i in marks}
-    for object_id in sorted(ids - known):
-        document = document.with_object(project.object_of(object_id))
-    for frame, masks in read.masks.items():
-        unpacked = {i: _unpacked(bits, project.size) for i, bits in masks.items()}
-        if unpacked:
-            document = project.with_masks(document, frame, unpacked)
-    for frame, values in read.values.items():
-        if values:
-            document = document.with_prompts(frame, dict(values))
-    for frame, object_id in read.ends:
-        document = document.with_end(frame, object_id)
-    return document
-
-
-def _unpacked(bits: bytes, size: tuple[int, int]) -> Any:
-    flat: UInt8[np.ndarray, "pixels"] = np.frombuffer(bits, dtype=np.uint8)
-    return np.unpackbits(flat, count=size[0] * size[1]).reshape(size).astype(bool)
