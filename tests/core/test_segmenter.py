@@ -12,7 +12,12 @@ from contract.coloured_video import frames, true_mask
 from contract.stand_in import ColourConfig, ColourTracker
 from maskcast.core.errors import DeviceMemoryError, FrameError, MaskShapeError, PromptError
 from maskcast.core.input_checks import check_frame_indices, check_prompts, checked_prompts
-from maskcast.core.segmenter import VideoSegmenter, segment_steps, segment_video
+from maskcast.core.segmenter import (
+    SearchesNewShots,
+    VideoSegmenter,
+    segment_steps,
+    segment_video,
+)
 from maskcast.core.types import ABSENT, Box
 
 
@@ -275,3 +280,31 @@ def test_indices_and_ids_may_be_numbers_of_numpy():
     prompts = {np.int64(0): {np.uint8(3): true_mask(1, 0)}}
     check_frame_indices(prompts)
     assert [type(i) for i in checked_prompts(prompts[0], frames(1)[0], 0)] == [int]
+
+
+class Searching(ColourTracker):
+    """Notes the states that it is asked to search from."""
+
+    def __init__(self) -> None:
+        super().__init__(ColourConfig(), torch.zeros(()))
+        self.cuts = []
+
+    def after_cut(self, state):
+        self.cuts.append([tracked.object_id for tracked in state.objects])
+        return self.start()
+
+
+def test_a_cut_is_passed_on_to_a_segmenter_that_searches_before_its_step(tracker):
+    video = frames(7)
+    searching = Searching()
+    assert isinstance(searching, SearchesNewShots)
+    assert not isinstance(tracker, SearchesNewShots)
+    cut = {"begins_shot": lambda frame: frame.equal(video[4])}
+    steps = list(segment_steps(searching, video, PROMPTS, ends={4: [2]}, **cut))
+    assert [step.begins_shot for step in steps] == [index == 4 for index in range(7)]
+    assert searching.cuts == [[1]]  # object 2 had ended
+    assert [step.masks.ids for step in steps[2:6]] == [(1,), (1, 2), (), ()]
+    plain = list(segment_steps(tracker, video, PROMPTS))
+    assert not any(step.begins_shot for step in plain)
+    for expected, step in zip(plain, segment_steps(tracker, video, PROMPTS, **cut), strict=True):
+        assert step.masks.probs.equal(expected.masks.probs)

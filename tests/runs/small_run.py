@@ -28,6 +28,18 @@ BOTH = {"direction": "both"}
 EVERY_3 = SavePolicy(frames=3, seconds=1e9)
 
 
+class RecordingTracker(ColourTracker):
+    """Notes the index of every frame that it segments."""
+
+    def __init__(self, steps: list[int]) -> None:
+        super().__init__(ColourConfig(), torch.zeros(()))
+        self._steps = steps
+
+    def step(self, state: Any, frame: Frame, *prompts: Any) -> Any:
+        self._steps += (index for index, one in enumerate(VIDEO) if one.equal(frame))
+        return super().step(state, frame, *prompts)
+
+
 def request(prompts: Any = FIRST, *, ends: Any = None, **changes: Any) -> RunRequest:
     entries = {"method": "colours", "weights": "none", "weights_sha256": "0" * 64}
     entries |= {"input": "video", "input_sha256": "1" * 64}
@@ -62,21 +74,19 @@ def run_into(
 
     Args:
         stop: the frame at which Ctrl-C is pressed.
-        steps: gets the index of every frame that is decoded, in both passes.
+        steps: gets the index of every frame that is segmented, in both passes.
         until, passes: of ``segment_into``.
         how: of ``open_run``: overwrite, edited.
     """
     settings = settings or {}
     asked = request(prompts, ends=ends, settings=settings)
     run = open_in(folder, asked, count=count, **how)
-    tracker = ColourTracker(ColourConfig(), torch.zeros(()))
+    tracker = RecordingTracker(steps if steps is not None else [])
 
     def taken(numbers: Iterator[int]) -> Iterator[Frame]:
         for frame_index in numbers:
             if frame_index == stop:
                 raise KeyboardInterrupt
-            if steps is not None:
-                steps.append(frame_index)
             yield VIDEO[frame_index]
 
     return segment_into(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -53,6 +54,16 @@ def test_the_lines_are_those_of_version_0_1_with_more_entries(tmp_path):
         "backward": "cd",
         "filled": [2],
     }
+
+
+def test_a_cut_is_kept_whatever_is_filled_in_later(tmp_path):
+    log = FrameLog(tmp_path / "frames.jsonl")
+    log.append(replace(FILLED, begins_shot=True))
+    log.append(PLAIN)
+    assert '"cut": true' in log.path.read_text().splitlines()[1]
+    assert "cut" not in log.path.read_text().splitlines()[2]
+    assert log.by_frame()[4].without_fills().begins_shot
+    assert not log.by_frame()[3].begins_shot
 
 
 def test_lines_without_presence_are_read(tmp_path):

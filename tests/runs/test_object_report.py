@@ -6,7 +6,13 @@ import subprocess
 import sys
 
 from maskcast.runs.masks import FoundByFrame, FoundObject
-from maskcast.runs.object_report import ObjectReport, Stretch, describe_objects, report_objects
+from maskcast.runs.object_report import (
+    ObjectReport,
+    Stretch,
+    describe_cuts,
+    describe_objects,
+    report_objects,
+)
 
 
 def log_of(**objects: dict[int, FoundObject]) -> FoundByFrame:
@@ -64,6 +70,13 @@ def test_objects_with_most_frames_come_first_and_the_others_are_counted():
     assert said[5:] == ["3 more objects with such frames"]
     one = describe_objects(report_objects(log_of(_1=gone(5), _2=gone(6))), str, most=1)
     assert one[1:] == ["1 more object with such frames"]
+
+
+def test_shot_cuts_have_one_line():
+    assert describe_cuts([], str) == []
+    assert describe_cuts([9], str) == ["all objects: unsure on 9, after a shot cut"]
+    (line,) = describe_cuts(range(10, 20), str)
+    assert line == "all objects: unsure on 10, 11, 12, 13, 14 and 5 more, after a shot cut"
 
 
 def test_frames_are_called_as_the_video_calls_them():

@@ -496,3 +496,43 @@ def test_damaged_lines_of_the_log_and_cards_do_no_harm(tmp_path):
     (tmp_path / "run" / "run.json").write_text('{"prompts": {"x": "mask"}}')
     with pytest.raises(RunConflictError, match="is not a run card of this version"):
         run_into(tmp_path / "run")
+
+
+TWO_SHOTS = [*VIDEO[:6], *(1 - frame for frame in VIDEO[6:])]
+
+
+def cuts_logged(folder: Path) -> list[int]:
+    run = open_run(folder, read_card(folder).request, frame_name=lambda i: f"{i:05d}")
+    return [index for index, entry in run.log.by_frame().items() if entry.begins_shot]
+
+
+@pytest.mark.parametrize("stop", [5, 6, 7])
+def test_a_shot_cut_is_logged_wherever_a_run_is_interrupted(stop, tmp_path):
+    run_into(tmp_path / "unbroken", video=TWO_SHOTS)
+    assert cuts_logged(tmp_path / "unbroken") == [6]
+
+    def interrupted():
+        yield from TWO_SHOTS[:stop]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_into(tmp_path / "run", video=interrupted())
+    run_into(tmp_path / "run", video=TWO_SHOTS)
+    assert cuts_logged(tmp_path / "run") == [6]
+    assert masks_in(tmp_path / "run") == masks_in(tmp_path / "unbroken")
+
+
+def test_a_backward_pass_keeps_the_cuts_of_the_forward_pass(tmp_path):
+    late = {8: {1: true_mask(1, 8)}}
+    asked = request(late, settings={"direction": "both"})
+    run = open_run(tmp_path, asked, frame_name=lambda i: f"{i:05d}")
+    tracker = ColourTracker(ColourConfig(), torch.zeros(()))
+    segment_into(
+        run,
+        tracker,
+        lambda start: iter(TWO_SHOTS[start:]),
+        late,
+        frames_backward=lambda start: iter(TWO_SHOTS[start::-1]),
+    )
+    assert cuts_logged(tmp_path) == [6]
+    assert run.log.by_frame()[6].filled == (1,)

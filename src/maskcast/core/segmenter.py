@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -65,6 +65,18 @@ class VideoSegmenter(Protocol[State]):
 
     def remove_objects(self, state: State, ids: Collection[int]) -> State:
         """Return the state without these objects; ids that are not tracked are ignored."""
+        ...
+
+
+@runtime_checkable
+class SearchesNewShots(Protocol[State]):
+    """A segmenter that can search for its objects in a new shot; optional, others just go on."""
+
+    def after_cut(self, state: State) -> State:
+        """Return the state from which to segment the first frame of a new shot.
+
+        The objects may be anywhere on that frame, or not on it. The given state stays valid.
+        """
         ...
 
 
@@ -150,6 +162,8 @@ class Step(Generic[State]):
     """Time to decode the frame, which usually overlaps with the previous step."""
     model_seconds: float
     """Time of the segmenter's step."""
+    begins_shot: bool = False
+    """Whether a shot cut was detected before this frame."""
 
 
 def segment_video(
@@ -181,6 +195,7 @@ def segment_steps(
     ends: Mapping[int, Collection[int]] = NO_ENDS,
     state: State | None = None,
     first_frame: int = 0,
+    begins_shot: Callable[[Frame], bool] | None = None,
 ) -> Iterator[Step[State]]:
     """Yield every frame with its masks, the state after it, and the time it took.
 
@@ -192,6 +207,9 @@ def segment_steps(
             on that frame or a later one starts the object again.
         state: the state before ``first_frame``; None starts a new one.
         first_frame: index of the first frame given, in the whole video.
+        begins_shot: is called with every frame in turn, and returns whether it begins a new shot
+            (``io.video.shot_cuts.CutDetector.begins_shot``). A segmenter with ``after_cut`` then
+            searches for its objects.
 
     Raises:
         FrameError: a frame is not a float tensor of 3 × height × width in 0..1, or its size differs
@@ -221,10 +239,14 @@ def segment_steps(
         with _explained_if_out_of_memory(frame_index, frame):
             if ended := ends.get(frame_index, ()):
                 state = segmenter.remove_objects(state, ended)
+            is_new_shot = begins_shot is not None and begins_shot(frame)
+            if is_new_shot and isinstance(segmenter, SearchesNewShots):
+                state = segmenter.after_cut(state)
             state, masks = segmenter.step(state, frame, here)
             _wait_for(masks.probs)
         model_seconds = time.perf_counter() - began
-        yield Step(frame_index, frame, masks, state, decode_seconds, model_seconds)
+        seconds = decode_seconds, model_seconds
+        yield Step(frame_index, frame, masks, state, *seconds, begins_shot=is_new_shot)
     _reject_late_prompts(prompts, frame_index)
 
 

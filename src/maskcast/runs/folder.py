@@ -68,12 +68,17 @@ class RunFolder:
         self._unflushed: set[Path] = set()
 
     def write_frame(
-        self, frame_index: int, masks: ObjectMasks, *, probabilities: bool = False
+        self,
+        frame_index: int,
+        masks: ObjectMasks,
+        *,
+        probabilities: bool = False,
+        begins_shot: bool = False,
     ) -> None:
         """Write the label map of a frame and log its objects. Raises ``OutputError``."""
         label_map = masks.label_map().cpu().numpy()
         objects = self._measure(frame_index, label_map, masks, probabilities)
-        self._append(self._entry(frame_index, objects))
+        self._append(self._entry(frame_index, objects, begins_shot=begins_shot))
         self.masks.write(frame_index, label_map, objects)
 
     def fill_frame(
@@ -81,7 +86,7 @@ class RunFolder:
         frame_index: int,
         masks: ObjectMasks,
         ids: Collection[int],
-        others: Mapping[int, FoundObject],
+        before: LogEntry | None,
         *,
         probabilities: bool = False,
     ) -> None:
@@ -93,7 +98,7 @@ class RunFolder:
             frame_index: index of a frame whose label map exists.
             masks: result of the backward pass.
             ids: ids of the objects whose first prompt comes later.
-            others: the other objects, as logged by the forward pass.
+            before: what the forward pass logged about the frame.
 
         Raises:
             OutputError: a file cannot be written.
@@ -104,10 +109,13 @@ class RunFolder:
         filled = masks.label_map().cpu().numpy()
         free = (there == 0) & np.isin(filled, filling.ids)
         label_map = np.where(free, filled, there)
-        objects = dict(others) | self._measure(frame_index, label_map, filling, probabilities)
-        entry = replace(
-            self._entry(frame_index, objects), backward=HALF_FILLED, filled=tuple(filling.ids)
+        others = {} if before is None else before.objects
+        objects = {i: others[i] for i in others if i not in ids}
+        objects |= self._measure(frame_index, label_map, filling, probabilities)
+        entry = self._entry(
+            frame_index, objects, begins_shot=before is not None and before.begins_shot
         )
+        entry = replace(entry, backward=HALF_FILLED, filled=tuple(filling.ids))
         self._append(entry)
         self.masks.write(frame_index, label_map, objects)
         self._append(replace(entry, backward=self.identity.backward))
@@ -252,12 +260,15 @@ class RunFolder:
     def _digest_of_state(self, number: int) -> str:
         return self.identity.of_frame(number)
 
-    def _entry(self, frame_index: int, objects: dict[int, FoundObject]) -> LogEntry:
+    def _entry(
+        self, frame_index: int, objects: dict[int, FoundObject], *, begins_shot: bool = False
+    ) -> LogEntry:
         return LogEntry(
             frame=frame_index,
             mask=self.masks.path(frame_index).name,
             objects=objects,
             digest=self.identity.of_frame(frame_index),
+            begins_shot=begins_shot,
         )
 
     def _append(self, entry: LogEntry) -> None:

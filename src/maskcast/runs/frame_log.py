@@ -41,6 +41,8 @@ class LogEntry:
     """Digest of the backward pass that filled objects into the frame; None if none did."""
     filled: tuple[int, ...] = ()
     """Ids of the objects that the backward pass filled in."""
+    begins_shot: bool = False
+    """Whether a shot cut was detected before the frame."""
 
     def to_json(self) -> str:
         """Return the entry as one line."""
@@ -49,6 +51,7 @@ class LogEntry:
             for i, logged in self.objects.items()
         }
         tree: dict[str, Any] = {"frame": self.frame, "mask": self.mask, "objects": objects}
+        tree |= {"cut": True} if self.begins_shot else {}
         tree |= {} if self.digest is None else {"digest": self.digest}
         if self.backward is not None:
             tree |= {"backward": self.backward, "filled": list(self.filled)}
@@ -106,6 +109,7 @@ def _read(tree: Any) -> LogEntry:
         digest=_text_or_none(tree.get("digest")),
         backward=_text_or_none(tree.get("backward")),
         filled=tuple(_whole(object_id) for object_id in tree.get("filled", ())),
+        begins_shot=tree.get("cut") is True,
     )
     return entry if entry.backward is not None else replace(entry, filled=())
 

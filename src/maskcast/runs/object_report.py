@@ -15,6 +15,8 @@ from maskcast.runs.masks import FoundByFrame
 
 MOST_OBJECTS = 5
 """Number of objects with a line of their own."""
+MOST_CUTS = 5
+"""Number of shot cuts that a line names."""
 MOST_STRETCHES = 3
 """Number of stretches of one kind that a line names."""
 
@@ -61,19 +63,17 @@ class ObjectReport:
 
 
 def report_objects(
-    logged: FoundByFrame,
-    *,
-    prompted: Collection[tuple[int, int]] = (),
-    cuts: Collection[int] = (),
+    logged: FoundByFrame, prompted: Collection[tuple[int, int]] = ()
 ) -> list[ObjectReport]:
     """Return a report for each object that needs one; the object with most frames comes first.
+
+    Shot cuts, on which every object is unsure, are not part of it.
 
     Args:
         logged: entries of the log.
         prompted: frames and ids of masks, boxes and absences that a person gave.
-        cuts: frames that begin a new shot.
     """
-    flags = find_flags(logged, prompted=prompted, cuts=cuts)
+    flags = find_flags(logged, prompted=prompted)
     reports = []
     for object_id, history in histories(logged).items():
         empty = _stretches((frame for frame, one in history if not one.area), gap=1)
@@ -100,6 +100,13 @@ def describe_objects(
     if others := len(reports) - len(lines):
         lines.append(f"{others} more {'object' if others == 1 else 'objects'} with such frames")
     return lines
+
+
+def describe_cuts(frames: Sequence[int], frame_key: Callable[[int], str]) -> list[str]:
+    """Return at most one line, about the frames that begin a new shot."""
+    shown = ", ".join(map(frame_key, frames[:MOST_CUTS]))
+    others = f" and {len(frames) - MOST_CUTS} more" if len(frames) > MOST_CUTS else ""
+    return [f"all objects: unsure on {shown}{others}, after a shot cut"] if frames else []
 
 
 def _stretches(frames: Iterable[int], gap: int = GAP) -> list[Stretch]:

@@ -63,7 +63,12 @@ def forward_pass(
         prompts = _without_early_absences(prompts)
 
     def write(step: Step[Any]) -> None:
-        run.write_frame(step.frame_index, step.masks, probabilities=probabilities)
+        run.write_frame(
+            step.frame_index,
+            step.masks,
+            probabilities=probabilities,
+            begins_shot=step.begins_shot,
+        )
 
     def clear_fills(first: int) -> None:
         """Clear the objects that the backward pass filled into frames to be written again."""
@@ -104,15 +109,13 @@ def backward_pass(
     written = run.filled_steps(logged, run.steps_on_disk_backward(), last=last)
     if written > last:
         return None
-    logged_objects = {frame_index: entry.objects for frame_index, entry in logged.items()}
 
     def write(step: Step[Any]) -> None:
         frame_index = last - step.frame_index
         later = {object_id for object_id, first_frame in first.items() if first_frame > frame_index}
-        known = logged_objects.get(frame_index, {})
-        others = {i: known[i] for i in known if i not in later}
         if later:
-            run.fill_frame(frame_index, step.masks, later, others, probabilities=probabilities)
+            before = logged.get(frame_index)
+            run.fill_frame(frame_index, step.masks, later, before, probabilities=probabilities)
 
     by_step: dict[int, Prompts] = {}
     for frame_index in sorted(prompts, reverse=True):

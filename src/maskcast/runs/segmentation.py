@@ -7,7 +7,7 @@ the last object begins, goes down to frame 0, and fills only frames before an ob
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -22,6 +22,7 @@ from maskcast.core.overlap import InBackground
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import Step, VideoSegmenter, segment_steps
 from maskcast.core.types import Frame, Prompts
+from maskcast.io.video.shot_cuts import CutDetector
 from maskcast.runs.card import RunCard, Status, TimeSplit
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.passes import FramesFrom, Pass, backward_pass, forward_pass
@@ -195,13 +196,15 @@ class _Session:
         if way.name == "frames" or self._before.forward_finished:
             self._run.update(resumed_from=way.frame_of(first))
         way.begin(first)
+        detector = CutDetector()
         steps = segment_steps(
             self._segmenter,
-            _up_to(way.frames_from(first), None if until is None else until - first),
+            _up_to(_frames_from(way, first, detector), None if until is None else until - first),
             way.prompts,
             ends=way.ends,
             state=state,
             first_frame=first,
+            begins_shot=detector.begins_shot,
         )
         background = InBackground()
         keeper = _Keeper(self._run, way, self._policy, background, saved=first - 1)
@@ -240,6 +243,15 @@ class _Session:
             steps=self._before.steps + self._steps,
             seconds=self._before.seconds.plus(spent),
         )
+
+
+def _frames_from(way: Pass[Any], first: int, detector: CutDetector) -> Iterator[Frame]:
+    """Return the frames from a step on; the detector sees the one before, as in an unbroken run."""
+    frames = iter(way.frames_from(max(first - 1, 0)))
+    if first > 0:
+        for frame in islice(frames, 1):
+            detector.begins_shot(frame)
+    return frames
 
 
 def _up_to(frames: Iterable[Frame], count: int | None) -> Iterable[Frame]:

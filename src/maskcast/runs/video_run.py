@@ -29,7 +29,7 @@ from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.layout import EXPORTS, PROBABILITIES
 from maskcast.runs.masks import MaskForm
-from maskcast.runs.object_report import describe_objects, report_objects
+from maskcast.runs.object_report import describe_cuts, describe_objects, report_objects
 from maskcast.runs.occupied import Occupied, occupied
 from maskcast.runs.opening import open_run
 from maskcast.runs.request import RunRequest
@@ -181,10 +181,12 @@ def run_video(
 
 
 def _describe_objects(run: RunFolder, frames: FrameSource) -> list[str]:
-    logged = {index: of for index, of in run.found_objects().items() if index < frames.count}
+    entries = {i: e for i, e in sorted(run.log.by_frame().items()) if i < frames.count}
+    logged = {index: entry.objects for index, entry in entries.items()}
+    cuts = [i for i, entry in entries.items() if entry.begins_shot and entry.objects]
     prompted = {(frame, object_id) for frame, object_id, _ in run.card.request.marks()}
     key = PromptFrames(frames.names, frames.size, frames.first).key
-    return describe_objects(report_objects(logged, prompted=prompted), key)
+    return [*describe_cuts(cuts, key), *describe_objects(report_objects(logged, prompted), key)]
 
 
 def _asked(request: VideoRequest, prompts: GivenPrompts, identity: SegmenterIdentity) -> RunRequest:
