@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from fixtures.painted_masks import paint_sharply, paint_softly
+from fixtures.painted_masks import FINER, paint, paint_sharply, paint_softly
 from maskcast.core.errors import PromptError
 from maskcast.io.prompts.mask_pictures import read_mask_picture
 from maskcast.io.prompts.soft_edges import interpolated_pixels, settle_edges
@@ -139,3 +139,39 @@ def test_a_label_map_with_thin_objects_is_not_taken_for_resized():
     mixed = codes.copy()
     mixed[9, 32:50], mixed[30, 30:50], mixed[20:24, 52:58] = 1, 2, 2
     assert interpolated_pixels(mixed, np.arange(4)) == 18 + 20 + 20
+
+
+@pytest.mark.parametrize("filter_", FILTERS)
+def test_thin_parts_of_a_soft_object_belong_to_it(tmp_path, filter_):
+    picture = paint([255], "L", FINER)
+    ImageDraw.Draw(picture).line([20, 380, 200, 300], fill=255, width=6)  # 1.5 pixels, apart
+    ImageDraw.Draw(picture).line([200, 160, 480, 340], fill=255, width=6)  # from the disc
+    picture.resize((128, 96), filter_).save(tmp_path / "a.png")
+    frame = read_mask_picture(tmp_path / "a.png")
+    sharp = np.asarray(picture.resize((128, 96), Image.Resampling.NEAREST)) > 0
+    assert list(frame.marks) == [1]
+    assert (frame.marks[1] != sharp).sum() < 80
+    assert frame.marks[1][75:95, 5:50].sum() > 40
+
+
+def test_a_thin_part_between_three_greys_is_unclear(tmp_path):
+    soft = paint_softly([80, 160, 240], "L", Image.Resampling.BILINEAR)
+    picture = np.array(soft)
+    picture[90, 10:40:2], picture[90, 11:40:2] = 60, 100  # of the grey 80, or of a lighter one
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    with pytest.raises(PromptError, match="grey values belong to no object"):
+        read_mask_picture(tmp_path / "a.png")
+
+
+def test_a_picture_of_many_levels_is_refused(tmp_path):
+    rng = np.random.default_rng(1)
+    picture = np.zeros((160, 160, 3), np.uint8)
+    picture[::16, ::16] = 255
+    for number in range(64):
+        row, column = divmod(number, 8)
+        picture[row * 20 : row * 20 + 9, column * 20 : column * 20 + 9] = rng.integers(1, 255, 3)
+        edge = slice(column * 20 + 9, column * 20 + 11)
+        picture[row * 20 : row * 20 + 9, edge] = rng.integers(0, 255, (9, 2, 3))
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    with pytest.raises(PromptError, match="soft edges"):
+        read_mask_picture(tmp_path / "a.png")

@@ -104,6 +104,7 @@ def _reject_outside(text: str, box: Box, size: tuple[int, int]) -> None:
     elif inside_width > 0 and inside_height > 0:
         hint = f"; the part inside is {left:g},{top:g},{inside_width:g},{inside_height:g}"
     raise PromptError(
-        f"box {text} extends outside the frame, which is {width} wide and {height} high{hint}",
+        f"box {shortened(text, 80)} extends outside the frame, which is {width} wide and {height} "
+        f"high{hint}",
         options=("box",),
     )

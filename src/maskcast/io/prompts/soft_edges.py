@@ -35,6 +35,8 @@ MOST_SOFT = 0.25
 """Maximum share of the pixels outside flat levels; more come from dithering or a photograph."""
 ESTABLISHED = 2
 """Edge levels from which a border counts as soft, so that lone pixels on it are edges too."""
+MOST_CORNERS = 20_000
+"""Maximum number of pixels of one level that are looked for where three levels meet."""
 LEAST_INTERPOLATED = 16
 """Minimum number of pixels on a border that is taken for interpolated."""
 
@@ -126,6 +128,9 @@ class _Edges:
         self.rows, self.columns = np.nonzero(soft)
         self.levels = codes[self.rows, self.columns]
         self.distances = self._distances(self.rows, self.columns)
+        self.first, self.second = np.triu_indices(len(self.flat), 1)
+        self.start = colours[self.flat[self.first]]
+        self.line = colours[self.flat[self.second]] - self.start
         self.target = np.full(len(self.levels), -1)
         self.established: Counter[tuple[int, int]] = Counter()
         """Number of edge levels between two flat levels, given by their positions in ``flat``."""
@@ -166,15 +171,13 @@ class _Edges:
 
         Each is given by two positions in ``flat`` and the level whose colour is nearer.
         """
-        pairs = []
-        for a, b in combinations(range(len(self.flat)), 2):
-            first, second = self.colours[self.flat[a]], self.colours[self.flat[b]]
-            line = second - first
-            share = float((self.colours[level] - first) @ line / max(float(line @ line), 1e-9))
-            off = float(np.abs(first + share * line - self.colours[level]).max())
-            if 0 < share < 1 and off <= TOLERANCE:
-                pairs.append((off, a, b, int(self.flat[a] if share < 0.5 else self.flat[b])))
-        return [(a, b, nearer) for _, a, b, nearer in sorted(pairs)]
+        step = self.colours[level] - self.start
+        share = (step * self.line).sum(axis=1) / (self.line**2).sum(axis=1).clip(1e-9)
+        off = np.abs(step - share[:, None] * self.line).max(axis=1, initial=0)
+        between = np.flatnonzero((share > 0) & (share < 1) & (off <= TOLERANCE))
+        between = between[np.argsort(off[between], kind="stable")]
+        nearer = np.where(share < 0.5, self.flat[self.first], self.flat[self.second])
+        return [(int(self.first[i]), int(self.second[i]), int(nearer[i])) for i in between]
 
     def _beside(self, pixels: Int[np.ndarray, " pixels"], a: int, b: int) -> Bool[np.ndarray, " n"]:
         near = self.distances[pixels, a] + self.distances[pixels, b] <= 2 * REACH + 1
@@ -185,17 +188,17 @@ class _Edges:
     ) -> None:
         """Settle pixels where three flat levels meet, whose colour is a mixture of all of them."""
         colour = self.colours[self.levels[pixels[0]]]
-        flat_colours = self.colours[self.flat]
-        for i in np.flatnonzero(targets < 0):
-            around = np.flatnonzero(self.distances[pixels[i]] <= 2 * REACH)
-            if len(around) < 3:
-                continue
-            low, high = flat_colours[around].min(axis=0), flat_colours[around].max(axis=0)
-            if (colour >= low - TOLERANCE).all() and (colour <= high + TOLERANCE).all():
-                nearest = np.abs(flat_colours[around] - colour).sum(axis=1).argmin()
-                targets[i] = self.flat[around[nearest]]
+        unsettled = np.flatnonzero(targets < 0)[:MOST_CORNERS]
+        near = self.distances[pixels[unsettled]] <= 2 * REACH
+        colours = self.colours[self.flat]
+        low = np.where(near[:, :, None], colours, np.inf).min(axis=1)
+        high = np.where(near[:, :, None], colours, -np.inf).max(axis=1)
+        inside = ((colour >= low - TOLERANCE) & (colour <= high + TOLERANCE)).all(axis=1)
+        inside &= near.sum(axis=1) >= 3
+        off = np.where(near, np.abs(colours - colour).sum(axis=1), np.inf)
+        targets[unsettled[inside]] = self.flat[off.argmin(axis=1)[inside]]
 
-    def _mixed(self) -> Bool[np.ndarray, " pixels"]:
+    def _mixed(self) -> Bool[np.ndarray, " soft"]:
         """Return which pixels touch a pixel of another level that is not flat either."""
         padded = np.pad(np.where(self.soft, self.codes, -1), 1, constant_values=-1)
         mixed = np.zeros(len(self.levels), bool)
@@ -205,7 +208,7 @@ class _Edges:
         return mixed
 
     def _settle_rest(
-        self, pixels: Int[np.ndarray, " pixels"], mixed: Bool[np.ndarray, " pixels"]
+        self, pixels: Int[np.ndarray, " pixels"], mixed: Bool[np.ndarray, " soft"]
     ) -> int:
         """Settle a level of which some pixels lie on no border; return how many are unclear.
 
@@ -218,11 +221,14 @@ class _Edges:
         level, is_mixed = int(self.levels[pixels[0]]), mixed[pixels]
         pairs = [pair for pair in self._pairs_around(level) if pair[:2] in self._soft_pairs()]
         self.target[pixels[~is_mixed]] = -1
-        for i in pixels[is_mixed & (self.target[pixels] < 0)]:
-            near = self.distances[i] <= REACH
-            options = {nearer for a, b, nearer in pairs if near[a] or near[b]}
-            if len(options) == 1:
-                self.target[i] = options.pop()
+        left = pixels[is_mixed & (self.target[pixels] < 0)]
+        near = self.distances[left] <= REACH
+        option, unclear = np.full(len(left), -1), np.zeros(len(left), bool)
+        for a, b, nearer in pairs:
+            possible = near[:, a] | near[:, b]
+            unclear |= possible & (option >= 0) & (option != nearer)
+            option[possible] = nearer
+        self.target[left[~unclear]] = option[~unclear]
         open_pixels = is_mixed & (self.target[pixels] < 0)
         return int(open_pixels.sum()) if 2 * is_mixed.sum() > len(pixels) else 0
 
