@@ -19,6 +19,7 @@ from typing import Any
 
 from maskcast.core.errors import DataError, OutputError
 from maskcast.core.files import make_folder, write_text
+from maskcast.core.strict_json import parse_json, read_json
 from maskcast.runs.frame_log import DAMAGE
 from maskcast.web.document import Document, digest, from_json, to_json
 from maskcast.web.layout import DOCUMENTS, HISTORY
@@ -132,7 +133,7 @@ class EditHistory:
         with suppress(OSError), self._path.open(encoding="utf-8", errors="replace") as file:
             for line in file:
                 with suppress(*DAMAGE):
-                    self._take(json.loads(line))
+                    self._take(parse_json(line))
 
     def _take(self, tree: Any) -> None:
         number, at = int(tree["n"]), int(tree["at"])
@@ -204,8 +205,7 @@ class EditHistory:
         if not name.isalnum():
             raise DataError(f"invalid document {name!r}")
         try:
-            text = (self._documents / f"{name}.json").read_text("utf-8")
-            document = from_json(json.loads(text))
+            document = from_json(read_json(self._documents / f"{name}.json"))
         except (OSError, *DAMAGE) as error:
             raise DataError(f"cannot read document {name}: {error}") from error
         if digest(document) != name:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from maskcast.core.files import write_text
+from maskcast.core.strict_json import read_json
 from maskcast.runs.frame_log import DAMAGE
 from maskcast.web.layout import WEIGHTS
 
@@ -20,7 +21,7 @@ def note_file(run: Path, weights: str | None) -> None:
 def known_file(run: Path) -> str | None:
     """Return the recorded file, if it still exists."""
     try:
-        noted = Path(json.loads((run / WEIGHTS).read_text("utf-8"))["file"])
+        noted = Path(read_json(run / WEIGHTS)["file"])
     except (OSError, *DAMAGE):
         return None
     return str(noted) if noted.is_file() else None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import zlib
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from jaxtyping import Integer, UInt8
 from PIL import Image
 
 from maskcast.core.errors import DataError, UsageError
+from maskcast.core.strict_json import parse_json
 
 MOST_JSON = 64 * 2**10
 """Maximum size of a JSON body in bytes."""
@@ -77,9 +77,9 @@ def read_json(body: bytes) -> dict[str, Any]:
     if not body:
         return {}
     try:
-        tree = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"invalid JSON: {error}") from error
+        tree = parse_json(body)
+    except DataError as error:
+        raise UsageError(error.summary) from error
     if not isinstance(tree, dict) or _depth(tree) > DEEPEST:
         raise UsageError(f"expected a JSON object of at most {DEEPEST} levels")
     return tree
