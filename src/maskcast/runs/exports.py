@@ -24,7 +24,7 @@ from maskcast.core.arrays import LabelArray, Picture
 from maskcast.core.errors import DataError
 from maskcast.core.files import path_inside, replacing
 from maskcast.core.overlap import read_ahead
-from maskcast.core.palette import Colour, colour_in_hex
+from maskcast.core.palette import Colour
 from maskcast.core.progress import Progress
 from maskcast.io.video.reader import Timing
 from maskcast.io.video.source import FrameSource
@@ -34,7 +34,7 @@ from maskcast.runs.export_settings import Exports
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.identity import digest_of
 from maskcast.runs.layout import EXPORTS
-from maskcast.runs.objects import ObjectLook, read_objects
+from maskcast.runs.objects import ObjectLook, colours_of, names_of, read_objects
 from maskcast.runs.removal import remove_folder
 from maskcast.runs.tables import COLUMNS, AddFrame, rle_table, tracks_table
 from maskcast.viz.contact_sheet import choose_frames, draw_contact_sheet
@@ -163,8 +163,8 @@ def _makers(
     paint = partial(
         _paint,
         {frame_index - offset: ids for frame_index, ids in absent.items()},
-        _colours(looks),
-        _names(looks),
+        colours_of(looks),
+        names_of(looks),
     )
     if wanted.overlay:
         makers[folder / "overlay.mp4"] = partial(
@@ -196,15 +196,6 @@ def _is_made(path: Path, frames: FrameSource) -> bool:
     if path.suffix:
         return path.is_file()
     return all((path / f"{name}.png").is_file() for name in frames.names)
-
-
-def _colours(looks: Mapping[int, ObjectLook]) -> dict[int, Colour]:
-    colours = {i: look.colour for i, look in looks.items() if look.colour is not None}
-    return {i: colour_in_hex(text) for i, text in colours.items()}
-
-
-def _names(looks: Mapping[int, ObjectLook]) -> dict[int, str]:
-    return {i: look.name for i, look in looks.items() if look.name is not None}
 
 
 def _steady(count: int, rate: float) -> Timing:

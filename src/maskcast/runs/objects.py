@@ -11,6 +11,7 @@ from typing import Any
 
 from maskcast.core.errors import ConfigError, DataError
 from maskcast.core.files import write_text
+from maskcast.core.palette import Colour, colour_in_hex
 from maskcast.core.strict_json import read_json
 from maskcast.runs.layout import OBJECTS
 
@@ -67,6 +68,17 @@ def write_objects(folder: Path, looks: Mapping[int, ObjectLook]) -> None:
     }
     text = json.dumps(tree, indent=1, ensure_ascii=False) + "\n"
     write_text(folder / OBJECTS, text, sync=True)
+
+
+def colours_of(looks: Mapping[int, ObjectLook]) -> dict[int, Colour]:
+    """Return the colours of the objects that have their own, by object id."""
+    colours = {i: look.colour for i, look in looks.items() if look.colour is not None}
+    return {i: colour_in_hex(text) for i, text in colours.items()}
+
+
+def names_of(looks: Mapping[int, ObjectLook]) -> dict[int, str]:
+    """Return the names of the objects that have one, by object id."""
+    return {i: look.name for i, look in looks.items() if look.name is not None}
 
 
 def _object_id(key: str) -> int:
