@@ -196,13 +196,28 @@ def test_output_that_finds_no_room_is_no_fault_of_ours(tmp_path):
     assert ended.stderr == b"maskcast: cannot write the output: No space left on device\n"
 
 
-def test_a_polite_kill_is_taken_for_ctrl_c_inside_a_command_only(maskcast, monkeypatch):
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
+def test_a_polite_kill_is_taken_for_ctrl_c_inside_a_command_only(maskcast, monkeypatch, kind):
+    before = signal.signal(kind, signal.SIG_DFL)
     seen = []
-    monkeypatch.setattr(module, "_run", lambda *_: seen.append(signal.getsignal(signal.SIGTERM)))
-    maskcast("info")
-    assert seen == [signal.default_int_handler]
-    assert signal.getsignal(signal.SIGTERM) is before
+    monkeypatch.setattr(module, "_run", lambda *_: seen.append(signal.getsignal(kind)))
+    try:
+        maskcast("info")
+        assert seen == [signal.default_int_handler]
+        assert signal.getsignal(kind) is signal.SIG_DFL
+    finally:
+        signal.signal(kind, before)
+
+
+def test_under_nohup_a_closed_terminal_changes_nothing(maskcast, monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    seen = []
+    monkeypatch.setattr(module, "_run", lambda *_: seen.append(signal.getsignal(signal.SIGHUP)))
+    try:
+        maskcast("info")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert seen == [signal.SIG_IGN]
 
 
 def interrupting() -> None:

@@ -89,12 +89,16 @@ def test_a_second_ctrl_c_interrupts_at_once():
     raise AssertionError("the second one was ignored")
 
 
-def test_a_polite_kill_asks_to_stop_and_handlers_are_put_back():
-    before = signal.getsignal(signal.SIGTERM)
-    with Stopper(max_minutes=1000.0) as stopper:
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert stopper.reason == "interrupted"
-    assert signal.getsignal(signal.SIGTERM) is before
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
+def test_a_polite_kill_asks_to_stop_and_handlers_are_put_back(kind):
+    before = signal.signal(kind, signal.SIG_DFL)
+    try:
+        with Stopper(max_minutes=1000.0) as stopper:
+            os.kill(os.getpid(), kind)
+            assert stopper.reason == "interrupted"
+        assert signal.getsignal(kind) is signal.SIG_DFL
+    finally:
+        signal.signal(kind, before)
 
 
 def test_time_runs_from_the_start():

@@ -36,6 +36,7 @@ from maskcast.cli.terminal import (
 )
 from maskcast.core.errors import DeviceMemoryError, MaskcastError, OutputError
 from maskcast.core.files import with_home
+from maskcast.core.processors import ending_signals
 
 
 class Command(NamedTuple):
@@ -169,15 +170,21 @@ def manual(text: str) -> str:
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """Handle SIGTERM like Ctrl-C, so that finished work is kept."""
+    """Handle SIGTERM, and SIGHUP of a closed terminal, like Ctrl-C, so that work is kept.
+
+    Under ``nohup`` SIGHUP stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():  # only it can set signal handlers
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {kind: signal.getsignal(kind) for kind in ending_signals()}
+    for kind in before:
+        signal.signal(kind, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
 
 
 def _guarded(work: Callable[[], None], words: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""Stop a run early: on Ctrl-C, on SIGTERM, or when its time is up."""
+"""Stop a run early: on Ctrl-C, SIGTERM or SIGHUP, or when its time is up."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import threading
 import time
 from types import FrameType
 from typing import Any, Literal
+
+from maskcast.core.processors import ending_signals
 
 Reason = Literal["interrupted", "time"]
 
@@ -36,7 +38,7 @@ class Stopper:
 
     def __enter__(self) -> Stopper:
         if threading.current_thread() is threading.main_thread():  # only it can set handlers
-            for kind in (signal.SIGINT, signal.SIGTERM):
+            for kind in (signal.SIGINT, *ending_signals()):
                 self._before[kind] = signal.signal(kind, self._ask)
         return self
 
