@@ -238,13 +238,6 @@ export class Api {
     return this.#edit("POST", "/api/flags/seen", revision, { frame, slot, kind, seen });
   }
 
-  exportSizes(span: readonly [number, number] | null): Promise<{
-    exports: { name: string; bytes: number | null }[];
-  }> {
-    const query = span === null ? "" : `?first=${span[0]}&last=${span[1]}`;
-    return this.#json(`/api/exports${query}`);
-  }
-
   async downloadAddress(file: string): Promise<string> {
     const answer = await this.#json<{ path: string }>("/api/downloads", {
       method: "POST",

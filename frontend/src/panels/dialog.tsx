@@ -20,12 +20,12 @@ export function Dialog({ title, onClose, children }: Props) {
   }, []);
   return (
     <dialog ref={element} aria-label={title} onClose={onClose}>
-      <header>
+      <div class="head">
         <h2>{title}</h2>
         <button type="button" class="quiet" aria-label="Close" onClick={onClose}>
           <Icon name="close" />
         </button>
-      </header>
+      </div>
       {children}
     </dialog>
   );

@@ -1,13 +1,10 @@
 /** Choose what is made from the masks, watch it being made, and fetch it. */
 import { type Signal, useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
 import { bytesText } from "../model/clock";
 import { useWorkspace, type Workspace } from "../model/context";
 import type { Job, MadeFile } from "../model/protocol";
 import { isActive } from "../model/session";
 import { Dialog } from "./dialog";
-
-type Sizes = Record<string, number | null>;
 
 export function ExportDialog() {
   const workspace = useWorkspace();
@@ -15,7 +12,6 @@ export function ExportDialog() {
   const chosen = useSignal<ReadonlySet<string>>(new Set());
   const onlySpan = useSignal(false);
   const span = onlySpan.value ? spanOf(workspace) : null;
-  const sizes = useSizes(workspace, span);
   const project = session.project.value;
   const job = session.job.value;
   session.results.version.value;
@@ -54,7 +50,6 @@ export function ExportDialog() {
                 }}
               />
               <span>{title}</span>
-              <span class="hint">{sizes[name] ? `about ${bytesText(sizes[name])}` : ""}</span>
             </label>
           ))}
         </fieldset>
@@ -81,24 +76,6 @@ export function ExportDialog() {
 
 function spanOf({ look, session }: Workspace): [number, number] {
   return [look.inPoint.value ?? 0, look.outPoint.value ?? session.last.value];
-}
-
-/** Expected sizes in bytes, as far as the server knows them. */
-function useSizes({ session }: Workspace, span: readonly [number, number] | null): Sizes {
-  const sizes = useSignal<Sizes>({});
-  const key = span?.join() ?? "";
-  useEffect(() => {
-    const asked = key === "" ? null : (key.split(",").map(Number) as [number, number]);
-    session.api
-      .exportSizes(asked)
-      .then(({ exports }) => {
-        sizes.value = Object.fromEntries(exports.map(({ name, bytes }) => [name, bytes]));
-      })
-      .catch(() => {
-        sizes.value = {};
-      });
-  }, [session, sizes, key]);
-  return sizes.value;
 }
 
 function Range({ only }: { only: Signal<boolean> }) {

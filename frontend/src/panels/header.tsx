@@ -20,7 +20,7 @@ export function Header() {
     <header class="bar">
       <h1 class="only-read">{project.name}</h1>
       <Menu
-        name="Project"
+        name={`${project.name}: project`}
         choices={[
           { label: "Close the project", run: () => void session.close() },
           { label: "Import a mask for this frame…", run: () => importMask(workspace) },

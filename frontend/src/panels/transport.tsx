@@ -19,6 +19,7 @@ export function Transport() {
   const frame = look.frame.value;
   const playing = look.playing.value;
   const tint = TINTS[look.tint.value];
+  const tintText = tint === 0 ? "outline" : `tint ${Math.round(tint * 100)} %`;
   return (
     <div class="transport">
       <CommandButton command="first" icon="first" />
@@ -44,8 +45,8 @@ export function Transport() {
       <span class="of">
         of {count} · {clockText(times.value?.[frame] ?? 0)}
       </span>
-      <CommandButton command="tint" class="small" name="Tint of masks">
-        {tint === 0 ? "outline" : `tint ${Math.round(tint * 100)} %`}
+      <CommandButton command="tint" class="small" name={`Masks: ${tintText}`}>
+        {tintText}
       </CommandButton>
       <CommandButton command="fit" icon="fit" />
       <span class="space" />

@@ -13,6 +13,14 @@ export interface Brush {
   erase: boolean;
 }
 
+/** What a stroke has done. */
+export interface Done {
+  /** Slots that gained or lost pixels. */
+  changed: number[];
+  /** Whether the object was painted somewhere, even where it was already. */
+  painted: boolean;
+}
+
 export class MaskEditor {
   readonly width: number;
   readonly height: number;
@@ -23,6 +31,7 @@ export class MaskEditor {
   #brush: Brush | null = null;
   /** What the stroke has touched so far. */
   #touched: Rect | null = null;
+  #painted = false;
 
   constructor(width: number, height: number, labels: Uint8Array<ArrayBuffer>) {
     this.width = width;
@@ -42,6 +51,7 @@ export class MaskEditor {
     for (const slot of locked) this.#kept[slot] = 1;
     this.#brush = brush;
     this.#touched = null;
+    this.#painted = false;
     this.#before.set(this.labels);
   }
 
@@ -68,18 +78,25 @@ export class MaskEditor {
     const rect = raster((y, from, to) => {
       const row = y * this.width;
       for (let i = row + from; i < row + to; i++) {
-        if (this.#kept[this.labels[i]] === 0) this.labels[i] = value;
+        if (this.#kept[this.labels[i]] === 1) continue;
+        this.labels[i] = value;
+        this.#painted ||= value > 0;
       }
     });
     this.#touched = union(this.#touched, rect);
     return rect;
   }
 
-  /** End the stroke; returns the slots that gained or lost pixels, none if nothing changed. */
-  finish(): number[] {
-    const touched = this.#touched;
+  /** End the stroke; returns what it has done. */
+  finish(): Done {
+    const changed = this.#changed();
     this.#brush = null;
     this.#touched = null;
+    return { changed, painted: this.#painted };
+  }
+
+  #changed(): number[] {
+    const touched = this.#touched;
     if (touched === null || isEmpty(touched)) return [];
     const changed = new Uint8Array(256);
     for (let y = touched.top; y < touched.bottom; y++) {

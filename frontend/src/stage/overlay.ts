@@ -4,7 +4,7 @@
  * Works on plain arrays, so the cost depends on the stage and not on the video, and tests need no
  * canvas. Colours are packed as ImageData stores them on little-endian machines: ABGR.
  */
-import { clip, grown, type Rect, type Size } from "./geometry";
+import { clip, grown, type Point, type Rect, type Size } from "./geometry";
 
 export interface OverlayStyle {
   /** Colour inside of each slot. */
@@ -114,9 +114,12 @@ export interface Centre {
   slot: number;
   x: number;
   y: number;
+  /** The mask is so small that its number would cover it. */
+  small: boolean;
 }
 
 const COARSE = 3;
+const SMALL = 30 * 30; // screen pixels
 
 /** A point of each visible mask near its middle, for its number; in screen pixels. */
 export function centresOf(slots: Uint8Array, size: Size): Centre[] {
@@ -132,19 +135,21 @@ export function centresOf(slots: Uint8Array, size: Size): Centre[] {
   const centres: Centre[] = [];
   for (let slot = 1; slot < 256; slot++) {
     const [count, x, y] = sums.subarray(3 * slot, 3 * slot + 3);
-    if (count > 0)
-      centres.push(onMask(slots, size, slot, Math.round(x / count), Math.round(y / count)));
+    if (count === 0) continue;
+    const small = count * COARSE ** 2 < SMALL;
+    const middle = { x: Math.round(x / count), y: Math.round(y / count) };
+    centres.push({ slot, ...onMask(slots, size, slot, middle), small });
   }
   return centres;
 }
 
 /** The nearest pixel of the mask on the row of its middle: a bent object may not cover its middle. */
-function onMask(slots: Uint8Array, size: Size, slot: number, x: number, y: number): Centre {
+function onMask(slots: Uint8Array, size: Size, slot: number, { x, y }: Point): Point {
   for (let away = 0; away < size.width; away++) {
     for (const other of [x - away, x + away]) {
       const within = other >= 0 && other < size.width;
-      if (within && slots[y * size.width + other] === slot) return { slot, x: other, y };
+      if (within && slots[y * size.width + other] === slot) return { x: other, y };
     }
   }
-  return { slot, x, y };
+  return { x, y };
 }

@@ -41,7 +41,7 @@ export function readableOn(colour: string): "#000000" | "#ffffff" {
 }
 
 export function overlayStyle(
-  objects: readonly ObjectInfo[],
+  objects: readonly Pick<ObjectInfo, "slot" | "colour">[],
   options: { tint: number; hidden: ReadonlySet<number>; dashed: boolean },
 ): OverlayStyle {
   const style = {

@@ -17,7 +17,7 @@ const PEN_ERASER = 32; // PointerEvent.buttons
 
 type Gesture =
   | { kind: "pan"; last: Point; start: Point }
-  | { kind: "stroke"; last: Point; radius: number }
+  | { kind: "stroke"; last: Point; radius: number; erase: boolean }
   | { kind: "box" };
 
 export class StagePointer {
@@ -27,6 +27,8 @@ export class StagePointer {
   readonly #stage: Stage;
   readonly #session: Session;
   #gesture: Gesture | null = null;
+  /** The pointer that draws; other fingers are ignored meanwhile. */
+  #pointer = -1;
   /** End of the last stroke, from which Shift draws a line. */
   #lastEnd: Point | null = null;
 
@@ -36,6 +38,8 @@ export class StagePointer {
   }
 
   down(event: PointerEvent, element: HTMLElement): void {
+    if (this.#gesture !== null) return;
+    this.#pointer = event.pointerId;
     element.setPointerCapture(event.pointerId);
     const point = this.#point(event, element);
     const { tool } = this.#session.look;
@@ -49,6 +53,7 @@ export class StagePointer {
 
   move(event: PointerEvent, element: HTMLElement): void {
     const gesture = this.#gesture;
+    if (gesture !== null && event.pointerId !== this.#pointer) return;
     if (gesture?.kind === "pan") this.#pan(event, gesture);
     else if (gesture?.kind === "stroke") this.#extendStroke(event, element, gesture);
     const point = this.#point(event, element);
@@ -59,12 +64,12 @@ export class StagePointer {
   }
 
   up(event: PointerEvent): void {
+    if (event.pointerId !== this.#pointer) return;
     const gesture = this.#gesture;
     this.#gesture = null;
     if (gesture?.kind === "stroke") {
-      const erased = this.#session.look.tool.value === "eraser" || event.altKey;
       this.#lastEnd = gesture.last;
-      this.#stage.commit(erased ? "eraser" : "brush");
+      this.#stage.commit(gesture.erase ? "eraser" : "brush");
     } else if (gesture?.kind === "box") this.#finishBox();
     else if (gesture?.kind === "pan") this.#click(event, gesture);
   }
@@ -116,7 +121,7 @@ export class StagePointer {
     const radius = look.brush.value / 2;
     const from = event.shiftKey && this.#lastEnd !== null ? this.#lastEnd : point;
     this.#stage.change(this.#stage.editor()?.line(from, point, radius) ?? null);
-    this.#gesture = { kind: "stroke", last: point, radius };
+    this.#gesture = { kind: "stroke", last: point, radius, erase };
   }
 
   /** Begin to change the chosen object; false if that is not possible now, and says why. */

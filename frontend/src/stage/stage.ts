@@ -56,12 +56,13 @@ export class Stage {
     this.#painter = new Painter(picture, masks);
     this.#loader = new FrameLoader(session, () => this.#present());
     this.view = computed(() => {
-      const video = session.project.value?.video ?? { width: 1, height: 1 };
+      const video = session.video.value ?? { width: 1, height: 1 };
       const chosen = session.look.view.value;
       const size = this.size.value;
       return chosen === null ? fitted(video, size) : inSight(chosen, video, size);
     });
-    this.#style = computed(() => this.#styleNow());
+    const chosen = computed(() => this.#lookNow());
+    this.#style = computed(() => styleOf(chosen.value));
     this.#stops = [
       effect(() => this.#follow()),
       effect(() => this.#place()),
@@ -80,16 +81,18 @@ export class Stage {
     this.#loader.stop();
   }
 
-  #styleNow(): OverlayStyle {
+  /** All that decides how masks are coloured: most changes of the project leave it as it is. */
+  #lookNow(): string {
     const { look, project } = this.session;
-    const value = project.value;
+    const objects = project.value?.objects ?? [];
+    const outdated = project.value?.outdated_from ?? null;
     const frame = this.frame.value;
-    const outdated = value?.outdated_from ?? null;
-    return overlayStyle(value?.objects ?? [], {
+    return JSON.stringify({
+      objects: objects.map(({ slot, colour }) => ({ slot, colour })),
       tint: TINTS[look.tint.value],
       hidden: look.masksHidden.value
-        ? new Set(value?.objects.map((object) => object.slot))
-        : look.hidden.value,
+        ? objects.map((object) => object.slot)
+        : [...look.hidden.value].sort(),
       dashed: outdated !== null && frame !== null && frame >= outdated,
     });
   }
@@ -232,7 +235,10 @@ export class Stage {
     const slot = this.session.look.slot.peek();
     if (editor === null || shown === null || project === null || slot === null) return;
     const marked = markedOn(project, shown.frame);
-    const slots = editor.finish().filter((other) => other === slot || marked.includes(other));
+    const { changed, painted } = editor.finish();
+    const slots = changed.filter((other) => other === slot || marked.includes(other));
+    // Painting what is there already says that it is right: it becomes a mark.
+    if (painted && !slots.includes(slot) && !marked.includes(slot)) slots.push(slot);
     if (slots.length > 0) {
       this.session.mark(shown.frame, slots, editor.labels, did);
       shown.marks = this.session.marks.of(shown.frame) ?? null;
@@ -276,6 +282,18 @@ export class Stage {
     ];
     return labels.data[row * labels.width + column];
   }
+}
+
+interface StyleChoice {
+  objects: { slot: number; colour: string }[];
+  tint: number;
+  hidden: number[];
+  dashed: boolean;
+}
+
+function styleOf(text: string): OverlayStyle {
+  const { objects, tint, hidden, dashed } = JSON.parse(text) as StyleChoice;
+  return overlayStyle(objects, { tint, hidden: new Set(hidden), dashed });
 }
 
 const EMPTY = { picture: null, found: null, marks: null, marked: "", labels: null };

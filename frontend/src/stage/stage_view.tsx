@@ -79,13 +79,13 @@ function Numbers() {
   if (stage.value === null || project === null || look.masksHidden.value) return null;
   return (
     <div class="numbers" aria-hidden="true">
-      {stage.value.numbers.value.map(({ slot, x, y }) => {
+      {stage.value.numbers.value.map(({ slot, x, y, small }) => {
         const object = objectOf(project, slot);
         if (object === null) return null;
         const place = { left: `${x / devicePixelRatio}px`, top: `${y / devicePixelRatio}px` };
         const colours = { background: object.colour, color: readableOn(object.colour) };
         return (
-          <span key={slot} style={{ ...place, ...colours }}>
+          <span key={slot} class={small ? "above" : ""} style={{ ...place, ...colours }}>
             {object.id}
           </span>
         );

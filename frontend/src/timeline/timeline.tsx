@@ -133,10 +133,12 @@ function drawLanes(
   { width, window }: Placed,
 ): void {
   const height = AXIS + project.objects.length * LANE;
-  canvas.width = width;
-  canvas.height = height;
+  const ratio = devicePixelRatio;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
   const context = canvas.getContext("2d");
   if (context === null) return;
+  context.scale(ratio, ratio);
   const styles = getComputedStyle(canvas);
   const colour = (name: string) => styles.getPropertyValue(name).trim();
   drawAxis(context, project, { width, window }, colour("--muted"));

@@ -31,7 +31,7 @@ describe("strokes", () => {
     const made = editor({ 1: [0, 0, 6] });
     made.begin({ slot: 2, erase: false }, []);
     made.polygon(square(4, 0, 6));
-    expect(made.finish()).toEqual([1, 2]);
+    expect(made.finish().changed).toEqual([1, 2]);
     expect([made.areas()[1], made.areas()[2]]).toEqual([24, 36]);
   });
 
@@ -39,7 +39,7 @@ describe("strokes", () => {
     const made = editor({ 1: [0, 0, 6] });
     made.begin({ slot: 2, erase: false }, [1]);
     made.polygon(square(4, 0, 6));
-    expect(made.finish()).toEqual([2]);
+    expect(made.finish().changed).toEqual([2]);
     expect([made.areas()[1], made.areas()[2]]).toEqual([36, 24]);
   });
 
@@ -47,7 +47,7 @@ describe("strokes", () => {
     const made = editor({ 1: [0, 0, 6], 2: [6, 0, 6] });
     made.begin({ slot: 2, erase: true }, []);
     made.line({ x: 0, y: 3 }, { x: 20, y: 3 }, 20);
-    expect(made.finish()).toEqual([2]);
+    expect(made.finish().changed).toEqual([2]);
     expect([made.areas()[1], made.areas()[2]]).toEqual([36, 0]);
   });
 
@@ -55,14 +55,22 @@ describe("strokes", () => {
     const made = editor({ 1: [0, 0, 6] });
     made.begin({ slot: 1, erase: false }, []);
     made.polygon(square(1, 1, 3));
-    expect(made.finish()).toEqual([]);
+    expect(made.finish()).toEqual({ changed: [], painted: true });
+  });
+
+  it("say that they painted nothing outside of the frame, or under a lock", () => {
+    const made = editor({ 1: [0, 0, 6] });
+    made.begin({ slot: 2, erase: false }, [1]);
+    made.polygon(square(-9, -9, 3));
+    made.polygon(square(1, 1, 3));
+    expect(made.finish()).toEqual({ changed: [], painted: false });
   });
 
   it("clear an object", () => {
     const made = editor({ 1: [0, 0, 3], 2: [4, 0, 3] });
     made.begin({ slot: 1, erase: true }, []);
     made.clear();
-    expect(made.finish()).toEqual([1]);
+    expect(made.finish().changed).toEqual([1]);
     expect(made.areas()[1]).toBe(0);
     expect(made.areas()[2]).toBe(9);
   });

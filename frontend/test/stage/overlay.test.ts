@@ -114,6 +114,12 @@ describe("numbers of masks", () => {
     expect(Math.abs(centre.y - 7)).toBeLessThanOrEqual(2);
   });
 
+  it("know which masks they would cover", () => {
+    const [small] = centresOf(square(2, 6, 3, 9), SIZE);
+    const [large] = centresOf(new Uint8Array(100 * 100).fill(1), { width: 100, height: 100 });
+    expect([small.small, large.small]).toEqual([true, false]);
+  });
+
   it("stand on the mask, even if its middle is a hole", () => {
     const ring = square(2, 3, 2, 12);
     for (let y = 5; y < 11; y++) ring.fill(0, y * 24 + 6, y * 24 + 12);

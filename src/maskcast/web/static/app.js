@@ -2219,10 +2219,6 @@ var Api = class {
 			seen
 		});
 	}
-	exportSizes(span) {
-		const query = span === null ? "" : `?first=${span[0]}&last=${span[1]}`;
-		return this.#json(`/api/exports${query}`);
-	}
 	async downloadAddress(file) {
 		return (await this.#json("/api/downloads", {
 			method: "POST",
@@ -3029,13 +3025,16 @@ function Dialog({ title, onClose, children }) {
 		ref: element,
 		"aria-label": title,
 		onClose,
-		children: [a("header", { children: [a("h2", { children: title }), a("button", {
-			type: "button",
-			class: "quiet",
-			"aria-label": "Close",
-			onClick: onClose,
-			children: a(Icon, { name: "close" })
-		})] }), children]
+		children: [a("div", {
+			class: "head",
+			children: [a("h2", { children: title }), a("button", {
+				type: "button",
+				class: "quiet",
+				"aria-label": "Close",
+				onClick: onClose,
+				children: a(Icon, { name: "close" })
+			})]
+		}), children]
 	});
 }
 // src/panels/export.tsx
@@ -3045,7 +3044,6 @@ function ExportDialog() {
 	const chosen = useSignal(new Set());
 	const onlySpan = useSignal(false);
 	const span = onlySpan.value ? spanOf(workspace) : null;
-	const sizes = useSizes(workspace, span);
 	const project = session.project.value;
 	const job = session.job.value;
 	session.results.version.value;
@@ -3073,23 +3071,16 @@ function ExportDialog() {
 				a(Range, { only: onlySpan }),
 				a("fieldset", { children: [a("legend", { children: "Files" }), (session.hello.value?.exports ?? []).map(({ name, title }) => a("label", {
 					class: "check",
-					children: [
-						a("input", {
-							type: "checkbox",
-							checked: chosen.value.has(name),
-							onChange: (event) => {
-								const next = new Set(chosen.value);
-								if (event.currentTarget.checked) next.add(name);
-								else next.delete(name);
-								chosen.value = next;
-							}
-						}),
-						a("span", { children: title }),
-						a("span", {
-							class: "hint",
-							children: sizes[name] ? `about ${bytesText(sizes[name])}` : ""
-						})
-					]
+					children: [a("input", {
+						type: "checkbox",
+						checked: chosen.value.has(name),
+						onChange: (event) => {
+							const next = new Set(chosen.value);
+							if (event.currentTarget.checked) next.add(name);
+							else next.delete(name);
+							chosen.value = next;
+						}
+					}), a("span", { children: title })]
 				}, name))] }),
 				!complete && a("p", {
 					class: "hint",
@@ -3114,23 +3105,6 @@ function ExportDialog() {
 }
 function spanOf({ look, session }) {
 	return [look.inPoint.value ?? 0, look.outPoint.value ?? session.last.value];
-}
-function useSizes({ session }, span) {
-	const sizes = useSignal({});
-	const key = span?.join() ?? "";
-	A$1(() => {
-		const asked = key === "" ? null : key.split(",").map(Number);
-		session.api.exportSizes(asked).then(({ exports }) => {
-			sizes.value = Object.fromEntries(exports.map(({ name, bytes }) => [name, bytes]));
-		}).catch(() => {
-			sizes.value = {};
-		});
-	}, [
-		session,
-		sizes,
-		key
-	]);
-	return sizes.value;
 }
 function Range({ only }) {
 	const workspace = useWorkspace();
@@ -3446,7 +3420,7 @@ function Header() {
 				children: project.name
 			}),
 			a(Menu, {
-				name: "Project",
+				name: `${project.name}: project`,
 				choices: [
 					{
 						label: "Close the project",
@@ -4480,6 +4454,7 @@ function Transport() {
 	const frame = look.frame.value;
 	const playing = look.playing.value;
 	const tint = TINTS[look.tint.value];
+	const tintText = tint === 0 ? "outline" : `tint ${Math.round(tint * 100)} %`;
 	return a("div", {
 		class: "transport",
 		children: [
@@ -4524,8 +4499,8 @@ function Transport() {
 			a(CommandButton, {
 				command: "tint",
 				class: "small",
-				name: "Tint of masks",
-				children: tint === 0 ? "outline" : `tint ${Math.round(tint * 100)} %`
+				name: `Masks: ${tintText}`,
+				children: tintText
 			}),
 			a(CommandButton, {
 				command: "fit",
@@ -4687,12 +4662,15 @@ var StagePointer = class {
 	#stage;
 	#session;
 	#gesture = null;
+	#pointer = -1;
 	#lastEnd = null;
 	constructor(stage) {
 		this.#stage = stage;
 		this.#session = stage.session;
 	}
 	down(event, element) {
+		if (this.#gesture !== null) return;
+		this.#pointer = event.pointerId;
 		element.setPointerCapture(event.pointerId);
 		const point = this.#point(event, element);
 		const { tool } = this.#session.look;
@@ -4709,6 +4687,7 @@ var StagePointer = class {
 	}
 	move(event, element) {
 		const gesture = this.#gesture;
+		if (gesture !== null && event.pointerId !== this.#pointer) return;
 		if (gesture?.kind === "pan") this.#pan(event, gesture);
 		else if (gesture?.kind === "stroke") this.#extendStroke(event, element, gesture);
 		const point = this.#point(event, element);
@@ -4719,12 +4698,12 @@ var StagePointer = class {
 		};
 	}
 	up(event) {
+		if (event.pointerId !== this.#pointer) return;
 		const gesture = this.#gesture;
 		this.#gesture = null;
 		if (gesture?.kind === "stroke") {
-			const erased = this.#session.look.tool.value === "eraser" || event.altKey;
 			this.#lastEnd = gesture.last;
-			this.#stage.commit(erased ? "eraser" : "brush");
+			this.#stage.commit(gesture.erase ? "eraser" : "brush");
 		} else if (gesture?.kind === "box") this.#finishBox();
 		else if (gesture?.kind === "pan") this.#click(event, gesture);
 	}
@@ -4786,7 +4765,8 @@ var StagePointer = class {
 		this.#gesture = {
 			kind: "stroke",
 			last: point,
-			radius
+			radius,
+			erase
 		};
 	}
 	#begin(erase) {
@@ -5206,6 +5186,7 @@ var MaskEditor = class {
 	#kept = new Uint8Array(256);
 	#brush = null;
 	#touched = null;
+	#painted = false;
 	constructor(width, height, labels) {
 		this.width = width;
 		this.height = height;
@@ -5221,6 +5202,7 @@ var MaskEditor = class {
 		for (const slot of locked) this.#kept[slot] = 1;
 		this.#brush = brush;
 		this.#touched = null;
+		this.#painted = false;
 		this.#before.set(this.labels);
 	}
 	line(from, to, radius) {
@@ -5245,15 +5227,26 @@ var MaskEditor = class {
 		const value = this.#brush.erase ? 0 : this.#brush.slot;
 		const rect = raster((y, from, to) => {
 			const row = y * this.width;
-			for (let i = row + from; i < row + to; i++) if (this.#kept[this.labels[i]] === 0) this.labels[i] = value;
+			for (let i = row + from; i < row + to; i++) {
+				if (this.#kept[this.labels[i]] === 1) continue;
+				this.labels[i] = value;
+				this.#painted ||= value > 0;
+			}
 		});
 		this.#touched = union(this.#touched, rect);
 		return rect;
 	}
 	finish() {
-		const touched = this.#touched;
+		const changed = this.#changed();
 		this.#brush = null;
 		this.#touched = null;
+		return {
+			changed,
+			painted: this.#painted
+		};
+	}
+	#changed() {
+		const touched = this.#touched;
 		if (touched === null || isEmpty(touched)) return [];
 		const changed = new Uint8Array(256);
 		for (let y = touched.top; y < touched.bottom; y++) for (let i = y * this.width + touched.left; i < y * this.width + touched.right; i++) if (this.labels[i] !== this.#before[i]) {
@@ -5326,6 +5319,7 @@ function touchesMask(slots, x, y, size) {
 	return x > 0 && slots[i - 1] !== 0 || x + 1 < size.width && slots[i + 1] !== 0 || y > 0 && slots[i - size.width] !== 0 || y + 1 < size.height && slots[i + size.width] !== 0;
 }
 var COARSE = 3;
+var SMALL = 900;
 function centresOf(slots, size) {
 	const sums = new Float64Array(768);
 	for (let y = 0; y < size.height; y += COARSE) for (let x = 0; x < size.width; x += COARSE) {
@@ -5337,18 +5331,26 @@ function centresOf(slots, size) {
 	const centres = [];
 	for (let slot = 1; slot < 256; slot++) {
 		const [count, x, y] = sums.subarray(3 * slot, 3 * slot + 3);
-		if (count > 0) centres.push(onMask(slots, size, slot, Math.round(x / count), Math.round(y / count)));
+		if (count === 0) continue;
+		const small = count * COARSE ** 2 < SMALL;
+		const middle = {
+			x: Math.round(x / count),
+			y: Math.round(y / count)
+		};
+		centres.push({
+			slot,
+			...onMask(slots, size, slot, middle),
+			small
+		});
 	}
 	return centres;
 }
-function onMask(slots, size, slot, x, y) {
+function onMask(slots, size, slot, { x, y }) {
 	for (let away = 0; away < size.width; away++) for (const other of [x - away, x + away]) if (other >= 0 && other < size.width && slots[y * size.width + other] === slot) return {
-		slot,
 		x: other,
 		y
 	};
 	return {
-		slot,
 		x,
 		y
 	};
@@ -5473,7 +5475,7 @@ var Stage = class {
 		this.#painter = new Painter(picture, masks);
 		this.#loader = new FrameLoader(session, () => this.#present());
 		this.view = O(() => {
-			const video = session.project.value?.video ?? {
+			const video = session.video.value ?? {
 				width: 1,
 				height: 1
 			};
@@ -5481,7 +5483,8 @@ var Stage = class {
 			const size = this.size.value;
 			return chosen === null ? fitted(video, size) : inSight(chosen, video, size);
 		});
-		this.#style = O(() => this.#styleNow());
+		const chosen = O(() => this.#lookNow());
+		this.#style = O(() => styleOf(chosen.value));
 		this.#stops = [
 			x$1(() => this.#follow()),
 			x$1(() => this.#place()),
@@ -5496,14 +5499,18 @@ var Stage = class {
 		cancelAnimationFrame(this.#frameRequest);
 		this.#loader.stop();
 	}
-	#styleNow() {
+	#lookNow() {
 		const { look, project } = this.session;
-		const value = project.value;
+		const objects = project.value?.objects ?? [];
+		const outdated = project.value?.outdated_from ?? null;
 		const frame = this.frame.value;
-		const outdated = value?.outdated_from ?? null;
-		return overlayStyle(value?.objects ?? [], {
+		return JSON.stringify({
+			objects: objects.map(({ slot, colour }) => ({
+				slot,
+				colour
+			})),
 			tint: TINTS[look.tint.value],
-			hidden: look.masksHidden.value ? new Set(value?.objects.map((object) => object.slot)) : look.hidden.value,
+			hidden: look.masksHidden.value ? objects.map((object) => object.slot) : [...look.hidden.value].sort(),
 			dashed: outdated !== null && frame !== null && frame >= outdated
 		});
 	}
@@ -5641,7 +5648,9 @@ var Stage = class {
 		const slot = this.session.look.slot.peek();
 		if (editor === null || shown === null || project === null || slot === null) return;
 		const marked = markedOn(project, shown.frame);
-		const slots = editor.finish().filter((other) => other === slot || marked.includes(other));
+		const { changed, painted } = editor.finish();
+		const slots = changed.filter((other) => other === slot || marked.includes(other));
+		if (painted && !slots.includes(slot) && !marked.includes(slot)) slots.push(slot);
 		if (slots.length > 0) {
 			this.session.mark(shown.frame, slots, editor.labels, did);
 			shown.marks = this.session.marks.of(shown.frame) ?? null;
@@ -5675,6 +5684,14 @@ var Stage = class {
 		return labels.data[row * labels.width + column];
 	}
 };
+function styleOf(text) {
+	const { objects, tint, hidden, dashed } = JSON.parse(text);
+	return overlayStyle(objects, {
+		tint,
+		hidden: new Set(hidden),
+		dashed
+	});
+}
 var EMPTY = {
 	picture: null,
 	found: null,
@@ -5760,7 +5777,7 @@ function Numbers() {
 	return a("div", {
 		class: "numbers",
 		"aria-hidden": "true",
-		children: stage.value.numbers.value.map(({ slot, x, y }) => {
+		children: stage.value.numbers.value.map(({ slot, x, y, small }) => {
 			const object = objectOf(project, slot);
 			if (object === null) return null;
 			const place = {
@@ -5772,6 +5789,7 @@ function Numbers() {
 				color: readableOn(object.colour)
 			};
 			return a("span", {
+				class: small ? "above" : "",
 				style: {
 					...place,
 					...colours
@@ -6097,10 +6115,12 @@ function Lanes({ width, window }) {
 }
 function drawLanes(canvas, project, tracks, { width, window }) {
 	const height = 18 + project.objects.length * 18;
-	canvas.width = width;
-	canvas.height = height;
+	const ratio = devicePixelRatio;
+	canvas.width = Math.round(width * ratio);
+	canvas.height = Math.round(height * ratio);
 	const context = canvas.getContext("2d");
 	if (context === null) return;
+	context.scale(ratio, ratio);
 	const styles = getComputedStyle(canvas);
 	const colour = (name) => styles.getPropertyValue(name).trim();
 	drawAxis(context, project, {
