@@ -14,7 +14,9 @@ from PIL import Image
 from cli.conftest import write_mask
 from contract.coloured_video import true_mask
 from fixtures.web_server import COUNT, HEIGHT, WIDTH
+from maskcast.core.errors import OutputError
 from maskcast.io.label_maps import read_label_map, write_label_map
+from maskcast.web import prompts_folder
 
 ONE, TWO = true_mask(1, 0).numpy(), true_mask(2, 0).numpy()
 
@@ -395,3 +397,36 @@ def test_the_playhead_is_noted(server):
     server.open()
     assert server.ask("POST", "/api/look", json={"frame": 5, "step": -1}).status_code == 204
     assert server.ask("POST", "/api/look", json={"frame": -5, "step": 1}).status_code == 400
+
+
+def test_a_full_disk_is_said_and_changes_nothing(server, monkeypatch):
+    server.open()
+    server.paint(0, {1: ONE})
+    before = server.project()
+
+    def full(path, *_, **__):
+        raise OutputError(f"cannot write {path}: the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prompts_folder, "write_bytes", full)
+        answer = server.put(0, {1: TWO})
+    assert (answer.status_code, answer.json()["error"]["kind"]) == (507, "OutputError")
+    assert server.project() == before
+    assert server.put(0, {1: TWO}, before["revision"]).status_code == 200
+
+
+def test_a_frame_that_cannot_be_read_is_a_sentence_and_can_be_held(server):
+    folder = server.new_clip()
+    (folder / "video" / "00003.png").write_bytes(b"damaged")
+    project, run = server.open(folder)
+    answer = server.ask("GET", f"/api/frames/{project['key']}/3.jpg")
+    assert (answer.status_code, answer.json()["error"]["kind"]) == (422, "FrameError")
+    server.paint(0, {1: ONE})
+    job = server.track()
+    assert (job["state"], job["error"]["kind"]) == ("failed", "FrameError")
+    tree = {"run": f"{folder.name}/run", "on_bad_frame": "hold"}
+    project = server.post("/api/project", tree)
+    assert server.ask("GET", f"/api/frames/{project['key']}/3.jpg").status_code == 200
+    assert server.track()["state"] == "done"
+    assert json.loads((run / "run.json").read_text())["settings"]["on_bad_frame"] == "hold"
+    assert "--on-bad-frame hold" in server.project()["command"]
