@@ -49,6 +49,12 @@ class Program:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return json.load(answer)
 
+    def listen(self) -> Any:
+        """The stream of events."""
+        headers = {"authorization": f"Bearer {self.token}"}
+        request = urllib.request.Request(self.address + "/api/events?after=0", headers=headers)
+        return urllib.request.urlopen(request, timeout=PATIENCE)
+
     def until(self, wanted: Any, path: str = "/api/project") -> Any:
         for _ in range(int(PATIENCE / 0.1)):
             found = self.ask("GET", path)
@@ -79,6 +85,15 @@ def clip(tmp_path) -> Path:
     return tmp_path
 
 
+def test_the_server_loads_neither_torch_nor_pyav():
+    script = "import sys, maskcast.web.serve; print({'torch', 'av'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
+
+
+@pytest.mark.slow
 def test_a_server_that_is_killed_loses_nothing(clip):
     slow = clip / "slow"
     slow.write_text("0.3")
@@ -121,8 +136,10 @@ def test_a_server_that_is_killed_loses_nothing(clip):
         card = json.loads((run / "run.json").read_text())
         assert card["status"] == "finished"
         assert card["resumed_from"] >= done
-        program.process.send_signal(signal.SIGTERM)
-        output = program.process.communicate(timeout=PATIENCE)[0]
+        with program.listen() as stream:  # a page that listens does not keep the server alive
+            assert json.loads(stream.readline())["type"] == "hello"
+            program.process.send_signal(signal.SIGTERM)
+            output = program.process.communicate(timeout=PATIENCE)[0]
     assert program.process.returncode == 0, output
     assert "loaded: []" in output
     assert "Traceback" not in output
