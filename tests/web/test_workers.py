@@ -12,6 +12,7 @@ import pytest
 
 from contract.coloured_video import true_mask
 from maskcast.core.files import alone_in
+from maskcast.web import jobs
 from maskcast.web.messages import Done, WorkerError
 from maskcast.web.worker import Worker
 
@@ -140,3 +141,33 @@ def test_a_worker_that_hangs_is_killed():
         await worker.stop(0.1)
 
     asyncio.run(ask())
+
+
+def test_a_box_whose_worker_is_killed_is_a_notice(server):
+    server.open()
+    server.paint(0, {1: ONE})
+    server.track(until=0)
+    server.slow_down(5)
+    server.post("/api/boxes", {"frame": 3, "slot": 1, "box": [2, 3, 8, 5]})
+    time.sleep(0.5)
+    number = server.number
+    kill_model(server)
+    event = server.until(lambda e: e["type"] == "notice", after=number)
+    assert (event["level"], "model worker has died" in event["message"]) == ("error", True)
+    assert server.project()["prompts"] == {"0": [1]}
+
+
+def test_a_project_is_closed_although_a_frame_takes_for_ever(server, monkeypatch):
+    monkeypatch.setattr(jobs, "PATIENCE", 0.5)
+    _, run = server.open()
+    server.paint(0, {1: ONE})
+    server.track(until=1)
+    server.slow_down(600)
+    server.post("/api/jobs", {"what": "track", "direction": "forward"})
+    server.until(lambda e: e["type"] == "job" and e["id"] == 2 and e["state"] == "running")
+    assert server.client.delete("/api/project").status_code == 200
+    server.slow_down(0)
+    assert server.project() is None
+    server.session.model._deaths.clear()
+    project = server.post("/api/project", {"run": f"{run.parent.name}/run"})
+    assert project["stamps"][-1][1] >= 1

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -34,6 +35,8 @@ BETWEEN = 0.1
 RATE_OVER = 5.0
 """Interval over which the speed of a job is measured in seconds."""
 MOST_WAITING = 16
+PATIENCE = 20.0
+"""Seconds in which a job that is stopped may finish its frame when the project is closed."""
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +174,12 @@ class Jobs:
         for job in list(self._queue):
             job.restart = False
             self._stop(job)
-        if self._working is not None:
+        if self._working is None:
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._working), PATIENCE)
+        if not self._working.done():  # a frame of a slow method; only this frame is lost
+            self._model.kill()
             await self._working
 
     def _add(self, **content: Any) -> Job:
