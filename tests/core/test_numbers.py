@@ -51,3 +51,4 @@ def test_a_long_value_is_shortened_and_a_short_one_is_not():
     assert shortened("a" * 40) == "a" * 40
     assert shortened("a" * 41) == "a" * 39 + "…"
     assert shortened(12) == "12"
+    assert shortened("a\x1b[31m\nb\ud800") == "a?[31m?b?"

@@ -46,6 +46,6 @@ def finite_number(text: str) -> float | None:
 
 
 def shortened(value: object, longest: int = LONGEST_SHOWN) -> str:
-    """Return a value as text for a message, shortened to ``longest`` characters."""
-    text = str(value)
+    """Return a value as text for a message: of ``longest`` characters at most, all printable."""
+    text = "".join(c if c.isprintable() else "?" for c in str(value))
     return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -296,3 +296,11 @@ def test_several_pages_are_refused(tmp_path, name):
     pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
     with pytest.raises(PromptError, match=r"has 3 (pages|frames of an animation); save the one"):
         read_mask_picture(tmp_path / name)
+
+
+def test_white_in_16_bits_is_object_1(tmp_path):
+    frame = read_mask_picture(save(tmp_path / "a.png", np.array([[0, 65535, 65535]], np.uint16)))
+    assert ids_in(frame) == {1: 2}
+    assert "its only value 65535 is one object" in frame.notes[0]
+    both = np.array([[0, 65535, 300]], np.uint16)
+    assert ids_in(read_mask_picture(save(tmp_path / "b.png", both))) == {65535: 1, 300: 1}

@@ -175,3 +175,15 @@ def test_a_picture_of_many_levels_is_refused(tmp_path):
     Image.fromarray(picture).save(tmp_path / "a.png")
     with pytest.raises(PromptError, match="soft edges"):
         read_mask_picture(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("size", [(512, 384), (300, 250)])
+@pytest.mark.parametrize(("mode", "values"), [("L", [255]), ("RGB", BRIGHT)])
+def test_a_soft_mask_enlarged_without_smoothing_is_refused(tmp_path, size, mode, values):
+    soft = paint_softly(values, mode, Image.Resampling.BILINEAR)
+    soft.resize(size, Image.Resampling.NEAREST).save(tmp_path / "a.png")
+    with pytest.raises(PromptError, match="set mask_threshold"):
+        read_mask_picture(tmp_path / "a.png")
+    sharp = Image.fromarray(paint_sharply(values, mode))
+    sharp.resize(size, Image.Resampling.NEAREST).save(tmp_path / "b.png")
+    assert len(read_mask_picture(tmp_path / "b.png").marks) == len(values)

@@ -173,8 +173,8 @@ def _settle(listed: Listed, frames: PromptFrames) -> dict[int, frozenset[int]]:
         frame_index = frames.find_mark(frame_key)
         if frame_index is None:
             raise PromptError(
-                f"object {object_id} is marked on frame {frame_key}, which does not exist; "
-                f"{frames.known()}",
+                f"object {object_id} is marked on frame {shortened(frame_key)}, which does not "
+                f"exist; {frames.known()}",
                 options=("masks", "end_object"),
             )
         settled[frame_index] = settled.get(frame_index, frozenset()) | {object_id}
@@ -206,11 +206,11 @@ def _pairs(name: str, pairs: Any) -> Listed:
 
 def _pair(name: str, pair: Any) -> tuple[FrameKey, int]:
     if not isinstance(pair, list) or len(pair) != 2:
-        raise TypeError(f"entries of {name} must be [FRAME, ID], got {str(pair)[:60]}")
+        raise TypeError(f"entries of {name} must be [FRAME, ID], got {shortened(pair, 60)}")
     frame_key, object_id = pair
     is_key = (type(frame_key) is int and frame_key >= 0) or (
         isinstance(frame_key, str) and frame_key != ""
     )
     if not is_key or type(object_id) is not int or not 1 <= object_id <= LARGEST_ID:
-        raise ValueError(f"entries of {name} must be [FRAME, ID], got {str(pair)[:60]}")
+        raise ValueError(f"entries of {name} must be [FRAME, ID], got {shortened(pair, 60)}")
     return frame_key, object_id

@@ -5,7 +5,8 @@ Meaning of the values:
     indexed, with the palette   object id; also colours in a PNG marked as such (io.label_maps), and
     of a label map              16-bit grey
     indexed, other palettes     as colours
-    8-bit grey                  object id; but {0, 1} and {0, 255} are one object with id 1
+    8-bit grey                  object id; but {0, 1} and {0, 255}, in 16 bits {0, 65535}, are one
+                                object with id 1
     colours                     one object per colour; black or transparent pixels are background
     soft edges                  given to the nearer of the two flat levels beside them (soft_edges)
     other soft masks, JPEG      rejected
@@ -36,6 +37,8 @@ MOST_VALUES = 32
 """Maximum number of grey values or colours of a painted mask; more come from soft edges."""
 MOST_IDS = 1024
 """Maximum number of objects on a frame; pictures of depth or probabilities have far more values."""
+WHITE = 65535
+"""The 16-bit grey value of white."""
 SIXTEEN_BITS = 257
 """Ratio of a 16-bit grey value to the 8-bit value of the same brightness."""
 
@@ -181,6 +184,9 @@ def _from_16_bits(path: Path, values: Values) -> MarkedFrame:
         levels = distinct[:, None] * (255 / max(1, int(distinct[-1])))
         if settle_edges(codes.reshape(values.shape), levels).moved:
             raise _soft(path, f"its {len(distinct)} values are soft edges, not object ids")
+    if {*distinct.tolist()} == {0, WHITE}:
+        note = f"its only value {WHITE} is one object, id 1"
+        return _marked(path, "16-bit grey", _one_object(values > 0), note)
     return _marked(path, "16-bit grey", _by_value(path, values))
 
 

@@ -37,6 +37,10 @@ ESTABLISHED = 2
 """Edge levels from which a border counts as soft, so that lone pixels on it are edges too."""
 MOST_CORNERS = 20_000
 """Maximum number of pixels of one level that are looked for where three levels meet."""
+MOST_REPEATED = 4
+"""Minimum ratio of the pixels of an enlarged picture to those before."""
+LEAST_ENLARGED = 4
+"""Minimum number of edge levels of an enlarged soft mask; objects beside each other have fewer."""
 LEAST_INTERPOLATED = 16
 """Minimum number of pixels on a border that is taken for interpolated."""
 
@@ -64,13 +68,34 @@ def settle_edges(codes: Codes, colours: Colours) -> Settled:
     is_flat[np.unique(codes[_solid(codes)])] = True
     soft = ~is_flat[codes]
     if not soft.any():
-        return Settled(codes)
+        return Settled(codes, unclear=_enlarged_pixels(codes, colours))
     soft_pixels, flat_levels = int(soft.sum()), int(is_flat.sum())
     if not 1 <= flat_levels <= MOST_FLAT or len(colours) > MOST_LEVELS:
         return Settled(codes, unclear=soft_pixels)
     if soft_pixels > MOST_SOFT * codes.size:
         return Settled(codes, unclear=soft_pixels)
     return _Edges(codes, colours, is_flat, soft).settle()
+
+
+def _enlarged_pixels(codes: Codes, colours: Colours) -> int:
+    """Return the number of pixels of soft edges in a picture that was enlarged without smoothing.
+
+    Every level is flat there. In the size that it had before, the edges show again.
+    """
+    rows = _rows_before(np.diff(codes, axis=0, prepend=-1).any(axis=1))
+    columns = _rows_before(np.diff(codes, axis=1, prepend=-1).any(axis=0))
+    if len(rows) * len(columns) > codes.size // MOST_REPEATED:
+        return 0
+    settled = settle_edges(codes[np.ix_(rows, columns)], colours)
+    return settled.moved if settled.levels >= LEAST_ENLARGED else 0
+
+
+def _rows_before(is_new: Bool[np.ndarray, " rows"]) -> Int[np.ndarray, " fewer"]:
+    """Return rows that restore a picture whose rows were repeated; all if they were not."""
+    starts = np.flatnonzero(is_new)
+    lengths = np.diff(starts, append=len(is_new))
+    factor = lengths[lengths <= 1.5 * lengths.min()].mean()
+    return np.repeat(starts, np.maximum(1, np.rint(lengths / factor).astype(int)))
 
 
 def _solid(codes: Codes) -> Bool[np.ndarray, "height width"]:
