@@ -9,7 +9,8 @@ from maskcast.core.errors import PromptError
 from maskcast.core.numbers import shortened
 
 _NUMBER = re.compile(
-    r"(?:(?<![a-z])(?P<before>frame|image|img|mask|label)s?[ _.#-]?|(?<![a-z0-9]))"
+    r"(?:(?<![a-z])(?P<before>frame|image|img|mask|label)s?[ _.#-]{0,2}"
+    r"|(?<=[a-z])(?=0[0-9]{2})|(?<![a-z0-9]))"
     r"(?P<digits>[0-9]+)"
     r"(?![a-z0-9])(?:[ _.-]?(?P<after>frame|image|mask|label)s?(?![a-z]))?",
     re.ASCII | re.IGNORECASE,
@@ -36,7 +37,8 @@ def number_in(name: str) -> str | None:
     """Return the digits of the frame number in a name; None if there is no number.
 
     A frame number is the whole name, has a leading zero or ``LONG`` digits, or follows a word such
-    as ``frame``. Other digits (``480p``, ``v2``, ``16_bit``) are no frame numbers.
+    as ``frame``. Digits after other letters count if they are padded (``f00006``). Other digits
+    (``480p``, ``v2``, ``16_bit``) are no frame numbers.
 
     Raises:
         PromptError: the name has several numbers, or one of which it is unclear what it counts.

@@ -82,8 +82,8 @@ def _enlarged_pixels(codes: Codes, colours: Colours) -> int:
 
     Every level is flat there. In the size that it had before, the edges show again.
     """
-    rows = _rows_before(np.diff(codes, axis=0, prepend=-1).any(axis=1))
-    columns = _rows_before(np.diff(codes, axis=1, prepend=-1).any(axis=0))
+    rows = _rows_before(np.asarray(np.diff(codes, axis=0, prepend=-1).any(axis=1)))
+    columns = _rows_before(np.asarray(np.diff(codes, axis=1, prepend=-1).any(axis=0)))
     if len(rows) * len(columns) > codes.size // MOST_REPEATED:
         return 0
     settled = settle_edges(codes[np.ix_(rows, columns)], colours)
