@@ -278,3 +278,9 @@ def test_tiff_frames_are_read(tmp_path):
         [0, 2, 3],
         [1, 2, 3],
     ]
+
+
+def test_frames_of_floating_point_values_are_refused(tmp_path):
+    Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(tmp_path / "0.tif")
+    with pytest.raises(FrameError, match=r"0\.tif has floating-point values; save frames with 8"):
+        open_frames(tmp_path)

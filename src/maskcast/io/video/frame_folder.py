@@ -113,7 +113,7 @@ class FrameFolder:
     def _read(self, frame_index: int) -> Picture:
         path = self.paths[frame_index]
         try:
-            return _as_rgb(_upright(open_picture(path, one_page=True)))
+            return _as_rgb(_upright(open_picture(path, one_page=True)), path)
         except DataError as error:
             raise FrameError(f"cannot read frame {frame_index}: {error.summary}") from error
 
@@ -126,7 +126,9 @@ def _upright(picture: Image.Image) -> Image.Image:
         return picture
 
 
-def _as_rgb(picture: Image.Image) -> Picture:
+def _as_rgb(picture: Image.Image, path: Path) -> Picture:
+    if picture.mode == "F":  # Pillow would clip values in 0..1 to black
+        raise DataError(f"{path} has floating-point values; save frames with 8 or 16 bits")
     if picture.mode.startswith("I"):  # 16-bit grey, which Pillow would clip instead of scale
         grey = (np.asarray(picture).astype(np.float64) / 257).round().clip(0, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
