@@ -109,3 +109,8 @@ def test_no_other_kind_of_connection_is_accepted():
 
     with pytest.raises(ValueError, match="websocket"):
         asyncio.run(connect())
+
+
+def test_loopback_names_are_always_allowed_and_others_only_if_named():
+    hosts = allowed_hosts(["10.0.0.7"], 80)
+    assert hosts == {"127.0.0.1:80", "localhost:80", "[::1]:80", "10.0.0.7:80"}

@@ -86,12 +86,12 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
     token = secrets.token_urlsafe(32)
     listener = _listen(options)
     port = listener.getsockname()[1]
-    names = (*options.allow_hosts, *(() if options.host in LOOPBACK else (options.host,)))
+    shown = f"[{options.host}]" if ":" in options.host else options.host
+    names = (*options.allow_hosts, shown)
     named = None if asked is None else asked.video
     app = application(session, named=named, most_upload=options.most_upload)
     app.router.lifespan_context = _lifespan(session, asked)
     guarded = Guard(app, Allowed(token=token, hosts=allowed_hosts(names, port)))
-    shown = "127.0.0.1" if options.host in LOOPBACK else options.host
     address = f"http://{shown}:{port}/#token={token}"
     say(f"open {address}")
     say("press Ctrl-C to stop; everything is saved as you work")
