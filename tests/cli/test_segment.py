@@ -145,6 +145,38 @@ def test_ends_by_flag_and_by_file_are_the_same(segment, clip):
     segment("--end-object", "7").assert_one_sentence(2, "invalid end '7'; write FRAME:ID")
 
 
+def test_names_and_colours_are_kept_and_shown(segment, clip):
+    """They can be given later; masks stay, and the picture that shows them is made again."""
+    hidden = np.zeros((*SIZE, 3), dtype=np.uint8)
+    Image.fromarray(hidden).save(clip / "video" / "00006.png")
+    segment("--contact-sheet")
+    sheet, masks = (clip / "out/exports/contact_sheet.png").read_bytes(), masks_in(clip / "out")
+    outcome = segment("--contact-sheet", "--name", "2=left post", "--colour", "2=#d55e00")
+    assert outcome.exit_code == 0, outcome.error
+    looks = json.loads((clip / "out/objects.json").read_text())
+    assert looks == {"2": {"name": "left post", "colour": "#d55e00"}}
+    assert "object 2 (left post): absent on 6" in outcome.output
+    assert (clip / "out/exports/contact_sheet.png").read_bytes() != sheet
+    assert masks_in(clip / "out") == masks
+    outcome = segment("--name", "3=cat")
+    assert outcome.exit_code == 2
+    assert "object 3 has a name or a colour, but no mask or box; marked objects: 1, 2" in (
+        outcome.error
+    )
+    segment("--colour", "2=red").assert_one_sentence(2, "must be written #rrggbb, got 'red'")
+
+
+def test_a_first_mask_in_the_middle_says_that_earlier_frames_stay_empty(segment, clip):
+    (clip / "first.png").rename(clip / "00002.png")
+    outcome = segment("--end", "4", masks="00002.png")
+    assert "(object 1 before frame 2, object 2 before frame 2)" in outcome.error
+    assert "to fill them, set direction to both" in outcome.error
+    assert not read_label_map(clip / "out/00001.png").any()
+    outcome = segment("--end", "4", "--direction", "both", masks="00002.png")
+    assert outcome.exit_code == 0
+    assert "stay empty" not in outcome.error
+
+
 def test_marks_of_absence_are_read_and_recorded(segment, clip):
     write_mask(clip / "masks" / "00000.png", 0, (1, 2))
     (clip / "masks" / "marks.json").write_text('{"absent": [[7, 2]]}')

@@ -10,6 +10,7 @@ from maskcast.runs.object_report import (
     ObjectReport,
     Stretch,
     describe_cuts,
+    describe_late_starts,
     describe_objects,
     report_objects,
 )
@@ -77,6 +78,22 @@ def test_shot_cuts_have_one_line():
     assert describe_cuts([9], str) == ["all objects: unsure on 9, after a shot cut"]
     (line,) = describe_cuts(range(10, 20), str)
     assert line == "all objects: unsure on 10, 11, 12, 13, 14 and 5 more, after a shot cut"
+
+
+def test_names_follow_the_ids():
+    reports = report_objects(log_of(_1=gone(5), _2=gone(6, 7)))
+    said = describe_objects(reports, str, names={2: "left post"})
+    assert said == ["object 2 (left post): absent on 6-7", "object 1: absent on 5"]
+
+
+def test_objects_that_start_late_share_one_line():
+    assert describe_late_starts({1: 0, 2: 0}, str) == []
+    assert describe_late_starts({1: 0, 3: 7, 2: 9}, lambda index: f"0{index}") == [
+        "masks stay empty before the first mask or box of an object (object 3 before frame 07, "
+        "object 2 before frame 09); to fill them, set direction to both"
+    ]
+    (line,) = describe_late_starts({object_id: object_id for object_id in range(1, 9)}, str)
+    assert "object 5 before frame 5, 3 more on later frames)" in line
 
 
 def test_frames_are_called_as_the_video_calls_them():

@@ -30,6 +30,10 @@ def segment(
     end_object: Annotated[
         UseAppendAction[tuple[str, ...]], shown_as("FRAME:ID", "(repeatable)")
     ] = (),
+    name: Annotated[UseAppendAction[tuple[str, ...]], shown_as("ID=NAME", "(repeatable)")] = (),
+    colour: Annotated[
+        UseAppendAction[tuple[str, ...]], shown_as("ID=#RRGGBB", "(repeatable)")
+    ] = (),
     weights: WeightsArgument = None,
     method: MethodName = None,
     option: Options = (),
@@ -80,6 +84,8 @@ def segment(
         absent: FRAMES:ID[,ID], such as 120:2 or 74-103:1,2; the objects are not visible on these
             frames. They stay tracked, and may return.
         end_object: FRAME:ID; remove the object from this frame on.
+        name: ID=NAME; overlays, contact sheets and reports show it. It is kept in objects.json.
+        colour: ID=#RRGGBB, such as 1=#d55e00; its colour in overlays and contact sheets.
         weights: name or file of the weights, which also select the method; default: lwl-small,
             which is part of the package.
         method: a method, run with its default weights.
@@ -123,6 +129,8 @@ def segment(
         corrected=corrected,
         absent=absent,
         ends=end_object,
+        names=name,
+        colours=colour,
         mask_threshold=mask_threshold,
         start=start,
         end=end,

@@ -7,8 +7,9 @@ Imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from maskcast.runs.flags import GAP, FlagKind, find_flags, histories
 from maskcast.runs.masks import FoundByFrame
@@ -19,6 +20,8 @@ MOST_CUTS = 5
 """Number of shot cuts that a line names."""
 MOST_STRETCHES = 3
 """Number of stretches of one kind that a line names."""
+NO_NAMES: Mapping[int, str] = MappingProxyType({})
+"""No names of objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +54,17 @@ class ObjectReport:
         """Number of frames concerned."""
         return sum(stretch.length for stretch in (*self.absent, *self.unsure, *self.jumps))
 
-    def line(self, frame_key: Callable[[int], str]) -> str:
+    def line(self, frame_key: Callable[[int], str], name: str | None = None) -> str:
         """Return the report in one line.
 
         Args:
             frame_key: returns how a frame is called, by its index.
+            name: name of the object, shown after its id.
         """
         kinds = {"absent": self.absent, "unsure": self.unsure, "area jumps": self.jumps}
         parts = [f"{kind} on {_named(of, frame_key)}" for kind, of in kinds.items() if of]
-        return f"object {self.object_id}: {'; '.join(parts)}"
+        shown = f"{self.object_id} ({name})" if name else f"{self.object_id}"
+        return f"object {shown}: {'; '.join(parts)}"
 
 
 def report_objects(
@@ -93,10 +98,21 @@ def report_objects(
 
 
 def describe_objects(
-    reports: Sequence[ObjectReport], frame_key: Callable[[int], str], most: int = MOST_OBJECTS
+    reports: Sequence[ObjectReport],
+    frame_key: Callable[[int], str],
+    most: int = MOST_OBJECTS,
+    *,
+    names: Mapping[int, str] = NO_NAMES,
 ) -> list[str]:
-    """Return a line for each of the first objects, and one that counts the others."""
-    lines = [report.line(frame_key) for report in reports[:most]]
+    """Return a line for each of the first objects, and one that counts the others.
+
+    Args:
+        reports: the objects, in their order.
+        frame_key: returns how a frame is called, by its index.
+        most: number of objects with a line of their own.
+        names: names of objects by id, shown after the ids.
+    """
+    lines = [report.line(frame_key, names.get(report.object_id)) for report in reports[:most]]
     if others := len(reports) - len(lines):
         lines.append(f"{others} more {'object' if others == 1 else 'objects'} with such frames")
     return lines
@@ -107,6 +123,25 @@ def describe_cuts(frames: Sequence[int], frame_key: Callable[[int], str]) -> lis
     shown = ", ".join(map(frame_key, frames[:MOST_CUTS]))
     others = f" and {len(frames) - MOST_CUTS} more" if len(frames) > MOST_CUTS else ""
     return [f"all objects: unsure on {shown}{others}, after a shot cut"] if frames else []
+
+
+def describe_late_starts(starts: Mapping[int, int], frame_key: Callable[[int], str]) -> list[str]:
+    """Return at most one line, about objects that a forward run does not find on early frames.
+
+    Args:
+        starts: index of the frame with the first mask or box of each object, by object id.
+        frame_key: returns how a frame is called, by its index.
+    """
+    late = sorted((start, object_id) for object_id, start in starts.items() if start > 0)
+    shown = [f"object {object_id} before frame {frame_key(start)}" for start, object_id in late]
+    if not shown:
+        return []
+    if len(shown) > MOST_OBJECTS:
+        shown[MOST_OBJECTS:] = [f"{len(shown) - MOST_OBJECTS} more on later frames"]
+    return [
+        f"masks stay empty before the first mask or box of an object ({', '.join(shown)}); to fill "
+        "them, set direction to both"
+    ]
 
 
 def _stretches(frames: Iterable[int], gap: int = GAP) -> list[Stretch]:

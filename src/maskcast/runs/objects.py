@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maskcast.core.errors import ConfigError, DataError
+from maskcast.core.errors import ConfigError, DataError, UsageError
 from maskcast.core.files import write_text
+from maskcast.core.numbers import shortened, whole_number
 from maskcast.core.palette import Colour, colour_in_hex
 from maskcast.core.strict_json import read_json
+from maskcast.io.label_maps import LARGEST_ID
 from maskcast.runs.layout import OBJECTS
 
 LONGEST_NAME = 80
@@ -68,6 +70,56 @@ def write_objects(folder: Path, looks: Mapping[int, ObjectLook]) -> None:
     }
     text = json.dumps(tree, indent=1, ensure_ascii=False) + "\n"
     write_text(folder / OBJECTS, text, sync=True)
+
+
+def parse_looks(names: Sequence[str], colours: Sequence[str]) -> dict[int, ObjectLook]:
+    """Parse ``ID=NAME`` and ``ID=#rrggbb`` into names and colours by object id.
+
+    Raises:
+        UsageError: a text has another form, or an object has two names or two colours.
+    """
+    named, coloured = _by_id(names, "name", "NAME"), _by_id(colours, "colour", "#rrggbb")
+    looks = {}
+    for object_id in sorted({*named, *coloured}):
+        try:
+            looks[object_id] = ObjectLook(name=named.get(object_id), colour=coloured.get(object_id))
+        except ConfigError as error:
+            raise UsageError(
+                f"object {object_id}: {error.summary}", options=("name", "colour")
+            ) from error
+    return looks
+
+
+def update_objects(folder: Path, looks: Mapping[int, ObjectLook]) -> None:
+    """Add names and colours to those in a run folder; what is not given stays.
+
+    Raises:
+        DataError: the file is damaged.
+        OutputError: it cannot be written.
+    """
+    known = read_objects(folder)
+    merged = {**known, **{i: _over(known.get(i, ObjectLook()), look) for i, look in looks.items()}}
+    if merged != known:
+        write_objects(folder, merged)
+
+
+def _over(known: ObjectLook, look: ObjectLook) -> ObjectLook:
+    return ObjectLook(name=look.name or known.name, colour=look.colour or known.colour)
+
+
+def _by_id(texts: Sequence[str], option: str, form: str) -> dict[int, str]:
+    values: dict[int, str] = {}
+    for text in texts:
+        before, equals, value = text.partition("=")
+        object_id = whole_number(before.strip())
+        if not equals or object_id is None or not 1 <= object_id <= LARGEST_ID:
+            raise UsageError(
+                f"invalid {option} {shortened(text)!r}; write ID={form}", options=(option,)
+            )
+        if object_id in values:
+            raise UsageError(f"object {object_id} is given two {option}s", options=(option,))
+        values[object_id] = value.strip()
+    return values
 
 
 def colours_of(looks: Mapping[int, ObjectLook]) -> dict[int, Colour]:

@@ -29,7 +29,13 @@ from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.layout import EXPORTS, PROBABILITIES
 from maskcast.runs.masks import MaskForm
-from maskcast.runs.object_report import describe_cuts, describe_objects, report_objects
+from maskcast.runs.object_report import (
+    describe_cuts,
+    describe_late_starts,
+    describe_objects,
+    report_objects,
+)
+from maskcast.runs.objects import names_of, parse_looks, read_objects, update_objects
 from maskcast.runs.occupied import Occupied, occupied
 from maskcast.runs.opening import open_run
 from maskcast.runs.request import RunRequest
@@ -54,6 +60,10 @@ class VideoRequest:
     """``FRAMES:ID[,ID]``: the objects are not visible on these frames."""
     ends: Sequence[str] = ()
     """``FRAME:ID``: remove the object before that frame."""
+    names: Sequence[str] = ()
+    """``ID=NAME``: names of objects, added to those in ``objects.json``."""
+    colours: Sequence[str] = ()
+    """``ID=#rrggbb``: colours of objects, likewise."""
     mask_threshold: int | None = None
     """Smallest grey value (1 to 255) at which a pixel of a soft mask belongs to object 1."""
     start: str | None = None
@@ -119,6 +129,7 @@ def run_video(
         KeyboardInterrupt: the user interrupted. As after any error, the same call continues the
             run.
     """
+    looks = parse_looks(request.names, request.colours)
     frames = open_frames(
         request.video,
         start=request.start,
@@ -143,8 +154,13 @@ def run_video(
     if report is not None:
         for line in (*(f"{mask} is a mask, not a frame" for mask in among_frames), *prompts.report):
             report(line)
+    _reject_unknown(looks, prompts.by_frame)
     identity = segmenter.identity(uses_boxes=_uses_boxes(prompts.by_frame))
     asked = _asked(request, prompts, identity)
+    if report is not None and request.direction == "forward":
+        starts = {object_id: frame for object_id, (frame, _) in asked.first_prompts().items()}
+        for line in describe_late_starts(starts, _frame_key(frames)):
+            report(line)
     with alone_in(request.output):
         run = open_run(
             request.output,
@@ -155,6 +171,7 @@ def run_video(
             overwrite=request.overwrite,
             edited=request.edited,
         )
+        update_objects(request.output, looks)
         if run.card.status != "finished":
             if isinstance(segmenter, SegmenterSource):
                 segmenter = segmenter.build(progress=progress)
@@ -185,8 +202,13 @@ def _describe_objects(run: RunFolder, frames: FrameSource) -> list[str]:
     logged = {index: entry.objects for index, entry in entries.items()}
     cuts = [i for i, entry in entries.items() if entry.begins_shot and entry.objects]
     prompted = {(frame, object_id) for frame, object_id, _ in run.card.request.marks()}
-    key = PromptFrames(frames.names, frames.size, frames.first).key
-    return [*describe_cuts(cuts, key), *describe_objects(report_objects(logged, prompted), key)]
+    key, names = _frame_key(frames), names_of(read_objects(run.path))
+    lines = describe_objects(report_objects(logged, prompted), key, names=names)
+    return [*describe_cuts(cuts, key), *lines]
+
+
+def _frame_key(frames: FrameSource) -> Callable[[int], str]:
+    return PromptFrames(frames.names, frames.size, frames.first).key
 
 
 def _asked(request: VideoRequest, prompts: GivenPrompts, identity: SegmenterIdentity) -> RunRequest:
@@ -210,6 +232,16 @@ def _asked(request: VideoRequest, prompts: GivenPrompts, identity: SegmenterIden
         input_sha256=fingerprint(request.video),
         prompts=prompt_fingerprints(prompts.by_frame, prompts.ends),
     )
+
+
+def _reject_unknown(ids: Iterable[int], prompts: Mapping[int, Prompts]) -> None:
+    marked = {object_id for marks in prompts.values() for object_id in marks}
+    if unknown := sorted(set(ids) - marked):
+        raise UsageError(
+            f"object {unknown[0]} has a name or a colour, but no mask or box; marked objects: "
+            f"{', '.join(map(str, sorted(marked)))}",
+            options=("name", "colour"),
+        )
 
 
 def _uses_boxes(prompts: Mapping[int, Prompts]) -> bool:
