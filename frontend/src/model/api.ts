@@ -37,8 +37,9 @@ export interface OpenRequest {
   video?: string;
   run?: string;
   weights?: string;
-  start?: number;
-  end?: number;
+  /** A frame or a time, as typed. */
+  start?: string;
+  end?: string;
 }
 
 type EditAnswer = DocumentInfo & Step;
@@ -127,7 +128,8 @@ export class Api {
     await this.send("/api/project", { method: "DELETE" });
   }
 
-  project(): Promise<Project> {
+  /** null if none is open. */
+  project(): Promise<Project | null> {
     return this.#json("/api/project");
   }
 

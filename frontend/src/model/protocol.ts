@@ -144,7 +144,8 @@ export interface RecentRun {
   video: string;
   modified: number;
   done: number;
-  total: number;
+  /** null before the first job. */
+  total: number | null;
   status: string;
 }
 

@@ -128,6 +128,7 @@ export class Session {
     await this.edits.settled();
     try {
       const project = await this.api.project();
+      if (project === null) return void this.#greet();
       this.#stale = false;
       batch(() => {
         this.marks.forget(frames);

@@ -23,8 +23,8 @@ export function OpenDialog({ video, onClose }: Props) {
     busy.value = true;
     trouble.value = "";
     const request: OpenRequest = { video, weights: weights.value };
-    if (start.value !== "") request.start = Number(start.value);
-    if (end.value !== "") request.end = Number(end.value);
+    if (start.value.trim() !== "") request.start = start.value.trim();
+    if (end.value.trim() !== "") request.end = end.value.trim();
     if (run.value.trim() !== "") request.run = run.value.trim();
     try {
       await session.open(request);
@@ -65,8 +65,8 @@ export function OpenDialog({ video, onClose }: Props) {
             {chosen.summary} {chosen.licence}
           </p>
         )}
-        <Field label="First frame" value={start} placeholder="0" numeric />
-        <Field label="Last frame" value={end} placeholder="the last one" numeric />
+        <Field label="Start at frame or time" value={start} placeholder="0" />
+        <Field label="Stop before" value={end} placeholder="the end" />
         <Field label="Run folder" value={run} placeholder="maskcast-runs/…" />
         {trouble.value !== "" && (
           <p role="alert" class="trouble">
@@ -87,16 +87,14 @@ interface FieldProps {
   label: string;
   value: { value: string };
   placeholder: string;
-  numeric?: boolean;
 }
 
-function Field({ label, value, placeholder, numeric }: FieldProps) {
+function Field({ label, value, placeholder }: FieldProps) {
   return (
     <label>
       {label}
       <input
         type="text"
-        inputMode={numeric ? "numeric" : "text"}
         value={value.value}
         placeholder={placeholder}
         onInput={(event) => {

@@ -138,8 +138,8 @@ function RecentColumn({ open }: Opens) {
               <span class="text">
                 {run.path}
                 <span class="hint">
-                  {run.done} of {run.total} frames · {run.status} ·{" "}
-                  {new Date(run.modified * 1000).toLocaleDateString()}
+                  {run.total === null ? "" : `${run.done} of ${run.total} frames · `}
+                  {run.status} · {new Date(run.modified * 1000).toLocaleDateString()}
                 </span>
               </span>
             </button>

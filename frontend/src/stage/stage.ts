@@ -4,7 +4,7 @@
  * Picture and masks of a frame appear together. While the playhead moves, the newest frame at hand
  * is shown; painting waits until the frame shown is the frame meant.
  */
-import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
+import { batch, computed, effect, type ReadonlySignal, signal } from "@preact/signals";
 import { compose, markedOn } from "../model/document";
 import type { LabelMap } from "../model/png";
 import type { Session } from "../model/session";
@@ -239,15 +239,19 @@ export class Stage {
     const slots = changed.filter((other) => other === slot || marked.includes(other));
     // Painting what is there already says that it is right: it becomes a mark.
     if (painted && !slots.includes(slot) && !marked.includes(slot)) slots.push(slot);
-    if (slots.length > 0) {
-      this.session.mark(shown.frame, slots, editor.labels, did);
-      shown.marks = this.session.marks.of(shown.frame) ?? null;
-      const document = this.session.project.peek();
-      shown.marked = document === null ? "" : markedOn(document, shown.frame).join();
-    }
+    if (slots.length > 0) batch(() => this.#mark(shown, slots, editor.labels, did));
     this.numbers.value = this.#painter.centres();
     this.painted.value = this.painted.peek() + 1;
     this.#present();
+  }
+
+  /** Send marks, and note that they are shown already. */
+  #mark(shown: Shown, slots: number[], labels: Uint8Array<ArrayBuffer>, did: string): void {
+    const { session } = this;
+    session.mark(shown.frame, slots, labels, did);
+    shown.marks = session.marks.of(shown.frame) ?? null;
+    const project = session.project.peek();
+    shown.marked = project === null ? "" : markedOn(project, shown.frame).join();
   }
 
   /** Take the stroke back; false if there is none. */

@@ -2701,6 +2701,7 @@ var Session = class {
 		await this.edits.settled();
 		try {
 			const project = await this.api.project();
+			if (project === null) return void this.#greet();
 			this.#stale = false;
 			r(() => {
 				this.marks.forget(frames);
@@ -3825,8 +3826,8 @@ function OpenDialog({ video, onClose }) {
 			video,
 			weights: weights.value
 		};
-		if (start.value !== "") request.start = Number(start.value);
-		if (end.value !== "") request.end = Number(end.value);
+		if (start.value.trim() !== "") request.start = start.value.trim();
+		if (end.value.trim() !== "") request.end = end.value.trim();
 		if (run.value.trim() !== "") request.run = run.value.trim();
 		try {
 			await session.open(request);
@@ -3872,16 +3873,14 @@ function OpenDialog({ video, onClose }) {
 					]
 				}),
 				a(Field, {
-					label: "First frame",
+					label: "Start at frame or time",
 					value: start,
-					placeholder: "0",
-					numeric: true
+					placeholder: "0"
 				}),
 				a(Field, {
-					label: "Last frame",
+					label: "Stop before",
 					value: end,
-					placeholder: "the last one",
-					numeric: true
+					placeholder: "the end"
 				}),
 				a(Field, {
 					label: "Run folder",
@@ -3906,10 +3905,9 @@ function OpenDialog({ video, onClose }) {
 		})
 	});
 }
-function Field({ label, value, placeholder, numeric }) {
+function Field({ label, value, placeholder }) {
 	return a("label", { children: [label, a("input", {
 		type: "text",
-		inputMode: numeric ? "numeric" : "text",
 		value: value.value,
 		placeholder,
 		onInput: (event) => {
@@ -4173,13 +4171,9 @@ function RecentColumn({ open }) {
 						children: [run.path, a("span", {
 							class: "hint",
 							children: [
-								run.done,
-								" of ",
-								run.total,
-								" frames · ",
+								run.total === null ? "" : `${run.done} of ${run.total} frames · `,
 								run.status,
-								" ·",
-								" ",
+								" · ",
 								new Date(run.modified * 1e3).toLocaleDateString()
 							]
 						})]
@@ -5651,15 +5645,17 @@ var Stage = class {
 		const { changed, painted } = editor.finish();
 		const slots = changed.filter((other) => other === slot || marked.includes(other));
 		if (painted && !slots.includes(slot) && !marked.includes(slot)) slots.push(slot);
-		if (slots.length > 0) {
-			this.session.mark(shown.frame, slots, editor.labels, did);
-			shown.marks = this.session.marks.of(shown.frame) ?? null;
-			const document = this.session.project.peek();
-			shown.marked = document === null ? "" : markedOn(document, shown.frame).join();
-		}
+		if (slots.length > 0) r(() => this.#mark(shown, slots, editor.labels, did));
 		this.numbers.value = this.#painter.centres();
 		this.painted.value = this.painted.peek() + 1;
 		this.#present();
+	}
+	#mark(shown, slots, labels, did) {
+		const { session } = this;
+		session.mark(shown.frame, slots, labels, did);
+		shown.marks = session.marks.of(shown.frame) ?? null;
+		const project = session.project.peek();
+		shown.marked = project === null ? "" : markedOn(project, shown.frame).join();
 	}
 	drop() {
 		if (!this.#editor?.drawing) return false;
