@@ -1,0 +1,329 @@
+"""The server in a process of its own, and the page in a browser, as tests use them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from PIL import Image
+from playwright.sync_api import Browser, Page, TimeoutError
+
+from maskcast.core.arrays import LabelArray
+
+TESTS = Path(__file__).parents[2]
+PATIENCE = 60_000.0
+"""Milliseconds that a test waits for something on a busy machine."""
+
+
+def search_path() -> str:
+    """Return PYTHONPATH for processes that tests start."""
+    folders = [str(TESTS), str(TESTS.parent / "src"), os.environ.get("PYTHONPATH", "")]
+    return os.pathsep.join(folders)
+
+
+def find_browser() -> str | None:
+    """Return the path of Chromium, or None."""
+    named = os.environ.get("MASKCAST_CHROMIUM")
+    return named or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+class Server:
+    """A server of one root folder, in a process of its own."""
+
+    def __init__(self, root: Path, *, real: bool = False, step_seconds: float = 0) -> None:
+        """Describe it.
+
+        Args:
+            root: the folder that the page may open files from.
+            real: serve with the command and the weights of the package.
+            step_seconds: time that the stand-in takes for a frame.
+        """
+        self.root = root
+        self.address = ""
+        self.video: tuple[str, ...] = ()
+        self._real = real
+        self._slow = root.parent / "slow"
+        self._slow.write_text(str(step_seconds))
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self, *video: str) -> Server:
+        """Start it, and wait until it listens."""
+        self.video = video
+        environment = {
+            **os.environ,
+            "PYTHONPATH": search_path(),
+            "MASKCAST_CACHE": str(self.root.parent / "cache"),
+            "MASKCAST_TEST_SLOW": str(self._slow),
+            "OMP_NUM_THREADS": "1",
+        }
+        self._process = subprocess.Popen(
+            [*self._command(), *video],
+            env=environment,
+            cwd=self.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        said = []
+        for line in self._process.stdout:
+            said.append(line)
+            if found := re.search(r"http://\S+#token=\S+", line):
+                self.address = found[0]
+                return self
+        raise AssertionError(f"the server has not started: {''.join(said)}")
+
+    def _command(self) -> list[str]:
+        if self._real:
+            command = "from maskcast.cli.main import main; main()"
+            return [sys.executable, "-c", command, "app", "--no-browser", "--threads", "1"]
+        return [sys.executable, str(Path(__file__).with_name("serve_stand_in.py")), str(self.root)]
+
+    @property
+    def origin(self) -> str:
+        return self.address.split("/#")[0]
+
+    def kill(self) -> None:
+        """End the process at once, as a crash does; its children see it and leave."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def kill_model_worker(self) -> None:
+        """Kill the child that computes, as the system does when memory runs out."""
+        assert self._process is not None
+        children = psutil.Process(self._process.pid).children()
+        max(children, key=lambda child: child.nice()).kill()
+
+    def stop(self) -> None:
+        """End the process as Ctrl-C does."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class Workbench:
+    """The page in one tab: what a person sees and does, by names and places in the video."""
+
+    def __init__(self, browser: Browser, server: Server, shots: Path | None, **look: Any) -> None:
+        options = {"viewport": {"width": 1280, "height": 720}, **look}
+        self.context = browser.new_context(**options)
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE)
+        self.server, self.shots = server, shots
+        self.troubles: list[str] = []
+        self.requests: list[str] = []
+        # Masks may be replaced by newer ones while they are asked for.
+        # A worker process may start slowly on a busy machine.
+        self._expected = ["409 .*/api/labels/", "503 "]
+        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        self.page.on("console", self._heard)
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(server.address)
+
+    def _heard(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.troubles.append(f"{message.text} {message.location.get('url', '')}")
+
+    def expect_trouble(self, *patterns: str) -> None:
+        """Allow messages in the console which a test provokes."""
+        self._expected += patterns
+
+    def surprises(self) -> list[str]:
+        """Return what the console said and no test expected."""
+        return [t for t in self.troubles if not any(re.search(p, t) for p in self._expected)]
+
+    def wait_for_workbench(self) -> Workbench:
+        """Wait for the project that the server was started with, or that another tab has opened."""
+        for _ in range(3):
+            try:
+                self.page.locator(".workbench").wait_for(timeout=PATIENCE / 2)
+                break
+            except TimeoutError:
+                self._open_named()
+        self.wait("maskcast.stage.value?.frame.value === maskcast.look.frame.value")
+        return self
+
+    def _open_named(self) -> None:
+        """Open again what the server was started with: a busy machine may have been too slow."""
+        for path in self.server.video:
+            kind = "run" if (self.server.root / path / "run.json").is_file() else "video"
+            asked = json.dumps({kind: os.path.relpath(self.server.root / path, self.server.root)})
+            self.page.evaluate(f"maskcast.session.open({asked}).catch(() => 0)")
+
+    def open(self, video: str, run: str) -> Workbench:
+        """Open a video of the root with the stand-in's weights; another project is closed."""
+        self.wait("maskcast.session.hello.value")
+        asked = json.dumps({"video": video, "run": run, "weights": "colours.safetensors"})
+        # Requests for the project before fail once it is closed.
+        self.expect_trouble("400 .*/api/(tracks|flags|frames|labels|project|prompts|look)")
+        for _ in range(3):
+            trouble = self.page.evaluate(
+                f"(async () => {{ await maskcast.session.api.close().catch(() => 0);"
+                f" await maskcast.session.open({asked}); }})().catch((error) => String(error))"
+            )
+            if trouble is None:
+                break
+        return self.wait_for_workbench()
+
+    def shot(self, name: str) -> None:
+        """Keep a picture of the page, if pictures are wanted."""
+        if self.shots is not None:
+            self.page.screenshot(path=self.shots / f"{name}.png")
+
+    # -- what the page knows
+
+    def value(self, expression: str) -> Any:
+        """Evaluate an expression in the page; ``maskcast`` is its workspace."""
+        return json.loads(self.page.evaluate(f"JSON.stringify({expression}) ?? 'null'"))
+
+    def wait(self, expression: str, seconds: float = PATIENCE / 1000) -> None:
+        """Wait until an expression holds; the page's own policy forbids what Playwright offers."""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(f"Boolean({expression})"):
+            assert time.monotonic() < end, f"it never came to {expression}"
+            self.page.wait_for_timeout(30)
+
+    def project(self) -> Any:
+        return self.value("maskcast.session.project.value")
+
+    @property
+    def run(self) -> Path:
+        return self.server.root / self.project()["run"]
+
+    def settled(self) -> None:
+        """Wait until every edit is on disk and what is at the playhead is shown."""
+        self.wait("maskcast.session.edits.idle")
+        self.wait("maskcast.stage.value.frame.value === maskcast.look.frame.value")
+
+    def shown(self) -> LabelArray:
+        """Return the masks that the stage shows, as slots."""
+        video = self.project()["video"]
+        flat = self.page.evaluate(
+            "(() => { const m = maskcast.stage.value.labels();"
+            " return m === null ? null : Array.from(m.data); })()"
+        )
+        size = (video["height"], video["width"])
+        return np.zeros(size, np.uint8) if flat is None else np.array(flat, np.uint8).reshape(size)
+
+    # -- what a person does
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Return where a point of the video lies on the page."""
+        box = self.page.locator(".stage").bounding_box()
+        assert box is not None
+        view = self.value("maskcast.stage.value.view.value")
+        ratio = self.value("devicePixelRatio")
+        left = box["x"] + (x * view["scale"] + view["left"]) / ratio
+        return left, box["y"] + (y * view["scale"] + view["top"]) / ratio
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def go_to(self, frame: int) -> None:
+        self.page.evaluate("document.activeElement?.blur()")
+        field = self.page.get_by_label("Frame number")
+        field.fill(str(frame + self.project()["video"]["first"]))
+        field.press("Enter")
+        self.page.evaluate("document.activeElement?.blur()")
+        self.wait(f"maskcast.stage.value.frame.value === {frame}")
+
+    def tool(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+        self.page.evaluate("document.activeElement?.blur()")
+
+    def brush(self, diameter: int) -> None:
+        field = self.page.get_by_label("Brush size in pixels")
+        field.fill(str(diameter))
+        field.press("Enter")
+        self.page.evaluate("document.activeElement?.blur()")
+
+    def stroke(self, *points: tuple[float, float], button: str = "left") -> None:
+        """Draw through points of the video."""
+        mouse = self.page.mouse
+        mouse.move(*self.at(*points[0]))
+        mouse.down(button=button)  # type: ignore[arg-type]
+        for point in points[1:]:
+            mouse.move(*self.at(*point), steps=4)
+        mouse.up(button=button)  # type: ignore[arg-type]
+        self.wait("maskcast.session.edits.idle")
+
+    def polygon(self, corners: Sequence[tuple[float, float]]) -> None:
+        self.tool("Polygon")
+        for corner in corners:
+            self.page.mouse.click(*self.at(*corner))
+        self.press("Enter")
+        self.wait("maskcast.session.edits.idle")
+
+    def square(self, box: tuple[int, int, int, int]) -> None:
+        """Mark a rectangle of whole pixels by a polygon."""
+        left, top, right, bottom = box
+        self.polygon([(left, top), (right, top), (right, bottom), (left, bottom)])
+
+    def undo(self) -> None:
+        """Undo one step, on whichever frame it lies."""
+        before = self.project()
+        for _ in range(2):
+            self.press("Control+z")
+            self.page.wait_for_timeout(100)
+            self.wait("maskcast.session.edits.idle")
+            if self.project()["revision"] != before["revision"]:
+                break
+        assert self.project()["revision"] != before["revision"]
+        self.settled()
+
+    def choose_object(self, slot: int) -> None:
+        self.page.locator(".objects .name").nth(slot - 1).click()
+        self.page.evaluate("document.activeElement?.blur()")
+
+    def more(self, slot: int, choice: str) -> None:
+        """Choose from the menu of an object."""
+        self.page.get_by_role("button", name=re.compile(f"^More about {slot} ")).click()
+        self.page.get_by_role("menuitem", name=re.compile(f"^{choice}")).click()
+
+    def track(self, choice: str = "to the end") -> Any:
+        """Track, and wait for the end."""
+        self.start_tracking(choice)
+        return self.job_ended()
+
+    def start_tracking(self, choice: str = "to the end") -> None:
+        self.page.get_by_role("button", name="How far to track").click()
+        self.page.get_by_role("menuitem", name=re.compile(f"^{choice}")).click()
+        self.page.evaluate("document.activeElement?.blur()")
+        self.wait("maskcast.session.job.value !== null")
+
+    def job_ended(self) -> Any:
+        ended = "['done', 'stopped', 'failed'].includes(maskcast.session.job.value?.state)"
+        self.wait(ended)
+        self.settled()
+        return self.value("maskcast.session.job.value")
+
+    def until(self, condition: Callable[[], bool], seconds: float = PATIENCE / 1000) -> None:
+        """Wait for something outside of the page."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it has not come"
+            self.page.wait_for_timeout(50)
+
+
+def read_labels(path: Path) -> LabelArray:
+    """Return the object ids of an indexed PNG."""
+    with Image.open(path) as picture:
+        return np.asarray(picture)

@@ -1,0 +1,58 @@
+"""Videos of coloured shapes that move over a dark scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+
+from maskcast.core.arrays import Picture
+from maskcast.io.weights.files import write_weights
+
+SIZE = (180, 320)
+"""Height and width."""
+SIDE = 40
+RED, GREEN = (230, 40, 40), (40, 210, 70)
+
+
+def red_box(frame: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the red square, which moves to the right."""
+    return 30 + 2 * frame, 30, 30 + 2 * frame + SIDE, 30 + SIDE
+
+
+def green_box(frame: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the green square, which moves to the left."""
+    return 250 - 2 * frame, 110, 250 - 2 * frame + SIDE, 110 + SIDE
+
+
+def picture_of(frame: int, size: tuple[int, int] = SIZE) -> Picture:
+    picture = np.full((*size, 3), 24, np.uint8)
+    picture[:, :, 2] += (np.arange(size[1]) % 32).astype(np.uint8)
+    for (left, top, right, bottom), colour in ((red_box(frame), RED), (green_box(frame), GREEN)):
+        picture[top:bottom, max(0, left) : right] = colour
+    return picture
+
+
+def write_clip(path: Path, count: int, size: tuple[int, int] = SIZE, rate: int = 25) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.height, stream.width = size
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": "12", "preset": "ultrafast"}
+        for index in range(count):
+            frame = av.VideoFrame.from_ndarray(picture_of(index, size), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def write_stand_in_weights(path: Path) -> None:
+    write_weights(
+        path,
+        method="colours",
+        config={},
+        tensors={"colour_bias": torch.zeros(())},
+        card={"licence": "none needed"},
+    )

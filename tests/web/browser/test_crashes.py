@@ -1,0 +1,130 @@
+"""Scenarios 5, 10, 12, 13, 18 and 23: restarts, kills, two tabs, a full disk."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from web.browser.application import read_labels
+from web.browser.clips import red_box
+from web.browser.test_tracking import assert_covers, mark_both, masks_of
+
+pytestmark = pytest.mark.browser
+
+AWAY = ("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED", "ERR_CONNECTION_RESET", "ERR_EMPTY_")
+
+
+def test_a_kill_in_the_middle_of_a_job_loses_nothing(serve, visit, root):
+    server = serve("clip.mp4", step_seconds=0.2)
+    bench = visit(server).wait_for_workbench()
+    run = bench.run
+    mark_both(bench)
+    bench.start_tracking()
+    bench.until(lambda: len(masks_of(bench)) >= 4)
+    bench.expect_trouble(*AWAY)
+    server.kill()
+    bench.page.get_by_text("The server has stopped; nothing is lost.").wait_for()
+    bench.shot("12-server-gone")
+    again = visit(serve("clip.mp4")).wait_for_workbench()
+    assert again.project()["prompts"] == {"0": [1, 2]}
+    assert np.count_nonzero(read_labels(run / "prompts" / "00000.png")) > 3000
+    assert again.project()["undo"] is not None
+    assert again.track()["state"] == "done"
+    again.press("End")
+    again.settled()
+    assert_covers(again.shown() == 1, red_box(39))
+    again.go_to(0)
+    again.press("Control+z")
+    again.wait("maskcast.session.project.value.prompts[0].length === 1")
+
+
+def test_an_edit_while_tracking_is_taken_up(serve, visit):
+    bench = visit(serve("clip.mp4", step_seconds=0.4)).wait_for_workbench()
+    mark_both(bench)
+    bench.go_to(3)
+    bench.choose_object(1)
+    bench.tool("Brush")
+    bench.brush(10)
+    bench.press("Enter")
+    bench.until(lambda: len(masks_of(bench)) >= 5)
+    bench.settled()
+    bench.stroke((200, 20), (220, 20))
+    assert len(masks_of(bench)) < 40
+    bench.shot("10-edit-while-tracking")
+    bench.wait("maskcast.session.project.value.prompts[3]?.includes(1)")
+    bench.wait("maskcast.session.results.done === 40")
+    bench.job_ended()
+    bench.wait("maskcast.session.project.value.outdated_from === null")
+    assert (bench.shown() == 1)[20, 210]
+
+
+def test_closing_the_tab_loses_no_stroke_and_no_job(bench, visit, shared_server):
+    mark_both(bench)
+    bench.start_tracking()
+    run = bench.run
+    mouse = bench.page.mouse
+    bench.tool("Brush")
+    mouse.move(*bench.at(200, 150))
+    mouse.down()
+    mouse.move(*bench.at(220, 150), steps=3)
+    bench.page.close()
+    again = visit(shared_server).wait_for_workbench()
+    assert again.run == run
+    assert again.project()["prompts"] == {"0": [1, 2]}
+    again.until(lambda: len(masks_of(again)) == 40)
+
+
+def test_a_stale_edit_of_another_tab_is_refused_and_can_be_repeated(bench, visit, shared_server):
+    other = visit(shared_server).wait_for_workbench()
+    bench.square((40, 20, 80, 60))
+    other.wait("maskcast.session.project.value.prompts[0]?.length === 1")
+    other.settled()
+    assert np.count_nonzero(other.shown() == 1) == 1600
+    # The other tab does not hear of the next edit before it sends its own.
+    other.page.evaluate("maskcast.session.project.value = {...maskcast.session.project.value}")
+    bench.square((100, 20, 140, 60))
+    other.wait("maskcast.session.project.value.undo.did !== ''")
+    other.page.evaluate(
+        "maskcast.session.project.value = {...maskcast.session.project.value, revision: 1}"
+    )
+    other.expect_trouble("409")
+    other.go_to(4)
+    other.page.evaluate(
+        "maskcast.session.project.value = {...maskcast.session.project.value, revision: 1}"
+    )
+    other.square((10, 10, 30, 30))
+    other.page.get_by_role("button", name="Repeat").wait_for()
+    other.shot("18-stale")
+    assert "4" not in bench.project()["prompts"]
+    other.page.get_by_role("button", name="Repeat").click()
+    bench.wait("maskcast.session.project.value.prompts[4]?.length === 1")
+
+
+def test_a_full_disk_is_shown_and_the_stroke_is_sent_again(bench):
+    full = {"error": {"kind": "OutputError", "message": "no space left on device"}}
+    bench.expect_trouble("507")
+    bench.page.route("**/api/prompts/**", lambda route: route.fulfill(status=507, json=full))
+    mouse = bench.page.mouse
+    mouse.move(*bench.at(50, 50))
+    mouse.down()
+    mouse.move(*bench.at(90, 50), steps=3)
+    mouse.up()
+    bench.page.get_by_text("Not saved: the disk is full").wait_for()
+    bench.shot("23-disk-full")
+    bench.page.unroute("**/api/prompts/**")
+    bench.wait("maskcast.session.edits.state.value === 'saved'")
+    assert np.count_nonzero(read_labels(bench.run / "prompts" / "00000.png")) > 500
+
+
+def test_a_killed_model_worker_stops_its_job_with_a_reason(serve, visit):
+    server = serve("clip.mp4", step_seconds=0.4)
+    bench = visit(server).wait_for_workbench()
+    mark_both(bench)
+    bench.start_tracking()
+    bench.until(lambda: len(masks_of(bench)) >= 4)
+    server.kill_model_worker()
+    assert bench.job_ended()["state"] == "stopped"
+    assert bench.page.get_by_text("Tracking stopped").first.is_visible()
+    bench.shot("23-worker-killed")
+    bench.page.get_by_role("button", name="Go on").click()
+    bench.wait("maskcast.session.results.done === 40")

@@ -1,0 +1,170 @@
+"""Scenarios 1, 2, 17 and 21: opening, uploading, exporting, unusual videos."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco
+
+from web.browser.application import Workbench, read_labels
+from web.browser.clips import picture_of, write_clip
+from web.browser.test_tracking import mark_both
+
+pytestmark = pytest.mark.browser
+
+
+def test_loading_the_page_again_keeps_the_view(bench):
+    bench.square((40, 20, 80, 60))
+    bench.go_to(7)
+    bench.tool("Eraser")
+    bench.brush(33)
+    bench.page.mouse.move(*bench.at(100, 60))
+    bench.page.mouse.wheel(0, -400)
+    bench.press("t", "i")
+    names = ("frame", "tool", "brush", "tint", "inPoint", "view")
+    before = [bench.value(f"maskcast.look.{name}.value") for name in names]
+    bench.page.reload()
+    bench.wait_for_workbench()
+    assert [bench.value(f"maskcast.look.{name}.value") for name in names] == before
+    assert before[5]["scale"] > 3
+    assert "token" not in bench.page.url
+    bench.shot("01-loaded-again")
+
+
+def test_the_start_page_lists_and_opens(shared_server, shared_root, visit):
+    tab = visit(shared_server)
+    tab.expect_trouble("400 .*/api/")
+    tab.page.evaluate("maskcast.session.api.close().catch(() => 0)")
+    tab.page.reload()
+    tab.page.get_by_role("button", name="clip.mp4").wait_for()
+    tab.page.wait_for_timeout(500)
+    tab.shot("01-start")
+    tab.page.get_by_role("button", name="clip.mp4").click()
+    dialog = tab.page.get_by_role("dialog")
+    dialog.get_by_label("Stop before").fill("9")
+    dialog.get_by_label("Run folder").fill("runs/short")
+    assert dialog.get_by_label("Weights").input_value() == "lwl-small"
+    tab.shot("01-open-dialog")
+    dialog.get_by_role("button", name="Open").click()
+    tab.wait_for_workbench()
+    assert tab.project()["video"]["count"] == 9
+    assert tab.run == shared_root / "runs/short"
+
+
+def uploads(root: Path) -> list[str]:
+    folder = root / "uploads"
+    return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+
+
+def test_uploads_show_progress_can_be_cancelled_and_are_checked(
+    shared_server, shared_root, visit, tmp_path
+):
+    tab = visit(shared_server)
+    tab.page.evaluate("maskcast.session.api.close().catch(() => 0)")
+    tab.page.reload()
+    field = tab.page.get_by_label("Video to upload")
+    field.wait_for(state="attached")
+    (tmp_path / "notes.mp4").write_text("this is no video\n" * 50)
+    tab.expect_trouble("4[0-9][0-9]")
+    field.set_input_files(tmp_path / "notes.mp4")
+    alert = tab.page.locator(".drop [role=alert]")
+    alert.wait_for()
+    assert "notes.mp4" in alert.inner_text() or "video" in alert.inner_text()
+    tab.shot("02-refused")
+    assert uploads(shared_root) == []
+    large = tmp_path / "large.mp4"
+    with large.open("wb") as file:
+        file.truncate(300 * 2**20)
+    session = tab.context.new_cdp_session(tab.page)
+    session.send("Network.enable")
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 2**21}
+    session.send("Network.emulateNetworkConditions", slow)
+    field.set_input_files(large)
+    tab.page.locator(".drop progress").wait_for()
+    tab.shot("02-uploading")
+    tab.page.get_by_role("button", name="Cancel").click()
+    tab.page.locator(".drop progress").wait_for(state="detached")
+    session.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
+    tab.until(lambda: uploads(shared_root) == [])
+    shutil.copy(shared_root / "clip.mp4", tmp_path / "sent.mp4")
+    field.set_input_files(tmp_path / "sent.mp4")
+    tab.page.get_by_role("dialog").wait_for()
+    assert uploads(shared_root) == ["sent.mp4"]
+    assert "sent.mp4" in tab.page.get_by_role("dialog").inner_text()
+
+
+def test_every_export_is_made_and_downloaded(bench):
+    mark_both(bench)
+    bench.press("t")
+    bench.track()
+    bench.press("Control+e")
+    dialog = bench.page.get_by_role("dialog", name="Export")
+    boxes = dialog.get_by_role("checkbox")
+    assert boxes.count() >= 7
+    for i in range(boxes.count()):
+        boxes.nth(i).check()
+    dialog.get_by_role("button", name="Export").click()
+    bench.page.get_by_role("list", name="Finished files").wait_for()
+    bench.shot("17-exported")
+    with bench.page.expect_download() as download:
+        dialog.get_by_role("button", name="Download").first.click()
+    assert download.value.path().stat().st_size > 0
+    check_exports(bench.run / "exports", bench)
+
+
+def check_exports(folder: Path, bench: Workbench) -> None:
+    """Videos have all frames, cut-outs have alpha where masks are, RLE decodes to the masks."""
+    labels = [read_labels(path) for path in sorted(bench.run.glob("[0-9]*.png"))]
+    with av.open(str(folder / "overlay.mp4")) as overlay:
+        assert sum(1 for _ in overlay.decode(video=0)) == 40
+    alphas = [p for p in folder.iterdir() if p.suffix in (".mov", ".webm")]
+    assert len(alphas) == 2
+    with av.open(str(next(p for p in alphas if p.suffix == ".mov"))) as video:
+        frame = next(video.decode(video=0)).to_ndarray(format="rgba")
+    assert np.mean((frame[:, :, 3] > 127) == (labels[0] > 0)) > 0.995
+    rle = json.loads((folder / "masks.json").read_text())
+    decoded = (
+        [a for a in rle["annotations"] if a["category_id"] == 1] if "annotations" in rle else []
+    )
+    if decoded:
+        first = coco.decode(decoded[0]["segmentation"])
+        np.testing.assert_array_equal(first.astype(bool), labels[0] == 1)
+    assert (folder / "tracks.csv").read_text().count("\n") > 40
+    with Image.open(folder / "contact_sheet.png") as sheet:
+        assert sheet.width > 300
+
+
+@pytest.mark.parametrize("size, count", [((2160, 3840), 4), ((640, 360), 5), ((180, 320), 1)])
+def test_large_portrait_and_short_videos(shared_server, shared_root, visit, size, count):
+    name = f"{size[1]}x{size[0]}.mp4"
+    write_clip(shared_root / name, count, size)
+    tab = visit(shared_server).open(name, f"runs/{name}")
+    assert tab.project()["video"]["count"] == count
+    tab.brush(60)
+    tab.stroke((100, 100), (160, 120))
+    tab.settled()
+    assert read_labels(tab.run / "prompts" / "00000.png").shape == size
+    tab.press("End")
+    tab.settled()
+    tab.press("Home")
+    tab.settled()
+    assert np.count_nonzero(tab.shown()) > 2000
+    tab.shot(f"21-{size[1]}x{size[0]}")
+    (shared_root / name).unlink()
+
+
+def test_a_folder_of_frames_plays(shared_server, shared_root, visit):
+    folder = shared_root / "frames"
+    folder.mkdir(exist_ok=True)
+    for frame in (0, 1, 2, 5, 9):
+        Image.fromarray(picture_of(frame)).save(folder / f"{frame:03d}.png")
+    tab = visit(shared_server).open("frames", "runs/frames")
+    assert tab.project()["video"]["count"] == 5
+    tab.press("Space")
+    tab.wait("maskcast.look.playing.value === false && maskcast.look.frame.value === 4")
