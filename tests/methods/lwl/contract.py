@@ -14,7 +14,8 @@ from maskcast.methods.lwl.training.task import ClipBatch, LWLTask
 
 STATE_FIELDS = {
     "LWLState": "targets",
-    "Target": "object_id memory tau view seen frames latest first absent_frames unlearnt",
+    "Target": "object_id memory tau view seen frames latest first absent_frames unlearnt "
+    "everywhere",
     "Memory": "slots gammas newest absences",
     "Slot": "x label weight annotated",
     "Sighting": "position size",

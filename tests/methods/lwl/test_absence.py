@@ -14,6 +14,7 @@ from torch import Tensor
 
 from maskcast.core.config import settings_of
 from maskcast.core.errors import ConfigError
+from maskcast.core.segmenter import SearchesNewShots
 from maskcast.core.state import load_state, save_state
 from maskcast.core.types import ABSENT, ObjectMasks
 from maskcast.methods.lwl.absence import (
@@ -21,6 +22,7 @@ from maskcast.methods.lwl.absence import (
     locate,
     merge_present,
     search_view,
+    search_views,
     view_after_return,
 )
 from maskcast.methods.lwl.config import LWLConfig, MemoryConfig, PresenceConfig
@@ -444,3 +446,64 @@ def test_new_settings_take_no_short_name_away(config: Any) -> None:
     assert hasattr(MemoryConfig(), "absent_share")
     for name in new:
         assert [known.rpartition(".")[2] for known in names].count(name) == 1
+
+
+def whole_search(
+    monkeypatch: pytest.MonkeyPatch, presences: Sequence[tuple[float, float]]
+) -> list[list[View]]:
+    """Let the rule find an object in its view and in the last other one; returns all views."""
+    views: list[list[View]] = []
+    script = iter(presences)
+
+    def judge(self: PresenceRule, targets: Sequence[Target], *_: Any) -> Sequence[Judgement]:
+        views.append([target.view for target in targets])
+        here, last = next(script)
+        found = [here, *[0.1] * (len(targets) - 2), *([last] if len(targets) > 1 else [])]
+        return [Judgement(each, torch.tensor(0.5)) for each in torch.tensor(found)]
+
+    monkeypatch.setattr(PresenceRule, "judge", judge)
+    return views
+
+
+def test_after_a_cut_an_object_is_searched_for_in_the_whole_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    segmenter = build(replace(TINY, crop=replace(TINY.crop, minimum_mass=1e-3)), None)
+    state, _ = segmenter.step(segmenter.start(), frame(0), {1: square(10, 20, side=3)})
+    # frame 1; the first frame of the new shot; the next one; found there; in its view again
+    script = [(0.9, 0.1), (0.3, 0.2), (0.1, 0.2), (0.3, 0.8), (0.9, 0.1)]
+    views = whole_search(monkeypatch, script)
+    state, _ = segmenter.step(state, frame(1))
+    (before,) = state.targets
+    cut = segmenter.after_cut(state)
+    (target,) = cut.targets
+    assert (target.absent_frames, target.everywhere, target.latest) == (1, True, None)
+    assert len(target.memory.slots) == len(before.memory.slots) + 1  # not taken for an absence
+    assert before.latest is not None and not before.everywhere
+    states, found = [cut], []
+    for t in range(2, 6):
+        after, masks = segmenter.step(states[-1], frame(t))
+        states.append(after)
+        found.append(bool(masks.probs.any()))
+    assert [len(each) for each in views][:1] + [len(each) for each in views][2:] == [1, 2, 2, 1]
+    usual, *others = views[1]
+    assert others == search_views(usual, SIZE, TINY.crop.size) and len(others) > 2
+    assert found == [False, False, True, True]
+    assert [state.targets[0].absent_frames for state in states[1:]] == [2, 3, 0, 0]
+    assert [state.targets[0].everywhere for state in states[1:]] == [True, True, False, False]
+
+
+def test_after_a_cut_an_object_can_be_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    segmenter = build(TINY, None)
+    state, _ = segmenter.step(segmenter.start(), frame(0), {1: square(2, 2)})
+    whole_search(monkeypatch, [(0.2, 0.9)])
+    state, masks = segmenter.step(segmenter.after_cut(state), frame(1))
+    assert masks.presence is not None and float(masks.presence[0]) == pytest.approx(0.9)
+    assert state.targets[0].absent_frames == 0 and not state.targets[0].everywhere
+
+
+def test_without_a_rule_a_cut_changes_nothing() -> None:
+    segmenter = build(replace(TINY, presence=PresenceConfig()), None)
+    assert isinstance(segmenter, SearchesNewShots)
+    state, _ = segmenter.step(segmenter.start(), frame(0), {1: square(2, 2)})
+    assert segmenter.after_cut(state) is state

@@ -61,6 +61,8 @@ class Located(NamedTuple):
 class AsPublished:
     """The rule ``off``: every object is visible on every frame, unless the user marks it absent."""
 
+    searches_new_shots = False
+    """Whether objects are searched for after a shot cut."""
     learns_late = False
     """Whether an update that is due takes place even if the last frame did not enter the memory but
     an earlier one did since the last update. As published, it does not."""
@@ -105,6 +107,7 @@ class PresenceRule:
             frame of 480×854.
     """
 
+    searches_new_shots = True
     learns_late = True
 
     def __init__(
@@ -209,7 +212,7 @@ class PresenceRule:
         view = target.view
         if target.absent_frames and located.seen is not None:
             view = view_after_return(view, located.seen, frame_size)
-        return replace(target, view=view, seen=located.seen, absent_frames=0)
+        return replace(target, view=view, seen=located.seen, absent_frames=0, everywhere=False)
 
     def is_remembered(self, target: Target, located: Located) -> bool:
         """Return whether a prediction enters the memory.
@@ -292,14 +295,25 @@ def view_after_return(view: View, seen: Sighting, frame_size: Size) -> View:
 
 
 def search_view(view: View, absent_frames: int, frame_size: Size, crop_size: Size) -> View:
-    """Return an additional view in which to search for an absent object, as large as the last one.
-
-    The views cover the frame and overlap by a third. They are searched in order of their distance
-    from the last view; after the farthest one, the search starts again.
+    """Return one of ``search_views``; after the farthest one, the search starts again.
 
     Args:
         view: view in which the object was last seen.
         absent_frames: number of frames since it was visible, at least 1.
+        frame_size: height and width of the frame.
+        crop_size: height and width of the network's input.
+    """
+    views = search_views(view, frame_size, crop_size)
+    return views[(absent_frames - 1) % len(views)]
+
+
+def search_views(view: View, frame_size: Size, crop_size: Size) -> list[View]:
+    """Return additional views in which to search for an absent object, as large as the last one.
+
+    The views cover the frame and overlap by a third. The nearest to the last view comes first.
+
+    Args:
+        view: view in which the object was last seen.
         frame_size: height and width of the frame.
         crop_size: height and width of the network's input.
     """
@@ -308,7 +322,7 @@ def search_view(view: View, absent_frames: int, frame_size: Size, crop_size: Siz
         for length, side in zip(frame_size, crop_size, strict=True)
     )
     positions = sorted(product(rows, columns), key=lambda position: dist(position, view.position))
-    return View(positions[(absent_frames - 1) % len(positions)], view.scale, view.base_size)
+    return [View(position, view.scale, view.base_size) for position in positions]
 
 
 def best_of(usual: Sequence[Found], elsewhere: Sequence[Found]) -> list[Found]:

@@ -182,7 +182,8 @@ class PresenceConfig:
     accepts all."""
     search: Literal["exit", "frame"] = "exit"
     """Where an absent object is searched for. ``exit``: in the crop in which it was last seen.
-    ``frame``: also in one other crop per frame, at a different position each time."""
+    ``frame``: also in one other crop per frame, at a different position each time. After a shot cut
+    both search the whole frame once, and then as ``frame`` does."""
 
     def __post_init__(self) -> None:
         require_choice(self, "rule", "search")

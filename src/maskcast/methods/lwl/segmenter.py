@@ -20,13 +20,14 @@ from maskcast.core.boxes import published_box
 from maskcast.core.device import compiled
 from maskcast.core.device_memory import in_parts
 from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, split_prompts
-from maskcast.methods.lwl.absence import absence_rule, best_of, search_view
+from maskcast.methods.lwl.absence import absence_rule, best_of, search_view, search_views
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.crop import (
     OUTSIDE_LOGIT,
     Pair,
     Patch,
     Size,
+    View,
     box_patch,
     cut_image,
     cut_mask,
@@ -134,21 +135,36 @@ class LWLSegmenter:
         """Stop tracking these objects; ids that are not tracked are ignored."""
         return LWLState(tuple(t for t in state.targets if t.object_id not in ids))
 
+    def after_cut(self, state: LWLState) -> LWLState:
+        """Expect every object anywhere or nowhere; see ``SearchesNewShots``.
+
+        Without a rule for absence, the state stays as it is.
+        """
+        if not self._absence.searches_new_shots:
+            return state
+        remembered = map(self._remember, state.targets)
+        return LWLState(tuple(replace(t, absent_frames=1, everywhere=True) for t in remembered))
+
     def _adapt(self, target: Target) -> Target:
         """Add the last frame to the memory, and fit the target model to it if that is due."""
         target = replace(target, frames=target.frames + 1)
-        if target.latest is not None:
-            memory = (
-                target.memory.with_absence(target.latest)
-                if target.absent_frames
-                else target.memory.insert(target.latest, self.config.memory)
-            )
-            target = replace(target, memory=memory, latest=None, unlearnt=True)
-        elif not self._absence.learns_late:
+        if target.latest is None and not self._absence.learns_late:
             return target
+        target = self._remember(target)
         due = (target.frames - 1) % self.config.learner.update_every == 0
         steps = self.config.learner.update_steps
         return self._learn(target, steps) if due and target.unlearnt else target
+
+    def _remember(self, target: Target) -> Target:
+        """Add the last frame to the memory, unless it is there already."""
+        if target.latest is None:
+            return target
+        memory = (
+            target.memory.with_absence(target.latest)
+            if target.absent_frames
+            else target.memory.insert(target.latest, self.config.memory)
+        )
+        return replace(target, memory=memory, latest=None, unlearnt=True)
 
     def _learn(self, target: Target, steps: int) -> Target:
         """Run steepest-descent steps from the current target model on the whole memory."""
@@ -181,19 +197,32 @@ class LWLSegmenter:
         return best_of(predicted[: len(placed)], predicted[len(placed) :])
 
     def _elsewhere(self, targets: Sequence[Target], size: Size) -> list[tuple[Target, Patch]]:
-        """Return additional crops in which to search for absent objects, if enabled."""
+        """Return additional crops in which to search for absent objects.
+
+        On the first frame of a new shot, they cover the frame. Later it is one per frame, after a
+        cut or if enabled.
+        """
         crop = self.config.crop
-        if self.config.presence.search == "exit" or self.config.speed.share_crop:
+        if self.config.speed.share_crop:
             return []
         moved_targets = [
-            replace(target, view=search_view(target.view, target.absent_frames, size, crop.size))
+            replace(target, view=view)
             for target in targets
-            if target.absent_frames
+            for view in self._views_elsewhere(target, size)
         ]
         return [
             (moved, view_patch(moved.view, size, crop, self._half_stride))
             for moved in moved_targets
         ]
+
+    def _views_elsewhere(self, target: Target, size: Size) -> list[View]:
+        if not target.absent_frames:
+            return []
+        if target.everywhere and target.absent_frames == 1:
+            return search_views(target.view, size, self.config.crop.size)
+        if target.everywhere or self.config.presence.search == "frame":
+            return [search_view(target.view, target.absent_frames, size, self.config.crop.size)]
+        return []
 
     def _predict_together(
         self, placed: Sequence[tuple[Target, Patch]], frame: Frame

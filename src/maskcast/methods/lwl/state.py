@@ -35,6 +35,8 @@ class Target:
     """Number of frames since the object was visible; 0 if absence is not detected."""
     unlearnt: bool = False
     """Whether a frame has entered the memory since the target model was last fitted."""
+    everywhere: bool = False
+    """Whether the object has not been found since a shot cut, so that it may be anywhere."""
 
 
 @dataclass(frozen=True)
