@@ -142,12 +142,15 @@ function importMask({ session, look }: Workspace): void {
   input.click();
 }
 
+/** Ask for the command first: it follows the marks. */
 async function copyCommand({ session }: Workspace): Promise<void> {
-  const command = session.project.value?.command ?? "";
+  await session.edits.settled();
+  const project = await session.api.project().catch((error) => session.complain(error));
+  if (!project) return;
   try {
-    await navigator.clipboard.writeText(command);
-    session.toasts.info(`Copied: ${command}`);
+    await navigator.clipboard.writeText(project.command);
+    session.toasts.info(`Copied: ${project.command}`);
   } catch {
-    session.toasts.info(command);
+    session.toasts.info(project.command);
   }
 }

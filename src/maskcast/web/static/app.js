@@ -3558,12 +3558,14 @@ function importMask({ session, look }) {
 	input.click();
 }
 async function copyCommand({ session }) {
-	const command = session.project.value?.command ?? "";
+	await session.edits.settled();
+	const project = await session.api.project().catch((error) => session.complain(error));
+	if (!project) return;
 	try {
-		await navigator.clipboard.writeText(command);
-		session.toasts.info(`Copied: ${command}`);
+		await navigator.clipboard.writeText(project.command);
+		session.toasts.info(`Copied: ${project.command}`);
 	} catch {
-		session.toasts.info(command);
+		session.toasts.info(project.command);
 	}
 }
 // src/panels/help.tsx
