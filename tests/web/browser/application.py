@@ -130,8 +130,8 @@ class Workbench:
         self.troubles: list[str] = []
         self.requests: list[str] = []
         # Masks may be replaced by newer ones while they are asked for.
-        # A worker process may start slowly on a busy machine.
-        self._expected = ["409 .*/api/labels/", "503 "]
+        # A worker process may start slowly on a busy machine; a run's video may have gone.
+        self._expected = ["409 .*/api/labels/", "503 ", "404 .*/thumbnail"]
         self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
         self.page.on("console", self._heard)
         self.page.on("request", lambda request: self.requests.append(request.url))
