@@ -18,15 +18,6 @@ NOT_YET = {
     "with_sound.mp4 --overlay",
 }
 """Rows of the README of reports that are not mended yet; remove an entry with its fault."""
-FAULTS_NOT_YET = {
-    "01",
-    "02",
-    "03",
-    "12",
-    "26",
-    "30",
-}
-"""Numbers of fault scripts that are not mended yet; remove an entry with its fault."""
 FILE = Path(__file__).name
 ROWS = rows_of(REPORTS / "README.md")
 SCRIPTS = sorted(FAULTS.glob("[0-9]*.py"))
@@ -47,12 +38,11 @@ def test_every_row_of_the_reports_has_a_test():
 def test_the_readme_of_faults_lists_every_script():
     listed = rows_of(FAULTS / "README.md")
     assert listed.keys() == {script.name for script in SCRIPTS}
-    assert {script.name[:2] for script in SCRIPTS} >= FAULTS_NOT_YET
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not SCRIPTS, reason="MASKCAST_FAULTS is missing")
-@pytest.mark.parametrize("script", [s for s in SCRIPTS if s.name[:2] not in FAULTS_NOT_YET])
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_a_fault_is_gone(script):
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     ended = subprocess.run(

@@ -94,7 +94,7 @@ def test_without_being_told_an_edit_is_a_different_run(tmp_path):
     before = masks_in(tmp_path)
     with pytest.raises(RunConflictError, match="different") as caught:
         run_into(tmp_path)
-    assert caught.value.details == ("the prompt of object 1 on frame 8 was removed",)
+    assert "the prompt of object 1 on frame 8 was removed" in str(caught.value)
     assert masks_in(tmp_path) == before
 
 
@@ -109,7 +109,7 @@ def test_an_object_ends_and_the_end_can_be_moved(tmp_path):
     assert 2 in read_label_map(run / "00006.png")
     with pytest.raises(RunConflictError) as caught:
         run_into(run, ends={9: (2,)})
-    assert caught.value.details == ("the end of object 2 on frame 7 was removed",)
+    assert "the end of object 2 on frame 7 was removed" in str(caught.value)
     run_into(run, ends={9: (2,)}, edited=True)
     assert masks_in(run) == fresh(tmp_path / "later", ends={9: (2,)})
 
@@ -188,7 +188,7 @@ def test_a_damaged_mask_that_has_to_be_cleared_is_computed_again(edited, tmp_pat
         now = LATE
         (run / "00003.png").unlink()
         run_into(run, now, settings=BOTH)
-    assert "00004.png" in caplog.text
+    assert ("00004.png" if edited else "00003.png") in caplog.text
     assert masks_in(run) == fresh(tmp_path, now, settings=BOTH)
 
 
