@@ -246,7 +246,7 @@ def test_paths_no_system_takes_are_refused_in_a_sentence(segment, clip):
         segment(**arguments).assert_one_sentence(3, "File name too long")
     outcome = segment("-o", too_long)
     assert outcome.exit_code == 3
-    assert "the name is too long" in outcome.error
+    assert "File name too long" in outcome.error
     assert "Traceback" not in outcome.error
 
 

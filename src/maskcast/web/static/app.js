@@ -4207,11 +4207,12 @@ function Thumbnail({ path }) {
 function Messages() {
 	const { session } = useWorkspace();
 	const { toasts } = session;
+	const shown = toasts.shown.value;
 	return a($, { children: [a("div", {
 		class: "toasts",
 		role: "log",
 		"aria-label": "Messages",
-		children: toasts.shown.value.map((toast) => a("div", {
+		children: shown.map((toast) => a("div", {
 			class: `toast ${toast.level}`,
 			role: roleOf(toast.level),
 			children: [
@@ -5269,7 +5270,7 @@ var MaskEditor = class {
 		return areas;
 	}
 };
-var DARK = 0xb4000000;
+var DARK = 3019898880;
 var HATCH$1 = 8;
 function sampleLabels(labels, grid, shown, out, rect) {
 	const { columns, rows } = grid;
@@ -6138,7 +6139,7 @@ function drawLanes(canvas, project, tracks, { width, window }) {
 			height: 14,
 			largest: largestOf(track)
 		};
-		const outdatedFrom = outdated === null ? 1e400 : pixelOf(outdated, window, width);
+		const outdatedFrom = outdated === null ? Infinity : pixelOf(outdated, window, width);
 		const style = {
 			colour: object.colour,
 			line: colour("--text"),

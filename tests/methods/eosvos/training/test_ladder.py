@@ -22,6 +22,7 @@ from .videos import write_video
 
 def scored_run(folder, steps, score, **options):
     folder.mkdir()
+    figures_of = {"mean": score, "recall": 1.0, "decay": 0.0}
     tree = {
         "schema": "maskcast-scores-1",
         "run": {
@@ -30,7 +31,7 @@ def scored_run(folder, steps, score, **options):
             "options": {"inner_steps": str(steps), **options},
         },
         "speed": {"model_frames_per_second": 10 / steps},
-        "dataset": {"J": {"mean": score}, "F": {"mean": score}, "J&F": score},
+        "dataset": {"J": figures_of, "F": figures_of, "J&F": score},
         "protocol": {"name": "folder", "dataset": "folder", "split": "all", "root": "videos"},
         "results": "masks",
         **{name: {} for name in ("videos", "objects", "extra_objects")},
