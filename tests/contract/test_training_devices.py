@@ -115,7 +115,10 @@ def test_a_task_learns_in_half_precision(name: str, precision: Precision):
     first, second = (report.losses for report in found)
     (single,) = steps(name, 1)
     assert first["total"] == pytest.approx(single.losses["total"], rel=0.05)
-    assert first["gradient_norm"] == pytest.approx(single.losses["gradient_norm"], rel=0.2)
+    # A wrong scale would be off by orders of magnitude. The norm of a seeded, untrained network
+    # rests on few elements, and rounding differs between processors: bf16 of A-GAME is 34 % lower
+    # on one without bf16 instructions, and was within 20 % on another machine.
+    assert first["gradient_norm"] == pytest.approx(single.losses["gradient_norm"], rel=0.5)
     assert math.isfinite(second["gradient_norm"])
     assert second["total"] != first["total"]  # the weights have changed
 
