@@ -145,3 +145,9 @@ def test_what_does_not_fit_is_an_error_without_building(spec, error, words):
 def test_a_device_that_is_missing_is_an_error_when_building():
     with pytest.raises(UsageError, match="unknown device 'abacus'"):
         SegmenterSpec(device="abacus").build()
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in SHIPPED.glob("*.safetensors")))
+def test_all_weights_in_the_package_can_be_built(name):
+    built = SegmenterSpec(weights=name, device="cpu").build()
+    assert built.identity(uses_boxes=False).weights == name
