@@ -62,6 +62,31 @@ def test_masks_of_every_frame_and_a_run_card(segment, clip):
     )
 
 
+def test_only_the_prompts_are_shown(segment, clip):
+    outcome = segment("--only-prompts", "--overlay")
+    assert outcome.exit_code == 0, outcome.error
+    assert outcome.output.splitlines() == [
+        "out/exports/prompts-00000.png",
+        "out/exports/prompts-sheet.png",
+        "go on with the same command without --only-prompts",
+    ]
+    assert masks_in(clip / "out") == {}
+    assert segment("--overlay").exit_code == 0
+    assert len(masks_in(clip / "out")) == FRAMES
+
+
+def test_a_run_says_where_it_resumes(segment, clip):
+    assert "resuming" not in segment("--keep-every", "5").error
+    write_mask(clip / "00008.png", 8, (1, 2))
+    outcome = segment("--keep-every", "5", "--corrected", "00008.png")
+    assert "resuming at frame 6, after the nearest saved state\n" in outcome.error
+    for state in (clip / "out" / ".states").glob("*.safetensors"):
+        state.unlink()
+    write_mask(clip / "00007.png", 7, (1, 2))
+    outcome = segment("--corrected", "00008.png", "--corrected", "00007.png")
+    assert "starting again at frame 0: no state before frame 7 is saved\n" in outcome.error
+
+
 def test_options_change_the_result_and_make_it_another_run(segment, clip):
     segment()
     segment("--option", "sharpness=0.0", "-o", "other")

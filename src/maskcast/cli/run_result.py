@@ -26,3 +26,10 @@ def print_result(output: Path, result: VideoResult) -> None:
         show(line)
     if result.objects:
         print("correct with: maskcast segment … --corrected FILE (a corrected copy of a mask)")
+
+
+def print_prompts(result: VideoResult) -> None:
+    """Print the paths of the pictures of masks and boxes, and how to go on."""
+    for path in result.exports:
+        print(path)
+    print("go on with the same command without --only-prompts")

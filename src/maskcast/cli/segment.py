@@ -9,7 +9,7 @@ import tyro
 from tyro.conf import Positional, UseAppendAction
 
 from maskcast.cli.arguments import Device, MethodName, Options, WeightsArgument, shown_as
-from maskcast.cli.run_result import print_result
+from maskcast.cli.run_result import print_prompts, print_result
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
 from maskcast.core.device_names import DtypeName
@@ -45,6 +45,7 @@ def segment(
     mask_threshold: Annotated[int | None, shown_as("VALUE")] = None,
     probabilities: bool = False,
     exports: Annotated[Exports, tyro.conf.arg(name=""), UseAppendAction] = NO_EXPORTS,
+    only_prompts: bool = False,
     edited: bool = False,
     overwrite: bool = False,
     device: Device = "auto",
@@ -101,6 +102,8 @@ def segment(
             soft edges, which mark a single object, id 1.
         probabilities: also write soft masks, as 16-bit images probs/ID/FRAME.png.
         exports: further results made from the finished masks.
+        only_prompts: segment nothing; write the first masks, and previews of the masks of boxes, to
+            exports/prompts-FRAME.png, and a sheet of them. The same command without it goes on.
         edited: accept masks, boxes, absences and ends that were changed or removed since the last
             call; frames from the first change on are segmented again or restored.
         overwrite: delete the results of an earlier run in the output folder.
@@ -142,6 +145,7 @@ def segment(
         deterministic=deterministic,
         overwrite=overwrite,
         edited=edited,
+        only_prompts=only_prompts,
     )
     segmenter = SegmenterSpec(
         weights=weights,
@@ -152,7 +156,10 @@ def segment(
     )
     with TerminalProgress() as progress:
         result = run_video(request, segmenter, progress=progress, report=say)
-    print_result(output, result)
+    if only_prompts:
+        print_prompts(result)
+    else:
+        print_result(output, result)
 
 
 def _set_up(device: str, *, threads: int | None, deterministic: bool) -> str:

@@ -15,6 +15,7 @@ class Progress(Protocol):
     ``frames``, ``backward``       frames segmented in each direction
     ``fine-tuning on object ID``   fine-tuning steps
     ``exports``                    frames written to all exports
+    ``prompts``                    frames whose masks and boxes are drawn
     ``videos``, ``scoring``        videos of a data set segmented, scored
     ``download``                   bytes
     =============================  ==========================================================

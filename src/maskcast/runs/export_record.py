@@ -15,6 +15,8 @@ NAMES = (
     *("masks.json", "tracks.csv", "contact_sheet.png"),
 )
 """Names of all files and folders that exports create."""
+PROMPTS = "prompts-*.png"
+"""Names of the pictures of masks and boxes that a run starts from (``runs.prompt_pictures``)."""
 
 
 def parts_of(path: Path) -> Path:
@@ -35,7 +37,7 @@ def remove_exports(run: Path) -> None:
     for name in NAMES:
         remove(folder / name)
         remove(parts_of(folder / name))
-    for path in (folder / EXPORT_RECORD, *folder.glob(".*.part*")):
+    for path in (folder / EXPORT_RECORD, *folder.glob(".*.part*"), *folder.glob(PROMPTS)):
         remove(path)
 
 

@@ -47,7 +47,8 @@ def match_results(run: RunFolder, request: RunRequest) -> None:
     if lost and not changed:
         gone = run.masks.path(finished)
         logger.warning("%s is missing or damaged; computing frames from there on again", gone)
-    if changed or lost or exported != run.identity.of_results(run.count or before.frames):
+    outdated = before.frames > 0 and exported != run.identity.of_results(run.count or before.frames)
+    if changed or lost or outdated or before.request.prompts != request.prompts:
         remove_exports(run.path)
     if not is_whole:
         matching.remove_states_from(finished)

@@ -144,6 +144,20 @@ def describe_late_starts(starts: Mapping[int, int], frame_key: Callable[[int], s
     ]
 
 
+def describe_resumption(first: int, lacking: int, frame_key: Callable[[int], str]) -> str:
+    """Return the line that says where a run goes on.
+
+    Args:
+        first: index of the frame that is segmented first.
+        lacking: index of the first frame without a result.
+        frame_key: returns how a frame is called, by its index.
+    """
+    if first == 0 < lacking:
+        start, missing = frame_key(first), frame_key(lacking)
+        return f"starting again at frame {start}: no state before frame {missing} is saved"
+    return f"resuming at frame {frame_key(first)}, after the nearest saved state"
+
+
 def _stretches(frames: Iterable[int], gap: int = GAP) -> list[Stretch]:
     """Join frames that are at most ``gap`` apart; they must be in ascending order."""
     stretches: list[Stretch] = []

@@ -13,6 +13,7 @@ from maskcast.core.errors import DataError, PromptError, RunConflictError
 from maskcast.core.files import make_folder, remove_unfinished
 from maskcast.io.label_maps import LARGEST_ID
 from maskcast.runs.card import FORMAT, RunCard, read_card
+from maskcast.runs.export_record import remove_exports
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.frame_log import FrameLog
 from maskcast.runs.layout import EXPORTS, FRAME_LOG, STATES
@@ -79,6 +80,7 @@ def open_run(
     if masks not in (None, old.masks):
         conflicts.append(f"masks were stored as {old.masks}, now {masks}")
     if conflicts and not run.has_begun():  # it failed before the first frame
+        remove_exports(path)
         run = RunFolder(path, fresh, names, count=count)
     else:
         conflicts += _how_to_continue(old, request)

@@ -7,7 +7,7 @@ the last object begins, goes down to frame 0, and fills only frames before an ob
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -29,6 +29,10 @@ from maskcast.runs.passes import FramesFrom, Pass, backward_pass, forward_pass
 
 Passes: TypeAlias = Collection[Literal["frames", "backward"]]
 """The passes over a video that a call takes."""
+
+
+Resumes: TypeAlias = Callable[[Literal["frames", "backward"], int, int], None]
+"""Gets the name of a pass, its first frame in this session, and the first frame that it lacks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +83,7 @@ def segment_into(
     until: int | None = None,
     passes: Passes = ("frames", "backward"),
     progress: Progress | None = None,
+    resumes: Resumes | None = None,
 ) -> RunCard:
     """Segment the frames that the folder lacks, and return its run card.
 
@@ -103,6 +108,7 @@ def segment_into(
         passes: which passes are taken now. A backward pass needs the frames up to the last of the
             objects' first prompts, and no later ones.
         progress: called after every segmented frame.
+        resumes: called before a pass of which some frames are finished.
 
     Raises:
         MaskcastError: a frame or prompt is invalid, or a file cannot be written; finished frames
@@ -111,7 +117,9 @@ def segment_into(
     """
     if run.card.status == "finished":
         return run.card
-    session = _Session(run, segmenter, policy or SavePolicy(), device, progress)
+    session = _Session(
+        run, segmenter, policy or SavePolicy(), device, progress=progress, resumes=resumes
+    )
     pauses = until is not None and (count is None or until < count)
     with session:
         if "frames" in passes and not run.card.forward_finished:
@@ -150,13 +158,16 @@ class _Session:
         segmenter: VideoSegmenter[Any],
         policy: SavePolicy,
         device: torch.device | str,
+        *,
         progress: Progress | None,
+        resumes: Resumes | None,
     ) -> None:
         self._run = run
         self._segmenter = segmenter
         self._policy = policy
         self._device = device
         self._progress = progress
+        self._resumes = resumes
         self.is_complete = False
         self._began = time.perf_counter()
         self._before = run.card
@@ -195,6 +206,8 @@ class _Session:
         self._run.update(**{way.counter: first})
         if way.name == "frames" or self._before.forward_finished:
             self._run.update(resumed_from=way.frame_of(first))
+        if self._resumes is not None and way.written > 0:
+            self._resumes(way.name, way.frame_of(first), way.frame_of(way.written))
         way.begin(first)
         detector = CutDetector()
         steps = segment_steps(

@@ -33,13 +33,15 @@ from maskcast.runs.object_report import (
     describe_cuts,
     describe_late_starts,
     describe_objects,
+    describe_resumption,
     report_objects,
 )
 from maskcast.runs.objects import names_of, parse_looks, read_objects, update_objects
 from maskcast.runs.occupied import Occupied, occupied
 from maskcast.runs.opening import open_run
+from maskcast.runs.prompt_pictures import write_prompt_pictures
 from maskcast.runs.request import RunRequest
-from maskcast.runs.segmentation import SavePolicy, segment_into
+from maskcast.runs.segmentation import Resumes, SavePolicy, segment_into
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,9 @@ class VideoRequest:
     """Delete the results of an earlier run in the folder."""
     edited: bool = False
     """Accept prompts and ends that were changed or removed since the last call."""
+    only_prompts: bool = False
+    """Segment nothing, and make no exports but pictures of the masks and boxes
+    (``runs.prompt_pictures``). The same request without it goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +177,8 @@ def run_video(
             edited=request.edited,
         )
         update_objects(request.output, looks)
+        if request.only_prompts:
+            return _show_prompts(run, frames, prompts, segmenter, progress)
         if run.card.status != "finished":
             if isinstance(segmenter, SegmenterSource):
                 segmenter = segmenter.build(progress=progress)
@@ -187,6 +194,7 @@ def run_video(
                 policy=request.policy,
                 probabilities=request.probabilities,
                 progress=progress,
+                resumes=None if report is None else _reporting(report, frames),
             )
         made = export(run, frames, request.exports, progress=progress)
         return VideoResult(
@@ -197,6 +205,30 @@ def run_video(
         )
 
 
+def _show_prompts(
+    run: RunFolder,
+    frames: FrameSource,
+    prompts: GivenPrompts,
+    segmenter: SegmenterSource | BuiltSegmenter,
+    progress: Progress | None,
+) -> VideoResult:
+    def build() -> BuiltSegmenter:
+        source = segmenter
+        return source.build(progress=progress) if isinstance(source, SegmenterSource) else source
+
+    if run.card.status == "running":
+        run.update(status="interrupted")
+    pictures = write_prompt_pictures(
+        run.path / EXPORTS,
+        frames,
+        prompts.by_frame,
+        build=build,
+        looks=read_objects(run.path),
+        progress=progress,
+    )
+    return VideoResult(card=run.card, exports=pictures, room=occupied(run.path))
+
+
 def _describe_objects(run: RunFolder, frames: FrameSource) -> list[str]:
     entries = {i: e for i, e in sorted(run.log.by_frame().items()) if i < frames.count}
     logged = {index: entry.objects for index, entry in entries.items()}
@@ -205,6 +237,17 @@ def _describe_objects(run: RunFolder, frames: FrameSource) -> list[str]:
     key, names = _frame_key(frames), names_of(read_objects(run.path))
     lines = describe_objects(report_objects(logged, prompted), key, names=names)
     return [*describe_cuts(cuts, key), *lines]
+
+
+def _reporting(report: Callable[[str], None], frames: FrameSource) -> Resumes:
+    """Return a function that reports where the forward pass goes on."""
+    key = _frame_key(frames)
+
+    def resumes(name: str, first: int, lacking: int) -> None:
+        if name == "frames":
+            report(describe_resumption(first, lacking, key))
+
+    return resumes
 
 
 def _frame_key(frames: FrameSource) -> Callable[[int], str]:
