@@ -89,7 +89,7 @@ def write_video(folder: Path, frames: int) -> None:
     write_label_map(folder / "first.png", clip.label_maps[0])
     timing = Timing(Fraction(1, 24), range(frames))
     path, parts = folder / "video.mp4", folder / "parts"
-    with open_video_writer(path, "overlay", size=SIZE, timing=timing, parts=parts) as (_, write):
+    with open_video_writer(path, "h264", size=SIZE, timing=timing, parts=parts) as (_, write):
         for picture in islice(to_and_fro(list(clip.frames)), frames):
             write(picture)
 

@@ -20,8 +20,8 @@ from PIL import Image
 from cli.conftest import FRAMES, write_mask
 from contract.coloured_video import SIZE, true_mask
 from maskcast.io.label_maps import read_label_map, write_label_map
+from maskcast.io.video.formats import FORMATS
 from maskcast.io.video.source import open_frames
-from maskcast.io.video.writer import FORMATS
 from maskcast.runs import exports
 from maskcast.viz.overlay import draw_overlay
 
@@ -387,7 +387,7 @@ def test_an_overlay_killed_after_a_known_frame_goes_on_and_ends_alike(segment, c
     environment = os.environ | {"MASKCAST_TEST_KILL_AT": "7"}
     killed = subprocess.run([*COMMAND, "--overlay"], cwd=clip, env=environment, check=False)
     assert killed.returncode == -signal.SIGKILL
-    monkeypatch.setitem(FORMATS, "overlay", replace(FORMATS["overlay"], part_frames=3))
+    monkeypatch.setitem(FORMATS, "h264", replace(FORMATS["h264"], part_frames=3))
     drawn: list[int] = []
 
     def draw_and_count(*arguments, **options):

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from contract import stand_in
 from maskcast.cli.main import main
-from maskcast.io.video.writer import FORMATS
+from maskcast.io.video.formats import FORMATS
 from maskcast.methods.catalogue import METHODS
 from maskcast.runs import exports
 from maskcast.viz.overlay import draw_overlay
@@ -51,5 +51,5 @@ if __name__ == "__main__":
         stand_in.ColourTracker = Pausing
     if "MASKCAST_TEST_KILL_AT" in os.environ:
         exports.draw_overlay = draw_until_killed
-        FORMATS["overlay"] = replace(FORMATS["overlay"], part_frames=3)
+        FORMATS["h264"] = replace(FORMATS["h264"], part_frames=3)
     sys.exit(main())

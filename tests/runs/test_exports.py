@@ -19,8 +19,8 @@ from maskcast.core.progress import Progress
 from maskcast.core.types import ObjectMasks
 from maskcast.io.label_maps import write_label_map
 from maskcast.io.rle import decode_mask
+from maskcast.io.video.formats import FORMATS
 from maskcast.io.video.source import FrameSource, open_frames
-from maskcast.io.video.writer import FORMATS
 from maskcast.runs import exports
 from maskcast.runs.export_settings import Exports
 from maskcast.runs.exports import COLUMNS, export
@@ -179,8 +179,9 @@ def interrupt_at(last: int) -> Progress:
 
 def noted(frames: list[int]) -> Progress:
     def note(work: str, done: int, total: int | None) -> None:
-        assert (work, total) == ("exports", COUNT)
-        frames.append(done - 1)
+        assert total == COUNT
+        if work == "exports":
+            frames.append(done - 1)
 
     return note
 

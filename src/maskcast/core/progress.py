@@ -16,6 +16,7 @@ class Progress(Protocol):
     ``fine-tuning on object ID``   fine-tuning steps
     ``exports``                    frames written to all exports
     ``prompts``                    frames whose masks and boxes are drawn
+    ``joining FILE``               frames written to one video from its parts
     ``videos``, ``scoring``        videos of a data set segmented, scored
     ``download``                   bytes
     =============================  ==========================================================

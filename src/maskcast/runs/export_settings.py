@@ -25,7 +25,10 @@ class Exports:
     contact_sheet: bool = False
     """write exports/contact_sheet.png: a grid of frames with the objects painted over them."""
     rate: float = 24.0
-    """frame rate of videos made from a folder of frames, in frames per second."""
+    """frame rate of videos made from a folder of frames, in frames per second; 23.976, 29.97 and
+    59.94 mean 24000/1001, 30000/1001 and 60000/1001."""
+    sound: bool = True
+    """take over the sound of the video: copied, or encoded again where a format cannot hold it."""
 
     def __post_init__(self) -> None:
         require_range(self, "rate", least=0.001, most=1000)

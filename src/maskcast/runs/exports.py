@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,11 +25,11 @@ from maskcast.core.files import path_inside, replacing
 from maskcast.core.overlap import read_ahead
 from maskcast.core.palette import Colour
 from maskcast.core.progress import Progress
-from maskcast.io.video.reader import Timing
+from maskcast.io.video.formats import FORMATS
 from maskcast.io.video.source import FrameSource
-from maskcast.io.video.writer import SUFFIXES, VideoKind, open_video_writer
 from maskcast.runs.export_record import ExportRecord, parts_of
 from maskcast.runs.export_settings import Exports
+from maskcast.runs.export_video import VideoOutput, video_file, video_output
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.identity import digest_of
 from maskcast.runs.layout import EXPORTS
@@ -47,6 +46,7 @@ Maker: TypeAlias = Callable[[Path], AbstractContextManager[tuple[int, AddFrame]]
 
 DRAWN = ("overlay.mp4", "contact_sheet.png")
 """Exports that show names and colours."""
+VIDEOS = tuple(format_.suffix for format_ in FORMATS.values())
 LARGEST_TILE = 640
 """Width in pixels of the pictures kept for the contact sheet."""
 
@@ -77,7 +77,7 @@ def export(
     """
     first, last = span or (0, frames.count)
     part, looks = frames.part(first, last), read_objects(run.path)
-    makers = _makers(run, part, wanted, looks, offset=first)
+    makers = _makers(run, part, wanted, looks, offset=first, progress=progress)
     record = ExportRecord(run.path / EXPORTS)
     for path in makers:
         looked = looks if path.name in DRAWN else {}
@@ -105,9 +105,11 @@ def _digest(
     offset: int,
 ) -> str:
     """Return the digest of the masks and settings that an export is made from."""
-    is_video = path.suffix in SUFFIXES.values()
+    is_video = path.suffix in VIDEOS
     rate = wanted.rate if is_video and part.timing is None and part.count > 1 else None
     settings: dict[str, Any] = {"rate": rate}
+    if is_video and part.timing is not None:
+        settings["sound"] = wanted.sound
     if offset:
         settings["from"] = offset
     if looks:
@@ -153,9 +155,9 @@ def _makers(
     looks: Mapping[int, ObjectLook],
     *,
     offset: int,
+    progress: Progress | None,
 ) -> dict[Path, Maker]:
     folder = run.path / EXPORTS
-    timing = frames.timing or _steady(frames.count, wanted.rate)
     makers: dict[Path, Maker] = {}
     logged = run.found_objects() if wanted.rle or wanted.tracks else {}
     objects = {frame_index - offset: known for frame_index, known in logged.items()}
@@ -166,16 +168,21 @@ def _makers(
         colours_of(looks),
         names_of(looks),
     )
+
+    @cache
+    def output() -> VideoOutput:
+        return video_output(frames, rate=wanted.rate, sound=wanted.sound)
+
     if wanted.overlay:
         makers[folder / "overlay.mp4"] = partial(
-            _video, kind="overlay", draw=paint, size=frames.size, timing=timing
+            video_file, kind="h264", draw=paint, output=output(), progress=progress
         )
     for form in wanted.cutout:
         if form == "png":
             makers[folder / "cutout"] = partial(_pictures, names=frames.names)
         else:
-            makers[folder / f"cutout{SUFFIXES[form]}"] = partial(
-                _video, kind=form, draw=_cut_out, size=frames.size, timing=timing
+            makers[folder / f"cutout{FORMATS[form].suffix}"] = partial(
+                video_file, kind=form, draw=_cut_out, output=output(), progress=progress
             )
     if wanted.rle:
         makers[folder / "masks.json"] = partial(
@@ -196,24 +203,6 @@ def _is_made(path: Path, frames: FrameSource) -> bool:
     if path.suffix:
         return path.is_file()
     return all((path / f"{name}.png").is_file() for name in frames.names)
-
-
-def _steady(count: int, rate: float) -> Timing:
-    return Timing(1 / Fraction(rate).limit_denominator(1001), range(count))
-
-
-@contextmanager
-def _video(
-    path: Path,
-    *,
-    kind: VideoKind,
-    draw: Callable[[int, Picture, LabelArray], Any],
-    size: tuple[int, int],
-    timing: Timing,
-) -> Iterator[tuple[int, AddFrame]]:
-    parts = parts_of(path)
-    with open_video_writer(path, kind, size=size, timing=timing, parts=parts) as (first, write):
-        yield first, lambda *frame: write(draw(*frame))
 
 
 def _paint(  # noqa: PLR0917 - the last three are those of a drawing function

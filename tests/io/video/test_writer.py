@@ -13,9 +13,10 @@ import pytest
 
 from fixtures.video_files import cut_file, number_of, numbered_picture
 from maskcast.core.errors import OutputError
+from maskcast.io.video.formats import FORMATS, VideoKind
 from maskcast.io.video.reader import Timing
 from maskcast.io.video.source import open_frames
-from maskcast.io.video.writer import FORMATS, SUFFIXES, VideoKind, open_video_writer
+from maskcast.io.video.writer import open_video_writer
 
 TIMINGS = {
     "ntsc": Timing(Fraction(1, 30000), tuple(1001 * i for i in range(8))),
@@ -27,6 +28,8 @@ def picture_for(kind: VideoKind, number: int, size: tuple[int, int]) -> np.ndarr
     picture = numbered_picture(number, size)
     if FORMATS[kind].channels == 3:
         return picture
+    if FORMATS[kind].channels == 1:
+        return picture[..., 0].astype(np.uint16) * 257
     alpha = np.zeros((*size, 1), dtype=np.uint8)
     alpha[size[0] // 4 :] = 255
     return np.concatenate([picture, alpha], axis=2)
@@ -68,16 +71,16 @@ def short_parts(monkeypatch):
 @pytest.mark.parametrize("size", [(48, 64), (47, 63)], ids=["even", "odd"])
 @pytest.mark.parametrize("kind", FORMATS)
 def test_frames_and_times_come_back(tmp_path, kind, size, timing):
-    path, _ = write(tmp_path / f"v{SUFFIXES[kind]}", kind, timing, size)
+    path, _ = write(tmp_path / f"v{FORMATS[kind].suffix}", kind, timing, size)
     source = open_frames(path)
     found = [number_of(picture[: size[0], : size[1]]) for picture in source.pictures()]
     assert found == list(range(8))
-    rounding = Fraction(1, 2000) if kind == "vp9" else 0  # WebM counts milliseconds
+    rounding = Fraction(1, 2000) if kind in ("vp9", "ffv1") else 0  # Matroska has milliseconds
     assert source.timing is not None
     for frame_index in range(8):
         difference = source.timing.seconds(frame_index) - timing.seconds(frame_index)
         assert abs(difference) <= rounding
-    if kind == "overlay":
+    if kind == "h264":
         assert source.timing.time_base == timing.time_base
 
 
@@ -104,7 +107,7 @@ def test_webm_keeps_alpha(tmp_path):
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_player_is_told_the_whole_duration(tmp_path, kind):
-    path, _ = write(tmp_path / f"v{SUFFIXES[kind]}", kind, TIMINGS["ntsc"])
+    path, _ = write(tmp_path / f"v{FORMATS[kind].suffix}", kind, TIMINGS["ntsc"])
     with av.open(path) as container:
         assert container.duration == pytest.approx(8 * 1001 / 30000 * 1e6, abs=1000)
         assert container.streams.video[0].average_rate == pytest.approx(30000 / 1001, rel=1e-3)
@@ -113,14 +116,14 @@ def test_a_player_is_told_the_whole_duration(tmp_path, kind):
 @pytest.mark.parametrize("kind", FORMATS)
 def test_frames_may_be_hours_apart(tmp_path, kind):
     hourly = Timing(Fraction(1, 1000), range(0, 8 * 3_600_000, 3_600_000))
-    path, _ = write(tmp_path / f"v{SUFFIXES[kind]}", kind, hourly)
+    path, _ = write(tmp_path / f"v{FORMATS[kind].suffix}", kind, hourly)
     timing = open_frames(path).timing
     assert [timing.seconds(i) for i in range(8)] == [3600 * i for i in range(8)]
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_an_interrupted_video_goes_on_after_its_parts_and_ends_alike(tmp_path, kind):
-    name, parts = f"v{SUFFIXES[kind]}", tmp_path / "parts"
+    name, parts = f"v{FORMATS[kind].suffix}", tmp_path / "parts"
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / name, kind, TIMINGS["variable"], interrupt_at=5)
     assert not (tmp_path / name).exists()
@@ -132,7 +135,7 @@ def test_an_interrupted_video_goes_on_after_its_parts_and_ends_alike(tmp_path, k
     unbroken, _ = write(tmp_path / "unbroken" / name, kind, TIMINGS["variable"])
     times, content = packets_of(path)
     assert times == packets_of(unbroken)[0]
-    if kind != "overlay":  # x264 is not the same twice to the bit
+    if kind != "h264":  # x264 is not the same twice to the bit
         assert content == packets_of(unbroken)[1]
     assert write(tmp_path / name, kind, TIMINGS["variable"])[1] == []  # it only has to be joined
 
@@ -145,18 +148,18 @@ def packets_of(path: Path) -> tuple[list[tuple[int | None, int | None]], list[by
 
 def test_parts_of_a_video_with_other_times_are_not_taken(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        write(tmp_path / "v.mp4", "overlay", TIMINGS["variable"], interrupt_at=5)
-    _, written = write(tmp_path / "v.mp4", "overlay", TIMINGS["ntsc"])
+        write(tmp_path / "v.mp4", "h264", TIMINGS["variable"], interrupt_at=5)
+    _, written = write(tmp_path / "v.mp4", "h264", TIMINGS["ntsc"])
     assert written == list(range(8))
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.1, 0.9])
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_damaged_part_is_made_anew(tmp_path, kind, kept):
-    name = f"v{SUFFIXES[kind]}"
+    name = f"v{FORMATS[kind].suffix}"
     write(tmp_path / name, kind, TIMINGS["ntsc"])
     (tmp_path / name).unlink()
-    (part,) = (tmp_path / "parts").rglob(f"00000003{SUFFIXES[kind]}")
+    (part,) = (tmp_path / "parts").rglob(f"00000003{FORMATS[kind].suffix}")
     cut_file(part, kept)
     with pytest.raises(OutputError, match="was damaged and has been removed; export again"):
         write(tmp_path / name, kind, TIMINGS["ntsc"])
@@ -167,13 +170,15 @@ def test_a_damaged_part_is_made_anew(tmp_path, kind, kept):
 
 def test_a_failure_leaves_no_half_file(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        write(tmp_path / "v.mp4", "overlay", TIMINGS["ntsc"], interrupt_at=1)
+        write(tmp_path / "v.mp4", "h264", TIMINGS["ntsc"], interrupt_at=1)
     assert files_in(tmp_path) == {}
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_file_system_without_room(tmp_path, kind):
     noise = np.random.default_rng(0).integers(0, 256, (64, 96, 4), dtype=np.uint8)
+    channels = FORMATS[kind].channels
+    noise = noise[..., 0].astype(np.uint16) * 257 if channels == 1 else noise[..., :channels]
     timing = Timing(Fraction(1, 25), tuple(range(30)))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
@@ -182,7 +187,7 @@ def test_a_file_system_without_room(tmp_path, kind):
         opened = open_video_writer(path, kind, size=(64, 96), timing=timing, parts=parts)
         with opened as (_, write_frame):
             for _ in timing.ticks:
-                write_frame(noise[..., : FORMATS[kind].channels])
+                write_frame(noise)
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (3000, before[1]))
     try:
@@ -195,12 +200,12 @@ def test_a_file_system_without_room(tmp_path, kind):
 
 def test_a_folder_with_a_colon_is_no_address(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    path, _ = write(Path("file:a") / "v.mp4", "overlay", TIMINGS["ntsc"])
+    path, _ = write(Path("file:a") / "v.mp4", "h264", TIMINGS["ntsc"])
     assert (tmp_path / path).is_file()
 
 
 def test_a_missing_encoder_is_named(tmp_path, monkeypatch):
-    lacking = dataclasses.replace(FORMATS["overlay"], codec="libnonesuch")
-    monkeypatch.setitem(FORMATS, "overlay", lacking)
+    lacking = dataclasses.replace(FORMATS["h264"], codec="libnonesuch")
+    monkeypatch.setitem(FORMATS, "h264", lacking)
     with pytest.raises(OutputError, match="has no encoder libnonesuch"):
-        write(tmp_path / "v.mp4", "overlay", TIMINGS["ntsc"])
+        write(tmp_path / "v.mp4", "h264", TIMINGS["ntsc"])

@@ -10,6 +10,7 @@ thread.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 from maskcast.core.arrays import Picture
@@ -32,6 +33,7 @@ class FrameSource:
             frame indices in the whole video (``00000``, ``00001``, ...).
         size: height and width in pixels.
         timing: presentation times, starting at 0 if the range starts later; None for a folder.
+        begin: time of the first frame in the file, in seconds; 0 for a folder.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class FrameSource:
         self.names = reader.names[first:last]
         self.size = reader.size
         self.timing = cut_timing(reader.timing, first, last)
+        self.begin = Fraction(0) if reader.timing is None else reader.timing.seconds(first)
         self._reader = reader
         self._on_bad_frame = on_bad_frame
 
