@@ -34,7 +34,9 @@ HEIGHT, WIDTH = 48, 64
 CORRECTED = 40
 """Frame of the correction."""
 TINY = ("--option", "crop.size=64,96", "--option", "initial_steps=2", "--option", "update_steps=1")
-"""Settings that make ``lwl-small`` fast."""
+"""Settings that make the small model fast."""
+OLD_WEIGHTS = ("--weights", "lwl-small-0.1")
+"""What a run from the beginning is given to compare with one that version 0.1 began."""
 HEADER = (
     "| case | call | version 0.1 | version 0.2 |",
     "|---|---|---|---|",
@@ -175,7 +177,8 @@ def outcome(case: Case, folder: Path, call: Call, begin: Call, *, is_new: bool) 
     flags = [*case.call, *(case.new_flags if is_new else ())]
     if call([*flags, "-o", "out"]) != 0:
         return "rejected"
-    call([*case.call, "-o", "fresh"])
+    named = OLD_WEIGHTS if case.begun_by_0_1 and is_new else ()
+    call([*case.call, *named, "-o", "fresh"])
     right = masks_in(out) == masks_in(fresh)
     made = steps_in(out) - (0 if "--overwrite" in flags else before)
     return f"{made} frames" + ("" if right else ", **wrong masks**")

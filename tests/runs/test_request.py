@@ -41,7 +41,7 @@ def test_other_weights_say_how_the_run_can_continue():
     old, new = request(weights="lwl-small"), request(weights="lwl-small", weights_sha256="f" * 64)
     assert list(differences(old, new)) == [
         "the weights were lwl-small (000000000000), now lwl-small (ffffffffffff); "
-        "to continue, give the file of the earlier weights"
+        "to continue, give the earlier weights"
     ]
 
 

@@ -120,6 +120,7 @@ def segment(
     """
     from maskcast.cli.progress import TerminalProgress
     from maskcast.methods.spec import SegmenterSpec
+    from maskcast.runs.earlier_weights import weights_begun_with
     from maskcast.runs.segmentation import SavePolicy
     from maskcast.runs.video_run import VideoRequest, run_video
 
@@ -148,7 +149,7 @@ def segment(
         only_prompts=only_prompts,
     )
     segmenter = SegmenterSpec(
-        weights=weights,
+        weights=weights or weights_begun_with(output, method=method),
         method=method,
         options=options_from(option),
         device=chosen,

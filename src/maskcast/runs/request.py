@@ -102,7 +102,7 @@ def differences(old: RunRequest, new: RunRequest, *, edited: bool = False) -> It
     if old.weights_sha256 != new.weights_sha256:
         yield (
             f"the weights were {old.weights} ({old.weights_sha256[:12]}), now {new.weights} "
-            f"({new.weights_sha256[:12]}); to continue, give the file of the earlier weights"
+            f"({new.weights_sha256[:12]}); to continue, give the earlier weights"
         )
     if not edited and old.box_start not in (None, new.box_start):
         yield f"boxes were converted to masks by {old.box_start}"

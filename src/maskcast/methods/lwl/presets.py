@@ -29,7 +29,7 @@ def boxinit() -> LWLConfig:
 
 
 def small() -> LWLConfig:
-    """Return the settings of ``lwl-small``, for laptops: ResNet-18 and a narrow decoder."""
+    """Return the settings of ``lwl-small-0.1``, for laptops: ResNet-18 and a narrow decoder."""
     return LWLConfig(
         network=NetworkConfig(
             trunk="resnet18",
@@ -49,7 +49,7 @@ def small() -> LWLConfig:
 def small_lite(
     trunk: Literal["efficientnet-lite0", "efficientnet-lite2"] = "efficientnet-lite0",
 ) -> LWLConfig:
-    """Return the settings of the small network with an EfficientNet-Lite instead of a ResNet-18."""
+    """Return the settings of ``lwl-small``: as ``small``, with an EfficientNet-Lite."""
     first = small()
     return replace(
         first,

@@ -108,9 +108,9 @@ def _recipe(title: str, config: LWLTrainingConfig) -> Recipe[LWLTrainingConfig]:
 
 
 RECIPES = {
-    "lwl-small": _recipe("the small model in the package", small()),
+    "lwl-small": _recipe("the small model of version 0.1", small()),
     "lwl-small-crop": _recipe("lwl-small, continued on larger crops", small_on_larger_crops()),
-    "lwl-small-2": _recipe("the second small model: EfficientNet-Lite, absence, boxes", small_2()),
+    "lwl-small-2": _recipe("the small model in the package: EfficientNet-Lite", small_2()),
     "lwl-presence": _recipe("only the presence head of lwl-small-2", small_presence()),
     "lwl-small-boxes": _recipe("only the box encoder of lwl-small-2", small_boxes()),
     "lwl-stage1": _recipe("published stage 1: all parts but the trunk", stage1()),
