@@ -10,6 +10,10 @@ from tyro.conf import UseAppendAction
 
 from maskcast.core.device_names import DeviceName
 
+PARSER_SETTINGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.PositionalMetavarFromFieldName)
+"""How the parser reads every command: ``--flag`` has no ``--no-flag``, and arguments that have no
+flag are named after their parameter."""
+
 
 def shown_as(placeholder: str, hint: str | None = "", *, short: str | None = None) -> Any:
     """Return an annotation that says how the help shows an argument.

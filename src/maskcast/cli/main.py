@@ -64,6 +64,8 @@ COMMANDS: dict[str, Command] = {
     "submit": Command("maskcast.cli.submit", "submit", "build or check an archive for a benchmark"),
     "train": Command("maskcast.cli.train", "train", "train a method with one of its recipes", True),
     "bench": Command("maskcast.cli.bench", "bench", "measure speed and memory on this device"),
+    "doctor": Command("maskcast.cli.doctor", "doctor", "check the installation and this machine"),
+    "completion": Command("maskcast.cli.completion", "completion", "complete commands in a shell"),
 }
 
 USAGE_ERROR = 2
@@ -118,6 +120,8 @@ def overview() -> str:
 def _run(name: str, arguments: list[str]) -> None:
     import tyro
 
+    from maskcast.cli.arguments import PARSER_SETTINGS
+
     handler = logging.StreamHandler()
     handler.setFormatter(TerminalFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
@@ -130,12 +134,13 @@ def _run(name: str, arguments: list[str]) -> None:
     for function in functions:
         function.__doc__ = unwrapped(function.__doc__ or "")
     prog = f"maskcast {name}"
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.PositionalMetavarFromFieldName)
     if isinstance(target, dict):
-        tyro.extras.subcommand_cli_from_dict(target, prog=prog, args=arguments, config=config)
+        tyro.extras.subcommand_cli_from_dict(
+            target, prog=prog, args=arguments, config=PARSER_SETTINGS
+        )
     else:
         about = manual((target.__doc__ or "").partition("\nArgs:")[0])
-        tyro.cli(target, prog=prog, description=about, args=arguments, config=config)
+        tyro.cli(target, prog=prog, description=about, args=arguments, config=PARSER_SETTINGS)
 
 
 def unwrapped(docstring: str) -> str:

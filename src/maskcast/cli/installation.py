@@ -1,0 +1,162 @@
+"""Examine the installation and this machine, for ``maskcast doctor``."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+import torch
+
+from maskcast.cli.terminal import in_bytes
+from maskcast.core.device import name_of
+from maskcast.core.errors import MaskcastError
+from maskcast.core.files import check_writable
+from maskcast.core.processors import processor_count
+from maskcast.io.video.codecs import decoders, encoders
+from maskcast.io.weights.names import cache_folder, installed_weights, verify_weights
+
+EXTRAS = {"train": ("lightning", "tensorboard"), "app": ("starlette", "uvicorn")}
+"""Optional parts of the package, and the packages that each needs."""
+LITTLE_SPACE = 10**9
+"""Bytes of free space below which a folder gets a note."""
+
+Level: TypeAlias = Literal["ok", "note", "FAIL"]
+
+
+class Check(NamedTuple):
+    """Result of one check: a note limits what can be done, a failure prevents segmenting."""
+
+    level: Level
+    name: str
+    found: str
+
+
+def examine() -> Iterator[Check]:
+    """Yield the checks of versions, devices, codecs, folders and weights, one by one."""
+    yield Check("ok", "maskcast", f"{version('maskcast')}, {Path(__file__).parents[1]}")
+    yield Check("ok", "Python", f"{platform.python_version()}, {sys.executable}")
+    yield Check("ok", "system", f"{platform.system()} {platform.release()}, {platform.machine()}")
+    yield from _packages()
+    yield from _extras()
+    yield from _devices()
+    yield _codecs("read", decoders())
+    yield _codecs("write", encoders())
+    yield from _folders()
+    yield from _weights()
+
+
+def _packages() -> Iterator[Check]:
+    """Compare the required packages with the installed ones."""
+    for requirement in requires("maskcast") or []:
+        found = re.fullmatch(r"([\w-]+)>=([\d.]+)", requirement)
+        if found is None:  # it belongs to an extra
+            continue
+        name, least = found.groups()
+        installed = _installed(name)
+        if installed is None:
+            yield Check("FAIL", name, f"not installed; maskcast needs {least} or newer")
+        elif _numbers(installed) < _numbers(least):
+            yield Check("FAIL", name, f"{installed}; maskcast needs {least} or newer")
+        else:
+            yield Check("ok", name, installed)
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    """Return the numbers of a version, without suffixes such as ``+cpu`` and ``rc1``."""
+    start = re.match(r"\d+(\.\d+)*", release)
+    return tuple(map(int, start[0].split("."))) if start else ()
+
+
+def _extras() -> Iterator[Check]:
+    for extra, packages in EXTRAS.items():
+        found = {package: _installed(package) for package in packages}
+        absent = [package for package, release in found.items() if release is None]
+        if absent:
+            yield Check("note", f"extra {extra}", f"not installed: {', '.join(absent)}")
+        else:
+            names = (f"{package} {release}" for package, release in found.items())
+            yield Check("ok", f"extra {extra}", ", ".join(names))
+
+
+def _devices() -> Iterator[Check]:
+    threads = torch.get_num_threads()
+    yield Check("ok", "cpu", f"{threads} threads, {processor_count()} usable cores")
+    for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        yield _gpu(torch.device("cuda", index))
+    if not torch.cuda.is_available():
+        yield _without_cuda()
+    if torch.backends.mps.is_available():
+        yield _gpu(torch.device("mps"))
+
+
+def _gpu(device: torch.device) -> Check:
+    """Compute on a GPU, because a driver that is too old fails only then."""
+    try:
+        torch.nn.functional.conv2d(
+            torch.ones(1, 1, 4, 4, device=device), torch.ones(1, 1, 3, 3, device=device)
+        ).cpu()
+    except RuntimeError as error:
+        return Check("FAIL", str(device), f"{name_of(device)} cannot compute: {error}")
+    about = name_of(device)
+    if device.type == "cuda":
+        about += f", {in_bytes(torch.cuda.get_device_properties(device).total_memory)}"
+    return Check("ok", str(device), about)
+
+
+def _without_cuda() -> Check:
+    build = torch.version.cuda
+    reason = f"PyTorch is built for CUDA {build}" if build else "PyTorch is built without CUDA"
+    if shutil.which("nvidia-smi"):
+        return Check("note", "cuda", f"not usable although there is an NVIDIA driver; {reason}")
+    return Check("ok", "cuda", f"no GPU; {reason}")
+
+
+def _codecs(verb: str, codecs: Mapping[str, bool]) -> Check:
+    absent = [name for name, exists in codecs.items() if not exists]
+    if absent:
+        return Check("note", f"videos, {verb}", f"missing in PyAV: {', '.join(absent)}")
+    return Check("ok", f"videos, {verb}", ", ".join(codecs))
+
+
+def _folders() -> Iterator[Check]:
+    yield _folder("this folder", Path.cwd())
+    yield _folder("temporary files", Path(tempfile.gettempdir()))
+    try:
+        yield _folder("weights cache", cache_folder())
+    except MaskcastError as error:
+        yield Check("note", "weights cache", str(error))
+
+
+def _folder(name: str, folder: Path) -> Check:
+    try:
+        check_writable(folder)
+    except MaskcastError as error:
+        return Check("FAIL" if name == "temporary files" else "note", name, str(error))
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    level: Level = "note" if free < LITTLE_SPACE else "ok"
+    return Check(level, name, f"{folder}, {in_bytes(free)} free")
+
+
+def _weights() -> Iterator[Check]:
+    for weights in installed_weights():
+        try:
+            digest = verify_weights(weights.name)
+        except MaskcastError as error:
+            yield Check("FAIL", weights.name, str(error))
+        else:
+            yield Check("ok", weights.name, f"{weights.method}, sha256 {digest[:12]}")
