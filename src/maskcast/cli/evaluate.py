@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     from maskcast.evaluation.scores import Scores
     from maskcast.methods.spec import SegmenterSpec
 
+OPTION_GROUPS = {
+    "data set": ("--root", "--split", "--videos", "--resolution", "--all-frames", "--unseen"),
+    "method": ("--weights", "--method", "--option"),
+    "prompts": ("--init", "--box-jitter", "--corrections"),
+    "output": ("--output",),
+    "machine": ("--jobs", "--device", "--dtype"),
+    "other": (),
+}
+
 
 def evaluate(
     dataset: AnyDataset,

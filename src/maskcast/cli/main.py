@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from maskcast.cli.flags import Flags, flags_of, flags_of_fields
 from maskcast.cli.terminal import (
@@ -118,29 +118,45 @@ def overview() -> str:
 
 
 def _run(name: str, arguments: list[str]) -> None:
-    import tyro
-
-    from maskcast.cli.arguments import PARSER_SETTINGS
+    from maskcast.cli.parsing import parse
 
     handler = logging.StreamHandler()
     handler.setFormatter(TerminalFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     command = COMMANDS[name]
-    target: Any = getattr(importlib.import_module(command.module), command.name)
+    module = importlib.import_module(command.module)
+    target: Any = getattr(module, command.name)
     if command.parses_itself:
         target(arguments)
         return
-    functions = target.values() if isinstance(target, dict) else [target]
-    for function in functions:
-        function.__doc__ = unwrapped(function.__doc__ or "")
     prog = f"maskcast {name}"
     if isinstance(target, dict):
-        tyro.extras.subcommand_cli_from_dict(
-            target, prog=prog, args=arguments, config=PARSER_SETTINGS
-        )
-    else:
-        about = manual((target.__doc__ or "").partition("\nArgs:")[0])
-        tyro.cli(target, prog=prog, description=about, args=arguments, config=PARSER_SETTINGS)
+        if not arguments or arguments[0] not in target:
+            _choose_one_of(target, prog, arguments)
+        first, *arguments = arguments
+        target, prog = target[first], f"{prog} {first}"
+    target.__doc__ = unwrapped(target.__doc__ or "")
+    parse(
+        target,
+        arguments,
+        prog=prog,
+        description=lambda: manual((target.__doc__ or "").partition("\nArgs:")[0]),
+        groups=getattr(module, "OPTION_GROUPS", None),
+    )
+
+
+def _choose_one_of(functions: dict[str, Any], prog: str, arguments: Sequence[str]) -> NoReturn:
+    """Print the help of a command with nested subcommands, or that none of them is named."""
+    import tyro
+
+    from maskcast.cli.arguments import PARSER_SETTINGS
+
+    for function in functions.values():
+        function.__doc__ = unwrapped(function.__doc__ or "")
+    tyro.extras.subcommand_cli_from_dict(
+        functions, prog=prog, args=arguments, config=PARSER_SETTINGS
+    )
+    raise AssertionError("the parser accepted a command line without a subcommand")
 
 
 def unwrapped(docstring: str) -> str:

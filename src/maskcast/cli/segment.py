@@ -16,6 +16,33 @@ from maskcast.core.device_names import DtypeName
 from maskcast.runs.export_settings import Exports
 
 NO_EXPORTS = Exports()
+OPTION_GROUPS = {
+    "input": ("--start", "--end", "--on-bad-frame"),
+    "prompts": (
+        "--masks",
+        "--box",
+        "--corrected",
+        "--absent",
+        "--end-object",
+        "--name",
+        "--colour",
+        "--mask-threshold",
+    ),
+    "method": ("--weights", "--method", "--option", "--direction"),
+    "output": (
+        "--output",
+        "--probabilities",
+        "--overlay",
+        "--cutout",
+        "--rle",
+        "--tracks",
+        "--contact-sheet",
+        "--rate",
+    ),
+    "resuming": ("--edited", "--overwrite", "--save-frames", "--save-seconds", "--keep-every"),
+    "machine": ("--device", "--dtype", "--threads", "--deterministic"),
+    "other": (),
+}
 
 
 def segment(

@@ -75,11 +75,24 @@ def discard(stream: Any) -> None:
 def usable_width() -> Iterator[None]:
     """Pretend inside the block that the terminal has a width that help texts can be laid out in."""
     columns = shutil.get_terminal_size().columns
-    before = os.environ.get("COLUMNS")
-    if NARROWEST <= columns <= WIDEST:
+    with _columns(min(max(columns, NARROWEST), WIDEST)):
+        yield
+
+
+@contextmanager
+def columns_limited_to(most: int) -> Iterator[None]:
+    """Pretend inside the block that the terminal has at most a number of columns."""
+    with _columns(min(shutil.get_terminal_size().columns, most)):
+        yield
+
+
+@contextmanager
+def _columns(count: int) -> Iterator[None]:
+    if count == shutil.get_terminal_size().columns:
         yield
         return
-    os.environ["COLUMNS"] = str(min(max(columns, NARROWEST), WIDEST))
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(count)
     try:
         yield
     finally:

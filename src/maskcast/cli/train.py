@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from maskcast.cli.arguments import Device, WeightsArgument, shown_as
+from maskcast.cli.flags import flags_of_fields
 from maskcast.cli.main import manual
+from maskcast.cli.parsing import parse as parse_arguments
 from maskcast.core.config import config_from_dict, settings_of
 from maskcast.core.errors import UsageError
 from maskcast.core.training import Recipe
@@ -40,9 +42,9 @@ recipes:"""
 
 
 ABOUT_SETTINGS = (
-    "The options up to --profile control where and how the run takes place. All others are "
-    "settings of the recipe: they determine what is learned, and are written to config.json in the "
-    "run folder. Boolean settings take True or False; None disables a setting."
+    "The options of the run control where and how it takes place. All others are settings of the "
+    "recipe: they determine what is learned, and are written to config.json in the run folder. "
+    "Boolean settings take True or False; None disables a setting."
 )
 
 
@@ -53,8 +55,7 @@ class RunOptions:
     run: Annotated[Path | None, shown_as("FOLDER")] = None
     """Run folder; if it already holds this run, the run is resumed. Default: runs/RECIPE."""
     config: Annotated[Path | None, shown_as("FOLDER|FILE")] = None
-    """Take the settings from a config.json, or from the run folder that holds it; settings on the
-    command line take precedence."""
+    """Take settings from a config.json or its run folder; the command line takes precedence."""
     start_from: WeightsArgument = None
     """Name or file of the weights to start from; the schedule begins at its start."""
     max_minutes: Annotated[float | None, shown_as("MINUTES")] = None
@@ -162,12 +163,15 @@ def parse(
             ("settings", settings, field(default=config)),
         ],
     )
-    parsed: Any = tyro.cli(
+    parsed: Any = parse_arguments(
         together,
+        arguments,
         prog=f"maskcast train {name}",
-        description=manual(f"{title[0].upper()}{title[1:]}.\n\n{ABOUT_SETTINGS}"),
-        args=arguments,
-        config=(tyro.conf.FlagCreatePairsOff,),
+        description=lambda: manual(f"{title[0].upper()}{title[1:]}.\n\n{ABOUT_SETTINGS}"),
+        groups={
+            "run": ("--help", *flags_of_fields(RunOptions).values()),
+            "settings of the recipe": (),
+        },
     )
     return parsed.options, parsed.settings
 

@@ -1,0 +1,180 @@
+"""Parse the arguments of a command: help in groups, errors that name the nearest options."""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from difflib import get_close_matches
+from typing import Any, TypeAlias
+
+from maskcast.cli.terminal import columns_limited_to
+from maskcast.core.errors import UsageError
+
+OptionGroups: TypeAlias = Mapping[str, Sequence[str]]
+"""Titles of the boxes in a help text, and the long flags in each; a box without flags has all
+others."""
+
+WIDEST_HELP = 100
+"""Columns of a help text on wider terminals; the parser would set it in two columns."""
+MOST_HINTS, LEAST_SIMILARITY = 2, 0.75
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_FLAG = re.compile(r"(?<![\w-])--?[A-Za-z][\w.-]*")
+_OPTION = re.compile(r"│ (?:-\w\b.*?, )?(--[\w.-]+)")
+"""The first line of an option in a help text; it has the long flag."""
+_OPTIONS_BOX = re.compile(r"^╭─ options ─.*?^╰─*╯\n", flags=re.MULTILINE | re.DOTALL)
+
+
+def parse(
+    target: Callable[..., Any],
+    arguments: Sequence[str],
+    *,
+    prog: str,
+    description: Callable[[], str],
+    groups: OptionGroups | None = None,
+) -> Any:
+    """Call a typed function, or a dataclass, with the arguments of a command line.
+
+    Args:
+        target: what is called.
+        arguments: the words after ``prog``.
+        prog: the command, such as ``maskcast segment``.
+        description: returns the text above the options, for the width at the time of the call.
+        groups: boxes of the help text.
+
+    Raises:
+        UsageError: an option or a further argument is unknown; the nearest options are named.
+        SystemExit: a help text or another error of the parser was printed.
+    """
+    with columns_limited_to(WIDEST_HELP):
+        call, unknown = _parsed(target, arguments, prog, description(), groups or {})
+    if unknown:
+        raise _unknown(unknown, prog, lambda: _flags(target, prog))
+    return call()
+
+
+def _parsed(
+    target: Callable[..., Any],
+    arguments: Sequence[str],
+    prog: str,
+    description: str,
+    groups: OptionGroups,
+) -> tuple[Callable[[], Any], Sequence[str]]:
+    """Return a call of the target that remains to be made, and the unknown words."""
+    import tyro
+
+    from maskcast.cli.arguments import PARSER_SETTINGS
+
+    printed = _Captured()
+    try:
+        with redirect_stdout(printed):
+            call, unknown = tyro.cli(
+                _delayed(target),
+                prog=prog,
+                description=description,
+                args=arguments,
+                config=PARSER_SETTINGS,
+                return_unknown_args=True,
+            )
+    except SystemExit:
+        print(in_groups(printed.getvalue(), groups), end="")
+        raise
+    return (lambda: call) if isinstance(target, type) else call, unknown
+
+
+def _delayed(target: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that takes the arguments of another one, and returns the call of it.
+
+    The parser calls what it is given before unknown words are known. A class is returned as it is:
+    making an instance has no effects.
+    """
+    if isinstance(target, type):
+        return target
+
+    @functools.wraps(target)
+    def delayed(*positional: Any, **named: Any) -> Callable[[], Any]:
+        return functools.partial(target, *positional, **named)
+
+    return delayed
+
+
+class _Captured(io.StringIO):
+    """A text stream with the encoding and the colours of standard output."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return getattr(sys.__stdout__, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        return sys.__stdout__ is not None and sys.__stdout__.isatty()
+
+
+def _unknown(words: Sequence[str], prog: str, flags: Callable[[], Sequence[str]]) -> UsageError:
+    word = next((word for word in words if word.startswith("-")), None)
+    if word is None:
+        return UsageError(f"unexpected argument {words[0]!r}; {prog} --help shows the arguments")
+    flag = word.partition("=")[0]
+    known = flags()
+    near = [name for name in known if name.startswith(flag)][:MOST_HINTS]
+    near = near or get_close_matches(flag, known, MOST_HINTS, LEAST_SIMILARITY)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"{prog} --help lists the options"
+    return UsageError(f"unknown option {flag}; {hint}")
+
+
+def _flags(target: Callable[..., Any], prog: str) -> list[str]:
+    """Return the flags of a command, as its help text shows them."""
+    import tyro
+
+    from maskcast.cli.arguments import PARSER_SETTINGS
+
+    printed = io.StringIO()
+    with redirect_stdout(printed), redirect_stderr(printed), suppress(SystemExit):
+        tyro.cli(target, prog=prog, args=["--help"], config=PARSER_SETTINGS)
+    return list(dict.fromkeys(_FLAG.findall(printed.getvalue())))
+
+
+def in_groups(text: str, groups: OptionGroups) -> str:
+    """Divide the box "options" of a help text into one box for each group.
+
+    Args:
+        text: the help text, with or without colours.
+        groups: titles of the boxes and the flags in each.
+    """
+    plain = _ANSI.sub("", text)
+    box = _OPTIONS_BOX.search(plain)
+    if not groups or box is None:
+        return text
+    first = plain[: box.start()].count("\n")
+    lines = text.splitlines(keepends=True)
+    top, *inside, bottom = lines[first : first + box[0].count("\n")]
+    boxes = [
+        line
+        for title, content in _sorted_into(groups, inside).items()
+        if content
+        for line in (_with_title(top, title), *content, bottom)
+    ]
+    return "".join([*lines[:first], *boxes, *lines[first + len(inside) + 2 :]])
+
+
+def _sorted_into(groups: OptionGroups, lines: Sequence[str]) -> dict[str, list[str]]:
+    """Return the lines of a box by group; those of an option follow the one with its flag."""
+    others = next((title for title, flags in groups.items() if not flags), "other")
+    title_of = {flag: title for title, flags in groups.items() for flag in flags}
+    boxes: dict[str, list[str]] = {title: [] for title in (*groups, others)}
+    title = others
+    for line in lines:
+        if option := _OPTION.match(_ANSI.sub("", line)):
+            title = title_of.get(option[1], others)
+        boxes[title].append(line)
+    return boxes
+
+
+def _with_title(line: str, title: str) -> str:
+    """Return the upper border of the box "options" with another title and the same width."""
+    longer = len(title) - len("options")
+    titled = line.replace("options", title, 1)
+    return re.sub("──+", lambda dashes: "─" * (len(dashes[0]) - longer), titled, count=1)
