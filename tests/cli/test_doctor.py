@@ -12,7 +12,7 @@ from maskcast.io.weights import names
 
 
 def found() -> dict[str, tuple[str, str]]:
-    return {check.name: (check.level, check.found) for check in examine()}
+    return {check.name: (check.level, check.detail) for check in examine()}
 
 
 @pytest.fixture(autouse=True)
@@ -81,4 +81,4 @@ def test_a_driver_without_a_build_for_it_is_a_note(monkeypatch):
     monkeypatch.setattr(installation.shutil, "which", lambda _: "/usr/bin/nvidia-smi")
     monkeypatch.setattr(installation.torch.version, "cuda", None)
     check = installation._without_cuda()
-    assert check.level == "note" and "built without CUDA" in check.found
+    assert check.level == "note" and "built without CUDA" in check.detail

@@ -17,6 +17,6 @@ def doctor() -> None:
     failures = 0
     for check in examine():
         failures += check.level == "FAIL"
-        print(f"{check.level:<4} {check.name:<16} {one_line(check.found)}")
+        print(f"{check.level:<4} {check.name:<16} {one_line(check.detail)}")
     if failures:
         raise MaskcastError(f"{failures} of the checks failed; see the lines that begin with FAIL")

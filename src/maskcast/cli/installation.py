@@ -35,7 +35,7 @@ class Check(NamedTuple):
 
     level: Level
     name: str
-    found: str
+    detail: str
 
 
 def examine() -> Iterator[Check]:
@@ -55,10 +55,10 @@ def examine() -> Iterator[Check]:
 def _packages() -> Iterator[Check]:
     """Compare the required packages with the installed ones."""
     for requirement in requires("maskcast") or []:
-        found = re.fullmatch(r"([\w-]+)>=([\d.]+)", requirement)
-        if found is None:  # it belongs to an extra
+        parts = re.fullmatch(r"([\w-]+)>=([\d.]+)", requirement)
+        if parts is None:  # it belongs to an extra
             continue
-        name, least = found.groups()
+        name, least = parts.groups()
         installed = _installed(name)
         if installed is None:
             yield Check("FAIL", name, f"not installed; maskcast needs {least} or newer")
@@ -83,12 +83,12 @@ def _numbers(release: str) -> tuple[int, ...]:
 
 def _extras() -> Iterator[Check]:
     for extra, packages in EXTRAS.items():
-        found = {package: _installed(package) for package in packages}
-        absent = [package for package, release in found.items() if release is None]
+        releases = {package: _installed(package) for package in packages}
+        absent = [package for package, release in releases.items() if release is None]
         if absent:
             yield Check("note", f"extra {extra}", f"not installed: {', '.join(absent)}")
         else:
-            names = (f"{package} {release}" for package, release in found.items())
+            names = (f"{package} {release}" for package, release in releases.items())
             yield Check("ok", f"extra {extra}", ", ".join(names))
 
 
