@@ -27,22 +27,24 @@ EXTRAS = {"train": ("lightning", "tensorboard"), "app": ("starlette", "uvicorn")
 LITTLE_SPACE = 10**9
 """Bytes of free space below which a folder gets a note."""
 
-Level: TypeAlias = Literal["ok", "note", "FAIL"]
+CheckLevel: TypeAlias = Literal["ok", "note", "FAIL"]
 
 
-class Check(NamedTuple):
+class InstallationCheck(NamedTuple):
     """Result of one check: a note limits what can be done, a failure prevents segmenting."""
 
-    level: Level
+    level: CheckLevel
     name: str
     detail: str
 
 
-def examine() -> Iterator[Check]:
+def examine() -> Iterator[InstallationCheck]:
     """Yield the checks of versions, devices, codecs, folders and weights, one by one."""
-    yield Check("ok", "maskcast", f"{version('maskcast')}, {Path(__file__).parents[1]}")
-    yield Check("ok", "Python", f"{platform.python_version()}, {sys.executable}")
-    yield Check("ok", "system", f"{platform.system()} {platform.release()}, {platform.machine()}")
+    yield InstallationCheck("ok", "maskcast", f"{version('maskcast')}, {Path(__file__).parents[1]}")
+    yield InstallationCheck("ok", "Python", f"{platform.python_version()}, {sys.executable}")
+    yield InstallationCheck(
+        "ok", "system", f"{platform.system()} {platform.release()}, {platform.machine()}"
+    )
     yield from _packages()
     yield from _extras()
     yield from _devices()
@@ -52,7 +54,7 @@ def examine() -> Iterator[Check]:
     yield from _weights()
 
 
-def _packages() -> Iterator[Check]:
+def _packages() -> Iterator[InstallationCheck]:
     """Compare the required packages with the installed ones."""
     for requirement in requires("maskcast") or []:
         parts = re.fullmatch(r"([\w-]+)>=([\d.]+)", requirement)
@@ -61,11 +63,11 @@ def _packages() -> Iterator[Check]:
         name, least = parts.groups()
         installed = _installed(name)
         if installed is None:
-            yield Check("FAIL", name, f"not installed; maskcast needs {least} or newer")
+            yield InstallationCheck("FAIL", name, f"not installed; maskcast needs {least} or newer")
         elif _numbers(installed) < _numbers(least):
-            yield Check("FAIL", name, f"{installed}; maskcast needs {least} or newer")
+            yield InstallationCheck("FAIL", name, f"{installed}; maskcast needs {least} or newer")
         else:
-            yield Check("ok", name, installed)
+            yield InstallationCheck("ok", name, installed)
 
 
 def _installed(package: str) -> str | None:
@@ -81,20 +83,20 @@ def _numbers(release: str) -> tuple[int, ...]:
     return tuple(map(int, start[0].split("."))) if start else ()
 
 
-def _extras() -> Iterator[Check]:
+def _extras() -> Iterator[InstallationCheck]:
     for extra, packages in EXTRAS.items():
         releases = {package: _installed(package) for package in packages}
         absent = [package for package, release in releases.items() if release is None]
         if absent:
-            yield Check("note", f"extra {extra}", f"not installed: {', '.join(absent)}")
+            yield InstallationCheck("note", f"extra {extra}", f"not installed: {', '.join(absent)}")
         else:
             names = (f"{package} {release}" for package, release in releases.items())
-            yield Check("ok", f"extra {extra}", ", ".join(names))
+            yield InstallationCheck("ok", f"extra {extra}", ", ".join(names))
 
 
-def _devices() -> Iterator[Check]:
+def _devices() -> Iterator[InstallationCheck]:
     threads = torch.get_num_threads()
-    yield Check("ok", "cpu", f"{threads} threads, {processor_count()} usable cores")
+    yield InstallationCheck("ok", "cpu", f"{threads} threads, {processor_count()} usable cores")
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         yield _gpu(torch.device("cuda", index))
     if not torch.cuda.is_available():
@@ -103,60 +105,62 @@ def _devices() -> Iterator[Check]:
         yield _gpu(torch.device("mps"))
 
 
-def _gpu(device: torch.device) -> Check:
+def _gpu(device: torch.device) -> InstallationCheck:
     """Compute on a GPU, because a driver that is too old fails only then."""
     try:
         torch.nn.functional.conv2d(
             torch.ones(1, 1, 4, 4, device=device), torch.ones(1, 1, 3, 3, device=device)
         ).cpu()
     except RuntimeError as error:
-        return Check("FAIL", str(device), f"{name_of(device)} cannot compute: {error}")
+        return InstallationCheck("FAIL", str(device), f"{name_of(device)} cannot compute: {error}")
     about = name_of(device)
     if device.type == "cuda":
         about += f", {in_bytes(torch.cuda.get_device_properties(device).total_memory)}"
-    return Check("ok", str(device), about)
+    return InstallationCheck("ok", str(device), about)
 
 
-def _without_cuda() -> Check:
+def _without_cuda() -> InstallationCheck:
     build = torch.version.cuda
     reason = f"PyTorch is built for CUDA {build}" if build else "PyTorch is built without CUDA"
     if shutil.which("nvidia-smi"):
-        return Check("note", "cuda", f"not usable although there is an NVIDIA driver; {reason}")
-    return Check("ok", "cuda", f"no GPU; {reason}")
+        return InstallationCheck(
+            "note", "cuda", f"not usable although there is an NVIDIA driver; {reason}"
+        )
+    return InstallationCheck("ok", "cuda", f"no GPU; {reason}")
 
 
-def _codecs(verb: str, codecs: Mapping[str, bool]) -> Check:
+def _codecs(verb: str, codecs: Mapping[str, bool]) -> InstallationCheck:
     absent = [name for name, exists in codecs.items() if not exists]
     if absent:
-        return Check("note", f"videos, {verb}", f"missing in PyAV: {', '.join(absent)}")
-    return Check("ok", f"videos, {verb}", ", ".join(codecs))
+        return InstallationCheck("note", f"videos, {verb}", f"missing in PyAV: {', '.join(absent)}")
+    return InstallationCheck("ok", f"videos, {verb}", ", ".join(codecs))
 
 
-def _folders() -> Iterator[Check]:
+def _folders() -> Iterator[InstallationCheck]:
     yield _folder("this folder", Path.cwd())
     yield _folder("temporary files", Path(tempfile.gettempdir()))
     try:
         yield _folder("weights cache", cache_folder())
     except MaskcastError as error:
-        yield Check("note", "weights cache", str(error))
+        yield InstallationCheck("note", "weights cache", str(error))
 
 
-def _folder(name: str, folder: Path) -> Check:
+def _folder(name: str, folder: Path) -> InstallationCheck:
     try:
         check_writable(folder)
     except MaskcastError as error:
-        return Check("FAIL" if name == "temporary files" else "note", name, str(error))
+        return InstallationCheck("FAIL" if name == "temporary files" else "note", name, str(error))
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
-    level: Level = "note" if free < LITTLE_SPACE else "ok"
-    return Check(level, name, f"{folder}, {in_bytes(free)} free")
+    level: CheckLevel = "note" if free < LITTLE_SPACE else "ok"
+    return InstallationCheck(level, name, f"{folder}, {in_bytes(free)} free")
 
 
-def _weights() -> Iterator[Check]:
+def _weights() -> Iterator[InstallationCheck]:
     for weights in installed_weights():
         try:
             digest = verify_weights(weights.name)
         except MaskcastError as error:
-            yield Check("FAIL", weights.name, str(error))
+            yield InstallationCheck("FAIL", weights.name, str(error))
         else:
-            yield Check("ok", weights.name, f"{weights.method}, sha256 {digest[:12]}")
+            yield InstallationCheck("ok", weights.name, f"{weights.method}, sha256 {digest[:12]}")
