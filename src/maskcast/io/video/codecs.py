@@ -7,7 +7,7 @@ from typing import Literal
 
 from av.codec.codec import Codec, UnknownCodecError
 
-from maskcast.io.video.writer import FORMATS
+from maskcast.io.video.formats import FORMATS
 
 COMMON = ("h264", "hevc", "vp9", "av1", "prores", "mpeg4", "mjpeg")
 """Codecs of most videos from cameras, phones, editing programs and the web."""
