@@ -56,7 +56,7 @@ def test_missing_extras_and_codecs_are_notes(monkeypatch):
 
 def test_weights_that_have_changed_since_they_were_installed_fail(cache):
     cache.mkdir()
-    shutil.copy(names.SHIPPED / "lwl-small-2.safetensors", cache / "own.safetensors")
+    shutil.copy(names.SHIPPED / "lwl-small.safetensors", cache / "own.safetensors")
     (cache / "own.json").write_text('{"sha256": "' + 64 * "0" + '"}')
     level, text = found()["own"]
     assert level == "FAIL" and "have changed since they were installed" in text
