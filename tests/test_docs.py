@@ -96,12 +96,16 @@ def test_the_python_examples_for_programs(tmp_path, monkeypatch, capsys):
     write_label_map(tmp_path / "mask.png", clip.label_maps[0].astype(np.int32))
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    one, camera, steps, correction, turns, states, errors = python_blocks("python.md")
+    blocks = python_blocks("python.md")
+    one, look, camera, steps, correction, turns, states, runs, tables, errors = blocks
     small = {'"auto"': '"cpu"', '"update_steps": 3': '"crop.size": (96, 160)'}
     for given, instead in small.items():
         one = one.replace(given, instead)
     exec(one, names)
     assert len(list(tmp_path.glob("0000*.png"))) == 8
+    exec(look, names)
+    assert (tmp_path / "last.png").stat().st_size > 1000
+    assert capsys.readouterr().out.endswith("pixels, (120, 208, 3)\n")
     exec(camera, names)
     assert capsys.readouterr().out.split("\n")[1:3] == ["(1,)", "(1, 7)"]
     exec(steps, names)
@@ -112,6 +116,11 @@ def test_the_python_examples_for_programs(tmp_path, monkeypatch, capsys):
     exec(turns, names)
     exec(states, names)
     assert names["step"].frame_index == 7
+    exec(runs, names)
+    made = "finished ['overlay.mp4', 'tracks.csv', 'contact_sheet.png']"
+    assert made in capsys.readouterr().out
+    exec(tables, names)
+    assert (tmp_path / "tracks.csv").read_text().count("\n") == 9
     exec(errors, names)
     assert "100×208 but the frame is 120×208" in capsys.readouterr().out
 

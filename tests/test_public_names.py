@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -37,6 +38,21 @@ def test_names_are_there_and_documented(name):
 )
 def test_names_that_messages_and_scripts_use_stay_where_they_are(module, name):
     assert hasattr(importlib.import_module(f"maskcast.{module}"), name)
+
+
+def test_the_table_of_the_documents_has_every_name():
+    page = (Path(__file__).parent.parent / "docs" / "python.md").read_text()
+    table = page[page.index("| name |") : page.index("## One video")]
+    shown = re.findall(r"`(\w+)`", "".join(row.split(" | ")[0] for row in table.splitlines()))
+    assert sorted(shown) == sorted(maskcast.__all__)
+
+
+def test_the_public_names_of_other_modules_are_there():
+    page = (Path(__file__).parent.parent / "docs" / "public.md").read_text()
+    names = re.findall(r"`maskcast\.([\w.]+)\.(\w+)`", page)
+    assert len(names) >= 5
+    for module, name in names:
+        assert inspect.getdoc(getattr(import_module(f"maskcast.{module}"), name)), name
 
 
 def test_type_checkers_know_the_same_names_and_no_others():

@@ -26,48 +26,70 @@ if TYPE_CHECKING:
     from maskcast.io.label_maps import read_label_map, write_label_map
     from maskcast.io.prompts.reading import read_prompts
     from maskcast.io.video.source import open_frames
-    from maskcast.methods.spec import load_segmenter
+    from maskcast.methods.spec import SegmenterSpec, load_segmenter
+    from maskcast.runs.export_settings import Exports
+    from maskcast.runs.tables import write_rle, write_tracks
+    from maskcast.runs.video_run import VideoRequest, VideoResult, run_video
+    from maskcast.viz.showing import overlay, show
 
     __version__: str
 
 _HOMES = {
     "ABSENT": "core.types",
     "Box": "core.types",
+    "Exports": "runs.export_settings",
     "Frame": "core.types",
     "Mask": "core.types",
     "MaskcastError": "core.errors",
     "ObjectMasks": "core.types",
     "Prompts": "core.types",
+    "SegmenterSpec": "methods.spec",
+    "VideoRequest": "runs.video_run",
+    "VideoResult": "runs.video_run",
     "VideoSegmenter": "core.segmenter",
     "load_segmenter": "methods.spec",
     "load_state": "core.state",
     "open_frames": "io.video.source",
+    "overlay": "viz.showing",
     "read_label_map": "io.label_maps",
     "read_prompts": "io.prompts.reading",
+    "run_video": "runs.video_run",
     "save_state": "core.state",
     "segment_steps": "core.segmenter",
     "segment_video": "core.segmenter",
+    "show": "viz.showing",
     "write_label_map": "io.label_maps",
+    "write_rle": "runs.tables",
+    "write_tracks": "runs.tables",
 }
 
 __all__ = [
     "ABSENT",
     "Box",
+    "Exports",
     "Frame",
     "Mask",
     "MaskcastError",
     "ObjectMasks",
     "Prompts",
+    "SegmenterSpec",
+    "VideoRequest",
+    "VideoResult",
     "VideoSegmenter",
     "load_segmenter",
     "load_state",
     "open_frames",
+    "overlay",
     "read_label_map",
     "read_prompts",
+    "run_video",
     "save_state",
     "segment_steps",
     "segment_video",
+    "show",
     "write_label_map",
+    "write_rle",
+    "write_tracks",
 ]
 
 

@@ -104,7 +104,7 @@ def test_a_state_saved_and_loaded_goes_on_to_the_same_bits(method, tmp_path):
     steps = list(segment_steps(segmenter, video(), prompts))
     for last in (0, 2):
         save_state(steps[last].state, tmp_path / "state.safetensors")
-        state = load_state(tmp_path / "state.safetensors", type(segmenter.start()))
+        state = load_state(tmp_path / "state.safetensors", segmenter)
         rest = segment_steps(
             segmenter, video()[last + 1 :], prompts, state=state, first_frame=last + 1
         )
@@ -244,7 +244,7 @@ def test_states_with_absences_are_values(method, tmp_path):
     for last in (1, 2):
         before = [tensor.clone() for tensor in tensors_of(steps[last].state)]
         save_state(steps[last].state, tmp_path / "state.safetensors")
-        state = load_state(tmp_path / "state.safetensors", type(segmenter.start()))
+        state = load_state(tmp_path / "state.safetensors", segmenter)
         rest = segment_steps(
             segmenter, video()[last + 1 :], prompts, state=state, first_frame=last + 1
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from maskcast.core.errors import PromptError
+from maskcast.core.errors import PromptError, UsageError
 from maskcast.core.marks import plain_number
 from maskcast.core.types import ABSENT, Box, ObjectMasks, masks_and_boxes, split_prompts, to_frame
 
@@ -27,6 +27,14 @@ def test_the_label_map_is_the_arg_max_over_background_and_objects():
     winner = shares.argmax(dim=0)
     expected = torch.tensor((0, *ids))[winner]
     assert ObjectMasks(ids, shares[1:]).label_map().equal(expected)
+
+
+def test_the_mask_of_an_object_is_where_the_label_map_has_its_id():
+    found = ObjectMasks((9, 2), torch.tensor([[[0.3, 0.6, 0.1]], [[0.2, 0.2, 0.8]]]))
+    assert found.mask(9).tolist() == [[False, True, False]]
+    assert found.mask(2).tolist() == [[False, False, True]]
+    with pytest.raises(UsageError, match="no object 3 in these masks; ids: 9, 2"):
+        found.mask(3)
 
 
 def test_without_objects_everything_is_background():

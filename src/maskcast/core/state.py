@@ -34,6 +34,7 @@ from torch import Tensor
 
 from maskcast.core.errors import MissingFileError, OutputError, StateError
 from maskcast.core.files import replacing
+from maskcast.core.segmenter import VideoSegmenter
 from maskcast.core.strict_json import parse_json
 from maskcast.core.surroundings import own_surroundings
 
@@ -88,14 +89,17 @@ def save_state(state: Any, path: Path | str, *, digest: str | None = None) -> No
 
 
 def load_state(
-    path: Path | str, expected: type[State], *, device: torch.device | str | None = None
+    path: Path | str,
+    expected: VideoSegmenter[State] | type[State],
+    *,
+    device: torch.device | str | None = None,
 ) -> State:
     """Load a state that ``save_state`` has written.
 
     Args:
         path: the file.
-        expected: the class of the state, ``type(segmenter.start())``; nested classes are found by
-            its type hints alone.
+        expected: the segmenter that continues from the state, or the class of the state; nested
+            classes are found by its type hints alone.
         device: device for the tensors; default: the device that they were saved from. If the state
             came from an accelerator, tensors that were in main memory stay there, and so do fields
             with ``ON_HOST``.
@@ -105,6 +109,7 @@ def load_state(
         StateError: the file is damaged, or is not a state of this class.
     """
     path = Path(path)
+    kind = expected if isinstance(expected, type) else type(expected.start())
     if not path.is_file():
         raise MissingFileError(f"saved state {path} does not exist")
     try:
@@ -117,13 +122,13 @@ def load_state(
             )
         with own_surroundings():
             tensors = _restored(header["blocks"], stored, device)
-            value = _decode(header["value"], expected, tensors)
+            value = _decode(header["value"], kind, tensors)
     except _UNREADABLE as error:
         if isinstance(error, StateError):
             raise StateError(f"{path}: {error}") from error
         raise StateError(f"cannot read the saved state {path}: {error}") from error
-    if not isinstance(value, expected):
-        raise StateError(f"{path} holds {type(value).__name__}, expected {expected.__name__}")
+    if not isinstance(value, kind):
+        raise StateError(f"{path} holds {type(value).__name__}, expected {kind.__name__}")
     return value
 
 

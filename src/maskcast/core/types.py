@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from maskcast.core.arrays import Picture
-from maskcast.core.errors import PromptError
+from maskcast.core.errors import PromptError, UsageError
 from maskcast.core.marks import ABSENT, Absent, Box
 
 __all__ = [
@@ -113,6 +113,17 @@ class ObjectMasks:
         kept = torch.tensor(chosen, dtype=torch.bool, device=self.probs.device)
         presence = None if self.presence is None else self.presence[kept]
         return ObjectMasks(tuple(i for i in self.ids if i in ids), self.probs[kept], presence)
+
+    def mask(self, object_id: int) -> Mask:
+        """Return the pixels of an object: those that ``label_map`` gives its id.
+
+        Raises:
+            UsageError: the object is not among ``ids``.
+        """
+        if object_id not in self.ids:
+            known = ", ".join(map(str, self.ids)) or "none"
+            raise UsageError(f"there is no object {object_id} in these masks; ids: {known}")
+        return self.label_map() == object_id
 
     def label_map(self) -> LabelMap:
         """Return the id of the most probable object at each pixel, or 0 for the background.

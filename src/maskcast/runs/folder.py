@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from PIL import Image
-from torch import Tensor
 
 from maskcast.core.errors import DataError
 from maskcast.core.files import path_inside, replacing
@@ -25,6 +24,7 @@ from maskcast.runs.frame_log import FrameLog, LogEntry
 from maskcast.runs.identity import RunIdentity
 from maskcast.runs.layout import BACKWARD, FRAME_LOG, PROBABILITIES, STATES
 from maskcast.runs.masks import FoundObject, flush_files, mask_store
+from maskcast.runs.measuring import measure_objects
 from maskcast.runs.removal import remove_file
 from maskcast.runs.request import RunRequest
 from maskcast.runs.states import SavedStates
@@ -283,17 +283,11 @@ class RunFolder:
         probabilities: bool,
     ) -> dict[int, FoundObject]:
         """Measure the objects in a frame; write their soft masks if requested."""
-        objects: dict[int, FoundObject] = {}
-        presence = _numbers(masks.presence, count=len(masks.ids))
-        soft_masks = masks.probs.float().cpu().numpy()
-        for object_id, soft, visible in zip(masks.ids, soft_masks, presence, strict=True):
-            inside = label_map == object_id
-            area = int(inside.sum())
-            confidence = round(float(soft[inside].mean(dtype=np.float64)), 5) if area else None
-            objects[object_id] = FoundObject(area, confidence, visible)
-            if probabilities:
+        if probabilities:
+            soft_masks = masks.probs.float().cpu().numpy()
+            for object_id, soft in zip(masks.ids, soft_masks, strict=True):
                 self._write_probability(frame_index, object_id, soft)
-        return objects
+        return measure_objects(label_map, masks)
 
     def _write_probability(self, frame_index: int, object_id: int, soft: Any) -> None:
         path = self.probability_path(frame_index, object_id)
@@ -301,10 +295,3 @@ class RunFolder:
         with replacing(path) as temporary:
             picture.save(temporary, format="PNG")
         self._unflushed.add(path)
-
-
-def _numbers(presence: Float[Tensor, "objects"] | None, *, count: int) -> list[float | None]:
-    """Return the presence of each object, rounded; None for each if the method predicts none."""
-    if presence is None:
-        return [None] * count
-    return [round(value, 5) for value in presence.float().tolist()]

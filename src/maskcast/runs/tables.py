@@ -1,21 +1,25 @@
-"""Write the tables among the exports: run-length masks as JSON, and tracks as CSV."""
+"""Write masks as tables, among the exports or from a program: run lengths (JSON), tracks (CSV)."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from typing import TextIO, TypeAlias
 
+import numpy as np
+
 from maskcast.core.arrays import LabelArray, Picture
 from maskcast.core.boxes import tight_box
 from maskcast.core.files import replacing
+from maskcast.core.types import ObjectMasks
 from maskcast.io.label_maps import ids_in
 from maskcast.io.rle import encode_mask
 from maskcast.runs.masks import FoundByFrame, FoundObject
+from maskcast.runs.measuring import measure_objects
 
 AddFrame: TypeAlias = Callable[[int, Picture, LabelArray], None]
 """Takes the index of a frame, its picture, and its label map."""
@@ -24,6 +28,48 @@ COLUMNS = "frame,name,object_id,area,x,y,width,height,confidence,event,presence"
 """Columns of tracks.csv, which docs/runs.md explains."""
 NOTHING = FoundObject(0, None)
 """An object that the log does not know."""
+
+
+def write_rle(path: Path | str, found: Iterable[ObjectMasks], *, video_id: str) -> None:
+    """Write the masks of a video as ``maskcast segment --rle`` does: COCO run lengths, as JSON.
+
+    Args:
+        path: the file, which is written atomically.
+        found: the masks of each frame, from the first on, as ``segment_video`` yields them.
+        video_id: name of the video, which every entry repeats.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    objects: dict[int, dict[int, FoundObject]] = {}
+    with rle_table(Path(path), video_id=video_id, first=0, objects=objects) as (_, add):
+        _add_all(found, objects, add)
+
+
+def write_tracks(path: Path | str, found: Iterable[ObjectMasks], *, names: Sequence[str]) -> None:
+    """Write area, box, confidence and event of each object and frame, as ``--tracks`` does.
+
+    Args:
+        path: the CSV file, which is written atomically.
+        found: the masks of each frame, from the first on, as ``segment_video`` yields them.
+        names: names of the frames, such as ``frames.names``.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    objects: dict[int, dict[int, FoundObject]] = {}
+    with tracks_table(Path(path), names=list(names), first=0, objects=objects) as (_, add):
+        _add_all(found, objects, add)
+
+
+def _add_all(
+    found: Iterable[ObjectMasks], objects: dict[int, dict[int, FoundObject]], add: AddFrame
+) -> None:
+    for frame_index, masks in enumerate(found):
+        label_map = masks.label_map().cpu().numpy().astype(np.int32)
+        objects[frame_index] = measure_objects(label_map, masks)
+        no_picture = np.broadcast_to(np.uint8(0), (*label_map.shape, 3))  # tables show none
+        add(frame_index, no_picture, label_map)
 
 
 @contextmanager
