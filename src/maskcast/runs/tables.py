@@ -30,12 +30,12 @@ NOTHING = FoundObject(0, None)
 """An object that the log does not know."""
 
 
-def write_rle(path: Path | str, found: Iterable[ObjectMasks], *, video_id: str) -> None:
+def write_rle(path: Path | str, masks: Iterable[ObjectMasks], *, video_id: str) -> None:
     """Write the masks of a video as ``maskcast segment --rle`` does: COCO run lengths, as JSON.
 
     Args:
         path: the file, which is written atomically.
-        found: the masks of each frame, from the first on, as ``segment_video`` yields them.
+        masks: those of each frame, from the first on, as ``segment_video`` yields them.
         video_id: name of the video, which every entry repeats.
 
     Raises:
@@ -43,15 +43,15 @@ def write_rle(path: Path | str, found: Iterable[ObjectMasks], *, video_id: str) 
     """
     objects: dict[int, dict[int, FoundObject]] = {}
     with rle_table(Path(path), video_id=video_id, first=0, objects=objects) as (_, add):
-        _add_all(found, objects, add)
+        _add_all(masks, objects, add)
 
 
-def write_tracks(path: Path | str, found: Iterable[ObjectMasks], *, names: Sequence[str]) -> None:
+def write_tracks(path: Path | str, masks: Iterable[ObjectMasks], *, names: Sequence[str]) -> None:
     """Write area, box, confidence and event of each object and frame, as ``--tracks`` does.
 
     Args:
         path: the CSV file, which is written atomically.
-        found: the masks of each frame, from the first on, as ``segment_video`` yields them.
+        masks: those of each frame, from the first on, as ``segment_video`` yields them.
         names: names of the frames, such as ``frames.names``.
 
     Raises:
@@ -59,15 +59,15 @@ def write_tracks(path: Path | str, found: Iterable[ObjectMasks], *, names: Seque
     """
     objects: dict[int, dict[int, FoundObject]] = {}
     with tracks_table(Path(path), names=list(names), first=0, objects=objects) as (_, add):
-        _add_all(found, objects, add)
+        _add_all(masks, objects, add)
 
 
 def _add_all(
-    found: Iterable[ObjectMasks], objects: dict[int, dict[int, FoundObject]], add: AddFrame
+    masks: Iterable[ObjectMasks], objects: dict[int, dict[int, FoundObject]], add: AddFrame
 ) -> None:
-    for frame_index, masks in enumerate(found):
-        label_map = masks.label_map().cpu().numpy().astype(np.int32)
-        objects[frame_index] = measure_objects(label_map, masks)
+    for frame_index, in_frame in enumerate(masks):
+        label_map = in_frame.label_map().cpu().numpy().astype(np.int32)
+        objects[frame_index] = measure_objects(label_map, in_frame)
         no_picture = np.broadcast_to(np.uint8(0), (*label_map.shape, 3))  # tables show none
         add(frame_index, no_picture, label_map)
 
