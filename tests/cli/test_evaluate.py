@@ -313,3 +313,23 @@ def test_report_fills_the_table_of_a_page(evaluate, table, install, maskcast):
     outcome = maskcast("report", "run", "--published", table)
     assert outcome.output.strip() == f"{table}: filled in 1 of the published rows"
     assert "J&F 70.0, J 69.0 | J&F " in table.read_text("utf-8")
+
+
+def test_held_out_training_videos_are_scored_as_a_whole(evaluate, clip, maskcast):
+    """LWL's Table 1: J of the held-out training videos, which a list names."""
+    root = youtube_vos(
+        clip / "videos", {"a": {1: 0}, "b": {1: 0, 2: 1}, "c": {1: 0}}, split="train"
+    )
+    (clip / "list.txt").write_text("a\nb\n")
+    chosen = ["--weights", "./colours.safetensors", "--device", "cpu"]
+    outcome = maskcast(
+        *("evaluate", "youtube-vos-2019", "--root", root, "--split", "train"),
+        *("--videos-from", "list.txt", "-o", "run", *chosen),
+    )
+    assert outcome.exit_code == 0, outcome.error
+    tree = json.loads((clip / "run" / "scores.json").read_text())
+    assert list(tree["objects"]) == ["a_1", "b_1", "b_2"]
+    names = [entry["per_frame"]["names"] for entry in tree["objects"].values()]
+    assert names[0] == names[1] == ["00005", "00010", "00015", "00020", "00025"]
+    J = [entry["J"]["mean"] for entry in tree["objects"].values()]
+    assert tree["dataset"]["J"]["mean"] == pytest.approx(sum(J) / 3)

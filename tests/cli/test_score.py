@@ -266,3 +266,12 @@ def test_scores_only_the_videos_that_are_named(score, out):
     unknown = score("--jobs", "1", "--videos", "bees")
     assert unknown.exit_code == 3
     assert "has no video bees; it has ants, cows" in unknown.error
+
+
+def test_scores_only_the_videos_of_a_list(score, out, tmp_path):
+    (tmp_path / "list.txt").write_text("cows\n")
+    outcome = score("--jobs", "1", "--videos-from", tmp_path / "list.txt")
+    assert outcome.exit_code == 0, outcome.error
+    assert list(json.loads((out / "scores.json").read_text())["videos"]) == ["cows"]
+    missing = score("--jobs", "1", "--videos-from", tmp_path / "no-list.txt")
+    missing.assert_one_sentence(3, "no-list.txt does not exist")

@@ -54,6 +54,7 @@ def evaluate(
     box_jitter: Annotated[float, shown_as("SHARE", None)] = 0.0,
     corrections: Annotated[int, shown_as("COUNT", None)] = 0,
     videos: Annotated[UseAppendAction[tuple[str, ...]], shown_as("NAME", "(repeatable)")] = (),
+    videos_from: ListFile = None,
     resolution: Resolution = None,
     all_frames: bool = False,
     unseen: ListFile = None,
@@ -91,6 +92,7 @@ def evaluate(
         corrections: afterwards, correct the worst frame of every video this many times with its
             true masks, segmenting again from there, and show the scores after each correction.
         videos: segment only this video.
+        videos_from: segment only the videos that this file lists, one name per line.
         resolution: DAVIS only: 480p, 1080p or Full-Resolution.
         all_frames: YouTube-VOS only: use the images at 30 frames per second.
         unseen: file that lists the unseen categories (YouTube-VOS) or videos (LVOS), one per line;
@@ -114,6 +116,7 @@ def evaluate(
         resolution=resolution,
         all_frames=all_frames,
         videos=videos,
+        videos_from=videos_from,
     )
     with TerminalProgress() as progress:
         made = evaluate_dataset(

@@ -19,6 +19,7 @@ def score(
     results: Annotated[Path, shown_as("FOLDER|ZIP", None)],
     split: Split = None,
     videos: Annotated[UseAppendAction[tuple[str, ...]], shown_as("NAME", "(repeatable)")] = (),
+    videos_from: ListFile = None,
     output: Annotated[Path | None, shown_as("FOLDER", short="-o")] = None,
     resolution: Resolution = None,
     unseen: ListFile = None,
@@ -44,6 +45,7 @@ def score(
         split: split to score; default: the validation split (val or valid). Others are train, test
             and test-dev.
         videos: score only this video.
+        videos_from: score only the videos that this file lists, one name per line.
         output: folder for scores.json and scores.csv; if not given, only the table is printed.
         resolution: DAVIS only: 480p, 1080p or Full-Resolution.
         unseen: file that lists the unseen categories (YouTube-VOS) or videos (LVOS), one per line;
@@ -70,7 +72,12 @@ def score(
         count_extra_objects=count_extra_objects,
     )
     choice = DatasetChoice(
-        name=dataset, root=root, split=split, resolution=resolution, videos=videos
+        name=dataset,
+        root=root,
+        split=split,
+        resolution=resolution,
+        videos=videos,
+        videos_from=videos_from,
     )
     with TerminalProgress() as progress:
         scores = score_results(

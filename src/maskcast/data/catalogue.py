@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maskcast.core.errors import MissingFileError, UsageError
 from maskcast.data.dataset import Dataset, UnseenGroup
-from maskcast.data.listing import Purpose
+from maskcast.data.listing import Purpose, read_list
 from maskcast.data.readers import lvos, youtube_vos
 from maskcast.data.readers.davis import HIDDEN_SPLITS, open_davis
 from maskcast.data.readers.folder import open_folder
@@ -204,9 +204,16 @@ class DatasetChoice:
     all_frames: bool = False
     videos: tuple[str, ...] = ()
     """Names of videos; empty for all."""
+    videos_from: Path | None = None
+    """File with further names of videos, one per line."""
 
     def open(self, purpose: Purpose) -> Dataset:
-        """Open the data set; raises the errors of ``open_dataset``."""
+        """Open the data set.
+
+        Raises:
+            UsageError, MissingFileError, DatasetError: see ``open_dataset``; or the file with names
+                of videos cannot be read, is empty or repeats a name.
+        """
         dataset = open_dataset(
             self.name,
             self.root,
@@ -215,4 +222,6 @@ class DatasetChoice:
             resolution=self.resolution,
             all_frames=self.all_frames,
         )
-        return dataset.only(self.videos) if self.videos else dataset
+        listed = () if self.videos_from is None else read_list(self.videos_from, "videos")
+        names = tuple(dict.fromkeys((*self.videos, *listed)))
+        return dataset.only(names) if names else dataset

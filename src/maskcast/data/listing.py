@@ -93,16 +93,25 @@ def read_names(path: Path, faults: Faults) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def read_unseen(path: Path) -> frozenset[str]:
-    """Return the names in a list of unseen categories or videos, one per line.
+def read_list(path: Path, what: str) -> tuple[str, ...]:
+    """Return the names in a list file, one per line.
+
+    Args:
+        path: the file.
+        what: plural of what the names belong to, for messages.
 
     Raises:
         DatasetError: the list cannot be read, is empty or repeats a name.
     """
-    faults = Faults(f"the list of unseen names {path}")
+    faults = Faults(f"the list of {what}")
     names = read_names(path, faults)
     faults.raise_if_any()
-    return frozenset(names)
+    return tuple(names)
+
+
+def read_unseen(path: Path) -> frozenset[str]:
+    """Return the names in a list of unseen categories or videos; raises as ``read_list``."""
+    return frozenset(read_list(path, "unseen names"))
 
 
 def read_meta(path: Path, faults: Faults) -> dict[str, dict[str, Any]]:
