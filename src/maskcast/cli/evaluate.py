@@ -188,7 +188,7 @@ def _print_published(scores: Scores) -> None:
     from maskcast.evaluation.published import published_rows
     from maskcast.evaluation.published_table import own_figures, printed_figures
 
-    for row in published_rows():
+    for row in published_rows(ablations=True):
         if row.is_reproduced_by(scores):
             print(f"{row.name}, {row.paper}, {row.table}: {printed_figures(row)}")
             print(f"here: {own_figures(row, scores)}")

@@ -8,7 +8,7 @@ row is unchanged.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from maskcast.core.errors import DataError, MissingFileError
 from maskcast.core.files import write_text
@@ -78,7 +78,7 @@ def _published_cells(row: PublishedRow) -> tuple[str, ...]:
         row.name,
         f"{row.dataset} {row.split} ({row.videos})",
         ", ".join([*_short(row.paper), row.table]),
-        f"`{row.command}`" if row.command else "no weights known",
+        f"`{row.command}`" if row.command else f"recipe `{PurePath(row.trained or '').name}`",
         printed_figures(row),
     )
 

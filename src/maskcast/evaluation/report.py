@@ -38,8 +38,12 @@ class Run:
     """Folder of its predictions, which may no longer exist."""
 
 
-def read_runs(paths: Sequence[Path]) -> list[Run]:
+def read_runs(paths: Sequence[Path], *, of_one_set: bool = True) -> list[Run]:
     """Read the runs of a report.
+
+    Args:
+        paths: folders of the runs, or their ``scores.json``.
+        of_one_set: whether to reject runs of different data sets.
 
     Raises:
         MissingFileError, DataError: a ``scores.json`` is missing or damaged.
@@ -53,7 +57,7 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
         masks = folder / MASKS if (folder / MASKS).is_dir() else Path(scores.tree["results"])
         runs.append(Run(name, scores, masks))
     kinds = {_kind(run.scores) for run in runs}
-    if len(kinds) > 1:
+    if of_one_set and len(kinds) > 1:
         raise UsageError(f"the runs are of different data sets: {', '.join(sorted(kinds))}")
     return runs
 
@@ -75,7 +79,7 @@ def write_report(runs: Sequence[Run], output: Path, *, root: Path | None = None)
     worst, left_out = _worst(runs, root)
     columns = _columns(runs[0].scores)
     names = _worst_first(runs)
-    page = _template().render(
+    page = template_of("report.html").render(
         style=Markup(files(__package__).joinpath("report.css").read_text("utf-8")),
         kind=_kind(runs[0].scores),
         runs=runs,
@@ -120,13 +124,14 @@ def total_difference(one: Scores, other: Scores) -> Interval | None:
     return paired_interval(np.array(values, np.float64))
 
 
-def _template() -> Template:
+def template_of(name: str) -> Template:
+    """Return a template of this package; it escapes all text."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["per_cent"] = per_cent
     environment.globals["colour"] = colour_of_series
-    return environment.from_string(files(__package__).joinpath("report.html").read_text("utf-8"))
+    return environment.from_string(files(__package__).joinpath(name).read_text("utf-8"))
 
 
 def _notes(runs: Sequence[Run]) -> list[str]:
@@ -154,14 +159,19 @@ def _columns(scores: Scores) -> list[str]:
 def _row(run: Run, columns: Sequence[str]) -> dict[str, Any]:
     figures = figures_of(run.scores.dataset)
     speed = run.scores.tree.get("speed", {}).get("end_to_end_frames_per_second")
-    made = run.scores.tree.get("run", {})
-    words = [str(made[key]) for key in ("method", "weights", "init") if made.get(key)]
     return {
         "name": run.name,
         "figures": [per_cent(figures.get(column)) for column in columns],
         "speed": "" if speed is None else f"{speed:.2f}",
-        "made_with": ", ".join(words or [f"masks in {Path(run.scores.tree['results']).name}"]),
+        "made_with": made_with(run.scores),
     }
+
+
+def made_with(scores: Scores) -> str:
+    """Return method, weights and kind of prompt of a run, or else the folder of its masks."""
+    made = scores.tree.get("run", {})
+    words = [str(made[key]) for key in ("method", "weights", "init") if made.get(key)]
+    return ", ".join(words or [f"masks in {Path(scores.tree['results']).name}"])
 
 
 def _published(runs: Sequence[Run], columns: Sequence[str]) -> dict[str, Any]:

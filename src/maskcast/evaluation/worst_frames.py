@@ -52,16 +52,7 @@ def worst_frames(scores: Scores, masks: Path, root: Path | None = None) -> Itera
     Raises:
         MaskcastError: the data set or the predictions no longer exist or have changed.
     """
-    rules = scores.tree["protocol"]
-    dataset = open_dataset(
-        rules["dataset"],
-        Path(root or rules["root"]),
-        split=rules["split"] if benchmark_of(rules["dataset"]).splits else None,
-        resolution=rules.get("resolution"),
-        purpose="score",
-    )
-    videos = {video.name: video for video in dataset}
-    predictions = open_predictions(masks, list(videos))
+    videos, predictions = open_scored(scores, masks, root)
     ranked = sorted(scores.objects.items(), key=lambda item: float(item[1]["J&F"]))
     for name, entry in ranked[:OBJECTS]:
         for index in _worst_indices(entry):
@@ -80,6 +71,26 @@ def worst_frames(scores: Scores, masks: Path, root: Path | None = None) -> Itera
             )
 
 
+def open_scored(
+    scores: Scores, masks: Path, root: Path | None = None
+) -> tuple[dict[str, Video], Predictions]:
+    """Open the videos and the predictions of a run; see ``worst_frames`` for the arguments.
+
+    Raises:
+        MaskcastError: the data set or the predictions no longer exist.
+    """
+    rules = scores.tree["protocol"]
+    dataset = open_dataset(
+        rules["dataset"],
+        Path(root or rules["root"]),
+        split=rules["split"] if benchmark_of(rules["dataset"]).splits else None,
+        resolution=rules.get("resolution"),
+        purpose="score",
+    )
+    videos = {video.name: video for video in dataset}
+    return videos, open_predictions(masks, list(videos))
+
+
 def _worst_indices(entry: Tree) -> list[int]:
     values = np.array(entry["per_frame"]["J"]) + np.array(entry["per_frame"]["F"])
     chosen: list[int] = []
@@ -95,10 +106,7 @@ def _pictures(
 ) -> tuple[str, str, str]:
     frame_index = video.frame_names.index(frame_name)
     empty: MaskArray = np.zeros(video.size, np.bool_)
-    if frame_index in video.image_files:
-        image = video.read_frame(frame_index)
-    else:
-        image = np.full((*video.size, 3), 40, np.uint8)
+    image = image_of(video, frame_index)
     ground_truth = video.read_masks(frame_index).masks.get(object_id, empty)
     try:
         prediction = predictions.read(video, frame_index)
@@ -107,19 +115,27 @@ def _pictures(
     usable = prediction is not None and prediction.has(object_id)
     predicted = prediction.mask_of(object_id) if prediction is not None and usable else empty
     return (
-        _encoded(image),
+        encoded(image),
         _painted(image, ground_truth, object_id),
         _painted(image, predicted, object_id),
     )
 
 
+def image_of(video: Video, frame_index: int) -> Picture:
+    """Return a frame, or a dark picture of its size if the data set has no images."""
+    if frame_index in video.image_files:
+        return video.read_frame(frame_index)
+    return np.full((*video.size, 3), 40, np.uint8)
+
+
 def _painted(image: Picture, mask: MaskArray, object_id: int) -> str:
     """Paint a mask over the frame in grey, so that it is visible on an object of its colour."""
     grey = np.asarray(Image.fromarray(image).convert("L").convert("RGB"))
-    return _encoded(draw_overlay(grey, mask.astype(np.int32) * object_id, ids=False))
+    return encoded(draw_overlay(grey, mask.astype(np.int32) * object_id, ids=False))
 
 
-def _encoded(picture: Picture) -> str:
+def encoded(picture: Picture) -> str:
+    """Return a small JPEG of a picture as a ``data:`` URL."""
     height, width = picture.shape[:2]
     size = (min(WIDTH, width), max(1, round(height * min(WIDTH, width) / width)))
     buffer = io.BytesIO()

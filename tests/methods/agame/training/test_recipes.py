@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from maskcast.core.config import config_from_dict, config_to_dict
@@ -25,6 +27,13 @@ def test_recipes_are_those_of_the_publication() -> None:
     assert (davis.data.draws, davis.snippets.zoom) == (2600, True)
     later = RECIPES["agame-davis-stage2"].config
     assert (later.data.draws, later.snippets.zoom, later.loop.epochs) == (118, False, 100)
+
+
+def test_youtube_vos_alone_has_the_steps_of_the_publication() -> None:
+    both, alone = RECIPES["agame-stage2"].config, RECIPES["agame-youtube-stage2"].config
+    assert RECIPES["agame-youtube-stage1"].config == RECIPES["agame-stage1"].config
+    assert replace(alone, data=both.data) == both
+    assert (alone.data.epoch, alone.data.draws) == ("draws", 2 * 59)  # 59 videos of DAVIS
 
 
 @pytest.mark.parametrize("name", RECIPES)
