@@ -87,6 +87,32 @@ def test_a_run_says_where_it_resumes(segment, clip):
     assert "starting again at frame 0: no state before frame 7 is saved\n" in outcome.error
 
 
+def test_swapped_objects_are_not_tracked_again(segment, clip):
+    segment()
+    before = card_in(clip / "out")["steps"]
+    outcome = segment("--swap", "6:1,2", "--tracks")
+    assert outcome.exit_code == 0, outcome.error
+    assert "frame 00006: objects 1 and 2 are swapped\n" in outcome.error
+    assert card_in(clip / "out")["steps"] == before
+    found = read_label_map(clip / "out" / "00006.png")
+    assert (found == 2).tolist() == true_mask(1, 6).tolist()
+    outcome = segment("--swap", "6:1,2", "--merge", "9:1,2")
+    assert "frame 00009: object 2 merged into object 1\n" in outcome.error
+    assert card_in(clip / "out")["steps"] == before
+    outcome = segment("--swap", "6:1,7")
+    assert outcome.exit_code == 3
+    assert "object 7 cannot be swapped or merged on frame 00006" in outcome.error
+
+
+def test_a_corrected_mask_need_not_show_what_was_merged(segment, clip):
+    write_mask(clip / "00009.png", 9, (1,))
+    outcome = segment("--merge", "6:1,2", "--corrected", "00009.png")
+    assert outcome.exit_code == 0, outcome.error
+    assert "absent" not in outcome.error
+    found = read_label_map(clip / "out" / "00010.png")
+    assert found.tolist() == true_mask(1, 10).int().tolist()
+
+
 def test_options_change_the_result_and_make_it_another_run(segment, clip):
     segment()
     segment("--option", "sharpness=0.0", "-o", "other")

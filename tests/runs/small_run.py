@@ -10,7 +10,8 @@ import torch
 
 from contract.coloured_video import frames, true_mask
 from contract.stand_in import ColourConfig, ColourTracker
-from maskcast.core.types import Frame
+from maskcast.core.renames import as_tracked
+from maskcast.core.types import Absent, Frame
 from maskcast.runs.card import RunCard
 from maskcast.runs.fingerprint import prompt_fingerprints
 from maskcast.runs.folder import RunFolder
@@ -40,10 +41,12 @@ class RecordingTracker(ColourTracker):
         return super().step(state, frame, *prompts)
 
 
-def request(prompts: Any = FIRST, *, ends: Any = None, **changes: Any) -> RunRequest:
+def request(
+    prompts: Any = FIRST, *, ends: Any = None, renames: Any = None, **changes: Any
+) -> RunRequest:
     entries = {"method": "colours", "weights": "none", "weights_sha256": "0" * 64}
     entries |= {"input": "video", "input_sha256": "1" * 64}
-    marks = prompt_fingerprints(prompts, ends or {})
+    marks = prompt_fingerprints(prompts, ends or {}, renames or {})
     return RunRequest(**(entries | {"prompts": marks} | changes))
 
 
@@ -61,6 +64,7 @@ def run_into(
     prompts: Any = FIRST,
     *,
     ends: Any = None,
+    renames: Any = None,
     settings: dict[str, Any] | None = None,
     count: int = COUNT,
     stop: int | None = None,
@@ -79,9 +83,13 @@ def run_into(
         how: of ``open_run``: overwrite, edited.
     """
     settings = settings or {}
-    asked = request(prompts, ends=ends, settings=settings)
+    asked = request(prompts, ends=ends, renames=renames, settings=settings)
     run = open_in(folder, asked, count=count, **how)
     tracker = RecordingTracker(steps if steps is not None else [])
+
+    tracked, ended = as_tracked(
+        renames or {}, prompts, ends or {}, is_absence=lambda prompt: isinstance(prompt, Absent)
+    )
 
     def taken(numbers: Iterator[int]) -> Iterator[Frame]:
         for frame_index in numbers:
@@ -93,8 +101,8 @@ def run_into(
         run,
         tracker,
         lambda first: taken(iter(range(first, count))),
-        prompts,
-        ends=ends or {},
+        tracked,
+        ends=ended,
         frames_backward=(
             (lambda first: taken(iter(range(first, -1, -1))))
             if settings.get("direction") == "both"

@@ -57,6 +57,10 @@ def segment(
     end_object: Annotated[
         UseAppendAction[tuple[str, ...]], shown_as("FRAME:ID", "(repeatable)")
     ] = (),
+    swap: Annotated[UseAppendAction[tuple[str, ...]], shown_as("FRAME:ID,ID", "(repeatable)")] = (),
+    merge: Annotated[
+        UseAppendAction[tuple[str, ...]], shown_as("FRAME:ID,ID[,ID]", "(repeatable)")
+    ] = (),
     name: Annotated[UseAppendAction[tuple[str, ...]], shown_as("ID=NAME", "(repeatable)")] = (),
     colour: Annotated[
         UseAppendAction[tuple[str, ...]], shown_as("ID=#RRGGBB", "(repeatable)")
@@ -112,6 +116,9 @@ def segment(
         absent: FRAMES:ID[,ID], such as 120:2 or 74-103:1,2; the objects are not visible on these
             frames. They stay tracked, and may return.
         end_object: FRAME:ID; remove the object from this frame on.
+        swap: FRAME:ID,ID, such as 120:1,2; the objects have each other's ids from this frame on.
+            Nothing is segmented again, unless one of them has a later mask or mark.
+        merge: FRAME:ID,ID[,ID]; the other objects are part of the first one from this frame on.
         name: ID=NAME; overlays, contact sheets and reports show it. It is kept in objects.json.
         colour: ID=#RRGGBB, such as 1=#d55e00; its colour in overlays and contact sheets.
         weights: name or file of the weights, which also select the method; default: lwl-small,
@@ -160,6 +167,8 @@ def segment(
         corrected=corrected,
         absent=absent,
         ends=end_object,
+        swaps=swap,
+        merges=merge,
         names=name,
         colours=colour,
         mask_threshold=mask_threshold,

@@ -81,7 +81,7 @@ class Aside:
         states = self._run.states
         for shelf in self._folders():
             for number, path in shelf.states():
-                if shelf.folder.name == self._run.identity.of_frame(number):
+                if shelf.folder.name == self._run.identity.of_tracking(number):
                     if not states.path(number).exists():
                         link_or_copy(path, states.path(number))
                     remove_file(path)

@@ -11,6 +11,7 @@ import numpy as np
 
 from maskcast.core.errors import MissingFileError, PromptError
 from maskcast.core.marks import NO_ENDS, Absent, Box
+from maskcast.core.renames import NO_RENAMES, Renames
 from maskcast.io.video.frame_folder import is_frame_file
 
 WHOLE = 64 * 2**20
@@ -21,6 +22,8 @@ ABSENT_MARK = "absent"
 """Value of a prompt that marks its object as not visible on its frame."""
 END_MARK = "end"
 """Value of a prompt that removes its object before its frame."""
+RENAME_MARK = "as "
+"""Begins the value of a mark that shows its object under another id from its frame on."""
 
 
 def fingerprint(path: Path) -> str:
@@ -44,7 +47,9 @@ def fingerprint(path: Path) -> str:
 
 
 def prompt_fingerprints(
-    prompts: Mapping[int, Mapping[int, Any]], ends: Mapping[int, Collection[int]] = NO_ENDS
+    prompts: Mapping[int, Mapping[int, Any]],
+    ends: Mapping[int, Collection[int]] = NO_ENDS,
+    renames: Renames = NO_RENAMES,
 ) -> dict[str, str]:
     """Return the fingerprint of every prompt by ``FRAME:ID``.
 
@@ -54,6 +59,7 @@ def prompt_fingerprints(
         prompts: boxes, ``ABSENT``, or boolean masks of height × width, by frame index and object
             id. A tensor and an equal numpy array have the same fingerprint.
         ends: ids of the objects that are removed before a frame, by frame index.
+        renames: swaps and merges.
 
     Raises:
         PromptError: an object has a prompt and an end on the same frame.
@@ -71,6 +77,9 @@ def prompt_fingerprints(
                     "remove one of them"
                 )
             marks[frame_index, object_id] = END_MARK
+    for frame_index, change in renames.items():
+        for object_id, other in change.items():
+            marks[frame_index, object_id] = f"{RENAME_MARK}{other}"
     return {f"{frame}:{object_id}": mark for (frame, object_id), mark in sorted(marks.items())}
 
 

@@ -25,6 +25,7 @@ from maskcast.runs.identity import RunIdentity
 from maskcast.runs.layout import BACKWARD, FRAME_LOG, PROBABILITIES, STATES
 from maskcast.runs.masks import FoundObject, flush_files, mask_store
 from maskcast.runs.measuring import measure_objects
+from maskcast.runs.other_ids import objects_with_other_ids, with_other_ids
 from maskcast.runs.removal import remove_file
 from maskcast.runs.request import RunRequest
 from maskcast.runs.states import SavedStates
@@ -78,6 +79,9 @@ class RunFolder:
         """Write the label map of a frame and log its objects. Raises ``OutputError``."""
         label_map = masks.label_map().cpu().numpy()
         objects = self._measure(frame_index, label_map, masks, probabilities)
+        shown = self.identity.shown_ids(frame_index)
+        label_map = with_other_ids(label_map, shown)
+        objects = objects_with_other_ids(objects, shown)
         self._append(self._entry(frame_index, objects, begins_shot=begins_shot))
         self.masks.write(frame_index, label_map, objects)
 
@@ -153,6 +157,41 @@ class RunFolder:
         for after in cleared:
             self._append(after)
         return cleared
+
+    def change_ids(self, changes: Iterable[tuple[LogEntry, Mapping[int, int]]]) -> list[LogEntry]:
+        """Write frames again with other ids of their objects. Soft masks are not changed.
+
+        A damaged label map is deleted with a warning.
+
+        Args:
+            changes: log entries of frames whose label maps exist, and new ids by earlier id.
+
+        Returns:
+            the new log entries of the frames whose label maps were not damaged.
+
+        Raises:
+            OutputError: a frame cannot be written.
+        """
+        changes = list(changes)
+        for entry, _ in changes:  # without a digest, a frame that is interrupted is not valid
+            self._append(replace(entry, digest=None))
+        self.flush()
+        changed = []
+        for entry, ids in changes:
+            try:
+                label_map = self.masks.read(entry.frame)
+            except DataError as error:
+                logger.warning("%s; it is computed again", error)
+                self.masks.remove(entry.frame)
+                continue
+            objects = objects_with_other_ids(entry.objects, ids)
+            self.masks.write(entry.frame, with_other_ids(label_map, ids), objects)
+            digest = self.identity.of_frame(entry.frame)
+            changed.append(replace(entry, objects=objects, digest=digest))
+        self.masks.flush()
+        for entry in changed:
+            self._append(entry)
+        return changed
 
     def has_begun(self) -> bool:
         """Return whether any frame has been written."""
@@ -258,7 +297,7 @@ class RunFolder:
         self.identity = RunIdentity(request)
 
     def _digest_of_state(self, number: int) -> str:
-        return self.identity.of_frame(number)
+        return self.identity.of_tracking(number)
 
     def _entry(
         self, frame_index: int, objects: dict[int, FoundObject], *, begins_shot: bool = False
@@ -285,9 +324,18 @@ class RunFolder:
         """Measure the objects in a frame; write their soft masks if requested."""
         if probabilities:
             soft_masks = masks.probs.float().cpu().numpy()
-            for object_id, soft in zip(masks.ids, soft_masks, strict=True):
-                self._write_probability(frame_index, object_id, soft)
+            self._write_probabilities(frame_index, masks.ids, soft_masks)
         return measure_objects(label_map, masks)
+
+    def _write_probabilities(self, frame_index: int, ids: Iterable[int], soft_masks: Any) -> None:
+        """Write soft masks under the ids that the frame shows; those of merged objects add up."""
+        shown = self.identity.shown_ids(frame_index)
+        together: dict[int, Any] = {}
+        for object_id, soft in zip(ids, soft_masks, strict=True):
+            one = shown.get(object_id, object_id)
+            together[one] = np.minimum(together[one] + soft, 1) if one in together else soft
+        for object_id, soft in together.items():
+            self._write_probability(frame_index, object_id, soft)
 
     def _write_probability(self, frame_index: int, object_id: int, soft: Any) -> None:
         path = self.probability_path(frame_index, object_id)

@@ -1,7 +1,7 @@
 """Digests of everything that determines a result. A result is valid while its digest is current.
 
 The digest of a frame covers the method, its weights and options, the settings that affect masks,
-the input, and the prompts, absences and ends up to that frame. Imports no torch.
+the input, and the prompts, absences, ends, swaps and merges up to that frame. Imports no torch.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from bisect import bisect_right
 from itertools import groupby
 from typing import Any
 
+from maskcast.core.renames import shown_ids
 from maskcast.runs.request import ADDABLE, FREE, RunRequest
 
 DIGITS = 32
@@ -28,6 +29,8 @@ class RunIdentity:
     def __init__(self, request: RunRequest) -> None:
         self._box_start = request.box_start
         self._goes_backward = request.goes_backward
+        self._renames = request.renames()
+        request = request.as_tracked()
         base = digest_of(_base(request))
         self._changes, self._digests = [], [base]
         for frame_index, marks in groupby(request.marks(), key=lambda mark: mark[0]):
@@ -42,12 +45,30 @@ class RunIdentity:
 
     def of_frame(self, frame_index: int) -> str:
         """Return the digest of everything that determines the mask of a frame."""
+        tracked, shown = self.of_tracking(frame_index), self.shown_ids(frame_index)
+        return digest_of([tracked, sorted(shown.items())]) if shown else tracked
+
+    def shown_ids(self, frame_index: int) -> dict[int, int]:
+        """Return the ids under which a frame shows objects, where they are not the tracked ones."""
+        return shown_ids(self._renames, frame_index) if self._renames else {}
+
+    def of_tracking(self, frame_index: int) -> str:
+        """Return the digest of everything that determines the state after a frame.
+
+        Swaps and merges are not part of it, because the method goes on with its own ids.
+        """
         return self._digests[bisect_right(self._changes, frame_index)]
 
     def of_results(self, count: int) -> str:
         """Return the digest of everything that determines the first ``count`` frames together."""
         backward = self.backward if self._goes_backward else None
-        return digest_of([self.of_frame(max(count - 1, 0)), count, backward])
+        decisive: list[Any] = [self.of_tracking(max(count - 1, 0)), count, backward]
+        renames = [
+            (f, sorted(self._renames[f].items())) for f in sorted(self._renames) if f < count
+        ]
+        if renames:
+            decisive.append(renames)
+        return digest_of(decisive)
 
     def _value(self, mark: str) -> Any:
         """Return the value of a prompt; a box includes the weights that turn it into a mask."""

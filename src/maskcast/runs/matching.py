@@ -8,16 +8,18 @@ match again are restored.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
 
 from maskcast.core.errors import DataError
+from maskcast.core.renames import change_of_ids
 from maskcast.runs.aside import Aside
 from maskcast.runs.export_record import remove_exports
 from maskcast.runs.folder import HALF_FILLED, RunFolder
 from maskcast.runs.frame_log import LogEntry
 from maskcast.runs.removal import remove_file
-from maskcast.runs.request import RunRequest
+from maskcast.runs.request import RECOMPUTING, RunRequest
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ class _Matching:
         self._entries = {f: entry for f, entry in self._logged.items() if self._fits(entry)}
         self._brought: dict[int, LogEntry] = {}
         self._aside = Aside(run)
+        self._before = run.identity
         run.adopt(request)
 
     def remove_outdated(self) -> bool:
@@ -85,15 +88,18 @@ class _Matching:
         run = self._run
         outdated = [entry for entry in self._entries.values() if not run.is_valid(entry)]
         states = {number: run.states.digest(number) for number in run.states.numbers()}
-        old = {n: digest for n, digest in states.items() if digest != run.identity.of_frame(n)}
+        old = {n: digest for n, digest in states.items() if digest != run.identity.of_tracking(n)}
         self._set_aside(outdated, {n: digest for n, digest in old.items() if digest})
         for number in old:
             run.states.remove(number)
         for number in run.states_backward.numbers():
             if not run.states_backward.is_valid(number):
                 run.states_backward.remove(number)
+        for entry in run.change_ids(self._renamed(outdated)):
+            self._entries[entry.frame] = entry
         for entry in outdated:
-            self._delete(entry)
+            if not run.is_valid(self._entries[entry.frame]):
+                self._delete(entry)
         for frame_index in range(run.count) if run.count is not None else [*self._logged]:
             if frame_index not in self._entries and self._is_painted(frame_index):
                 run.masks.remove(frame_index)
@@ -165,6 +171,20 @@ class _Matching:
         if valid is not None and valid.backward == self._run.identity.backward:
             return None
         return self._aside.find(frame_index, filled=True)
+
+    def _renamed(self, outdated: list[LogEntry]) -> Iterator[tuple[LogEntry, dict[int, int]]]:
+        """Yield the frames of which only swaps or merges have changed, with the change of ids."""
+        before, now = self._before, self._run.identity
+        if self._run.card.request.settings.get(RECOMPUTING):
+            return
+        for entry in outdated:
+            frame = entry.frame
+            is_same = entry.digest == before.of_frame(frame) and entry.backward != HALF_FILLED
+            is_same &= before.of_tracking(frame) == now.of_tracking(frame)
+            if is_same and frame < self._on_disk and self._run.masks.has(frame):
+                change = change_of_ids(before.shown_ids(frame), now.shown_ids(frame))
+                if change is not None:
+                    yield entry, change
 
     def _set_aside(self, entries: list[LogEntry], states: dict[int, str]) -> None:
         whole = [

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from maskcast.core.errors import ConfigError, OutputError, RunConflictError
-from maskcast.runs.fingerprint import ABSENT_MARK, END_MARK
+from maskcast.core.renames import as_tracked
+from maskcast.runs.fingerprint import ABSENT_MARK, END_MARK, RENAME_MARK
 
 ADDABLE = {"direction": ("forward", "both"), "on_bad_frame": ("stop", "hold")}
 """Settings that may change from the first value (the default) to the second when a run continues;
@@ -47,6 +48,8 @@ class RunRequest:
         for key, value in self.prompts.items():
             if not re.fullmatch(r"[0-9]{1,12}:[0-9]{1,12}", key) or not isinstance(value, str):
                 raise ConfigError("prompts must be texts named FRAME:ID")
+            if value.startswith(RENAME_MARK) and not re.fullmatch("as [0-9]{1,12}", value):
+                raise ConfigError(f"{value!r} is not the id of another object")
 
     @property
     def goes_backward(self) -> bool:
@@ -67,9 +70,34 @@ class RunRequest:
         """Return the frame and value of the first mask or box of every object."""
         first: dict[int, tuple[int, str]] = {}
         for frame_index, object_id, value in self.marks():
-            if value not in (END_MARK, ABSENT_MARK):
+            if value not in (END_MARK, ABSENT_MARK) and not value.startswith(RENAME_MARK):
                 first.setdefault(object_id, (frame_index, value))
         return first
+
+    def renames(self) -> dict[int, dict[int, int]]:
+        """Return the swaps and merges, as ``core.renames`` describes them."""
+        renames: dict[int, dict[int, int]] = {}
+        for frame_index, object_id, value in self.marks():
+            if value.startswith(RENAME_MARK):
+                other = int(value.removeprefix(RENAME_MARK))
+                renames.setdefault(frame_index, {})[object_id] = other
+        return renames
+
+    def as_tracked(self) -> RunRequest:
+        """Return the request that the method gets: without swaps and merges, in tracked ids."""
+        if not (renames := self.renames()):
+            return self
+        prompts: dict[int, dict[int, str]] = {}
+        ends: dict[int, set[int]] = {}
+        for frame_index, object_id, value in self.marks():
+            if value == END_MARK:
+                ends.setdefault(frame_index, set()).add(object_id)
+            elif not value.startswith(RENAME_MARK):
+                prompts.setdefault(frame_index, {})[object_id] = value
+        tracked, ended = as_tracked(renames, prompts, ends, is_absence=ABSENT_MARK.__eq__)
+        marks = {(f, i): value for f, here in tracked.items() for i, value in here.items()}
+        marks |= {(f, i): END_MARK for f, ids in ended.items() for i in ids}
+        return replace(self, prompts={f"{f}:{i}": value for (f, i), value in marks.items()})
 
     def early_absences(self) -> list[tuple[int, int]]:
         """Return frame and object id of the absences before an object's first mask or box.
@@ -193,7 +221,7 @@ def _changed_prompts(old: RunRequest, new: RunRequest) -> Iterator[str]:
     for key, prompt in old.prompts.items():
         frame_index, object_id = key.split(":")
         if new.prompts.get(key) != prompt:
-            what = "end" if prompt == END_MARK else "prompt"
+            what = _kind_of(prompt)
             change = "changed" if key in new.prompts else "removed"
             yield f"the {what} of object {object_id} on frame {frame_index}{counted} was {change}"
 
@@ -205,3 +233,9 @@ def _visible_files(folder: Path) -> list[str]:
         return []
     except OSError as error:
         raise OutputError(f"cannot use the output folder {folder}: {error.strerror}") from error
+
+
+def _kind_of(mark: str) -> str:
+    if mark.startswith(RENAME_MARK):
+        return "swap or merge"
+    return "end" if mark == END_MARK else "prompt"

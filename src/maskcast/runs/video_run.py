@@ -16,8 +16,9 @@ from typing import Any, Literal
 from maskcast.core.errors import UsageError
 from maskcast.core.files import alone_in
 from maskcast.core.progress import Progress
+from maskcast.core.renames import as_tracked
 from maskcast.core.segmenter import BuiltSegmenter, SegmenterIdentity, SegmenterSource
-from maskcast.core.types import Box, Prompts
+from maskcast.core.types import Absent, Box, Mask, Prompts
 from maskcast.io.prompts.frames import PromptFrames
 from maskcast.io.prompts.reading import GivenPrompts, read_prompts
 from maskcast.io.video.frame_folder import is_frame_file
@@ -62,6 +63,10 @@ class VideoRequest:
     """``FRAMES:ID[,ID]``: the objects are not visible on these frames."""
     ends: Sequence[str] = ()
     """``FRAME:ID``: remove the object before that frame."""
+    swaps: Sequence[str] = ()
+    """``FRAME:ID,ID``: the objects have each other's ids from that frame on."""
+    merges: Sequence[str] = ()
+    """``FRAME:ID,ID[,ID]``: the other objects are part of the first one from that frame on."""
     names: Sequence[str] = ()
     """``ID=NAME``: names of objects, added to those in ``objects.json``."""
     colours: Sequence[str] = ()
@@ -150,6 +155,8 @@ def run_video(
         corrected=request.corrected,
         absent=request.absent,
         ends=request.ends,
+        swaps=request.swaps,
+        merges=request.merges,
         names=frames.names,
         size=frames.size,
         first=frames.first,
@@ -182,12 +189,15 @@ def run_video(
         if run.card.status != "finished":
             if isinstance(segmenter, SegmenterSource):
                 segmenter = segmenter.build(progress=progress)
+            tracked, ends = as_tracked(
+                prompts.renames, prompts.by_frame, prompts.ends, is_absence=_is_absence
+            )
             segment_into(
                 run,
                 segmenter.segmenter,
                 frames.frames,
-                prompts.by_frame,
-                ends=prompts.ends,
+                tracked,
+                ends=ends,
                 frames_backward=frames.frames_backward if request.direction == "both" else None,
                 count=frames.count,
                 device=segmenter.device,
@@ -273,7 +283,7 @@ def _asked(request: VideoRequest, prompts: GivenPrompts, identity: SegmenterIden
         settings=settings | ({"probabilities": True} if request.probabilities else {}),
         input=str(request.video),
         input_sha256=fingerprint(request.video),
-        prompts=prompt_fingerprints(prompts.by_frame, prompts.ends),
+        prompts=prompt_fingerprints(prompts.by_frame, prompts.ends, prompts.renames),
     )
 
 
@@ -285,6 +295,10 @@ def _reject_unknown(ids: Iterable[int], prompts: Mapping[int, Prompts]) -> None:
             f"{', '.join(map(str, sorted(marked)))}",
             options=("name", "colour"),
         )
+
+
+def _is_absence(prompt: Mask | Box | Absent) -> bool:
+    return isinstance(prompt, Absent)
 
 
 def _uses_boxes(prompts: Mapping[int, Prompts]) -> bool:

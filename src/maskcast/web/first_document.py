@@ -6,7 +6,7 @@ from pathlib import Path
 
 from maskcast.core.arrays import MaskArray
 from maskcast.core.errors import UsageError
-from maskcast.runs.fingerprint import END_MARK
+from maskcast.runs.fingerprint import END_MARK, RENAME_MARK
 from maskcast.runs.objects import ObjectLook, read_objects
 from maskcast.runs.request import RunRequest
 from maskcast.web.document import (
@@ -57,6 +57,11 @@ def first_document(
 def _of_card(request: RunRequest) -> Document:
     document, ends = Document(), set()
     for frame, object_id, value in request.marks():
+        if value.startswith(RENAME_MARK):
+            raise UsageError(
+                f"objects of this run are swapped or merged on frame {frame}; the application does "
+                "not support this, so continue the run with maskcast segment"
+            )
         if value == END_MARK:
             ends.add((frame, object_id))
         else:

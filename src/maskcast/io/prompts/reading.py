@@ -16,12 +16,14 @@ import torch
 from maskcast.core.arrays import MaskArray
 from maskcast.core.errors import PromptError, UsageError
 from maskcast.core.marks import NO_ENDS
+from maskcast.core.renames import NO_RENAMES, Renames
 from maskcast.core.types import ABSENT, Absent, Box, Prompts
 from maskcast.io.prompts.boxes import TypedBox, parse_box
 from maskcast.io.prompts.frames import PromptFrames
 from maskcast.io.prompts.labels import count_from_one, lowest_free, settle_labels
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame, describe_marks
 from maskcast.io.prompts.marks import list_marks, settle_absences, settle_ends
+from maskcast.io.prompts.renames import merged_away, settle_renames, with_ends
 from maskcast.io.prompts.sources import Reading, lone_files, read_source
 from maskcast.io.prompts.whole_frames import (
     lacking,
@@ -42,6 +44,8 @@ class GivenPrompts:
     """Lines of text for the user: format, ids, pixels per id, and every rule that was applied."""
     ends: Mapping[int, Collection[int]] = field(default_factory=lambda: NO_ENDS)
     """Ids of objects to remove before a frame, by frame index."""
+    renames: Renames = field(default_factory=lambda: NO_RENAMES)
+    """Swaps and merges of objects; the other fields have the ids that hold on their frame."""
 
     @property
     def ids(self) -> list[int]:
@@ -56,6 +60,8 @@ def read_prompts(
     corrected: Sequence[Path | str] = (),
     absent: Sequence[str] = (),
     ends: Sequence[str] = (),
+    swaps: Sequence[str] = (),
+    merges: Sequence[str] = (),
     names: Sequence[str],
     size: tuple[int, int],
     first: int = 0,
@@ -80,6 +86,9 @@ def read_prompts(
         absent: absences as ``FRAMES:ID[,ID]``; ``FRAMES`` is a frame, or the first and the last one
             with a hyphen between them.
         ends: ends as ``FRAME:ID``; the object is removed before that frame.
+        swaps: swaps as ``FRAME:ID,ID``; the objects have each other's ids from that frame on.
+        merges: merges as ``FRAME:ID,ID[,ID]``; the other objects are part of the first one from
+            that frame on.
         names: names of the frames that are read.
         size: height and width of the frames in pixels.
         first: index of the first of these frames in the whole video.
@@ -122,7 +131,15 @@ def read_prompts(
     listed = list_marks([*paths, *whole_paths], ends, absent, frames)
     absences = settle_absences(listed.absent, frames, by_frame)
     ended = settle_ends(listed.ends, frames, by_frame, report)
-    tracked = tracked_objects({*by_frame, *absences}, by_frame, ended, goes_backward=goes_backward)
+    renames = settle_renames(
+        swaps, merges, frames, prompts=by_frame, ends=ended, absent=absences, report=report
+    )
+    tracked = tracked_objects(
+        {*by_frame, *absences},
+        by_frame,
+        with_ends(ended, merged_away(renames)),
+        goes_backward=goes_backward,
+    )
     reject_untracked(absences, tracked, frames)
     ids_marked = {f: {*by_frame.get(f, ()), *absences.get(f, ())} for f in tracked}
     whole = {frame_index for frame_index, frame in assigned if frame.is_whole}
@@ -132,7 +149,7 @@ def read_prompts(
     report += report_lacking(lacking(others - whole, tracked, ids_marked), frames)
     for frame_index, missing in unseen.items():
         absences[frame_index] = absences.get(frame_index, frozenset()) | missing
-    return GivenPrompts(_as_prompts(by_frame, absences), report, ended)
+    return GivenPrompts(_as_prompts(by_frame, absences), report, ended, renames)
 
 
 def describe_masks(path: Path, mask_threshold: int | None = None) -> list[str]:
