@@ -33,6 +33,10 @@ def test_the_list_names_what_is_here_and_what_could_be_had(installed, maskcast):
     assert "mine  colours, 0.0 MB" in outcome.output
     assert "lwl-ytvos  lwl, lwl_stage2.pth" in outcome.output
     assert "from https://github.com/visionml/pytracking" in outcome.output
+    assert (
+        "SOURCE is a file, an address (http or https), a Google Drive id, or a name"
+        in outcome.output
+    )
 
 
 def test_verify_reads_weights_in_full(installed, maskcast):

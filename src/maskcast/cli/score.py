@@ -39,7 +39,8 @@ def score(
 
     Args:
         dataset: name of the data set.
-        root: folder of the data set, as unpacked.
+        root: folder of the data set, as unpacked; images may be missing. For folder also one with
+            VIDEO/FRAME.png, the label maps alone.
         results: a folder or ZIP with VIDEO/FRAME.png, or with all frames of a video in
             VIDEO/masks.jsonl.gz or VIDEO/masks.zip; the videos may lie in subfolders.
         split: split to score; default: the validation split (val or valid). Others are train, test

@@ -23,7 +23,10 @@ def list_weights() -> None:
         location = "in the package" if weights.shipped else str(weights.path)
         show(f"  {weights.name}  {weights.method}, {megabytes:.1f} MB, {location}")
         show(f"    licence of the weights: {weights.card.get('licence', 'not stated')}")
-    print("published by the authors; install them with: maskcast weights import FILE")
+    print(
+        "published by the authors; install them with: maskcast weights import SOURCE, where SOURCE "
+        "is a file, an address (http or https), a Google Drive id, or a name below"
+    )
     installed = {weights.name for weights in here}
     for name, file in published_files().items():
         if name not in installed:
