@@ -42,6 +42,18 @@ def test_figures_are_shown_and_written(quick, maskcast, tmp_path):
     assert "full_float32" in outcome.output
 
 
+def test_tables_have_at_most_100_columns_and_no_empty_cells(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "300")
+    frame = {"plain ms": 41.123, "maskcast ms": 4.2, "times faster": 9.8}
+    whole = {f"seconds, {count} processes": 1000.0 for count in range(6)}
+    module._show("metrics", {"small": frame, "large": frame, "set": whole})
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    rows = [line for line in lines if line.startswith("│")]
+    assert [row.split("│")[1].strip() for row in rows] == ["small", "large", "set"]
+    assert all(cell.strip() for row in rows for cell in row.split("│")[1:-1])
+
+
 def test_what_has_no_benchmark_is_told(maskcast):
     maskcast("bench", "--method", "lvl").assert_one_sentence(2, "unknown method 'lvl'")
     outcome = maskcast("bench", "--method", "colours")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from contract.stand_in import ColourConfig, ColourTracker
 from maskcast.core.errors import MissingFileError, UsageError
 from maskcast.core.segmenter import BuiltSegmenter, SegmenterIdentity, SegmenterSource
 from maskcast.io.label_maps import write_label_map
+from maskcast.runs.card import read_card
 from maskcast.runs.exports import Exports
 from maskcast.runs.occupied import occupied
 from maskcast.runs.video_run import VideoRequest, run_video
@@ -161,3 +163,17 @@ def test_a_mask_in_the_folder_of_frames_is_not_a_frame(request_):
     assert "for frame 00000" in lines[1]
     with pytest.raises(UsageError, match="as the folder of frames and of masks"):
         run_video(replace(request_, masks=[request_.video]), Source())
+
+
+def test_the_card_keeps_the_names_of_the_prompt_files(request_, tmp_path):
+    card = run_video(request_, Built()).card
+    assert card.prompt_files == tuple(map(str, request_.masks))
+    (tmp_path / "fixed").mkdir()
+    shutil.copy(request_.output / "00003.png", tmp_path / "fixed" / "00003.png")
+    corrected = replace(request_, corrected=[tmp_path / "fixed" / "00003.png"])
+    run_video(corrected, Built())
+    again = read_card(request_.output)
+    assert again is not None and again.prompt_files == (
+        str(tmp_path / "first.png"),
+        str(tmp_path / "fixed" / "00003.png"),
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json as json_format
 import logging
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from maskcast.bench.benchmarked import Benchmarked, Cases
 
 WARM_UP, REPEATS = 2, 7
+WIDEST_TABLE = 100
+"""Columns of a printed table, or fewer on a narrower terminal."""
 
 
 def bench(
@@ -134,11 +137,16 @@ def _metrics() -> dict[str, dict[str, float]]:
 
 
 def _show(title: str, cases: Cases) -> None:
+    """Print one table for the cases that have the same figures."""
     from rich.console import Console
     from rich.table import Table
 
-    columns = list(dict.fromkeys(name for values in cases.values() for name in values))
-    table = Table("case", *columns, title=title)
+    console = Console(width=min(shutil.get_terminal_size((WIDEST_TABLE, 24)).columns, WIDEST_TABLE))
+    alike: dict[tuple[str, ...], list[str]] = {}
     for case, values in cases.items():
-        table.add_row(case, *(f"{values[name]:.2f}" if name in values else "" for name in columns))
-    Console(width=max(80, 12 * (len(columns) + 2))).print(table)
+        alike.setdefault(tuple(values), []).append(case)
+    for columns, names in alike.items():
+        table = Table("case", *columns, title=title)
+        for case in names:
+            table.add_row(case, *(f"{cases[case][column]:.2f}" for column in columns))
+        console.print(table)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from maskcast.core.config import config_to_dict, in_words
 from maskcast.core.errors import DataError
+from maskcast.core.strict_json import read_json
 from maskcast.evaluation.published import figures_of
 from maskcast.evaluation.run import REQUEST as EVALUATION
 from maskcast.evaluation.run import TIMING, read_evaluation_request
@@ -17,9 +18,17 @@ from maskcast.io.pictures import open_picture
 from maskcast.io.prompts.reading import describe_masks
 from maskcast.io.prompts.sources import ENDINGS as MASK_ENDINGS
 from maskcast.io.video.source import describe_video
+from maskcast.methods.recipes import recipes
 from maskcast.runs.card import read_card
+from maskcast.training.run_folder import (
+    BEST_WEIGHTS,
+    WEIGHTS,
+    as_json,
+    flat_settings,
+    read_request,
+)
+from maskcast.training.run_folder import CARD as TRAINING_CARD
 from maskcast.training.run_folder import REQUEST as TRAINING
-from maskcast.training.run_folder import read_request
 
 PACKED_ENDINGS = (".jsonl", ".gz", ".zip")
 """File name extensions of files that hold all masks of a video."""
@@ -37,15 +46,43 @@ def describe_path(path: Path) -> list[str]:
         flat = {**entries.pop("request"), **entries}
         return [f"{name:<15} {in_words(value)}" for name, value in flat.items()]
     if path.is_dir() and (path / TRAINING).is_file():
-        request = read_request(path)
-        began = f" from weights of SHA-256 {request.start_from}" if request.start_from else ""
-        return [f"training  of {request.recipe}{began}; all settings are in {path / TRAINING}"]
+        return list(_describe_training(path))
     if path.is_dir() and ((path / EVALUATION).is_file() or (path / SCORES_JSON).is_file()):
         return list(_describe_evaluation(path))
     packed = _packed_masks(path)
     if packed is not None:
         return describe_packed_masks(packed)
     return describe_masks(path) if _holds_masks(path) else describe_video(path)
+
+
+def _describe_training(run: Path) -> Iterator[str]:
+    """Describe a run folder of ``train``: recipe, progress, weights, and settings of its own."""
+    request = read_request(run)
+    began = f" from weights of SHA-256 {request.start_from}" if request.start_from else ""
+    yield f"training  of {request.recipe}{began}; all settings are in {run / TRAINING}"
+    yield from _describe_progress(run)
+    for name in (BEST_WEIGHTS, WEIGHTS):
+        if (run / name).is_file():
+            yield f"{'weights':<15} {run / name}"
+    recipe = recipes().get(request.recipe)
+    usual = {} if recipe is None else dict(flat_settings(as_json(recipe.config)))
+    for name, value in flat_settings(request.config):
+        if name in usual and usual[name] != value:
+            yield f"{'setting':<15} {name} {in_words(value)}  (recipe: {in_words(usual[name])})"
+
+
+def _describe_progress(run: Path) -> Iterator[str]:
+    """Describe the run card of a training run; nothing if it has none or it is damaged."""
+    try:
+        card = read_json(run / TRAINING_CARD)
+    except (OSError, ValueError):
+        return
+    steps = f"{card.get('step')} of {card.get('total_steps')} steps"
+    yield f"{'status':<15} {card.get('status')}, {steps}, {card.get('hours')} hours"
+    if card.get("best") is not None:
+        yield f"{'best':<15} {card['best']}"
+    if card.get("started"):
+        yield f"{'started':<15} {card['started']} on {card.get('device')}"
 
 
 def _describe_evaluation(run: Path) -> Iterator[str]:

@@ -52,6 +52,8 @@ class RunCard:
     torch: str
     """Version of PyTorch."""
     request: RunRequest
+    prompt_files: tuple[str, ...] = ()
+    """Mask files and corrections of the last call, as they were given; for the record only."""
     masks: MaskForm = "png"
     """How masks are stored; written to the file only if they are not PNGs."""
     status: Status = "running"

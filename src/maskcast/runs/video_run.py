@@ -184,6 +184,7 @@ def run_video(
             edited=request.edited,
         )
         update_objects(request.output, looks)
+        _record_prompt_files(run, request)
         if request.only_prompts:
             return _show_prompts(run, frames, prompts, segmenter, progress)
         if run.card.status != "finished":
@@ -237,6 +238,12 @@ def _show_prompts(
         progress=progress,
     )
     return VideoResult(card=run.card, exports=pictures, room=occupied(run.path))
+
+
+def _record_prompt_files(run: RunFolder, request: VideoRequest) -> None:
+    files = tuple(str(path) for path in (*request.masks, *request.corrected))
+    if run.card.prompt_files != files:
+        run.update(prompt_files=files)
 
 
 def _describe_objects(run: RunFolder, frames: FrameSource) -> list[str]:

@@ -45,6 +45,7 @@ from maskcast.training.random_states import (
     restore,
     seed_everything,
 )
+from maskcast.training.run_folder import BEST_WEIGHTS, WEIGHTS
 from maskcast.training.step import Stepper
 from maskcast.training.stopping import Stopper
 from maskcast.training.timing import PhaseTimer, time_table
@@ -53,7 +54,7 @@ from maskcast.training.weights import export, load_weights
 
 Config = TypeVar("Config", bound=RecipeConfig)
 Ending = Literal["finished", "interrupted", "time"]
-WEIGHTS, BEST_WEIGHTS, CHECKPOINTS = "weights.safetensors", "best.safetensors", "checkpoints"
+CHECKPOINTS = "checkpoints"
 
 _NO_FIT = (RuntimeError, LookupError, ValueError, TypeError, AttributeError, AssertionError)
 """Exceptions of restoring a checkpoint with other entries, or entries of other types."""

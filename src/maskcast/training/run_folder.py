@@ -30,6 +30,7 @@ from maskcast.runs.request import changed_entries, claim
 logger = logging.getLogger(__name__)
 
 REQUEST, CARD = "config.json", "card.json"
+WEIGHTS, BEST_WEIGHTS = "weights.safetensors", "best.safetensors"
 PACKAGES = ("maskcast", "torch", "torchvision", "lightning", "numpy", "pillow", "safetensors")
 FREE_TO_CHANGE = {
     f"loop.{name}"
@@ -55,7 +56,7 @@ class TrainingRequest:
 
 def request_for(recipe: str, config: RecipeConfig, start_from: str | None) -> TrainingRequest:
     """Return the request with its config as JSON values."""
-    return TrainingRequest(recipe, _as_json(config), start_from)
+    return TrainingRequest(recipe, as_json(config), start_from)
 
 
 def write_request(folder: Path, request: TrainingRequest) -> None:
@@ -120,7 +121,7 @@ def _differences(
         return
     if now.start_from not in (None, before.start_from):
         yield "the initial weights are different"
-    old, new = dict(_flat(settings_before)), dict(_flat(now.config))
+    old, new = dict(flat_settings(settings_before)), dict(flat_settings(now.config))
     yield from changed_entries(old, new, ignored=FREE_TO_CHANGE)
 
 
@@ -130,20 +131,21 @@ def _with_defaults(settings: dict[str, Any], config: RecipeConfig) -> dict[str, 
     If a setting no longer exists, all are returned unchanged.
     """
     try:
-        return _as_json(config_from_dict(type(config), settings))
+        return as_json(config_from_dict(type(config), settings))
     except ConfigError:
         return settings
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat_settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every setting of a config as JSON values by its dotted name."""
     for name, value in config.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat_settings(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
 
 
-def _as_json(config: RecipeConfig) -> dict[str, Any]:
+def as_json(config: RecipeConfig) -> dict[str, Any]:
     """Return all settings as JSON values, for instance tuples as lists."""
     values: dict[str, Any] = json.loads(json.dumps(config_to_dict(config)))
     return values
