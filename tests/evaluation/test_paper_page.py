@@ -278,3 +278,11 @@ def test_names_of_runs_are_escaped(tmp_path):
 def test_an_unknown_paper_lists_the_known_ones(tmp_path):
     with pytest.raises(UsageError, match="available: lwl, agame, eosvos"):
         write_paper_page("osvos", [], tmp_path / "page.html")
+
+
+def test_a_paper_is_not_written_into_a_table(tmp_path, capsys):
+    (tmp_path / "results.md").write_text("mine")
+    arguments = ["report", "--paper", "lwl", "--published", str(tmp_path / "results.md")]
+    assert main(arguments) == 2
+    assert "--paper and --published exclude each other" in capsys.readouterr().err
+    assert (tmp_path / "results.md").read_text() == "mine"

@@ -45,6 +45,8 @@ def report(
     from maskcast.evaluation.report import read_runs, write_report
     from maskcast.evaluation.scores import read_scores
 
+    if published is not None and paper is not None:
+        raise UsageError("--paper and --published exclude each other")
     if published is not None:
         filled = fill_published_table(published, [read_scores(run) for run in runs])
         print(f"{published}: filled in {len(filled)} of the published rows")

@@ -81,10 +81,9 @@ def steps_charts(tables: Sequence[PublishedTable], runs: Mapping[str, Scores]) -
 
 
 def steps_of(scores: Scores) -> int | None:
-    """Return the number of steps that a run of e-OSVOS was given; None if it does not state it."""
-    run = scores.tree.get("run", {})
-    text = str(run.get("options", {}).get("inner_steps", ""))
-    return int(text) if run.get("method") == "eosvos" and text.isdecimal() and int(text) else None
+    """Return the number of steps in the options of a run; None if they do not state it."""
+    text = str(scores.tree.get("run", {}).get("options", {}).get("inner_steps", ""))
+    return int(text) if text.isdecimal() and int(text) else None
 
 
 def _published_speeds(table: PublishedTable) -> Iterable[ChartPoint]:

@@ -18,19 +18,19 @@ from maskcast.evaluation.paper_commands import PLACEHOLDERS, commands_for
 from maskcast.evaluation.paper_figures import Chart, speed_charts, steps_charts
 from maskcast.evaluation.published import (
     SPEED,
+    Paper,
     PublishedRow,
     PublishedTable,
     TablePart,
     TableRow,
     figures_of,
+    papers,
     published_tables,
 )
 from maskcast.evaluation.report import Run, made_with, template_of
 from maskcast.evaluation.scores import Scores, per_cent
 from maskcast.evaluation.strips import Strip, video_strips
 
-NAMES = {"lwl": "LWL", "agame": "A-GAME", "eosvos": "e-OSVOS"}
-"""Names of the papers' methods, by name in the catalogue."""
 NOTHING = "–"
 """Shown where the paper prints no figure, or a run has none."""
 
@@ -50,23 +50,26 @@ def write_paper_page(
         UsageError: no paper of this method is known.
         OutputError: the file cannot be written.
     """
-    if method not in NAMES:
+    known = papers()
+    if method not in known:
         raise UsageError(
-            f"no tables of {method!r} are known; available: {', '.join(NAMES)}", options=("paper",)
+            f"no tables of {method!r} are known; available: {', '.join(known)}", options=("paper",)
         )
+    paper = known[method]
     tables = published_tables(method)
     by_name = {run.name: run.scores for run in runs}
-    strips, left_out = _strips(method, runs, root)
+    has_strips = "strips" in paper.figures
+    strips, left_out = _strips(method, runs if has_strips else (), root)
     page = template_of("paper.html").render(
         style=Markup(files(__package__).joinpath("report.css").read_text("utf-8")),
-        name=NAMES[method],
+        name=paper.name,
         papers=list(dict.fromkeys(table.paper for table in tables)),
         placeholders=PLACEHOLDERS,
         tables=[_table(table, runs) for table in tables],
         elsewhere=_of_no_table(tables, runs),
-        figures=list(_figures(method, tables, by_name)),
+        figures=list(_figures(paper, tables, by_name)),
         strips=strips,
-        pictures_missing=method == "lwl" and not strips,
+        pictures_missing=has_strips and not strips,
     )
     write_text(output, page)
     return left_out
@@ -192,19 +195,20 @@ def _of_no_table(tables: Sequence[PublishedTable], runs: Sequence[Run]) -> list[
 
 
 def _figures(
-    method: str, tables: Sequence[PublishedTable], runs: Mapping[str, Scores]
+    paper: Paper, tables: Sequence[PublishedTable], runs: Mapping[str, Scores]
 ) -> Iterator[tuple[str, list[Chart]]]:
-    if method == "eosvos":
+    if "speed" in paper.figures:
         yield "Figure 1: quality against speed", speed_charts(tables, runs)
+    if "steps" in paper.figures:
         yield "Figure 3: quality against fine-tuning steps", steps_charts(tables, runs)
 
 
 def _strips(
     method: str, runs: Sequence[Run], root: Path | None
 ) -> tuple[list[tuple[str, list[Strip]]], list[str]]:
-    """Return LWL's figure 3 for each of its runs, and a reason for each without pictures."""
+    """Return the strips of each run of a method, and a reason for each run without pictures."""
     shown, left_out = [], []
-    for run in runs if method == "lwl" else ():
+    for run in runs:
         if run.scores.tree.get("run", {}).get("method") != method:
             continue
         try:

@@ -135,10 +135,29 @@ class PublishedTable:
     rows: tuple[TableRow, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """A paper whose tables are known."""
+
+    name: str
+    """Name of its method."""
+    figures: tuple[str, ...]
+    """Its figures that can be drawn from runs: ``speed``, ``steps`` and ``strips``."""
+
+
+def papers() -> dict[str, Paper]:
+    """Return the papers by the name of their method in the catalogue."""
+    entries = _content()["papers"].items()
+    return {
+        method: Paper(name=entry["name"], figures=tuple(entry["figures"]))
+        for method, entry in entries
+    }
+
+
 @cache
 def published_tables(method: str | None = None) -> tuple[PublishedTable, ...]:
     """Return the tables of all papers, or of the paper of one method."""
-    content = json.loads(files(__package__).joinpath("published.json").read_text("utf-8"))
+    content = _content()
     tables = [_table(entry, content["sources"]) for entry in content["tables"]]
     return tuple(table for table in tables if method in (None, table.method))
 
@@ -177,6 +196,12 @@ def figures_of(entry: Tree) -> dict[str, float]:
         for group, figures in entry.get("groups", {}).items():
             by_name[f"{measure} {group}"] = figures[measure]["mean"]
     return by_name
+
+
+def _content() -> dict[str, Any]:
+    text = files(__package__).joinpath("published.json").read_text("utf-8")
+    content: dict[str, Any] = json.loads(text)
+    return content
 
 
 def _table(entry: Mapping[str, Any], sources: Mapping[str, str]) -> PublishedTable:
