@@ -53,6 +53,7 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "segment": Command("maskcast.cli.segment", "segment", "segment marked objects in a video"),
     "demo": Command("maskcast.cli.demo", "demo", "segment a synthetic clip and score the result"),
+    "batch": Command("maskcast.cli.batch", "COMMANDS", "segment many videos of a manifest"),
     "app": Command("maskcast.cli.app", "app", "mark, track and correct in the browser"),
     "frame": Command("maskcast.cli.frame", "frame", "write a frame and its masks to paint on"),
     "clean": Command("maskcast.cli.clean", "clean", "delete a run's saved states to free space"),

@@ -112,6 +112,8 @@ class VideoResult:
     objects: Sequence[str] = ()
     """Lines about objects that are absent, unsure, or change abruptly on some frames; few, with the
     object that has most such frames first."""
+    video_seconds: float | None = None
+    """Length of the segmented part in seconds; None for frames without times."""
 
 
 def run_video(
@@ -213,6 +215,7 @@ def run_video(
             exports=made,
             room=occupied(request.output),
             objects=_describe_objects(run, frames),
+            video_seconds=_seconds_of(frames),
         )
 
 
@@ -265,6 +268,10 @@ def _reporting(report: Callable[[str], None], frames: FrameSource) -> Resumes:
             report(describe_resumption(first, lacking, key))
 
     return resumes
+
+
+def _seconds_of(frames: FrameSource) -> float | None:
+    return None if frames.timing is None else float(frames.count / frames.timing.rate)
 
 
 def _frame_key(frames: FrameSource) -> Callable[[int], str]:
