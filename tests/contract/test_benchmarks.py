@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from maskcast.evaluation.submission import build_submission, check_submission
 from maskcast.metrics.protocols import with_choices
 
 BY_NAME = pytest.mark.parametrize("name", DATASETS)
+IMAGES = ("JPEGImages", "JPEGImages_24fps", "frames")
+"""Folders of images in the layouts."""
 NEAR = 0.09
 """Brightness; objects are 0.2 apart, and JPEG changes few pixels by more than this."""
 
@@ -144,6 +147,24 @@ def test_a_list_of_unseen_names_is_taken_instead(name, imitation, tmp_path):
         return
     assert groups_of(truth, names)["ants_1"] == "unseen"
     assert groups_of(truth, names)["cows_2"] == "seen"
+
+
+@BY_NAME
+@pytest.mark.parametrize("how", ["missing", "empty", "empty for each video"])
+def test_scoring_needs_no_images(name, imitation, tmp_path, how):
+    if DATASETS[name].protocol is None:
+        return
+    with_images = open_dataset(name, imitation, purpose="score")
+    for folder in [path for path in imitation.rglob("*") if path.name in IMAGES and path.is_dir()]:
+        videos = [path.name for path in folder.iterdir() if path.is_dir()]
+        shutil.rmtree(folder)
+        for made in {"missing": [], "empty": ["."]}.get(how, videos):
+            (folder / made).mkdir(parents=True)
+    truth = open_dataset(name, imitation, purpose="score")
+    assert [video.name for video in truth] == [video.name for video in with_images]
+    for video, before in zip(truth, with_images, strict=True):
+        assert (video.frame_names, video.objects) == (before.frame_names, before.objects)
+        assert video.annotated_frames == before.annotated_frames
 
 
 @BY_NAME

@@ -70,6 +70,17 @@ def list_pictures(folder: Path, endings: Collection[str], faults: Faults) -> dic
     return pictures
 
 
+def list_frame_names(images: Path, annotations: Path, faults: Faults) -> tuple[list[str], bool]:
+    """Return the names of a video's frames, and whether its images have them.
+
+    Without images, which scoring does not need, the annotations have the names.
+    """
+    names = list(list_pictures(images, IMAGE_ENDINGS, faults)) if images.is_dir() else []
+    return (
+        (names, True) if names else (list(list_pictures(annotations, IMAGE_ENDINGS, faults)), False)
+    )
+
+
 def read_names(path: Path, faults: Faults) -> list[str]:
     """Return the non-empty lines of a list file."""
     try:

@@ -16,10 +16,9 @@ from typing import Any
 from maskcast.core.numbers import shortened, whole_number
 from maskcast.data.dataset import Dataset, Faults, UnseenGroup, VideoObject, listed
 from maskcast.data.listing import (
-    IMAGE_ENDINGS,
     Purpose,
     VideoFiles,
-    list_pictures,
+    list_frame_names,
     read_meta,
     read_unseen,
 )
@@ -47,9 +46,8 @@ def open_lvos(root: Path, *, split: str = "valid", purpose: Purpose = "segment")
     for name, entries in sorted(read_meta(_meta_file(root, base, split), faults).items()):
         before = len(faults.problems)
         images, annotations = base / "JPEGImages" / name, base / "Annotations" / name
-        folder = images if images.is_dir() else annotations
-        names = list(list_pictures(folder, IMAGE_ENDINGS, faults))
-        annotated = names if folder == annotations else list(_png_names(annotations))
+        names, has_images = list_frame_names(images, annotations, faults)
+        annotated = list(_png_names(annotations)) if has_images else names
         files = VideoFiles(
             name=name,
             images=images,

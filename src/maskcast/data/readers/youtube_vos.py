@@ -15,10 +15,9 @@ from typing import Any, Literal
 from maskcast.core.numbers import shortened, whole_number
 from maskcast.data.dataset import Dataset, Faults, UnseenGroup, Video, VideoObject
 from maskcast.data.listing import (
-    IMAGE_ENDINGS,
     Purpose,
     VideoFiles,
-    list_pictures,
+    list_frame_names,
     read_meta,
 )
 from maskcast.io.label_maps import LARGEST_ID
@@ -56,7 +55,7 @@ def open_youtube_vos(
         before = len(faults.problems)
         images = (with_all_frames if all_frames else base) / "JPEGImages" / name
         annotations = base / "Annotations" / name
-        names = _frame_names(images, annotations, faults)
+        names, _ = list_frame_names(images, annotations, faults)
         files = VideoFiles(
             name=name,
             images=images,
@@ -94,11 +93,6 @@ def _train_categories(root: Path) -> frozenset[str] | None:
     faults.raise_if_any()
     entries = [entry for objects in meta.values() for entry in objects.values()]
     return frozenset(str(entry["category"]) for entry in entries if "category" in entry)
-
-
-def _frame_names(images: Path, annotations: Path, faults: Faults) -> list[str]:
-    folder = images if images.is_dir() else annotations
-    return list(list_pictures(folder, IMAGE_ENDINGS, faults))
 
 
 def _label_names(labelled: Path, names: list[str]) -> list[str]:
