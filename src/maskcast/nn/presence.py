@@ -17,7 +17,7 @@ VISIBLE = 0.5
 
 
 def presence_from(
-    confidence: Float[Tensor, "objects"], thresholds: Sequence[float]
+    confidence: Float[Tensor, "objects"], thresholds: Sequence[float] | Float[Tensor, "objects"]
 ) -> Float[Tensor, "objects"]:
     """Return the presence of each object for its confidence.
 
@@ -27,7 +27,7 @@ def presence_from(
         confidence: confidence of the method, in [0, 1]; NaN stays NaN.
         thresholds: confidence from which each object is visible, in (0, 1).
     """
-    limit = torch.tensor(thresholds, dtype=confidence.dtype, device=confidence.device)
+    limit = torch.as_tensor(thresholds, dtype=confidence.dtype, device=confidence.device)
     below = VISIBLE * confidence / limit
     above = VISIBLE + (1 - VISIBLE) * (confidence - limit) / (1 - limit)
     return torch.where(confidence < limit, below, above)

@@ -62,16 +62,18 @@ def judged(
     config: PresenceConfig = BY_CONFIDENCE,
     x: Tensor | None = None,
     firsts: Sequence[Tensor | None] | None = None,
+    usuals: Sequence[Tensor | None] | None = None,
 ) -> list[float]:
     x = torch.ones(len(logits), 2, 4, 6) if x is None else x
     scores = torch.zeros(len(logits), 3, 4, 6)
     firsts = [None] * len(logits) if firsts is None else firsts
+    usuals = [None] * len(logits) if usuals is None else usuals
     slot = Slot(*(torch.zeros(4, 6, channels) for channels in (2, 3, 3)))
     view = View((0.0, 0.0), 1.0, (1.0, 1.0))
     before = Target(1, 2, view, None, torch.zeros(1, 3, 2, 3, 3), Memory.of_first(slot), None)
     targets = [
-        replace(before, first=first, absent_frames=2 * was_absent)
-        for first, was_absent in zip(firsts, absent, strict=True)
+        replace(before, first=first, usual_likeness=usual, absent_frames=2 * was_absent)
+        for first, usual, was_absent in zip(firsts, usuals, absent, strict=True)
     ]
     found = PresenceRule(config, None, 100.0).judge(targets, Decoded(logits, []), x, scores)
     return [float(each.presence) for each in found if each is not None]
@@ -88,7 +90,9 @@ def test_an_absent_object_needs_more_to_be_visible_again() -> None:
     assert found == pytest.approx([0.625, 0.5 * 0.85 / 0.88, 0.75], abs=1e-5)
 
 
-def judged_by_likeness(cases: Sequence[tuple[float, float | None]], *, absent: bool) -> list[float]:
+def judged_by_likeness(
+    cases: Sequence[tuple[float, float | None]], *, absent: bool, usual: float | None = None
+) -> list[float]:
     """Presence for pairs of mean confidence and similarity; None: there is no first frame."""
     mask = torch.zeros(1, 8, 12)
     mask[:, 2:4, 2:4] = 1
@@ -102,28 +106,65 @@ def judged_by_likeness(cases: Sequence[tuple[float, float | None]], *, absent: b
         each[:, 1, 1] = scene + torch.tensor([cosine, (1 - cosine**2) ** 0.5])
     logits = torch.cat([torch.where(mask > 0, logit(mean), -20.0) for mean, _ in cases])
     firsts = [None if likeness is None else first for _, likeness in cases]
-    return judged(logits, [absent] * len(cases), config=BY_LIKENESS, x=seen, firsts=firsts)
+    usuals = [None if usual is None else torch.tensor(usual)] * len(cases)
+    return judged(
+        logits, [absent] * len(cases), config=BY_LIKENESS, x=seen, firsts=firsts, usuals=usuals
+    )
 
 
 def test_an_unsure_object_stays_visible_if_it_looks_like_the_first_frame() -> None:
-    cases = [(0.7, 0.7), (0.7, 0.5), (0.55, 0.95), (0.95, 0.3), (0.95, 0.2), (0.7, None)]
+    cases = [(0.7, 0.6), (0.7, 0.4), (0.5001, 0.95), (0.95, 0.3), (0.95, 0.2), (0.7, None)]
     found = judged_by_likeness(cases, absent=False)
     expected = [
-        0.5 + 0.5 * 0.1 / 0.4,  # 0.7 is 0.1 above 0.6
-        0.5 * 0.7 / 0.8,  # the larger one of this and 0.5 · 0.5 / 0.6
-        0.5 * 0.55 / 0.6,  # too unsure, whatever it looks like
+        0.5 + 0.5 * 0.1 / 0.5,  # 0.6 is 0.1 above 0.5
+        0.5 * 0.7 / 0.8,  # the larger one of this and 0.5 · 0.4 / 0.5
+        0.5 * 0.5001 / 0.55,  # too unsure, whatever it looks like
         0.5 + 0.5 * 0.05 / 0.75,  # sure, and not quite unlike
         0.5 * 0.2 / 0.25,  # sure, but unlike
-        0.5 + 0.5 * 0.1 / 0.4,  # not compared: only a confidence below 0.6 counts
+        0.5 + 0.5 * 0.15 / 0.45,  # not compared: only a confidence below 0.55 counts
     ]
     assert found == pytest.approx(expected, abs=1e-4)
 
 
 def test_an_absent_object_returns_only_if_it_looks_like_the_first_frame() -> None:
-    cases = [(0.94, 0.8), (0.94, 0.5), (0.85, 0.9), (0.94, -0.5), (0.94, None)]
+    cases = [(0.94, 0.8), (0.94, 0.4), (0.85, 0.9), (0.94, -0.5), (0.94, None)]
     found = judged_by_likeness(cases, absent=True)
-    expected = [0.75, 0.5 * 0.5 / 0.6, 0.5 * 0.85 / 0.88, 0.0, 0.75]
+    expected = [0.75, 0.5 * 0.4 / 0.5, 0.5 * 0.85 / 0.88, 0.0, 0.75]
     assert found == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("absent", [False, True])
+def test_an_object_whose_likeness_drops_is_absent_although_it_is_sure(absent: bool) -> None:
+    cases = [(0.97, 0.71), (0.97, 0.6), (0.97, 0.9)]
+    found = judged_by_likeness(cases, absent=absent, usual=0.9)
+    # 0.7 is the limit; 0.71 is 0.01 above it; 0.9 is bound by the confidence, 0.97
+    above = (0.97 - 0.88) / 0.12 if absent else 0.4 / 0.5
+    expected = [0.5 + 0.5 * 0.01 / 0.3, 0.5 * 0.6 / 0.7, 0.5 + 0.5 * min(above, 0.2 / 0.3)]
+    assert found == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_usual_likeness_follows_visible_frames_and_starts_anew_at_a_correction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    likenesses = iter([0.9, 0.7, 0.2, 0.8])
+    presences = iter([0.9, 0.9, 0.1, 0.9])
+
+    def judge(self: PresenceRule, targets: Sequence[Target], *_: Any) -> Sequence[Judgement]:
+        values = next(presences), 0.9, next(likenesses)
+        return [Judgement(*(torch.tensor(value) for value in values))]
+
+    monkeypatch.setattr(PresenceRule, "judge", judge)
+    segmenter = build(replace(TINY, crop=replace(TINY.crop, minimum_mass=1e-3)), None)
+    state, _ = segmenter.step(segmenter.start(), frame(0), {1: square(10, 20)})
+    usual = []
+    for index in range(1, 5):
+        state, _ = segmenter.step(state, frame(index))
+        (target,) = state.targets
+        assert target.usual_likeness is not None
+        usual.append(float(target.usual_likeness))
+    assert usual == pytest.approx([0.9, 0.82, 0.82, 0.812])  # 0.4 of the newest; absent: kept
+    state, _ = segmenter.step(state, frame(5), {1: square(10, 20)})
+    assert state.targets[0].usual_likeness is None
 
 
 def test_others_get_the_pixels_of_an_absent_object() -> None:

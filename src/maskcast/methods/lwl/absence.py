@@ -35,6 +35,7 @@ from maskcast.methods.lwl.crop import (
 )
 from maskcast.methods.lwl.decoder import Decoded
 from maskcast.methods.lwl.presence import (
+    EPS,
     Evidence,
     PresenceHead,
     describe_first,
@@ -46,6 +47,10 @@ from maskcast.nn.presence import VISIBLE, mean_confidence, presence_from
 
 USUAL_PIXELS = 480 * 854
 """Frame size in pixels to which ``crop.minimum_mass`` refers; it is scaled with the frame size."""
+
+
+USUAL_RATE = 0.4
+"""Weight of the newest visible frame in the average similarity of an object."""
 
 
 class Located(NamedTuple):
@@ -88,9 +93,9 @@ class AsPublished:
         seen = find(merged, minimum_mass=self.minimum_mass)
         return merged, None, [Located(True, sighted) for sighted in seen]
 
-    def follow_up(self, target: Target, located: Located, frame_size: Size) -> Target:
+    def follow_up(self, found: Found, located: Located, frame_size: Size) -> Target:
         """Record the position of an object."""
-        return replace(target, seen=located.seen)
+        return replace(found.target, seen=located.seen)
 
     def is_remembered(self, target: Target, located: Located) -> bool:
         """Return True, because every prediction enters the memory."""
@@ -149,22 +154,34 @@ class PresenceRule:
         first = _stacked([target.first for target in targets], width=width, like=x)
         confidence = mean_confidence(decoded.logits.float().sigmoid())
         presence = _mapped(confidence, absent, self.config.thresholds)
+        likeness: Tensor | None = None
         if self.config.rule in ("likeness", "head-and-likeness"):
             likeness = likeness_to_first(decoded.logits, x, first)
-            presence = self._with_likeness(presence, confidence, likeness, absent)
+            likeness = likeness.clamp(min=0).nan_to_num(1.0)  # NaN: unknown
+            usual = [target.usual_likeness for target in targets]
+            presence = self._with_likeness(presence, confidence, likeness, usual, absent)
         if self.head is not None:
             _, z3, _, z1 = decoded.states
             evidence = Evidence(z3, z1, decoded.logits, x, scores, first)
             presence = self._with_head(self.head, presence, evidence, absent)
-        return [Judgement(*both) for both in zip(presence, confidence, strict=True)]
+        likenesses = [None] * len(targets) if likeness is None else likeness
+        return [Judgement(*each) for each in zip(presence, confidence, likenesses, strict=True)]
 
     def _with_likeness(
-        self, presence: Tensor, confidence: Tensor, likeness: Tensor, absent: Sequence[bool]
+        self,
+        presence: Tensor,
+        confidence: Tensor,
+        likeness: Tensor,
+        usual: Sequence[Tensor | None],
+        absent: Sequence[bool],
     ) -> Tensor:
-        """Return the presence by confidence and similarity; an unknown similarity (NaN) is 1."""
+        """Return the presence by confidence and similarity, which has not dropped too far."""
         config = self.config
-        likeness = likeness.clamp(min=0).nan_to_num(1.0)
         every = len(absent)
+        known = torch.tensor([one is not None for one in usual], device=likeness.device)
+        before = torch.stack([likeness.new_ones(()) if one is None else one for one in usual])
+        lowest = (before - config.largest_drop).clamp(EPS, 1 - EPS)
+        undropped = presence_from(likeness, lowest).where(known, likeness.new_ones(()))
         alike = presence_from(likeness, [config.likeness_from] * every)
         unsure, unlike = config.certain_below
         stays = torch.stack(
@@ -175,7 +192,8 @@ class PresenceRule:
             ]
         ).amin(dim=0)
         was_absent = torch.tensor(absent, device=presence.device)
-        return torch.where(was_absent, torch.minimum(presence, alike), stays)
+        by_level = torch.where(was_absent, torch.minimum(presence, alike), stays)
+        return torch.minimum(by_level, undropped)
 
     def _with_head(
         self, head: PresenceHead, presence: Tensor, evidence: Evidence, absent: Sequence[bool]
@@ -199,20 +217,29 @@ class PresenceRule:
         judged = [
             one.judged or Judgement(mark, mark) for one, mark in zip(objects, marked, strict=True)
         ]
-        presence, confidence = (torch.stack(parts) for parts in zip(*judged, strict=True))
+        presence = torch.stack([one.presence for one in judged])
+        confidence = torch.stack([one.confidence for one in judged])
         merged = merge_present(logits, presence)
         last = [one.target.seen for one in objects]
         located = locate(merged, presence, confidence, last, minimum_mass=self.minimum_mass)
         return merged, presence, located
 
-    def follow_up(self, target: Target, located: Located, frame_size: Size) -> Target:
+    def follow_up(self, found: Found, located: Located, frame_size: Size) -> Target:
         """Record the result for an object; if it has returned, centre the view on it."""
+        target = found.target
         if not located.is_present:
             return replace(target, seen=None, absent_frames=target.absent_frames + 1)
         view = target.view
         if target.absent_frames and located.seen is not None:
             view = view_after_return(view, located.seen, frame_size)
-        return replace(target, view=view, seen=located.seen, absent_frames=0, everywhere=False)
+        return replace(
+            target,
+            view=view,
+            seen=located.seen,
+            usual_likeness=_averaged(target.usual_likeness, found.judged),
+            absent_frames=0,
+            everywhere=False,
+        )
 
     def is_remembered(self, target: Target, located: Located) -> bool:
         """Return whether a prediction enters the memory.
@@ -352,6 +379,13 @@ def _centres(length: int, side: float) -> list[float]:
 def _mapped(score: Tensor, absent: Sequence[bool], thresholds: Pair) -> Tensor:
     """Map scores, 0..1, to presence; the second threshold is for objects that were absent."""
     return presence_from(score, [thresholds[was_absent] for was_absent in absent])
+
+
+def _averaged(usual: Tensor | None, judged: Judgement | None) -> Tensor | None:
+    """Return the average similarity after a frame on which the object is visible."""
+    if judged is None or judged.likeness is None or usual is None:
+        return usual if judged is None else judged.likeness
+    return usual + USUAL_RATE * (judged.likeness - usual)
 
 
 def _margins_near(seen: Sighting, mass: Float[Tensor, "height width"]) -> Tensor:

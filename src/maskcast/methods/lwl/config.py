@@ -165,11 +165,14 @@ class PresenceConfig:
     thresholds: tuple[float, float] = (0.8, 0.88)
     """Mean confidence, in [0, 1], below which a visible object becomes absent, and from which an
     absent one becomes visible."""
-    likeness_from: float = 0.6
+    likeness_from: float = 0.5
     """Similarity to the first frame, in [0, 1], from which an object stays visible although its
     mean confidence is below the first threshold; an absent object must have it to become visible.
-    Used by ``likeness`` and ``head-and-likeness``, like the next setting."""
-    certain_below: tuple[float, float] = (0.6, 0.25)
+    Used by ``likeness`` and ``head-and-likeness``, like the next two settings."""
+    largest_drop: float = 0.2
+    """How far, in [0, 1], the similarity may fall below its average over the last visible frames;
+    beyond that, the object becomes absent, or stays so. 1 disables it."""
+    certain_below: tuple[float, float] = (0.55, 0.25)
     """Mean confidence and similarity, in [0, 1]; a value below its limit makes the object absent,
     whatever the other value is."""
     head_thresholds: tuple[float, float] = (0.5, 0.5)
@@ -191,7 +194,7 @@ class PresenceConfig:
         require_range(self, *limits, above=0, below=1, prefix="presence.")
         require_rising(self, "thresholds", "head_thresholds", prefix="presence.")
         require_range(self, "remembered", least=0, prefix="presence.")
-        require_range(self, "remembered_up_to", least=0, most=1, prefix="presence.")
+        require_range(self, "remembered_up_to", "largest_drop", least=0, most=1, prefix="presence.")
 
     @property
     def uses_head(self) -> bool:

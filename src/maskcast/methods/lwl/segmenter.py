@@ -333,10 +333,8 @@ class LWLSegmenter:
         x = self._look(frame, [patch]).x
         slot = self._slots(x, [cut_mask(marked.soft_mask, patch)])[0]
         memory = target.memory.insert(replace(slot, annotated=True), self.config.memory)
-        target = self._learn(
-            replace(target, view=view, memory=memory), self.config.learner.update_steps
-        )
-        return Found(target, marked.logits)
+        target = replace(target, view=view, memory=memory, usual_likeness=None)
+        return Found(self._learn(target, self.config.learner.update_steps), marked.logits)
 
     def _learn_absence(self, target: Target, frame: Frame) -> Found:
         """Add the frame to the memory with an empty mask, because the user marked it absent."""
@@ -368,7 +366,7 @@ class LWLSegmenter:
             merged, presence, located = self._absence.merge(objects)
         size = (frame.shape[-2], frame.shape[-1])
         targets = [
-            self._absence.follow_up(one.target, location, size)
+            self._absence.follow_up(one, location, size)
             for one, location in zip(objects, located, strict=True)
         ]
         remembered = [

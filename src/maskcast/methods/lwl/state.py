@@ -31,6 +31,9 @@ class Target:
     first: Float[Tensor, "first"] | None = None
     """``describe_first`` of the frame on which the object starts; None if absence is not
     detected."""
+    usual_likeness: Float[Tensor, ""] | None = None
+    """Similarity to the first frame, averaged over the last frames on which the object was visible;
+    None if it is not compared, or not yet."""
     absent_frames: int = 0
     """Number of frames since the object was visible; 0 if absence is not detected."""
     unlearnt: bool = False
@@ -60,6 +63,8 @@ class Judgement(NamedTuple):
     """Presence, 0..1."""
     confidence: Float[Tensor, ""]
     """Mean probability inside the mask, 0..1."""
+    likeness: Float[Tensor, ""] | None = None
+    """Similarity to the first frame, 0..1; None if the rule does not compare them."""
 
 
 class Found(NamedTuple):
