@@ -15,8 +15,8 @@ from maskcast.methods.lwl import segmenter as segmenter_module
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.method import build, network_of
 from maskcast.methods.lwl.presets import tiny
-from maskcast.methods.lwl.segmenter import LWLSegmenter
-from maskcast.methods.lwl.state import LWLState
+from maskcast.methods.lwl.segmenter import LWLSegmenter, Marked
+from maskcast.methods.lwl.state import Found, LWLState
 
 SIZE = (37, 52)
 TINY = tiny()
@@ -68,6 +68,34 @@ def test_any_first_mask_gives_finite_results(plain: LWLSegmenter, mask: Tensor) 
     for state, masks in zip(states[1:], found, strict=True):
         assert masks.probs.isfinite().all()
         assert state.targets[0].tau.isfinite().all()
+
+
+@pytest.mark.parametrize("disjoint", [False, True])
+def test_boxes_that_overlap_can_share_their_pixels_out(
+    monkeypatch: pytest.MonkeyPatch, disjoint: bool
+) -> None:
+    """Both boxes claim a square; object 2 is surer of it, and object 3 is given as a mask."""
+    segmenter = build(with_options(disjoint_boxes=disjoint), None)
+    claims = iter(
+        [torch.where(square(5, 5, 30), 3.0, -20.0), torch.where(square(10, 20), 9.0, -20)]
+    )
+    box, given = Box(5.0, 5.0, 30.0, 30.0), square(30, 40, 5)
+    by_box = (Marked(claim.sigmoid(), box, claim) for claim in claims)
+    monkeypatch.setattr(segmenter, "_marked_by_box", lambda *_: next(by_box))
+    learned = {}
+    begin = segmenter._begin
+
+    def note(object_id: int, image: Tensor, marked: Marked) -> Found:
+        learned[object_id] = marked.soft_mask
+        return begin(object_id, image, marked)
+
+    monkeypatch.setattr(segmenter, "_begin", note)
+    segmenter.step(segmenter.start(), frame(0), {1: box, 2: box, 3: given})
+    inside = learned[1][square(10, 20)]
+    assert bool((inside < 0.01).all()) == disjoint
+    assert (learned[1][square(5, 5, 5)] > 0.9).all()
+    assert (learned[2][square(10, 20)] > 0.9).all()
+    assert torch.equal(learned[3], given.float())
 
 
 def test_an_object_that_vanishes_and_returns_is_looked_for_where_it_was(

@@ -137,6 +137,9 @@ class CropConfig:
     box_view: Literal["frame", "crop"] = "frame"
     """Input for making a mask from a box: the whole frame, as published, or a crop around the box,
     in which the object is as large as in training at every resolution of the video."""
+    disjoint_boxes: bool = False
+    """Whether masks made from boxes on one frame are merged before the objects learn from them, so
+    that a pixel in several boxes belongs to one object. As published, each is made alone."""
 
     def __post_init__(self) -> None:
         require_range(self, "size", least=32, prefix="crop.")

@@ -54,6 +54,7 @@ def small_lite(
     return replace(
         first,
         network=replace(first.network, trunk=trunk, trunk_padding="symmetric"),
+        crop=replace(first.crop, disjoint_boxes=True),
         memory=replace(first.memory, size=12),
     )
 

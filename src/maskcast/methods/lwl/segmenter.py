@@ -45,6 +45,7 @@ from maskcast.methods.lwl.memory import Memory, SampleBuffers, Slot
 from maskcast.methods.lwl.network import Features, LWLNetwork
 from maskcast.methods.lwl.state import Found, LWLState, Sample, Target
 from maskcast.methods.lwl.target_model import apply_target_model
+from maskcast.nn.aggregation import aggregate_logits
 from maskcast.nn.resnet import fold_batch_norm
 
 Watch: TypeAlias = Callable[[str], AbstractContextManager[None]]
@@ -114,6 +115,8 @@ class LWLSegmenter:
         shown, absent = split_prompts(prompts, known)
         targets = [self._adapt(target) for target in state.targets]
         marked = {object_id: self._marked(frame, prompt) for object_id, prompt in shown.items()}
+        if self.config.crop.disjoint_boxes:
+            marked = _disjoint(marked, shown)
         followed = [target for target in targets if target.object_id not in prompts]
         predicted = {one.target.object_id: one for one in self._predict(followed, frame)}
         objects = [
@@ -402,6 +405,17 @@ def _channels_last_copies(images: Tensor) -> list[Tensor]:
     """Split images × C × h × w into separate copies of shape h × w × C."""
     moved = images.movedim(1, -1)
     return [image.clone(memory_format=torch.contiguous_format) for image in moved]
+
+
+def _disjoint(marked: dict[int, Marked], prompts: Prompts) -> dict[int, Marked]:
+    """Merge all masks of a frame; those made from boxes give up the pixels of others."""
+    if not marked:
+        return marked
+    merged = aggregate_logits(torch.stack([one.logits for one in marked.values()]))[1:]
+    return {
+        object_id: one._replace(soft_mask=mask) if isinstance(prompts[object_id], Box) else one
+        for (object_id, one), mask in zip(marked.items(), merged, strict=True)
+    }
 
 
 def _clipped(box: Box, size: Size) -> Box:
