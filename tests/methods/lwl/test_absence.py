@@ -201,6 +201,12 @@ def test_a_copy_does_not_drag_the_view() -> None:
     assert located(with_copy, None).seen == dragged  # without a last place all of it counts
 
 
+def test_parts_of_an_object_that_something_separates_are_near() -> None:
+    parts = blob(30, 40, 20, 20) + blob(30, 66, 20, 12)
+    (both,) = find(parts[None], minimum_mass=1.0)
+    assert located(parts, HERE).seen == both
+
+
 def test_most_of_the_mass_is_followed_wherever_it_is() -> None:
     jumped = blob(30, 110, 20, 20) + blob(30, 40, 5, 5)
     (everywhere,) = find(jumped[None], minimum_mass=1.0)

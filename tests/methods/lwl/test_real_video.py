@@ -22,7 +22,7 @@ DOG = Path(os.environ.get("MASKCAST_DATA", CHECKOUT.parent / "shared/data")) / "
 def test_a_dog_that_leaves_is_absent_until_it_returns() -> None:
     """It leaves on frames 70 to 73 at the right border and returns there on frames 101 to 108."""
     video = islice(open_frames(DOG).frames(60), 53)
-    segmenter = load_segmenter("lwl-small", device="cpu", options={"presence.rule": "likeness"})
+    segmenter = load_segmenter("lwl-small", device="cpu")
     found = dict(enumerate(segment_video(segmenter, video, {0: {1: Box(895, 385, 345, 170)}}), 60))
     areas = {frame: int((masks.label_map() == 1).sum()) for frame, masks in found.items()}
     assert min(areas[frame] for frame in range(60, 70)) > 5_000

@@ -93,9 +93,9 @@ class AsPublished:
         seen = find(merged, minimum_mass=self.minimum_mass)
         return merged, None, [Located(True, sighted) for sighted in seen]
 
-    def follow_up(self, found: Found, located: Located, frame_size: Size) -> Target:
+    def follow_up(self, segmented: Found, located: Located, frame_size: Size) -> Target:
         """Record the position of an object."""
-        return replace(found.target, seen=located.seen)
+        return replace(segmented.target, seen=located.seen)
 
     def is_remembered(self, target: Target, located: Located) -> bool:
         """Return True, because every prediction enters the memory."""
@@ -165,7 +165,7 @@ class PresenceRule:
             evidence = Evidence(z3, z1, decoded.logits, x, scores, first)
             presence = self._with_head(self.head, presence, evidence, absent)
         likenesses = [None] * len(targets) if likeness is None else likeness
-        return [Judgement(*each) for each in zip(presence, confidence, likenesses, strict=True)]
+        return [Judgement(*values) for values in zip(presence, confidence, likenesses, strict=True)]
 
     def _with_likeness(
         self,
@@ -220,13 +220,13 @@ class PresenceRule:
         presence = torch.stack([one.presence for one in judged])
         confidence = torch.stack([one.confidence for one in judged])
         merged = merge_present(logits, presence)
-        last = [one.target.seen for one in objects]
+        last = [_last_extent(one.target) for one in objects]
         located = locate(merged, presence, confidence, last, minimum_mass=self.minimum_mass)
         return merged, presence, located
 
-    def follow_up(self, found: Found, located: Located, frame_size: Size) -> Target:
+    def follow_up(self, segmented: Found, located: Located, frame_size: Size) -> Target:
         """Record the result for an object; if it has returned, centre the view on it."""
-        target = found.target
+        target = segmented.target
         if not located.is_present:
             return replace(target, seen=None, absent_frames=target.absent_frames + 1)
         view = target.view
@@ -236,7 +236,7 @@ class PresenceRule:
             target,
             view=view,
             seen=located.seen,
-            usual_likeness=_averaged(target.usual_likeness, found.judged),
+            usual_likeness=_averaged(target.usual_likeness, segmented.judged),
             absent_frames=0,
             everywhere=False,
         )
@@ -285,7 +285,7 @@ def locate(
         probs: merged probabilities; 0 everywhere for absent objects.
         presence: presence of the objects.
         confidence: confidence of the objects, which is copied to the result.
-        last: position of each object on the previous frame.
+        last: position of each object on the previous frame, and its size.
         minimum_mass: sum of probabilities below which an object is too small to be tracked, on a
             frame of 480×854.
     """
@@ -388,13 +388,28 @@ def _averaged(usual: Tensor | None, judged: Judgement | None) -> Tensor | None:
     return usual + USUAL_RATE * (judged.likeness - usual)
 
 
+def _last_extent(target: Target) -> Sighting | None:
+    """Return the position of an object, with the larger one of its size and that in its view.
+
+    The view shrinks slowly, so that parts that come out from behind something are near.
+    """
+    if target.seen is None:
+        return None
+    height, width = map(max, target.seen.size, target.view.size)
+    return Sighting(target.seen.position, (height, width))
+
+
 def _margins_near(seen: Sighting, mass: Float[Tensor, "height width"]) -> Tensor:
-    """Return the sums of rows and columns in a window around the object's last position."""
+    """Return the sums of rows and columns in a window around the object's last position.
+
+    The window reaches about an object's size beyond the object: parts that an occluder separates
+    are inside, similar things elsewhere in the frame are not.
+    """
     shared = sqrt(seen.size[0] * seen.size[1])
     (top, bottom), (left, right) = (
         (max(0, int(at - reach)), max(0, int(at + reach) + 1))
         for at, reach in (
-            (at, (size + shared) / 2) for at, size in zip(seen.position, seen.size, strict=True)
+            (at, size + shared / 2) for at, size in zip(seen.position, seen.size, strict=True)
         )
     )
     height, width = mass.shape
