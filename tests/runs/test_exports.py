@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -236,6 +237,9 @@ def test_parts_of_a_video_at_another_rate_are_not_taken(run, source, short_parts
     again: list[int] = []
     export(run, source, Exports(overlay=True, rate=24), progress=noted(again))
     assert again == list(range(COUNT))
+    resumed: list[int] = []
+    export(run, source, Exports(overlay=True, rate=12), progress=noted(resumed))
+    assert resumed == [4, 5]  # the stopped one still has its parts
     assert [path.name for path in (run.path / "exports").glob(".*")] == [".made.json"]
 
 
@@ -268,16 +272,24 @@ def test_new_prompts_outdate_every_export(run, source, short_parts):
     ]
 
 
-def test_a_video_is_made_anew_at_another_rate(run, source):
+def test_another_rate_makes_another_video(run, source):
     wanted = {"overlay": True, "cutout": ("vp9",), "tracks": True}
     made = export(run, source, Exports(**wanted, rate=12))
+    assert [path.name for path in made] == ["overlay-12fps.mp4", "cutout-12fps.webm", "tracks.csv"]
     before = [path.stat().st_mtime_ns for path in made]
     export(run, source, Exports(**wanted, rate=12))
+    others = export(run, source, Exports(**wanted, rate=23.976))
+    assert open_frames(others[0]).timing.rate == Fraction(24000, 1001)
+    assert others[0] != made[0]
+    assert others[2] == made[2]
     assert [path.stat().st_mtime_ns for path in made] == before
-    export(run, source, Exports(**wanted, rate=24))
-    assert open_frames(made[0]).timing.rate == 24
-    changed = [path.stat().st_mtime_ns != was for path, was in zip(made, before, strict=True)]
-    assert changed == [True, True, False]
+
+
+def test_an_export_records_its_settings(run, source):
+    export(run, source, Exports(overlay=True, tracks=True, rate=12))
+    record = json.loads((run.path / "exports" / ".made.json").read_text())
+    assert record["overlay-12fps.mp4"]["settings"] == {"rate": 12}
+    assert record["tracks.csv"]["settings"] == {}
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, 1e-4, float("nan"), 1e9])

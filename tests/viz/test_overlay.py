@@ -3,7 +3,7 @@
 import numpy as np
 
 from maskcast.core.palette import colour_of
-from maskcast.viz.overlay import contour_of, cut_out, draw_overlay
+from maskcast.viz.overlay import contour_of, draw_overlay
 
 
 def label_map() -> np.ndarray:
@@ -59,15 +59,6 @@ def test_two_objects_that_touch_have_a_line_between_them():
     expected = np.zeros((4, 6), dtype=bool)
     expected[:, 2:4] = True
     np.testing.assert_array_equal(contour_of(values), expected)
-
-
-def test_a_cut_out_shows_objects_only():
-    picture = np.full((60, 80, 3), 77, dtype=np.uint8)
-    rgba = cut_out(picture, label_map())
-    inside = label_map() != 0
-    np.testing.assert_array_equal(rgba[..., 3], np.where(inside, 255, 0))
-    np.testing.assert_array_equal(rgba[inside][:, :3], 77)
-    np.testing.assert_array_equal(rgba[~inside], 0)
 
 
 def corner_of(width: int, absent: tuple[int, ...], colour: int = 90) -> np.ndarray:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from maskcast.core.files import write_text
 from maskcast.core.strict_json import read_json
@@ -14,7 +17,7 @@ NAMES = (
     *("overlay.mp4", "cutout", "cutout.mov", "cutout.webm"),
     *("masks.json", "tracks.csv", "contact_sheet.png"),
 )
-"""Names of all files and folders that exports create."""
+"""Names of exports of version 0.1, which recorded nothing."""
 PROMPTS = "prompts-*.png"
 """Names of the pictures of masks and boxes that a run starts from (``runs.prompt_pictures``)."""
 
@@ -34,7 +37,7 @@ def remove_exports(run: Path) -> None:
     if not folder.is_symlink():
         remove_folder(folder)
         return
-    for name in NAMES:
+    for name in {*NAMES, *_read(folder / EXPORT_RECORD)}:
         remove(folder / name)
         remove(parts_of(folder / name))
     for path in (folder / EXPORT_RECORD, *folder.glob(".*.part*"), *folder.glob(PROMPTS)):
@@ -42,32 +45,41 @@ def remove_exports(run: Path) -> None:
 
 
 class ExportRecord:
-    """Digests of what the exports of one run were made from, by file name."""
+    """What the exports of one run were made from, by file name: a digest, and the settings."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._digests = _read(folder / EXPORT_RECORD)
+        self._entries = _read(folder / EXPORT_RECORD)
 
-    def begin(self, path: Path, digest: str) -> None:
-        """Record the digest of an export about to be made; delete it if made from another digest.
+    def begin(self, path: Path, digest: str, settings: Mapping[str, Any]) -> None:
+        """Record what an export about to be made is made from; delete it if that has changed.
+
+        Args:
+            path: the file or folder.
+            digest: digest of the masks and of the settings.
+            settings: the settings that differ from the defaults, for people to read.
 
         Raises:
             OutputError: the export cannot be deleted, or the record cannot be written.
         """
-        if self._digests.get(path.name) == digest:
+        if self._entries.get(path.name, {}).get("digest") == digest:
             return
         remove(path)
         remove(parts_of(path))
-        self._digests[path.name] = digest
-        text = json.dumps(self._digests, indent=1, sort_keys=True) + "\n"
+        self._entries[path.name] = {"digest": digest, "settings": dict(settings)}
+        text = json.dumps(self._entries, indent=1, sort_keys=True) + "\n"
         write_text(self.folder / EXPORT_RECORD, text, sync=True)
 
 
-def _read(path: Path) -> dict[str, str]:
-    """Return the record; an unreadable record counts as empty."""
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the record; an unreadable record counts as empty, and so do unusable entries."""
     try:
         tree = read_json(path)
     except (OSError, ValueError, RecursionError):
         return {}
     entries = tree.items() if isinstance(tree, dict) else ()
-    return {name: digest for name, digest in entries if isinstance(digest, str)}
+    return {
+        name: {"digest": entry.get("digest"), "settings": entry.get("settings")}
+        for name, entry in entries
+        if isinstance(entry, dict) and re.fullmatch(r"[\w+-][\w.+-]*", name)
+    }

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from maskcast.core.config import require_range
+from maskcast.core.errors import ConfigError
+from maskcast.core.numbers import shortened
+
+CutoutForm: TypeAlias = Literal["png", "exr", "prores", "vp9"]
+MatteForm: TypeAlias = Literal["png", "png16", "h264", "prores", "ffv1"]
+ScreenForm: TypeAlias = Literal["h264", "prores"]
+Effect: TypeAlias = Literal[
+    "blur", "pixelate", "black", "blur-background", "pixelate-background", "black-background"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,8 +24,17 @@ class Exports:
 
     overlay: bool = False
     """write exports/overlay.mp4: the objects painted over the video (H.264, original timing)."""
-    cutout: tuple[Literal["png", "prores", "vp9"], ...] = ()
-    """write cut-outs with an alpha channel: png (one per frame), prores (4444 mov), vp9 (webm)."""
+    cutout: tuple[CutoutForm, ...] = ()
+    """write cut-outs with straight (unmatted) alpha: png or exr (one file per frame; EXR is linear
+    light, half floats), prores (4444 mov), vp9 (webm)."""
+    matte: tuple[MatteForm, ...] = ()
+    """write mattes, white where the objects are: png (8 bits) or png16 (16 bits), one per frame;
+    h264 (mp4, 8 bits), prores (4444 mov, 10 bits), ffv1 (mkv, 16 bits, lossless)."""
+    green_screen: tuple[ScreenForm, ...] = ()
+    """write the objects on green (#00b140): h264 (mp4), prores (4444 mov)."""
+    effect: tuple[Effect, ...] = ()
+    """write a video (H.264 mp4) in which the objects, or everything else, are blurred, pixelated or
+    black."""
     rle: bool = False
     """write exports/masks.json: COCO run-length masks of every object in every frame."""
     tracks: bool = False
@@ -24,11 +43,36 @@ class Exports:
     event (first, lost or returned), presence (probability that the object is visible)."""
     contact_sheet: bool = False
     """write exports/contact_sheet.png: a grid of frames with the objects painted over them."""
+    objects: str | None = None
+    """ids such as 1,2, or all: make cut-outs, mattes, green screens and effects of these objects,
+    one file for each object; default: of all objects, in one file."""
+    merged: bool = False
+    """make one file of all the chosen objects together."""
     rate: float = 24.0
     """frame rate of videos made from a folder of frames, in frames per second; 23.976, 29.97 and
     59.94 mean 24000/1001, 30000/1001 and 60000/1001."""
     sound: bool = True
     """take over the sound of the video: copied, or encoded again where a format cannot hold it."""
+    start_number: int | None = None
+    """number the pictures of cut-outs and mattes from here; default: named like the frames."""
 
     def __post_init__(self) -> None:
         require_range(self, "rate", least=0.001, most=1000)
+        require_range(self, "start_number", least=0, most=10**9)
+        ids = self.objects
+        if ids is not None and not re.fullmatch(r"all|[1-9][0-9]{0,8}(,[1-9][0-9]{0,8})*", ids):
+            raise ConfigError(
+                f"objects must be ids such as 1,2, or all, got {shortened(ids)!r}",
+                options=("objects",),
+            )
+        if (ids is not None or self.merged) and not self.has_renderings:
+            raise ConfigError(
+                "objects are chosen for cut-outs, mattes, green screens and effects, and none of "
+                "them was asked for",
+                options=("objects", "cutout", "matte", "green_screen", "effect"),
+            )
+
+    @property
+    def has_renderings(self) -> bool:
+        """Whether any export shows the objects alone, or changes their pixels."""
+        return bool(self.cutout or self.matte or self.green_screen or self.effect)

@@ -4,51 +4,60 @@ They are written to ``exports/`` in the run folder, in one pass over frames and 
 exists is complete, and is kept if it was made from these masks with these settings. An interrupted
 pass therefore continues with what is missing. PNG sequences continue with the next picture and
 videos with the next part (in ``.<video>.parts``); the other files are written from the start.
+Settings other than the defaults are part of the name of a file, so that they make another one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import cache, partial
-from itertools import takewhile
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
 from PIL import Image
 
 from maskcast.core.arrays import LabelArray, Picture
 from maskcast.core.errors import DataError
-from maskcast.core.files import path_inside, replacing
+from maskcast.core.files import replacing
 from maskcast.core.overlap import read_ahead
 from maskcast.core.palette import Colour
 from maskcast.core.progress import Progress
-from maskcast.io.video.formats import FORMATS
 from maskcast.io.video.source import FrameSource
+from maskcast.runs.export_plan import SourceFacts, plan_renderings, suffix_of, video_settings
 from maskcast.runs.export_record import ExportRecord, parts_of
 from maskcast.runs.export_settings import Exports
 from maskcast.runs.export_video import VideoOutput, video_file, video_output
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.identity import digest_of
 from maskcast.runs.layout import EXPORTS
+from maskcast.runs.mattes import Mattes
 from maskcast.runs.objects import ObjectLook, colours_of, names_of, read_objects
 from maskcast.runs.removal import remove_folder
-from maskcast.runs.tables import COLUMNS, AddFrame, rle_table, tracks_table
+from maskcast.runs.renderings import RenderingSource, is_complete, maker_of
+from maskcast.runs.tables import COLUMNS, AddFrame, Maker, rle_table, tracks_table
 from maskcast.viz.contact_sheet import choose_frames, draw_contact_sheet
-from maskcast.viz.overlay import cut_out, draw_overlay
+from maskcast.viz.overlay import draw_overlay
 
 __all__ = ["COLUMNS", "Exports", "export"]
 
-Maker: TypeAlias = Callable[[Path], AbstractContextManager[tuple[int, AddFrame]]]
-"""Begins a file; yields the first frame that it lacks and a function that adds frames to it."""
-
-DRAWN = ("overlay.mp4", "contact_sheet.png")
-"""Exports that show names and colours."""
-VIDEOS = tuple(format_.suffix for format_ in FORMATS.values())
 LARGEST_TILE = 640
 """Width in pixels of the pictures kept for the contact sheet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Planned:
+    """One file or folder to make."""
+
+    path: Path
+    maker: Maker
+    is_made: Callable[[], bool]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Everything but masks and frames that decides its content."""
+    draws_looks: bool = False
+    """Whether it shows names and colours."""
 
 
 def export(
@@ -77,12 +86,15 @@ def export(
     """
     first, last = span or (0, frames.count)
     part, looks = frames.part(first, last), read_objects(run.path)
-    makers = _makers(run, part, wanted, looks, offset=first, progress=progress)
+    planned = _plan(run, part, wanted, looks, offset=first, progress=progress)
     record = ExportRecord(run.path / EXPORTS)
-    for path in makers:
-        looked = looks if path.name in DRAWN else {}
-        record.begin(path, _digest(run, part, wanted, path, looks=looked, offset=first))
-    missing = {p: maker for p, maker in makers.items() if not _is_made(p, part)}
+    for export_file in planned:
+        looked = looks if export_file.draws_looks else {}
+        digest = _digest(run, part, export_file.settings, looks=looked, offset=first)
+        record.begin(export_file.path, digest, export_file.settings)
+    missing = {
+        export_file.path: export_file.maker for export_file in planned if not export_file.is_made()
+    }
     if missing:
         try:
             _make(missing, run, part, progress, offset=first)
@@ -90,31 +102,26 @@ def export(
             raise KeyboardInterrupt(
                 "interrupted; all masks are complete, run again to continue with the exports"
             ) from interrupt
-    for path in makers:
-        remove_folder(parts_of(path))
-    return list(makers)
+    for export_file in planned:
+        remove_folder(parts_of(export_file.path))
+    return [export_file.path for export_file in planned]
 
 
 def _digest(
     run: RunFolder,
     part: FrameSource,
-    wanted: Exports,
-    path: Path,
+    settings: Mapping[str, Any],
     *,
     looks: Mapping[int, ObjectLook],
     offset: int,
 ) -> str:
     """Return the digest of the masks and settings that an export is made from."""
-    is_video = path.suffix in VIDEOS
-    rate = wanted.rate if is_video and part.timing is None and part.count > 1 else None
-    settings: dict[str, Any] = {"rate": rate}
-    if is_video and part.timing is not None:
-        settings["sound"] = wanted.sound
+    decisive: dict[str, Any] = {"version": 2, **settings}
     if offset:
-        settings["from"] = offset
+        decisive["from"] = offset
     if looks:
-        settings["looks"] = {str(i): [look.name, look.colour] for i, look in looks.items()}
-    return digest_of([run.identity.of_results(offset + part.count), settings])
+        decisive["looks"] = {str(i): [look.name, look.colour] for i, look in looks.items()}
+    return digest_of([run.identity.of_results(offset + part.count), decisive])
 
 
 def _make(
@@ -148,7 +155,7 @@ def _label_map(run: RunFolder, frame_index: int, size: tuple[int, int]) -> Label
     return label_map
 
 
-def _makers(
+def _plan(
     run: RunFolder,
     frames: FrameSource,
     wanted: Exports,
@@ -156,53 +163,114 @@ def _makers(
     *,
     offset: int,
     progress: Progress | None,
-) -> dict[Path, Maker]:
-    folder = run.path / EXPORTS
-    makers: dict[Path, Maker] = {}
-    logged = run.found_objects() if wanted.rle or wanted.tracks else {}
-    objects = {frame_index - offset: known for frame_index, known in logged.items()}
-    absent = run.absent_objects() if wanted.overlay or wanted.contact_sheet else {}
-    paint = partial(
-        _paint,
-        {frame_index - offset: ids for frame_index, ids in absent.items()},
-        colours_of(looks),
-        names_of(looks),
-    )
+) -> list[_Planned]:
+    """Return what to make, in the order of the settings."""
 
     @cache
-    def output() -> VideoOutput:
+    def video() -> VideoOutput:
         return video_output(frames, rate=wanted.rate, sound=wanted.sound)
 
-    if wanted.overlay:
-        makers[folder / "overlay.mp4"] = partial(
-            video_file, kind="h264", draw=paint, output=output(), progress=progress
+    facts = SourceFacts(is_folder=frames.timing is None)
+    return [
+        *_overlays(run, frames, wanted, looks, offset=offset, video=video, progress=progress),
+        *_renderings(run, frames, wanted, looks, facts=facts, video=video, progress=progress),
+        *_tables(run, frames, wanted, offset=offset),
+        *_sheets(run, frames, wanted, looks, offset=offset),
+    ]
+
+
+def _painter(
+    run: RunFolder, looks: Mapping[int, ObjectLook], *, offset: int
+) -> Callable[[int, Picture, LabelArray], Picture]:
+    absent = {frame_index - offset: ids for frame_index, ids in run.absent_objects().items()}
+    return partial(_paint, absent, colours_of(looks), names_of(looks))
+
+
+def _overlays(
+    run: RunFolder,
+    frames: FrameSource,
+    wanted: Exports,
+    looks: Mapping[int, ObjectLook],
+    *,
+    offset: int,
+    video: Callable[[], VideoOutput],
+    progress: Progress | None,
+) -> Iterator[_Planned]:
+    if not wanted.overlay:
+        return
+    settings = video_settings(wanted, SourceFacts(is_folder=frames.timing is None))
+    path = run.path / EXPORTS / f"overlay{suffix_of(settings)}.mp4"
+
+    @contextmanager
+    def maker(path: Path) -> Iterator[tuple[int, AddFrame]]:
+        draw = _painter(run, looks, offset=offset)
+        with video_file(path, kind="h264", draw=draw, output=video(), progress=progress) as begun:
+            yield begun
+
+    yield _Planned(
+        path=path, maker=maker, is_made=path.is_file, settings=settings, draws_looks=True
+    )
+
+
+def _renderings(
+    run: RunFolder,
+    frames: FrameSource,
+    wanted: Exports,
+    looks: Mapping[int, ObjectLook],
+    *,
+    facts: SourceFacts,
+    video: Callable[[], VideoOutput],
+    progress: Progress | None,
+) -> Iterator[_Planned]:
+    known = run.card.request.first_prompts().keys()
+    source = RenderingSource(
+        names=frames.names,
+        mattes=Mattes(),
+        video=video,
+        icc_profile=frames.icc_profile if "png" in wanted.cutout else None,
+        progress=progress,
+    )
+    for rendering in plan_renderings(wanted, known, names_of(looks), facts):
+        path = run.path / EXPORTS / rendering.name
+        yield _Planned(
+            path=path,
+            maker=maker_of(rendering, source),
+            is_made=partial(is_complete, path, rendering, frames.names),
+            settings=rendering.settings,
         )
-    for form in wanted.cutout:
-        if form == "png":
-            makers[folder / "cutout"] = partial(_pictures, names=frames.names)
-        else:
-            makers[folder / f"cutout{FORMATS[form].suffix}"] = partial(
-                video_file, kind=form, draw=_cut_out, output=output(), progress=progress
-            )
+
+
+def _tables(
+    run: RunFolder, frames: FrameSource, wanted: Exports, *, offset: int
+) -> Iterator[_Planned]:
+    folder = run.path / EXPORTS
+    logged = run.found_objects() if wanted.rle or wanted.tracks else {}
+    objects = {frame_index - offset: known for frame_index, known in logged.items()}
     if wanted.rle:
-        makers[folder / "masks.json"] = partial(
+        maker = partial(
             rle_table, video_id=_name_of(frames.path), first=frames.first, objects=objects
         )
+        path = folder / "masks.json"
+        yield _Planned(path=path, maker=maker, is_made=path.is_file)
     if wanted.tracks:
-        makers[folder / "tracks.csv"] = partial(
-            tracks_table, names=frames.names, first=frames.first, objects=objects
-        )
+        maker = partial(tracks_table, names=frames.names, first=frames.first, objects=objects)
+        path = folder / "tracks.csv"
+        yield _Planned(path=path, maker=maker, is_made=path.is_file)
+
+
+def _sheets(
+    run: RunFolder,
+    frames: FrameSource,
+    wanted: Exports,
+    looks: Mapping[int, ObjectLook],
+    *,
+    offset: int,
+) -> Iterator[_Planned]:
     if wanted.contact_sheet:
-        makers[folder / "contact_sheet.png"] = partial(
-            _contact_sheet, names=frames.names, draw=paint
-        )
-    return makers
-
-
-def _is_made(path: Path, frames: FrameSource) -> bool:
-    if path.suffix:
-        return path.is_file()
-    return all((path / f"{name}.png").is_file() for name in frames.names)
+        path = run.path / EXPORTS / "contact_sheet.png"
+        draw = _painter(run, looks, offset=offset)
+        maker = partial(_contact_sheet, names=frames.names, draw=draw)
+        yield _Planned(path=path, maker=maker, is_made=path.is_file, draws_looks=True)
 
 
 def _paint(  # noqa: PLR0917 - the last three are those of a drawing function
@@ -215,24 +283,6 @@ def _paint(  # noqa: PLR0917 - the last three are those of a drawing function
 ) -> Picture:
     shown = absent.get(frame_index, ())
     return draw_overlay(picture, label_map, absent=shown, colours=colours, names=names)
-
-
-def _cut_out(
-    frame_index: int, picture: Picture, label_map: LabelArray
-) -> UInt8[np.ndarray, "height width 4"]:
-    return cut_out(picture, label_map)
-
-
-@contextmanager
-def _pictures(path: Path, *, names: list[str]) -> Iterator[tuple[int, AddFrame]]:
-    def add(frame_index: int, picture: Picture, label_map: LabelArray) -> None:
-        target = path_inside(path, names[frame_index], ".png")
-        if not target.is_file():
-            with replacing(target) as temporary:
-                Image.fromarray(cut_out(picture, label_map)).save(temporary, compress_level=4)
-
-    there = (path_inside(path, name, ".png").is_file() for name in names)
-    yield sum(1 for _ in takewhile(bool, there)), add
 
 
 @contextmanager

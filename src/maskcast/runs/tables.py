@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from typing import TextIO, TypeAlias
@@ -23,6 +23,8 @@ from maskcast.runs.measuring import measure_objects
 
 AddFrame: TypeAlias = Callable[[int, Picture, LabelArray], None]
 """Takes the index of a frame, its picture, and its label map."""
+Maker: TypeAlias = Callable[[Path], AbstractContextManager[tuple[int, AddFrame]]]
+"""Begins a file; yields the first frame that it lacks and a function that adds frames to it."""
 
 COLUMNS = "frame,name,object_id,area,x,y,width,height,confidence,event,presence"
 """Columns of tracks.csv, which docs/runs.md explains."""

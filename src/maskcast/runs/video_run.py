@@ -25,6 +25,7 @@ from maskcast.io.video.frame_folder import is_frame_file
 from maskcast.io.video.reader import OnBadFrame
 from maskcast.io.video.source import FrameSource, open_frames
 from maskcast.runs.card import RunCard
+from maskcast.runs.export_plan import check_objects
 from maskcast.runs.exports import Exports, export
 from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
 from maskcast.runs.folder import RunFolder
@@ -169,6 +170,7 @@ def run_video(
         for line in (*(f"{mask} is a mask, not a frame" for mask in among_frames), *prompts.report):
             report(line)
     _reject_unknown(looks, prompts.by_frame)
+    check_objects(request.exports, {i for marks in prompts.by_frame.values() for i in marks})
     identity = segmenter.identity(uses_boxes=_uses_boxes(prompts.by_frame))
     asked = _asked(request, prompts, identity)
     if report is not None and request.direction == "forward":

@@ -65,15 +65,6 @@ def draw_overlay(
     return painted
 
 
-def cut_out(
-    picture: UInt8[np.ndarray, "height width 3"], label_map: Integer[np.ndarray, "height width"]
-) -> UInt8[np.ndarray, "height width 4"]:
-    """Return RGBA in which only the objects are visible; the rest is transparent black."""
-    inside = label_map != 0
-    alpha = np.where(inside, 255, 0).astype(np.uint8)[..., None]
-    return np.concatenate([np.where(inside[..., None], picture, np.uint8(0)), alpha], axis=2)
-
-
 def contour_of(
     label_map: Integer[np.ndarray, "height width"], thickness: int = 1
 ) -> Bool[np.ndarray, "height width"]:

@@ -25,6 +25,8 @@ from maskcast.io.video.reader import OnBadFrame, fill_bad_frame, log, refuse_oth
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 FOURTEEN_BITS = 2**14
 """Upper limit of the values of cameras that store 10, 12 or 14 bits in 16."""
+LARGEST_PROFILE = 2**22
+"""Bytes of the largest colour profile that is passed on."""
 
 
 class FrameFolder:
@@ -100,6 +102,17 @@ class FrameFolder:
             f"size      {width}×{height}",
             *(f"note      {note}" for note in self._notes()),
         ]
+
+    @property
+    def icc_profile(self) -> bytes | None:
+        """The RGB colour profile of the first frame; None if it has none."""
+        try:
+            profile = open_picture(self.paths[0]).info.get("icc_profile")
+        except DataError:
+            return None
+        if not isinstance(profile, bytes) or len(profile) > LARGEST_PROFILE:
+            return None
+        return profile if profile[16:20] == b"RGB " else None
 
     def _last_good_before(self, frame_index: int) -> Picture | None:
         earlier = (self._read_if_whole(i) for i in reversed(range(frame_index)))

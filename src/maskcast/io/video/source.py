@@ -16,6 +16,7 @@ from pathlib import Path
 from maskcast.core.arrays import Picture
 from maskcast.core.errors import UsageError
 from maskcast.core.types import Frame, to_frame
+from maskcast.io.video.frame_folder import FrameFolder
 from maskcast.io.video.opening import cut_timing, frame_range, open_reader
 from maskcast.io.video.reader import OnBadFrame, PictureReader
 
@@ -52,6 +53,11 @@ class FrameSource:
     def count(self) -> int:
         """Number of frames."""
         return len(self.names)
+
+    @property
+    def icc_profile(self) -> bytes | None:
+        """The colour profile of a folder of frames, as its first picture has it; usually None."""
+        return self._reader.icc_profile if isinstance(self._reader, FrameFolder) else None
 
     def __len__(self) -> int:
         return self.count
