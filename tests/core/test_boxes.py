@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maskcast.core.boxes import published_box, tight_box
+from maskcast.core.boxes import clipped_box, published_box, tight_box
 from maskcast.core.errors import PromptError
 from maskcast.core.marks import Box
 
@@ -33,3 +33,9 @@ def test_a_box_around_scattered_pixels():
     mask = np.zeros((9, 9), np.bool_)
     mask[2, 3] = mask[5, 7] = True
     assert tight_box(mask) == Box(3.0, 2.0, 5.0, 4.0)
+
+
+def test_a_clipped_box_stays_inside_the_frame_and_keeps_a_pixel():
+    assert clipped_box(Box(-3.0, 2.0, 10.0, 30.0), (20, 40)) == Box(0.0, 2.0, 7.0, 18.0)
+    assert clipped_box(Box(2.5, 3.0, 4.0, 5.0), (20, 40)) == Box(2.5, 3.0, 4.0, 5.0)
+    assert clipped_box(Box(90.0, -8.0, 5.0, 2.0), (20, 40)) == Box(39.0, 0.0, 1.0, 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from maskcast.core.device_memory import in_parts, is_out_of_memory
+from maskcast.core.device_memory import in_parts, is_out_of_memory, networks_that_fit
 from maskcast.core.errors import DeviceMemoryError
 
 
@@ -58,3 +58,12 @@ def test_other_errors_are_not_tried_again_in_parts():
     with pytest.raises(RuntimeError, match="a fault"):
         in_parts(call, [1, 2])
     assert calls == [2]
+
+
+def test_networks_are_kept_ready_where_a_gpu_has_room(monkeypatch):
+    free = {"bytes": 1000}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free["bytes"], 4000))
+    assert networks_that_fit(100, torch.device("cuda")) == 5
+    assert networks_that_fit(100, torch.device("cpu")) == 1
+    free["bytes"] = 150
+    assert networks_that_fit(100, torch.device("cuda")) == 1

@@ -12,7 +12,15 @@ import torch
 
 from maskcast.core.errors import PromptError, UsageError
 from maskcast.core.marks import plain_number
-from maskcast.core.types import ABSENT, Box, ObjectMasks, masks_and_boxes, split_prompts, to_frame
+from maskcast.core.types import (
+    ABSENT,
+    Box,
+    ObjectMasks,
+    masks_and_boxes,
+    only_masks,
+    split_prompts,
+    to_frame,
+)
 
 
 def test_a_pixel_goes_to_the_largest_share_and_ties_to_the_background_then_to_the_lower_slot():
@@ -110,3 +118,10 @@ def test_boxes_take_numbers_of_numpy_and_torch():
 def test_boxes_take_nothing_but_numbers(number):
     with pytest.raises(PromptError, match="must be numbers, got"):
         plain_number(number)
+
+
+def test_a_method_without_boxes_takes_masks_only():
+    mask, cpu = torch.ones(2, 3, dtype=torch.bool), torch.device("cpu")
+    assert list(only_masks({7: mask, 2: mask}, method="e-OSVOS", device=cpu)) == [2, 7]
+    with pytest.raises(PromptError, match="e-OSVOS starts from masks, but object 7 has a box"):
+        only_masks({2: mask, 7: Box(0.0, 0.0, 1.0, 1.0)}, method="e-OSVOS", device=cpu)

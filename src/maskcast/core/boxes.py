@@ -34,3 +34,15 @@ def published_box(mask: MaskArray) -> Box:
     if box is None:
         raise PromptError("the mask is empty, so it has no box; mark the object")
     return Box(box.x, box.y, max(box.width - 1, 1.0), max(box.height - 1, 1.0))
+
+
+def clipped_box(box: Box, size: tuple[int, int]) -> Box:
+    """Return the part of a box inside a frame of this height and width, at least one pixel."""
+    x, width = _clipped_interval(box.x, box.width, size[1])
+    y, height = _clipped_interval(box.y, box.height, size[0])
+    return Box(x, y, width, height)
+
+
+def _clipped_interval(start: float, length: float, limit: int) -> tuple[float, float]:
+    first = min(max(start, 0.0), limit - 1.0)
+    return first, max(min(start + length, float(limit)) - first, 1.0)

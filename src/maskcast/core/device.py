@@ -138,3 +138,17 @@ def compiler_needed() -> Iterator[None]:
             "python3-dev), and on a GPU Triton and compute capability 7.0 or higher; install "
             "them, or disable speed.compile (loop.compile in training)"
         ) from error
+
+
+@contextmanager
+def without_cached_casts() -> Iterator[None]:
+    """Disable the cache of autocast, because weights change in place inside the block.
+
+    Cached casts of the weights would be outdated.
+    """
+    before = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_cache_enabled(before)

@@ -1,4 +1,4 @@
-"""Recognise out-of-memory errors, and process objects in parts when they occur."""
+"""Recognise out-of-memory errors, process objects in parts, and count networks that fit."""
 
 from __future__ import annotations
 
@@ -65,3 +65,14 @@ def in_parts(
         len(items) - middle,
     )
     return in_parts(call, items[:middle]) + in_parts(call, items[middle:])
+
+
+def networks_that_fit(size: int, device: torch.device) -> int:
+    """Return how many networks of ``size`` bytes fit into half of a GPU's free memory, at least 1.
+
+    On other devices it is 1, because copying weights takes little time compared with a frame.
+    """
+    if device.type != "cuda":
+        return 1
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, free // 2 // size)

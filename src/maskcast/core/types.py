@@ -32,6 +32,7 @@ __all__ = [
     "ObjectMasks",
     "Prompts",
     "masks_and_boxes",
+    "only_masks",
     "split_prompts",
     "to_frame",
 ]
@@ -92,6 +93,25 @@ def split_prompts(
         )
     shown = {i: prompt for i, prompt in prompts.items() if not isinstance(prompt, Absent)}
     return shown, absent
+
+
+def only_masks(
+    shown: Mapping[int, Mask | Box], *, method: str, device: torch.device
+) -> dict[int, Mask]:
+    """Return the masks on a device, by object id, for methods that do not start from boxes.
+
+    Raises:
+        PromptError: an object has a box.
+    """
+    masks: dict[int, Mask] = {}
+    for object_id, prompt in sorted(shown.items()):
+        if isinstance(prompt, Box):
+            raise PromptError(
+                f"{method} starts from masks, but object {object_id} has a box; build the method "
+                "with maskcast.methods.spec.build, which converts boxes to masks"
+            )
+        masks[object_id] = prompt.to(device)
+    return masks
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from torch.nn import functional
 from maskcast.core.config import require_range
 from maskcast.core.errors import DatasetError
 from maskcast.data.clips import AnnotatedVideo, DrawnClip, object_box, object_mask
+from maskcast.data.resizing import resize_picture
 from maskcast.data.synthetic.absences import Absence, draw_absence
 from maskcast.data.synthetic.clips import (
     SyntheticClip,
@@ -33,7 +34,6 @@ from maskcast.data.synthetic.clips import (
 from maskcast.data.synthetic.cutouts import CutoutSource, PairCutouts, PictureObject, cut_out
 from maskcast.data.synthetic.motion import Motion, draw_camera, draw_motion
 from maskcast.data.synthetic.stage import Film, FilmConfig, Layer, Stage, as_layer, render
-from maskcast.nn.resize import resize_picture
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
-"""Resize feature maps and pictures, with half-pixel centres (``align_corners=False``).
+"""Resize feature maps, with half-pixel centres (``align_corners=False``), without antialiasing.
 
-Feature maps are resized without antialiasing, and returned unchanged if they already have the size.
+Maps that already have the size are returned unchanged.
 """
 
 from __future__ import annotations
@@ -26,12 +26,3 @@ def resize_bicubic(
     if tuple(maps.shape[-2:]) == size:
         return maps
     return functional.interpolate(maps, size=size, mode="bicubic", align_corners=False)
-
-
-def resize_picture(
-    picture: Float[Tensor, "channels height width"], size: tuple[int, int]
-) -> Float[Tensor, "channels new_height new_width"]:
-    """Resize a picture (0..1) to ``(height, width)``, bilinear and antialiased, clamped to 0..1."""
-    return functional.interpolate(
-        picture.unsqueeze(0), size=size, mode="bilinear", antialias=True, align_corners=False
-    )[0].clamp_(0, 1)

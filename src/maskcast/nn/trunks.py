@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from maskcast.core.errors import WeightsError
+from maskcast.core.tensors import require_tensors
 from maskcast.nn.efficientnet_lite import (
     STAGES,
     EfficientNetLiteTrunk,
@@ -15,10 +15,21 @@ from maskcast.nn.efficientnet_lite import (
     PaddingMode,
     is_published_lite,
 )
-from maskcast.nn.resnet import Depth, ResNetTrunk, StrideIn, Taps
+from maskcast.nn.resnet import (
+    IMAGENET_DEVIATION,
+    IMAGENET_MEAN,
+    Depth,
+    ResNetTrunk,
+    StrideIn,
+    Taps,
+)
 
 TrunkName: TypeAlias = Depth | LiteName
 AnyTrunk: TypeAlias = ResNetTrunk | EfficientNetLiteTrunk
+
+BGR_MEAN = (102.9801, 115.9465, 122.7717)
+"""Mean of BGR in 0..255, which Caffe-style trunks subtract."""
+LITE_MEAN, LITE_DEVIATION = (0.5,) * 3, (0.5,) * 3
 
 
 def build_trunk(
@@ -41,6 +52,16 @@ def build_trunk(
 def is_lite(name: TrunkName) -> bool:
     """Return whether a trunk is an EfficientNet-Lite, whose input has mean and deviation 0.5."""
     return name in STAGES
+
+
+def normalisation(name: TrunkName, *, caffe: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of a trunk's input, by channel.
+
+    They refer to RGB in 0..1, or to BGR in 0..255 if ``caffe``.
+    """
+    if is_lite(name):
+        return LITE_MEAN, LITE_DEVIATION
+    return (BGR_MEAN, (1.0,) * 3) if caffe else (IMAGENET_MEAN, IMAGENET_DEVIATION)
 
 
 def dead_channels(taps: Taps) -> dict[str, float]:
@@ -73,17 +94,7 @@ def load_trunk(trunk: AnyTrunk, tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in expected.items():
         if name.endswith("num_batches_tracked"):
             entries[name] = tensor
-    missing, unknown = expected.keys() - entries.keys(), entries.keys() - expected.keys()
-    if missing or unknown:
-        raise WeightsError.mismatch(
-            "the weights do not match the trunk", missing=missing, unknown=unknown
-        )
-    for name, tensor in entries.items():
-        if tensor.shape != expected[name].shape:
-            raise WeightsError(
-                f"the weights do not match the trunk: {name} has shape {tuple(tensor.shape)}, "
-                f"expected {tuple(expected[name].shape)}"
-            )
+    require_tensors(expected, entries, "the weights do not match the trunk")
     trunk.load_state_dict({name: t.to(expected[name].dtype) for name, t in entries.items()})
 
 

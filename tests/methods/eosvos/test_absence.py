@@ -13,11 +13,12 @@ from maskcast.core.errors import ConfigError
 from maskcast.core.randomness import generator_of, seeded
 from maskcast.core.state import load_state, save_state
 from maskcast.core.types import ABSENT
-from maskcast.methods.eosvos.config import EOSVOSConfig, PresenceConfig
+from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.inner_loop import gradients_of, learned_start_of
 from maskcast.methods.eosvos.network import Detection
 from maskcast.methods.eosvos.object_model import ObjectModel
 from maskcast.methods.eosvos.online_adaptation import AnnotatedFrame
+from maskcast.methods.eosvos.presence_config import PresenceConfig
 from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter, EOSVOSState
 from maskcast.methods.eosvos.targets import make_empty_target, make_target
 

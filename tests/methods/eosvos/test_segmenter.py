@@ -11,9 +11,10 @@ from maskcast.core.errors import ConfigError, PromptError
 from maskcast.core.randomness import generator_of
 from maskcast.core.types import Box
 from maskcast.methods.eosvos.inner_loop import learned_start_of
+from maskcast.methods.eosvos.method import build
 from maskcast.methods.eosvos.network import Detection
-from maskcast.methods.eosvos.object_model import ObjectModel, networks_that_fit
-from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter, build_segmenter
+from maskcast.methods.eosvos.object_model import ObjectModel
+from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
 
 from . import small
 
@@ -99,15 +100,6 @@ def test_networks_kept_ready_change_nothing():
         assert torch.equal(torch.get_rng_state(), before)  # a second network draws nothing
     for one, two in zip(*found, strict=True):
         assert torch.equal(one.probs, two.probs)
-
-
-def test_networks_are_kept_ready_where_a_gpu_has_room(monkeypatch):
-    free = {"bytes": 1000}
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free["bytes"], 4000))
-    assert networks_that_fit(100, torch.device("cuda")) == 5
-    assert networks_that_fit(100, CPU) == 1
-    free["bytes"] = 150
-    assert networks_that_fit(100, torch.device("cuda")) == 1
 
 
 def test_no_steps_give_the_predictions_of_the_learned_start():
@@ -318,7 +310,7 @@ def test_every_switch_at_test_time_has_its_effect(change):
 
 def test_built_without_weights_it_is_the_same_every_time():
     config = small.method()
-    first, second = (build_segmenter(config, None, CPU) for _ in range(2))
+    first, second = (build(config, None, device=CPU) for _ in range(2))
     _, one = run(first, {0: {1: small.mask()}}, 3)
     _, two = run(second, {0: {1: small.mask()}}, 3)
     assert torch.equal(one[-1].probs, two[-1].probs)

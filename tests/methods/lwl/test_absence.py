@@ -25,15 +25,16 @@ from maskcast.methods.lwl.absence import (
     search_views,
     view_after_return,
 )
-from maskcast.methods.lwl.config import LWLConfig, MemoryConfig, PresenceConfig
+from maskcast.methods.lwl.config import LWLConfig, MemoryConfig
 from maskcast.methods.lwl.crop import Sighting, View, find, view_patch
 from maskcast.methods.lwl.decoder import Decoded
 from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.method import build
-from maskcast.methods.lwl.presence import Evidence, Presence, describe_first
+from maskcast.methods.lwl.presence import Evidence, Judgement, Presence, describe_first
+from maskcast.methods.lwl.presence_config import PresenceConfig
 from maskcast.methods.lwl.presets import tiny
 from maskcast.methods.lwl.segmenter import LWLSegmenter
-from maskcast.methods.lwl.state import Judgement, LWLState, Target
+from maskcast.methods.lwl.state import LWLState, Target
 from maskcast.methods.lwl.training.config import LWLTrainingConfig
 from maskcast.nn.aggregation import aggregate_logits
 

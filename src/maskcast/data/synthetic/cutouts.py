@@ -22,11 +22,11 @@ from maskcast.core.types import Box
 from maskcast.data.clips import AnnotatedVideo, object_box, object_mask
 from maskcast.data.dataset import Faults
 from maskcast.data.listing import IMAGE_ENDINGS, list_pictures
+from maskcast.data.resizing import resize_picture
 from maskcast.data.synthetic import textures
 from maskcast.data.synthetic.stage import Cutout
 from maskcast.data.visibility import count_pixels, readable_annotations
 from maskcast.io.pictures import open_picture
-from maskcast.nn.resize import resize_picture
 
 MARGIN = 2
 """Width of the transparent margin around an object, in pixels."""

@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from maskcast.core.errors import DatasetError
 from maskcast.data.clips import AnnotatedVideo
+from maskcast.data.resizing import resize_picture
 from maskcast.data.synthetic import textures
 from maskcast.data.synthetic.cutouts import ProceduralCutouts, choose
-from maskcast.nn.resize import resize_picture
 
 
 @runtime_checkable

@@ -16,7 +16,15 @@ from torch import Tensor
 
 from maskcast.core.device_memory import in_parts
 from maskcast.core.errors import FrameError, PromptError
-from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, split_prompts
+from maskcast.core.types import (
+    NO_PROMPTS,
+    Frame,
+    Mask,
+    ObjectMasks,
+    Prompts,
+    only_masks,
+    split_prompts,
+)
 from maskcast.methods.agame.config import AgameConfig
 from maskcast.methods.agame.framing import (
     STRIDE,
@@ -156,12 +164,9 @@ class AgameSegmenter:
         """
         padding = Padding(*image.shape[-2:])
         shown, marked = split_prompts(prompts, state.ids)
-        self._check_prompts(state, shown, marked)
-        shown_masks = {
-            key: padding.pad(prompt.to(self.device))
-            for key, prompt in sorted(shown.items())
-            if isinstance(prompt, Tensor)
-        }
+        given_masks = only_masks(shown, method="A-GAME", device=self.device)
+        self._check_prompts(state, given_masks, marked)
+        shown_masks = {key: padding.pad(mask) for key, mask in given_masks.items()}
         is_first = state.objects is None
         if is_first and not shown_masks:
             nothing = ObjectMasks((), image.new_zeros((0, *image.shape[-2:])))
@@ -203,19 +208,15 @@ class AgameSegmenter:
         return is_first or self.config.entry_frame == "given"
 
     def _check_prompts(
-        self, state: AgameState, shown: Mapping[int, Mask | Box], marked: Collection[int]
+        self, state: AgameState, shown: Collection[int], marked: Collection[int]
     ) -> None:
-        for object_id, prompt in sorted(shown.items()):
-            if isinstance(prompt, Box):
-                raise PromptError(
-                    f"A-GAME starts from masks, but object {object_id} has a box; build the method "
-                    "with maskcast.methods.spec.build, which converts boxes to masks"
-                )
-            if self.config.entry_frame == "predicted" and object_id in state.ids:
-                raise PromptError(
-                    f"object {object_id} already exists; corrections require entry_frame=given"
-                )
-        if self.config.entry_frame == "predicted" and marked:
+        if self.config.entry_frame == "given":
+            return
+        if corrected := sorted(set(shown) & set(state.ids)):
+            raise PromptError(
+                f"object {corrected[0]} already exists; corrections require entry_frame=given"
+            )
+        if marked:
             raise PromptError(
                 f"object {min(marked)} is marked absent; absence marks require entry_frame=given"
             )

@@ -30,8 +30,9 @@ from maskcast.methods.eosvos.box_propagation import jittered_boxes
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig
 from maskcast.methods.eosvos.inner_loop import gradients_of, inner_step, learned_start_of
 from maskcast.methods.eosvos.mask_rcnn import Features, Outlook
+from maskcast.methods.eosvos.method import build
 from maskcast.methods.eosvos.network import ObjectNetwork
-from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter, build_segmenter
+from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
 from maskcast.methods.eosvos.targets import corners_of
 
 log = logging.getLogger(__name__)
@@ -138,8 +139,8 @@ def frame_work(device: torch.device) -> Callable[[], object]:
 def measure_video(device: torch.device, config: EOSVOSConfig, *, frames: int) -> dict[str, float]:
     """Return the frames per second of a whole run on one object, including fine-tuning."""
     config = replace(config, network=NETWORK)
-    segmenter = build_segmenter(config, None, device)
-    _follow(build_segmenter(replace(config, inner_steps=1), None, device), 2)  # loads kernels
+    segmenter = build(config, None, device=device)
+    _follow(build(replace(config, inner_steps=1), None, device=device), 2)  # loads kernels
     ms = time_ms(partial(_follow, segmenter, frames), device)
     return {"ms": ms / frames, "frames_per_second": 1000 * frames / ms}
 

@@ -58,13 +58,11 @@ def propagate(
     """Combine the proposals of a frame with copies of the previous box (paper, section 3.3).
 
     Args:
-        proposals: proposals of the proposal network, best first, in pixels of the resized frame.
-        box: box of the previous frame, in the same pixels.
+        proposals, box: proposals, best first, and the box, in pixels of the resized frame.
         mode: "extend" keeps the best ``limit`` / 2 proposals and adds as many copies; "replace"
             returns ``limit`` copies.
         limit: number of proposals per frame.
-        padded_size: height and width of the padded frame.
-        generator: random generator on the CPU.
+        padded_size, generator: see ``jittered_boxes``.
     """
     if mode == "replace":
         return jittered_boxes(box[None], limit, padded_size, generator)

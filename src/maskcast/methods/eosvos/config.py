@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from maskcast.core.config import require_choice, require_range, require_rising
+from maskcast.core.config import require_choice, require_range
 from maskcast.core.errors import ConfigError
+from maskcast.methods.eosvos.presence_config import PresenceConfig
 
 TrunkName = Literal["resnet10", "resnet18", "resnet34", "resnet50", "resnet101"]
 MaskLoss = Literal["lovasz_hinge", "lovasz_softmax", "bce"]
@@ -15,7 +16,6 @@ RateLevel = Literal["neuron", "tensor", "param", "single"]
 Propagation = Literal["extend", "replace", "off"]
 PropagatedBox = Literal["mask", "detection"]
 Reset = Literal["first_step", "full", "keep"]
-PresenceRule = Literal["off", "confidence"]
 
 INITIAL_RATE = 0.001
 """Learning rates before meta-training, on average."""
@@ -105,28 +105,6 @@ class MaskRCNNConfig:
                 "network.trunk_width must be a multiple of network.norm_groups, got "
                 f"{self.trunk_width} and {self.norm_groups}"
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class PresenceConfig:
-    """Detection of frames on which an object is not visible; not in the paper.
-
-    The confidence is the score of the best box, or 0 if there is none or its mask is empty. An
-    absent object has an empty mask, does not take part in adaptation, and is searched for where it
-    was last seen.
-    """
-
-    rule: PresenceRule = "off"
-    """How absence is detected. ``off``: not at all, as published. ``confidence``: by the
-    confidence."""
-    thresholds: tuple[float, float] = (0.8, 0.88)
-    """Confidence, in [0, 1], below which a visible object becomes absent, and from which an absent
-    one becomes visible. A box is only detected if its score exceeds network.score_threshold."""
-
-    def __post_init__(self) -> None:
-        require_choice(self, "rule")
-        require_range(self, "thresholds", above=0, below=1, prefix="presence.")
-        require_rising(self, "thresholds", prefix="presence.")
 
 
 @dataclass(frozen=True, kw_only=True)

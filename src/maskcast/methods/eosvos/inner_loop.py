@@ -53,31 +53,31 @@ class LearnedStart(nn.Module):
         """Copy θ⁰ from ``parameters`` and draw λ as initial_rate · (0.5 + U), U uniform in [0, 1).
 
         Args:
-            parameters: parameters of the network, by published name.
+            parameters, fixed: what is learned of the network, and what is not, by published name.
             level: parameters that share a rate; at "single" the rate is exactly initial_rate.
             log_rates: whether λ is stored as a logarithm.
             initial_rate: mean of the initial rates.
             generator: random generator for U, on the CPU.
-            fixed: statistics that are not learned, by published name.
         """
         super().__init__()
         self.names = tuple(parameters)
         self.level: RateLevel = level
         self.log_rates = log_rates
 
-        def drawn(shape: Sequence[int]) -> nn.Parameter:
-            rates = initial_rate * (0.5 + torch.rand(shape, generator=generator))
-            return nn.Parameter(rates.log() if log_rates else rates)
+        def drawn(shape: Sequence[int]) -> Tensor:
+            return initial_rate * (0.5 + torch.rand(shape, generator=generator))
 
         if level == "single":
-            one = torch.full((1, 1), initial_rate)
-            self.register_parameter(RATE_PREFIX, nn.Parameter(one.log() if log_rates else one))
+            rates = {RATE_PREFIX: torch.full((1, 1), initial_rate)}
         elif level == "tensor":
-            self.register_parameter(RATE_PREFIX, drawn((len(self.names), 1)))
+            rates = {RATE_PREFIX: drawn((len(self.names), 1))}
         else:
-            for name, value in parameters.items():
-                key = f"{RATE_PREFIX}_{_dashed(name)}"
-                self.register_parameter(key, drawn(rate_shape(value, level)))
+            rates = {
+                f"{RATE_PREFIX}_{_dashed(name)}": drawn(rate_shape(value, level))
+                for name, value in parameters.items()
+            }
+        for key, rate in rates.items():
+            self.register_parameter(key, nn.Parameter(rate.log() if log_rates else rate))
         for name, value in parameters.items():
             start = nn.Parameter(value.detach().to(torch.float32, copy=True))
             self.register_parameter(START_PREFIX + _dashed(name), start)
@@ -163,9 +163,8 @@ def learned_start_of(
     generator: torch.Generator | None = None,
 ) -> LearnedStart:
     """Return a learned start with the current parameters of a network."""
-    parameters = network.published_parameters()
     return LearnedStart(
-        parameters,
+        network.published_parameters(),
         level=level,
         log_rates=log_rates,
         initial_rate=initial_rate,
@@ -193,11 +192,10 @@ def gradients_of(
     micro_batches: bool = False,
     recompute: bool = False,
 ) -> tuple[dict[str, float], list[Tensor]]:
-    """Return the losses of a batch and the gradients of their total.
+    """Return the losses of a batch at θ, and the gradients of their total.
 
     Args:
-        network: the network, at θ.
-        batch: frames and targets.
+        network, batch: the network, and frames with targets.
         micro_batches: process one image at a time. All samples are drawn first, so that the losses
             of an image are normalised by the counts of the whole batch and the sum is the same.
         recompute: do not store activations inside the stages of the trunk.
@@ -241,16 +239,12 @@ def fine_tune(
     """Fine-tune the network in place, Eq. (1): the inner loop of section 3.2 at test time.
 
     Args:
-        network: the network, at its initial weights.
-        rates: λ for every trainable parameter, in order.
+        network, rates: the network at its initial weights, and λ for every trainable parameter.
         batch_of: returns the batch of step t; called with the random state of the step.
-        steps: maximum number of steps.
-        seed: step t uses the seed ``seed`` + t.
-        patience: stop when the best loss has changed by at most ``min_improvement`` within this
-            many steps; 0 never stops early.
-        min_improvement: see ``patience``.
-        progress: called after every step.
-        work: name of the work for ``progress``.
+        steps, seed: maximum number of steps; step t uses the seed ``seed`` + t.
+        patience, min_improvement: stop when the best loss has changed by at most
+            ``min_improvement`` within ``patience`` steps; a patience of 0 never stops early.
+        progress, work: called after every step, with this name of the work.
         how: memory settings of ``gradients_of``.
 
     Returns:

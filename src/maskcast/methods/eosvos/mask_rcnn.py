@@ -40,7 +40,6 @@ PYRAMID_STRIDES = (4, 8, 16, 32)
 
 Value = TypeVar("Value")
 
-
 _RULES = (
     (r"^backbone\.fpn\.(inner|layer)_blocks\.(\d+)\.0\.", r"backbone.fpn.\1_blocks.\2."),
     (r"^rpn\.head\.conv\.0\.0\.", r"rpn.head.conv."),
@@ -69,11 +68,7 @@ class FixedScaleTransform(GeneralizedRCNNTransform):  # type: ignore[misc]
     def resize(
         self, image: Tensor, target: dict[str, Tensor] | None = None
     ) -> tuple[Tensor, dict[str, Tensor] | None]:
-        """Resize a frame and its target to the fixed scale.
-
-        Raises:
-            FrameError: the frame is so narrow that its shorter side would be less than a pixel.
-        """
+        """Resize a frame and its target; raise ``FrameError`` if the frame is too narrow."""
         height, width = image.shape[-2:]
         short, long = min(height, width), max(height, width)
         if short * min(self.min_size[-1] / short, self.max_size / long) < 1:
@@ -86,10 +81,7 @@ class FixedScaleTransform(GeneralizedRCNNTransform):  # type: ignore[misc]
 
 
 class RealStrideAnchors(AnchorGenerator):  # type: ignore[misc]
-    """Anchors whose distance is padded side / cells as a real number.
-
-    The anchors of the last frame size are cached, since a video has only one size.
-    """
+    """Anchors whose distance is padded side / cells as a real number; the last ones are cached."""
 
     def __init__(self, sizes: tuple[tuple[int, ...], ...], ratios: tuple[tuple[float, ...], ...]):
         super().__init__(sizes, ratios)
@@ -218,9 +210,7 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
     ) -> tuple[Float[Tensor, "anchors"], Float[Tensor, "anchors 4"]]:
         """Run the head at some anchors of one image; return their logits and deltas.
 
-        Args:
-            maps: pyramid levels, channels × rows × columns.
-            index: indices of anchors in the order of ``Outlook.anchors``; they may repeat.
+        The indices are those of ``Outlook.anchors``; they may repeat.
         """
         ratios = self.anchor_generator.num_anchors_per_location()[0]
         cells = [map_.shape[-2] * map_.shape[-1] for map_ in maps]

@@ -10,7 +10,7 @@ from maskcast.core.progress import Progress
 from maskcast.io.weights.names import PublishedFile
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.presets import tiny
-from maskcast.methods.method import Method
+from maskcast.methods.method import SEED, Method
 
 if TYPE_CHECKING:
     import torch
@@ -41,9 +41,24 @@ def build(
     """
     import torch
 
-    from maskcast.methods.eosvos.segmenter import build_segmenter
+    from maskcast.core.randomness import generator_of, seeded
+    from maskcast.methods.eosvos.inner_loop import learned_start_of
+    from maskcast.methods.eosvos.network import ObjectNetwork
+    from maskcast.methods.eosvos.object_model import ObjectModel
+    from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
 
-    return build_segmenter(config, tensors, torch.device(device), dtype or torch.float32, progress)
+    with torch.inference_mode(False), seeded(SEED):
+        learned = learned_start_of(
+            ObjectNetwork(config.network),
+            level=config.rate_level,
+            log_rates=config.log_rates,
+            generator=generator_of(SEED),
+        )
+        if tensors is not None:
+            learned.load_tensors({name: value.float() for name, value in tensors.items()})
+        device, dtype = torch.device(device), dtype or torch.float32
+        model = ObjectModel(config, learned, device=device, dtype=dtype, progress=progress)
+    return EOSVOSSegmenter(config, model, device)
 
 
 def read_published(path: Path) -> tuple[EOSVOSConfig, dict[str, Tensor]]:

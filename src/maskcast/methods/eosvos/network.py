@@ -16,7 +16,8 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.models.detection.transform import resize_boxes
 
-from maskcast.core.errors import WeightsError
+from maskcast.core.device import without_cached_casts
+from maskcast.core.tensors import require_tensors
 from maskcast.core.types import Frame
 from maskcast.methods.eosvos.box_propagation import propagate
 from maskcast.methods.eosvos.config import MaskRCNNConfig, Propagation
@@ -101,21 +102,6 @@ class Detection:
     score: float
 
 
-@contextmanager
-def _without_kept_casts() -> Iterator[None]:
-    """Disable the cache of autocast.
-
-    Inner steps and the loading of other objects change weights in place inside an autocast block,
-    so cached casts would be outdated.
-    """
-    before = torch.is_autocast_cache_enabled()
-    torch.set_autocast_cache_enabled(False)
-    try:
-        yield
-    finally:
-        torch.set_autocast_cache_enabled(before)
-
-
 class ObjectNetwork(nn.Module):
     """Mask R-CNN for one object, with the losses of 2019 (paper, section 3.1).
 
@@ -146,10 +132,7 @@ class ObjectNetwork(nn.Module):
         }
 
     def fixed_values(self) -> dict[str, Tensor]:
-        """Return all values that are not trained, by published name.
-
-        These are the statistics of frozen normalisation and the parameters of a frozen trunk.
-        """
+        """Return what is not trained, by published name: frozen statistics, or a frozen trunk."""
         trained = self.published_parameters().keys()
         state = with_published_keys(self.state_dict())
         return {name: value for name, value in state.items() if name not in trained}
@@ -161,20 +144,7 @@ class ObjectNetwork(nn.Module):
             WeightsError: names or shapes differ.
         """
         expected = with_published_keys(self.state_dict())
-        missing, unexpected = (
-            sorted(expected.keys() - tensors),
-            sorted(tensors.keys() - expected.keys()),
-        )
-        if missing or unexpected:
-            raise WeightsError.mismatch(
-                "the weights do not match this network", missing=missing, unknown=unexpected
-            )
-        wrong = [name for name, value in expected.items() if value.shape != tensors[name].shape]
-        if wrong:
-            raise WeightsError(
-                f"{wrong[0]} has shape {tuple(tensors[wrong[0]].shape)}, expected "
-                f"{tuple(expected[wrong[0]].shape)}"
-            )
+        require_tensors(expected, tensors, "the weights do not match this network")
         for name, value in expected.items():
             value.copy_(tensors[name])
 
@@ -184,19 +154,12 @@ class ObjectNetwork(nn.Module):
         label_maps: Sequence[Integer[Tensor, "_ _"]],
         copies: Sequence[int] | None = None,
     ) -> Batch:
-        """Normalise, resize and pad annotated frames for training.
-
-        Args:
-            frames: frames of any size, which are padded to a common size.
-            label_maps: label maps of the frames: 1 object, 0 background, 255 void.
-            copies: number of copies of each frame; 1 by default.
+        """Like ``prepare_targets``, from label maps: 1 object, 0 background, 255 void.
 
         Raises:
             PromptError: a label map shows no object.
         """
-        return self.prepare_targets(
-            frames, [make_target(label_map) for label_map in label_maps], copies
-        )
+        return self.prepare_targets(frames, [make_target(labels) for labels in label_maps], copies)
 
     def prepare_targets(
         self,
@@ -204,22 +167,22 @@ class ObjectNetwork(nn.Module):
         targets: Sequence[Target],
         copies: Sequence[int] | None = None,
     ) -> Batch:
-        """Like ``prepare``, but with targets instead of label maps."""
+        """Normalise, resize and pad frames of any size to a common size, for training.
+
+        ``copies`` is the number of copies of each frame, by default 1.
+        """
         images, resized = self.transform(list(frames), list(targets))
         counts = tuple(copies or (1,) * len(resized))
         return Batch(images.tensors, tuple(images.image_sizes), tuple(resized), counts)
 
-    @_without_kept_casts()
+    @without_cached_casts()
     def losses(
         self, batch: Batch, samples: Samples | None = None, *, recompute: bool = False
     ) -> dict[str, Tensor]:
         """Return the five losses and their sum, L_seg, under ``total``.
 
-        Args:
-            batch: frames and targets.
-            samples: anchors and regions to use; by default they are drawn from torch's global
-                generator.
-            recompute: do not store activations inside the stages of the trunk.
+        By default, the samples are drawn from torch's global generator. With ``recompute``, no
+        activations inside the stages of the trunk are stored.
         """
         images = ImageList(batch.frames, list(batch.sizes))
         features = pyramid_maps(self.backbone, batch.frames, recompute=recompute)
@@ -239,7 +202,7 @@ class ObjectNetwork(nn.Module):
         return {**losses, "total": torch.stack(list(losses.values())).sum()}
 
     @torch.no_grad()
-    @_without_kept_casts()
+    @without_cached_casts()
     def draw_samples(self, batch: Batch) -> Samples:
         """Draw the samples that ``losses`` would draw, one image at a time, without gradients."""
         anchors, proposals = [], []
@@ -268,7 +231,7 @@ class ObjectNetwork(nn.Module):
         )
 
     @torch.no_grad()
-    @_without_kept_casts()
+    @without_cached_casts()
     def detect(
         self,
         frame: Frame,
@@ -280,8 +243,7 @@ class ObjectNetwork(nn.Module):
         """Find the object on a frame.
 
         Args:
-            frame: the frame.
-            previous_box: box on the previous frame, in pixels; None if the object was not found.
+            frame, previous_box: the frame, and the box on the previous one in pixels, if any.
             propagation: how the previous box changes the proposals.
             generator: random generator for the propagated boxes, on the CPU.
         """
@@ -298,14 +260,10 @@ class ObjectNetwork(nn.Module):
                 generator=generator,
             )
             detected, _ = self.roi_heads(features, [proposals], images.image_sizes)
-            detected = self.transform.postprocess(detected, images.image_sizes, [(height, width)])[
-                0
-            ]
-        if len(detected["scores"]) == 0:
+            (best,) = self.transform.postprocess(detected, images.image_sizes, [(height, width)])
+        if len(best["scores"]) == 0:
             return Detection(frame.new_zeros(height, width), frame.new_zeros(4), 0.0)
-        return Detection(
-            detected["masks"][0, 0], detected["boxes"][0], float(detected["scores"][0])
-        )
+        return Detection(best["masks"][0, 0], best["boxes"][0], float(best["scores"][0]))
 
     def proposals(
         self,

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from maskcast.core.device_memory import networks_that_fit
 from maskcast.core.errors import ConfigError
 from maskcast.core.progress import Progress
 from maskcast.core.randomness import generator_of
@@ -64,12 +65,10 @@ class ObjectModel:
         dtype: torch.dtype = torch.float32,
         progress: Progress | None = None,
     ) -> None:
-        """Create the model from a learned start.
+        """Create the model from a learned start, which is moved to the device.
 
         Args:
-            config: settings of the method.
-            learned: the learned start, which is moved to the device.
-            device: device to compute on.
+            config, learned, device: settings of the method, learned start, device to compute on.
             dtype: data type of inference, by autocast; fine-tuning uses float32 unless
                 ``autocast_fine_tuning``.
             progress: called after every fine-tuning step.
@@ -99,6 +98,8 @@ class ObjectModel:
         )
         self._uses = 0
 
+    @torch.inference_mode(False)
+    @torch.enable_grad()  # independent of the caller's mode
     def fine_tune(
         self,
         weights: ObjectWeights,
@@ -113,27 +114,13 @@ class ObjectModel:
 
         Args:
             weights: initial weights.
-            frames: frames with masks; an empty mask means that the object is absent.
-            steps: number of steps.
-            seed: step t uses the seed ``seed`` + t.
+            frames: frames with masks, which are empty if the object is absent.
+            steps, seed: number of steps; step t uses the seed ``seed`` + t.
             augment: flip, rotate and scale every frame at random in each step.
             what: name of the work, for progress and warnings.
         """
         if steps == 0:
             return weights
-        with torch.inference_mode(False), torch.enable_grad():  # independent of the caller's mode
-            return self._fine_tune(weights, frames, steps, seed, augment=augment, what=what)
-
-    def _fine_tune(
-        self,
-        weights: ObjectWeights,
-        frames: Sequence[AnnotatedFrame],
-        steps: int,
-        seed: int,
-        *,
-        augment: bool,
-        what: str,
-    ) -> ObjectWeights:
         loaded = self._ready(weights)
         network = loaded.network
         fixed = None if augment else self._batch(network, frames, augment=False)
@@ -231,20 +218,8 @@ class ObjectModel:
 
 
 def _target_of(annotated: AnnotatedFrame) -> Target:
-    """Return the training target of a frame; an empty mask means that the object is absent."""
     label_map = annotated.mask.to(torch.uint8)
     return make_target(label_map) if bool(label_map.any()) else make_empty_target(label_map)
-
-
-def networks_that_fit(size: int, device: torch.device) -> int:
-    """Return how many networks of ``size`` bytes fit into half of a GPU's free memory, at least 1.
-
-    On other devices it is 1, because copying weights takes little time compared with a frame.
-    """
-    if device.type != "cuda":
-        return 1
-    free, _ = torch.cuda.mem_get_info(device)
-    return max(1, free // 2 // size)
 
 
 def _views_of_one_buffer(tensors: Sequence[Tensor]) -> list[Tensor]:

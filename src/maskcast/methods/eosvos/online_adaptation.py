@@ -44,10 +44,7 @@ def with_absence(
 ) -> tuple[AnnotatedFrame, ...]:
     """Return the frames without the object for adaptation: the last one of each recent absence.
 
-    Args:
-        absences: earlier such frames, the oldest first.
-        marked: the current frame, with an empty mask.
-        goes_on: whether the previous frame was marked absent too; the current one replaces it.
+    The oldest is first. If the absence goes on, the marked frame replaces the previous one.
     """
     earlier = absences[:-1] if goes_on else absences
     return (*earlier, marked)[-ABSENCES:]
@@ -72,10 +69,5 @@ def is_kept(frames_since_start: int, interval: int, batch: int) -> bool:
 def round_frames(
     marked: Sequence[AnnotatedFrame], past: Sequence[AnnotatedFrame]
 ) -> tuple[AnnotatedFrame, ...]:
-    """Return the given frames, then the past frames with a non-empty mask, the latest first.
-
-    Args:
-        given: annotated frames.
-        past: past frames in temporal order.
-    """
+    """Return the given frames, then the past frames with a non-empty mask, the latest first."""
     return (*marked, *(frame for frame in reversed(past) if bool(frame.mask.any())))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from maskcast.core.errors import WeightsError
 from maskcast.core.files import replacing
+from maskcast.core.tensors import require_tensors
 from maskcast.io.weights.checkpoints import read_foreign_checkpoint, read_state_dict
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig, RateLevel
 from maskcast.methods.eosvos.inner_loop import FIXED_PREFIX, RATE_PREFIX, START_PREFIX, LearnedStart
@@ -70,21 +71,12 @@ def _check(name: str, config: EOSVOSConfig, tensors: Mapping[str, Tensor]) -> No
         network = ObjectNetwork(config.network)
         learned = LearnedStart(network.published_parameters(), level=config.rate_level)
     expected = {
-        key: value.shape
+        key: value
         for key, value in learned.state_dict().items()
         if not key.startswith(FIXED_PREFIX)
     }
-    missing = sorted(expected.keys() - tensors.keys())
-    unknown = sorted(tensors.keys() - expected.keys())
-    if missing or unknown:
-        raise WeightsError.mismatch(
-            f"{name} does not match e-OSVOS", missing=missing, unknown=unknown
-        )
-    for key, shape in expected.items():
-        if tensors[key].shape != shape:
-            raise WeightsError(
-                f"{name}: {key} has shape {tuple(tensors[key].shape)}, expected {tuple(shape)}"
-            )
+    require_tensors(expected, tensors, f"{name} does not match e-OSVOS")
+    for key in expected:
         if not bool(tensors[key].isfinite().all()):
             raise WeightsError(f"{name}: {key} has values that are not finite")
         if key.startswith(RATE_PREFIX) and bool((tensors[key] < 0).any()):

@@ -11,15 +11,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from maskcast.core.errors import PromptError
-from maskcast.core.progress import Progress
-from maskcast.core.randomness import generator_of, seeded
-from maskcast.core.types import NO_PROMPTS, Box, Frame, ObjectMasks, Prompts, split_prompts
+from maskcast.core.types import NO_PROMPTS, Frame, ObjectMasks, Prompts, only_masks, split_prompts
 from maskcast.methods.eosvos.config import EOSVOSConfig
-from maskcast.methods.eosvos.inner_loop import learned_start_of
 from maskcast.methods.eosvos.merge import given_map, normalised
-from maskcast.methods.eosvos.network import Detection, ObjectNetwork
-from maskcast.methods.eosvos.object_model import ObjectBox, ObjectModel, ObjectWeights
+from maskcast.methods.eosvos.network import Detection
+from maskcast.methods.eosvos.object_model import ObjectBox, ObjectWeights
 from maskcast.methods.eosvos.online_adaptation import (
     AnnotatedFrame,
     Round,
@@ -30,9 +26,6 @@ from maskcast.methods.eosvos.online_adaptation import (
 )
 from maskcast.methods.eosvos.targets import corners_of
 from maskcast.nn.presence import VISIBLE, presence_from
-
-SEED = 0
-"""Seed of the random network that is built without weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +115,7 @@ class EOSVOSSegmenter:
         """
         frame = frame.to(self.device, torch.float32)
         shown, absent = split_prompts(prompts, state.objects)
-        masks = {object_id: self._mask(prompt) for object_id, prompt in shown.items()}
+        masks = only_masks(shown, method="e-OSVOS", device=self.device)
         objects = {}
         for object_id in sorted(state.objects.keys() | masks.keys()):
             known = state.objects.get(object_id)
@@ -141,31 +134,14 @@ class EOSVOSSegmenter:
 
     def remove_objects(self, state: EOSVOSState, ids: Collection[int]) -> EOSVOSState:
         """Stop tracking these objects; ids that are not tracked are ignored."""
-        left = {
-            object_id: tracked
-            for object_id, tracked in state.objects.items()
-            if object_id not in ids
-        }
-        return EOSVOSState(left)
-
-    def _mask(self, prompt: Tensor | Box) -> Bool[Tensor, "height width"]:
-        if isinstance(prompt, Box):
-            raise PromptError(
-                "e-OSVOS starts from masks, not boxes; build the method with "
-                "maskcast.methods.spec.build, which converts boxes to masks"
-            )
-        return prompt.to(self.device)
+        return EOSVOSState({key: kept for key, kept in state.objects.items() if key not in ids})
 
     def _begin(
         self, object_id: int, frame: Frame, mask: Bool[Tensor, "height width"], *, late: bool
     ) -> TrackedObject:
         """Fine-tune the learned start on the first frame of an object (section 3.2).
 
-        Args:
-            object_id: id of the object.
-            frame: its first frame.
-            mask: the given mask.
-            late: use an empty mask and no box for the first frame (``legacy_late_objects``).
+        If ``late``, the result has no mask and no box (``legacy_late_objects``).
         """
         first = AnnotatedFrame(frame, mask)
         base = self.model.fine_tune(
@@ -192,9 +168,9 @@ class EOSVOSSegmenter:
 
     def _follow(self, known: TrackedObject, frame: Frame) -> TrackedObject:
         """Adapt the network if a round starts, then find the object."""
-        config = self.config
+        config, interval = self.config, self.config.adaptation_interval
         since = known.frames_since_start + 1
-        if config.online_adaptation and opens_round(since, config.adaptation_interval):
+        if config.online_adaptation and opens_round(since, interval):
             known = self._open_round(known, round_frames(_marked(known), known.past))
             known = replace(known, past=(), start_box=known.previous_box)
         detection = self.model.detect(
@@ -207,13 +183,16 @@ class EOSVOSSegmenter:
         presence = self._presence(known, detection, mask)
         if presence < VISIBLE:
             return _without_object(known, presence)
+        past = known.past
+        if config.online_adaptation and is_kept(since, interval, config.inner_batch):
+            past = (*past, AnnotatedFrame(frame, mask))
         previous_box = _box_of(mask)
         if previous_box is not None and config.propagated_box == "detection":
             previous_box = _corners(detection.box)
         return replace(
             known,
             frames_since_start=since,
-            past=self._past(known, since, frame, mask),
+            past=past,
             previous_box=previous_box,
             map=detection.probs,
             marked_absent=False,
@@ -273,24 +252,11 @@ class EOSVOSSegmenter:
             presence=1.0,
         )
 
-    def _past(
-        self, known: TrackedObject, since: int, frame: Frame, mask: Bool[Tensor, "height width"]
-    ) -> tuple[AnnotatedFrame, ...]:
-        config = self.config
-        if config.online_adaptation and is_kept(
-            since, config.adaptation_interval, config.inner_batch
-        ):
-            return (*known.past, AnnotatedFrame(frame, mask))
-        return known.past
-
     def _open_round(
         self, known: TrackedObject, frames: tuple[AnnotatedFrame, ...]
     ) -> TrackedObject:
-        base = known.base
-        if self.config.adaptation_reset == "full":
-            base = None
-        elif self.config.adaptation_reset == "keep":
-            base = self._weights(known)
+        kept = self._weights(known) if self.config.adaptation_reset == "keep" else known.base
+        base = None if self.config.adaptation_reset == "full" else kept
         rounds = known.rounds + 1
         opened = replace(known, base=base, round=Round(rounds, frames), rounds=rounds)
         self._weights(opened)
@@ -321,17 +287,15 @@ class EOSVOSSegmenter:
 
 @dataclass(frozen=True)
 class _Weights:
-    weights: Float[Tensor, "parameters"] | None
+    weights: ObjectWeights
 
 
 def _result(objects: Mapping[int, TrackedObject], frame: Frame, *, is_judged: bool) -> ObjectMasks:
     if not objects:
         return ObjectMasks((), frame.new_zeros(0, *frame.shape[-2:]))
     maps = torch.stack([tracked.map for tracked in objects.values()])
-    presence = [tracked.presence for tracked in objects.values()]
-    return ObjectMasks(
-        tuple(objects), normalised(maps), frame.new_tensor(presence) if is_judged else None
-    )
+    presence = frame.new_tensor([tracked.presence for tracked in objects.values()])
+    return ObjectMasks(tuple(objects), normalised(maps), presence if is_judged else None)
 
 
 def _marked(known: TrackedObject) -> tuple[AnnotatedFrame, ...]:
@@ -358,24 +322,3 @@ def _box_of(mask: Bool[Tensor, "height width"]) -> ObjectBox | None:
 def _corners(box: Float[Tensor, "4"]) -> ObjectBox:
     x1, y1, x2, y2 = box.tolist()
     return float(x1), float(y1), float(x2), float(y2)
-
-
-def build_segmenter(
-    config: EOSVOSConfig,
-    tensors: Mapping[str, Tensor] | None,
-    device: torch.device,
-    dtype: torch.dtype = torch.float32,
-    progress: Progress | None = None,
-) -> EOSVOSSegmenter:
-    """Build the segmenter from θ⁰ and λ with the published keys; see ``method.build``."""
-    with torch.inference_mode(False), seeded(SEED):
-        learned = learned_start_of(
-            ObjectNetwork(config.network),
-            level=config.rate_level,
-            log_rates=config.log_rates,
-            generator=generator_of(SEED),
-        )
-        if tensors is not None:
-            learned.load_tensors({name: value.float() for name, value in tensors.items()})
-        model = ObjectModel(config, learned, device=device, dtype=dtype, progress=progress)
-    return EOSVOSSegmenter(config, model, device)

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from maskcast.methods.lwl.config import LWLConfig, PresenceConfig
+from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.crop import (
     OUTSIDE_LOGIT,
     Pair,
@@ -37,11 +37,13 @@ from maskcast.methods.lwl.decoder import Decoded
 from maskcast.methods.lwl.presence import (
     EPS,
     Evidence,
+    Judgement,
     PresenceHead,
     describe_first,
     likeness_to_first,
 )
-from maskcast.methods.lwl.state import Found, Judgement, Target
+from maskcast.methods.lwl.presence_config import PresenceConfig
+from maskcast.methods.lwl.state import Found, Target
 from maskcast.nn.aggregation import aggregate_logits
 from maskcast.nn.presence import VISIBLE, mean_confidence, presence_from
 
@@ -85,6 +87,10 @@ class AsPublished:
     ) -> Sequence[Judgement | None]:
         """Return None for each object, because absence is not detected."""
         return [None] * len(targets)
+
+    def views_elsewhere(self, target: Target, frame_size: Size, crop_size: Size) -> list[View]:
+        """Return no views, because objects are always where they were last seen."""
+        return []
 
     def merge(self, objects: Sequence[Found]) -> tuple[Tensor, Tensor | None, list[Located]]:
         """Return merged probabilities, no presence, and the position of each object."""
@@ -209,6 +215,20 @@ class PresenceRule:
             both = torch.minimum(presence, by_head), torch.maximum(presence, by_head)
             return torch.where(by_head.isnan(), presence, torch.where(was_absent, *both))
         return torch.where(by_head.isnan(), presence, by_head)
+
+    def views_elsewhere(self, target: Target, frame_size: Size, crop_size: Size) -> list[View]:
+        """Return additional views in which to search for an object, if it is absent.
+
+        On the first frame of a new shot, they cover the frame. Later it is one per frame, after a
+        cut or if enabled.
+        """
+        if not target.absent_frames:
+            return []
+        if target.everywhere and target.absent_frames == 1:
+            return search_views(target.view, frame_size, crop_size)
+        if target.everywhere or self.config.search == "frame":
+            return [search_view(target.view, target.absent_frames, frame_size, crop_size)]
+        return []
 
     def merge(self, objects: Sequence[Found]) -> tuple[Tensor, Tensor | None, list[Located]]:
         """Return merged probabilities, presence, and the position of each object."""

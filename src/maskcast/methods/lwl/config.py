@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Literal
 
-from maskcast.core.config import require_choice, require_range, require_rising
+from maskcast.core.config import require_range
 from maskcast.core.errors import ConfigError
+from maskcast.methods.lwl.presence_config import PresenceConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +21,11 @@ class NetworkConfig:
     """Feature extractor for the frames; the paper uses a ResNet-50."""
     trunk_layout: Literal["mrcnn", "imagenet"] = "mrcnn"
     """Variant of a ResNet. ``mrcnn``: BGR in 0..255 minus the mean, bottlenecks downsample in their
-    first 1×1 convolution. ``imagenet``: RGB normalised with the mean and standard deviation of
-    ImageNet, bottlenecks downsample in the 3×3 convolution. No effect on an EfficientNet-Lite,
-    which always takes RGB normalised with mean and standard deviation 0.5."""
+    first 1×1 convolution. ``imagenet``: RGB normalised as for ImageNet, bottlenecks downsample in
+    the 3×3 convolution. No effect on an EfficientNet-Lite."""
     trunk_padding: Literal["same", "symmetric"] = "same"
     """Padding of an EfficientNet-Lite. ``same``: that of TensorFlow, as published. ``symmetric``:
-    that of a ResNet, which is faster and keeps features aligned for every input size. No effect on
-    a ResNet."""
+    that of a ResNet, which is faster and keeps features aligned for every input size."""
     feature_channels: int = 512
     """C, number of channels of the target-model features."""
     filters: int = 16
@@ -46,8 +45,7 @@ class NetworkConfig:
     upsampler_width: int = 32
     """Channels of the decoder between half and full resolution."""
     upsampling: Literal["bicubic", "bilinear"] = "bicubic"
-    """Upsampling of the decoder from stride 4 to full resolution; bilinear is far faster on a
-    CPU."""
+    """Upsampling of the decoder from stride 4; bilinear is far faster on a CPU."""
     initial_kappa: float = 0.01
     """κ before training; the weight of the regulariser is κ²."""
     box_encoder: bool = False
@@ -55,8 +53,7 @@ class NetworkConfig:
     box_width: int = 64
     """Channels inside the box encoder."""
     presence_head: bool = False
-    """Whether the network has a presence head, which predicts whether an object is visible; not in
-    the paper."""
+    """Whether the network predicts whether an object is visible; not in the paper."""
     presence_width: int = 32
     """Hidden units of the presence head."""
 
@@ -89,10 +86,9 @@ class MemoryConfig:
     minimum_first_weight: float = 0.25
     """Minimum total weight of annotated frames; 0 lets them decay and be replaced like others."""
     equal_second_weight: bool = False
-    """Whether the second frame enters with the same weight as the first, rather than in the ratio
-    η : 1 - η ("lower initial weight")."""
+    """Whether the second frame enters with the weight of the first, not in the ratio η : 1 - η."""
     absent_share: float = 0.25
-    """Total weight of all frames without the object, relative to 1 for all other frames. Not in the
+    """Total weight of all frames without the object, relative to 1 for all others; not in the
     paper."""
 
     def __post_init__(self) -> None:
@@ -151,58 +147,6 @@ class CropConfig:
                 f"{self.scale_change}",
                 options=("crop.scale_change",),
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class PresenceConfig:
-    """Detection of frames on which an object is not visible; not in the paper.
-
-    An absent object has an empty mask, and is searched for where it was last seen.
-    """
-
-    rule: Literal["off", "confidence", "likeness", "head", "head-and-likeness"] = "off"
-    """How absence is detected. ``off``: not at all, as published. ``confidence``: by the mean
-    confidence inside the mask. ``likeness``: by the confidence and the similarity to the first
-    frame. ``head``: by the network's presence head. ``head-and-likeness``: by both, which must
-    agree on a change."""
-    thresholds: tuple[float, float] = (0.8, 0.88)
-    """Mean confidence, in [0, 1], below which a visible object becomes absent, and from which an
-    absent one becomes visible."""
-    likeness_from: float = 0.5
-    """Similarity to the first frame, in [0, 1], from which an object stays visible although its
-    mean confidence is below the first threshold; an absent object must have it to become visible.
-    Used by ``likeness`` and ``head-and-likeness``, like the next two settings."""
-    largest_drop: float = 0.2
-    """How far, in [0, 1], the similarity may fall below its average over the last visible frames;
-    beyond that, the object becomes absent, or stays so. 1 disables it."""
-    certain_below: tuple[float, float] = (0.55, 0.25)
-    """Mean confidence and similarity, in [0, 1]; a value below its limit makes the object absent,
-    whatever the other value is."""
-    head_thresholds: tuple[float, float] = (0.5, 0.5)
-    """Like ``thresholds``, for the probability from the presence head."""
-    remembered: int = 3
-    """Maximum number of frames at the start of an absence that enter the memory, with an empty
-    mask."""
-    remembered_up_to: float = 0.6
-    """Maximum mean confidence, in [0, 1], of a frame that enters the memory in an absence; 1
-    accepts all."""
-    search: Literal["exit", "frame"] = "exit"
-    """Where an absent object is searched for. ``exit``: in the crop in which it was last seen.
-    ``frame``: also in one other crop per frame, at a different position each time. After a shot cut
-    both search the whole frame once, and then as ``frame`` does."""
-
-    def __post_init__(self) -> None:
-        require_choice(self, "rule", "search")
-        limits = ("thresholds", "head_thresholds", "likeness_from", "certain_below")
-        require_range(self, *limits, above=0, below=1, prefix="presence.")
-        require_rising(self, "thresholds", "head_thresholds", prefix="presence.")
-        require_range(self, "remembered", least=0, prefix="presence.")
-        require_range(self, "remembered_up_to", "largest_drop", least=0, most=1, prefix="presence.")
-
-    @property
-    def uses_head(self) -> bool:
-        """Whether the rule asks the network's presence head."""
-        return self.rule in ("head", "head-and-likeness")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,8 +106,8 @@ def first_view(box: Box, crop: CropConfig) -> View:
 
 def follow(view: View, seen: Sighting | None, crop: CropConfig) -> View:
     """Return the next view; for an object out of sight (None), it is the last view."""
-    low, high = crop.scale_change
     wanted = centred_on(seen or Sighting(view.position, view.size), view)
+    low, high = crop.scale_change
     scale = min(max(wanted.scale, low * view.scale), high * view.scale)
     return View(wanted.position, scale, view.base_size)
 
@@ -166,11 +166,10 @@ def patch_at(frame_size: Size, centre: Pair, size: Pair, output: Size, *, inside
         shrink = max(1.0, min(size[0] / frame_size[0], size[1] / frame_size[1]))
         size = float(trunc(size[0] / shrink + SAFE)), float(trunc(size[1] / shrink + SAFE))
     step = max(1, trunc(min(size[0] / output[0], size[1] / output[1]) - 0.1))
-    axes = [
+    (off_y, y0, y1), (off_x, x0, x1) = (
         _interval(frame_size[axis], trunc(centre[axis]), size[axis] / step, step, inside=inside)
         for axis in (0, 1)
-    ]
-    (off_y, y0, y1), (off_x, x0, x1) = axes
+    )
     return Patch(output, step, (off_y, off_x), (y0, x0), (y1, x1))
 
 
@@ -196,17 +195,11 @@ def _interval(
 def view_patch(view: View, frame_size: Size, crop: CropConfig, centre_shift: Pair) -> Patch:
     """Return the patch of a view, on every frame but the first (section 3.5).
 
-    Args:
-        view: the region to show.
-        frame_size: height and width of the frame.
-        crop: settings of the crop.
-        centre_shift: shift in pixels of the crop; see ``half_stride``.
+    ``centre_shift`` is in pixels of the crop; see ``half_stride``.
     """
-    centre = (
-        view.position[0] + centre_shift[0] * view.scale,
-        view.position[1] + centre_shift[1] * view.scale,
-    )
-    size = view.scale * crop.size[0], view.scale * crop.size[1]
+    (row, column), scale = view.position, view.scale
+    centre = row + centre_shift[0] * scale, column + centre_shift[1] * scale
+    size = scale * crop.size[0], scale * crop.size[1]
     return patch_at(frame_size, centre, size, crop.size, inside=True)
 
 
@@ -244,13 +237,7 @@ def cut_image(
 ) -> Float[Tensor, "channels crop_height crop_width"]:
     """Cut an image and resize it bilinearly; outside the frame, the border is repeated."""
     pixels = image[:, patch.offset[0] :: patch.step, patch.offset[1] :: patch.step]
-    for axis in (1, 2):
-        positions = torch.arange(patch.start[axis - 1], patch.stop[axis - 1], device=image.device)
-        if patch.start[axis - 1] < 0 or patch.stop[axis - 1] > pixels.shape[axis]:
-            pixels = pixels.index_select(axis, positions.clamp(0, pixels.shape[axis] - 1))
-        else:
-            pixels = pixels.narrow(axis, patch.start[axis - 1], len(positions))
-    return resize_bilinear(pixels[None], patch.output)[0]
+    return resize_bilinear(_window(pixels, patch.start, patch.stop)[None], patch.output)[0]
 
 
 def cut_mask(
@@ -258,12 +245,24 @@ def cut_mask(
 ) -> Float[Tensor, "crop_height crop_width"]:
     """Cut a mask and resize it with nearest-neighbour sampling; it is 0 outside the frame."""
     pixels = mask[patch.offset[0] :: patch.step, patch.offset[1] :: patch.step]
-    for axis in (0, 1):
-        positions = torch.arange(patch.start[axis], patch.stop[axis], device=mask.device)
-        shape = (-1, 1) if axis == 0 else (1, -1)
-        within = ((positions >= 0) & (positions < pixels.shape[axis])).view(shape)
-        pixels = pixels.index_select(axis, positions.clamp(0, pixels.shape[axis] - 1)) * within
-    return functional.interpolate(pixels[None, None], size=patch.output, mode="nearest")[0, 0]
+    (top, left), (bottom, right) = patch.start, patch.stop
+    framed = functional.pad(pixels[None], (1, 1, 1, 1))  # with zeros, which are repeated outside
+    cut = _window(framed, (top + 1, left + 1), (bottom + 1, right + 1))
+    return functional.interpolate(cut[None], size=patch.output, mode="nearest")[0, 0]
+
+
+def _window(
+    pixels: Float[Tensor, "channels height width"], start: Size, stop: Size
+) -> Float[Tensor, "channels _ _"]:
+    """Return the pixels from ``start`` to ``stop`` (exclusive), with the border repeated."""
+    for axis, first, last in zip((1, 2), start, stop, strict=True):
+        length = pixels.shape[axis]
+        if first >= 0 and last <= length:
+            pixels = pixels.narrow(axis, first, last - first)
+        else:
+            positions = torch.arange(first, last, device=pixels.device).clamp(0, length - 1)
+            pixels = pixels.index_select(axis, positions)
+    return pixels
 
 
 @dataclass(frozen=True)
@@ -286,11 +285,8 @@ class FirstPatch:
         return self._cut(cut_mask(mask, self.patch)[None])[0]
 
     def _cut(self, pixels: Tensor) -> Tensor:
-        for axis in (1, 2):
-            first = self.corner[axis - 1]
-            positions = torch.arange(first, first + self.size[axis - 1], device=pixels.device)
-            pixels = pixels.index_select(axis, positions.clamp(0, pixels.shape[axis] - 1))
-        return pixels
+        (top, left), (height, width) = self.corner, self.size
+        return _window(pixels, self.corner, (top + height, left + width))
 
 
 def first_patch(view: View, frame_size: Size, crop: CropConfig) -> FirstPatch:
@@ -310,13 +306,9 @@ def first_patch(view: View, frame_size: Size, crop: CropConfig) -> FirstPatch:
         moved = trunc(shift + SAFE if shift > 0 else shift - SAFE)
         corner.append(crop.size[axis] // 2 - moved)
     doubled = 2 * crop.size[0], 2 * crop.size[1]
-    patch = patch_at(
-        frame_size,
-        (float(round(view.position[0])), float(round(view.position[1]))),
-        (scale * doubled[0], scale * doubled[1]),
-        doubled,
-        inside=False,
-    )
+    centre = float(round(view.position[0])), float(round(view.position[1]))
+    extent = scale * doubled[0], scale * doubled[1]
+    patch = patch_at(frame_size, centre, extent, doubled, inside=False)
     return FirstPatch(patch, (corner[0], corner[1]), crop.size)
 
 

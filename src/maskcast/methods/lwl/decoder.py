@@ -41,13 +41,9 @@ class EncodingFusion(nn.Module):
         self.reduce = nn.Sequential(
             _conv(tap_channels, width, 1), nn.ReLU(inplace=True), _conv(width, width, 1)
         )
+        convolutions = (_conv(joined, channels, 3) for channels in (joined, joined, width))
         self.transform = nn.Sequential(
-            _conv(joined, joined, 3),
-            nn.ReLU(inplace=True),
-            _conv(joined, joined, 3),
-            nn.ReLU(inplace=True),
-            _conv(joined, width, 3),
-            nn.ReLU(inplace=True),
+            *(layer for conv in convolutions for layer in (conv, nn.ReLU(inplace=True)))
         )
 
     def forward(self, tap: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -162,22 +158,18 @@ class TapwiseUpsampler(nn.Module):
 
 
 class Decoded(NamedTuple):
-    """The logits and the decoder states that they were computed from."""
+    """The logits, and the state after each level, layer4 first."""
 
     logits: Float[Tensor, "objects height width"]
     states: list[Tensor]
-    """State after each level, layer4 first."""
 
 
 class Decoder(nn.Module):
-    """D_θ of the paper (section 3.4).
-
-    The taps of one image may be used with the encodings of several objects.
+    """D_θ of the paper (section 3.4); one image may go with the encodings of several objects.
 
     Args:
-        tap_channels: channels of layer1..layer4.
+        tap_channels, widths: channels of the taps and of the decoder at layer1..layer4.
         filters: D, number of channels of the mask encoding.
-        widths: channels of the decoder at layer1..layer4.
         upsampler_width: channels between half and full resolution.
         upsampling: interpolation of the upsampler.
     """
@@ -191,12 +183,10 @@ class Decoder(nn.Module):
         upsampling: Upsampling = "bicubic",
     ) -> None:
         super().__init__()
-        deeper_widths = (*widths[1:], None)
+        levels = zip(tap_channels, widths, (*widths[1:], None), strict=True)
         self.layer1, self.layer2, self.layer3, self.layer4 = (
-            Level(channels, filters, width, deeper_width=deeper_width)
-            for channels, width, deeper_width in zip(
-                tap_channels, widths, deeper_widths, strict=True
-            )
+            Level(channels, filters, width, deeper_width=deeper)
+            for channels, width, deeper in levels
         )
         self.upsampler: Upsampler | TapwiseUpsampler = Upsampler(
             widths[0], upsampler_width, upsampling
@@ -210,13 +200,13 @@ class Decoder(nn.Module):
     def forward(
         self, scores: Float[Tensor, "objects D h w"], taps: Taps, size: tuple[int, int]
     ) -> Float[Tensor, "objects height width"]:
-        """Return logits of ``size``, which need not be a multiple of the stride."""
+        """Return the logits of ``decode``."""
         return self.decode(scores, taps, size).logits
 
     def decode(
         self, scores: Float[Tensor, "objects D h w"], taps: Taps, size: tuple[int, int]
     ) -> Decoded:
-        """Return logits of ``size`` and the states that they were computed from."""
+        """Return logits of ``size``, which need not be a multiple of the stride, and states."""
         states = self.states(scores, taps)
         return Decoded(self.upsampler(states[-1], size), states)
 

@@ -74,10 +74,7 @@ class LabelEncoder(nn.Module):
 
 
 class MaskAsLabel(nn.Module):
-    """The mask itself as label, averaged over 16×16 cells, with weight 1: the baseline of Table 1.
-
-    The learner then solves Eq. (1) instead of Eq. (2).
-    """
+    """The mask itself as label, in cells of 16×16, with weight 1: Eq. (1), baseline of Table 1."""
 
     def forward(self, masks: Float[Tensor, "images height width"]) -> FewShotLabel:
         size = -(-masks.shape[-2] // STRIDE), -(-masks.shape[-1] // STRIDE)

@@ -44,8 +44,7 @@ class Memory:
 
     slots: tuple[Slot, ...]
     gammas: tuple[float, ...]
-    """Temporal weights; they sum to about 1, or slightly more if annotated frames have their
-    minimum."""
+    """Temporal weights; their sum is 1, or slightly more if annotated frames have their minimum."""
     newest: int = 0
     """Index of the slot that was filled last."""
     absences: tuple[Slot, ...] = ()
@@ -75,10 +74,9 @@ class Memory:
         return replace(memory, gammas=memory._with_minimum(config.minimum_first_weight))
 
     def with_absence(self, slot: Slot) -> Memory:
-        """Return the memory with one more frame without the object.
+        """Return the memory with one more frame without the object, at most ``ABSENCES`` in all.
 
-        If it already has ``ABSENCES`` of them, the oldest one that the user has not marked is
-        dropped, or the oldest one if all are marked.
+        The oldest one that the user has not marked is dropped first.
         """
         kept = list(self.absences)
         if len(kept) == ABSENCES:
@@ -113,21 +111,13 @@ def _normalised(gammas: list[float]) -> tuple[float, ...]:
     return tuple(gamma / total for gamma in gammas)
 
 
-@dataclass
 class _Buffer:
     """The slots of one object stacked into tensors for the learner."""
 
-    x: Tensor
-    label: Tensor
-    weight: Tensor
-    held: list[weakref.ref[Slot] | None]
-
-    @classmethod
-    def for_slots_like(cls, slot: Slot, size: int) -> _Buffer:
-        x, label, weight = (
-            part.new_empty(size, *part.shape) for part in (slot.x, slot.label, slot.weight)
-        )
-        return cls(x, label, weight, [None] * size)
+    def __init__(self, slot: Slot, size: int) -> None:
+        parts = slot.x, slot.label, slot.weight
+        self.x, self.label, self.weight = (part.new_empty(size, *part.shape) for part in parts)
+        self.held: list[weakref.ref[Slot] | None] = [None] * size
 
     def fits(self, slot: Slot) -> bool:
         return self.x.shape[1:] == slot.x.shape and self.x.device == slot.x.device
@@ -159,16 +149,13 @@ class SampleBuffers:
         """Return the memory of an object as samples of one sequence, with v = γ·w."""
         buffer = self._buffers.get(object_id)
         if buffer is None or not buffer.fits(memory.slots[0]):
-            buffer = _Buffer.for_slots_like(memory.slots[0], self._size)
-            self._buffers[object_id] = buffer
+            buffer = self._buffers[object_id] = _Buffer(memory.slots[0], self._size)
         for index, slot in enumerate((*memory.slots, *memory.absences)):
             buffer.put(index, slot)
         absences = len(memory.absences)
-        frames = len(memory.slots) + absences
-        gammas = buffer.weight.new_tensor(
-            memory.gammas + absences * (self._absent_share / max(absences, 1),)
-        ).view(-1, 1, 1, 1)
-        v = buffer.weight[:frames] * gammas
+        gammas = memory.gammas + absences * (self._absent_share / max(absences, 1),)
+        frames = len(gammas)
+        v = buffer.weight[:frames] * buffer.weight.new_tensor(gammas).view(-1, 1, 1, 1)
         return Samples(buffer.x[None, :frames], buffer.label[None, :frames], v[None])
 
     def keep_only(self, object_ids: Collection[int]) -> None:

@@ -18,16 +18,8 @@ from maskcast.methods.lwl.few_shot_learner import FewShotLearner
 from maskcast.methods.lwl.label_encoder import LabelEncoder, MaskAsLabel
 from maskcast.methods.lwl.presence import PresenceHead
 from maskcast.methods.lwl.target_model import TargetFeatures
-from maskcast.nn.resnet import (
-    IMAGENET_DEVIATION,
-    IMAGENET_MEAN,
-    Taps,
-    keep_batch_norm_in_evaluation,
-)
-from maskcast.nn.trunks import build_trunk, is_lite
-
-BGR_MEAN = (102.9801, 115.9465, 122.7717)
-LITE_MEAN, LITE_DEVIATION = (0.5,) * 3, (0.5,) * 3
+from maskcast.nn.resnet import Taps, keep_batch_norm_in_evaluation
+from maskcast.nn.trunks import build_trunk, is_lite, normalisation
 
 
 class Features(NamedTuple):
@@ -79,7 +71,7 @@ class LWLNetwork(nn.Module):
             if config.presence_head
             else None
         )
-        mean, deviation = _normalisation(config)
+        mean, deviation = normalisation(config.trunk, caffe=self.caffe)
         self.mean: Tensor
         self.deviation: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
@@ -106,21 +98,6 @@ class LWLNetwork(nn.Module):
 
     def no_filters(self, sequences: int, like: Tensor) -> Float[Tensor, "sequences D C K K"]:
         """Return τ = 0, the initial target model of every object."""
-        config, kernel_size = self.config, self.config.kernel_size
-        return like.new_zeros(
-            sequences,
-            config.filters,
-            config.feature_channels,
-            kernel_size,
-            kernel_size,
-            dtype=torch.float32,
-        )
-
-
-def _normalisation(config: NetworkConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the mean and standard deviation that normalise images for the trunk."""
-    if is_lite(config.trunk):
-        return LITE_MEAN, LITE_DEVIATION
-    if config.trunk_layout == "mrcnn":
-        return BGR_MEAN, (1.0,) * 3
-    return IMAGENET_MEAN, IMAGENET_DEVIATION
+        side = self.config.kernel_size
+        size = sequences, self.config.filters, self.config.feature_channels, side, side
+        return like.new_zeros(size, dtype=torch.float32)

@@ -51,6 +51,17 @@ class Presence(NamedTuple):
     """Whether the mask has an IoU of at least 0.5 with the object."""
 
 
+class Judgement(NamedTuple):
+    """The result of a rule for an object that the network has segmented."""
+
+    presence: Float[Tensor, ""]
+    """Presence, 0..1."""
+    confidence: Float[Tensor, ""]
+    """Mean probability inside the mask, 0..1."""
+    likeness: Float[Tensor, ""] | None = None
+    """Similarity to the first frame, 0..1; None if the rule does not compare them."""
+
+
 @torch.no_grad()
 def describe_first(
     x: Float[Tensor, "objects C h w"],

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from maskcast.core.errors import WeightsError
 from maskcast.core.files import replacing
+from maskcast.core.tensors import require_tensors
 from maskcast.io.weights.checkpoints import read_foreign_checkpoint
 from maskcast.methods.lwl.config import LWLConfig, NetworkConfig
 from maskcast.methods.lwl.network import LWLNetwork
@@ -113,19 +114,8 @@ def rename_from_published(
         if not (config.trunk_layout == "imagenet" and name.startswith(_CLASSIFIER))
     }
     theirs = {published_key(name): name for name in expected}
-    missing, unknown = (
-        sorted(theirs.keys() - in_file.keys()),
-        sorted(in_file.keys() - theirs.keys()),
-    )
-    if missing or unknown:
-        raise WeightsError.mismatch(
-            "the checkpoint does not match LWL", missing=missing, unknown=unknown
-        )
-    for their_name, our_name in theirs.items():
-        shape = tuple(expected[our_name].shape)
-        if not isinstance(in_file[their_name], Tensor) or tuple(in_file[their_name].shape) != shape:
-            shape_in_file = tuple(getattr(in_file[their_name], "shape", ()))
-            raise WeightsError(f"{their_name} has shape {shape_in_file}, expected {shape}")
+    wanted = {their_name: expected[our_name] for their_name, our_name in theirs.items()}
+    require_tensors(wanted, in_file, "the checkpoint does not match LWL")
     return {our_name: in_file[their_name] for their_name, our_name in theirs.items()}
 
 

@@ -16,17 +16,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from maskcast.core.boxes import published_box
+from maskcast.core.boxes import clipped_box, published_box
 from maskcast.core.device import compiled
 from maskcast.core.device_memory import in_parts
 from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, split_prompts
-from maskcast.methods.lwl.absence import absence_rule, best_of, search_view, search_views
+from maskcast.methods.lwl.absence import absence_rule, best_of
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.crop import (
     OUTSIDE_LOGIT,
-    Pair,
     Patch,
-    Size,
     View,
     box_patch,
     cut_image,
@@ -91,10 +89,10 @@ class LWLSegmenter:
             part.to(dtype)
         if config.speed.channels_last:
             self.network.to(memory_format=torch.channels_last)
-        prepared = compiled if config.speed.compile else _as_it_is
-        self._trunk = prepared(self.network.trunk)
-        self._decode = prepared(self.network.decoder)
-        self._decode_with_states = prepared(self.network.decoder.decode)
+        self._trunk: Callable[..., Any] = self.network.trunk
+        self._decode: Callable[..., Any] = self.network.decoder.decode
+        if config.speed.compile:
+            self._trunk, self._decode = compiled(self._trunk), compiled(self._decode)
         self._absence = absence_rule(config, self.network.presence_head)
         stride16 = -(-config.crop.size[0] // STRIDE), -(-config.crop.size[1] // STRIDE)
         self._half_stride = half_stride(config.crop.size, stride16, config.network.kernel_size)
@@ -183,49 +181,25 @@ class LWLSegmenter:
         size = (frame.shape[-2], frame.shape[-1])
         crop = self.config.crop
         views = [follow(target.view, target.seen, crop) for target in targets]
-        share = self.config.speed.share_crop and views
-        shown = [shared_view(views, crop)] * len(views) if share else views
-        placed = [
-            (replace(target, view=view), view_patch(area, size, crop, self._half_stride))
-            for target, view, area in zip(targets, views, shown, strict=True)
-        ]
-        if not placed:
+        targets = [replace(target, view=view) for target, view in zip(targets, views, strict=True)]
+        if not targets:
             return []
-        elsewhere = self._elsewhere([target for target, _ in placed], size)
-        if self.config.speed.batch_objects:
-            every = [*placed, *elsewhere]
-            predicted = in_parts(lambda part: self._predict_together(part, frame), every)
-        else:
-            predicted = [self._predict_together([one], frame)[0] for one in [*placed, *elsewhere]]
-        return best_of(predicted[: len(placed)], predicted[len(placed) :])
-
-    def _elsewhere(self, targets: Sequence[Target], size: Size) -> list[tuple[Target, Patch]]:
-        """Return additional crops in which to search for absent objects.
-
-        On the first frame of a new shot, they cover the frame. Later it is one per frame, after a
-        cut or if enabled.
-        """
-        crop = self.config.crop
-        if self.config.speed.share_crop:
-            return []
-        moved_targets = [
+        shared = shared_view(views, crop) if self.config.speed.share_crop else None
+        elsewhere = [
             replace(target, view=view)
             for target in targets
-            for view in self._views_elsewhere(target, size)
+            for view in self._absence.views_elsewhere(target, size, crop.size)
+            if shared is None
         ]
-        return [
-            (moved, view_patch(moved.view, size, crop, self._half_stride))
-            for moved in moved_targets
+        placed = [
+            (target, view_patch(shared or target.view, size, crop, self._half_stride))
+            for target in [*targets, *elsewhere]
         ]
-
-    def _views_elsewhere(self, target: Target, size: Size) -> list[View]:
-        if not target.absent_frames:
-            return []
-        if target.everywhere and target.absent_frames == 1:
-            return search_views(target.view, size, self.config.crop.size)
-        if target.everywhere or self.config.presence.search == "frame":
-            return [search_view(target.view, target.absent_frames, size, self.config.crop.size)]
-        return []
+        if self.config.speed.batch_objects:
+            predicted = in_parts(lambda part: self._predict_together(part, frame), placed)
+        else:
+            predicted = [self._predict_together([one], frame)[0] for one in placed]
+        return best_of(predicted[: len(targets)], predicted[len(targets) :])
 
     def _predict_together(
         self, placed: Sequence[tuple[Target, Patch]], frame: Frame
@@ -236,7 +210,9 @@ class LWLSegmenter:
         with self._watch("target model"):
             tau = torch.cat([target.tau for target, _ in placed])
             scores = apply_target_model(tau, x[None])[0]
-        decoded = self._decoded(scores, features)
+        with self._watch("decoder"):
+            inputs = scores.to(self.dtype), features.taps, self.config.crop.size
+            decoded: Decoded = self._decode(*inputs)
         with self._watch("presence"):
             targets = [target for target, _ in placed]
             judgements = self._absence.judge(targets, decoded, x, scores)
@@ -254,14 +230,6 @@ class LWLSegmenter:
                     placed, decoded.logits, x, judgements, strict=True
                 )
             ]
-
-    def _decoded(self, scores: Tensor, features: Features) -> Decoded:
-        with self._watch("decoder"):
-            inputs = scores.to(self.dtype), features.taps, self.config.crop.size
-            if self._absence.head is not None:
-                decoded: Decoded = self._decode_with_states(*inputs)
-                return decoded
-            return Decoded(self._decode(*inputs), [])
 
     def _look(self, frame: Frame, patches: Sequence[Patch]) -> Features:
         """Cut patches out of the frame and extract their features."""
@@ -292,11 +260,10 @@ class LWLSegmenter:
     def _marked_by_box(self, frame: Frame, box: Box) -> Marked:
         """Segment the object in a box (section 3.7), on the whole frame or on a crop around it.
 
-        The network uses the part of the box inside the frame. The position of the next crop follows
-        from the whole box.
+        The network uses the part inside the frame; the next crop follows from the whole box.
         """
         size = (frame.shape[-2], frame.shape[-1])
-        inside = _clipped(box, size)
+        inside = clipped_box(box, size)
         if self.config.crop.box_view == "frame":
             logits = self._inside_box(frame, inside)
         else:
@@ -311,8 +278,8 @@ class LWLSegmenter:
         corners = image.new_tensor([[box.x, box.y, box.width, box.height]])
         assert self.network.box_encoder is not None, "boxes are converted to masks elsewhere"
         scores = self.network.box_encoder(corners, features.x, size)
-        logits: Tensor = self._decode(scores.to(self.dtype), features.taps, size)[0].float()
-        return logits
+        decoded: Decoded = self._decode(scores.to(self.dtype), features.taps, size)
+        return decoded.logits[0].float()
 
     def _begin(self, object_id: int, frame: Frame, marked: Marked) -> Found:
         """Fit a new target model to the frame on which its object starts."""
@@ -330,28 +297,27 @@ class LWLSegmenter:
 
     def _correct(self, target: Target, frame: Frame, marked: Marked) -> Found:
         """Replace the mask by the user's prompt, and add the frame to the memory as annotated."""
-        size = (frame.shape[-2], frame.shape[-1])
         view = first_view(marked.box, self.config.crop)
-        patch = view_patch(view, size, self.config.crop, self._half_stride)
-        x = self._look(frame, [patch]).x
-        slot = self._slots(x, [cut_mask(marked.soft_mask, patch)])[0]
-        memory = target.memory.insert(replace(slot, annotated=True), self.config.memory)
+        slot = self._annotated(frame, view, marked.soft_mask)
+        memory = target.memory.insert(slot, self.config.memory)
         target = replace(target, view=view, memory=memory, usual_likeness=None)
         return Found(self._learn(target, self.config.learner.update_steps), marked.logits)
 
     def _learn_absence(self, target: Target, frame: Frame) -> Found:
         """Add the frame to the memory with an empty mask, because the user marked it absent."""
-        size = (frame.shape[-2], frame.shape[-1])
         view = follow(target.view, target.seen, self.config.crop)
+        empty = torch.zeros_like(frame[0], dtype=torch.float32)
+        memory = target.memory.with_absence(self._annotated(frame, view, empty))
+        target = replace(target, view=view, memory=memory)
+        target = self._learn(target, self.config.learner.update_steps)
+        return Found(target, torch.full_like(empty, OUTSIDE_LOGIT), absent=True)
+
+    def _annotated(self, frame: Frame, view: View, mask: Tensor) -> Slot:
+        """Return a view of the frame with a mask from the user as a memory slot."""
+        size = (frame.shape[-2], frame.shape[-1])
         patch = view_patch(view, size, self.config.crop, self._half_stride)
-        x = self._look(frame, [patch]).x
-        slot = self._slots(x, [frame.new_zeros(patch.output, dtype=torch.float32)])[0]
-        memory = target.memory.with_absence(replace(slot, annotated=True))
-        target = self._learn(
-            replace(target, view=view, memory=memory), self.config.learner.update_steps
-        )
-        nowhere = frame.new_full(size, OUTSIDE_LOGIT, dtype=torch.float32)
-        return Found(target, nowhere, absent=True)
+        slot = self._slots(self._look(frame, [patch]).x, [cut_mask(mask, patch)])[0]
+        return replace(slot, annotated=True)
 
     def _slots(self, x: Tensor, masks: Sequence[Tensor]) -> list[Slot]:
         """Encode masks and combine them with the features of the same crops."""
@@ -372,33 +338,24 @@ class LWLSegmenter:
             self._absence.follow_up(one, location, size)
             for one, location in zip(objects, located, strict=True)
         ]
-        remembered = [
-            self._absence.is_remembered(*both) for both in zip(targets, located, strict=True)
+        samples = [
+            one.sample if self._absence.is_remembered(target, location) else None
+            for one, target, location in zip(objects, targets, located, strict=True)
         ]
-        latest = self._latest(objects, remembered, merged)
+        latest = self._latest(samples, merged)
         targets = [replace(t, latest=slot) for t, slot in zip(targets, latest, strict=True)]
         ids = tuple(target.object_id for target in targets)
         return LWLState(tuple(targets)), ObjectMasks(ids, merged, presence)
 
-    def _latest(
-        self, objects: Sequence[Found], remembered: Sequence[bool], merged: Tensor
-    ) -> list[Slot | None]:
+    def _latest(self, samples: Sequence[Sample | None], merged: Tensor) -> list[Slot | None]:
         """Convert predictions to memory slots, with the merged probabilities as masks."""
-        samples = {
-            i: one.sample
-            for i, (one, is_remembered) in enumerate(zip(objects, remembered, strict=True))
-            if one.sample is not None and is_remembered
-        }
-        if not samples:
-            return [None] * len(objects)
-        x = torch.stack([sample.x for sample in samples.values()])
-        masks = [cut_mask(merged[i], sample.patch) for i, sample in samples.items()]
-        slots = dict(zip(samples, self._slots(x, masks), strict=True))
-        return [slots.get(i) for i in range(len(objects))]
-
-
-def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
-    return function
+        kept = {i: sample for i, sample in enumerate(samples) if sample is not None}
+        if not kept:
+            return [None] * len(samples)
+        x = torch.stack([sample.x for sample in kept.values()])
+        masks = [cut_mask(merged[i], sample.patch) for i, sample in kept.items()]
+        slots = dict(zip(kept, self._slots(x, masks), strict=True))
+        return [slots.get(i) for i in range(len(samples))]
 
 
 def _channels_last_copies(images: Tensor) -> list[Tensor]:
@@ -416,15 +373,3 @@ def _disjoint(marked: dict[int, Marked], prompts: Prompts) -> dict[int, Marked]:
         object_id: one._replace(soft_mask=mask) if isinstance(prompts[object_id], Box) else one
         for (object_id, one), mask in zip(marked.items(), merged, strict=True)
     }
-
-
-def _clipped(box: Box, size: Size) -> Box:
-    """Return the part of a box inside the frame, at least one pixel wide and high."""
-    x, width = _clipped_interval(box.x, box.width, size[1])
-    y, height = _clipped_interval(box.y, box.height, size[0])
-    return Box(x, y, width, height)
-
-
-def _clipped_interval(start: float, length: float, limit: int) -> Pair:
-    first = min(max(start, 0.0), limit - 1.0)
-    return first, max(min(start + length, float(limit)) - first, 1.0)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from maskcast.methods.lwl.crop import Patch, Sighting, View
 from maskcast.methods.lwl.memory import Memory, Slot
+from maskcast.methods.lwl.presence import Judgement
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,6 @@ class Sample(NamedTuple):
 
     patch: Patch
     x: Float[Tensor, "C h w"]
-
-
-class Judgement(NamedTuple):
-    """The result of a rule for an object that the network has segmented."""
-
-    presence: Float[Tensor, ""]
-    """Presence, 0..1."""
-    confidence: Float[Tensor, ""]
-    """Mean probability inside the mask, 0..1."""
-    likeness: Float[Tensor, ""] | None = None
-    """Similarity to the first frame, 0..1; None if the rule does not compare them."""
 
 
 class Found(NamedTuple):

@@ -1,0 +1,30 @@
+"""Compare the tensors of a file with those that a network expects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from maskcast.core.errors import WeightsError
+
+
+def require_tensors(expected: Mapping[str, Tensor], in_file: Mapping[str, Any], what: str) -> None:
+    """Check the names and shapes of tensors.
+
+    Args:
+        expected: tensors of the network.
+        in_file: tensors of the file; other values count as tensors of a wrong shape.
+        what: summary for messages, such as "the weights do not match this network".
+
+    Raises:
+        WeightsError: a tensor is missing, unknown, or has another shape.
+    """
+    missing, unknown = expected.keys() - in_file.keys(), in_file.keys() - expected.keys()
+    if missing or unknown:
+        raise WeightsError.mismatch(what, missing=missing, unknown=unknown)
+    for name, tensor in expected.items():
+        shape, wanted = tuple(getattr(in_file[name], "shape", ())), tuple(tensor.shape)
+        if not isinstance(in_file[name], Tensor) or shape != wanted:
+            raise WeightsError(f"{what}: {name} has shape {shape}, expected {wanted}")
