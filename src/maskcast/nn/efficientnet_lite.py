@@ -27,6 +27,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from maskcast.nn.packing import convolve
 from maskcast.nn.resnet import TapChannels, Taps
 
 LiteName: TypeAlias = Literal["efficientnet-lite0", "efficientnet-lite2"]
@@ -156,18 +157,13 @@ class InvertedResidual(nn.Module):
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Tensor:
         inner = x
         if self.expands:
-            inner = _relu6(self.bn1(self.conv1(inner)))
-        inner = _relu6(self.bn2(self.conv2(inner)))
-        projected: Tensor = self.bn3(self.conv3(inner))
-        return x + projected if self.skips else projected
+            inner = convolve(inner, self.conv1, self.bn1, activation="relu6")
+        inner = convolve(inner, self.conv2, self.bn2, activation="relu6")
+        return convolve(inner, self.conv3, self.bn3, added=x if self.skips else None)
 
 
 def _batch_norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON, momentum=0.01)
-
-
-def _relu6(x: Tensor) -> Tensor:
-    return functional.relu6(x, inplace=True)
 
 
 class EfficientNetLiteTrunk(nn.Module):
@@ -197,7 +193,8 @@ class EfficientNetLiteTrunk(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Taps:
         """Return the four taps; images may have any size, sides are halved and rounded up."""
-        layer1 = self.layer1(_relu6(self.bn1(self.conv1(images))))
+        stem = convolve(images, self.conv1, self.bn1, activation="relu6")
+        layer1 = self.layer1(stem)
         layer2 = self.layer2(layer1)
         layer3 = self.layer3(layer2)
         return Taps(layer1, layer2, layer3, self.layer4(layer3))

@@ -19,6 +19,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from maskcast.nn.packing import convolve
+
 Depth: TypeAlias = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
 StrideIn: TypeAlias = Literal["3x3", "first-1x1"]
 
@@ -66,7 +68,6 @@ class BasicBlock(nn.Module):
         super().__init__()
         self.conv1 = _convolution(channels_in, width, 3, stride)
         self.bn1 = nn.BatchNorm2d(width)
-        self.relu = nn.ReLU(inplace=True)
         self.conv2 = _convolution(width, width, 3)
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = _shortcut(channels_in, width, stride)
@@ -76,10 +77,8 @@ class BasicBlock(nn.Module):
     ) -> Float[Tensor, "batch channels_out new_height new_width"]:
         """Return the block's output, after its last ReLU."""
         shortcut = x if self.downsample is None else self.downsample(x)
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        result: Tensor = self.relu(y.add_(shortcut))
-        return result
+        y = convolve(x, self.conv1, self.bn1, activation="relu")
+        return convolve(y, self.conv2, self.bn2, activation="relu", added=shortcut)
 
 
 class Bottleneck(nn.Module):
@@ -99,7 +98,6 @@ class Bottleneck(nn.Module):
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = _convolution(width, channels_out, 1)
         self.bn3 = nn.BatchNorm2d(channels_out)
-        self.relu = nn.ReLU(inplace=True)
         self.downsample = _shortcut(channels_in, channels_out, stride)
 
     def forward(
@@ -107,11 +105,9 @@ class Bottleneck(nn.Module):
     ) -> Float[Tensor, "batch channels_out new_height new_width"]:
         """Return the block's output, after its last ReLU."""
         shortcut = x if self.downsample is None else self.downsample(x)
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        result: Tensor = self.relu(y.add_(shortcut))
-        return result
+        y = convolve(x, self.conv1, self.bn1, activation="relu")
+        y = convolve(y, self.conv2, self.bn2, activation="relu")
+        return convolve(y, self.conv3, self.bn3, activation="relu", added=shortcut)
 
 
 class ResNetTrunk(nn.Module):
@@ -131,7 +127,6 @@ class ResNetTrunk(nn.Module):
         self.channels = tap_channels(depth)
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.layer1 = _stage(block, 64, 64, counts[0], stride=1)
         self.layer2 = _stage(block, self.channels.layer1, 128, counts[1], stride=2)
@@ -152,7 +147,7 @@ class ResNetTrunk(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Taps:
         """Return the four taps; images may have any size, sides are halved and rounded up."""
-        stem = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        stem = self.maxpool(convolve(images, self.conv1, self.bn1, activation="relu"))
         layer1 = self.layer1(stem)
         layer2 = self.layer2(layer1)
         layer3 = self.layer3(layer2)

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from maskcast.nn.packing import convolve
 from maskcast.nn.resize import resize_bicubic, resize_bilinear
 from maskcast.nn.resnet import Taps
 
@@ -68,7 +69,8 @@ class RefinementBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         a = self.conv1x1(x)
-        return functional.relu(a + self.inner(a))
+        b, last = self.inner[:-1](a), self.inner[-1]
+        return convolve(b, last, activation="relu", added=a)
 
 
 class ChannelAttention(nn.Module):
@@ -105,7 +107,7 @@ class Level(nn.Module):
         if self.project is None or deeper is None:
             carried = _pool(reduced)
         else:
-            carried = functional.relu(self.project(deeper))
+            carried = convolve(deeper, self.project, activation="relu")
         state: Tensor = self.refine2(self.attention(carried, self.refine1(joined)))
         return state
 
@@ -146,15 +148,23 @@ class TapwiseUpsampler(nn.Module):
 
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         x = self.resize(x, (2 * x.shape[-2], 2 * x.shape[-1]))
-        maps = self.taps(functional.relu(self.conv1(x), inplace=True)).contiguous()
-        shifted = functional.pad(self.resize(maps, size), (1, 1, 1, 1))
+        maps = self.taps(convolve(x, self.conv1, activation="relu")).contiguous()
+        resized = self.resize(maps, size)
         precision = torch.promote_types(maps.dtype, torch.float32)
         assert self.bias is not None
         logits = self.bias.to(precision).expand(len(x), *size).clone()
         for tap in range(9):
             row, column = divmod(tap, 3)
-            logits += shifted[:, tap, row : row + size[0], column : column + size[1]]
+            rows, its_rows = _overlap(row - 1, size[0])
+            columns, its_columns = _overlap(column - 1, size[1])
+            logits[:, rows, columns] += resized[:, tap, its_rows, its_columns]
         return logits
+
+
+def _overlap(shift: int, length: int) -> tuple[slice, slice]:
+    """Return where an axis and the same axis, moved back by ``shift``, overlap."""
+    first, last = max(0, -shift), length - max(0, shift)
+    return slice(first, last), slice(first + shift, last + shift)
 
 
 class Decoded(NamedTuple):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from maskcast.methods.lwl.target_model import init_fan_out
+from maskcast.nn.packing import convolve
 
 STRIDE = 16
 
@@ -36,8 +37,8 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Conv2d(in_channels, channels, 3, stride, padding=1)
 
     def forward(self, x: Float[Tensor, "images channels h w"]) -> Tensor:
-        inner = self.conv2(functional.relu(self.conv1(x)))
-        return functional.relu(inner + self.shortcut(x))
+        inner = convolve(x, self.conv1, activation="relu")
+        return convolve(inner, self.conv2, activation="relu", added=self.shortcut(x))
 
 
 class LabelEncoder(nn.Module):
@@ -65,10 +66,10 @@ class LabelEncoder(nn.Module):
                 nn.init.constant_(parameter, 1.0 if name.endswith("bias") else 0.0)
 
     def forward(self, masks: Float[Tensor, "images height width"]) -> FewShotLabel:
-        x = functional.relu(self.conv(masks.unsqueeze(1)))
+        x = convolve(masks.unsqueeze(1), self.conv, activation="relu")
         x = functional.max_pool2d(x, 3, 2, padding=1)
         x = self.block2(self.block1(x))
-        label = functional.relu(self.label(x))
+        label = convolve(x, self.label, activation="relu")
         weight = torch.ones_like(label) if self.weight is None else self.weight(x)
         return FewShotLabel(label, weight)
 

@@ -44,6 +44,7 @@ from maskcast.methods.lwl.network import Features, LWLNetwork
 from maskcast.methods.lwl.state import Found, LWLState, Sample, Target
 from maskcast.methods.lwl.target_model import apply_target_model
 from maskcast.nn.aggregation import aggregate_logits
+from maskcast.nn.packing import pack_convolutions
 from maskcast.nn.resnet import fold_batch_norm
 
 Watch: TypeAlias = Callable[[str], AbstractContextManager[None]]
@@ -89,6 +90,8 @@ class LWLSegmenter:
             part.to(dtype)
         if config.speed.channels_last:
             self.network.to(memory_format=torch.channels_last)
+        if self.device.type == "cpu" and not config.speed.compile:
+            pack_convolutions(self.network)
         self._trunk: Callable[..., Any] = self.network.trunk
         self._decode: Callable[..., Any] = self.network.decoder.decode
         if config.speed.compile:
