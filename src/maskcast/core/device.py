@@ -57,6 +57,13 @@ def dtype_named(name: DtypeName) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether the device supports bfloat16 natively, so that it is faster than float32."""
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported()
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 def chosen_dtype(dtype: torch.dtype | str) -> torch.dtype:
     """Return a dtype that is given as such or by its name.
 

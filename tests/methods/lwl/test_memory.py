@@ -150,6 +150,16 @@ def test_only_new_slots_are_copied() -> None:
     assert found.tolist() == [0, 1, 2, 5]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_slots_of_either_precision_share_a_buffer(dtype) -> None:
+    buffers, memory = SampleBuffers(4, dtype=dtype), filled(PLAIN, 1)
+    coarse = replace(slot(3.0), x=slot(3.0).x.bfloat16())
+    samples = buffers.samples(1, memory.insert(coarse, PLAIN))
+    assert samples.x.dtype == dtype
+    assert samples.x[0, :, 0, 0, 0].tolist() == [0, 1, 3]
+    assert samples.e.dtype == samples.v.dtype == torch.float32
+
+
 def test_buffers_of_other_objects_are_given_back() -> None:
     buffers = SampleBuffers(2)
     for object_id in (1, 2, 300):

@@ -267,3 +267,24 @@ def test_bfloat16_keeps_learning_in_float32() -> None:
     assert found[-1].probs.dtype == torch.float32 and found[-1].probs.isfinite().all()
     target = states[-1].targets[0]
     assert {target.tau.dtype, target.memory.slots[0].x.dtype} == {torch.float32}
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_a_memory_in_bfloat16_takes_half_the_space_and_continues_a_state_in_float32(
+    plain, monkeypatch, native
+):
+    monkeypatch.setattr(segmenter_module, "has_bfloat16", lambda device: native)
+    coarse = build(with_options(dtype="bfloat16"), None)
+    prompts = {0: {1: square(4, 6)}}
+    (*_, state), exact = run(plain, prompts)
+    (*_, half), rounded = run(coarse, prompts)
+    for one, other in zip(exact, rounded, strict=True):
+        torch.testing.assert_close(one.probs, other.probs, rtol=0, atol=0.02)
+    slots, halves = state.targets[0].memory.slots, half.targets[0].memory.slots
+    assert [2 * slot.x.nbytes for slot in halves] == [slot.x.nbytes for slot in slots]
+    assert all(slot.label.dtype == slot.weight.dtype == torch.float32 for slot in halves)
+    expected = plain.step(state, frame(9))[1].probs
+    continued, masks = coarse.step(state, frame(9))
+    torch.testing.assert_close(masks.probs, expected, rtol=0, atol=0.02)
+    assert continued.targets[0].latest.x.dtype == torch.bfloat16
+    assert coarse.step(continued, frame(10))[1].ids == (1,)

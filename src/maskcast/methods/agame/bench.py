@@ -16,9 +16,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from maskcast.bench.precision import has_bfloat16, share_differing
+from maskcast.bench.precision import share_differing
 from maskcast.bench.stopwatch import Stopwatch, time_ms
 from maskcast.bench.synthetic import FRAME_SIZE, rectangle, synthetic_frame
+from maskcast.core.device import has_bfloat16
 from maskcast.core.types import Frame, LabelMap, Mask
 from maskcast.methods.agame.config import AgameConfig
 from maskcast.methods.agame.method import build

@@ -17,9 +17,10 @@ from statistics import median
 import torch
 
 from maskcast.bench.memory import peak_mib, reset_peak
-from maskcast.bench.precision import has_bfloat16, share_differing
+from maskcast.bench.precision import share_differing
 from maskcast.bench.stopwatch import Stopwatch, time_ms
 from maskcast.bench.synthetic import FRAME_SIZE, rectangle, synthetic_frame
+from maskcast.core.device import has_bfloat16
 from maskcast.core.types import Frame, LabelMap, Mask
 from maskcast.methods.lwl.config import LWLConfig, MemoryConfig
 from maskcast.methods.lwl.memory import Memory, Slot

@@ -1,6 +1,6 @@
 """The frames that a target model is fitted to, and their temporal weights.
 
-    x         h × w × C   target-model features
+    x         h × w × C   target-model features, in float32 or bfloat16
     label     h × w × D   e = E(y)
     weight    h × w × D   w = W(y)
 
@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -114,8 +115,8 @@ def _normalised(gammas: list[float]) -> tuple[float, ...]:
 class _Buffer:
     """The slots of one object stacked into tensors for the learner."""
 
-    def __init__(self, slot: Slot, size: int) -> None:
-        parts = slot.x, slot.label, slot.weight
+    def __init__(self, slot: Slot, size: int, dtype: torch.dtype) -> None:
+        parts = slot.x.to(dtype), slot.label, slot.weight
         self.x, self.label, self.weight = (part.new_empty(size, *part.shape) for part in parts)
         self.held: list[weakref.ref[Slot] | None] = [None] * size
 
@@ -138,18 +139,25 @@ class SampleBuffers:
     Args:
         size: maximum number of frames in a memory, without absences.
         absent_share: sum of the γ of all absences; see ``MemoryConfig``.
+        dtype: data type of x for the learner, whatever that of the slots is.
     """
 
-    def __init__(self, size: int, absent_share: float = MemoryConfig.absent_share) -> None:
+    def __init__(
+        self,
+        size: int,
+        absent_share: float = MemoryConfig.absent_share,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self._size = size + ABSENCES
         self._absent_share = absent_share
+        self._dtype = dtype
         self._buffers: dict[int, _Buffer] = {}
 
     def samples(self, object_id: int, memory: Memory) -> Samples:
         """Return the memory of an object as samples of one sequence, with v = γ·w."""
-        buffer = self._buffers.get(object_id)
-        if buffer is None or not buffer.fits(memory.slots[0]):
-            buffer = self._buffers[object_id] = _Buffer(memory.slots[0], self._size)
+        first, buffer = memory.slots[0], self._buffers.get(object_id)
+        if buffer is None or not buffer.fits(first):
+            buffer = self._buffers[object_id] = _Buffer(first, self._size, self._dtype)
         for index, slot in enumerate((*memory.slots, *memory.absences)):
             buffer.put(index, slot)
         absences = len(memory.absences)

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from maskcast.core.boxes import clipped_box, published_box
-from maskcast.core.device import compiled
+from maskcast.core.device import compiled, dtype_named, has_bfloat16
 from maskcast.core.device_memory import in_parts
 from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, split_prompts
 from maskcast.methods.lwl.absence import absence_rule, best_of
@@ -66,7 +66,7 @@ class LWLSegmenter:
         network: the network, which is modified in place and must not be used elsewhere.
         config: settings of the method.
         device: device to compute on.
-        dtype: data type of trunk and decoder; the learner computes in float32.
+        dtype: data type of trunk and decoder; that of the learner is ``memory.dtype``.
         watch: encloses each stage, for timing.
     """
 
@@ -99,7 +99,9 @@ class LWLSegmenter:
         self._absence = absence_rule(config, self.network.presence_head)
         stride16 = -(-config.crop.size[0] // STRIDE), -(-config.crop.size[1] // STRIDE)
         self._half_stride = half_stride(config.crop.size, stride16, config.network.kernel_size)
-        self._buffers = SampleBuffers(config.memory.size, config.memory.absent_share)
+        self._stored = dtype_named(config.memory.dtype)
+        learned = self._stored if has_bfloat16(self.device) else torch.float32
+        self._buffers = SampleBuffers(config.memory.size, config.memory.absent_share, learned)
         self._watch: Watch = watch or (lambda stage: nullcontext())
 
     def start(self) -> LWLState:
@@ -326,7 +328,7 @@ class LWLSegmenter:
         """Encode masks and combine them with the features of the same crops."""
         with self._watch("label encoder"):
             labels = self.network.label_encoder(torch.stack(list(masks)))
-            parts = (_channels_last_copies(part) for part in (x, *labels))
+            parts = (_channels_last_copies(part) for part in (x.to(self._stored), *labels))
             return [Slot(*tensors) for tensors in zip(*parts, strict=True)]
 
     def _merge(self, objects: Sequence[Found], frame: Frame) -> tuple[LWLState, ObjectMasks]:
