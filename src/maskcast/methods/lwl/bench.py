@@ -5,6 +5,10 @@ frame runs three learner steps; in ``empty``, it holds two frames. On a GPU, one
 objects are measured in float32, bfloat16, and bfloat16 with trunk and decoder compiled. Times are
 also given in units of the yardstick Y, one pass of torchvision's ResNet-50 trunk at 480×832 in
 float32, which the caller measures in the same run.
+
+``shipped_1``, ``shipped_3`` and ``shipped_10`` are what users get: the default weights with their
+settings and a full memory. Their times are means over successive frames, because the learner does
+not run on every frame, and are those of a whole frame with all objects.
 """
 
 from __future__ import annotations
@@ -20,16 +24,23 @@ from maskcast.bench.memory import peak_mib, reset_peak
 from maskcast.bench.precision import share_differing
 from maskcast.bench.stopwatch import Stopwatch, time_ms
 from maskcast.bench.synthetic import FRAME_SIZE, rectangle, synthetic_frame
+from maskcast.core.config import config_from_dict, with_options
 from maskcast.core.device import has_bfloat16
 from maskcast.core.types import Frame, LabelMap, Mask
+from maskcast.io.weights.names import read_weights
 from maskcast.methods.lwl.config import LWLConfig, MemoryConfig
 from maskcast.methods.lwl.memory import Memory, Slot
-from maskcast.methods.lwl.method import network_of
+from maskcast.methods.lwl.method import METHOD, build, network_of
 from maskcast.methods.lwl.presets import small, ytvos
 from maskcast.methods.lwl.segmenter import LWLSegmenter
 from maskcast.methods.lwl.state import LWLState, Target
 
 WARM_UP, REPEATS = 2, 7
+SHIPPED_FRAMES = 8
+"""Number of frames in the mean of a ``shipped`` case; even, because the learner of the small
+networks runs on every second frame."""
+SHIPPED = ((1, False), (3, False), (3, True), (10, False), (10, True))
+"""Number of objects of each ``shipped`` case, and whether they lie close to each other."""
 STAGES: Mapping[str, tuple[str, ...]] = {
     "crop": ("crop",),
     "trunk": ("trunk",),
@@ -52,7 +63,7 @@ def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, floa
         values by case: ``ms`` and the columns of ``STAGES``, in milliseconds per object and frame;
         ``frames_per_second`` with all objects; ``total_Y`` and ``learner_Y``, in units of Y;
         ``peak_mib``; and for lower precision ``labels_differing``, the share of labels that differ
-        from those of float32.
+        from those of float32. The ``shipped`` cases have ``ms`` of a whole frame, and no columns.
     """
     full = ytvos()
     cases = {
@@ -75,11 +86,14 @@ def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, floa
             for objects in (1, 3, 10)
             for name, config, dtype in kinds
         }
-    return {
-        name: case
-        | {"total_Y": case["ms"] / yardstick_ms, "learner_Y": case["learner"] / yardstick_ms}
-        for name, case in cases.items()
-    }
+    for case in cases.values():
+        case["learner_Y"] = case["learner"] / yardstick_ms
+    for objects, overlapping in SHIPPED:
+        layout = "_overlapping" if overlapping else ""
+        cases[f"shipped_{objects}{layout}"] = measure_shipped(
+            device, objects, overlapping=overlapping
+        )
+    return {name: case | {"total_Y": case["ms"] / yardstick_ms} for name, case in cases.items()}
 
 
 def compiled(config: LWLConfig) -> LWLConfig:
@@ -127,6 +141,58 @@ def measure(
         result[column] = median(sums) * 1000 / objects
     result["frames_per_second"] = 1000 / total
     return result
+
+
+def measure_shipped(
+    device: torch.device, objects: int, *, overlapping: bool = False
+) -> dict[str, float]:
+    """Return the time of a whole frame with the default weights, in milliseconds.
+
+    Args:
+        device: device to compute on.
+        objects: number of objects, up to 10.
+        overlapping: put the objects close to each other, so that each crop shows most of them.
+    """
+    segmenter = shipped(device)
+    reset_peak(device)
+    masks = [
+        {key: shipped_mask(key, index, overlapping=overlapping) for key in range(1, objects + 1)}
+        for index in range(SHIPPED_FRAMES + 2)
+    ]
+    frames = [synthetic_frame([(m, 0.05 * key) for key, m in of.items()]) for of in masks]
+    state, _ = segmenter.step(segmenter.start(), frames[0].to(device), masks[0])
+    state, _ = segmenter.step(state, frames[1].to(device))
+    config = segmenter.config.memory
+    states = [with_memory_of(state, config.size, config)]
+
+    def follow() -> None:
+        for frame in frames[2:]:
+            states.append(segmenter.step(states.pop(), frame.to(device))[0])
+
+    ms = time_ms(follow, device) / SHIPPED_FRAMES
+    return {"ms": ms, "frames_per_second": 1000 / ms, "peak_mib": peak_mib(device)}
+
+
+def shipped(device: torch.device) -> LWLSegmenter:
+    """Return a segmenter with the default weights and their settings."""
+    weights = read_weights(str(METHOD.default_weights))
+    config = config_from_dict(LWLConfig, weights.config)
+    config = with_options(config, METHOD.shipped_settings.get(weights.name, {}))
+    return build(config, weights.tensors, device=device)
+
+
+def shipped_mask(object_id: int, frame_index: int, *, overlapping: bool) -> Mask:
+    """Return the square of one of ten objects, which move to the right."""
+    row, column = divmod(object_id - 1, 4)
+    top, left, gap = (140, 260, 4) if overlapping else (20, 40, 100)
+    side = 60
+    return rectangle(
+        FRAME_SIZE,
+        top=top + row * (side + gap),
+        left=left + column * (side + gap) + 2 * frame_index,
+        height=side,
+        width=side,
+    )
 
 
 def labels_differing(config: LWLConfig, device: torch.device, *, frames: int = 4) -> float:
