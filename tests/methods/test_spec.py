@@ -89,10 +89,12 @@ def test_defaults_are_the_weights_in_the_package_and_of_the_method():
 def test_the_default_weights_detect_absence_and_those_of_0_1_do_not():
     config = SegmenterSpec(device="cpu").build().segmenter.config
     assert (config.presence.rule, config.crop.disjoint_boxes) == ("likeness", True)
+    assert config.memory.dtype == "bfloat16"
     spec = SegmenterSpec(weights="lwl-small-0.1", device="cpu")
     assert spec.identity(uses_boxes=False).options == {}
     config = spec.build().segmenter.config
     assert (config.presence.rule, config.crop.disjoint_boxes) == ("off", False)
+    assert config.memory.dtype == "float32"
 
 
 def test_settings_of_weights_asked_for_by_name_can_be_overridden(with_a_rule_by_name):

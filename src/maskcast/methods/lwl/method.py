@@ -109,6 +109,7 @@ METHOD = Method(
     default_weights="lwl-small",
     shipped_settings={
         "lwl-small": {
+            "memory.dtype": "bfloat16",
             "crop.disjoint_boxes": "true",
             "presence.rule": "likeness",
             "presence.likeness_from": "0.5",
