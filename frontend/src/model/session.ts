@@ -180,8 +180,9 @@ export class Session {
     void this.edits.settled().then(() => {
       const known = this.project.value?.revision ?? 0;
       if (!this.#stale || revision <= known) return;
-      this.boxesPending.value = 0;
-      void this.#refresh(frames);
+      void this.#refresh(frames).then(() => {
+        this.boxesPending.value = 0;
+      });
     });
   }
 
@@ -323,7 +324,9 @@ export class Session {
   async startJob(request: JobRequest): Promise<void> {
     try {
       await this.edits.settled();
-      this.job.value = await this.api.startJob(request);
+      const job = await this.api.startJob(request);
+      // Events about a short job may come before the answer that it has begun.
+      if (this.job.value?.id !== job.id) this.job.value = job;
     } catch (error) {
       this.complain(error);
     }
@@ -344,9 +347,9 @@ export class Session {
   }
 
   async makeBox(frame: number, slot: number, box: readonly number[]): Promise<void> {
+    this.boxesPending.value++;
     try {
       await this.edits.settled();
-      this.boxesPending.value++;
       await this.api.box(frame, slot, box);
     } catch (error) {
       this.boxesPending.value = 0;

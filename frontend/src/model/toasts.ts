@@ -1,4 +1,8 @@
-/** Short messages to the person, shown for a while and read out by screen readers. */
+/**
+ * Short messages to the person, read out by screen readers.
+ *
+ * They are shown for a while; those that offer an action stay until it is taken or they are closed.
+ */
 import { signal } from "@preact/signals";
 
 export interface Toast {
@@ -37,6 +41,6 @@ export class Toasts {
     const others = this.shown.value.filter((toast) => toast.text !== text);
     const toast = { key: this.#next++, level, text, ...(action ? { action } : {}) };
     this.shown.value = [...others, toast].slice(-MOST);
-    setTimeout(() => this.close(toast.key), SHOWN[level]);
+    if (action === undefined) setTimeout(() => this.close(toast.key), SHOWN[level]);
   }
 }

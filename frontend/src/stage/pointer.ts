@@ -128,6 +128,7 @@ export class StagePointer {
   #begin(erase: boolean): boolean {
     const { look, project, toasts } = this.#session;
     const editor = this.#stage.editor();
+    if (editor === null) toasts.info("This frame is still being read; draw again in a moment");
     if (editor === null || editor.drawing) return false;
     const slot = look.slot.value ?? this.#session.addObject();
     if (slot === null) return false;

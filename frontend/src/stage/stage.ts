@@ -148,18 +148,14 @@ export class Stage {
   #show(next: Shown): void {
     const before = this.#shown;
     const samePicture = before?.picture === next.picture && before.frame === next.frame;
-    const sameMasks =
-      before?.frame === next.frame &&
-      before.found === next.found &&
-      before.marks === next.marks &&
-      before.marked === next.marked;
-    if (samePicture && sameMasks) return;
-    const labels = sameMasks ? before.labels : this.#composed(next);
+    const same = sameMasks(next, before);
+    if (samePicture && same) return;
+    const labels = same ? (before?.labels ?? null) : this.#composed(next);
     this.#shown = { ...next, labels };
-    if (!sameMasks) this.#editor = null;
+    if (!same) this.#editor = null;
     this.frame.value = next.frame;
     if (!samePicture) this.#painter.showPicture(next.picture, this.#video);
-    if (!sameMasks) this.#repaintMasks();
+    if (!same) this.#repaintMasks();
   }
 
   #composed({ found, marks, marked }: Shown): LabelMap | null {
@@ -212,12 +208,20 @@ export class Stage {
     this.#request();
   }
 
-  /** The masks of the shown frame for painting; null while that is not the frame meant. */
+  /** Whether all that is known about the frame at the playhead is shown. */
+  get current(): boolean {
+    const best = this.#best(this.session.look.frame.peek());
+    return best !== null && !this.#editor?.drawing && sameMasks(best, this.#shown);
+  }
+
+  /** The masks of the shown frame for painting; null while those are not the ones meant. */
   editor(): MaskEditor | null {
     const shown = this.#shown;
     const { look, reachable } = this.session;
     if (shown?.picture == null || shown.frame !== look.frame.peek() || !reachable.peek())
       return null;
+    // Marks that are not at hand yet would be painted over, and lost with the stroke.
+    if (!this.#editor?.drawing && this.#loader.needsMarks(shown.frame)) return null;
     const { width, height } = this.#video;
     if (shown.labels !== null && shown.labels.width !== width) return null;
     if (this.#editor === null) {
@@ -298,6 +302,12 @@ interface StyleChoice {
 function styleOf(text: string): OverlayStyle {
   const { objects, tint, hidden, dashed } = JSON.parse(text) as StyleChoice;
   return overlayStyle(objects, { tint, hidden: new Set(hidden), dashed });
+}
+
+function sameMasks(a: Shown, b: Shown | null): boolean {
+  return (
+    a.frame === b?.frame && a.found === b.found && a.marks === b.marks && a.marked === b.marked
+  );
 }
 
 const EMPTY = { picture: null, found: null, marks: null, marked: "", labels: null };

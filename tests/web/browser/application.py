@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -22,8 +23,15 @@ from playwright.sync_api import Browser, Page, TimeoutError
 from maskcast.core.arrays import LabelArray
 
 TESTS = Path(__file__).parents[2]
-PATIENCE = 60_000.0
+PATIENCE = 300_000.0
 """Milliseconds that a test waits for something on a busy machine."""
+JOB_PATIENCE = 1200.0
+"""Seconds that a test waits for the end of a job, which may have to load a model first."""
+SETTLED = (
+    "maskcast.session.edits.idle && maskcast.session.boxesPending.value === 0"
+    " && maskcast.stage.value?.current"
+)
+"""Every edit is on disk, and the stage shows all that is known about the frame."""
 
 
 def search_path() -> str:
@@ -36,6 +44,18 @@ def find_browser() -> str | None:
     """Return the path of Chromium, or None."""
     named = os.environ.get("MASKCAST_CHROMIUM")
     return named or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+LABELS_IN_BASE64 = """
+(() => {
+  const labels = maskcast.stage.value.labels();
+  if (labels === null) return null;
+  let text = "";
+  for (let i = 0; i < labels.data.length; i += 4096)
+    text += String.fromCharCode(...labels.data.subarray(i, i + 4096));
+  return btoa(text);
+})()
+"""
 
 
 class Server:
@@ -54,8 +74,12 @@ class Server:
         self.video: tuple[str, ...] = ()
         self._real = real
         self._slow = root.parent / "slow"
-        self._slow.write_text(str(step_seconds))
+        self.pace(step_seconds)
         self._process: subprocess.Popen[str] | None = None
+
+    def pace(self, step_seconds: float) -> None:
+        """Set the time that the stand-in takes for a frame, for the present one too."""
+        self._slow.write_text(str(step_seconds))
 
     def start(self, *video: str) -> Server:
         """Start it, and wait until it listens."""
@@ -121,7 +145,24 @@ class Server:
 class Workbench:
     """The page in one tab: what a person sees and does, by names and places in the video."""
 
-    def __init__(self, browser: Browser, server: Server, shots: Path | None, **look: Any) -> None:
+    def __init__(
+        self,
+        browser: Browser,
+        server: Server,
+        shots: Path | None,
+        *,
+        deaf: bool = False,
+        **look: Any,
+    ) -> None:
+        """Open the page.
+
+        Args:
+            browser: the browser.
+            server: its server, which listens.
+            shots: the folder for pictures of the page; None keeps none.
+            deaf: never answer the request for events, so that this tab hears of no other.
+            look: options of the browser's context, such as its colour scheme.
+        """
         options = {"viewport": {"width": 1280, "height": 720}, **look}
         self.context = browser.new_context(**options)
         self.page: Page = self.context.new_page()
@@ -135,6 +176,8 @@ class Workbench:
         self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
         self.page.on("console", self._heard)
         self.page.on("request", lambda request: self.requests.append(request.url))
+        if deaf:
+            self.page.route("**/api/events*", lambda route: None)
         self.page.goto(server.address)
 
     def _heard(self, message: Any) -> None:
@@ -157,7 +200,7 @@ class Workbench:
                 break
             except TimeoutError:
                 self._open_named()
-        self.wait("maskcast.stage.value?.frame.value === maskcast.look.frame.value")
+        self.settled()
         return self
 
     def _open_named(self) -> None:
@@ -187,7 +230,7 @@ class Workbench:
         if self.shots is not None:
             self.page.screenshot(path=self.shots / f"{name}.png")
 
-    # -- what the page knows
+    # what the page knows
 
     def value(self, expression: str) -> Any:
         """Evaluate an expression in the page; ``maskcast`` is its workspace."""
@@ -197,7 +240,7 @@ class Workbench:
         """Wait until an expression holds; the page's own policy forbids what Playwright offers."""
         end = time.monotonic() + seconds
         while not self.page.evaluate(f"Boolean({expression})"):
-            assert time.monotonic() < end, f"it never came to {expression}"
+            assert time.monotonic() < end, f"{expression} has not become true"
             self.page.wait_for_timeout(30)
 
     def project(self) -> Any:
@@ -208,21 +251,26 @@ class Workbench:
         return self.server.root / self.project()["run"]
 
     def settled(self) -> None:
-        """Wait until every edit is on disk and what is at the playhead is shown."""
-        self.wait("maskcast.session.edits.idle")
-        self.wait("maskcast.stage.value.frame.value === maskcast.look.frame.value")
+        """Wait until every edit is on disk and all that is known about the frame is shown."""
+        self.wait(SETTLED)
+
+    def repainted(self) -> None:
+        """Wait until the screen shows what the page has drawn."""
+        self.settled()
+        self.page.evaluate(
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
 
     def shown(self) -> LabelArray:
         """Return the masks that the stage shows, as slots."""
         video = self.project()["video"]
-        flat = self.page.evaluate(
-            "(() => { const m = maskcast.stage.value.labels();"
-            " return m === null ? null : Array.from(m.data); })()"
-        )
         size = (video["height"], video["width"])
-        return np.zeros(size, np.uint8) if flat is None else np.array(flat, np.uint8).reshape(size)
+        packed = self.page.evaluate(LABELS_IN_BASE64)
+        if packed is None:
+            return np.zeros(size, np.uint8)
+        return np.frombuffer(base64.b64decode(packed), np.uint8).reshape(size)
 
-    # -- what a person does
+    # what a person does
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Return where a point of the video lies on the page."""
@@ -243,7 +291,8 @@ class Workbench:
         field.fill(str(frame + self.project()["video"]["first"]))
         field.press("Enter")
         self.page.evaluate("document.activeElement?.blur()")
-        self.wait(f"maskcast.stage.value.frame.value === {frame}")
+        self.wait(f"maskcast.look.frame.value === {frame}")
+        self.settled()
 
     def tool(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
@@ -257,20 +306,22 @@ class Workbench:
 
     def stroke(self, *points: tuple[float, float], button: str = "left") -> None:
         """Draw through points of the video."""
+        self.settled()
         mouse = self.page.mouse
         mouse.move(*self.at(*points[0]))
         mouse.down(button=button)  # type: ignore[arg-type]
         for point in points[1:]:
             mouse.move(*self.at(*point), steps=4)
         mouse.up(button=button)  # type: ignore[arg-type]
-        self.wait("maskcast.session.edits.idle")
+        self.settled()
 
     def polygon(self, corners: Sequence[tuple[float, float]]) -> None:
         self.tool("Polygon")
+        self.settled()
         for corner in corners:
             self.page.mouse.click(*self.at(*corner))
         self.press("Enter")
-        self.wait("maskcast.session.edits.idle")
+        self.settled()
 
     def square(self, box: tuple[int, int, int, int]) -> None:
         """Mark a rectangle of whole pixels by a polygon."""
@@ -279,15 +330,13 @@ class Workbench:
 
     def undo(self) -> None:
         """Undo one step, on whichever frame it lies."""
-        before = self.project()
-        for _ in range(2):
+        before = self.project()["revision"]
+        for _ in range(2):  # the first may only go to the frame of the step
             self.press("Control+z")
-            self.page.wait_for_timeout(100)
-            self.wait("maskcast.session.edits.idle")
-            if self.project()["revision"] != before["revision"]:
-                break
-        assert self.project()["revision"] != before["revision"]
-        self.settled()
+            self.settled()
+            if self.project()["revision"] != before:
+                return
+        raise AssertionError("nothing was undone")
 
     def choose_object(self, slot: int) -> None:
         self.page.locator(".objects .name").nth(slot - 1).click()
@@ -304,14 +353,15 @@ class Workbench:
         return self.job_ended()
 
     def start_tracking(self, choice: str = "to the end") -> None:
+        before = json.dumps(self.value("maskcast.session.job.value?.id"))
         self.page.get_by_role("button", name="How far to track").click()
         self.page.get_by_role("menuitem", name=re.compile(f"^{choice}")).click()
         self.page.evaluate("document.activeElement?.blur()")
-        self.wait("maskcast.session.job.value !== null")
+        self.wait(f"(maskcast.session.job.value?.id ?? null) !== {before}")
 
     def job_ended(self) -> Any:
         ended = "['done', 'stopped', 'failed'].includes(maskcast.session.job.value?.state)"
-        self.wait(ended)
+        self.wait(ended, JOB_PATIENCE)
         self.settled()
         return self.value("maskcast.session.job.value")
 
@@ -319,7 +369,7 @@ class Workbench:
         """Wait for something outside of the page."""
         end = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < end, "it has not come"
+            assert time.monotonic() < end, "the condition has not become true"
             self.page.wait_for_timeout(50)
 
 

@@ -43,7 +43,7 @@ def test_the_start_page_lists_and_opens(shared_server, shared_root, visit):
     tab.page.evaluate("maskcast.session.api.close().catch(() => 0)")
     tab.page.reload()
     tab.page.get_by_role("button", name="clip.mp4").wait_for()
-    tab.page.wait_for_timeout(500)
+    tab.page.get_by_role("heading", name="Recent").wait_for()
     tab.shot("01-start")
     tab.page.get_by_role("button", name="clip.mp4").click()
     dialog = tab.page.get_by_role("dialog")

@@ -109,6 +109,7 @@ def test_marking_and_tracking_by_keyboard_alone(bench):
         page.keyboard.type(value)
     page.keyboard.press("Enter")
     bench.wait("maskcast.session.project.value.prompts[0]?.includes(1)")
+    bench.settled()
     page.evaluate("document.activeElement.blur()")
     bench.press("a", "p")
     add = page.get_by_role("button", name="Add point")
@@ -120,6 +121,7 @@ def test_marking_and_tracking_by_keyboard_alone(bench):
             page.keyboard.press(move)
     bench.press("Enter")
     bench.wait("maskcast.session.project.value.prompts[0]?.length === 2")
+    bench.settled()
     assert 300 < np.count_nonzero(bench.shown() == 2) < 600
     bench.press("ArrowRight", "Shift+ArrowRight", "Control+ArrowLeft")
     bench.wait("maskcast.look.frame.value === 0")
@@ -191,10 +193,11 @@ def picture(bench: Workbench) -> np.ndarray:
 def test_colours_are_the_palette_under_the_tint(bench):
     x, y = 200, 60  # the dark scene
     bench.page.mouse.move(2, 2)
+    bench.repainted()
     before = picture(bench)
     bench.square((180, 40, 220, 80))
     bench.page.mouse.move(2, 2)
-    bench.page.wait_for_timeout(200)
+    bench.repainted()
     left, top = bench.at(x + 10, y + 10)
     box = bench.page.locator(".stage").bounding_box()
     column, row = int(left - box["x"]), int(top - box["y"])
@@ -203,7 +206,7 @@ def test_colours_are_the_palette_under_the_tint(bench):
         expected = (1 - tint) * before[row, column] + tint * np.array([0x56, 0xB4, 0xE9])
         assert np.abs(shown - expected).max() < 6, tint
         bench.press("t")
-        bench.page.wait_for_timeout(150)
+        bench.repainted()
 
 
 @pytest.mark.parametrize("scale", [0.1, 8.0])
@@ -211,7 +214,7 @@ def test_contours_are_visible_at_any_zoom(bench, scale):
     bench.square(red_box(0))
     bench.page.evaluate(f"maskcast.look.view.value = {{scale: {scale}, left: 100, top: 60}}")
     bench.page.mouse.move(2, 2)
-    bench.page.wait_for_timeout(300)
+    bench.repainted()
     bench.shot(f"24-zoom-{scale}")
     bench.page.evaluate("document.querySelector('.numbers').remove()")
     shown = picture(bench)
@@ -251,11 +254,13 @@ def test_a_stroke_is_one_request_and_no_full_repaint(bench):
 
 
 def test_scrubbing_asks_for_each_picture_once(bench):
-    for frame in range(0, 40, 3):
-        bench.page.evaluate(f"maskcast.session.goTo({frame})")
+    bench.wait("maskcast.session.api.sent['POST look'] > 0")
+    before = bench.value("maskcast.session.api.sent['POST look']")
+    scrub = "for (let frame = 3; frame < 40; frame += 3) maskcast.session.goTo(frame)"
+    bench.page.evaluate(scrub)
     bench.settled()
-    bench.page.wait_for_timeout(600)
+    bench.wait(f"maskcast.session.api.sent['POST look'] > {before}")
     pictures = [url for url in bench.requests if "/api/frames/" in url]
     aborted = len(pictures) - len(set(pictures))
     assert aborted <= 30
-    assert bench.value("maskcast.session.api.sent['POST look']") <= 12
+    assert bench.value("maskcast.session.api.sent['POST look']") <= before + 2

@@ -2599,7 +2599,7 @@ var Toasts = class {
 			...action ? { action } : {}
 		};
 		this.shown.value = [...others, toast].slice(-4);
-		setTimeout(() => this.close(toast.key), SHOWN[level]);
+		if (action === void 0) setTimeout(() => this.close(toast.key), SHOWN[level]);
 	}
 };
 // src/model/session.ts
@@ -2750,8 +2750,9 @@ var Session = class {
 		this.edits.settled().then(() => {
 			const known = this.project.value?.revision ?? 0;
 			if (!this.#stale || revision <= known) return;
-			this.boxesPending.value = 0;
-			this.#refresh(frames);
+			this.#refresh(frames).then(() => {
+				this.boxesPending.value = 0;
+			});
 		});
 	}
 	#labelsMade(event) {
@@ -2906,7 +2907,8 @@ var Session = class {
 	async startJob(request) {
 		try {
 			await this.edits.settled();
-			this.job.value = await this.api.startJob(request);
+			const job = await this.api.startJob(request);
+			if (this.job.value?.id !== job.id) this.job.value = job;
 		} catch (error) {
 			this.complain(error);
 		}
@@ -2928,9 +2930,9 @@ var Session = class {
 		await this.edit((revision) => this.api.seen(revision, flag, seen));
 	}
 	async makeBox(frame, slot, box) {
+		this.boxesPending.value++;
 		try {
 			await this.edits.settled();
-			this.boxesPending.value++;
 			await this.api.box(frame, slot, box);
 		} catch (error) {
 			this.boxesPending.value = 0;
@@ -4769,6 +4771,7 @@ var StagePointer = class {
 	#begin(erase) {
 		const { look, project, toasts } = this.#session;
 		const editor = this.#stage.editor();
+		if (editor === null) toasts.info("This frame is still being read; draw again in a moment");
 		if (editor === null || editor.drawing) return false;
 		const slot = look.slot.value ?? this.#session.addObject();
 		if (slot === null) return false;
@@ -5564,17 +5567,17 @@ var Stage = class {
 	#show(next) {
 		const before = this.#shown;
 		const samePicture = before?.picture === next.picture && before.frame === next.frame;
-		const sameMasks = before?.frame === next.frame && before.found === next.found && before.marks === next.marks && before.marked === next.marked;
-		if (samePicture && sameMasks) return;
-		const labels = sameMasks ? before.labels : this.#composed(next);
+		const same = sameMasks(next, before);
+		if (samePicture && same) return;
+		const labels = same ? before?.labels ?? null : this.#composed(next);
 		this.#shown = {
 			...next,
 			labels
 		};
-		if (!sameMasks) this.#editor = null;
+		if (!same) this.#editor = null;
 		this.frame.value = next.frame;
 		if (!samePicture) this.#painter.showPicture(next.picture, this.#video);
-		if (!sameMasks) this.#repaintMasks();
+		if (!same) this.#repaintMasks();
 	}
 	#composed({ found, marks, marked }) {
 		if (marked === "") return found;
@@ -5622,10 +5625,15 @@ var Stage = class {
 		this.#dirty = union(this.#dirty, rect);
 		this.#request();
 	}
+	get current() {
+		const best = this.#best(this.session.look.frame.peek());
+		return best !== null && !this.#editor?.drawing && sameMasks(best, this.#shown);
+	}
 	editor() {
 		const shown = this.#shown;
 		const { look, reachable } = this.session;
 		if (shown?.picture == null || shown.frame !== look.frame.peek() || !reachable.peek()) return null;
+		if (!this.#editor?.drawing && this.#loader.needsMarks(shown.frame)) return null;
 		const { width, height } = this.#video;
 		if (shown.labels !== null && shown.labels.width !== width) return null;
 		if (this.#editor === null) {
@@ -5690,6 +5698,9 @@ function styleOf(text) {
 		hidden: new Set(hidden),
 		dashed
 	});
+}
+function sameMasks(a, b) {
+	return a.frame === b?.frame && a.found === b.found && a.marks === b.marks && a.marked === b.marked;
 }
 var EMPTY = {
 	picture: null,
