@@ -65,7 +65,8 @@ def test_one_file_that_needs_no_other(runs, tmp_path):
     text = (tmp_path / "report.html").read_text("utf-8")
     page = Page(text)
     assert page.sources
-    assert all(source.startswith("data:image/jpeg;base64,") for source in page.sources)
+    allowed = ("data:image/jpeg;base64,", "#frames-")
+    assert all(source.startswith(allowed) for source in page.sources)
     assert "http" not in text
     assert "<script" not in text
 
@@ -186,3 +187,40 @@ def test_published_figures_have_sources_and_agree_with_themselves():
 def test_published_figures_of_one_split():
     rows = published_rows("davis2017", "test-dev")
     assert [(row.name, row.figures["J&F"]) for row in rows] == [("e-OSVOS-50-OnA", 64.8)]
+
+
+@pytest.fixture
+def partial(runs, tmp_path) -> Path:
+    """A run scored on one of the two videos."""
+    places = ["--root", tmp_path / "set", "--results", tmp_path / "good-masks"]
+    arguments = ["score", "davis2017", *places, "-o", tmp_path / "partial", "--videos", "cows"]
+    assert main([str(argument) for argument in arguments]) == 0
+    return tmp_path / "partial"
+
+
+def test_runs_of_different_videos_are_compared_on_the_common_ones(runs, partial, tmp_path):
+    write_report(read_runs([runs[1], partial]), tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text("utf-8")
+    Page(text)
+    assert "partial lacks 1 of 2 videos: ants" in text
+    assert "<th>J&amp;F, 1 common</th>" in text
+    # cows: J is 42 of 56, F is 100 %; twice as a common figure, once as the only video of a run
+    assert text.count(f"<td>{(100 * 42 / 56 + 100) / 2:.1f}</td>") == 3
+
+
+def test_the_worst_objects_of_any_run_are_shown_for_all_and_linked(runs, tmp_path):
+    write_report(read_runs(runs), tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text("utf-8")
+    links = re.findall(r'href="#([^"]+)"', text)
+    assert sorted(links) == sorted(
+        f"frames-{run}-{name}"
+        for run in ("good", "worse")
+        for name in ("ants_1", "ants_3", "cows_1")
+    )
+    assert all(text.count(f'id="{link}"') == 1 for link in links)
+
+
+def test_there_are_no_empty_columns(runs, tmp_path):
+    write_report(read_runs(runs), tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "frames/s" not in text and ">here<" not in text and "common</th>" not in text

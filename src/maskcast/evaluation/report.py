@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined, Template
@@ -16,13 +17,15 @@ from markupsafe import Markup
 from maskcast.core.errors import DataError, MaskcastError, UsageError
 from maskcast.core.files import write_text
 from maskcast.evaluation.charts import curves, intervals, signed
+from maskcast.evaluation.common_videos import common_videos, describe_missing, overall_on
 from maskcast.evaluation.published import PublishedRow, figures_of, published_rows
 from maskcast.evaluation.run import MASKS
 from maskcast.evaluation.scores import Scores, Tree, per_cent, read_scores
-from maskcast.evaluation.worst_frames import WorstFrame, worst_frames
+from maskcast.evaluation.worst_frames import OBJECTS, WorstFrame, worst_frames
 from maskcast.metrics.bootstrap import FEW, Interval, block_length, paired_interval
 from maskcast.viz.plots import colour_of_series
 
+NO_FIGURE = per_cent(None)
 MOST_CURVES = 60
 """Maximum number of objects with curves; of more than that, the worst are shown."""
 
@@ -76,9 +79,11 @@ def write_report(runs: Sequence[Run], output: Path, *, root: Path | None = None)
     """
     if not runs or not all(run.scores.objects for run in runs):
         raise DataError("a report requires at least one run, and scored objects in every run")
-    worst, left_out = _worst(runs, root)
-    columns = _columns(runs[0].scores)
     names = _worst_first(runs)
+    worst, left_out = _worst(runs, root, names[:OBJECTS])
+    columns = _columns(runs)
+    speeds = any(run.scores.tree.get("speed") for run in runs)
+    published = _published(runs, columns)
     page = template_of("report.html").render(
         style=Markup(files(__package__).joinpath("report.css").read_text("utf-8")),
         kind=_kind(runs[0].scores),
@@ -87,10 +92,13 @@ def write_report(runs: Sequence[Run], output: Path, *, root: Path | None = None)
         notes=_notes(runs),
         columns=columns,
         rows=[_row(run, columns) for run in runs],
-        published=_published(runs, columns),
+        published=published,
+        has_speeds=speeds,
+        has_reproduced=any(row["reproduced"] for row in published["rows"]),
+        common=_common(runs),
         comparisons=list(_comparisons(runs)),
         objects=len(names),
-        curves=[_curve(name, runs) for name in names[:MOST_CURVES]],
+        curves=[_curve(name, runs, worst) for name in names[:MOST_CURVES]],
         worst=worst,
     )
     write_text(output, page)
@@ -131,12 +139,13 @@ def template_of(name: str) -> Template:
     )
     environment.filters["per_cent"] = per_cent
     environment.globals["colour"] = colour_of_series
+    environment.globals["anchor_of"] = anchor_of
     return environment.from_string(files(__package__).joinpath(name).read_text("utf-8"))
 
 
 def _notes(runs: Sequence[Run]) -> list[str]:
-    """Return a line of text about the problems in each run's predictions."""
-    notes = []
+    """Return lines about videos that runs lack, and about problems in their predictions."""
+    notes = describe_missing([run.name for run in runs], [run.scores for run in runs])
     for run in runs:
         tree = run.scores.tree
         counts = [(tree[kind], kind.replace("_", " ")) for kind in ("missing", "faults")]
@@ -152,8 +161,24 @@ COLUMNS = ("J&F", "J", "J recall", "J decay", "F", "F recall", "F decay")
 GROUP_COLUMNS = ("G", "J seen", "J unseen", "F seen", "F unseen")
 
 
-def _columns(scores: Scores) -> list[str]:
-    return [*(GROUP_COLUMNS if scores.dataset.get("groups") else ()), *COLUMNS]
+def _columns(runs: Sequence[Run]) -> list[str]:
+    """Return the columns in which at least one run has a figure."""
+    grouped = any(run.scores.dataset.get("groups") for run in runs)
+    figures = [figures_of(run.scores.dataset) for run in runs]
+    return [
+        column
+        for column in (*(GROUP_COLUMNS if grouped else ()), *COLUMNS)
+        if any(per_cent(of_run.get(column)) != NO_FIGURE for of_run in figures)
+    ]
+
+
+def _common(runs: Sequence[Run]) -> dict[str, Any] | None:
+    """Return J&F of each run on the common videos; None if all runs have the same videos."""
+    scores = [run.scores for run in runs]
+    videos = common_videos(scores)
+    if not videos or all(len(run.videos) == len(videos) for run in scores):
+        return None
+    return {"videos": len(videos), "figures": [per_cent(overall_on(videos, s)) for s in scores]}
 
 
 def _row(run: Run, columns: Sequence[str]) -> dict[str, Any]:
@@ -239,12 +264,25 @@ def _worst_first(runs: Sequence[Run]) -> list[str]:
     return sorted(names, key=lowest)
 
 
-def _curve(name: str, runs: Sequence[Run]) -> dict[str, Any]:
+def _curve(
+    name: str, runs: Sequence[Run], worst: Sequence[tuple[str, list[WorstFrame]]]
+) -> dict[str, Any]:
+    """Return the curves of an object, its figures, and links to its frames by run."""
     by_run = {run.name: run.scores.objects.get(name) for run in runs}
     frames = sorted({f for entry in by_run.values() if entry for f in entry["per_frame"]["names"]})
     values = {run: _aligned(entry, frames) for run, entry in by_run.items()}
     figures = [per_cent(entry["J&F"]) if entry else "–" for entry in by_run.values()]
-    return {"name": name, "figures": figures, "chart": curves(frames, values)}
+    links = [
+        (anchor_of(run, name), run)
+        for run, frames_of_run in worst
+        if any(frame.object_name == name for frame in frames_of_run)
+    ]
+    return {"name": name, "figures": figures, "chart": curves(frames, values), "links": links}
+
+
+def anchor_of(run: str, name: str) -> str:
+    """Return the address on the page of the first frame of an object in a run."""
+    return quote(f"frames-{run}-{name}", safe="")
 
 
 def _aligned(entry: Tree | None, frames: Sequence[str]) -> dict[str, list[float]]:
@@ -259,13 +297,13 @@ def _aligned(entry: Tree | None, frames: Sequence[str]) -> dict[str, list[float]
 
 
 def _worst(
-    runs: Sequence[Run], root: Path | None
+    runs: Sequence[Run], root: Path | None, names: Sequence[str]
 ) -> tuple[list[tuple[str, list[WorstFrame]]], list[str]]:
     """Return the worst frames by run, and a reason for each run whose frames cannot be shown."""
     shown, left_out = [], []
     for run in runs:
         try:
-            shown.append((run.name, list(worst_frames(run.scores, run.masks, root))))
+            shown.append((run.name, list(worst_frames(run.scores, run.masks, root, names=names))))
         except MaskcastError as error:
             left_out.append(
                 f"no images of {run.name}: {'; '.join([error.summary, *error.details])}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,20 +41,24 @@ class WorstFrame:
     """``data:`` URLs of image, ground truth and prediction."""
 
 
-def worst_frames(scores: Scores, masks: Path, root: Path | None = None) -> Iterator[WorstFrame]:
-    """Yield the worst frames of the objects with the lowest J&F.
+def worst_frames(
+    scores: Scores, masks: Path, root: Path | None = None, *, names: Sequence[str] | None = None
+) -> Iterator[WorstFrame]:
+    """Yield the worst frames of some objects, or of those with the lowest J&F.
 
     Args:
         scores: scores of the run.
         masks: folder or ZIP of its predictions.
         root: folder of the data set; default: its location when it was scored.
+        names: names of the objects; default: the worst ones of this run.
 
     Raises:
         MaskcastError: the data set or the predictions no longer exist or have changed.
     """
     videos, predictions = open_scored(scores, masks, root)
-    ranked = sorted(scores.objects.items(), key=lambda item: float(item[1]["J&F"]))
-    for name, entry in ranked[:OBJECTS]:
+    ranked = sorted(scores.objects, key=lambda name: float(scores.objects[name]["J&F"]))
+    for name in ranked[:OBJECTS] if names is None else filter(scores.objects.__contains__, names):
+        entry = scores.objects[name]
         for index in _worst_indices(entry):
             per_frame, video = entry["per_frame"], videos.get(entry["video"])
             if video is None or per_frame["names"][index] not in video.frame_names:
