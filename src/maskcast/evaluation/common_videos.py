@@ -33,8 +33,8 @@ def describe_missing(names: Sequence[str], runs: Sequence[Scores]) -> list[str]:
     if lines:
         count = len(common_videos(runs))
         lines.append(
-            f"the figures of a run are of its own videos; compare the column of the {count} common "
-            "videos, which are also those of the differences below"
+            "the figures of a run are of its own videos; to compare runs, see the column of the "
+            f"common videos ({count}), which are also those of the differences below"
         )
     return lines
 
