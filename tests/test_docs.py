@@ -37,7 +37,9 @@ def commands() -> list[str]:
         if language != "python"
         for line in re.sub(r"\\\n\s*", " ", block).splitlines()
     ]
-    calls = [re.match(r"(?:\$ )?maskcast (.*?)(?: {2,}\S.*|\s# .*)?$", line) for line in lines]
+    calls = [
+        re.match(r"(?:\$ |srun )?maskcast (.*?)(?: {2,}\S.*|\s# .*)?$", line) for line in lines
+    ]
     return sorted({call[1] for call in calls if call})
 
 
@@ -81,7 +83,7 @@ def test_commands_of_the_documents_have_these_flags(command, monkeypatch):
     name, *arguments = shlex.split(command)
     assert name in COMMANDS
     own = [name]
-    if name == "weights":
+    if name in ("weights", "batch"):
         own.append(arguments[0])
     if name == "train":
         own.append(arguments[0] if arguments[0][0] not in "-R" else "lwl-small")

@@ -20,6 +20,7 @@ MOST_MODULES = 500
 
 HELP = [[], ["--help"], ["--version"]] + [[command, "--help"] for command in COMMANDS]
 HELP += [["weights", name, "--help"] for name in ("list", "import", "verify", "export")]
+HELP += [["batch", name, "--help"] for name in ("plan", "check", "run", "status", "collect")]
 HELP += [["train", "--list"]]
 HELP += [["train", next(iter(recipes)), "--help"] for recipes in RECIPES.values()]
 ERRORS = [
@@ -28,6 +29,8 @@ ERRORS = [
     ["segment", "video.mp4", "--maks", "first.png"],
     ["segment", "video.mp4", "--direction", "sideways"],
     ["demo", "--frames", "many"],
+    ["batch"],
+    ["batch", "run", "videos.jsonl"],
     ["weights"],
     ["weights", "instal"],
     ["info"],

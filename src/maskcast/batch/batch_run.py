@@ -97,7 +97,7 @@ def run_batch(
     make_source: MakesSource,
     *,
     watch: Callable[[BatchTotals], None] | None = None,
-    make_engine: Callable[[WorkerSetup], Engine] = ProcessEngine,
+    make_engine: Callable[[WorkerSetup], Engine] | None = None,
 ) -> BatchResult:
     """Segment the videos of a manifest that are not finished.
 
@@ -107,7 +107,7 @@ def run_batch(
         request: the manifest and the settings.
         make_source: describes a segmenter; it must be picklable.
         watch: is called about twice per second with the figures so far.
-        make_engine: starts workers; by default they are processes of this machine.
+        make_engine: starts workers; None means processes of this machine.
 
     Raises:
         UsageError: an argument is invalid.
@@ -135,7 +135,8 @@ def run_batch(
         )
         most = most_failed(request.max_failed, len(manifest))
         policy = replace(request.policy, most_failed=most)
-        engine = make_engine(_setup(request, settings, make_source))
+        setup = _setup(request, settings, make_source)
+        engine = ProcessEngine(setup) if make_engine is None else make_engine(setup)
         dispatcher = Dispatcher(queue, engine, policy, recorder.record, tick=recorder.tick)
         try:
             with _stopping(dispatcher.stop):
