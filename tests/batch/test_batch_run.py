@@ -120,6 +120,17 @@ def test_a_changed_row_or_input_is_reported_and_redone_only_if_asked(clips, chan
     assert len(list(card.parent.glob("*.png"))) == (3 if change == "row" else COUNT)
 
 
+def test_files_that_are_moved_are_the_same_files(clips):
+    manifest, engines = write_manifest(clips, row("a")), Engines()
+    run_small(manifest, clips / "out", engines)
+    (clips / "moved").mkdir()
+    for name in ("a", "a.png"):
+        (clips / name).rename(clips / "moved" / name)
+    write_manifest(clips, {"id": "a", "video": "moved/a", "masks": "moved/a.png"})
+    assert run_small(manifest, clips / "out", engines).totals.changed == set()
+    assert engines.latest_ids == []
+
+
 def test_priority_and_notes_change_nothing(clips):
     manifest, engines = write_manifest(clips, row("a")), Engines()
     run_small(manifest, clips / "out", engines)

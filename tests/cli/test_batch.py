@@ -42,7 +42,7 @@ RUN = ("batch", "run", "videos.jsonl", "-o", "out", "--jobs", "1", "--threads", 
 def test_the_commands_of_the_page_run_in_their_order(engines, tmp_path, monkeypatch, capsys):
     for name in ("cam1", "cam2", "cam3"):
         write_video(tmp_path / "clips", name)
-    video = {**write_video(tmp_path, "0412"), "x_task": "17"}
+    video = {**write_video(tmp_path, "car"), "x_task": "17"}
     write_manifest(tmp_path, video, name="tasks.jsonl")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "5")
     monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))

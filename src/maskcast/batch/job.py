@@ -146,16 +146,20 @@ class BatchSettings:
 
 
 def request_digest(job: VideoJob, settings: BatchSettings) -> str:
-    """Return a digest of everything that determines the results, except the content of files."""
+    """Return a digest of everything that determines the results, except files.
+
+    Paths do not count, so that results stay finished when all files are moved; ``input_digest``
+    describes the files.
+    """
     row = job.row()
-    for name in ("priority", "seconds", "time_limit", *job.extra):
+    for name in ("video", "masks", "priority", "seconds", "time_limit", *job.extra):
         row.pop(name, None)
     shared = {"dtype": settings.dtype, "deterministic": settings.deterministic}
     return _digest({**row, **shared, "form": settings.form})
 
 
 def input_digest(job: VideoJob) -> str | None:
-    """Return a digest of sizes and times of the input files; None if the video does not exist.
+    """Return a digest of names, sizes and times of the input files; None if one is missing.
 
     Files of weights count only if they are given as paths.
     """
