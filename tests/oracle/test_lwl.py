@@ -291,7 +291,7 @@ def test_network_end_to_end(oracle: OracleFile) -> None:
     taus = [network.no_filters(1, images) for _ in ids]
     results: dict[str, list[Tensor]] = {"logits": [], "prob": [], "label": [], "filter_norm": []}
     weights = []
-    buffers = SampleBuffers(config.memory.size)
+    buffers = SampleBuffers(config.memory)
     features = network.extract(images[:1])
     for frame in range(len(images)):
         if frame != 1:  # what frame 1 showed is remembered before frame 2 is segmented

@@ -15,6 +15,11 @@ from maskcast.methods.lwl.presets import boxinit, ytvos
         (MemoryConfig, {"size": 0}, "memory.size must be at least 1, got 0"),
         (MemoryConfig, {"update_rate": 1.0}, "update_rate must be in .0, 1., got 1.0"),
         (MemoryConfig, {"minimum_first_weight": 1.0}, "minimum_first_weight .* got 1.0"),
+        (
+            MemoryConfig,
+            {"decay_from_first": True, "equal_second_weight": True},
+            "exclude each other",
+        ),
         (LearnerConfig, {"initial_steps": 0}, "initial_steps must be at least 1, got 0"),
         (LearnerConfig, {"update_steps": -1}, "update_steps must be at least 0, got -1"),
         (LearnerConfig, {"update_every": 0}, "update_every must be at least 1, got 0"),

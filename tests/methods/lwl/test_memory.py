@@ -9,7 +9,7 @@ import torch
 
 from maskcast.methods.lwl.config import MemoryConfig
 from maskcast.methods.lwl.memory import Memory, SampleBuffers, Slot
-from maskcast.methods.lwl.presets import boxinit, ytvos
+from maskcast.methods.lwl.presets import boxinit, printed, ytvos
 
 PLAIN = MemoryConfig(size=4)
 FADING = MemoryConfig(size=4, update_rate=0.2, minimum_first_weight=0.0, equal_second_weight=True)
@@ -122,7 +122,7 @@ def test_a_memory_of_one_frame_holds_the_newest() -> None:
 
 
 def test_buffers_hold_what_the_memory_holds() -> None:
-    buffers = SampleBuffers(4)
+    buffers = SampleBuffers(PLAIN)
     memory = Memory.of_first(slot())
     for i in range(8):
         memory = memory.insert(slot(i + 1.0), PLAIN)
@@ -134,7 +134,7 @@ def test_buffers_hold_what_the_memory_holds() -> None:
 
 
 def test_buffers_follow_a_state_that_goes_back_in_time() -> None:
-    buffers = SampleBuffers(4)
+    buffers = SampleBuffers(PLAIN)
     early, late = filled(PLAIN, 2), filled(PLAIN, 7)
     for memory in (late, early, late):
         labels = buffers.samples(1, memory).e[0]
@@ -142,7 +142,7 @@ def test_buffers_follow_a_state_that_goes_back_in_time() -> None:
 
 
 def test_only_new_slots_are_copied() -> None:
-    buffers, memory = SampleBuffers(4), filled(PLAIN, 2)
+    buffers, memory = SampleBuffers(PLAIN), filled(PLAIN, 2)
     buffers.samples(1, memory)
     for old in memory.slots:
         old.x.fill_(-1)  # a copy would show
@@ -152,7 +152,7 @@ def test_only_new_slots_are_copied() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_slots_of_either_precision_share_a_buffer(dtype) -> None:
-    buffers, memory = SampleBuffers(4, dtype=dtype), filled(PLAIN, 1)
+    buffers, memory = SampleBuffers(PLAIN, dtype=dtype), filled(PLAIN, 1)
     coarse = replace(slot(3.0), x=slot(3.0).x.bfloat16())
     samples = buffers.samples(1, memory.insert(coarse, PLAIN))
     assert samples.x.dtype == dtype
@@ -161,7 +161,7 @@ def test_slots_of_either_precision_share_a_buffer(dtype) -> None:
 
 
 def test_buffers_of_other_objects_are_given_back() -> None:
-    buffers = SampleBuffers(2)
+    buffers = SampleBuffers(MemoryConfig(size=2))
     for object_id in (1, 2, 300):
         buffers.samples(object_id, Memory.of_first(slot()))
     buffers.keep_only([2])
@@ -169,7 +169,7 @@ def test_buffers_of_other_objects_are_given_back() -> None:
 
 
 def test_absences_neither_fade_nor_take_from_the_other_frames() -> None:
-    buffers, memory = SampleBuffers(4, absent_share=0.3), filled(PLAIN, 2)
+    buffers, memory = SampleBuffers(replace(PLAIN, absent_share=0.3)), filled(PLAIN, 2)
     told = memory.with_absence(slot(50.0)).with_absence(slot(60.0)).insert(slot(9.0), PLAIN)
     assert (told.gammas, told.newest) == (
         memory.insert(slot(9.0), PLAIN).gammas,
@@ -192,3 +192,32 @@ def test_four_absences_are_kept_and_those_that_a_person_marked_stay_longest() ->
     for value in (7, 8):
         memory = memory.with_absence(slot(float(value), annotated=True))
     assert [float(one.x[0, 0, 0]) for one in memory.absences] == [3, 6, 7, 8]
+
+
+def test_the_printed_weights_decay_from_the_first_frame_and_sum_to_one() -> None:
+    """η^-t over all frames in memory, and the oldest but the first one leaves (section 3.5)."""
+    config = replace(printed().memory, size=4)
+    raw = [1.0, 1 / 0.9, 1 / 0.81]
+    assert filled(config, 2).gammas == pytest.approx([value / sum(raw) for value in raw])
+    memory = filled(config, 30)
+    assert memory.slots[0].x[0, 0, 0] == 0
+    assert sorted(float(s.x[0, 0, 0]) for s in memory.slots[1:]) == [28, 29, 30]
+    raw = sorted(0.9 ** (30 - frame) for frame in (0, 28, 29, 30))
+    assert sorted(memory.gammas) == pytest.approx([value / sum(raw) for value in raw])
+
+
+def test_printed_weights_multiply_the_loss_of_a_frame() -> None:
+    memory = filled(PLAIN, 3).with_absence(slot(50.0))
+    config = replace(PLAIN, gamma_weighs="loss")
+    samples = SampleBuffers(config).samples(1, memory)
+    weights = torch.stack([s.weight for s in (*memory.slots, *memory.absences)])
+    shares = (samples.v[0] / weights)[:, 0, 0, 0] ** 2  # v² is the weight in the loss
+    assert shares.tolist() == pytest.approx([*memory.gammas, 0.25], rel=1e-5)
+
+
+def test_a_first_frame_that_is_kept_leaves_other_weights_alone() -> None:
+    fading = replace(FADING, keep_first_frame=True)
+    kept = filled(fading, 10)
+    assert kept.slots[0].x[0, 0, 0] == 0
+    assert sorted(float(s.x[0, 0, 0]) for s in kept.slots[1:]) == [8, 9, 10]
+    assert kept.gammas[0] < 0.25

@@ -86,7 +86,16 @@ class MemoryConfig:
     minimum_first_weight: float = 0.25
     """Minimum total weight of annotated frames; 0 lets them decay and be replaced like others."""
     equal_second_weight: bool = False
-    """Whether the second frame enters with the weight of the first, not in the ratio η : 1 - η."""
+    """Whether the second frame enters with the weight of the first."""
+    gamma_weighs: Literal["residual", "loss"] = "residual"
+    """What γ multiplies. ``residual``: the residual, so that a frame has the weight γ² in the loss,
+    as published. ``loss``: the frame's loss, as the paper prints."""
+    decay_from_first: bool = False
+    """Whether weights decay by η from the first frame on, as the paper prints. As published, the
+    first frame gets 1 / (η (1 - η)) times the weight of the second."""
+    keep_first_frame: bool = False
+    """Whether the frame where an object starts is never replaced, as the paper prints. As
+    published, it stays only if minimum_first_weight is above 0."""
     absent_share: float = 0.25
     """Total weight of all frames without the object, relative to 1 for all others; not in the
     paper."""
@@ -96,11 +105,16 @@ class MemoryConfig:
     computes in it on devices that support it natively, which is faster; masks hardly change."""
 
     def __post_init__(self) -> None:
-        require_choice(self, "dtype")
+        require_choice(self, "dtype", "gamma_weighs")
         require_range(self, "size", least=1, prefix="memory.")
         require_range(self, "update_rate", above=0, below=1, prefix="memory.")
         require_range(self, "minimum_first_weight", least=0, below=1, prefix="memory.")
         require_range(self, "absent_share", least=0, most=1, prefix="memory.")
+        if self.decay_from_first and self.equal_second_weight:
+            raise ConfigError(
+                "memory.decay_from_first and memory.equal_second_weight exclude each other",
+                options=("memory.decay_from_first", "memory.equal_second_weight"),
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

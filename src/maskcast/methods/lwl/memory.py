@@ -13,6 +13,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from math import sqrt
 
 import torch
 from jaxtyping import Float
@@ -40,7 +41,8 @@ class Slot:
 class Memory:
     """Frames with their temporal weights γ, which decay by η (section 3.5 of the paper).
 
-    The published code multiplies the residual by γ, so a frame has weight γ² in the loss.
+    The published code multiplies the residual by γ, so a frame has weight γ² in the loss;
+    ``MemoryConfig.gamma_weighs`` selects the weighting that the paper prints.
     """
 
     slots: tuple[Slot, ...]
@@ -65,7 +67,7 @@ class Memory:
         first_insertion = len(self.slots) == 1 and config.size > 1
         if first_insertion and config.equal_second_weight:
             gammas[index] = 1.0
-        elif first_insertion:
+        elif first_insertion and not config.decay_from_first:
             gammas = [gamma / (1 - config.update_rate) for gamma in gammas]
             gammas[index] = config.update_rate
         else:
@@ -89,7 +91,8 @@ class Memory:
         """Return the slot to fill: a free one, or the one of lowest weight without annotation."""
         if len(self.slots) < config.size:
             return len(self.slots)
-        first_stays = config.minimum_first_weight > 0 and config.size > 1
+        is_kept = config.keep_first_frame or config.minimum_first_weight > 0
+        first_stays = is_kept and config.size > 1
         indices = range(1 if first_stays else 0, len(self.slots))
         replaceable = [index for index in indices if not self.slots[index].annotated] or indices
         return min(replaceable, key=self.gammas.__getitem__)
@@ -105,6 +108,13 @@ class Memory:
             minimum * gamma / share if keep else gamma / (minimum + rest)
             for gamma, keep in zip(self.gammas, kept, strict=True)
         )
+
+
+def factors(gammas: tuple[float, ...], config: MemoryConfig) -> tuple[float, ...]:
+    """Return the factors of the residuals for temporal weights γ: γ itself, or √γ."""
+    if config.gamma_weighs == "residual":
+        return gammas
+    return tuple(sqrt(gamma) for gamma in gammas)
 
 
 def _normalised(gammas: list[float]) -> tuple[float, ...]:
@@ -137,33 +147,28 @@ class SampleBuffers:
     until the next call for the same object.
 
     Args:
-        size: maximum number of frames in a memory, without absences.
-        absent_share: sum of the γ of all absences; see ``MemoryConfig``.
+        config: settings of the memories.
         dtype: data type of x for the learner, whatever that of the slots is.
     """
 
-    def __init__(
-        self,
-        size: int,
-        absent_share: float = MemoryConfig.absent_share,
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        self._size = size + ABSENCES
-        self._absent_share = absent_share
+    def __init__(self, config: MemoryConfig, dtype: torch.dtype = torch.float32) -> None:
+        self._size = config.size + ABSENCES
+        self._config = config
         self._dtype = dtype
         self._buffers: dict[int, _Buffer] = {}
 
     def samples(self, object_id: int, memory: Memory) -> Samples:
-        """Return the memory of an object as samples of one sequence, with v = γ·w."""
+        """Return the memory of an object as samples of one sequence, with v = γ·w (or √γ·w)."""
         first, buffer = memory.slots[0], self._buffers.get(object_id)
         if buffer is None or not buffer.fits(first):
             buffer = self._buffers[object_id] = _Buffer(first, self._size, self._dtype)
         for index, slot in enumerate((*memory.slots, *memory.absences)):
             buffer.put(index, slot)
         absences = len(memory.absences)
-        gammas = memory.gammas + absences * (self._absent_share / max(absences, 1),)
+        gammas = memory.gammas + absences * (self._config.absent_share / max(absences, 1),)
         frames = len(gammas)
-        v = buffer.weight[:frames] * buffer.weight.new_tensor(gammas).view(-1, 1, 1, 1)
+        weights = buffer.weight.new_tensor(factors(gammas, self._config)).view(-1, 1, 1, 1)
+        v = buffer.weight[:frames] * weights
         return Samples(buffer.x[None, :frames], buffer.label[None, :frames], v[None])
 
     def keep_only(self, object_ids: Collection[int]) -> None:

@@ -28,6 +28,18 @@ def boxinit() -> LWLConfig:
     )
 
 
+def printed() -> LWLConfig:
+    """Return the settings of the paper's section 3.5 where the published code differs."""
+    return LWLConfig(
+        memory=MemoryConfig(
+            gamma_weighs="loss",
+            minimum_first_weight=0.0,
+            decay_from_first=True,
+            keep_first_frame=True,
+        )
+    )
+
+
 def small() -> LWLConfig:
     """Return the settings of ``lwl-small-0.1``, for laptops: ResNet-18 and a narrow decoder."""
     return LWLConfig(

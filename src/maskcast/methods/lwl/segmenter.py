@@ -101,7 +101,7 @@ class LWLSegmenter:
         self._half_stride = half_stride(config.crop.size, stride16, config.network.kernel_size)
         self._stored = dtype_named(config.memory.dtype)
         learned = self._stored if has_bfloat16(self.device) else torch.float32
-        self._buffers = SampleBuffers(config.memory.size, config.memory.absent_share, learned)
+        self._buffers = SampleBuffers(config.memory, learned)
         self._watch: Watch = watch or (lambda stage: nullcontext())
 
     def start(self) -> LWLState:

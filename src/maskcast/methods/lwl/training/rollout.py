@@ -21,7 +21,7 @@ from torch import Tensor
 
 from maskcast.methods.lwl.config import MemoryConfig
 from maskcast.methods.lwl.few_shot_learner import Samples
-from maskcast.methods.lwl.memory import Memory, Slot
+from maskcast.methods.lwl.memory import Memory, Slot, factors
 from maskcast.methods.lwl.network import Features, LWLNetwork
 from maskcast.methods.lwl.presence import Evidence, Presence, describe_first
 from maskcast.methods.lwl.target_model import apply_target_model
@@ -212,15 +212,16 @@ class _Remembered:
 
     def _gammas(self, v: Tensor) -> Tensor | None:
         """Return γ by frame and sequence, 0 for frames not in memory; None if all are 1."""
-        weighted = self.follower.config.gammas_as_at_test
+        weighted, config = self.follower.config.gammas_as_at_test, self.follower.memory
         remembered = zip(self.frames, self.absences, strict=True)
         if not weighted and all(len(f) + len(a) == len(self.x) for f, a in remembered):
             return None
         gammas = torch.zeros(v.shape[:2])
         for sequence, memory in enumerate(self.memories):
             frames, absences = self.frames[sequence], self.absences[sequence]
-            share = self.follower.memory.absent_share / max(len(absences), 1)
-            gammas[frames, sequence] = torch.tensor(memory.gammas) if weighted else 1.0
+            (share,) = factors((config.absent_share / max(len(absences), 1),), config)
+            shares = factors(memory.gammas, config)
+            gammas[frames, sequence] = torch.tensor(shares) if weighted else 1.0
             gammas[absences, sequence] = share if weighted else 1.0
         return gammas.to(v)
 
