@@ -60,8 +60,21 @@ def test_small_inputs_and_training_use_the_separate_operations():
     assert not is_packed(packed, noise(1, 48, 31, 45))  # with gradients
     with torch.no_grad():
         assert not is_packed(packed, noise(1, 48, 9, 16))
-        assert not is_packed(PackedConv2d(nn.Conv2d(672, 16, 1)), noise(1, 672, 18, 31))
         assert (packed(noise(1, 48, 9, 16)) >= 0).all()
+
+
+@pytest.mark.parametrize(("threads", "packs"), [(1, False), (2, True)])
+@torch.no_grad()
+def test_products_of_many_channels_are_packed_with_several_threads(threads, packs):
+    conv = nn.Conv2d(480, 81, 1).to(memory_format=torch.channels_last)
+    packed, x = PackedConv2d(conv), noise(1, 480, 18, 31)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert is_packed(packed, x) == packs
+        assert torch.equal(packed(x, "relu6"), convolve(x, conv, activation="relu6"))
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_relu_becomes_part_of_the_convolution_before_it():

@@ -22,7 +22,8 @@ Activation: TypeAlias = Literal["none", "relu", "relu6"]
 
 MOST_SUMMED = 192
 """Maximum number of input channels of a 1×1 convolution for which oneDNN and the matrix product
-that torch uses with one thread add in the same order, if output channels are a multiple of 8."""
+that torch uses with one thread add in the same order, if output channels are a multiple of 8. With
+several threads torch uses oneDNN for it as well."""
 FEWEST_VALUES = 20480
 """Number of input values up to which torch may use another kernel than oneDNN's."""
 
@@ -112,7 +113,7 @@ class PackedConv2d(nn.Module):
         if x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_grad_enabled():
             return False
         conv = self.conv
-        is_product = conv.kernel_size == (1, 1) and conv.stride == (1, 1)
+        is_product = conv.kernel_size == conv.stride == (1, 1) and torch.get_num_threads() == 1
         fits = conv.in_channels <= MOST_SUMMED and conv.out_channels % 8 == 0
         return x.numel() > FEWEST_VALUES and (fits or not is_product)
 
