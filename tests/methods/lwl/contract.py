@@ -15,7 +15,7 @@ from maskcast.methods.lwl.training.task import ClipBatch, LWLTask
 STATE_FIELDS = {
     "LWLState": "targets",
     "Target": "object_id memory tau view seen frames latest first absent_frames unlearnt "
-    "everywhere",
+    "everywhere usual_likeness",
     "Memory": "slots gammas newest absences",
     "Slot": "x label weight annotated",
     "Sighting": "position size",
