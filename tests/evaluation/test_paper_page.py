@@ -213,6 +213,16 @@ def test_figure_3_joins_runs_that_differ_in_steps_only():
     assert ">70.0<" not in re.findall(r"<text[^>]*fill[^>]*>[^<]*<", chart.picture)
 
 
+def test_runs_that_do_not_state_their_steps_are_named(tmp_path):
+    runs = [
+        Run("default", scores(), Path("masks")),
+        Run("ten", scores(options={"inner_steps": "10"}), Path("masks")),
+        Run("lwl", scores(method="lwl"), Path("masks")),
+    ]
+    (line,) = write_paper_page("eosvos", runs, tmp_path / "page.html")
+    assert line.startswith("default is not in the figure of steps")
+
+
 def test_labels_of_near_points_do_not_overlap():
     drawn = scatter([ChartPoint(1.0, 50 + i / 10, f"point {i}") for i in range(4)], "x", "y")
     places = re.findall(r'<text x="([\d.]+)" y="([\d.]+)">point', drawn)

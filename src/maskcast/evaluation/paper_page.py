@@ -15,7 +15,7 @@ from markupsafe import Markup
 from maskcast.core.errors import MaskcastError, UsageError
 from maskcast.core.files import write_text
 from maskcast.evaluation.paper_commands import PLACEHOLDERS, commands_for
-from maskcast.evaluation.paper_figures import Chart, speed_charts, steps_charts
+from maskcast.evaluation.paper_figures import Chart, speed_charts, steps_charts, steps_of
 from maskcast.evaluation.published import (
     SPEED,
     Paper,
@@ -72,7 +72,7 @@ def write_paper_page(
         pictures_missing=has_strips and not strips,
     )
     write_text(output, page)
-    return left_out
+    return left_out + (_without_steps(method, by_name) if "steps" in paper.figures else [])
 
 
 def _table(table: PublishedTable, runs: Sequence[Run]) -> dict[str, Any]:
@@ -201,6 +201,15 @@ def _figures(
         yield "Figure 1: quality against speed", speed_charts(tables, runs)
     if "steps" in paper.figures:
         yield "Figure 3: quality against fine-tuning steps", steps_charts(tables, runs)
+
+
+def _without_steps(method: str, runs: Mapping[str, Scores]) -> list[str]:
+    """Return a line of text for each run of a method whose options do not state its steps."""
+    return [
+        f"{name} is not in the figure of steps, because its options have no inner_steps"
+        for name, scores in runs.items()
+        if scores.tree.get("run", {}).get("method") == method and steps_of(scores) is None
+    ]
 
 
 def _strips(

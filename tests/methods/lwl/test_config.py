@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from importlib.resources import files
+
 import pytest
 
+from maskcast.core.config import options_from, with_options
 from maskcast.core.errors import ConfigError
 from maskcast.methods.lwl.config import CropConfig, LearnerConfig, MemoryConfig
-from maskcast.methods.lwl.presets import boxinit, ytvos
+from maskcast.methods.lwl.presets import boxinit, printed, ytvos
 
 
 @pytest.mark.parametrize(
@@ -46,3 +50,9 @@ def test_the_published_settings(config, learner, rate, minimum, takes_boxes) -> 
     assert config.memory.minimum_first_weight == minimum
     assert config.memory.equal_second_weight == config.network.box_encoder == takes_boxes
     assert (config.crop.size, config.crop.search_area) == ((480, 832), 5.0)
+
+
+def test_the_options_in_the_readme_are_the_paper_as_printed() -> None:
+    text = files("maskcast.methods.lwl").joinpath("README.md").read_text("utf-8")
+    options = options_from(re.findall(r"--option (\w+=\w+)", text))
+    assert with_options(ytvos(), options) == printed()
