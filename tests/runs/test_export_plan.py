@@ -77,6 +77,23 @@ def test_other_settings_make_other_files():
     ]
 
 
+def test_edges_are_part_of_the_name():
+    wanted = Exports(
+        cutout=("png", "prores"),
+        objects="2",
+        edges="refined",
+        grow=-2,
+        feather=1.5,
+        fill_holes=50,
+        rate=24000 / 1001,
+    )
+    part = "refined-shrink2-feather1.5-fill50"
+    assert list(names(wanted)) == [f"cutout-2-{part}", f"cutout-2-{part}.mov"]
+    assert list(names(Exports(matte=("h264",), edges="soft", grow=3, feather=2.0))) == [
+        "matte-soft-grow3-feather2.mp4"
+    ]
+
+
 def test_unknown_objects_are_rejected():
     wanted = Exports(cutout=("png",), objects="1,5,9")
     with pytest.raises(UsageError, match="object 5 does not exist; objects of this run: 1, 2, 7"):

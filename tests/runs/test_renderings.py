@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -11,6 +12,7 @@ import torch
 from PIL import Image, ImageCms
 
 from contract.coloured_video import SIZE, frames, true_mask
+from maskcast.core.errors import UsageError
 from maskcast.core.types import ObjectMasks
 from maskcast.io.video.source import FrameSource, open_frames
 from maskcast.runs.export_settings import Exports
@@ -53,6 +55,37 @@ def run(tmp_path, source) -> RunFolder:
         folder.write_frame(frame_index, ObjectMasks((1, 2), probs))
     folder.update(status="finished", frames=COUNT)
     return folder
+
+
+def alpha_in(folder: Path) -> np.ndarray:
+    return np.asarray(Image.open(folder / "00002.png")).astype(float)[..., -1] / 255
+
+
+def test_edges_grow_shrink_and_are_feathered(run, source):
+    wanted = {"cutout": ("png",), "objects": "1"}
+    (hard,) = export(run, source, Exports(**wanted))
+    (grown,) = export(run, source, Exports(**wanted, grow=1))
+    (feathered,) = export(run, source, Exports(**wanted, feather=1))
+    assert alpha_in(grown).sum() > alpha_in(hard).sum()
+    between = alpha_in(feathered)
+    assert ((between > 0.1) & (between < 0.9)).any()
+    (refined,) = export(run, source, Exports(**wanted, edges="refined"))
+    assert refined.name == "cutout-1-refined"
+    assert np.abs(alpha_in(refined) - alpha_in(hard)).mean() < 0.1
+
+
+def test_soft_edges_are_the_probabilities(run, source):
+    wanted = Exports(matte=("png16",), edges="soft", objects="1")
+    with pytest.raises(UsageError, match="soft edges need probabilities, which this run has not"):
+        export(run, source, wanted)
+    run.adopt(replace(run.card.request, settings={"probabilities": True}))
+    for frame_index in range(COUNT):
+        probs = torch.zeros(2, *SIZE)
+        probs[0, true_mask(1, frame_index)] = 0.75
+        run.write_frame(frame_index, ObjectMasks((1, 2), probs), probabilities=True)
+    (folder,) = export(run, source, wanted)
+    matte = np.asarray(Image.open(folder / "00002.png"))
+    np.testing.assert_array_equal(matte, np.rint(0.75 * 65535) * inside(1, 2))
 
 
 def inside(object_id: int, frame_index: int) -> np.ndarray:

@@ -177,3 +177,19 @@ def test_the_card_keeps_the_names_of_the_prompt_files(request_, tmp_path):
         str(tmp_path / "first.png"),
         str(tmp_path / "fixed" / "00003.png"),
     )
+
+
+def test_soft_edges_compute_a_run_without_probabilities_again_and_say_so(request_):
+    run_video(request_, Built())
+    soft = Exports(cutout=("png",), edges="soft")
+    report: list[str] = []
+    result = run_video(changed(request_, exports=soft), Built(), report=report.append)
+    assert [path.name for path in result.exports] == ["cutout-soft"]
+    assert "all frames are computed again" in report[-1]
+    assert len(list((request_.output / "probs" / "1").iterdir())) == COUNT
+    report.clear()
+    source = Source()
+    refined = Exports(cutout=("png",), edges="refined")
+    run_video(changed(request_, exports=refined), source, report=report.append)
+    assert source.built == 0  # a run keeps the probabilities that it has
+    assert not any("again" in line for line in report)

@@ -89,14 +89,23 @@ def suffix_of(settings: Mapping[str, Any]) -> str:
 
 
 def _word(name: str, value: Any) -> str:
-    match name:
-        case "rate":
-            return f"{value:g}fps"
-        case "sound":
-            return "silent"
-        case "start_number":
-            return f"from{value}"
-    return f"{name}{value:g}"
+    words: dict[str, str] = {
+        "rate": f"{value}fps".replace(".0fps", "fps"),
+        "sound": "silent",
+        "start_number": f"from{value}",
+        "edges": str(value),
+        "fill_holes": f"fill{value}",
+    }
+    if name == "grow":
+        return f"grow{value}" if value > 0 else f"shrink{-value}"
+    return words.get(name, f"{name}{value}".removesuffix(".0"))
+
+
+def _edge_settings(wanted: Exports) -> dict[str, Any]:
+    usual = Exports()
+    names = ("edges", "grow", "feather", "fill_holes")
+    values = {name: getattr(wanted, name) for name in names}
+    return {name: value for name, value in values.items() if value != getattr(usual, name)}
 
 
 def _chosen(
@@ -155,7 +164,7 @@ def _rendering(
     facts: SourceFacts,
 ) -> Rendering:
     (kind, pictures, video), (part, ids) = chosen, group
-    settings: dict[str, Any] = {}
+    settings = _edge_settings(wanted)
     if video is not None:
         settings |= video_settings(wanted, facts)
         if kind in SILENT:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from maskcast.core.config import require_range
+from maskcast.core.config import require_choice, require_range
 from maskcast.core.errors import ConfigError
 from maskcast.core.numbers import shortened
 
@@ -16,6 +16,9 @@ ScreenForm: TypeAlias = Literal["h264", "prores"]
 Effect: TypeAlias = Literal[
     "blur", "pixelate", "black", "blur-background", "pixelate-background", "black-background"
 ]
+EdgeKind: TypeAlias = Literal["hard", "soft", "refined"]
+LARGEST_REACH = 100
+"""Pixels by which objects may grow or be blurred."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,16 @@ class Exports:
     one file for each object; default: of all objects, in one file."""
     merged: bool = False
     """make one file of all the chosen objects together."""
+    edges: EdgeKind = "hard"
+    """edges of cut-outs, mattes, green screens and effects: hard; soft, as sure as the method is
+    (keeps probabilities, and computes a run without them again); refined, moved to the edges of the
+    picture and as soft as these."""
+    grow: int = 0
+    """pixels by which objects grow before their edges are made; negative shrinks them."""
+    feather: float = 0.0
+    """blur alpha by this many pixels (standard deviation)."""
+    fill_holes: int = 0
+    """fill holes in objects of up to this many pixels."""
     rate: float = 24.0
     """frame rate of videos made from a folder of frames, in frames per second; 23.976, 29.97 and
     59.94 mean 24000/1001, 30000/1001 and 60000/1001."""
@@ -57,7 +70,11 @@ class Exports:
     """number the pictures of cut-outs and mattes from here; default: named like the frames."""
 
     def __post_init__(self) -> None:
+        require_choice(self, "edges")
         require_range(self, "rate", least=0.001, most=1000)
+        require_range(self, "grow", least=-LARGEST_REACH, most=LARGEST_REACH)
+        require_range(self, "feather", least=0, most=LARGEST_REACH)
+        require_range(self, "fill_holes", least=0, most=10**8)
         require_range(self, "start_number", least=0, most=10**9)
         ids = self.objects
         if ids is not None and not re.fullmatch(r"all|[1-9][0-9]{0,8}(,[1-9][0-9]{0,8})*", ids):
@@ -71,6 +88,11 @@ class Exports:
                 "them was asked for",
                 options=("objects", "cutout", "matte", "green_screen", "effect"),
             )
+
+    @property
+    def needs_probabilities(self) -> bool:
+        """Whether the run must keep the probabilities of its masks."""
+        return self.edges == "soft" and self.has_renderings
 
     @property
     def has_renderings(self) -> bool:

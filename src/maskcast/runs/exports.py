@@ -39,6 +39,7 @@ from maskcast.runs.removal import remove_folder
 from maskcast.runs.renderings import RenderingSource, is_complete, maker_of
 from maskcast.runs.tables import COLUMNS, AddFrame, Maker, rle_table, tracks_table
 from maskcast.viz.contact_sheet import choose_frames, draw_contact_sheet
+from maskcast.viz.edges import EdgeSettings
 from maskcast.viz.overlay import draw_overlay
 
 __all__ = ["COLUMNS", "Exports", "export"]
@@ -170,10 +171,9 @@ def _plan(
     def video() -> VideoOutput:
         return video_output(frames, rate=wanted.rate, sound=wanted.sound)
 
-    facts = SourceFacts(is_folder=frames.timing is None)
     return [
         *_overlays(run, frames, wanted, looks, offset=offset, video=video, progress=progress),
-        *_renderings(run, frames, wanted, looks, facts=facts, video=video, progress=progress),
+        *_renderings(run, frames, wanted, looks, offset=offset, video=video, progress=progress),
         *_tables(run, frames, wanted, offset=offset),
         *_sheets(run, frames, wanted, looks, offset=offset),
     ]
@@ -218,14 +218,17 @@ def _renderings(
     wanted: Exports,
     looks: Mapping[int, ObjectLook],
     *,
-    facts: SourceFacts,
+    offset: int,
     video: Callable[[], VideoOutput],
     progress: Progress | None,
 ) -> Iterator[_Planned]:
+    if not wanted.has_renderings:
+        return
+    facts = SourceFacts(is_folder=frames.timing is None)
     known = run.card.request.first_prompts().keys()
     source = RenderingSource(
         names=frames.names,
-        mattes=Mattes(),
+        mattes=Mattes(run, _edges(wanted), offset=offset),
         video=video,
         icc_profile=frames.icc_profile if "png" in wanted.cutout else None,
         progress=progress,
@@ -238,6 +241,15 @@ def _renderings(
             is_made=partial(is_complete, path, rendering, frames.names),
             settings=rendering.settings,
         )
+
+
+def _edges(wanted: Exports) -> EdgeSettings:
+    return EdgeSettings(
+        kind=wanted.edges,
+        grow=wanted.grow,
+        feather=wanted.feather,
+        fill_holes=wanted.fill_holes,
+    )
 
 
 def _tables(

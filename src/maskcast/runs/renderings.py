@@ -90,8 +90,10 @@ def _video(
 
 def _drawn(rendering: Rendering, picture: Picture, matte: Matte) -> Any:
     match rendering.kind:
-        case "cutout":
+        case "cutout" if matte.is_hard:
             return cut_out(matte.colours, matte.alpha)
+        case "cutout":
+            return np.dstack([matte.colours, in_8_bits(matte.alpha)])
         case "matte" if rendering.video in ("ffv1", "prores_opaque"):
             return in_16_bits(matte.alpha)
         case "matte":

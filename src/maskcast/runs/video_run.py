@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ from maskcast.io.prompts.reading import GivenPrompts, read_prompts
 from maskcast.io.video.frame_folder import is_frame_file
 from maskcast.io.video.reader import OnBadFrame
 from maskcast.io.video.source import FrameSource, open_frames
-from maskcast.runs.card import RunCard
+from maskcast.runs.card import RunCard, read_card
 from maskcast.runs.export_plan import check_objects
 from maskcast.runs.exports import Exports, export
 from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
@@ -42,7 +42,7 @@ from maskcast.runs.objects import names_of, parse_looks, read_objects, update_ob
 from maskcast.runs.occupied import Occupied, occupied
 from maskcast.runs.opening import open_run
 from maskcast.runs.prompt_pictures import write_prompt_pictures
-from maskcast.runs.request import RunRequest
+from maskcast.runs.request import RECOMPUTING, RunRequest
 from maskcast.runs.segmentation import Resumes, SavePolicy, segment_into
 
 
@@ -171,6 +171,7 @@ def run_video(
             report(line)
     _reject_unknown(looks, prompts.by_frame)
     check_objects(request.exports, {i for marks in prompts.by_frame.values() for i in marks})
+    request = _with_probabilities(request, report)
     identity = segmenter.identity(uses_boxes=_uses_boxes(prompts.by_frame))
     asked = _asked(request, prompts, identity)
     if report is not None and request.direction == "forward":
@@ -219,6 +220,21 @@ def run_video(
             objects=_describe_objects(run, frames),
             video_seconds=_seconds_of(frames),
         )
+
+
+def _with_probabilities(
+    request: VideoRequest, report: Callable[[str], None] | None
+) -> VideoRequest:
+    """Keep probabilities if an export needs them, or if the run in the folder has kept them."""
+    card = None if request.overwrite else read_card(request.output)
+    kept = card is not None and bool(card.request.settings.get(RECOMPUTING))
+    needed = request.exports.needs_probabilities and not request.only_prompts
+    if needed and card is not None and card.frames and not kept and report is not None:
+        report(
+            "soft edges need probabilities, which this run has not kept: all frames are "
+            "computed again"
+        )
+    return replace(request, probabilities=request.probabilities or needed or kept)
 
 
 def _show_prompts(
