@@ -127,6 +127,17 @@ def test_the_python_examples_for_programs(tmp_path, monkeypatch, capsys):
     assert "100×208 but the frame is 120×208" in capsys.readouterr().out
 
 
+def test_the_example_of_detections(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("supervision")
+    clip = make_clip(5, frames=2, size=(96, 160), objects=(1, 1))
+    write_pictures(tmp_path / "video.mp4", list(clip.frames), VideoRecipe(size=(96, 160)))
+    write_label_map(tmp_path / "mask.png", clip.label_maps[0].astype(np.int32))
+    monkeypatch.chdir(tmp_path)
+    (example,) = python_blocks("annotations.md")
+    exec(example, {})
+    assert capsys.readouterr().out.startswith("[1] [[")
+
+
 @pytest.mark.slow
 def test_the_python_examples_for_programs_have_the_types_that_are_wanted(tmp_path):
     (tmp_path / "program.py").write_text("\n".join(python_blocks("python.md")))

@@ -16,7 +16,7 @@ from maskcast.core.types import Box, ObjectMasks
 from maskcast.io.label_maps import read_label_map, write_label_map
 from maskcast.methods.box_start import BoxStart
 from maskcast.runs.exports import Exports
-from maskcast.runs.prompt_pictures import MOST_TILES
+from maskcast.runs.prompt_pictures import LARGEST_TILE, MOST_TILES
 from maskcast.runs.video_run import VideoRequest, run_video
 from runs.test_video_run import Built, Source
 
@@ -81,6 +81,8 @@ def test_first_masks_are_shown_and_nothing_is_segmented(request_, tmp_path):
     assert (read_label_map(exports / "prompts-00000.png") == 1).tolist() == (
         true_mask(1, 0).tolist()
     )
+    with Image.open(exports / "prompts-sheet.png") as sheet:
+        assert sheet.width > LARGEST_TILE
     card = json.loads((tmp_path / "out/run.json").read_text())
     assert (card["frames"], card["status"]) == (0, "interrupted")
 

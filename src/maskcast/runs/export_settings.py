@@ -19,6 +19,10 @@ Effect: TypeAlias = Literal[
 EdgeKind: TypeAlias = Literal["hard", "soft", "refined"]
 LARGEST_REACH = 100
 """Pixels by which objects may grow or be blurred."""
+AnnotationForm: TypeAlias = Literal[
+    "coco-video", "youtube-vis", "cvat", "cvat-masks", "labelme", "yolo", "mots"
+]
+"""Formats of annotation and training programs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,9 @@ class Exports:
     event (first, lost or returned), presence (probability that the object is visible)."""
     contact_sheet: bool = False
     """write exports/contact_sheet.png: a grid of frames with the objects painted over them."""
+    annotations: tuple[AnnotationForm, ...] = ()
+    """write annotations, with names of objects as categories: coco-video, youtube-vis (JSON), cvat
+    (tracks of polygons), cvat-masks (XML), labelme, yolo, mots (folders)."""
     objects: str | None = None
     """ids such as 1,2, or all: make cut-outs, mattes, green screens and effects of these objects,
     one file for each object; default: of all objects, in one file."""

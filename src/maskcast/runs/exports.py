@@ -26,6 +26,7 @@ from maskcast.core.overlap import read_ahead
 from maskcast.core.palette import Colour
 from maskcast.core.progress import Progress
 from maskcast.io.video.source import FrameSource
+from maskcast.runs.annotations import ANNOTATION_FORMATS, annotation_maker
 from maskcast.runs.export_plan import SourceFacts, plan_renderings, suffix_of, video_settings
 from maskcast.runs.export_record import ExportRecord, parts_of
 from maskcast.runs.export_settings import Exports
@@ -175,6 +176,7 @@ def _plan(
         *_overlays(run, frames, wanted, looks, offset=offset, video=video, progress=progress),
         *_renderings(run, frames, wanted, looks, offset=offset, video=video, progress=progress),
         *_tables(run, frames, wanted, offset=offset),
+        *_annotations(run, frames, wanted, looks, offset=offset),
         *_sheets(run, frames, wanted, looks, offset=offset),
     ]
 
@@ -268,6 +270,26 @@ def _tables(
         maker = partial(tracks_table, names=frames.names, first=frames.first, objects=objects)
         path = folder / "tracks.csv"
         yield _Planned(path=path, maker=maker, is_made=path.is_file)
+
+
+def _annotations(
+    run: RunFolder,
+    frames: FrameSource,
+    wanted: Exports,
+    looks: Mapping[int, ObjectLook],
+    *,
+    offset: int,
+) -> Iterator[_Planned]:
+    logged = run.found_objects() if wanted.annotations else {}
+    objects = {i - offset: known for i, known in logged.items() if 0 <= i - offset < frames.count}
+    for form in wanted.annotations:
+        kind = ANNOTATION_FORMATS[form]
+        path = run.path / EXPORTS / kind.name
+        maker = annotation_maker(
+            kind, frames, name=_name_of(frames.path), objects=objects, names=names_of(looks)
+        )
+        is_made = (path / (kind.last or "")).is_file
+        yield _Planned(path=path, maker=maker, is_made=is_made, draws_looks=True)
 
 
 def _sheets(

@@ -35,6 +35,8 @@ MasksAndBoxes: TypeAlias = dict[int, Mask | Box]
 
 MOST_TILES = 40
 """Largest number of frames on the sheet; of more frames, evenly spaced ones are shown."""
+FEW_TILES = 4
+"""Largest number of frames that the sheet shows large, so that edges can be judged."""
 LARGEST_TILE = 640
 """Width in pixels of the pictures on the sheet."""
 BOX, BOX_OUTLINE = (255, 255, 255), (0, 0, 0)
@@ -86,8 +88,10 @@ def write_prompt_pictures(
         if progress is not None:
             progress("prompts", done, len(shown))
     sheet = folder / f"{_free_name(paths)}.png"
+    columns, width = (2, LARGEST_TILE) if len(tiles) <= FEW_TILES else (4, LARGEST_TILE // 2)
     with replacing(sheet) as temporary:
-        Image.fromarray(draw_contact_sheet(tiles)).save(temporary)
+        drawn = draw_contact_sheet(tiles, columns=columns, tile_width=width)
+        Image.fromarray(drawn).save(temporary)
     return [*paths, sheet]
 
 

@@ -1,0 +1,1 @@
+"""Write masks in the formats of annotation and training programs."""
