@@ -174,7 +174,7 @@ def _other(run: Run, parts: Sequence[TablePart]) -> dict[str, Any]:
 
 def _settings(scores: Scores) -> str:
     options = scores.tree.get("run", {}).get("options", {})
-    return " ".join([made_with(scores), *(f"{name}={value}" for name, value in options.items())])
+    return ", ".join([made_with(scores), *(f"{name}={value}" for name, value in options.items())])
 
 
 def _of_no_table(tables: Sequence[PublishedTable], runs: Sequence[Run]) -> list[dict[str, Any]]:
