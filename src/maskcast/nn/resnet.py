@@ -127,6 +127,7 @@ class ResNetTrunk(nn.Module):
         self.channels = tap_channels(depth)
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.layer1 = _stage(block, 64, 64, counts[0], stride=1)
         self.layer2 = _stage(block, self.channels.layer1, 128, counts[1], stride=2)
@@ -147,7 +148,7 @@ class ResNetTrunk(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Taps:
         """Return the four taps; images may have any size, sides are halved and rounded up."""
-        stem = self.maxpool(convolve(images, self.conv1, self.bn1, activation="relu"))
+        stem = self.maxpool(self.relu(convolve(images, self.conv1, self.bn1)))
         layer1 = self.layer1(stem)
         layer2 = self.layer2(layer1)
         layer3 = self.layer3(layer2)
