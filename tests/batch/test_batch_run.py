@@ -215,6 +215,15 @@ def test_over_the_time_limit_the_state_is_kept_and_a_larger_limit_continues(clip
     assert card.resumed_from > 0
 
 
+def test_a_limit_of_all_videos_is_remembered_too(clips):
+    manifest, engines = write_manifest(clips, row("a")), Engines()
+    short = Choice(time_limit=1e-9)
+    assert list(run_small(manifest, clips / "out", engines, choice=short).totals.failed) == ["a"]
+    run_small(manifest, clips / "out", engines, choice=short)
+    assert engines.latest_ids == []
+    assert run_small(manifest, clips / "out", engines).totals.finished == 1
+
+
 def test_a_video_that_was_interrupted_goes_on_from_its_state(clips):
     manifest, engines = write_manifest(clips, row("a")), Engines()
 

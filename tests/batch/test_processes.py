@@ -94,6 +94,8 @@ def test_a_worker_is_stopped_killed_and_terminated(engine):
     for worker in processes:
         engine.give(worker, queued(f"beat{worker}").work)
     wait_for(engine, VideoBeat, 9)
+    os.kill(processes[stopped], signal.SIGHUP)  # a closed terminal does not end workers at once
+    os.kill(processes[stopped], signal.SIGINT)
     engine.ask_to_stop(stopped)
     engine.kill(killed)
     os.kill(processes[terminated], signal.SIGTERM)

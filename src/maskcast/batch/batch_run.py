@@ -134,7 +134,8 @@ def run_batch(
             work=request.work,
         )
         most = most_failed(request.max_failed, len(manifest))
-        policy = replace(request.policy, most_failed=most)
+        limit = request.choice.time_limit
+        policy = replace(request.policy, most_failed=most, time_limit=limit)
         setup = _setup(request, settings, make_source)
         engine = ProcessEngine(setup) if make_engine is None else make_engine(setup)
         dispatcher = Dispatcher(queue, engine, policy, recorder.record, tick=recorder.tick)

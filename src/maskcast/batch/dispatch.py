@@ -366,7 +366,8 @@ class Dispatcher:
         job = video.work.job
         self._failed += 1
         self._sentences[sentence.replace(job.id, "…")] += 1
-        details: dict[str, Any] = {"limit": job.time_limit} if kind == "time" else {}
+        limit = self._policy.time_limit if job.time_limit is None else job.time_limit
+        details: dict[str, Any] = {"limit": limit} if kind == "time" else {}
         self._record(
             "quarantined", id=job.id, worker=worker, kind=kind, sentence=sentence,
             attempts=video.attempts, log=list(log), row=job.row(), request=video.work.request,

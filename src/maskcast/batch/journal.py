@@ -25,7 +25,7 @@ SYNC_EVERY = 1.0
 """Seconds between two flushes to disk."""
 BEAT_EVERY = 15.0
 """Seconds between two ``beat`` events of one worker."""
-LARGEST_EVENT = 2**20
+LARGEST_EVENT = 2**22
 """Maximum length of a line in bytes."""
 
 

@@ -42,6 +42,8 @@ class BatchPolicy:
     """Attempts per video."""
     stall: float = 300.0
     """Seconds without progress after which a worker is stopped."""
+    time_limit: float | None = None
+    """Time limit in seconds of videos that have none of their own."""
     most_failed: int = FEWEST_FAILED
     """Number of failed videos above which the batch stops."""
 

@@ -108,8 +108,10 @@ class WorkerLine:
 
 
 def run_child(module: str, connection: Connection, setup: Any) -> None:
-    """Run ``module.main(line, setup)`` in a child process; the dispatcher handles Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Run ``module.main(line, setup)`` in a child process; the dispatcher handles signals."""
+    for kind in ("SIGINT", "SIGHUP"):  # both come to all processes of a terminal
+        if hasattr(signal, kind):
+            signal.signal(getattr(signal, kind), signal.SIG_IGN)
     line = WorkerLine(connection, setup.worker)
     line.listen()
     importlib.import_module(module).main(line, setup)
