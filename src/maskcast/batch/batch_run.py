@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import signal
 import threading
@@ -14,11 +13,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from maskcast.batch.batch_file import check_agreement, read_batch_file, write_batch_file
 from maskcast.batch.dispatch import BatchEnding, Dispatcher
 from maskcast.batch.engine import Engine
 from maskcast.batch.job import BatchSettings, MakesSource, VideoSettings
 from maskcast.batch.journal import Journal, read_journal
-from maskcast.batch.layout import BATCH, SHARDS, WORK
+from maskcast.batch.layout import SHARDS, WORK
 from maskcast.batch.manifest import Manifest
 from maskcast.batch.metrics import METRICS_EVERY, write_metrics
 from maskcast.batch.policy import BatchPolicy, most_failed
@@ -29,14 +29,9 @@ from maskcast.batch.totals import BatchTotals
 from maskcast.batch.waiting import Choice, waiting_videos
 from maskcast.batch.worker_line import WorkerSetup
 from maskcast.core.config import config_to_dict
-from maskcast.core.errors import DataError
-from maskcast.core.files import alone_in, check_writable, make_folder, write_text
+from maskcast.core.files import alone_in, check_writable
 from maskcast.core.processors import ending_signals, processor_count
-from maskcast.core.strict_json import read_json
-from maskcast.runs.request import changed_entries, claim
 
-FORMAT = 1
-"""Format of ``batch.json``."""
 WATCH_EVERY = 0.5
 """Seconds between two calls of ``watch``."""
 
@@ -117,7 +112,7 @@ def run_batch(
     """
     check_writable(request.output)
     manifest = _read_manifest(request)
-    _agreeing(request, manifest)  # before anything is written
+    _agreeing(request)  # before anything is written
     with alone_in(request.output / SHARDS / "{}-of-{}".format(*request.shard)):
         settings = _claim(request, manifest)
         totals = _totals_before(request.output)
@@ -166,7 +161,7 @@ def plan_batch(request: BatchRequest) -> dict[str, int]:
     counts = {"to segment": 0, "finished": 0, "changed": 0, "failed before": 0}
     names = {"kept": "finished", "changed": "changed", "still_failed": "failed before"}
     manifest = _read_manifest(request)
-    settings = _agreeing(request, manifest)
+    settings = _agreeing(request)
     if settings is None:
         counts["to segment"] = len(manifest)
         return counts
@@ -198,67 +193,26 @@ def _read_manifest(request: BatchRequest) -> Manifest:
 def _claim(request: BatchRequest, manifest: Manifest) -> BatchSettings:
     """Write ``batch.json``, or check that the batch in the folder has the same settings."""
     with alone_in(request.output / SHARDS, wait=True):
-        settings = _agreeing(request, manifest)
-        if settings is not None:
-            return settings
-        threads = _threads(request)
-        settings = replace(request.settings, threads=threads)
-        make_folder(request.output)
-        content = {
-            "format": FORMAT,
-            "maskcast": version("maskcast"),
-            "manifest": {
-                "name": request.manifest.name,
-                "sha256": manifest.sha256,
-                "rows": manifest.total_rows,
-            },
-            "settings": _deciding(request, settings),
-        }
-        write_text(request.output / BATCH, json.dumps(content, indent=2) + "\n", sync=True)
+        settings = _agreeing(request)
+        if settings is None:
+            settings = replace(request.settings, threads=_threads(request))
+            write_batch_file(request.output, manifest, _deciding(request, settings))
     return settings
 
 
-def _agreeing(request: BatchRequest, manifest: Manifest) -> BatchSettings | None:
+def _agreeing(request: BatchRequest) -> BatchSettings | None:
     """Return the settings of the batch in the folder; None if there is none.
 
     Raises:
         RunConflictError: the batch has other settings, or the folder holds other files.
     """
-    path = request.output / BATCH
-    if not path.is_file():
-        _reject_other_files(request.output)
+    before = read_batch_file(request.output)
+    if before is None:
         return None
-    try:
-        content = read_json(path)
-        before = dict(content["settings"])
-        if content["format"] != FORMAT:
-            raise ValueError
-        recorded = int(before["threads"])
-    except (LookupError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is not a batch of this version") from error
-    threads = recorded if request.threads is None else request.threads
+    threads = before["threads"] if request.threads is None else request.threads
     settings = replace(request.settings, threads=threads)
-    differing = list(changed_entries(before, _deciding(request, settings), kind="setting"))
-    claim(
-        request.output,
-        differing,
-        kind="batch",
-        instead="choose another folder, or the same settings",
-        options=("output",),
-    )
+    check_agreement(request.output, before, _deciding(request, settings))
     return settings
-
-
-def _reject_other_files(output: Path) -> None:
-    others = [p for p in output.iterdir() if p.name != SHARDS] if output.is_dir() else []
-    if any(not path.name.startswith(".") for path in others):
-        claim(
-            output,
-            None,
-            kind="batch",
-            instead="choose another folder",
-            options=("output",),
-        )
 
 
 def _deciding(request: BatchRequest, settings: BatchSettings) -> dict[str, Any]:
