@@ -47,6 +47,18 @@ def test_a_name_that_is_in_no_data_set_cannot_be_held_out(clips: Path, tmp_path:
         sets.check_hold_outs()
 
 
+def test_a_hold_out_is_drawn_where_none_of_the_names_exist(clips: Path, caplog) -> None:
+    caplog.set_level("INFO")
+    sets = TrainingSets(held_out=("of-another-set",), draws_instead=True)
+    videos = sets.videos("videos", [clips])
+    (drawn,) = [video.name for video in videos.held_out]
+    assert {drawn, *(video.name for video in videos.training)} == {"bear", "hike"}
+    assert f"held out of videos for validation: {drawn}" in caplog.text
+    sets.check_hold_outs()
+    named = TrainingSets(held_out=("hike",), draws_instead=True).videos("videos", [clips])
+    assert [video.name for video in named.held_out] == ["hike"]
+
+
 def test_the_fingerprint_changes_with_names_and_lengths_as_it_always_has(clips: Path) -> None:
     # run cards hold it: another way to compute it would call unchanged data changed
     sets = TrainingSets(held_out=("bear",))

@@ -496,7 +496,7 @@ def test_a_task_may_combine_the_parts_of_its_validation(tmp_path: Path):
     assert outcome.best == found["score"] == 4 and found["parts"] == 3
 
 
-def test_nothing_held_out_is_said_and_leaves_no_best(tmp_path: Path, caplog):
+def test_without_validation_the_best_weights_are_the_last_ones(tmp_path: Path, caplog):
     class Blind(ToyTask):
         def validate_part(self, part: int):
             return {}
@@ -504,4 +504,17 @@ def test_nothing_held_out_is_said_and_leaves_no_best(tmp_path: Path, caplog):
     caplog.set_level("INFO")
     outcome = toy_train(tmp_path, with_loop(epochs=1), Recipe("", TOY.config, Blind))
     assert "no held-out data can be read" in caplog.text
-    assert outcome.best is None and not (tmp_path / "best.safetensors").exists()
+    assert "no validation took place; best.safetensors has the last weights" in caplog.text
+    best, last = (read_weights(tmp_path / f"{n}.safetensors").tensors for n in ("best", "weights"))
+    assert outcome.best is None and all(torch.equal(best[name], last[name]) for name in last)
+
+
+def test_a_run_can_validate_before_its_first_step(tmp_path: Path, caplog):
+    caplog.set_level("INFO")
+    toy_train(tmp_path, with_loop(epochs=1, validate_first=True))
+    validations = [line["step"] for line in losses_of(tmp_path) if line["kind"] == "validation"]
+    assert validations[0] == 0 and len(validations) == 2
+    assert "the first step took" in caplog.text and "starts as the recipe says" in caplog.text
+    other = tmp_path / "without"
+    toy_train(other, with_loop(epochs=1))
+    assert same_weights(tmp_path, other)  # it changes nothing else

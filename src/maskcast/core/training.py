@@ -115,6 +115,8 @@ class LoopConfig:
 
     log_every: int = 10
     """Steps between lines in metrics.jsonl."""
+    validate_first: bool = False
+    """Whether to validate before the first step of a new run too."""
     validate_every: int = 1
     """Epochs between validations; 0 disables them."""
     checkpoint_every: int = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,16 @@ from maskcast.core.errors import ConfigError
 from maskcast.data.clips import AnnotatedVideo
 from maskcast.data.dataset import Dataset
 from maskcast.data.decoded import decode_videos
-from maskcast.data.hold_outs import read_hold_out, without
+from maskcast.data.hold_outs import draw_hold_out, read_hold_out, without
 from maskcast.data.readers.clip_folder import read_clip_folder
 from maskcast.data.readers.davis import open_davis
 from maskcast.data.readers.image_pairs import read_image_pairs, read_photographs
 from maskcast.data.readers.youtube_vos import open_youtube_vos
+
+DRAWN_SHARE = 0.1
+"""Share of videos that are held out if they are drawn; at least one, unless it is the only one."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,19 @@ class TrainingSets:
     Args:
         held_out: names of videos to validate with, in any data set that is split by name.
         decoded: folder for decoded pictures; None reads the files of the data sets.
+        draws_instead: whether to draw a tenth of the videos of a data set that has none of the
+            names in ``held_out``.
     """
 
-    def __init__(self, held_out: Collection[str] = (), decoded: Path | None = None) -> None:
+    def __init__(
+        self,
+        held_out: Collection[str] = (),
+        decoded: Path | None = None,
+        *,
+        draws_instead: bool = False,
+    ) -> None:
         self._held_out, self._decoded = held_out, decoded
+        self._draws_instead = draws_instead
         self._named: set[str] = set()
         self._digest = hashlib.sha256()
 
@@ -98,9 +113,20 @@ class TrainingSets:
     def _by_name(self, name: str, dataset: Dataset) -> VideoSet:
         videos = self.take(name, dataset.videos)
         self._named.update(video.name for video in videos)
-        kept = [video for video in videos if video.name not in self._held_out]
-        apart = [video for video in videos if video.name in self._held_out]
+        held_out = self._hold_out_of(name, [video.name for video in videos])
+        kept = [video for video in videos if video.name not in held_out]
+        apart = [video for video in videos if video.name in held_out]
         return VideoSet(name, kept, apart)
+
+    def _hold_out_of(self, name: str, videos: Sequence[str]) -> Collection[str]:
+        """Return the names to hold out of a data set; say which ones if they are drawn."""
+        if not self._draws_instead or not set(self._held_out).isdisjoint(videos):
+            return self._held_out
+        self._named.update(self._held_out)  # they need not exist
+        count = max(1, round(DRAWN_SHARE * len(videos))) if len(videos) > 1 else 0
+        drawn = draw_hold_out(videos, count=count)
+        logger.info("held out of %s for validation: %s", name, ", ".join(drawn) or "none")
+        return drawn
 
 
 def split_youtube_vos(

@@ -34,6 +34,7 @@ from maskcast.core.training import (
 from maskcast.io.weights.files import sha256_of
 from maskcast.io.weights.names import find_weights, read_weights
 from maskcast.training import run_folder
+from maskcast.training.announcements import Pace, describe_start
 from maskcast.training.checkpoints import CheckpointFolder
 from maskcast.training.items import Batches, items_from, loading, make_loader, make_plan
 from maskcast.training.logs import LossWindow, RunLogs
@@ -122,6 +123,8 @@ def train(
     # a round trip, so that settings from Python and from a file are the same
     config = config_from_dict(type(config), request.config)
     seed_everything(mixed_seed(config.loop.seed))
+    if before is None:
+        logger.info("%s", describe_start(config, start_from))
     task = recipe.build(config)
     if start_from is not None and before is None:
         load_weights(task, start_from)
@@ -224,6 +227,9 @@ class _Run:
             ) as logs,
         ):
             self._set_random_states()
+            if self.step == 0 and self.config.validate_first and self.config.validate_every:
+                self._validate(logs, 0)
+            pace = Pace()
             while self.step < total and not stop:
                 report = self.stepper.step(
                     batches,
@@ -236,12 +242,17 @@ class _Run:
                 if report.taken:
                     self.window.add(report.losses)
                 stop = report.stop
+                if line := pace.after(self.step - first, left=total - self.step):
+                    logger.info("%s", line)
                 self._end_of_step(logs, save=stop or report.save)
                 if self.step == first + 1:
                     watch.restart()
         reason: Ending = "finished" if self.step == total else stopper.reason or "interrupted"
         if self.step > first or not self._is_exported():
             self._export(WEIGHTS, reason)
+            if self.best is None:
+                logger.info("no validation took place; %s has the last weights", BEST_WEIGHTS)
+                self._export(BEST_WEIGHTS, reason)
         steps = max(0, self.step - first - 1)
         times = time_table(watch.seconds(), steps)
         weights = self.folder / WEIGHTS

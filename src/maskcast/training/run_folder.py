@@ -36,7 +36,8 @@ FREE_TO_CHANGE = {
     f"loop.{name}"
     for name in (
         *("workers", "prefetch", "log_every", "keep_last", "broken_limit", "bad_steps_limit"),
-        *("checkpoint_every", "checkpoint_minutes", "validate_every", "unused_parameters"),
+        *("checkpoint_every", "checkpoint_minutes", "validate_every", "validate_first"),
+        "unused_parameters",
     )
 }
 """Settings that do not affect the result, so they may change when a run is resumed."""

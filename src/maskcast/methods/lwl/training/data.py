@@ -18,6 +18,7 @@ from maskcast.data.training_sets import TrainingSets, VideoSet, split_youtube_vo
 from maskcast.methods.lwl.training.coco_clips import CocoClips
 from maskcast.methods.lwl.training.config import DataConfig
 from maskcast.methods.lwl.training.mixture import Share
+from maskcast.methods.lwl.training.own_videos import draws_hold_out, without_missing
 from maskcast.methods.lwl.training.video_clips import VideoClips
 
 
@@ -38,6 +39,7 @@ class TrainingSources:
             ConfigError: the folder of data with a positive weight is not set.
             DatasetError, MissingFileError: data are faulty, or a folder does not exist.
         """
+        config = without_missing(config)
         opened = _Opened(config, query_frames)
         if config.youtube_vos_weight:
             opened.add_youtube_vos()
@@ -65,7 +67,9 @@ class _Opened:
         self.query_frames = query_frames
         self.training: list[Share] = []
         self.held_out: list[Share] = []
-        self.sets = TrainingSets(config.held_out, config.decoded)
+        self.sets = TrainingSets(
+            config.held_out, config.decoded, draws_instead=draws_hold_out(config)
+        )
         self._pasted: CutoutSource | None = None
 
     def add_youtube_vos(self) -> None:

@@ -48,6 +48,7 @@ def _loop(*, epochs: int, warm_up: int, validate_every: int, best_metric: str) -
         clip_norm=1.0,
         average_decay=0.995,
         validate_every=validate_every,
+        validate_first=True,
         workers=1,
         best_metric=best_metric,
     )
