@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from typing import Any
 
 from maskcast.data.hold_out_names import DAVIS16_HOLD_OUT, SMALL_HOLD_OUT
 from maskcast.methods.lwl.training.config import DataConfig
@@ -28,7 +29,8 @@ def without_missing(config: DataConfig) -> DataConfig:
     if not missing or not has_videos_only(config):
         return config
     logger.info("training on videos alone; no folder is given for %s", ", ".join(missing))
-    return replace(config, **{weights[name]: 0.0 for name in missing})
+    zero: dict[str, Any] = {weights[name]: 0.0 for name in missing}
+    return replace(config, **zero)
 
 
 def draws_hold_out(config: DataConfig) -> bool:
