@@ -61,6 +61,8 @@ def segment(
     merge: Annotated[
         UseAppendAction[tuple[str, ...]], shown_as("FRAME:ID,ID[,ID]", "(repeatable)")
     ] = (),
+    detections: Path | None = None,
+    detection_score: float = 0.5,
     name: Annotated[UseAppendAction[tuple[str, ...]], shown_as("ID=NAME", "(repeatable)")] = (),
     colour: Annotated[
         UseAppendAction[tuple[str, ...]], shown_as("ID=#RRGGBB", "(repeatable)")
@@ -119,6 +121,9 @@ def segment(
         swap: FRAME:ID,ID, such as 120:1,2; the objects have each other's ids from this frame on.
             Nothing is segmented again, unless one of them has a later mask or mark.
         merge: FRAME:ID,ID[,ID]; the other objects are part of the first one from this frame on.
+        detections: boxes of a detector over time: COCO results or data set (JSON), or MOT text. A
+            box that matches no tracked object begins one by itself, with an id from 101 on.
+        detection_score: lowest score of the boxes to use.
         name: ID=NAME; overlays, contact sheets and reports show it. It is kept in objects.json.
         colour: ID=#RRGGBB, such as 1=#d55e00; its colour in overlays and contact sheets.
         weights: name or file of the weights, which also select the method; default: lwl-small,
@@ -169,6 +174,8 @@ def segment(
         ends=end_object,
         swaps=swap,
         merges=merge,
+        detections=detections,
+        detection_score=detection_score,
         names=name,
         colours=colour,
         mask_threshold=mask_threshold,

@@ -196,6 +196,7 @@ def segment_steps(
     state: State | None = None,
     first_frame: int = 0,
     begins_shot: Callable[[Frame], bool] | None = None,
+    new_objects: Callable[[int, ObjectMasks], Prompts] | None = None,
 ) -> Iterator[Step[State]]:
     """Yield every frame with its masks, the state after it, and the time it took.
 
@@ -210,6 +211,9 @@ def segment_steps(
         begins_shot: is called with every frame in turn, and returns whether it begins a new shot
             (``io.video.shot_cuts.CutDetector.begins_shot``). A segmenter with ``after_cut`` then
             searches for its objects.
+        new_objects: is called with the index and the masks of every frame in turn, and returns
+            prompts of objects that begin on it, with ids that are not in use. If there are some,
+            the frame is segmented again with them.
 
     Raises:
         FrameError: a frame is not a float tensor of 3 × height × width in 0..1, or its size differs
@@ -220,7 +224,8 @@ def segment_steps(
     """
     check_frame_indices(prompts)
     if state is None:  # otherwise the method knows which objects are tracked
-        check_absences(prompts, ends)
+        if new_objects is None:
+            check_absences(prompts, ends)
         state = segmenter.start()
     size: torch.Size | None = None
     coming = enumerate(read_ahead(_copies(frames)), first_frame)
@@ -242,7 +247,10 @@ def segment_steps(
             is_new_shot = begins_shot is not None and begins_shot(frame)
             if is_new_shot and isinstance(segmenter, SearchesNewShots):
                 state = segmenter.after_cut(state)
-            state, masks = segmenter.step(state, frame, here)
+            before, (state, masks) = state, segmenter.step(state, frame, here)
+            if new_objects is not None and (begun := new_objects(frame_index, masks)):
+                here = {**here, **checked_prompts(begun, frame, frame_index)}
+                state, masks = segmenter.step(before, frame, here)
             _wait_for(masks.probs)
         model_seconds = time.perf_counter() - began
         seconds = decode_seconds, model_seconds

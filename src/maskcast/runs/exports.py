@@ -35,6 +35,7 @@ from maskcast.runs.folder import RunFolder
 from maskcast.runs.identity import digest_of
 from maskcast.runs.layout import EXPORTS
 from maskcast.runs.mattes import Mattes
+from maskcast.runs.new_objects import begun_by_themselves
 from maskcast.runs.objects import ObjectLook, colours_of, names_of, read_objects
 from maskcast.runs.removal import remove_folder
 from maskcast.runs.renderings import RenderingSource, is_complete, maker_of
@@ -227,7 +228,8 @@ def _renderings(
     if not wanted.has_renderings:
         return
     facts = SourceFacts(is_folder=frames.timing is None)
-    known = run.card.request.first_prompts().keys()
+    begun = begun_by_themselves(run.path)
+    known = {*run.card.request.first_prompts(), *(i for ids in begun.values() for i in ids)}
     source = RenderingSource(
         names=frames.names,
         mattes=Mattes(run, _edges(wanted), offset=offset),

@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from maskcast.core.marks import NO_ENDS
 from maskcast.core.segmenter import Step
-from maskcast.core.types import Absent, Box, Frame, Mask, Prompts
+from maskcast.core.types import Absent, Box, Frame, Mask, ObjectMasks, Prompts
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.states import SavedStates
 
@@ -29,6 +29,8 @@ class Pass(Generic[State]):
     """Prompts by step number."""
     ends: Mapping[int, Collection[int]] = field(default_factory=lambda: NO_ENDS)
     """Ids of the objects that are removed before a step, by step number."""
+    new_objects: Callable[[int, ObjectMasks], Prompts] | None = None
+    """Returns the prompts of objects that begin by themselves; see ``segment_steps``."""
     count: int | None
     """Number of steps, if known."""
     states: SavedStates
@@ -54,6 +56,7 @@ def forward_pass(
     count: int | None,
     probabilities: bool,
     backward_follows: bool = False,
+    new_objects: Callable[[int, ObjectMasks], Prompts] | None = None,
 ) -> Pass[Any]:
     """Return the pass over all frames.
 
@@ -80,6 +83,7 @@ def forward_pass(
         frames_from=frames_from,
         prompts=prompts,
         ends=ends,
+        new_objects=new_objects,
         count=count,
         states=run.states,
         write=write,

@@ -21,7 +21,7 @@ from maskcast.core.marks import NO_ENDS
 from maskcast.core.overlap import InBackground
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import Step, VideoSegmenter, segment_steps
-from maskcast.core.types import Frame, Prompts
+from maskcast.core.types import Frame, ObjectMasks, Prompts
 from maskcast.io.video.shot_cuts import CutDetector
 from maskcast.runs.card import RunCard, Status, TimeSplit
 from maskcast.runs.folder import RunFolder
@@ -82,6 +82,7 @@ def segment_into(
     probabilities: bool = False,
     until: int | None = None,
     passes: Passes = ("frames", "backward"),
+    new_objects: Callable[[int, ObjectMasks], Prompts] | None = None,
     progress: Progress | None = None,
     resumes: Resumes | None = None,
 ) -> RunCard:
@@ -107,6 +108,7 @@ def segment_into(
             that is not complete is ``interrupted``.
         passes: which passes are taken now. A backward pass needs the frames up to the last of the
             objects' first prompts, and no later ones.
+        new_objects: begins objects by itself in the forward pass; see ``segment_steps``.
         progress: called after every segmented frame.
         resumes: called before a pass of which some frames are finished.
 
@@ -132,6 +134,7 @@ def segment_into(
                     count=count,
                     probabilities=probabilities,
                     backward_follows=frames_backward is not None,
+                    new_objects=new_objects,
                 ),
                 until=until if pauses else None,
             )
@@ -218,6 +221,7 @@ class _Session:
             state=state,
             first_frame=first,
             begins_shot=detector.begins_shot,
+            new_objects=way.new_objects,
         )
         background = InBackground()
         keeper = _Keeper(self._run, way, self._policy, background, saved=first - 1)

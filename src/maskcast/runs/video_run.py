@@ -19,6 +19,7 @@ from maskcast.core.progress import Progress
 from maskcast.core.renames import as_tracked
 from maskcast.core.segmenter import BuiltSegmenter, SegmenterIdentity, SegmenterSource
 from maskcast.core.types import Absent, Box, Mask, Prompts
+from maskcast.io.prompts.detections import Detections, read_detections
 from maskcast.io.prompts.frames import PromptFrames
 from maskcast.io.prompts.reading import GivenPrompts, read_prompts
 from maskcast.io.video.frame_folder import is_frame_file
@@ -31,6 +32,7 @@ from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.layout import EXPORTS, PROBABILITIES
 from maskcast.runs.masks import MaskForm
+from maskcast.runs.new_objects import NewObjects, begun_by_themselves
 from maskcast.runs.object_report import (
     describe_cuts,
     describe_late_starts,
@@ -68,6 +70,10 @@ class VideoRequest:
     """``FRAME:ID,ID``: the objects have each other's ids from that frame on."""
     merges: Sequence[str] = ()
     """``FRAME:ID,ID[,ID]``: the other objects are part of the first one from that frame on."""
+    detections: Path | None = None
+    """Boxes of a detector; those that match no object begin one (``runs.new_objects``)."""
+    detection_score: float = 0.5
+    """Smallest score of the boxes to use, in [0, 1]."""
     names: Sequence[str] = ()
     """``ID=NAME``: names of objects, added to those in ``objects.json``."""
     colours: Sequence[str] = ()
@@ -150,8 +156,9 @@ def run_video(
         on_bad_frame=request.on_bad_frame,
         exclude=(among_frames := _masks_among_frames(request)),
     )
-    sources = (request.video, *request.masks, *request.corrected)
+    sources = (request.video, *request.masks, *request.corrected, *_detection_files(request))
     _check_sources(sources, request.output, frames.names)
+    detections = _read_detections(request, frames)
     prompts = read_prompts(
         request.masks,
         request.boxes,
@@ -160,6 +167,7 @@ def run_video(
         ends=request.ends,
         swaps=request.swaps,
         merges=request.merges,
+        others=None if detections is None else begun_by_themselves(request.output),
         names=frames.names,
         size=frames.size,
         first=frames.first,
@@ -169,11 +177,15 @@ def run_video(
     if report is not None:
         for line in (*(f"{mask} is a mask, not a frame" for mask in among_frames), *prompts.report):
             report(line)
-    _reject_unknown(looks, prompts.by_frame)
-    check_objects(request.exports, {i for marks in prompts.by_frame.values() for i in marks})
+        if detections is not None:
+            report(detections.report)
+    if detections is None:
+        _reject_unknown(looks, prompts.by_frame)
+        check_objects(request.exports, {i for marks in prompts.by_frame.values() for i in marks})
     request = _with_probabilities(request, report)
-    identity = segmenter.identity(uses_boxes=_uses_boxes(prompts.by_frame))
-    asked = _asked(request, prompts, identity)
+    uses_boxes = detections is not None or _uses_boxes(prompts.by_frame)
+    identity = segmenter.identity(uses_boxes=uses_boxes)
+    asked = _asked(request, prompts, identity, detections)
     if report is not None and request.direction == "forward":
         starts = {object_id: frame for object_id, (frame, _) in asked.first_prompts().items()}
         for line in describe_late_starts(starts, _frame_key(frames)):
@@ -209,6 +221,7 @@ def run_video(
                 device=segmenter.device,
                 policy=request.policy,
                 probabilities=request.probabilities,
+                new_objects=None if detections is None else NewObjects(detections.by_frame, run),
                 progress=progress,
                 resumes=None if report is None else _reporting(report, frames),
             )
@@ -296,7 +309,23 @@ def _frame_key(frames: FrameSource) -> Callable[[int], str]:
     return PromptFrames(frames.names, frames.size, frames.first).key
 
 
-def _asked(request: VideoRequest, prompts: GivenPrompts, identity: SegmenterIdentity) -> RunRequest:
+def _detection_files(request: VideoRequest) -> list[Path]:
+    return [] if request.detections is None else [request.detections]
+
+
+def _read_detections(request: VideoRequest, frames: FrameSource) -> Detections | None:
+    if request.detections is None:
+        return None
+    known = PromptFrames(frames.names, frames.size, frames.first)
+    return read_detections(request.detections, known, least_score=request.detection_score)
+
+
+def _asked(
+    request: VideoRequest,
+    prompts: GivenPrompts,
+    identity: SegmenterIdentity,
+    detections: Detections | None,
+) -> RunRequest:
     """Return the request to record on the run card."""
     settings: dict[str, Any] = {
         "start": request.start,
@@ -306,13 +335,17 @@ def _asked(request: VideoRequest, prompts: GivenPrompts, identity: SegmenterIden
         "on_bad_frame": request.on_bad_frame,
         "deterministic": request.deterministic,
     }
+    if request.probabilities:
+        settings["probabilities"] = True
+    if detections is not None:
+        settings["detections"] = f"{detections.digest[:32]}, score {request.detection_score:g}"
     return RunRequest(
         method=identity.method,
         weights=identity.weights or "",
         weights_sha256=identity.weights_sha256 or "",
         box_start=identity.box_start,
         options=dict(identity.options),
-        settings=settings | ({"probabilities": True} if request.probabilities else {}),
+        settings=settings,
         input=str(request.video),
         input_sha256=fingerprint(request.video),
         prompts=prompt_fingerprints(prompts.by_frame, prompts.ends, prompts.renames),

@@ -62,6 +62,7 @@ def read_prompts(
     ends: Sequence[str] = (),
     swaps: Sequence[str] = (),
     merges: Sequence[str] = (),
+    others: Mapping[int, Collection[int]] | None = None,
     names: Sequence[str],
     size: tuple[int, int],
     first: int = 0,
@@ -89,6 +90,8 @@ def read_prompts(
         swaps: swaps as ``FRAME:ID,ID``; the objects have each other's ids from that frame on.
         merges: merges as ``FRAME:ID,ID[,ID]``; the other objects are part of the first one from
             that frame on.
+        others: ids of objects that begin by themselves (``io.prompts.detections``), by index of the
+            frame on which they do; None if none can.
         names: names of the frames that are read.
         size: height and width of the frames in pixels.
         first: index of the first of these frames in the whole video.
@@ -105,7 +108,7 @@ def read_prompts(
     """
     masks = [masks] if isinstance(masks, Path | str) else masks
     boxes = [boxes] if isinstance(boxes, str) else boxes
-    if not masks and not boxes and not corrected:
+    if not masks and not boxes and not corrected and others is None:
         raise UsageError("no objects to follow; give a mask or a box", options=("masks", "box"))
     frames = PromptFrames(names, size, first)
     typed = [parse_box(text, size) for text in boxes]
@@ -121,7 +124,7 @@ def read_prompts(
     for frame_index, frame in assigned:
         report.append(frames.report(frame_index, frame, ids))
         _add(by_frame.setdefault(frame_index, {}), frame, ids, frames.label(frame_index))
-    if not boxes and all(frame.is_empty for _, frame in assigned):
+    if others is None and not boxes and all(frame.is_empty for _, frame in assigned):
         shown = ", ".join(map(str, [*paths, *whole_paths]))
         raise PromptError(f"no objects in {shown}: every pixel is background", options=("masks",))
     _reject_empty(assigned, frames)
@@ -130,23 +133,24 @@ def read_prompts(
         report += _give_overlaps_to_higher_ids(marks, frames.label(frame_index))
     listed = list_marks([*paths, *whole_paths], ends, absent, frames)
     absences = settle_absences(listed.absent, frames, by_frame)
-    ended = settle_ends(listed.ends, frames, by_frame, report)
+    begun = with_ends(by_frame, others or {})
+    ended = settle_ends(listed.ends, frames, begun, report)
     renames = settle_renames(
-        swaps, merges, frames, prompts=by_frame, ends=ended, absent=absences, report=report
+        swaps, merges, frames, prompts=begun, ends=ended, absent=absences, report=report
     )
     tracked = tracked_objects(
         {*by_frame, *absences},
-        by_frame,
+        begun,
         with_ends(ended, merged_away(renames)),
         goes_backward=goes_backward,
     )
     reject_untracked(absences, tracked, frames)
     ids_marked = {f: {*by_frame.get(f, ()), *absences.get(f, ())} for f in tracked}
     whole = {frame_index for frame_index, frame in assigned if frame.is_whole}
-    others = {frame_index for frame_index, frame in assigned if not frame.is_whole}
+    partial = {frame_index for frame_index, frame in assigned if not frame.is_whole}
     unseen = lacking(whole, tracked, ids_marked)
     report += report_absent(unseen, frames)
-    report += report_lacking(lacking(others - whole, tracked, ids_marked), frames)
+    report += report_lacking(lacking(partial - whole, tracked, ids_marked), frames)
     for frame_index, missing in unseen.items():
         absences[frame_index] = absences.get(frame_index, frozenset()) | missing
     return GivenPrompts(_as_prompts(by_frame, absences), report, ended, renames)
