@@ -103,19 +103,19 @@ def test_settings_of_weights_asked_for_by_name_can_be_overridden(with_a_rule_by_
     built = spec.build()
     assert built.segmenter.config.presence.rule == "confidence"
     assert built.identity(uses_boxes=False) == spec.identity(uses_boxes=False)
-    by_short_name = replace(spec, options={"rule": "off", "update_steps": "5"})
+    by_short_name = replace(spec, options={"rule": "likeness", "update_steps": "5"})
     assert by_short_name.identity(uses_boxes=False).options == {"update_steps": "5"}
-    assert by_short_name.build().segmenter.config.presence.rule == "off"
+    assert by_short_name.build().segmenter.config.presence.rule == "likeness"
     assert load_segmenter(device="cpu").config.presence.rule == "confidence"
-    assert load_segmenter(device="cpu", options={"presence.rule": "off"}).config.presence.rule == (
-        "off"
+    assert load_segmenter(device="cpu", options={"rule": "likeness"}).config.presence.rule == (
+        "likeness"
     )
 
 
 def test_the_file_of_weights_in_the_package_has_its_own_settings_alone(with_a_rule_by_name):
     spec = SegmenterSpec(weights=str(SHIPPED / "lwl-small.safetensors"), device="cpu")
     assert spec.identity(uses_boxes=False).options == {}
-    assert spec.build().segmenter.config.presence.rule == "off"
+    assert spec.build().segmenter.config.presence.rule == "likeness"
     with_rule = replace(spec, options={"presence.rule": "confidence"})
     assert with_rule.identity(uses_boxes=False).options == {"presence.rule": "confidence"}
 

@@ -107,15 +107,6 @@ METHOD = Method(
     tiny=tiny,
     takes_boxes=lambda config: config.network.box_encoder,
     default_weights="lwl-small",
-    shipped_settings={
-        "lwl-small": {
-            "memory.dtype": "bfloat16",
-            "crop.disjoint_boxes": "true",
-            "presence.rule": "likeness",
-            "presence.likeness_from": "0.5",
-            "presence.certain_below": "0.55,0.25",
-        }
-    },
     published=PUBLISHED,
     read_published=read_published,
     write_published=write_published,
