@@ -368,6 +368,18 @@ def test_a_span_outside_the_video_is_rejected(run, source):
         export(run, source, Exports(tracks=True), span=(2, 9))
 
 
+def test_labels_and_outlines_make_other_files(run, source):
+    plain, outlined, bare = (
+        export(run, source, Exports(contact_sheet=True, **settings))[0]
+        for settings in ({}, {"outlines": True, "labels": "corner"}, {"labels": "off"})
+    )
+    assert [path.name for path in (outlined, bare)] == [
+        "contact_sheet-corner-labels-outlines.png",
+        "contact_sheet-no-labels.png",
+    ]
+    assert len({path.read_bytes() for path in (plain, outlined, bare)}) == 3
+
+
 def test_objects_have_the_names_and_colours_that_a_person_gave(run, source):
     write_objects(run.path, {1: ObjectLook(name="dog", colour="#ff00ff")})
     (path,) = export(run, source, Exports(contact_sheet=True))

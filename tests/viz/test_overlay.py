@@ -1,9 +1,10 @@
 """What an overlay changes, and what it leaves alone."""
 
 import numpy as np
+import pytest
 
 from maskcast.core.palette import colour_of
-from maskcast.viz.overlay import contour_of, draw_overlay
+from maskcast.viz.overlay import LEAST_DIFFERENCE, contour_of, distinct_colours, draw_overlay
 
 
 def label_map() -> np.ndarray:
@@ -86,3 +87,55 @@ def test_absent_objects_are_listed_in_a_corner():
 def test_a_long_list_of_absent_objects_ends_inside_the_picture():
     for width in (100, 208):
         assert corner_of(width, tuple(range(1, 60))).shape[1] < width
+
+
+def difference(one, other) -> int:
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True))
+
+
+def test_neighbouring_ids_never_share_a_colour():
+    shades = distinct_colours(range(1, 600), {})
+    pairs = [difference(shades[i], shades[i + 1]) for i in range(1, 599)]
+    assert min(pairs) >= LEAST_DIFFERENCE
+    far_apart = distinct_colours([1, 256], {})  # ids above 255 take the palette again
+    assert difference(far_apart[1], far_apart[256]) >= LEAST_DIFFERENCE
+
+
+def test_colours_of_the_palette_give_way_to_those_that_were_chosen():
+    usual = distinct_colours([1, 2, 3], {})
+    chosen = distinct_colours([1, 2, 3], {2: usual[1]})
+    assert chosen[2] == usual[1]
+    assert difference(chosen[1], chosen[2]) >= LEAST_DIFFERENCE
+    assert chosen[3] == usual[3]
+
+
+def test_outlines_leave_the_inside_as_it_is():
+    picture = np.full((60, 80, 3), 77, dtype=np.uint8)
+    painted = draw_overlay(picture, label_map(), tint=0, ids=False)
+    contour = contour_of(label_map())
+    inside = (label_map() != 0) & ~contour
+    np.testing.assert_array_equal(painted[inside], picture[inside])
+    assert (painted[contour] != picture[contour]).any(axis=1).all()
+
+
+@pytest.mark.parametrize("ground", [(0, 0, 0), (255, 255, 255), (240, 48, 48), (128, 128, 128)])
+def test_contours_differ_from_what_lies_below(ground):
+    picture = np.full((60, 80, 3), ground, dtype=np.uint8)
+    painted = draw_overlay(picture, np.minimum(label_map(), 1), ids=False).astype(int)
+    mask = label_map() != 0
+    contour, outline = contour_of(mask.astype(np.int32)), contour_of((~mask).astype(np.int32))
+    across = np.abs(painted[contour].mean(axis=0) - painted[outline].mean(axis=0)).sum()
+    assert across >= LEAST_DIFFERENCE
+
+
+def test_names_may_stand_in_the_corner():
+    picture = np.full((120, 300, 3), 90, dtype=np.uint8)
+    labels = np.zeros((120, 300), np.int32)
+    labels[60:100, 40:90] = 3
+    plain = draw_overlay(picture, labels, ids=False)
+    listed = draw_overlay(picture, labels, listed=True, absent=(5,), names={3: "dog"})
+    rows, columns = (listed != plain).any(axis=2).nonzero()
+    assert rows.max() < 30
+    only_absent = draw_overlay(picture, labels, ids=False, absent=(5,))
+    wider = (only_absent != plain).any(axis=2).nonzero()[1].max()
+    assert columns.max() > wider

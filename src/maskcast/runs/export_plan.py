@@ -83,6 +83,12 @@ def video_settings(wanted: Exports, facts: SourceFacts) -> dict[str, Any]:
     return {} if wanted.sound else {"sound": False}
 
 
+def drawing_settings(wanted: Exports) -> dict[str, Any]:
+    """Return the settings of overlay and contact sheet that differ from the defaults."""
+    settings: dict[str, Any] = {} if wanted.labels == "object" else {"labels": wanted.labels}
+    return settings | ({"outlines": True} if wanted.outlines else {})
+
+
 def suffix_of(settings: Mapping[str, Any]) -> str:
     """Return what settings that differ from the defaults add to the name of a file."""
     return "".join(f"-{_word(name, value)}" for name, value in settings.items())
@@ -92,6 +98,8 @@ def _word(name: str, value: Any) -> str:
     words: dict[str, str] = {
         "rate": f"{value}fps".replace(".0fps", "fps"),
         "sound": "silent",
+        "labels": "corner-labels" if value == "corner" else "no-labels",
+        "outlines": "outlines",
         "start_number": f"from{value}",
         "edges": str(value),
         "fill_holes": f"fill{value}",

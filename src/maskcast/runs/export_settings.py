@@ -31,6 +31,11 @@ class Exports:
 
     overlay: bool = False
     """write exports/overlay.mp4: the objects painted over the video (H.264, original timing)."""
+    labels: Literal["object", "corner", "off"] = "object"
+    """where the overlay and the contact sheet write ids or names: on the objects, in a corner, or
+    nowhere."""
+    outlines: bool = False
+    """show outlines of objects in the overlay and the contact sheet, without a tint."""
     cutout: tuple[CutoutForm, ...] = ()
     """write cut-outs with straight (unmatted) alpha: png or exr (one file per frame; EXR is linear
     light, half floats), prores (4444 mov), vp9 (webm)."""
@@ -77,7 +82,7 @@ class Exports:
     """number the pictures of cut-outs and mattes from here; default: named like the frames."""
 
     def __post_init__(self) -> None:
-        require_choice(self, "edges")
+        require_choice(self, "edges", "labels")
         require_range(self, "rate", least=0.001, most=1000)
         require_range(self, "grow", least=-LARGEST_REACH, most=LARGEST_REACH)
         require_range(self, "feather", least=0, most=LARGEST_REACH)

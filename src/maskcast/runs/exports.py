@@ -9,7 +9,7 @@ Settings other than the defaults are part of the name of a file, so that they ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -23,11 +23,16 @@ from maskcast.core.arrays import LabelArray, Picture
 from maskcast.core.errors import DataError
 from maskcast.core.files import replacing
 from maskcast.core.overlap import read_ahead
-from maskcast.core.palette import Colour
 from maskcast.core.progress import Progress
 from maskcast.io.video.source import FrameSource
 from maskcast.runs.annotations import ANNOTATION_FORMATS, annotation_maker
-from maskcast.runs.export_plan import SourceFacts, plan_renderings, suffix_of, video_settings
+from maskcast.runs.export_plan import (
+    SourceFacts,
+    drawing_settings,
+    plan_renderings,
+    suffix_of,
+    video_settings,
+)
 from maskcast.runs.export_record import ExportRecord, parts_of
 from maskcast.runs.export_settings import Exports
 from maskcast.runs.export_video import VideoOutput, video_file, video_output
@@ -42,7 +47,7 @@ from maskcast.runs.renderings import RenderingSource, is_complete, maker_of
 from maskcast.runs.tables import COLUMNS, AddFrame, Maker, rle_table, tracks_table
 from maskcast.viz.contact_sheet import choose_frames, draw_contact_sheet
 from maskcast.viz.edges import EdgeSettings
-from maskcast.viz.overlay import draw_overlay
+from maskcast.viz.overlay import TINT, distinct_colours, draw_overlay
 
 __all__ = ["COLUMNS", "Exports", "export"]
 
@@ -183,10 +188,24 @@ def _plan(
 
 
 def _painter(
-    run: RunFolder, looks: Mapping[int, ObjectLook], *, offset: int
+    run: RunFolder, wanted: Exports, looks: Mapping[int, ObjectLook], *, offset: int
 ) -> Callable[[int, Picture, LabelArray], Picture]:
     absent = {frame_index - offset: ids for frame_index, ids in run.absent_objects().items()}
-    return partial(_paint, absent, colours_of(looks), names_of(looks))
+    colours = distinct_colours(run.card.request.first_prompts(), colours_of(looks))
+
+    def paint(frame_index: int, picture: Picture, label_map: LabelArray) -> Picture:
+        return draw_overlay(
+            picture,
+            label_map,
+            absent=() if wanted.labels == "off" else absent.get(frame_index, ()),
+            tint=0 if wanted.outlines else TINT,
+            ids=wanted.labels == "object",
+            listed=wanted.labels == "corner",
+            colours=colours,
+            names=names_of(looks),
+        )
+
+    return paint
 
 
 def _overlays(
@@ -201,12 +220,13 @@ def _overlays(
 ) -> Iterator[_Planned]:
     if not wanted.overlay:
         return
-    settings = video_settings(wanted, SourceFacts(is_folder=frames.timing is None))
+    drawing = drawing_settings(wanted)
+    settings = drawing | video_settings(wanted, SourceFacts(is_folder=frames.timing is None))
     path = run.path / EXPORTS / f"overlay{suffix_of(settings)}.mp4"
 
     @contextmanager
     def maker(path: Path) -> Iterator[tuple[int, AddFrame]]:
-        draw = _painter(run, looks, offset=offset)
+        draw = _painter(run, wanted, looks, offset=offset)
         with video_file(path, kind="h264", draw=draw, output=video(), progress=progress) as begun:
             yield begun
 
@@ -303,22 +323,13 @@ def _sheets(
     offset: int,
 ) -> Iterator[_Planned]:
     if wanted.contact_sheet:
-        path = run.path / EXPORTS / "contact_sheet.png"
-        draw = _painter(run, looks, offset=offset)
+        settings = drawing_settings(wanted)
+        path = run.path / EXPORTS / f"contact_sheet{suffix_of(settings)}.png"
+        draw = _painter(run, wanted, looks, offset=offset)
         maker = partial(_contact_sheet, names=frames.names, draw=draw)
-        yield _Planned(path=path, maker=maker, is_made=path.is_file, draws_looks=True)
-
-
-def _paint(  # noqa: PLR0917 - the last three are those of a drawing function
-    absent: Mapping[int, Sequence[int]],
-    colours: Mapping[int, Colour],
-    names: Mapping[int, str],
-    frame_index: int,
-    picture: Picture,
-    label_map: LabelArray,
-) -> Picture:
-    shown = absent.get(frame_index, ())
-    return draw_overlay(picture, label_map, absent=shown, colours=colours, names=names)
+        yield _Planned(
+            path=path, maker=maker, is_made=path.is_file, settings=settings, draws_looks=True
+        )
 
 
 @contextmanager

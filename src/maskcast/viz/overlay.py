@@ -6,9 +6,9 @@ label_map   height × width       ids; 0 is background
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Integer, UInt8
@@ -20,6 +20,10 @@ NOTHING: Mapping[int, Any] = MappingProxyType({})
 """No colours or names."""
 TINT = 0.45
 """Opacity of an object's colour, 0..1."""
+LEAST_DIFFERENCE = 100
+"""Sum of the differences of red, green and blue, 0..255 each, from which two colours differ."""
+CornerWord: TypeAlias = tuple[str, Sequence[int] | None]
+"""A word in the corner, and the colour of the line below it."""
 SMALLEST_LABELLED = 0.0004
 """Smallest object whose id is written on it, as a share of the frame."""
 
@@ -32,7 +36,8 @@ def draw_overlay(
     tint: float = TINT,
     contours: bool = True,
     ids: bool = True,
-    colours: Mapping[int, Colour] = NOTHING,
+    listed: bool = False,
+    colours: Mapping[int, Sequence[int]] = NOTHING,
     names: Mapping[int, str] = NOTHING,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Paint every object in its colour.
@@ -44,12 +49,13 @@ def draw_overlay(
         tint: opacity of an object's colour, 0..1.
         contours: whether to draw the edge of each object in full colour with a dark outline.
         ids: whether to write the name or id of each object on it.
+        listed: whether to write them in the top left corner instead, before the absent ones.
         colours: colours of objects by id; others have those of the palette.
         names: names of objects by id.
     """
     inside = label_map != 0
     distinct, slots = np.unique(label_map[inside], return_inverse=True)
-    bright = [colours.get(i) or _bright(i) for i in distinct.tolist()]
+    bright = [_shade(i, colours) for i in distinct.tolist()]
     shades = np.array(bright, dtype=np.uint16).reshape(-1, 3)
     share = round(tint * 256)
     painted = picture.copy()
@@ -58,11 +64,39 @@ def draw_overlay(
         full = np.zeros_like(picture)
         full[inside] = shades[slots]
         _draw_contours(painted, label_map, full)
-    if ids:
+    if ids and not listed:
         _write_names(painted, label_map, {i: names.get(i, str(i)) for i in distinct.tolist()})
-    if absent:
-        _list_absent(painted, absent, colours)
+    shown = distinct.tolist() if listed else []
+    if shown or absent:
+        entries: list[CornerWord] = [(names.get(i, str(i)), _shade(i, colours)) for i in shown]
+        entries += [("absent:", None)] if absent else []
+        _list_in_corner(painted, entries + [(str(i), _shade(i, colours)) for i in absent])
     return painted
+
+
+def distinct_colours(
+    ids: Iterable[int], chosen: Mapping[int, Colour]
+) -> dict[int, tuple[int, ...]]:
+    """Return a colour for each object; those of neighbouring ids are never alike.
+
+    Args:
+        ids: ids of all objects.
+        chosen: colours that a person gave, which stay. Other objects take colours of the palette
+            that are unlike those chosen, and unlike that of the object with the next lower id.
+    """
+    colours: dict[int, tuple[int, ...]] = dict(chosen)
+    before: list[tuple[int, ...]] = []
+    for object_id in sorted(ids):
+        taken = [*chosen.values(), *before]
+        options = [_bright(object_id + more) for more in range(0, 8 * len(taken) + 8)]
+        unlike = (shade for shade in options if not any(_alike(shade, other) for other in taken))
+        colours.setdefault(object_id, next(unlike, options[0]))
+        before = [colours[object_id]]
+    return colours
+
+
+def _alike(one: Sequence[int], other: Sequence[int]) -> bool:
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True)) < LEAST_DIFFERENCE
 
 
 def contour_of(
@@ -93,6 +127,10 @@ def _draw_contours(
     painted[inner] = colours[inner]
 
 
+def _shade(object_id: int, colours: Mapping[int, Sequence[int]]) -> Sequence[int]:
+    return colours.get(object_id) or _bright(object_id)
+
+
 def _bright(object_id: int) -> tuple[int, ...]:
     """Return a lighter version of an object's colour, so that the tint is visible on dark areas."""
     return tuple(min(value * 3 // 2 + 48, 255) for value in colour_of(object_id))
@@ -117,28 +155,28 @@ def _write_names(
     painted[:] = np.asarray(image)
 
 
-def _list_absent(
-    painted: UInt8[np.ndarray, "height width 3"],
-    absent: Sequence[int],
-    colours: Mapping[int, Colour],
+def _list_in_corner(
+    painted: UInt8[np.ndarray, "height width 3"], entries: Sequence[CornerWord]
 ) -> None:
-    """Write ``absent: 2 5`` on a dark plate in the top left corner, each id above its colour.
+    """Write words such as ``absent: 2 5`` on a dark plate in the top left corner.
 
-    Ids that do not fit are counted.
+    Words that do not fit are counted.
     """
     height, width, _ = painted.shape
     font_size = max(11, round(min(height, width) / 24))
     font = ImageFont.load_default(font_size)
     margin, gap = font_size // 3, font_size // 2
 
-    def texts(count: int) -> list[str]:
-        others = [f"+{len(absent) - count}"] if count < len(absent) else []
-        return ["absent:", *map(str, absent[:count]), *others]
+    def fitting(count: int) -> list[CornerWord]:
+        others: list[CornerWord] = (
+            [(f"+{len(entries) - count}", None)] if count < len(entries) else []
+        )
+        return [*entries[:count], *others]
 
     def length(count: int) -> float:
-        return float(sum(font.getlength(text) + gap for text in texts(count)) - gap)
+        return float(sum(font.getlength(text) + gap for text, _ in fitting(count)) - gap)
 
-    count = len(absent)
+    count = len(entries)
     while count > 0 and length(count) > width - 4 * margin:
         count -= 1
     right = round(length(count)) + 3 * margin
@@ -147,13 +185,12 @@ def _list_absent(
     image = Image.fromarray(plate)
     canvas = ImageDraw.Draw(image)
     x, bottom = margin, plate.shape[0]
-    for index, text in enumerate(texts(count)):
+    for text, shade in fitting(count):
         end = x + round(font.getlength(text))
         canvas.text((x, bottom / 2), text, fill="white", font=font, anchor="lm")
-        if 1 <= index <= count:
+        if shade is not None:
             line = [x, bottom - margin, end - 1, bottom - max(1, margin // 2)]
-            shade = colours.get(absent[index - 1]) or _bright(absent[index - 1])
-            canvas.rectangle(line, fill=shade)
+            canvas.rectangle(line, fill=tuple(shade))
         x = end + gap
     plate[:] = np.asarray(image)
 
