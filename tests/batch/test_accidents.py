@@ -196,6 +196,8 @@ def test_three_shards_at_once_are_the_whole_and_a_double_is_refused(clips, expec
 
 
 def test_a_second_dispatcher_of_the_same_shard_is_refused(clips):
+    rows = [json.loads(line) for line in (clips / "videos.jsonl").read_text().splitlines()]
+    write_manifest(clips, *({**row, "options": {"seconds": "5"}} for row in rows))
     run = Dispatcher(clips, "--jobs", "1")
     run.wait_for("beat")
     second = Dispatcher(clips, "--jobs", "1")
