@@ -209,3 +209,27 @@ def test_a_missing_encoder_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(FORMATS, "h264", lacking)
     with pytest.raises(OutputError, match="has no encoder libnonesuch"):
         write(tmp_path / "v.mp4", "h264", TIMINGS["ntsc"])
+
+
+def test_joining_reports_its_progress_and_can_be_interrupted(tmp_path):
+    path, reported = tmp_path / "v.mp4", []
+
+    def interrupt(work: str, done: int, total: int | None) -> None:
+        reported.append((work, done, total))
+        if done == 6:
+            raise KeyboardInterrupt
+
+    def joined(progress) -> None:
+        timing, parts = TIMINGS["ntsc"], tmp_path / "parts"
+        with open_video_writer(
+            path, "h264", size=(48, 64), timing=timing, parts=parts, progress=progress
+        ) as (first, write_frame):
+            for number in range(first, 8):
+                write_frame(picture_for("h264", number, (48, 64)))
+
+    with pytest.raises(KeyboardInterrupt):
+        joined(interrupt)
+    assert reported == [("joining v.mp4", 3, 8), ("joining v.mp4", 6, 8)]
+    assert [file.name for file in tmp_path.iterdir()] == ["parts"]
+    joined(None)
+    assert open_frames(path).count == 8
