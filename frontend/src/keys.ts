@@ -338,6 +338,18 @@ export function ariaKeys(name: CommandName): string {
   return COMMANDS[name].keys.join(" ").replaceAll("Ctrl", "Control");
 }
 
+const SIGN_OF: Record<string, string> = {
+  ArrowLeft: "←",
+  ArrowRight: "→",
+  ArrowUp: "↑",
+  ArrowDown: "↓",
+};
+
+/** A key of the table for a person: with signs for the arrows. */
+export function shownKey(key: string): string {
+  return key.replace(/Arrow\w+/, (name) => SIGN_OF[name]);
+}
+
 /** A key with its modifiers, as the table writes it; ⌘ counts as Ctrl. */
 export function chordOf(
   event: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey" | "altKey" | "shiftKey">,

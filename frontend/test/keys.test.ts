@@ -1,5 +1,8 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { ariaKeys, COMMANDS, chordOf } from "../src/keys";
+import { ariaKeys, COMMANDS, chordOf, shownKey } from "../src/keys";
+
+const GUIDE = readFileSync(new URL("../../docs/app.md", import.meta.url), "utf8");
 
 const NONE = { ctrlKey: false, metaKey: false, altKey: false, shiftKey: false };
 
@@ -20,6 +23,11 @@ describe("chords", () => {
   it("belong to one command each", () => {
     const keys = Object.values(COMMANDS).flatMap((command) => [...command.keys]);
     expect(new Set(keys).size).toBe(keys.length);
+  });
+
+  it.each(Object.entries(COMMANDS))("are in the guide: %s", (_, { keys, says }) => {
+    const shown = keys.map((key) => `\`${shownKey(key)}\``).join(", ");
+    expect(GUIDE).toContain(`| ${shown} | ${says} |`);
   });
 
   it("are written for screen readers with the names of the standard", () => {

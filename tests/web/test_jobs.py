@@ -141,6 +141,20 @@ def test_an_edit_while_tracking_is_taken_up(server):
     assert server.project()["outdated_from"] is None
 
 
+def test_masks_are_not_outdated_any_more_once_a_job_has_taken_up_the_marks(server):
+    server.open()
+    server.paint(0, {1: ONE})
+    server.track()
+    server.paint(8, {1: CORRECTION})
+    number = server.number
+    server.track()
+    events = [event for event in server.events() if event["seq"] > number]
+    outdated = [(i, e["from"]) for i, e in enumerate(events) if e["type"] == "outdated"]
+    made = [i for i, e in enumerate(events) if e["type"] == "labels" and e["stamp"]]
+    assert outdated[0][1] is None
+    assert outdated[0][0] < made[-1]
+
+
 def test_a_job_is_stopped_after_its_frame_and_continues_from_there(server):
     _, run = server.open()
     server.paint(0, {1: ONE})

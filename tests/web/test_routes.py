@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 import zlib
 
 import numpy as np
@@ -275,8 +276,37 @@ def test_recent_runs_are_listed_with_their_first_frames(server):
     runs = server.get("/api/recent")["runs"]
     entry = next(r for r in runs if r["path"] == f"{run.parent.name}/run")
     assert (entry["video"], entry["done"], entry["status"]) == ("video", 0, "running")
+    assert (entry["total"], entry["lost"]) == (COUNT, False)
     answer = server.ask("GET", f"/api/recent/thumbnail.jpg?path={entry['path']}")
     assert picture(answer.content).shape == (HEIGHT, WIDTH, 3)
+
+
+def test_recent_runs_say_that_their_video_is_gone(server):
+    _, run = server.open()
+    (run.parent / "video").rename(run.parent / "moved")
+    entry = next(
+        r for r in server.get("/api/recent")["runs"] if r["path"].startswith(run.parent.name)
+    )
+    assert entry["lost"]
+
+
+def test_the_total_of_a_run_without_the_applications_files_is_known_once_it_is_finished(server):
+    _, run = server.open()
+    server.paint(0, {1: ONE})
+    server.track()
+    server.ask("DELETE", "/api/project")
+    shutil.rmtree(run / ".app")
+    entry = next(
+        r for r in server.get("/api/recent")["runs"] if r["path"].startswith(run.parent.name)
+    )
+    assert (entry["done"], entry["total"], entry["status"]) == (COUNT, COUNT, "finished")
+
+
+def test_the_exports_that_can_be_made_are_listed(server):
+    listed = server.get("/api/exports")["exports"]
+    assert listed == server.get("/api/hello")["exports"]
+    assert {"labels", "overlay", "prores", "tracks"} <= {each["name"] for each in listed}
+    assert all(each["title"] and each["kind"] and each["file"] for each in listed)
 
 
 @pytest.mark.parametrize(

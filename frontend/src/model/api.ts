@@ -40,6 +40,8 @@ export interface OpenRequest {
   /** A frame or a time, as typed. */
   start?: string;
   end?: string;
+  /** What to do about frames that cannot be read. */
+  on_bad_frame?: "stop" | "hold";
 }
 
 type EditAnswer = DocumentInfo & Step;

@@ -61,7 +61,8 @@ export interface ServerError {
 
 export interface MadeFile {
   name: string;
-  bytes: number;
+  /** null for an archive, which is made while it is sent. */
+  bytes: number | null;
 }
 
 export interface Job {
@@ -144,9 +145,11 @@ export interface RecentRun {
   video: string;
   modified: number;
   done: number;
-  /** null before the first job. */
+  /** null if nothing in its folder says it. */
   total: number | null;
   status: string;
+  /** Whether its video is gone, so that it cannot be opened. */
+  lost: boolean;
 }
 
 export interface Flag {

@@ -14,6 +14,10 @@ import { Toasts } from "./toasts";
 type EditAnswer = Awaited<ReturnType<Api["undo"]>>;
 
 const MOST_OBJECTS = 254;
+/** Kind of errors about a frame that cannot be read. */
+export const BAD_FRAME = "FrameError";
+/** The way out of them, on buttons. */
+export const HOLD = "Hold the frame before it";
 
 export class Session {
   readonly api: Api;
@@ -75,6 +79,20 @@ export class Session {
 
   async open(request: OpenRequest): Promise<void> {
     this.#show(await this.api.open(request));
+  }
+
+  /** Open the project again, with the frame before it in place of each that cannot be read. */
+  async holdBadFrames(): Promise<void> {
+    const { value } = this.project;
+    const frame = this.look.frame.value;
+    if (value === null) return;
+    try {
+      await this.edits.settled();
+      await this.open({ run: value.run, on_bad_frame: "hold" });
+      this.goTo(frame);
+    } catch (error) {
+      this.complain(error);
+    }
   }
 
   async close(): Promise<void> {
@@ -204,10 +222,16 @@ export class Session {
     if (job.what === "track" && job.rate) this.speed.value = job.rate;
     if (before?.id === job.id && before.state === job.state) return;
     const name = job.what === "track" ? "Tracking" : "Export";
-    if (job.state === "failed") this.toasts.error(job.error?.message ?? `${name} failed`);
+    if (job.state === "failed") this.#explainFailure(job, name);
     else if (job.state === "stopped" && job.note) this.#explainStop(job, name);
     else this.toasts.announce(`${name}: ${job.state}`);
     if (["done", "stopped", "failed"].includes(job.state)) void this.#refreshOutdated();
+  }
+
+  #explainFailure({ error }: Job, name: string): void {
+    const hold = { label: HOLD, run: () => void this.holdBadFrames() };
+    const action = error?.kind === BAD_FRAME ? hold : undefined;
+    this.toasts.error(error?.message ?? `${name} failed`, action);
   }
 
   /** A job that nobody stopped: say why, and offer to go on. */

@@ -154,7 +154,8 @@ function FileRow({ file }: { file: MadeFile }) {
   return (
     <li>
       <span class="text">
-        {pathShown.value ? path : file.name} <span class="hint">{bytesText(file.bytes)}</span>
+        {pathShown.value ? path : file.name}{" "}
+        {file.bytes !== null && <span class="hint">{bytesText(file.bytes)}</span>}
       </span>
       <button type="button" class="small" onClick={() => void download()}>
         Download

@@ -1,5 +1,5 @@
 /** The keyboard map, and what each sign means. */
-import { COMMANDS, type Command } from "../keys";
+import { COMMANDS, type Command, shownKey } from "../keys";
 import { useWorkspace } from "../model/context";
 import { Dialog } from "./dialog";
 
@@ -63,20 +63,10 @@ export function Help() {
   );
 }
 
-const SIGN_OF: Record<string, string> = {
-  ArrowLeft: "←",
-  ArrowRight: "→",
-  ArrowUp: "↑",
-  ArrowDown: "↓",
-};
-
 function rowsOf(group: Command["group"]): [string, string][] {
   return Object.values(COMMANDS)
     .filter((command) => command.group === group)
-    .map(({ keys, says }) => {
-      const shown = keys[0].replace(/Arrow\w+/, (key) => SIGN_OF[key]);
-      return [shown, says];
-    });
+    .map(({ keys, says }) => [shownKey(keys[0]), says]);
 }
 
 function Table({ rows }: { rows: readonly (readonly [string, string])[] }) {

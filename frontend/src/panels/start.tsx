@@ -132,22 +132,45 @@ function RecentColumn({ open }: Opens) {
       {runs.value?.length === 0 && <p class="hint">No runs yet.</p>}
       <ul class="entries recent">
         {runs.value?.map((run) => (
-          <li key={run.path}>
-            <button type="button" class="name" onClick={() => void open({ run: run.path })}>
-              <Thumbnail path={run.path} />
-              <span class="text">
-                {run.path}
-                <span class="hint">
-                  {run.total === null ? "" : `${run.done} of ${run.total} frames · `}
-                  {run.status} · {new Date(run.modified * 1000).toLocaleDateString()}
-                </span>
-              </span>
-            </button>
-          </li>
+          <RecentEntry key={run.path} run={run} open={open} />
         ))}
       </ul>
     </section>
   );
+}
+
+function RecentEntry({ run, open }: Opens & { run: RecentRun }) {
+  const date = new Date(run.modified * 1000).toLocaleDateString();
+  return (
+    <li>
+      <button
+        type="button"
+        class="name"
+        disabled={run.lost}
+        onClick={() => void open({ run: run.path })}
+      >
+        {run.lost ? <span class="thumbnail" /> : <Thumbnail path={run.path} />}
+        <span class="text">
+          {run.path}
+          <span class="hint">
+            {run.total === null ? "" : `${run.done} of ${run.total} frames · `}
+            {statusOf(run)} · {date}
+          </span>
+          {run.lost && (
+            <span class="hint trouble">
+              Its video {run.video} is no longer there: put it back to open this run.
+            </span>
+          )}
+        </span>
+      </button>
+    </li>
+  );
+}
+
+/** How far a run is. A card says "running" from its beginning on, and still after a crash. */
+function statusOf({ done, status }: RecentRun): string {
+  if (status === "finished") return status;
+  return done === 0 ? "not tracked yet" : "unfinished";
 }
 
 function Thumbnail({ path }: { path: string }) {

@@ -35,7 +35,7 @@ export class Stage {
   /** The frame that is shown, null before the first one. */
   readonly frame = signal<number | null>(null);
   /** Why the frame at the playhead cannot be shown. */
-  readonly trouble = signal<string | null>(null);
+  readonly trouble = signal<Error | null>(null);
   readonly numbers = signal<readonly Centre[]>([]);
   /** Changes whenever pixels of the shown masks change. */
   readonly painted = signal(0);
@@ -125,7 +125,7 @@ export class Stage {
     if (this.#editor?.drawing) return;
     const wanted = this.session.look.frame.peek();
     const failure = this.#loader.failure(wanted);
-    this.trouble.value = failure?.message ?? null;
+    this.trouble.value = failure ?? null;
     if (failure !== undefined) return this.#show({ ...EMPTY, frame: wanted });
     for (const frame of this.#recent) {
       if (frame === this.#shown?.frame && frame !== wanted) return;
@@ -200,6 +200,7 @@ export class Stage {
     if (this.#dirty === null || labels === null) return;
     this.#painter.showChange(labels, this.#style.peek(), this.#video, this.#dirty);
     this.#dirty = null;
+    if (!this.#editor?.drawing) this.numbers.value = this.#painter.centres();
   }
 
   /** Show a part of the masks again in the next frame of the screen. */
@@ -244,7 +245,8 @@ export class Stage {
     // Painting what is there already says that it is right: it becomes a mark.
     if (painted && !slots.includes(slot) && !marked.includes(slot)) slots.push(slot);
     if (slots.length > 0) batch(() => this.#mark(shown, slots, editor.labels, did));
-    this.numbers.value = this.#painter.centres();
+    // What is still to be painted moves the numbers when it is.
+    if (this.#dirty === null) this.numbers.value = this.#painter.centres();
     this.painted.value = this.painted.peek() + 1;
     this.#present();
   }

@@ -1,8 +1,10 @@
 /** The stage on the page: two canvases, the numbers of masks, and what is being drawn. */
 import { useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { ApiError } from "../model/api";
 import { useWorkspace, type Workspace } from "../model/context";
 import { objectOf } from "../model/document";
+import { BAD_FRAME, HOLD } from "../model/session";
 import { readableOn } from "./palette";
 import { type Draft, StagePointer } from "./pointer";
 import { Stage } from "./stage";
@@ -177,9 +179,18 @@ function FrameTrouble() {
   const shown = stage.value?.frame.value ?? null;
   if (trouble !== null) {
     return (
-      <p class="stage-note" role="status">
-        This frame cannot be shown: {trouble}
-      </p>
+      <div
+        class="stage-note trouble"
+        role="status"
+        onPointerDown={(event) => event.stopPropagation()}
+      >
+        <p>This frame cannot be shown: {trouble.message}</p>
+        {trouble instanceof ApiError && trouble.kind === BAD_FRAME && (
+          <button type="button" class="small" onClick={() => void session.holdBadFrames()}>
+            {HOLD}
+          </button>
+        )}
+      </div>
     );
   }
   if (session.project.value === null || shown === look.frame.value) return null;

@@ -31,6 +31,8 @@ OFFERS = (
     Offer(name="tracks", title="areas and boxes (CSV)", kind="file", file="tracks.csv"),
     Offer(name="contact_sheet", title="contact sheet (PNG)", kind="file", file="contact_sheet.png"),
 )
+LIST = [{"name": o.name, "title": o.title, "kind": o.kind, "file": o.file} for o in OFFERS]
+"""The exports, as JSON."""
 FILES = {offer.file: offer.name for offer in OFFERS}
 
 

@@ -16,6 +16,7 @@ from maskcast.core.files import path_inside
 from maskcast.io.video.frame_folder import is_frame_file
 from maskcast.runs.card import RunCard, read_card
 from maskcast.runs.layout import CARD, EXPORTS, STATES
+from maskcast.web.clip_file import total_of
 from maskcast.web.layout import APP, PROMPTS, RUNS
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".gif", ".ogv")
@@ -90,13 +91,17 @@ class RootFolder:
         card = read_card(run)
         if card is None:
             raise MissingFileError(f"{self.relative(run)} is not a run folder")
-        input_path = Path(card.request.input).expanduser()
-        for candidate in (input_path.absolute(), self.path / input_path):
+        for candidate in self.inputs_of(card):
             if candidate.exists():
                 if anywhere or (named is not None and candidate.samefile(named)):
                     return candidate
                 return self.inside(str(candidate))
         raise MissingFileError(f"the video {card.request.input} of this run no longer exists")
+
+    def inputs_of(self, card: RunCard) -> tuple[Path, Path]:
+        """Return where the video of a run may be."""
+        path = Path(card.request.input).expanduser()
+        return path.absolute(), self.path / path
 
     def listing(self, text: str) -> dict[str, Any]:
         """Return the entries of a folder, folders first. Raises ``UsageError``, ``DataError``."""
@@ -205,6 +210,7 @@ def _described(root: RootFolder, card_path: Path, card: RunCard) -> dict[str, An
         "video": Path(card.request.input).name,
         "modified": card_path.stat().st_mtime,
         "done": card.frames,
-        "total": None,
+        "total": total_of(run, card),
         "status": card.status,
+        "lost": not any(path.exists() for path in root.inputs_of(card)),
     }

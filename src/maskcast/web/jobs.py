@@ -240,7 +240,7 @@ class Jobs:
 
         ended: Ended = await self._model.ask(message, heard)
         self._news.flush()
-        await self._reload()
+        self._take_up()
         return ended
 
     def _message(self, job: Job) -> Track | MakeExports:
@@ -271,9 +271,6 @@ class Jobs:
         before = self._project.results.snapshot()
         self._project.load_results()
         tell_changes(self._project, self._events, before)
-
-    async def _reload(self) -> None:
-        self._take_up()
         self._events.tell("outdated", **{"from": self._project.outdated_from()})
 
     async def _settle(self, job: Job) -> None:
@@ -289,7 +286,6 @@ class Jobs:
             job.error = {"kind": failure.kind, "message": failure.message}
         self._news.flush()
         self._take_up()
-        self._events.tell("outdated", **{"from": self._project.outdated_from()})
 
     def _described(self, name: str) -> dict[str, Any]:
         path = self._project.run / "exports" / name

@@ -59,8 +59,7 @@ def to_open(session: Session, fields: Fields, named: Path | None) -> ToOpen:
         video = session.root.inside(given_video)
         run = find_run(session, video) if given_run is None else session.root.would_be(given_run)
     elif given_run is not None:
-        run = session.root.inside(given_run)
-        video = session.root.video_of(run, named)
+        run, video = _reopened(session, given_run) or _run_of(session, given_run, named)
     else:
         raise UsageError("give a video or a run folder")
     holds = fields.has("on_bad_frame") and fields.choice("on_bad_frame", BAD_FRAMES) == "hold"
@@ -72,6 +71,19 @@ def to_open(session: Session, fields: Fields, named: Path | None) -> ToOpen:
         end=fields.optional_text("end", 40),
         on_bad_frame="hold" if holds else None,
     )
+
+
+def _reopened(session: Session, path: str) -> tuple[Path, Path] | None:
+    """Return the open run and its video, which may be outside the root, if they are asked for."""
+    project = session.project
+    if project is None or path != session.root.relative(project.run):
+        return None
+    return project.run, Path(project.video.path)
+
+
+def _run_of(session: Session, path: str, named: Path | None) -> tuple[Path, Path]:
+    run = session.root.inside(path)
+    return run, session.root.video_of(run, named)
 
 
 def find_run(session: Session, video: Path) -> Path:

@@ -25,6 +25,7 @@ from maskcast.runs.identity import RunIdentity
 from maskcast.runs.layout import ASIDE, STATES
 from maskcast.runs.objects import ObjectLook, write_objects
 from maskcast.runs.request import RunRequest, first_difference
+from maskcast.web.clip_file import note_count
 from maskcast.web.document import (
     COLOURS,
     MOST_OBJECTS,
@@ -72,6 +73,7 @@ class Project:
         self.slots = _slots(documents, self.results.ids())
         self.masks.sweep({value for document in documents for value in document.values()})
         self.prompts.tidy(self.document, self.size, goes_backward=self.goes_backward)
+        note_count(run, self.count)
         if self.document.objects:
             self._write_objects(self.document)
         content = [cache_key, opened.sha256, sorted(self.slots.items())]

@@ -22,7 +22,7 @@ from maskcast.web.answers import error_answer, http_answer, project_json, stale_
 from maskcast.web.bodies import fields_of, whole_in_query
 from maskcast.web.document import MOST_OBJECTS
 from maskcast.web.downloads import Tickets, archive, find_download
-from maskcast.web.exports_list import OFFERS, export_of
+from maskcast.web.exports_list import LIST, OFFERS, export_of
 from maskcast.web.flagging import flags_of
 from maskcast.web.frame_cache import cache_folder, cached_path
 from maskcast.web.messages import Direction
@@ -90,7 +90,7 @@ async def hello(request: Request) -> Response:
                 "objects": MOST_OBJECTS,
             },
             "weights": await run_in_threadpool(opening.known_weights),
-            "exports": [{"name": o.name, "title": o.title, "kind": o.kind} for o in OFFERS],
+            "exports": LIST,
             "project": project_json(session),
         }
     )
@@ -185,6 +185,10 @@ async def prompts(request: Request) -> Response:
     if content is None:
         return Response(status_code=204)
     return Response(content, media_type="image/png")
+
+
+async def exports(_: Request) -> Response:
+    return JSONResponse({"exports": LIST})
 
 
 async def add_job(request: Request) -> Response:
@@ -341,6 +345,7 @@ ROUTES = [
     Route("/api/undo", edits.move, methods=["POST"]),
     Route("/api/redo", edits.move, methods=["POST"]),
     Route("/api/import", edits.import_masks, methods=["POST"]),
+    Route("/api/exports", exports),
     Route("/api/jobs", add_job, methods=["POST"]),
     Route("/api/jobs", change_jobs, methods=["PATCH"]),
     Route("/api/jobs/{id:int}", stop_job, methods=["DELETE"]),

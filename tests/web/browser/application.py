@@ -130,6 +130,15 @@ class Server:
         children = psutil.Process(self._process.pid).children()
         max(children, key=lambda child: child.nice()).kill()
 
+    def memory(self) -> list[int]:
+        """Return the resident bytes of the server and of its workers."""
+        assert self._process is not None
+        server = psutil.Process(self._process.pid)
+        workers = [
+            child for child in server.children() if "spawn_main" in " ".join(child.cmdline())
+        ]
+        return [process.memory_info().rss for process in (server, *workers)]
+
     def stop(self) -> None:
         """End the process as Ctrl-C does."""
         if self._process is None or self._process.poll() is not None:

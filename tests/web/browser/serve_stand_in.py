@@ -10,14 +10,12 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from contract import stand_in
-from maskcast.methods.catalogue import METHODS
 from maskcast.web import serve
 from maskcast.web.messages import SegmenterChoice
 
 
 def main(root: str, *video: str) -> None:
-    METHODS["colours"] = stand_in.METHOD
+    # The worker process alone knows the method, so that this one starts without torch.
     serve.Session = partial(serve.Session, model="fixtures.stand_in_worker")  # type: ignore[misc]
     options = serve.ServeOptions(
         video=Path(video[0]) if video else None,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from web.browser.application import read_labels
-from web.browser.clips import red_box
+from web.browser.clips import picture_of, red_box
 from web.browser.test_marking import marked
 from web.browser.test_tracking import assert_covers, mark_both, masks_of
 
@@ -22,6 +23,10 @@ def test_a_kill_in_the_middle_of_a_job_loses_nothing(serve, visit, root):
     bench = visit(server).wait_for_workbench()
     run = bench.run
     mark_both(bench)
+    bench.more(1, "Rename")
+    bench.page.get_by_label("Name of object 1").fill("runner")
+    bench.press("Enter")
+    bench.wait("maskcast.session.project.value.objects[0].name === 'runner'")
     bench.start_tracking()
     bench.until(lambda: len(masks_of(bench)) >= 4)
     server.pace(HOLD)
@@ -38,8 +43,15 @@ def test_a_kill_in_the_middle_of_a_job_loses_nothing(serve, visit, root):
     again.settled()
     assert_covers(again.shown() == 1, red_box(39))
     again.go_to(0)
-    again.press("Control+z")
-    again.wait("maskcast.session.project.value.prompts[0].length === 1")
+    again.undo()
+    assert again.project()["objects"][0]["name"] == "object 1"
+    again.undo()
+    assert again.project()["prompts"] == {"0": [1]}
+    for condition in ("prompts[0].length === 2", "objects[0].name === 'runner'"):
+        again.press("Control+Shift+z")
+        again.wait(f"maskcast.session.project.value.{condition}")
+        again.settled()
+    assert set(np.unique(again.shown())) == {0, 1, 2}
 
 
 def test_an_edit_while_tracking_is_taken_up(serve, visit):
@@ -122,6 +134,32 @@ def test_a_full_disk_is_shown_and_the_stroke_is_sent_again(bench):
     bench.page.unroute("**/api/prompts/**")
     bench.wait("maskcast.session.edits.state.value === 'saved'")
     assert np.count_nonzero(read_labels(bench.run / "prompts" / "00000.png")) > 500
+
+
+def test_a_damaged_frame_is_explained_and_can_be_held(shared_server, shared_root, visit):
+    folder = shared_root / "damaged"
+    folder.mkdir()
+    for frame in range(6):
+        Image.fromarray(picture_of(frame)).save(folder / f"{frame:03d}.png")
+    (folder / "003.png").write_bytes(b"damaged")
+    tab = visit(shared_server).open("damaged", "runs/damaged")
+    tab.expect_trouble("422 ")
+    tab.square(red_box(0))
+    tab.page.evaluate("maskcast.session.goTo(3)")
+    tab.page.get_by_text("This frame cannot be shown").wait_for()
+    tab.shot("23-damaged-frame")
+    tab.page.evaluate("maskcast.session.goTo(2)")
+    tab.settled()
+    assert tab.track()["state"] == "failed"
+    key = tab.project()["key"]
+    tab.expect_trouble("400 .*/api/")  # what was under way for the project that is closed
+    tab.page.get_by_role("button", name="Hold the frame before it").click()
+    tab.wait(f"![null, undefined, '{key}'].includes(maskcast.session.project.value?.key)")
+    tab.wait("maskcast.stage.value !== null && maskcast.look.frame.value === 2")
+    tab.go_to(3)
+    assert tab.track()["state"] == "done"
+    tab.settled()
+    assert_covers(tab.shown() == 1, red_box(2))
 
 
 def test_a_killed_model_worker_stops_its_job_with_a_reason(serve, visit):

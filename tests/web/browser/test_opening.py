@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco
 
+from fixtures.video_files import VideoRecipe, write_numbered_video
 from web.browser.application import Workbench, read_labels
 from web.browser.clips import picture_of, write_clip
 from web.browser.test_tracking import mark_both
@@ -157,6 +158,25 @@ def test_large_portrait_and_short_videos(shared_server, shared_root, visit, size
     assert np.count_nonzero(tab.shown()) > 2000
     tab.shot(f"21-{size[1]}x{size[0]}")
     (shared_root / name).unlink()
+
+
+@pytest.mark.parametrize("name, size", [("rotated.mp4", (64, 48)), ("variable.mp4", (48, 64))])
+def test_rotated_videos_and_variable_rates(shared_server, shared_root, visit, name, size):
+    recipe = {
+        "rotated.mp4": VideoRecipe(rotation=90, count=5),
+        "variable.mp4": VideoRecipe(tick=lambda i: 40 * i * i, count=5),
+    }[name]
+    write_numbered_video(shared_root / name, recipe)
+    tab = visit(shared_server).open(name, f"runs/{name}")
+    video = tab.project()["video"]
+    assert (video["height"], video["width"]) == size
+    tab.square((0, 0, 20, 10))
+    assert np.count_nonzero(read_labels(tab.run / "prompts" / "00000.png")[:10, :20] == 1) == 200
+    tab.press("End")
+    tab.settled()
+    if name == "variable.mp4":  # the last frame is shown 16 · 40 ms after the first
+        tab.page.get_by_text("0:00.64").wait_for()
+    tab.shot(f"21-{name}")
 
 
 def test_a_folder_of_frames_plays(shared_server, shared_root, visit):

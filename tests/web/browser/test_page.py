@@ -66,6 +66,9 @@ def test_nothing_overlaps(shared_server, visit, name, look):
     tab = visit(shared_server, **look).open("clip.mp4", f"runs/{name}")
     mark_both(tab)
     tab.press("i")
+    tab.repainted()
+    numbers = tab.page.locator(".numbers span")
+    tab.until(lambda: numbers.all_inner_texts() == ["1", "2"])
     tab.shot(f"19-{name}")
     assert tab.value(OVERLAPS) == []
     for tool in ("Brush", "Box"):

@@ -1699,6 +1699,15 @@ var COMMANDS = {
 function ariaKeys(name) {
 	return COMMANDS[name].keys.join(" ").replaceAll("Ctrl", "Control");
 }
+var SIGN_OF = {
+	ArrowLeft: "←",
+	ArrowRight: "→",
+	ArrowUp: "↑",
+	ArrowDown: "↓"
+};
+function shownKey(key) {
+	return key.replace(/Arrow\w+/, (name) => SIGN_OF[name]);
+}
 function chordOf(event) {
 	const key = event.key === " " ? "Space" : event.key;
 	const isLetter = /^[a-z]$/i.test(key);
@@ -2604,6 +2613,7 @@ var Toasts = class {
 };
 // src/model/session.ts
 var MOST_OBJECTS = 254;
+var HOLD = "Hold the frame before it";
 var Session = class {
 	api;
 	look;
@@ -2655,6 +2665,21 @@ var Session = class {
 	}
 	async open(request) {
 		this.#show(await this.api.open(request));
+	}
+	async holdBadFrames() {
+		const { value } = this.project;
+		const frame = this.look.frame.value;
+		if (value === null) return;
+		try {
+			await this.edits.settled();
+			await this.open({
+				run: value.run,
+				on_bad_frame: "hold"
+			});
+			this.goTo(frame);
+		} catch (error) {
+			this.complain(error);
+		}
 	}
 	async close() {
 		await this.edits.settled();
@@ -2773,7 +2798,7 @@ var Session = class {
 		if (job.what === "track" && job.rate) this.speed.value = job.rate;
 		if (before?.id === job.id && before.state === job.state) return;
 		const name = job.what === "track" ? "Tracking" : "Export";
-		if (job.state === "failed") this.toasts.error(job.error?.message ?? `${name} failed`);
+		if (job.state === "failed") this.#explainFailure(job, name);
 		else if (job.state === "stopped" && job.note) this.#explainStop(job, name);
 		else this.toasts.announce(`${name}: ${job.state}`);
 		if ([
@@ -2781,6 +2806,14 @@ var Session = class {
 			"stopped",
 			"failed"
 		].includes(job.state)) this.#refreshOutdated();
+	}
+	#explainFailure({ error }, name) {
+		const hold = {
+			label: HOLD,
+			run: () => void this.holdBadFrames()
+		};
+		const action = error?.kind === "FrameError" ? hold : void 0;
+		this.toasts.error(error?.message ?? `${name} failed`, action);
 	}
 	#explainStop(job, name) {
 		const { direction, until } = job;
@@ -3185,7 +3218,7 @@ function FileRow({ file }) {
 			children: [
 				pathShown.value ? path : file.name,
 				" ",
-				a("span", {
+				file.bytes !== null && a("span", {
 					class: "hint",
 					children: bytesText(file.bytes)
 				})
@@ -3628,16 +3661,8 @@ function Help() {
 		})
 	});
 }
-var SIGN_OF = {
-	ArrowLeft: "←",
-	ArrowRight: "→",
-	ArrowUp: "↑",
-	ArrowDown: "↓"
-};
 function rowsOf(group) {
-	return Object.values(COMMANDS).filter((command) => command.group === group).map(({ keys, says }) => {
-		return [keys[0].replace(/Arrow\w+/, (key) => SIGN_OF[key]), says];
-	});
+	return Object.values(COMMANDS).filter((command) => command.group === group).map(({ keys, says }) => [shownKey(keys[0]), says]);
 }
 function Table({ rows }) {
 	return a("dl", { children: rows.map(([key, says]) => a("div", { children: [a("dt", { children: a("kbd", { children: key }) }), a("dd", { children: says })] }, key)) });
@@ -4166,26 +4191,49 @@ function RecentColumn({ open }) {
 			}),
 			a("ul", {
 				class: "entries recent",
-				children: runs.value?.map((run) => a("li", { children: a("button", {
-					type: "button",
-					class: "name",
-					onClick: () => void open({ run: run.path }),
-					children: [a(Thumbnail, { path: run.path }), a("span", {
-						class: "text",
-						children: [run.path, a("span", {
-							class: "hint",
-							children: [
-								run.total === null ? "" : `${run.done} of ${run.total} frames · `,
-								run.status,
-								" · ",
-								new Date(run.modified * 1e3).toLocaleDateString()
-							]
-						})]
-					})]
-				}) }, run.path))
+				children: runs.value?.map((run) => a(RecentEntry, {
+					run,
+					open
+				}, run.path))
 			})
 		]
 	});
+}
+function RecentEntry({ run, open }) {
+	const date = new Date(run.modified * 1e3).toLocaleDateString();
+	return a("li", { children: a("button", {
+		type: "button",
+		class: "name",
+		disabled: run.lost,
+		onClick: () => void open({ run: run.path }),
+		children: [run.lost ? a("span", { class: "thumbnail" }) : a(Thumbnail, { path: run.path }), a("span", {
+			class: "text",
+			children: [
+				run.path,
+				a("span", {
+					class: "hint",
+					children: [
+						run.total === null ? "" : `${run.done} of ${run.total} frames · `,
+						statusOf(run),
+						" · ",
+						date
+					]
+				}),
+				run.lost && a("span", {
+					class: "hint trouble",
+					children: [
+						"Its video ",
+						run.video,
+						" is no longer there: put it back to open this run."
+					]
+				})
+			]
+		})]
+	}) });
+}
+function statusOf({ done, status }) {
+	if (status === "finished") return status;
+	return done === 0 ? "not tracked yet" : "unfinished";
 }
 function Thumbnail({ path }) {
 	const { session } = useWorkspace();
@@ -5537,7 +5585,7 @@ var Stage = class {
 		if (this.#editor?.drawing) return;
 		const wanted = this.session.look.frame.peek();
 		const failure = this.#loader.failure(wanted);
-		this.trouble.value = failure?.message ?? null;
+		this.trouble.value = failure ?? null;
 		if (failure !== void 0) return this.#show({
 			...EMPTY,
 			frame: wanted
@@ -5620,6 +5668,7 @@ var Stage = class {
 		if (this.#dirty === null || labels === null) return;
 		this.#painter.showChange(labels, this.#style.peek(), this.#video, this.#dirty);
 		this.#dirty = null;
+		if (!this.#editor?.drawing) this.numbers.value = this.#painter.centres();
 	}
 	change(rect) {
 		this.#dirty = union(this.#dirty, rect);
@@ -5657,7 +5706,7 @@ var Stage = class {
 		const slots = changed.filter((other) => other === slot || marked.includes(other));
 		if (painted && !slots.includes(slot) && !marked.includes(slot)) slots.push(slot);
 		if (slots.length > 0) r(() => this.#mark(shown, slots, editor.labels, did));
-		this.numbers.value = this.#painter.centres();
+		if (this.#dirty === null) this.numbers.value = this.#painter.centres();
 		this.painted.value = this.painted.peek() + 1;
 		this.#present();
 	}
@@ -5885,10 +5934,16 @@ function FrameTrouble() {
 	const { stage, look, session } = useWorkspace();
 	const trouble = stage.value?.trouble.value ?? null;
 	const shown = stage.value?.frame.value ?? null;
-	if (trouble !== null) return a("p", {
-		class: "stage-note",
+	if (trouble !== null) return a("div", {
+		class: "stage-note trouble",
 		role: "status",
-		children: ["This frame cannot be shown: ", trouble]
+		onPointerDown: (event) => event.stopPropagation(),
+		children: [a("p", { children: ["This frame cannot be shown: ", trouble.message] }), trouble instanceof ApiError && trouble.kind === "FrameError" && a("button", {
+			type: "button",
+			class: "small",
+			onClick: () => void session.holdBadFrames(),
+			children: "Hold the frame before it"
+		})]
 	});
 	if (session.project.value === null || shown === look.frame.value) return null;
 	return a("p", {
