@@ -319,11 +319,13 @@ def test_masks_that_the_run_itself_writes_cannot_be_given(segment, clip):
     assert (clip / "out" / "00004.png").read_bytes() == before
 
 
-def test_soft_masks_that_were_written_once_are_always_written(segment, clip):
+def test_soft_masks_that_were_written_once_are_kept(segment, clip):
     segment("--probabilities")
+    before = {path.name: path.read_bytes() for path in (clip / "out/probs").rglob("*.png")}
     outcome = segment()
-    assert outcome.exit_code == 2
-    assert "the setting probabilities was True, now not given" in outcome.error
+    assert outcome.exit_code == 0
+    assert before == {path.name: path.read_bytes() for path in (clip / "out/probs").rglob("*.png")}
+    assert before
 
 
 @pytest.mark.parametrize(

@@ -28,13 +28,18 @@ def test_settings_of_a_recipe_are_flags():
     assert Flags().in_parentheses(("loop.batch_size",)) == ""
 
 
+NESTED = ("weights", "batch")
+"""Commands that consist of others."""
+
+
 def test_every_command_says_how_its_parameters_are_written():
-    shown = {name: _flags_for([name]).by_parameter for name in COMMANDS if name != "weights"}
+    shown = {name: _flags_for([name]).by_parameter for name in COMMANDS if name not in NESTED}
     assert shown.pop("doctor") == {}  # it has none
     assert shown["segment"]["video"] == "VIDEO"
     assert shown["segment"]["masks"] == "--masks"
     assert shown["segment"]["overlay"] == "--overlay"
     assert shown["train"]["start_from"] == "--start-from"
     assert _flags_for(["weights", "import"]).by_parameter["sha256"] == "--sha256"
-    assert _flags_for(["weights"]).by_parameter == {}
+    assert _flags_for(["batch", "run"]).by_parameter["jobs"] == "--jobs"
+    assert all(_flags_for([name]).by_parameter == {} for name in NESTED)
     assert all(shown.values())

@@ -368,7 +368,7 @@ def test_the_way_back_can_be_added_later(segment, clip):
 def test_exports_are_made_and_named(segment, clip):
     outcome = segment("--tracks", "--cutout", "png", "--cutout", "vp9", "--rate", "12")
     assert outcome.exit_code == 0
-    made = ["exports/tracks.csv", "exports/cutout", "exports/cutout.webm"]
+    made = ["exports/tracks.csv", "exports/cutout", "exports/cutout-12fps.webm"]
     for name in made:
         assert f"out/{name}" in outcome.output
         assert (clip / "out" / name).exists()

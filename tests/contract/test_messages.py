@@ -22,6 +22,8 @@ FLAG = re.compile(r"(^|[\s(,;'\"`])--[a-z]")
 COMMAND = re.compile(rf"\bmaskcast ({'|'.join(COMMANDS)})\b")
 NO_MESSAGES = {
     "bench/metrics.py": "the command that is measured",
+    "evaluation/paper_charts.py": "a colour of the page",
+    "evaluation/paper_commands.py": "the commands that fill the cells of a page",
     "evaluation/published.py": "the arguments that reproduce a published figure",
     "evaluation/published_table.py": "the marks around the table in docs/results.md",
     "training/run_folder.py": "arguments of git",

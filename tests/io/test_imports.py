@@ -7,9 +7,10 @@ CODE = """
 import importlib, pkgutil, sys
 sys.modules["av"] = None  # importing it fails
 import maskcast.io
-need_pyav = {f"maskcast.io.video.{name}" for name in ("container", "file", "index", "writer")}
+names = ("codecs", "container", "file", "index", "joining", "sound", "tags", "writer")
+need_pyav = {f"maskcast.io.video.{name}" for name in names}
 for module in pkgutil.walk_packages(maskcast.io.__path__, "maskcast.io."):
-    if module.name not in need_pyav:
+    if module.name not in need_pyav | {"maskcast.io.exr"}:
         importlib.import_module(module.name)
 """
 

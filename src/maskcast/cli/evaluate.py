@@ -32,7 +32,15 @@ if TYPE_CHECKING:
     from maskcast.methods.spec import SegmenterSpec
 
 OPTION_GROUPS = {
-    "data set": ("--root", "--split", "--videos", "--resolution", "--all-frames", "--unseen"),
+    "data set": (
+        "--root",
+        "--split",
+        "--videos",
+        "--videos-from",
+        "--resolution",
+        "--all-frames",
+        "--unseen",
+    ),
     "method": ("--weights", "--method", "--option"),
     "prompts": ("--init", "--box-jitter", "--corrections"),
     "output": ("--output",),

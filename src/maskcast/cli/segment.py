@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
-from maskcast.cli.arguments import Device, MethodName, Options, WeightsArgument, shown_as
+from maskcast.cli.arguments import Device, ListFile, MethodName, Options, WeightsArgument, shown_as
 from maskcast.cli.run_result import print_prompts, print_result
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
@@ -21,24 +21,36 @@ OPTION_GROUPS = {
     "prompts": (
         "--masks",
         "--box",
+        "--detections",
+        "--detection-score",
+        "--only-prompts",
         "--corrected",
         "--absent",
         "--end-object",
+        "--swap",
+        "--merge",
         "--name",
         "--colour",
         "--mask-threshold",
     ),
     "method": ("--weights", "--method", "--option", "--direction"),
-    "output": (
-        "--output",
-        "--probabilities",
+    "output": ("--output", "--probabilities", "--rle", "--tracks", "--annotations"),
+    "pictures and videos": (
         "--overlay",
-        "--cutout",
-        "--rle",
-        "--tracks",
+        "--labels",
+        "--outlines",
         "--contact-sheet",
+        "--cutout",
+        "--matte",
+        "--green-screen",
+        "--effect",
+        "--objects",
+        "--merged",
         "--rate",
+        "--start-number",
+        "--no-sound",
     ),
+    "edges": ("--edges", "--grow", "--feather", "--fill-holes"),
     "resuming": ("--edited", "--overwrite", "--save-frames", "--save-seconds", "--keep-every"),
     "machine": ("--device", "--dtype", "--threads", "--deterministic"),
     "other": (),
@@ -61,7 +73,7 @@ def segment(
     merge: Annotated[
         UseAppendAction[tuple[str, ...]], shown_as("FRAME:ID,ID[,ID]", "(repeatable)")
     ] = (),
-    detections: Path | None = None,
+    detections: ListFile = None,
     detection_score: float = 0.5,
     name: Annotated[UseAppendAction[tuple[str, ...]], shown_as("ID=NAME", "(repeatable)")] = (),
     colour: Annotated[

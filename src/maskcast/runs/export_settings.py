@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
+
+from tyro.conf import arg
 
 from maskcast.core.config import require_choice, require_range
 from maskcast.core.errors import ConfigError
@@ -58,7 +60,7 @@ class Exports:
     annotations: tuple[AnnotationForm, ...] = ()
     """write annotations, with names of objects as categories: coco-video, youtube-vis (JSON), cvat
     (tracks of polygons), cvat-masks (XML), labelme, yolo, mots (folders)."""
-    objects: str | None = None
+    objects: Annotated[str | None, arg(metavar="IDS", help_behavior_hint="")] = None
     """ids such as 1,2, or all: make cut-outs, mattes, green screens and effects of these objects,
     one file for each object; default: of all objects, in one file."""
     merged: bool = False
@@ -78,7 +80,7 @@ class Exports:
     59.94 mean 24000/1001, 30000/1001 and 60000/1001."""
     sound: bool = True
     """take over the sound of the video: copied, or encoded again where a format cannot hold it."""
-    start_number: int | None = None
+    start_number: Annotated[int | None, arg(metavar="NUMBER", help_behavior_hint="")] = None
     """number the pictures of cut-outs and mattes from here; default: named like the frames."""
 
     def __post_init__(self) -> None:

@@ -303,7 +303,7 @@ def test_rendered_videos_have_a_weight_of_their_own_and_a_target_for_each_object
         replace(data, rendered=(), rendered_weight=0.0, held_out=()), query_frames=2
     )
     assert without.fingerprint != sources.fingerprint
-    with pytest.raises(ConfigError, match="rendered"):
+    with pytest.raises(ConfigError, match="held-out videos do not exist: mugs"):
         TrainingSources.open(replace(data, rendered=()), query_frames=2)
 
 
