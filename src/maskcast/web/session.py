@@ -48,7 +48,7 @@ from maskcast.web.messages import (
 )
 from maskcast.web.project import Project, lock_run
 from maskcast.web.watching import CardWatch
-from maskcast.web.weights_file import known_file, note_file
+from maskcast.web.weights_file import note_file, weights_of
 from maskcast.web.worker import Worker
 
 Sides: TypeAlias = tuple[float, float, float, float]
@@ -140,7 +140,8 @@ class Session:
             )
             choice = asked.segmenter
             if card is not None:
-                weights = choice.weights or known_file(asked.run) or card.request.weights
+                known = choice.weights or await asyncio.to_thread(weights_of, asked.run)
+                weights = known or card.request.weights
                 options = card.request.options
                 choice = replace(choice, weights=weights, method=None, options=options)
             key = await asyncio.to_thread(key_of, video)

@@ -1,4 +1,7 @@
-"""Record the path of weights given as a file, because the run card has only their hash."""
+"""Find the weights of a run, of which the run card has the name and the hash.
+
+The path of weights given as a file is recorded beside the run.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 
 from maskcast.core.files import write_text
 from maskcast.core.strict_json import read_json
+from maskcast.runs.earlier_weights import weights_begun_with
 from maskcast.runs.frame_log import DAMAGE
 from maskcast.web.layout import WEIGHTS
 
@@ -18,10 +22,13 @@ def note_file(run: Path, weights: str | None) -> None:
         write_text(run / WEIGHTS, json.dumps({"file": path}, ensure_ascii=False) + "\n")
 
 
-def known_file(run: Path) -> str | None:
-    """Return the recorded file, if it still exists."""
+def weights_of(run: Path) -> str | None:
+    """Return the recorded file, or the name of the weights in the package with the recorded hash.
+
+    The second finds the weights of version 0.1, which have another name since.
+    """
     try:
         noted = Path(read_json(run / WEIGHTS)["file"])
     except (OSError, *DAMAGE):
-        return None
+        return weights_begun_with(run)
     return str(noted) if noted.is_file() else None
