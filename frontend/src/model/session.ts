@@ -168,7 +168,8 @@ export class Session {
         this.#labelsMade(event);
         break;
       case "outdated":
-        this.#setOutdated(event.from);
+        // The answer to the edit that this event follows may still be on its way, with older news.
+        void this.edits.settled().then(() => this.#setOutdated(event.from));
         break;
       case "job":
         this.#jobChanged(event);

@@ -2747,7 +2747,7 @@ var Session = class {
 				this.#labelsMade(event);
 				break;
 			case "outdated":
-				this.#setOutdated(event.from);
+				this.edits.settled().then(() => this.#setOutdated(event.from));
 				break;
 			case "job":
 				this.#jobChanged(event);
