@@ -1,4 +1,4 @@
-"""Scenarios 8, 15 and 16 with the small model and the real command."""
+"""Scenarios 8, 9, 15 and 16 with the small model and the real command."""
 
 from __future__ import annotations
 
@@ -86,3 +86,8 @@ def test_corrections_and_the_command_line_go_on_with_one_folder(serve, visit, ro
     assert same(finished, after)[:8] == [f"{frame:05d}.png" for frame in range(8)]
     assert finished["00008.png"] != after["00008.png"]
     bench.shot("16-corrected")
+    job = bench.value("maskcast.session.job.value.id")
+    bench.undo()
+    bench.wait("maskcast.session.project.value.outdated_from === null")
+    bench.until(lambda: masks_of(bench) == finished)
+    assert bench.value("maskcast.session.job.value.id") == job  # no step of the model
