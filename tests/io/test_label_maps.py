@@ -51,7 +51,14 @@ def test_small_ids_are_indexed_in_the_davis_colours(tmp_path):
 
 @pytest.mark.parametrize(
     ("largest", "mode"),
-    [(255, "P"), (256, "I;16"), (65535, "I;16"), (65536, "RGB"), (2**24 - 1, "RGB")],
+    [
+        (255, "P"),
+        (256, "I;16"),
+        (65534, "I;16"),
+        (65535, "RGB"),
+        (65536, "RGB"),
+        (2**24 - 1, "RGB"),
+    ],
 )
 def test_the_largest_id_decides_on_the_kind_of_picture(tmp_path, largest, mode):
     write_label_map(tmp_path / "a.png", np.array([[0, largest]]))

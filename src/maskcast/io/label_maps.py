@@ -1,6 +1,6 @@
 """Label maps as PNG: the value of a pixel is the id of its object, 0 is background.
 
-Ids up to 255 are written as indexed PNG in the DAVIS colours, and ids up to 65535 as 16-bit grey.
+Ids up to 255 are written as indexed PNG in the DAVIS colours, and ids up to 65534 as 16-bit grey.
 Higher ids are written in three colour channels, as in COCO's panoptic maps: the id is
 R + 256 G + 65536 B. A text entry marks such a PNG; colour pictures without it are not read as ids.
 """
@@ -22,6 +22,8 @@ from maskcast.core.palette import PALETTE, Colour, palette_bytes
 from maskcast.io.pictures import decode_picture, open_picture
 
 LARGEST_ID = 2**24 - 1
+WHITE = 65535
+"""Largest value of 16-bit grey, which other programs write for the object."""
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 """First bytes of every PNG."""
 IDS_IN_COLOURS = "maskcast.ids", "R + 256 G + 65536 B"
@@ -166,7 +168,9 @@ def is_whole_png(path: Path) -> bool:
 
 
 def write_label_map(path: Path | str, label_map: Integer[np.ndarray, "height width"]) -> None:
-    """Write ids as PNG: indexed up to 255, 16-bit grey up to 65535, higher ones in colours.
+    """Write ids as PNG: indexed up to 255, 16-bit grey up to 65534, higher ones in colours.
+
+    16-bit grey of 0 and 65535 alone would be read as a mask of object 1.
 
     Raises:
         DataError: an id is negative or above ``LARGEST_ID``.
@@ -189,7 +193,7 @@ def encode_label_map(label_map: Integer[np.ndarray, "height width"]) -> bytes:
     if largest <= 255:
         picture = Image.fromarray(label_map.astype(np.uint8))
         picture.putpalette(palette_bytes())
-    elif largest <= 65535:
+    elif largest < WHITE:
         picture = Image.fromarray(label_map.astype(np.uint16))
     else:
         channels = [(label_map >> shift & 255).astype(np.uint8) for shift in (0, 8, 16)]
