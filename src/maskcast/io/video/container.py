@@ -32,8 +32,7 @@ def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         VideoError: the file is not a video, its codec is unknown, or its frames are too large.
     """
     try:
-        # absolute, so that no part of a name is read as a protocol
-        container = av.open(path.absolute(), options=dict(_OPTIONS), metadata_errors="replace")
+        container = _opened(path)
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(_why_not_opened(path)) from error
     with container:
@@ -60,10 +59,15 @@ def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
+def _opened(path: Path) -> InputContainer:
+    """Open a file by its absolute path, so that no part of a name is read as a protocol."""
+    return av.open(path.absolute(), options=dict(_OPTIONS), metadata_errors="replace")
+
+
 def _first_moving(path: Path, streams: Sequence[VideoStream]) -> VideoStream:
     """Return the first stream with more than one packet, which a still picture does not have."""
     counts = dict.fromkeys((stream.index for stream in streams), 0)
-    with av.open(path.absolute(), options=dict(_OPTIONS)) as container:
+    with _opened(path) as container:
         chosen = [stream for stream in container.streams.video if stream.index in counts]
         with suppress(av.error.FFmpegError):
             for packet in container.demux(chosen):
