@@ -22,7 +22,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -268,7 +268,7 @@ def _reason_outside(fault: Exception) -> MaskcastError | None:
     if isinstance(fault, OSError) and fault.errno in NOT_WRITTEN:
         where = str(fault.filename) if fault.filename else "the output"
         return OutputError(f"cannot write {where}: {fault.strerror}")
-    if isinstance(fault, ImportError) and not (fault.name or "maskcast").startswith("maskcast"):
+    if isinstance(fault, ImportError) and _is_not_ours(fault):
         return MaskcastError(
             f"cannot import {fault.name}: the Python environment of maskcast is incomplete or not "
             "readable for this user; install maskcast again where this user can read it"
@@ -286,10 +286,24 @@ def _reason_outside(fault: Exception) -> MaskcastError | None:
     return None
 
 
+def _installed_version() -> str:
+    try:
+        return version("maskcast")
+    except PackageNotFoundError:
+        return "of unknown version"
+
+
+def _is_not_ours(fault: ImportError) -> bool:
+    """Return whether the environment is at fault: another package, or ours cannot be read."""
+    if not (fault.name or "maskcast").startswith("maskcast"):
+        return True
+    return not os.access(Path(__file__).parent, os.R_OK)
+
+
 def _write_log() -> Path:
     cache = with_home(os.environ.get("MASKCAST_CACHE") or "~/.cache/maskcast")
     name = f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-    text = f"maskcast {version('maskcast')}\n{sys.argv}\n{traceback.format_exc()}"
+    text = f"maskcast {_installed_version()}\n{sys.argv}\n{traceback.format_exc()}"
     for folder in (cache / "logs", Path(tempfile.gettempdir())):
         try:
             if not folder.is_absolute():
