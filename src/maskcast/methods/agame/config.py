@@ -8,7 +8,14 @@ from typing import Literal, TypeAlias
 from maskcast.core.config import require_range, require_rising
 from maskcast.core.errors import ConfigError
 
-TrunkDepth: TypeAlias = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
+TrunkName: TypeAlias = Literal[
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "efficientnet-lite0",
+    "efficientnet-lite2",
+]
 AppearanceOutput: TypeAlias = Literal["scores", "posterior", "none"]
 UpdateMask: TypeAlias = Literal["merged", "fine", "coarse"]
 EntryFrame: TypeAlias = Literal["given", "predicted"]
@@ -135,7 +142,7 @@ class PresenceConfig:
 class AgameConfig:
     """Settings of the network and of its use at test time."""
 
-    trunk: TrunkDepth = "resnet101"
+    trunk: TrunkName = "resnet101"
     """Feature extractor for the frames; the paper uses a ResNet-101."""
     trunk_classes: int = 1000
     """Number of classes of the trunk's ImageNet classifier, which is part of the published weights

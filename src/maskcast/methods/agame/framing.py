@@ -13,17 +13,20 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from maskcast.nn.resnet import IMAGENET_DEVIATION, IMAGENET_MEAN
+from maskcast.methods.agame.config import TrunkName
+from maskcast.nn.trunks import normalisation
 
 STRIDE = 16
 
 
 def normalise(
-    frames: Float[Tensor, "*batch 3 height width"],
+    frames: Float[Tensor, "*batch 3 height width"], trunk: TrunkName = "resnet101"
 ) -> Float[Tensor, "*batch 3 height width"]:
-    """Subtract ImageNet's mean colour and divide by its standard deviation."""
-    mean = frames.new_tensor(IMAGENET_MEAN)[:, None, None]
-    return (frames - mean) / frames.new_tensor(IMAGENET_DEVIATION)[:, None, None]
+    """Subtract the mean colour of a trunk's input and divide by its standard deviation."""
+    mean, deviation = normalisation(trunk, caffe=False)
+    return (frames - frames.new_tensor(mean)[:, None, None]) / frames.new_tensor(deviation)[
+        :, None, None
+    ]
 
 
 @dataclass(frozen=True)

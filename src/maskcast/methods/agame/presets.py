@@ -11,9 +11,9 @@ from maskcast.methods.agame.config import (
 
 
 def small() -> AgameConfig:
-    """Return the settings of ``agame-small``: a ResNet-18 and heads of a quarter of the width."""
+    """Return the settings of ``agame-small``: a small trunk and heads of a quarter of the width."""
     return AgameConfig(
-        trunk="resnet18",
+        trunk="efficientnet-lite0",
         trunk_classes=0,
         appearance=AppearanceConfig(channels=128, score_scale=0.05),
         propagation=PropagationConfig(channels=128),

@@ -120,13 +120,14 @@ class AgameSegmenter:
         size = (frame.shape[-2], frame.shape[-1])
         working = working_size(size, self.config.working_side)
         if working == size:
-            segmented = self.step_normalised(state, normalise(frame), prompts)
+            image = normalise(frame, self.config.trunk)
+            segmented = self.step_normalised(state, image, prompts)
             return segmented.state, segmented.masks
         small = {
             key: shrink_mask(prompt, working) if isinstance(prompt, Tensor) else prompt
             for key, prompt in prompts.items()
         }
-        image = normalise(shrink_frame(frame, working))
+        image = normalise(shrink_frame(frame, working), self.config.trunk)
         segmented = self.step_normalised(state, image, small)
         ids = segmented.masks.ids
         probs = resize_bilinear(segmented.masks.probs[None], size)[0]

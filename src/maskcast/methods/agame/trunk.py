@@ -1,4 +1,4 @@
-"""The trunk: a ResNet whose last stage stays at stride 16; earlier stages are frozen.
+"""The trunk: its last stage stays at stride 16; earlier stages are frozen.
 
 images     frames × 3 × height × width         normalised; sides are multiples of 16
 strideS    frames × channels × height/S × width/S
@@ -13,13 +13,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from maskcast.methods.agame.config import TrunkDepth
-from maskcast.nn.resnet import ResNetTrunk
-from maskcast.nn.trunks import load_trunk
+from maskcast.methods.agame.config import TrunkName
+from maskcast.nn.trunks import AnyTrunk, build_trunk, load_trunk
 
 
 class TrunkFeatures(NamedTuple):
-    """Stages 1, 2 and 4, after their last ReLU."""
+    """Outputs of stages 1, 2 and 4."""
 
     stride4: Float[Tensor, "frames channels4 height4 width4"]
     stride8: Float[Tensor, "frames channels8 height8 width8"]
@@ -27,21 +26,24 @@ class TrunkFeatures(NamedTuple):
 
 
 class Trunk(nn.Module):
-    """ResNet with stride 1 in stage 4, dilated by 2 after its first block (map: trunk).
+    """A trunk with stride 1 in stage 4, dilated by 2 after its first block (map: trunk).
+
+    The paper uses a ResNet-101. An EfficientNet-Lite has symmetric padding.
 
     All stages below stage 4 are frozen from construction: they have no gradients, and their batch
     normalisation always uses running statistics. In training, stage 4 uses the statistics of its
     batch. Call it once per point in time then, with the frames of all clips, in temporal order.
 
     Args:
-        depth: depth of the ResNet.
+        name: name of the trunk.
         classes: number of classes of the unused classifier; 0 for none.
     """
 
-    def __init__(self, depth: TrunkDepth = "resnet101", classes: int = 1000) -> None:
+    def __init__(self, name: TrunkName = "resnet101", classes: int = 1000) -> None:
         super().__init__()
         self._learns_statistics: list[str] = []
-        self.resnet = ResNetTrunk(depth)
+        self.resnet: AnyTrunk = build_trunk(name, padding="symmetric")
+        """Named as in the published weights, whatever the trunk."""
         channels = self.resnet.channels
         self.channels = (channels.layer1, channels.layer2, channels.layer4)
         self.classifier = nn.Linear(channels.layer4, classes) if classes else None
@@ -70,10 +72,10 @@ class Trunk(nn.Module):
         return weight.dtype
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load ImageNet weights with torchvision's names; a classifier is loaded only if it fits.
+        """Load weights in a format of ``load_trunk``; a classifier is loaded only if it fits.
 
         Raises:
-            WeightsError: the weights are not those of this ResNet.
+            WeightsError: the weights are not those of this trunk.
         """
         load_trunk(self.resnet, tensors)
         if self.classifier is not None and "fc.weight" in tensors:
@@ -100,6 +102,8 @@ def _stay_at_stride_16(stage: nn.Module) -> None:
     for index, block in enumerate(stage.children()):
         for convolution in block.modules():
             if isinstance(convolution, nn.Conv2d):
-                if convolution.kernel_size == (3, 3) and index > 0:
-                    convolution.dilation = convolution.padding = (2, 2)
+                reach = convolution.kernel_size[0] // 2
+                if reach > 0 and index > 0:
+                    convolution.dilation = (2, 2)
+                    convolution.padding = (2 * reach, 2 * reach)
                 convolution.stride = (1, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, ScheduleConfig, Task
-from maskcast.data.hold_out_names import DAVIS16_HOLD_OUT
+from maskcast.data.hold_out_names import SMALL_HOLD_OUT
 from maskcast.data.licences import SMALL_DATA
 from maskcast.methods.agame.presets import small
 from maskcast.methods.agame.training.config import AgameTrainingConfig, DataConfig, SnippetConfig
@@ -54,7 +54,7 @@ def small_recipe() -> AgameTrainingConfig:
     """Train the small network on videos and single pictures, starting from a small trunk."""
     return AgameTrainingConfig(
         model=small(),
-        data=DataConfig(epoch="draws", held_out=DAVIS16_HOLD_OUT, all_objects_as_one=True),
+        data=DataConfig(epoch="draws", held_out=SMALL_HOLD_OUT),
         snippets=SnippetConfig(size=(192, 320), length=5, longest_step=4, visible_pixels=50),
         trained_stages=2,
         batch_statistics=False,

@@ -72,7 +72,7 @@ class AgameTask:
         config = self.config
         losses = clip_losses(
             self.network,
-            normalise(batch.frames.float() / 255),
+            normalise(batch.frames.float() / 255, config.model.trunk),
             batch.labels.long(),
             auxiliary=config.auxiliary > 0,
             recompute=config.recompute,
@@ -110,7 +110,8 @@ class AgameTask:
             return {}
         device = next(self.network.parameters()).device
         labels = snippet.labels[None].to(device)
-        frames = normalise(snippet.frames[None].to(device).float() / 255)
+        frames = snippet.frames[None].to(device).float() / 255
+        frames = normalise(frames, self.config.model.trunk)
         steps = follow(self.network, frames, labels[:, 0] == 1, coarse=False)
         masks = torch.stack([step.fine[:, 1] > step.fine[:, 0] for step in steps], dim=1)
         return {"iou": float(target_iou(masks, labels == 1).mean())}
