@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, ScheduleConfig, Task
-from maskcast.data.hold_out_names import SMALL_HOLD_OUT
-from maskcast.data.licences import SMALL_DATA
+from maskcast.data.hold_out_names import SMALL_HOLD_OUT_REAL
+from maskcast.data.licences import SMALL_REAL_DATA
 from maskcast.methods.agame.presets import small
 from maskcast.methods.agame.training.config import AgameTrainingConfig, DataConfig, SnippetConfig
 
@@ -51,15 +51,19 @@ def youtube_stage2() -> AgameTrainingConfig:
 
 
 def small_recipe() -> AgameTrainingConfig:
-    """Train the small network on videos and single pictures, starting from a small trunk."""
+    """Train the small network on real videos and single pictures.
+
+    It starts from an EfficientNet-Lite0, best that of ``lwl-small``, whose file ``trunk_weights``
+    accepts.
+    """
     return AgameTrainingConfig(
         model=small(),
-        data=DataConfig(epoch="draws", held_out=SMALL_HOLD_OUT),
+        data=DataConfig(epoch="draws", held_out=SMALL_HOLD_OUT_REAL),
         snippets=SnippetConfig(size=(192, 320), length=5, longest_step=4, visible_pixels=50),
         trained_stages=2,
         batch_statistics=False,
         validation_length=12,
-        licence=SMALL_DATA,
+        licence=SMALL_REAL_DATA,
         loop=LoopConfig(
             epochs=18,
             iterations=150,
