@@ -8,7 +8,9 @@ import torchvision
 from torch import nn
 
 from maskcast.core.errors import WeightsError
+from maskcast.methods.agame.framing import normalise
 from maskcast.methods.agame.trunk import Trunk
+from maskcast.nn.efficientnet_lite import EfficientNetLiteTrunk
 
 
 def trained_norms(trunk: Trunk) -> set[str]:
@@ -64,6 +66,34 @@ def test_torchvision_weights_load_directly() -> None:
     torch.testing.assert_close(trunk(image).stride8, expected)
     assert trunk.classifier is not None
     assert trunk.classifier.weight.equal(theirs.fc.weight)
+
+
+def test_a_lite_stage_4_keeps_its_values_where_dilation_does_not_matter() -> None:
+    torch.manual_seed(0)
+    lite = EfficientNetLiteTrunk("efficientnet-lite0", padding="symmetric").eval()
+    trunk = Trunk("efficientnet-lite0", 0).eval()
+    trunk.load({f"trunk.{name}": tensor for name, tensor in lite.state_dict().items()})
+    taps = trunk(torch.rand(1, 3, 32, 48))
+    assert [tuple(tap.shape) for tap in taps] == [(1, 24, 8, 12), (1, 40, 4, 6), (1, 320, 2, 3)]
+    convolutions = [m for m in trunk.resnet.layer4.modules() if isinstance(m, nn.Conv2d)]
+    kernels = [m for m in convolutions if m.groups > 1]
+    assert [(m.kernel_size[0], m.dilation[0], m.padding[0]) for m in kernels] == [
+        (5, 1, 2),
+        (5, 2, 4),
+        (5, 2, 4),
+        (5, 2, 4),
+        (3, 2, 2),
+    ]
+    assert {m.stride for m in kernels} == {(1, 1)}
+    even = torch.full((1, 3, 256, 256), 0.4)  # a flat image has flat features in the middle
+    centre = trunk(even).stride16[0, :, 8, 8]
+    torch.testing.assert_close(centre, lite(even).layer4[0, :, 4, 4], rtol=1e-4, atol=1e-4)
+
+
+def test_a_lite_trunk_has_another_normalisation() -> None:
+    frame = torch.full((3, 2, 2), 0.75)
+    assert normalise(frame, "efficientnet-lite0").eq(0.5).all()
+    assert not normalise(frame, "resnet18").eq(0.5).any()
 
 
 def test_weights_of_another_depth_are_refused() -> None:

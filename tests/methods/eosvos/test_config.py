@@ -21,6 +21,11 @@ COMPILED = LoopConfig(compile=True)
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
+        (
+            MaskRCNNConfig,
+            {"trunk": "efficientnet-lite0"},
+            "norm must be frozen_bn and network.pyramid_channels a multiple of 16, got group",
+        ),
         (EOSVOSConfig, {"inner_batch": 0}, "inner_batch must be at least 1, got 0"),
         (EOSVOSConfig, {"mask_threshold": 1.5}, "must be in .0, 1., got 1.5"),
         (

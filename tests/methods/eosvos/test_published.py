@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from maskcast.core.errors import WeightsError
+from maskcast.core.randomness import seeded
 from maskcast.methods.eosvos import published
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig
-from maskcast.methods.eosvos.inner_loop import LearnedStart, learned_start_of
+from maskcast.methods.eosvos.inner_loop import LearnedStart, gradients_of, learned_start_of
 from maskcast.methods.eosvos.network import ObjectNetwork
 from maskcast.methods.eosvos.published import (
     level_of,
@@ -17,6 +18,7 @@ from maskcast.methods.eosvos.published import (
     with_coco_statistics,
     write_published,
 )
+from maskcast.nn.efficientnet_lite import EfficientNetLiteTrunk
 
 from . import small
 
@@ -135,6 +137,25 @@ def test_a_trunk_alone_is_enough(tmp_path):
     torch.save({"nothing": torch.zeros(1)}, tmp_path / "none.pth")
     with pytest.raises(WeightsError, match="no tensor in common"):
         take_start_weights(own, tmp_path / "none.pth")
+
+
+def test_a_lite_trunk_starts_from_the_weights_of_another_method(tmp_path):
+    with seeded(3):
+        lite = EfficientNetLiteTrunk(padding="symmetric").eval()
+    tensors = {f"trunk.{name}": value for name, value in lite.state_dict().items()}
+    torch.save(tensors, tmp_path / "lwl.pth")
+    lite_config = {"trunk": "efficientnet-lite0", "norm": "frozen_bn", "pyramid_channels": 16}
+    own = small.network(**lite_config)
+    taken = take_start_weights(own, tmp_path / "lwl.pth")
+    assert len(taken) == sum("num_batches" not in name for name in tensors)
+    frame = torch.rand(1, 3, 64, 96)
+    ends = own.backbone.body(frame)
+    for level, tap in zip("0123", lite(frame), strict=True):
+        torch.testing.assert_close(ends[level], tap)
+    assert not any("bn" in name for name in own.published_parameters() if ".body." in name)
+    losses, gradients = gradients_of(own, small.batch(own, 0))
+    assert all(0 <= value < 100 for value in losses.values())
+    assert all(gradient.isfinite().all() for gradient in gradients)
 
 
 def test_published_sizes():

@@ -9,7 +9,9 @@ from maskcast.core.config import require_choice, require_range
 from maskcast.core.errors import ConfigError
 from maskcast.methods.eosvos.presence_config import PresenceConfig
 
-TrunkName = Literal["resnet10", "resnet18", "resnet34", "resnet50", "resnet101"]
+TrunkName = Literal[
+    "resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "efficientnet-lite0"
+]
 MaskLoss = Literal["lovasz_hinge", "lovasz_softmax", "bce"]
 NormName = Literal["group", "frozen_bn"]
 RateLevel = Literal["neuron", "tensor", "param", "single"]
@@ -28,10 +30,11 @@ class MaskRCNNConfig:
     trunk: TrunkName = "resnet50"
     """Feature extractor for the frames; the paper uses a ResNet-50."""
     trunk_width: int = 64
-    """Channels of the stem (torchvision: 64), from which those of the four stages follow."""
+    """Channels of the stem of a ResNet (torchvision: 64), from which those of the four stages
+    follow."""
     norm: NormName = "group"
     """Normalisation of the trunk. ``group``: GroupNorm; ``frozen_bn``: BatchNorm with fixed
-    statistics (an ablation)."""
+    statistics (an ablation, and the only choice for an EfficientNet-Lite)."""
     norm_groups: int = 32
     """Number of groups of each GroupNorm; a divisor of trunk_width."""
     train_trunk: bool = True
@@ -99,6 +102,15 @@ class MaskRCNNConfig:
             raise ConfigError(
                 "network.anchor_sizes must have 5 values, one per level, got "
                 f"{len(self.anchor_sizes)}"
+            )
+        is_frozen = self.norm == "frozen_bn"
+        if self.trunk == "efficientnet-lite0" and not (
+            is_frozen and self.pyramid_channels % 16 == 0
+        ):
+            raise ConfigError(
+                f"with network.trunk {self.trunk}, network.norm must be frozen_bn and "
+                "network.pyramid_channels a multiple of 16, got "
+                f"{self.norm} and {self.pyramid_channels}"
             )
         if self.norm == "group" and self.trunk_width % self.norm_groups:
             raise ConfigError(

@@ -38,6 +38,7 @@ from maskcast.methods.eosvos.region_pooling import RegionPooling
 from maskcast.methods.eosvos.targets import Target, make_target
 from maskcast.methods.eosvos.trunk import build_pyramid, pyramid_maps
 from maskcast.nn.resnet import IMAGENET_DEVIATION, IMAGENET_MEAN
+from maskcast.nn.trunks import LITE_DEVIATION, LITE_MEAN
 
 Item = TypeVar("Item")
 
@@ -111,9 +112,10 @@ class ObjectNetwork(nn.Module):
     def __init__(self, config: MaskRCNNConfig) -> None:
         super().__init__()
         self.config = config
-        self.transform = FixedScaleTransform(
-            config.min_side, config.max_side, IMAGENET_MEAN, IMAGENET_DEVIATION
-        )
+        is_lite = config.trunk == "efficientnet-lite0"
+        mean = LITE_MEAN if is_lite else IMAGENET_MEAN
+        deviation = LITE_DEVIATION if is_lite else IMAGENET_DEVIATION
+        self.transform = FixedScaleTransform(config.min_side, config.max_side, mean, deviation)
         self.backbone = build_pyramid(config)
         self.rpn = _proposal_network(config)
         self.roi_heads = _region_heads(config)

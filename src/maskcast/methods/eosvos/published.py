@@ -17,6 +17,7 @@ from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig, RateLev
 from maskcast.methods.eosvos.inner_loop import FIXED_PREFIX, RATE_PREFIX, START_PREFIX, LearnedStart
 from maskcast.methods.eosvos.mask_rcnn import with_published_keys
 from maskcast.methods.eosvos.network import ObjectNetwork
+from maskcast.nn.efficientnet_lite import EfficientNetLiteTrunk, is_published_lite
 
 log = logging.getLogger(__name__)
 
@@ -109,9 +110,10 @@ def write_published(
 def take_start_weights(network: ObjectNetwork, path: Path) -> list[str]:
     """Copy all tensors of a file that match the network in name and shape.
 
-    The file has COCO weights of Mask R-CNN, or weights of a trunk. Weight and bias of a BatchNorm
-    are copied to a GroupNorm; its statistics are dropped. The three last layers differ in shape and
-    keep their random initial values.
+    The file has COCO weights of Mask R-CNN, weights of a trunk, or those of another method with a
+    trunk of its own, such as ``lwl-small``. Weight and bias of a BatchNorm are copied to a
+    GroupNorm; its statistics are dropped. The three last layers differ in shape and keep their
+    random initial values.
 
     Returns:
         the published names of the copied tensors.
@@ -121,7 +123,7 @@ def take_start_weights(network: ObjectNetwork, path: Path) -> list[str]:
     """
     in_file = with_published_keys(read_state_dict(path))
     if not any(name.startswith("backbone.") for name in in_file):
-        in_file = {f"backbone.body.{name}": value for name, value in in_file.items()}
+        in_file = {f"backbone.body.{name}": value for name, value in _trunk_of(in_file).items()}
     ours = with_published_keys(network.state_dict())
     taken = [name for name in ours if name in in_file and in_file[name].shape == ours[name].shape]
     if not taken:
@@ -131,6 +133,15 @@ def take_start_weights(network: ObjectNetwork, path: Path) -> list[str]:
             ours[name].copy_(in_file[name])
     log.info("loaded %d of %d tensors from %s", len(taken), len(ours), path.name)
     return taken
+
+
+def _trunk_of(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return the tensors of a trunk with our names, from a file with or without other parts."""
+    if is_published_lite(tensors):
+        return dict(EfficientNetLiteTrunk().from_published(tensors))
+    prefix = "trunk."
+    ours = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    return ours or tensors
 
 
 def with_coco_statistics(

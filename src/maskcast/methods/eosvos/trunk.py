@@ -1,4 +1,4 @@
-"""The trunk: a ResNet and the feature pyramid on top of it.
+"""The trunk, a ResNet or an EfficientNet-Lite, and the feature pyramid on top of it.
 
 frames    images × 3 × height × width
 maps      by level name, images × channels × rows × columns   strides 4, 8, 16, 32 and 64
@@ -6,7 +6,8 @@ maps      by level name, images × channels × rows × columns   strides 4, 8, 1
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
@@ -17,26 +18,29 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from torchvision.ops import FrozenBatchNorm2d
 
-from maskcast.methods.eosvos.config import MaskRCNNConfig, TrunkName
+from maskcast.methods.eosvos.config import MaskRCNNConfig
 from maskcast.methods.eosvos.mask_rcnn import Features
+from maskcast.nn.efficientnet_lite import EfficientNetLiteTrunk
 
-BLOCKS: dict[TrunkName, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int]]] = {
+BLOCKS: Mapping[str, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int]]] = {
     "resnet10": (BasicBlock, (1, 1, 1, 1)),
     "resnet18": (BasicBlock, (2, 2, 2, 2)),
     "resnet34": (BasicBlock, (3, 4, 6, 3)),
     "resnet50": (Bottleneck, (3, 4, 6, 3)),
     "resnet101": (Bottleneck, (3, 4, 23, 3)),
 }
+LITE_PYRAMID_GROUPS = 16
+"""Groups of the GroupNorms in the pyramid above an EfficientNet-Lite, whose stages differ tenfold
+in scale: they end without normalised activations."""
 
 
 def build_pyramid(config: MaskRCNNConfig) -> BackboneWithFPN:
     """Return the trunk with its pyramid; the first parameters come from the global generator."""
-    return BackboneWithFPN(
-        _trunk(config),
-        {f"layer{stage}": str(stage - 1) for stage in range(1, 5)},
-        [_stage_channels(config) * 2**stage for stage in range(4)],
-        config.pyramid_channels,
-    )
+    is_lite = config.trunk == "efficientnet-lite0"
+    trunk, channels = _lite() if is_lite else _resnet(config)
+    levels = {f"layer{stage}": str(stage - 1) for stage in range(1, 5)}
+    norm = partial(nn.GroupNorm, LITE_PYRAMID_GROUPS) if is_lite else None
+    return BackboneWithFPN(trunk, levels, channels, config.pyramid_channels, norm_layer=norm)
 
 
 def pyramid_maps(
@@ -61,7 +65,19 @@ def pyramid_maps(
     return features
 
 
-def _trunk(config: MaskRCNNConfig) -> ResNet:
+def _lite() -> tuple[nn.Module, list[int]]:
+    """Return an EfficientNet-Lite0 and the channels of its stages; its BatchNorm is frozen."""
+    lite = EfficientNetLiteTrunk(padding="symmetric")
+    for parent in list(lite.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(parent, name, FrozenBatchNorm2d(child.num_features, eps=child.eps))
+    parts = dict(lite.named_children())
+    stem = {"conv1": parts.pop("conv1"), "bn1": parts.pop("bn1"), "relu": nn.ReLU6()}
+    return nn.Sequential(OrderedDict(stem | parts)), list(lite.channels)
+
+
+def _resnet(config: MaskRCNNConfig) -> tuple[ResNet, list[int]]:
     block, layers = BLOCKS[config.trunk]
     norm = (
         partial(nn.GroupNorm, config.norm_groups)
@@ -71,7 +87,7 @@ def _trunk(config: MaskRCNNConfig) -> ResNet:
     trunk = ResNet(block, layers, norm_layer=norm)
     if config.trunk_width != 64:
         _rescale(trunk, block, layers, config.trunk_width)
-    return trunk
+    return trunk, [config.trunk_width * block.expansion * 2**stage for stage in range(4)]
 
 
 def _rescale(
@@ -84,8 +100,3 @@ def _rescale(
     for stage, count in enumerate(layers):
         made = trunk._make_layer(block, width * 2**stage, count, stride=1 if stage == 0 else 2)
         setattr(trunk, f"layer{stage + 1}", made)
-
-
-def _stage_channels(config: MaskRCNNConfig) -> int:
-    block, _ = BLOCKS[config.trunk]
-    return config.trunk_width * int(block.expansion)

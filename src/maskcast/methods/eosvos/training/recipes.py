@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from maskcast.core.training import LoopConfig, OptimiserConfig, Recipe, ScheduleConfig, Task
+from maskcast.data.hold_out_names import SMALL_HOLD_OUT_REAL
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskLoss, MaskRCNNConfig, RateLevel
 from maskcast.methods.eosvos.training.config import (
     InnerLoopConfig,
@@ -19,19 +20,17 @@ from maskcast.methods.eosvos.training.config import (
     ValidationConfig,
 )
 
-SMALL_HELD_OUT = ("bus", "dance-jump", "elephant", "lucia", "mallard-water", "scooter-gray")
-"""DAVIS train videos that validate the reduced model."""
-
 SMALL = EOSVOSConfig(
     network=MaskRCNNConfig(
-        trunk="resnet18",
+        trunk="efficientnet-lite0",
+        norm="frozen_bn",
         pyramid_channels=64,
         anchor_sizes=(8, 16, 32, 64, 128),
         box_features=256,
         mask_channels=64,
         mask_pool=14,
-        min_side=96,
-        max_side=176,
+        min_side=192,
+        max_side=352,
         pre_nms_train=200,
         pre_nms_test=100,
         post_nms_train=100,
@@ -106,7 +105,7 @@ RECIPES: dict[str, Recipe[Any]] = {
             method=replace(SMALL, rate_level="single"),
             objects="each",
             crop=None,
-            data=TaskDataConfig(held_out=SMALL_HELD_OUT),
+            data=TaskDataConfig(held_out=SMALL_HOLD_OUT_REAL),
             validation=ValidationConfig(every=8),
             loop=LoopConfig(
                 batch_size=8,
@@ -122,7 +121,7 @@ RECIPES: dict[str, Recipe[Any]] = {
     "eosvos-small": _meta(
         "a small model, meta-learned on DAVIS 2016 train, from eosvos-small-parent",
         method=SMALL,
-        data=TaskDataConfig(held_out=SMALL_HELD_OUT, all_objects_as_one=True),
+        data=TaskDataConfig(held_out=SMALL_HOLD_OUT_REAL, all_objects_as_one=True),
         inner=InnerLoopConfig(inner_steps=10),
         initial_rate=1e-2,
         start_rate=4e-4,
