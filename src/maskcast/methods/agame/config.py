@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from maskcast.core.config import require_range, require_rising
 from maskcast.core.errors import ConfigError
 
-TrunkName: TypeAlias = Literal[
+TrunkChoice: TypeAlias = Literal[
     "resnet18",
     "resnet34",
     "resnet50",
@@ -142,7 +142,7 @@ class PresenceConfig:
 class AgameConfig:
     """Settings of the network and of its use at test time."""
 
-    trunk: TrunkName = "resnet101"
+    trunk: TrunkChoice = "resnet101"
     """Feature extractor for the frames; the paper uses a ResNet-101."""
     trunk_classes: int = 1000
     """Number of classes of the trunk's ImageNet classifier, which is part of the published weights

@@ -13,14 +13,14 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from maskcast.methods.agame.config import TrunkName
+from maskcast.methods.agame.config import TrunkChoice
 from maskcast.nn.trunks import normalisation
 
 STRIDE = 16
 
 
 def normalise(
-    frames: Float[Tensor, "*batch 3 height width"], trunk: TrunkName = "resnet101"
+    frames: Float[Tensor, "*batch 3 height width"], trunk: TrunkChoice = "resnet101"
 ) -> Float[Tensor, "*batch 3 height width"]:
     """Subtract the mean colour of a trunk's input and divide by its standard deviation."""
     mean, deviation = normalisation(trunk, caffe=False)

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from maskcast.methods.agame.config import TrunkName
+from maskcast.methods.agame.config import TrunkChoice
 from maskcast.nn.trunks import AnyTrunk, build_trunk, load_trunk
 
 
@@ -39,7 +39,7 @@ class Trunk(nn.Module):
         classes: number of classes of the unused classifier; 0 for none.
     """
 
-    def __init__(self, name: TrunkName = "resnet101", classes: int = 1000) -> None:
+    def __init__(self, name: TrunkChoice = "resnet101", classes: int = 1000) -> None:
         super().__init__()
         self._learns_statistics: list[str] = []
         self.resnet: AnyTrunk = build_trunk(name, padding="symmetric")
