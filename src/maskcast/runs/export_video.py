@@ -24,9 +24,6 @@ from maskcast.runs.tables import AddFrame
 
 log = logging.getLogger(__name__)
 
-SQUARE_ONLY = ("webm", "matroska")
-"""Containers in which pixels are square, because PyAV cannot write another shape."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class VideoOutput:
@@ -78,12 +75,6 @@ def video_file(
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, AddFrame]]:
     """Begin or continue a video whose frames ``draw`` makes; see ``open_video_writer``."""
-    container = FORMATS[kind].container
-    if output.tags.pixel_aspect != 1 and container in SQUARE_ONLY:
-        log.warning(
-            "%s has square pixels, unlike the source (%s): %s cannot be told otherwise",
-            *(path.name, output.tags.pixel_aspect, container),
-        )
     if output.tags.field_order != "progressive" and not FORMATS[kind].interlaced:
         log.warning("%s cannot be marked as interlaced, as the source is", path.name)
     with open_video_writer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
@@ -18,9 +19,14 @@ from maskcast.core.errors import OutputError
 from maskcast.core.files import replacing
 from maskcast.core.progress import Progress
 from maskcast.io.video.formats import VideoFormat
+from maskcast.io.video.matroska import write_pixel_aspect
 from maskcast.io.video.reader import Timing
 from maskcast.io.video.sound import Sound, SoundTracks
 from maskcast.io.video.tags import VideoTags
+
+log = logging.getLogger(__name__)
+
+_MATROSKA = ("webm", "matroska")
 
 
 def join_parts(
@@ -52,7 +58,8 @@ def join_parts(
     decoded_at = _decoding_times(timing, format_)
     count = len(timing.ticks)
     with ExitStack() as stack:
-        container = stack.enter_context(opened_for_writing(path, format_, timing))
+        opened = opened_for_writing(path, format_, timing, pixel_aspect=tags.pixel_aspect)
+        container = stack.enter_context(opened)
         if tags.timecode is not None:
             container.metadata["timecode"] = tags.timecode
         stream = _add_copy(container, paths[0], format_, timing, count=count)
@@ -83,9 +90,16 @@ def rate_of(timing: Timing) -> Fraction:
 
 @contextmanager
 def opened_for_writing(
-    path: Path, format_: VideoFormat, timing: Timing
+    path: Path, format_: VideoFormat, timing: Timing, *, pixel_aspect: Fraction = Fraction(1)
 ) -> Iterator[OutputContainer]:
     """Open a file, which appears under its name when the block ends without an error.
+
+    Args:
+        path: the file.
+        format_: its format.
+        timing: presentation times of its frames.
+        pixel_aspect: width of a pixel divided by its height, for WebM and Matroska; other formats
+            take it from the stream.
 
     Raises:
         OutputError: the file cannot be written.
@@ -95,6 +109,9 @@ def opened_for_writing(
         try:
             with av.open(temporary, "w", format=format_.container, options=options) as container:
                 yield container
+            is_shaped = pixel_aspect != 1 and format_.container in _MATROSKA
+            if is_shaped and not write_pixel_aspect(Path(temporary), pixel_aspect):
+                log.warning("%s has square pixels, unlike the source", path.name)
         except av.error.FFmpegError as error:
             if isinstance(error, OSError) and error.errno:
                 raise OSError(error.errno, error.strerror) from error
@@ -102,8 +119,8 @@ def opened_for_writing(
 
 
 def _container_options(format_: VideoFormat, timing: Timing) -> dict[str, str]:
-    if format_.container in ("webm", "matroska"):
-        return {}
+    if format_.container in _MATROSKA:
+        return {"write_crc32": "0"}  # of headers, to which the shape of pixels is added
     return {"movflags": "faststart", "video_track_timescale": str(timing.time_base.denominator)}
 
 
