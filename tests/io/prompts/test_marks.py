@@ -57,6 +57,15 @@ def test_ends_given_as_text_are_added(folder):
     assert given.ends == {2: {2}, 3: {2}, 6: {1}}
 
 
+def test_swaps_and_merges_are_read_together_with_typed_ones(folder):
+    marks = {"swaps": [[12, [1, 2]]], "merges": [["00016", [1, 2]]]}
+    given = read(folder, marks, swaps=("13:2,1",), first=10)
+    assert given.renames == {2: {1: 2, 2: 1}, 3: {1: 2, 2: 1}, 6: {2: 1}}
+    assert "frame 00016: object 2 merged into object 1" in given.report
+    with pytest.raises(PromptError, match="swap of objects 1, 2: frame 30 does not exist"):
+        read(folder, {"swaps": [[30, [1, 2]]]})
+
+
 def test_ends_of_objects_that_have_not_begun_are_left_out_and_reported(folder):
     given = read(folder, {"ends": [[0, 5], [3, 7], [6, 1]]})
     assert given.ends == {6: {1}}
@@ -86,7 +95,13 @@ def test_marks_that_contradict_the_masks_are_an_error(marks, words, folder):
         *("", "[]", "5", "{", "[" * 100_000, '{"ends": 5}', '{"ends": [5]}', '{"ends": [[1]]}'),
         *('{"ends": [[1, 2, 3]]}', '{"ends": [[-1, 1]]}', '{"ends": [[1, 0]]}'),
         *('{"ends": [[true, 1]]}', '{"ends": [[1.5, 1]]}', '{"ends": [["", 1]]}'),
-        *('{"ends": [[1, 16777216]]}', '{"end": [[1, 1]]}'),
+        *('{"ends": [[1, 16777216]]}', '{"end": [[1, 1]]}', '{"swaps": 5}', '{"swaps": [[1, 2]]}'),
+        *('{"swaps": [[1, [1, 2, 3]]]}', '{"swaps": [[1, [2, 2]]]}', '{"merges": [[1, [2]]]}'),
+        *(
+            '{"merges": [[1, [2, true]]]}',
+            '{"merges": [[-1, [2, 1]]]}',
+            '{"merges": [[1, [0, 1]]]}',
+        ),
     ],
 )
 def test_a_damaged_file_is_named(text, folder):
@@ -96,7 +111,12 @@ def test_a_damaged_file_is_named(text, folder):
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    marks = ListedMarks(absent=((240, 1), ("a b", 2)), ends=((620, 2),))
+    marks = ListedMarks(
+        absent=((240, 1), ("a b", 2)),
+        ends=((620, 2),),
+        swaps=((40, (2, 1)),),
+        merges=(("a b", (1, 3, 2)),),
+    )
     write_marks(tmp_path / "marks.json", marks)
     assert read_marks(tmp_path / "marks.json") == marks
     write_marks(tmp_path / "marks.json", ListedMarks())

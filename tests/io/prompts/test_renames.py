@@ -15,7 +15,9 @@ PROMPTS = {0: [1, 2], 2: [3]}
 def settle(swaps=(), merges=(), *, prompts=PROMPTS, ends=None, absent=None):
     report: list[str] = []
     renames = settle_renames(
-        swaps, merges, FRAMES, prompts=prompts, ends=ends or {}, absent=absent or {}, report=report
+        *(tuple(map(parse_swap, swaps)), tuple(map(parse_merge, merges)), FRAMES),
+        **{"prompts": prompts, "ends": ends or {}, "absent": absent or {}},
+        report=report,
     )
     return renames, report
 
@@ -47,7 +49,7 @@ def test_only_two_objects_are_swapped():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"swaps": ["5:1,2"]}, "swap 5:1,2: frame 5 does not exist"),
+        ({"swaps": ["5:1,2"]}, "swap of objects 1, 2: frame 5 does not exist"),
         ({"swaps": ["10:1,2"]}, "object 1 cannot be swapped or merged on frame 00010"),
         ({"merges": ["12:1,3"]}, "object 3 cannot be swapped or merged on frame 00012"),
         ({"swaps": ["15:1,2"], "ends": {4: [2]}}, "object 2 cannot be swapped"),

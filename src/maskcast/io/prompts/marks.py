@@ -1,10 +1,10 @@
-"""Absences and ends of objects: ``marks.json`` in a folder of masks, and as text.
+"""Absences, ends, swaps and merges of objects: ``marks.json`` in a folder of masks, and as text.
 
-    {"absent": [[240, 1]], "ends": [[620, 2]]}
+    {"absent": [[240, 1]], "ends": [[620, 2]], "swaps": [[40, [1, 2]]], "merges": [[300, [1, 3]]]}
 
-Each pair is a frame and an object id. The frame is an index from 0 in the whole video, or a frame
-name as a string. As text, an absence is ``FRAMES:ID[,ID]`` and an end ``FRAME:ID``. Imports no
-torch.
+Each pair is a frame and an object id, or a frame and ids. The frame is an index from 0 in the whole
+video, or a frame name as a string. As text, an absence is ``FRAMES:ID[,ID]`` and an end
+``FRAME:ID``; ``renames`` has the forms of swaps and merges. Imports no torch.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from maskcast.core.strict_json import read_json
 from maskcast.io.label_maps import LARGEST_ID
 from maskcast.io.prompts.frames import PromptFrames
 from maskcast.io.prompts.marked_frame import FrameKey
+from maskcast.io.prompts.renames import ListedGroups, is_group, parse_merge, parse_swap
 
 MARKS = "marks.json"
 
@@ -37,6 +38,10 @@ class ListedMarks:
     """Frames on which objects are not visible."""
     ends: Listed = ()
     """Frames before which objects are removed."""
+    swaps: ListedGroups = ()
+    """Frames from which on two objects have each other's ids."""
+    merges: ListedGroups = ()
+    """Frames from which on the other objects are part of the first one."""
 
 
 def read_marks(path: Path) -> ListedMarks:
@@ -49,21 +54,26 @@ def read_marks(path: Path) -> ListedMarks:
         tree = read_json(path)
         if not isinstance(tree, dict):
             raise TypeError(f"expected a mapping, got {type(tree).__name__}")
-        if unknown := sorted(set(tree) - {"absent", "ends"}):
+        if unknown := sorted(set(tree) - {"absent", "ends", "swaps", "merges"}):
             raise ValueError(f"unknown entry {unknown[0]!r}")
-        return ListedMarks(**{name: _pairs(name, pairs) for name, pairs in tree.items()})
+        return ListedMarks(
+            absent=tuple(_pair("absent", pair) for pair in _listed(tree, "absent")),
+            ends=tuple(_pair("ends", pair) for pair in _listed(tree, "ends")),
+            swaps=tuple(_group("swaps", pair) for pair in _listed(tree, "swaps")),
+            merges=tuple(_group("merges", pair) for pair in _listed(tree, "merges")),
+        )
     except (OSError, ValueError, TypeError) as error:
         raise PromptError(
-            f"{path} must list marks as {{'absent': [[FRAME, ID]], 'ends': [[FRAME, ID]]}}: "
-            f"{error}",
+            f"{path} must list marks as {{'absent': [[FRAME, ID]], 'ends': [[FRAME, ID]], "
+            f"'swaps': [[FRAME, [ID, ID]]], 'merges': [[FRAME, [ID, ID]]]}}: {error}",
             options=("masks",),
         ) from error
 
 
 def write_marks(path: Path, marks: ListedMarks) -> None:
     """Write ``marks.json``. Raises ``OutputError``."""
-    tree = {"absent": marks.absent, "ends": marks.ends}
-    write_text(path, json.dumps({name: pairs for name, pairs in tree.items() if pairs}) + "\n")
+    tree = {name: pairs for name, pairs in vars(marks).items() if pairs}
+    write_text(path, json.dumps(tree) + "\n")
 
 
 def parse_end(text: str) -> tuple[FrameKey, int]:
@@ -92,19 +102,27 @@ def parse_absence(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 def list_marks(
-    sources: Sequence[Path], ends: Sequence[str], absences: Sequence[str], frames: PromptFrames
+    sources: Sequence[Path],
+    frames: PromptFrames,
+    *,
+    absences: Sequence[str],
+    ends: Sequence[str],
+    swaps: Sequence[str],
+    merges: Sequence[str],
 ) -> ListedMarks:
-    """Return the marks in folders of masks, together with ends and absences given as text.
+    """Return the marks in folders of masks, together with marks given as text.
 
     Raises:
         PromptError: a ``marks.json`` is damaged, or the frames of an absence do not exist.
-        UsageError: an end is not ``FRAME:ID``, or an absence not ``FRAMES:ID[,ID]``.
+        UsageError: a text does not have the form of its mark.
     """
     files = [read_marks(path / MARKS) for path in sources if (path / MARKS).is_file()]
     typed = [pair for text in absences for pair in _typed_absences(text, frames)]
     return ListedMarks(
         absent=(*(pair for marks in files for pair in marks.absent), *typed),
         ends=(*(pair for marks in files for pair in marks.ends), *map(parse_end, ends)),
+        swaps=(*(pair for marks in files for pair in marks.swaps), *map(parse_swap, swaps)),
+        merges=(*(pair for marks in files for pair in marks.merges), *map(parse_merge, merges)),
     )
 
 
@@ -198,19 +216,33 @@ def _reject_both(
             )
 
 
-def _pairs(name: str, pairs: Any) -> Listed:
+def _listed(tree: Mapping[str, Any], name: str) -> list[Any]:
+    pairs = tree.get(name, [])
     if not isinstance(pairs, list):
         raise TypeError(f"{name} must be a list")
-    return tuple(_pair(name, pair) for pair in pairs)
+    return pairs
 
 
 def _pair(name: str, pair: Any) -> tuple[FrameKey, int]:
-    if not isinstance(pair, list) or len(pair) != 2:
-        raise TypeError(f"entries of {name} must be [FRAME, ID], got {shortened(pair, 60)}")
-    frame_key, object_id = pair
-    is_key = (type(frame_key) is int and frame_key >= 0) or (
-        isinstance(frame_key, str) and frame_key != ""
-    )
-    if not is_key or type(object_id) is not int or not 1 <= object_id <= LARGEST_ID:
+    frame_key, object_id = _keyed(name, pair, "ID")
+    if type(object_id) is not int or not 1 <= object_id <= LARGEST_ID:
         raise ValueError(f"entries of {name} must be [FRAME, ID], got {shortened(pair, 60)}")
     return frame_key, object_id
+
+
+def _group(name: str, pair: Any) -> tuple[FrameKey, tuple[int, ...]]:
+    frame_key, ids = _keyed(name, pair, "[ID, ID]")
+    is_listed = isinstance(ids, list) and all(type(one) is int for one in ids)
+    if not is_listed or not is_group(ids) or (name == "swaps" and len(ids) != 2):
+        raise ValueError(f"entries of {name} must be [FRAME, [ID, ID]], got {shortened(pair, 60)}")
+    return frame_key, tuple(ids)
+
+
+def _keyed(name: str, pair: Any, what: str) -> tuple[FrameKey, Any]:
+    if isinstance(pair, list) and len(pair) == 2:
+        frame_key, value = pair
+        if (type(frame_key) is int and frame_key >= 0) or (
+            isinstance(frame_key, str) and frame_key != ""
+        ):
+            return frame_key, value
+    raise ValueError(f"entries of {name} must be [FRAME, {what}], got {shortened(pair, 60)}")

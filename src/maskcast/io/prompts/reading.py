@@ -74,7 +74,7 @@ def read_prompts(
     A mask file belongs to the frame that has its name, or else to the frame whose index is its
     name; a single file with another name belongs to the first frame. Where masks overlap, the
     higher id wins. A box without an id gets the lowest free one. A file ``marks.json`` in a folder
-    of masks lists absences and ends of objects (``io.prompts.marks``).
+    of masks lists absences, ends, swaps and merges (``io.prompts.marks``).
 
     A corrected mask is a painted copy of a label map of this package. It shows the whole frame:
     objects that are tracked there and that it lacks are absent. Masks say nothing about objects
@@ -131,12 +131,20 @@ def read_prompts(
     _add_boxes(by_frame, typed, frames, report)
     for frame_index, marks in sorted(by_frame.items()):
         report += _give_overlaps_to_higher_ids(marks, frames.label(frame_index))
-    listed = list_marks([*paths, *whole_paths], ends, absent, frames)
+    listed = list_marks(
+        [*paths, *whole_paths], frames, absences=absent, ends=ends, swaps=swaps, merges=merges
+    )
     absences = settle_absences(listed.absent, frames, by_frame)
     begun = with_ends(by_frame, others or {})
     ended = settle_ends(listed.ends, frames, begun, report)
     renames = settle_renames(
-        swaps, merges, frames, prompts=begun, ends=ended, absent=absences, report=report
+        listed.swaps,
+        listed.merges,
+        frames,
+        prompts=begun,
+        ends=ended,
+        absent=absences,
+        report=report,
     )
     tracked = tracked_objects(
         {*by_frame, *absences},

@@ -1,40 +1,44 @@
-"""Swaps and merges of objects as text: ``FRAME:ID,ID``. Imports no torch."""
+"""Swaps and merges of objects: as text, ``FRAME:ID,ID``, and as listed. Imports no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TypeAlias
 
 from maskcast.core.errors import PromptError, UsageError
 from maskcast.core.numbers import shortened, whole_number
 from maskcast.core.renames import NO_RENAMES, Renames
 from maskcast.io.label_maps import LARGEST_ID
 from maskcast.io.prompts.frames import PromptFrames
+from maskcast.io.prompts.marked_frame import FrameKey
 from maskcast.io.prompts.whole_frames import IdsByFrame, tracked_objects
 
+ListedGroups: TypeAlias = tuple[tuple[FrameKey, tuple[int, ...]], ...]
+"""Pairs of a frame and the ids of objects that are swapped or merged on it."""
 
-def parse_swap(text: str) -> tuple[str, dict[int, int]]:
-    """Parse ``FRAME:ID,ID`` into a frame key and a swap. Raises ``UsageError``."""
+
+def parse_swap(text: str) -> tuple[str, tuple[int, ...]]:
+    """Parse ``FRAME:ID,ID`` into a frame key and two ids. Raises ``UsageError``."""
     frame_key, ids = _parse(text, "swap", "FRAME:ID,ID, such as 120:1,2")
     if len(ids) != 2:
         raise UsageError(
             f"swap {shortened(text)!r} must name two objects, got {len(ids)}", options=("swap",)
         )
-    return frame_key, {ids[0]: ids[1], ids[1]: ids[0]}
+    return frame_key, ids
 
 
-def parse_merge(text: str) -> tuple[str, dict[int, int]]:
-    """Parse ``FRAME:ID,ID[,ID]`` into a frame key and a merge into the first object.
+def parse_merge(text: str) -> tuple[str, tuple[int, ...]]:
+    """Parse ``FRAME:ID,ID[,ID]`` into a frame key and ids; the others merge into the first.
 
     Raises:
         UsageError: the text has another form.
     """
-    frame_key, ids = _parse(text, "merge", "FRAME:ID,ID[,ID], such as 120:1,2")
-    return frame_key, dict.fromkeys(ids[1:], ids[0])
+    return _parse(text, "merge", "FRAME:ID,ID[,ID], such as 120:1,2")
 
 
 def settle_renames(
-    swaps: Sequence[str],
-    merges: Sequence[str],
+    swaps: ListedGroups,
+    merges: ListedGroups,
     frames: PromptFrames,
     *,
     prompts: IdsByFrame,
@@ -45,8 +49,8 @@ def settle_renames(
     """Return swaps and merges by frame index.
 
     Args:
-        swaps: swaps as ``FRAME:ID,ID``.
-        merges: merges as ``FRAME:ID,ID[,ID]``; the other objects become part of the first one.
+        swaps: frames and the two objects that have each other's ids from there on.
+        merges: frames and objects, of which the others become part of the first one.
         frames: the frames of the video.
         prompts: ids of the objects with a mask or box on a frame, by frame index.
         ends: ids of the objects that are removed before a frame, by frame index.
@@ -54,22 +58,21 @@ def settle_renames(
         report: list to which a line of text per swap and merge is appended.
 
     Raises:
-        UsageError: a text is malformed.
         PromptError: a frame does not exist, an object is not tracked there, is part of another one,
             or has another mark on the frame.
     """
-    typed = [("swap", text, *parse_swap(text)) for text in swaps]
-    typed += [("merge", text, *parse_merge(text)) for text in merges]
-    if not typed:
+    listed = [("swap", key, {one: other, other: one}) for key, (one, other) in swaps]
+    listed += [("merge", key, dict.fromkeys(others, into)) for key, (into, *others) in merges]
+    if not listed:
         return NO_RENAMES
     renames: dict[int, dict[int, int]] = {}
-    for option, text, frame_key, change in typed:
-        frame_index = frames.find(frame_key)
+    for option, frame_key, change in listed:
+        frame_index = frames.find_mark(frame_key)
         if frame_index is None:
             raise PromptError(
-                f"{option} {shortened(text)}: frame {shortened(frame_key)} does not exist; "
-                f"{frames.known()}",
-                options=(option,),
+                f"{option} of objects {_joined({*change, *change.values()})}: frame "
+                f"{shortened(frame_key)} does not exist; {frames.known()}",
+                options=("masks", option),
             )
         here = renames.setdefault(frame_index, {})
         if twice := {*here, *here.values()} & {*change, *change.values()}:
@@ -98,19 +101,27 @@ def with_ends(ends: IdsByFrame, gone: IdsByFrame) -> dict[int, frozenset[int]]:
     return {f: frozenset(ends.get(f, ())) | frozenset(gone.get(f, ())) for f in frames}
 
 
-def _parse(text: str, option: str, form: str) -> tuple[str, list[int]]:
+def is_group(ids: Sequence[int]) -> bool:
+    """Return whether these are ids of at least two objects."""
+    return len(set(ids)) == len(ids) >= 2 and all(1 <= number <= LARGEST_ID for number in ids)
+
+
+def _parse(text: str, option: str, form: str) -> tuple[str, tuple[int, ...]]:
     frame_key, _, shown = text.strip().rpartition(":")
-    ids = [whole_number(one.strip()) or 0 for one in shown.split(",")]
-    distinct = len(set(ids)) == len(ids) >= 2
-    if not frame_key or not distinct or not all(1 <= number <= LARGEST_ID for number in ids):
+    ids = tuple(whole_number(one.strip()) or 0 for one in shown.split(","))
+    if not frame_key or not is_group(ids):
         raise UsageError(f"invalid {option} {shortened(text)!r}; write {form}", options=(option,))
     return frame_key, ids
+
+
+def _joined(ids: Collection[int]) -> str:
+    return ", ".join(map(str, sorted(ids)))
 
 
 def _described(option: str, change: Mapping[int, int]) -> str:
     if option == "swap":
         return f"objects {' and '.join(map(str, sorted(change)))} are swapped"
-    others = ", ".join(map(str, sorted(change)))
+    others = _joined(change)
     one = "object" if len(change) == 1 else "objects"
     (into,) = set(change.values())
     return f"{one} {others} merged into object {into}"
