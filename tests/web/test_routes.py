@@ -65,6 +65,23 @@ def test_a_new_project_is_empty_and_has_a_run_card(server):
     assert project["next_slot"] == 1
 
 
+def test_whole_states_say_which_events_they_contain(server):
+    before = server.get("/api/hello")["seq"]
+    project, _ = server.open()
+    assert project["seq"] > before
+    server.paint(0, {1: ONE})
+    numbers = [server.get(path)["seq"] for path in ("/api/hello", "/api/project", "/api/tracks")]
+    assert project["seq"] < numbers[0] <= numbers[1] <= numbers[2]
+
+
+def test_two_runs_of_one_video_have_keys_of_their_own(server):
+    folder = server.new_clip()
+    first, _ = server.open(folder)
+    second, _ = server.open(folder, run=f"{folder.name}/other-run")
+    assert first["run"] != second["run"]
+    assert first["key"] != second["key"]
+
+
 def test_frames_are_jpegs_of_the_size_that_was_asked_for(server):
     project, _ = server.open()
     for number in (0, 11, 5):

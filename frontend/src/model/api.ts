@@ -229,7 +229,7 @@ export class Api {
     await this.send("/api/jobs", { method: "PATCH", json: { resume_after_edits: resume } });
   }
 
-  tracks(): Promise<{ slots: Record<string, EncodedTrack> }> {
+  tracks(): Promise<{ seq: number; slots: Record<string, EncodedTrack> }> {
     return this.#json("/api/tracks");
   }
 

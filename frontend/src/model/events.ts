@@ -47,7 +47,7 @@ async function* chunksOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uin
 export class EventStream {
   readonly #api: Api;
   readonly #handler: EventHandler;
-  #sequence = 0;
+  #sequence: number | null = null;
   #opened = false;
   #abort: AbortController | null = null;
   #silence = 0;
@@ -57,8 +57,14 @@ export class EventStream {
     this.#handler = handler;
   }
 
-  /** Read events for ever; returns only when the token is refused. */
-  async run(): Promise<void> {
+  /**
+   * Read events for ever.
+   *
+   * @param after number of the last event that the page knows the effects of; null if it knows
+   *   nothing yet. Older events are about what is over, and must not be taken up.
+   */
+  async run(after: number | null): Promise<void> {
+    this.#sequence = after;
     for (let failures = 0; ; failures++) {
       try {
         await this.#read(() => {
@@ -74,7 +80,8 @@ export class EventStream {
   async #read(onOpen: () => void): Promise<void> {
     this.#abort = new AbortController();
     const { signal } = this.#abort;
-    const response = await this.#api.send(`/api/events?after=${this.#sequence}`, { signal });
+    const query = this.#sequence === null ? "" : `?after=${this.#sequence}`;
+    const response = await this.#api.send(`/api/events${query}`, { signal });
     if (response.body === null) return;
     onOpen();
     this.#handler.onOpen(this.#opened);
@@ -82,10 +89,16 @@ export class EventStream {
     this.#listen();
     for await (const event of linesOf(chunksOf(response.body))) {
       this.#listen();
-      if (event.type === "hello" && (event.seq ?? 0) < this.#sequence) this.#sequence = 0;
-      this.#sequence = Math.max(this.#sequence, event.seq ?? 0);
+      this.#note(event);
       this.#handler.onEvent(event);
     }
+  }
+
+  #note({ type, seq }: ServerEvent): void {
+    // The greeting has the newest number, before the events that were missed; a lower number than
+    // those known is one of a server that was started anew.
+    const missed = type === "hello" && this.#sequence !== null && seq >= this.#sequence;
+    if (!missed) this.#sequence = seq;
   }
 
   /** A server that was frozen or unplugged sends nothing: give up after some silence. */

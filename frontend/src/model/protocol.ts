@@ -87,6 +87,8 @@ export interface Job {
 export type StampSpan = [from: number, to: number, stamp: string | number];
 
 export interface Project extends DocumentInfo {
+  /** Number of the last event that this is newer than. */
+  seq: number;
   key: string;
   name: string;
   run: string;
@@ -116,6 +118,7 @@ export interface ExportInfo {
 }
 
 export interface Hello {
+  seq: number;
   version: string;
   protocol: number;
   root: string;
@@ -172,7 +175,7 @@ export type JobRequest =
   | { what: "track"; direction: Direction; until?: number }
   | { what: "export"; exports: string[]; span?: [number, number] };
 
-export type ServerEvent = { seq?: number } & (
+export type ServerEvent = { seq: number } & (
   | { type: "hello" }
   | { type: "document"; revision: number; frames: number[] | null }
   | {

@@ -5,19 +5,17 @@ import { type Api, ApiError, type OpenRequest } from "./api";
 import { only, withMark } from "./document";
 import { EditQueue, type Send } from "./edits";
 import { EventStream } from "./events";
+import { tellOfJob } from "./job_messages";
 import type { Look } from "./look";
 import { Marks } from "./marks";
 import type { Flag, Hello, Job, JobRequest, Project, ServerEvent, Step } from "./protocol";
 import { Results } from "./results";
+import { type Numbered, Snapshots } from "./snapshots";
 import { Toasts } from "./toasts";
 
 type EditAnswer = Awaited<ReturnType<Api["undo"]>>;
 
 const MOST_OBJECTS = 254;
-/** Kind of errors about a frame that cannot be read. */
-export const BAD_FRAME = "FrameError";
-/** The way out of them, on buttons. */
-export const HOLD = "Hold the frame before it";
 
 export class Session {
   readonly api: Api;
@@ -42,6 +40,7 @@ export class Session {
   readonly video = computed(() => this.project.value?.video ?? null);
   readonly last = computed(() => (this.project.value?.video.count ?? 1) - 1);
   readonly #events: EventStream;
+  readonly #snapshots = new Snapshots((event) => this.#takeAgain(event));
   #stale = false;
 
   constructor(api: Api, look: Look) {
@@ -55,30 +54,51 @@ export class Session {
       this.reachable.value = reachable;
     };
     this.#events = new EventStream(api, {
-      onEvent: (event) => this.#take(event),
-      onOpen: (again) => void (again && this.#greet()),
+      onEvent: (event) => {
+        this.#snapshots.note(event);
+        this.#take(event);
+      },
+      onOpen: (again) => {
+        if (again) this.#snapshots.forget();
+        if (again || this.hello.value === null) void this.#greet();
+      },
     });
   }
 
   /** Ask what is open and follow the server from then on. */
   async begin(): Promise<void> {
     await this.#greet();
-    void this.#events.run();
+    void this.#events.run(this.hello.value?.seq ?? null);
   }
 
   async #greet(): Promise<void> {
-    try {
-      const hello = await this.api.hello();
-      this.hello.value = hello;
-      if (hello.project === null) this.project.value = null;
-      else this.#show(hello.project);
-    } catch (error) {
-      this.complain(error);
-    }
+    await this.#load(
+      "project",
+      () => this.api.hello(),
+      (hello) => {
+        this.hello.value = hello;
+        if (hello.project === null) this.project.value = null;
+        else this.#show(hello.project);
+      },
+    );
   }
 
   async open(request: OpenRequest): Promise<void> {
-    this.#show(await this.api.open(request));
+    const ask = () => this.api.open(request);
+    await this.#snapshots.load("project", ask, (project) => this.#show(project));
+  }
+
+  /** Ask for a state of the server, as `Snapshots` does; an error is shown. */
+  async #load<Answer extends Numbered>(
+    kind: string,
+    ask: () => Promise<Answer | null>,
+    take: (answer: Answer) => void,
+  ): Promise<void> {
+    try {
+      await this.#snapshots.load(kind, ask, take);
+    } catch (error) {
+      this.complain(error);
+    }
   }
 
   /** Open the project again, with the frame before it in place of each that cannot be read. */
@@ -109,6 +129,7 @@ export class Session {
       this.look.begin(project.key, project.video.count);
       if (same) this.results.setStamps(project.video.count, project.stamps);
       else this.results.reset(project.video.count, project.stamps);
+      if (!same) this.toasts.clear();
       this.marks.forget(null);
       this.project.value = project;
       this.job.value = project.job;
@@ -126,12 +147,9 @@ export class Session {
     if (slot.value === null || !slots.includes(slot.value)) slot.value = slots[0] ?? null;
   }
 
-  async #loadTracks(): Promise<void> {
-    try {
-      this.results.setTracks((await this.api.tracks()).slots);
-    } catch (error) {
-      this.complain(error);
-    }
+  #loadTracks(): Promise<void> {
+    const ask = () => this.api.tracks();
+    return this.#load("tracks", ask, ({ slots }) => this.results.setTracks(slots));
   }
 
   async #loadFlags(): Promise<void> {
@@ -144,19 +162,37 @@ export class Session {
 
   async #refresh(frames: readonly number[] | null): Promise<void> {
     await this.edits.settled();
-    try {
-      const project = await this.api.project();
-      if (project === null) return void this.#greet();
-      this.#stale = false;
-      batch(() => {
-        this.marks.forget(frames);
-        this.results.setStamps(project.video.count, project.stamps);
-        this.project.value = project;
-        this.#chooseSlot();
-      });
-    } catch (error) {
-      this.complain(error);
-    }
+    await this.#load(
+      "project",
+      () => this.#askForProject(),
+      (project) => {
+        if (!this.edits.idle) return void this.#refresh(frames); // after a stroke of the meantime
+        this.#stale = false;
+        batch(() => {
+          this.marks.forget(frames);
+          this.results.setStamps(project.video.count, project.stamps);
+          this.project.value = project;
+          this.#chooseSlot();
+        });
+      },
+    );
+  }
+
+  /** The open project; if there is none any more, the page shows that. */
+  async #askForProject(): Promise<Project | null> {
+    const project = await this.api.project();
+    if (project === null) void this.#greet();
+    return project;
+  }
+
+  /** Take up an event that came before an older state of the server was taken up. */
+  #takeAgain(event: ServerEvent): void {
+    if (event.type === "labels") {
+      this.results.update(event.from, event.to, event.stamp, event.tracks);
+    } else if (event.type === "outdated") this.#setOutdated(event.from);
+    else if (event.type === "job") this.job.value = event;
+    else if (event.type === "external") this.external.value = event.note ?? null;
+    else if (event.type === "document") this.#documentChanged(event.revision, event.frames);
   }
 
   #take(event: ServerEvent): void {
@@ -222,36 +258,19 @@ export class Session {
     this.job.value = job;
     if (job.what === "track" && job.rate) this.speed.value = job.rate;
     if (before?.id === job.id && before.state === job.state) return;
-    const name = job.what === "track" ? "Tracking" : "Export";
-    if (job.state === "failed") this.#explainFailure(job, name);
-    else if (job.state === "stopped" && job.note) this.#explainStop(job, name);
-    else this.toasts.announce(`${name}: ${job.state}`);
+    tellOfJob(this, job);
     if (["done", "stopped", "failed"].includes(job.state)) void this.#refreshOutdated();
   }
 
-  #explainFailure({ error }: Job, name: string): void {
-    const hold = { label: HOLD, run: () => void this.holdBadFrames() };
-    const action = error?.kind === BAD_FRAME ? hold : undefined;
-    this.toasts.error(error?.message ?? `${name} failed`, action);
-  }
-
-  /** A job that nobody stopped: say why, and offer to go on. */
-  #explainStop(job: Job, name: string): void {
-    const { direction, until } = job;
-    const again = (): void => {
-      const end = until == null ? {} : { until };
-      void this.startJob({ what: "track", direction: direction ?? "forward", ...end });
-    };
-    const action = job.what === "track" ? { label: "Go on", run: again } : undefined;
-    this.toasts.error(`${name} stopped: ${job.note}`, action);
-  }
-
   async #refreshOutdated(): Promise<void> {
-    const project = await this.api.project().catch(() => null);
-    if (project !== null && this.project.value !== null) {
-      this.#setOutdated(project.outdated_from);
-      this.results.setStamps(project.video.count, project.stamps);
-    }
+    await this.#load(
+      "outdated",
+      () => this.#askForProject(),
+      (project) => {
+        this.#setOutdated(project.outdated_from);
+        this.results.setStamps(project.video.count, project.stamps);
+      },
+    );
   }
 
   goTo(frame: number): void {

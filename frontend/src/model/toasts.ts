@@ -37,6 +37,11 @@ export class Toasts {
     this.shown.value = this.shown.value.filter((toast) => toast.key !== key);
   }
 
+  /** What they were about is over. */
+  clear(): void {
+    this.shown.value = [];
+  }
+
   #show(level: Toast["level"], text: string, action?: Toast["action"]): void {
     const others = this.shown.value.filter((toast) => toast.text !== text);
     const toast = { key: this.#next++, level, text, ...(action ? { action } : {}) };

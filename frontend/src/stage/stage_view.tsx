@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { ApiError } from "../model/api";
 import { useWorkspace, type Workspace } from "../model/context";
 import { objectOf } from "../model/document";
-import { BAD_FRAME, HOLD } from "../model/session";
+import { BAD_FRAME, HOLD } from "../model/job_messages";
 import { readableOn } from "./palette";
 import { type Draft, StagePointer } from "./pointer";
 import { Stage } from "./stage";

@@ -84,6 +84,7 @@ def project_json(session: Session) -> dict[str, Any] | None:
     opened = project.opened
     return {
         **document_json(project),
+        "seq": session.events.number,
         "key": project.key,
         "name": Path(project.video.path).name,
         "run": session.root.relative(project.run),

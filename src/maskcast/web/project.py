@@ -76,7 +76,7 @@ class Project:
         note_count(run, self.count)
         if self.document.objects:
             self._write_objects(self.document)
-        content = [cache_key, opened.sha256, sorted(self.slots.items())]
+        content = [str(run), cache_key, opened.sha256, sorted(self.slots.items())]
         self.key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     @property

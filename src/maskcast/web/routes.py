@@ -78,8 +78,10 @@ class _Explained:
 
 async def hello(request: Request) -> Response:
     session = _session(request)
+    weights = await run_in_threadpool(opening.known_weights)
     return JSONResponse(
         {
+            "seq": session.events.number,
             "version": version("maskcast"),
             "build": version("maskcast"),
             "protocol": 1,
@@ -89,7 +91,7 @@ async def hello(request: Request) -> Response:
                 "mask": MOST_MASK,
                 "objects": MOST_OBJECTS,
             },
-            "weights": await run_in_threadpool(opening.known_weights),
+            "weights": weights,
             "exports": LIST,
             "project": project_json(session),
         }
@@ -225,8 +227,9 @@ async def stop_job(request: Request) -> Response:
 
 
 async def tracks(request: Request) -> Response:
-    project = _session(request).opened()
-    return JSONResponse({"slots": project.results.tracks(project.slots)})
+    session = _session(request)
+    tracks = session.opened().results.tracks(session.opened().slots)
+    return JSONResponse({"seq": session.events.number, "slots": tracks})
 
 
 async def flags(request: Request) -> Response:

@@ -18,14 +18,15 @@ from typing import Any
 import numpy as np
 import psutil
 from PIL import Image
-from playwright.sync_api import Browser, Page, TimeoutError
+from playwright.sync_api import Browser, Page
 
 from maskcast.core.arrays import LabelArray
+from web.browser.witness import Output, Traffic
 
 TESTS = Path(__file__).parents[2]
-PATIENCE = 300_000.0
+PATIENCE = 1000 * float(os.environ.get("MASKCAST_TEST_PATIENCE", "60"))
 """Milliseconds that a test waits for something on a busy machine."""
-JOB_PATIENCE = 1200.0
+JOB_PATIENCE = 4 * PATIENCE / 1000
 """Seconds that a test waits for the end of a job, which may have to load a model first."""
 SETTLED = (
     "maskcast.session.edits.idle && maskcast.session.boxesPending.value === 0"
@@ -71,11 +72,11 @@ class Server:
         """
         self.root = root
         self.address = ""
-        self.video: tuple[str, ...] = ()
         self._real = real
         self._slow = root.parent / "slow"
         self.pace(step_seconds)
         self._process: subprocess.Popen[str] | None = None
+        self._output: Output | None = None
 
     def pace(self, step_seconds: float) -> None:
         """Set the time that the stand-in takes for a frame, for the present one too."""
@@ -83,7 +84,6 @@ class Server:
 
     def start(self, *video: str) -> Server:
         """Start it, and wait until it listens."""
-        self.video = video
         environment = {
             **os.environ,
             "PYTHONPATH": search_path(),
@@ -99,14 +99,19 @@ class Server:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        assert self._process.stdout is not None
-        said = []
-        for line in self._process.stdout:
-            said.append(line)
-            if found := re.search(r"http://\S+#token=\S+", line):
+        self._output = Output(self._process.stdout)
+        end = time.monotonic() + PATIENCE / 1000
+        while time.monotonic() < end and self._process.poll() is None:
+            if found := re.search(r"http://\S+#token=\S+", "\n".join(self.output)):
                 self.address = found[0]
                 return self
-        raise AssertionError(f"the server has not started: {''.join(said)}")
+            time.sleep(0.02)
+        raise AssertionError(f"the server has not started: {self.output}")
+
+    @property
+    def output(self) -> list[str]:
+        """The last lines that it has printed."""
+        return [] if self._output is None else list(self._output.lines)
 
     def _command(self) -> list[str]:
         if self._real:
@@ -177,6 +182,7 @@ class Workbench:
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE)
         self.server, self.shots = server, shots
+        self.traffic = Traffic(self.page)
         self.troubles: list[str] = []
         self.requests: list[str] = []
         # Masks may be replaced by newer ones while they are asked for.
@@ -203,21 +209,9 @@ class Workbench:
 
     def wait_for_workbench(self) -> Workbench:
         """Wait for the project that the server was started with, or that another tab has opened."""
-        for _ in range(3):
-            try:
-                self.page.locator(".workbench").wait_for(timeout=PATIENCE / 2)
-                break
-            except TimeoutError:
-                self._open_named()
+        self.page.locator(".workbench").wait_for()
         self.settled()
         return self
-
-    def _open_named(self) -> None:
-        """Open again what the server was started with: a busy machine may have been too slow."""
-        for path in self.server.video:
-            kind = "run" if (self.server.root / path / "run.json").is_file() else "video"
-            asked = json.dumps({kind: os.path.relpath(self.server.root / path, self.server.root)})
-            self.page.evaluate(f"maskcast.session.open({asked}).catch(() => 0)")
 
     def open(self, video: str, run: str) -> Workbench:
         """Open a video of the root with the stand-in's weights; another project is closed."""
@@ -225,13 +219,9 @@ class Workbench:
         asked = json.dumps({"video": video, "run": run, "weights": "colours.safetensors"})
         # Requests for the project before fail once it is closed.
         self.expect_trouble("400 .*/api/(tracks|flags|frames|labels|project|prompts|look)")
-        for _ in range(3):
-            trouble = self.page.evaluate(
-                f"(async () => {{ await maskcast.session.api.close().catch(() => 0);"
-                f" await maskcast.session.open({asked}); }})().catch((error) => String(error))"
-            )
-            if trouble is None:
-                break
+        self.page.evaluate(
+            f"maskcast.session.api.close().then(() => maskcast.session.open({asked}))"
+        )
         return self.wait_for_workbench()
 
     def shot(self, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +18,10 @@ from playwright.sync_api import Browser, sync_playwright
 
 from web.browser.application import Server, Workbench, find_browser
 from web.browser.clips import write_clip, write_stand_in_weights
+from web.browser.witness import describe
 
 Visit = Callable[..., Workbench]
+TABS = pytest.StashKey[list[Workbench]]()
 
 
 @pytest.fixture(scope="session")
@@ -84,10 +87,24 @@ def serve(root: Path) -> Iterator[Callable[..., Server]]:
         server.stop()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add to the report of a failure what the pages of the test look like."""
+    report = yield
+    for i, tab in enumerate(item.stash.get(TABS, [])):
+        if report.failed:
+            folder = os.environ.get("MASKCAST_SCREENSHOTS")
+            name = re.sub(r"\W+", "-", item.name)
+            picture = None if folder is None else Path(folder) / f"failed-{name}-{i}.png"
+            report.sections.append((f"tab {i}", describe(tab, picture)))
+    return report
+
+
 @pytest.fixture
-def visit(browser: Browser, shots: Path | None) -> Iterator[Visit]:
+def visit(browser: Browser, shots: Path | None, request: pytest.FixtureRequest) -> Iterator[Visit]:
     """Open tabs; at the end no console may have said anything unexpected."""
     opened: list[Workbench] = []
+    request.node.stash[TABS] = opened
 
     def open_tab(server: Server, **look: Any) -> Workbench:
         opened.append(Workbench(browser, server, shots, **look))

@@ -58,6 +58,18 @@ def test_the_start_page_lists_and_opens(shared_server, shared_root, visit):
     assert tab.run == shared_root / "runs/short"
 
 
+def test_a_new_page_takes_nothing_from_jobs_of_other_projects(bench, visit, shared_server):
+    mark_both(bench)
+    bench.track("next 25 frames")
+    other = visit(shared_server).open("clip.mp4", "runs/other-project")
+    other.wait("maskcast.session.api.sent['GET tracks'] > 0")
+    other.settled()
+    assert other.value("maskcast.session.results.done") == 0
+    assert other.value("maskcast.session.results.tracks.size") == 0
+    assert other.value("maskcast.session.job.value") is None
+    assert other.value("maskcast.session.toasts.shown.value") == []
+
+
 def uploads(root: Path) -> list[str]:
     folder = root / "uploads"
     return sorted(p.name for p in folder.iterdir()) if folder.exists() else []

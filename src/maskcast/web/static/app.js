@@ -2356,7 +2356,7 @@ async function* chunksOf(stream) {
 var EventStream = class {
 	#api;
 	#handler;
-	#sequence = 0;
+	#sequence = null;
 	#opened = false;
 	#abort = null;
 	#silence = 0;
@@ -2364,7 +2364,8 @@ var EventStream = class {
 		this.#api = api;
 		this.#handler = handler;
 	}
-	async run() {
+	async run(after) {
+		this.#sequence = after;
 		for (let failures = 0;; failures++) {
 			try {
 				await this.#read(() => {
@@ -2377,7 +2378,8 @@ var EventStream = class {
 	async #read(onOpen) {
 		this.#abort = new AbortController();
 		const { signal } = this.#abort;
-		const response = await this.#api.send(`/api/events?after=${this.#sequence}`, { signal });
+		const query = this.#sequence === null ? "" : `?after=${this.#sequence}`;
+		const response = await this.#api.send(`/api/events${query}`, { signal });
 		if (response.body === null) return;
 		onOpen();
 		this.#handler.onOpen(this.#opened);
@@ -2385,16 +2387,49 @@ var EventStream = class {
 		this.#listen();
 		for await (const event of linesOf(chunksOf(response.body))) {
 			this.#listen();
-			if (event.type === "hello" && (event.seq ?? 0) < this.#sequence) this.#sequence = 0;
-			this.#sequence = Math.max(this.#sequence, event.seq ?? 0);
+			this.#note(event);
 			this.#handler.onEvent(event);
 		}
+	}
+	#note({ type, seq }) {
+		if (!(type === "hello" && this.#sequence !== null && seq >= this.#sequence)) this.#sequence = seq;
 	}
 	#listen() {
 		clearTimeout(this.#silence);
 		this.#silence = setTimeout(() => this.#abort?.abort(), SILENCE);
 	}
 };
+var HOLD = "Hold the frame before it";
+function tellOfJob(session, job) {
+	const name = job.what === "track" ? "Tracking" : "Export";
+	if (job.state === "failed") explainFailure(session, job, name);
+	else if (job.state === "stopped" && job.note) explainStop(session, job, name);
+	else session.toasts.announce(`${name}: ${job.state}`);
+}
+function explainFailure(session, { error }, name) {
+	const hold = {
+		label: HOLD,
+		run: () => void session.holdBadFrames()
+	};
+	const action = error?.kind === "FrameError" ? hold : void 0;
+	session.toasts.error(error?.message ?? `${name} failed`, action);
+}
+function explainStop(session, job, name) {
+	const { direction, until } = job;
+	const again = () => {
+		const end = until == null ? {} : { until };
+		session.startJob({
+			what: "track",
+			direction: direction ?? "forward",
+			...end
+		});
+	};
+	const action = job.what === "track" ? {
+		label: "Go on",
+		run: again
+	} : void 0;
+	session.toasts.error(`${name} stopped: ${job.note}`, action);
+}
 // src/stage/frames.ts
 var Cache = class {
 	#limit;
@@ -2578,6 +2613,36 @@ var Results = class {
 		this.version.value = this.version.peek() + 1;
 	}
 };
+// src/model/snapshots.ts
+var Snapshots = class {
+	#again;
+	#newest = new Map();
+	#pending = 0;
+	#events = [];
+	constructor(again) {
+		this.#again = again;
+	}
+	note(event) {
+		if (this.#pending > 0) this.#events.push(event);
+	}
+	forget() {
+		this.#newest.clear();
+		this.#events = [];
+	}
+	async load(kind, ask, take) {
+		this.#pending++;
+		try {
+			const answer = await ask();
+			if (answer === null || answer.seq < (this.#newest.get(kind) ?? 0)) return;
+			this.#newest.set(kind, answer.seq);
+			take(answer);
+			for (const event of this.#events) if (event.seq > answer.seq) this.#again(event);
+		} finally {
+			this.#pending--;
+			if (this.#pending === 0) this.#events = [];
+		}
+	}
+};
 // src/model/toasts.ts
 var SHOWN = {
 	info: 5e3,
@@ -2599,6 +2664,9 @@ var Toasts = class {
 	close(key) {
 		this.shown.value = this.shown.value.filter((toast) => toast.key !== key);
 	}
+	clear() {
+		this.shown.value = [];
+	}
 	#show(level, text, action) {
 		const others = this.shown.value.filter((toast) => toast.text !== text);
 		const toast = {
@@ -2613,7 +2681,6 @@ var Toasts = class {
 };
 // src/model/session.ts
 var MOST_OBJECTS = 254;
-var HOLD = "Hold the frame before it";
 var Session = class {
 	api;
 	look;
@@ -2633,6 +2700,7 @@ var Session = class {
 	video = O(() => this.project.value?.video ?? null);
 	last = O(() => (this.project.value?.video.count ?? 1) - 1);
 	#events;
+	#snapshots = new Snapshots((event) => this.#takeAgain(event));
 	#stale = false;
 	constructor(api, look) {
 		this.api = api;
@@ -2645,26 +2713,37 @@ var Session = class {
 			this.reachable.value = reachable;
 		};
 		this.#events = new EventStream(api, {
-			onEvent: (event) => this.#take(event),
-			onOpen: (again) => void (again && this.#greet())
+			onEvent: (event) => {
+				this.#snapshots.note(event);
+				this.#take(event);
+			},
+			onOpen: (again) => {
+				if (again) this.#snapshots.forget();
+				if (again || this.hello.value === null) this.#greet();
+			}
 		});
 	}
 	async begin() {
 		await this.#greet();
-		this.#events.run();
+		this.#events.run(this.hello.value?.seq ?? null);
 	}
 	async #greet() {
-		try {
-			const hello = await this.api.hello();
+		await this.#load("project", () => this.api.hello(), (hello) => {
 			this.hello.value = hello;
 			if (hello.project === null) this.project.value = null;
 			else this.#show(hello.project);
+		});
+	}
+	async open(request) {
+		const ask = () => this.api.open(request);
+		await this.#snapshots.load("project", ask, (project) => this.#show(project));
+	}
+	async #load(kind, ask, take) {
+		try {
+			await this.#snapshots.load(kind, ask, take);
 		} catch (error) {
 			this.complain(error);
 		}
-	}
-	async open(request) {
-		this.#show(await this.api.open(request));
 	}
 	async holdBadFrames() {
 		const { value } = this.project;
@@ -2693,6 +2772,7 @@ var Session = class {
 			this.look.begin(project.key, project.video.count);
 			if (same) this.results.setStamps(project.video.count, project.stamps);
 			else this.results.reset(project.video.count, project.stamps);
+			if (!same) this.toasts.clear();
 			this.marks.forget(null);
 			this.project.value = project;
 			this.job.value = project.job;
@@ -2708,12 +2788,9 @@ var Session = class {
 		const { slot } = this.look;
 		if (slot.value === null || !slots.includes(slot.value)) slot.value = slots[0] ?? null;
 	}
-	async #loadTracks() {
-		try {
-			this.results.setTracks((await this.api.tracks()).slots);
-		} catch (error) {
-			this.complain(error);
-		}
+	#loadTracks() {
+		const ask = () => this.api.tracks();
+		return this.#load("tracks", ask, ({ slots }) => this.results.setTracks(slots));
 	}
 	async #loadFlags() {
 		try {
@@ -2724,9 +2801,8 @@ var Session = class {
 	}
 	async #refresh(frames) {
 		await this.edits.settled();
-		try {
-			const project = await this.api.project();
-			if (project === null) return void this.#greet();
+		await this.#load("project", () => this.#askForProject(), (project) => {
+			if (!this.edits.idle) return void this.#refresh(frames);
 			this.#stale = false;
 			r(() => {
 				this.marks.forget(frames);
@@ -2734,9 +2810,19 @@ var Session = class {
 				this.project.value = project;
 				this.#chooseSlot();
 			});
-		} catch (error) {
-			this.complain(error);
-		}
+		});
+	}
+	async #askForProject() {
+		const project = await this.api.project();
+		if (project === null) this.#greet();
+		return project;
+	}
+	#takeAgain(event) {
+		if (event.type === "labels") this.results.update(event.from, event.to, event.stamp, event.tracks);
+		else if (event.type === "outdated") this.#setOutdated(event.from);
+		else if (event.type === "job") this.job.value = event;
+		else if (event.type === "external") this.external.value = event.note ?? null;
+		else if (event.type === "document") this.#documentChanged(event.revision, event.frames);
 	}
 	#take(event) {
 		switch (event.type) {
@@ -2797,46 +2883,18 @@ var Session = class {
 		this.job.value = job;
 		if (job.what === "track" && job.rate) this.speed.value = job.rate;
 		if (before?.id === job.id && before.state === job.state) return;
-		const name = job.what === "track" ? "Tracking" : "Export";
-		if (job.state === "failed") this.#explainFailure(job, name);
-		else if (job.state === "stopped" && job.note) this.#explainStop(job, name);
-		else this.toasts.announce(`${name}: ${job.state}`);
+		tellOfJob(this, job);
 		if ([
 			"done",
 			"stopped",
 			"failed"
 		].includes(job.state)) this.#refreshOutdated();
 	}
-	#explainFailure({ error }, name) {
-		const hold = {
-			label: HOLD,
-			run: () => void this.holdBadFrames()
-		};
-		const action = error?.kind === "FrameError" ? hold : void 0;
-		this.toasts.error(error?.message ?? `${name} failed`, action);
-	}
-	#explainStop(job, name) {
-		const { direction, until } = job;
-		const again = () => {
-			const end = until == null ? {} : { until };
-			this.startJob({
-				what: "track",
-				direction: direction ?? "forward",
-				...end
-			});
-		};
-		const action = job.what === "track" ? {
-			label: "Go on",
-			run: again
-		} : void 0;
-		this.toasts.error(`${name} stopped: ${job.note}`, action);
-	}
 	async #refreshOutdated() {
-		const project = await this.api.project().catch(() => null);
-		if (project !== null && this.project.value !== null) {
+		await this.#load("outdated", () => this.#askForProject(), (project) => {
 			this.#setOutdated(project.outdated_from);
 			this.results.setStamps(project.video.count, project.stamps);
-		}
+		});
 	}
 	goTo(frame) {
 		const next = Math.min(this.last.value, Math.max(0, Math.round(frame)));
