@@ -217,15 +217,61 @@ def check_export(name: str, content: bytes, run) -> None:
     if name.endswith(".zip"):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             assert archive.testzip() is None
-            assert archive.namelist() == [f"{f:05d}.png" for f in range(2, 6)]
+            names = archive.namelist()
+            if name in ("labels.zip", "cutout.zip", "matte.zip", "matte-16bit.zip"):
+                assert names == [f"{f:05d}.png" for f in range(2, 6)]
+            assert len(names) >= 4
             if name == "labels.zip":
                 assert archive.read("00003.png") == (run / "00003.png").read_bytes()
-    elif name.endswith((".mp4", ".mov", ".webm")):
+    elif name.endswith((".mp4", ".mov", ".webm", ".mkv")):
         assert open_frames(run / "exports" / name).count == 4
     elif name == "masks.json":
         assert [entry["frame"] for entry in json.loads(content)] == [2, 3, 4, 5]
     else:
         assert content
+
+
+def test_exports_follow_the_options(server):
+    server.open()
+    server.paint(0, {1: ONE, 2: TWO})
+    server.track()
+    options = {"objects": "all", "edges": "refined", "grow": 1, "rate": 12, "outlines": True}
+    names = ["cutout:prores", "matte:png", "tracks"]
+    tree = {"what": "export", "exports": names, "options": options, "span": [0, 1]}
+    job = server.wait(server.post("/api/jobs", tree)["id"])
+    assert job["state"] == "done", job
+    assert [file["name"] for file in job["files"]] == [
+        *[f"cutout-{i}-refined-grow1-12fps.mov" for i in (1, 2)],
+        *[f"matte-{i}-refined-grow1.zip" for i in (1, 2)],
+        "tracks.csv",
+    ]
+    together = {"what": "export", "exports": ["matte:png"], "span": [0, 1]}
+    chosen = {**together, "options": {"objects": "1,2", "merged": True}}
+    job = server.wait(server.post("/api/jobs", chosen)["id"])
+    assert [file["name"] for file in job["files"]] == ["matte-1+2.zip"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"grow": 101},
+        {"grow": "1"},
+        {"grow": True},
+        {"edges": "blurry"},
+        {"objects": "1;2"},
+        {"sharpen": 3},
+        [1],
+    ],
+)
+def test_impossible_options_of_exports_are_errors(server, options):
+    tree = {"what": "export", "exports": ["cutout:png"], "options": options}
+    if server.project() is None:
+        server.open()
+    answer = server.ask("POST", "/api/jobs", json=tree)
+    assert (answer.status_code, answer.json()["error"]["kind"]) in (
+        (400, "UsageError"),
+        (400, "ConfigError"),
+    )
 
 
 def test_exports_outside_the_folder_cannot_be_downloaded(server):

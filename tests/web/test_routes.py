@@ -31,7 +31,7 @@ def test_hello_says_what_the_server_can_do(server):
     assert hello["protocol"] == 1
     assert hello["limits"]["objects"] == 254
     assert [w["name"] for w in hello["weights"] if w["default"]] == ["lwl-small"]
-    assert {"labels", "overlay", "prores"} <= {export["name"] for export in hello["exports"]}
+    assert {"labels", "cutout:exr"} <= {export["name"] for export in hello["exports"]}
 
 
 def test_nothing_works_without_a_project(server):
@@ -319,11 +319,14 @@ def test_the_total_of_a_run_without_the_applications_files_is_known_once_it_is_f
     assert (entry["done"], entry["total"], entry["status"]) == (COUNT, COUNT, "finished")
 
 
-def test_the_exports_that_can_be_made_are_listed(server):
-    listed = server.get("/api/exports")["exports"]
-    assert listed == server.get("/api/hello")["exports"]
-    assert {"labels", "overlay", "prores", "tracks"} <= {each["name"] for each in listed}
-    assert all(each["title"] and each["kind"] and each["file"] for each in listed)
+def test_the_exports_that_can_be_made_are_listed_with_their_options(server):
+    listed = server.get("/api/exports")
+    hello = server.get("/api/hello")
+    assert listed == {name: hello[name] for name in ("exports", "export_options")}
+    prores = next(each for each in listed["exports"] if each["name"] == "cutout:prores")
+    assert {"objects", "edges", "grow", "sound"} <= set(prores["options"])
+    grow = next(each for each in listed["export_options"] if each["name"] == "grow")
+    assert (grow["kind"], grow["least"], grow["most"], grow["usual"]) == ("whole", -100, 100, 0)
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,8 @@ export interface Project extends DocumentInfo {
   queue: Job[];
   /** The command line that goes on with this folder. */
   command: string;
+  /** Whether the run keeps probabilities, which soft edges are made from. */
+  probabilities: boolean;
   resume_after_edits: boolean;
   /** Another program works in the folder. */
   external: { note: string } | null;
@@ -114,7 +116,22 @@ export interface WeightsInfo {
 export interface ExportInfo {
   name: string;
   title: string;
-  kind: string;
+  group: string;
+  /** Names of the options that it follows. */
+  options: string[];
+}
+
+export interface ExportOption {
+  name: string;
+  title: string;
+  kind: "choice" | "whole" | "number" | "flag" | "objects";
+  /** Values and titles of a choice. */
+  choices: [value: string, title: string][];
+  least: number | null;
+  most: number | null;
+  /** What the source must be for it to have an effect. */
+  only: "video" | "frames" | null;
+  usual: string | number | boolean | null;
 }
 
 export interface Hello {
@@ -125,6 +142,7 @@ export interface Hello {
   limits: { upload: number; mask: number; objects: number };
   weights: WeightsInfo[];
   exports: ExportInfo[];
+  export_options: ExportOption[];
   project: Project | null;
 }
 
@@ -173,7 +191,12 @@ export type Direction = "forward" | "backward" | "both";
 
 export type JobRequest =
   | { what: "track"; direction: Direction; until?: number }
-  | { what: "export"; exports: string[]; span?: [number, number] };
+  | {
+      what: "export";
+      exports: string[];
+      options: Record<string, string | number | boolean | null>;
+      span?: [number, number];
+    };
 
 export type ServerEvent = { seq: number } & (
   | { type: "hello" }

@@ -2,14 +2,24 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { bytesText } from "../model/clock";
 import { useWorkspace, type Workspace } from "../model/context";
-import type { Job, MadeFile } from "../model/protocol";
+import {
+  type ExportChoice,
+  grouped,
+  isPossible,
+  NOTHING,
+  optionsFor,
+  requestOptions,
+  toggled,
+} from "../model/exports";
+import type { ExportInfo, Job, MadeFile } from "../model/protocol";
 import { isActive } from "../model/session";
 import { Dialog } from "./dialog";
+import { ExportOptions } from "./export_options";
 
 export function ExportDialog() {
   const workspace = useWorkspace();
   const { session, dialog } = workspace;
-  const chosen = useSignal<ReadonlySet<string>>(new Set());
+  const choice = useSignal<ExportChoice>(NOTHING);
   const onlySpan = useSignal(false);
   const span = onlySpan.value ? spanOf(workspace) : null;
   const project = session.project.value;
@@ -18,7 +28,15 @@ export function ExportDialog() {
   if (project === null) return null;
   const [from, to] = span ?? [0, project.video.count - 1];
   const complete = session.results.covers(from, to);
-  const working = job?.what === "export" && isActive(job);
+  const { exports = [], export_options = [] } = session.hello.value ?? {};
+  const { names } = choice.value;
+  const shown = optionsFor(exports, export_options, names, project);
+  const possible = complete && isPossible(choice.value, project.objects);
+  const start = () => {
+    const options = requestOptions(choice.value, shown, project.objects);
+    const request = { exports: [...names], options, ...(span ? { span } : {}) };
+    void session.startJob({ what: "export", ...request });
+  };
   return (
     <Dialog
       title="Export"
@@ -30,39 +48,18 @@ export function ExportDialog() {
         class="export"
         onSubmit={(event) => {
           event.preventDefault();
-          const exports = [...chosen.value];
-          void session.startJob({ what: "export", exports, ...(span ? { span } : {}) });
+          start();
         }}
       >
         <Range only={onlySpan} />
-        <fieldset>
-          <legend>Files</legend>
-          {(session.hello.value?.exports ?? []).map(({ name, title }) => (
-            <label key={name} class="check">
-              <input
-                type="checkbox"
-                checked={chosen.value.has(name)}
-                onChange={(event) => {
-                  const next = new Set(chosen.value);
-                  if (event.currentTarget.checked) next.add(name);
-                  else next.delete(name);
-                  chosen.value = next;
-                }}
-              />
-              <span>{title}</span>
-            </label>
-          ))}
-        </fieldset>
+        <Files exports={exports} choice={choice} />
+        <ExportOptions options={shown} objects={project.objects} choice={choice} />
         {!complete && <p class="hint">Some of these frames have no masks yet: track them first.</p>}
         <div class="buttons">
-          <button
-            type="submit"
-            class="main"
-            disabled={!complete || chosen.value.size === 0 || isActive(job)}
-          >
+          <button type="submit" class="main" disabled={!possible || isActive(job)}>
             Export
           </button>
-          {working && (
+          {job?.what === "export" && isActive(job) && (
             <button type="button" onClick={() => void session.stopJob()}>
               Cancel
             </button>
@@ -71,6 +68,39 @@ export function ExportDialog() {
       </form>
       {job?.what === "export" && <Result job={job} />}
     </Dialog>
+  );
+}
+
+/** What can be made, in groups. */
+function Files({
+  exports,
+  choice,
+}: {
+  exports: readonly ExportInfo[];
+  choice: Signal<ExportChoice>;
+}) {
+  const { names } = choice.value;
+  return (
+    <div class="files">
+      {grouped(exports).map(([group, offers]) => (
+        <fieldset key={group}>
+          <legend>{group}</legend>
+          {offers.map(({ name, title }) => (
+            <label key={name} class="check">
+              <input
+                type="checkbox"
+                checked={names.has(name)}
+                onChange={(event) => {
+                  const next = toggled(names, name, event.currentTarget.checked);
+                  choice.value = { ...choice.value, names: next };
+                }}
+              />
+              <span>{title}</span>
+            </label>
+          ))}
+        </fieldset>
+      ))}
+    </div>
   );
 }
 
@@ -139,7 +169,9 @@ function Result({ job }: { job: Job }) {
 
 function FileRow({ file }: { file: MadeFile }) {
   const { session } = useWorkspace();
-  const path = `${session.project.value?.run}/exports/${file.name}`;
+  const run = session.project.value?.run;
+  const folder = file.name.replace(/\.zip$/, ""); // zip archives are made while they are sent
+  const path = file.name === "labels.zip" ? run : `${run}/exports/${folder}`;
   const pathShown = useSignal(false);
   const download = async () => {
     try {

@@ -102,6 +102,7 @@ def project_json(session: Session) -> dict[str, Any] | None:
         "queue": [job.to_json() for job in jobs.waiting],
         "resume_after_edits": jobs.resume_after_edits,
         "command": project.command(),
+        "probabilities": bool(project.card.request.settings.get("probabilities")),
         "weights": project.card.request.weights,
         "method": project.card.request.method,
         "worker": session.model.state,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 import zipfile
@@ -9,19 +10,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from maskcast.core.errors import MissingFileError, UsageError
 from maskcast.io.label_maps import encode_label_map
 from maskcast.runs.layout import EXPORTS
-from maskcast.web.exports_list import FILES
+from maskcast.web.exports_list import LABELS_FILE
 from maskcast.web.project import Project
 from maskcast.web.results import Results
 
+Member: TypeAlias = tuple[str, Path | Callable[[], bytes]]
+"""Name in an archive, and a file or what returns its content."""
 LIFETIME = 60.0
 """Seconds."""
 MOST_TICKETS = 64
-CUTOUT = "cutout"
-"""Folder of the PNG sequence among the exports."""
+ZIP = ".zip"
+"""What the download of a folder is named with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +34,7 @@ class Download:
 
     name: str
     file: Path | None = None
-    members: tuple[tuple[str, Path | Callable[[], bytes]], ...] = ()
-    """Names in an archive, and files or what returns their content."""
+    members: tuple[Member, ...] = ()
     until: float = 0.0
 
 
@@ -64,29 +67,33 @@ def find_download(project: Project, file: str, stem: str, span: tuple[int, int] 
 
     Args:
         project: the open project.
-        file: name of an export (``exports_list.FILES``).
+        file: name of an export; a folder has ``ZIP`` added.
         stem: beginning of the file name.
         span: first frame of an archive of label maps, and the frame after the last one.
 
     Raises:
-        UsageError: there is no such export.
+        UsageError: that is no name of an export.
         MissingFileError: it was not made.
     """
-    if file not in FILES:
-        raise UsageError(f"unknown export {file!r}")
+    if not re.fullmatch(r"[\w+-][\w.+-]*", file):
+        raise UsageError(f"unknown export {file[:60]!r}")
     name = f"{stem}-{file}"
-    if file.endswith(".zip"):
-        members = tuple(_members(project, file, span or (0, project.count)))
-        if not members:
+    folder = project.run / EXPORTS
+    if file == LABELS_FILE:
+        members = tuple(_label_maps(project, span or (0, project.count)))
+    elif file.endswith(ZIP) and (folder / file.removesuffix(ZIP)).is_dir():
+        members = tuple(_files_in(folder / file.removesuffix(ZIP)))
+    else:
+        path = folder / file
+        if path.is_symlink() or not path.is_file():
             raise MissingFileError(f"there is no {file} yet")
-        return Download(name=name, members=members)
-    path = project.run / EXPORTS / file
-    if path.is_symlink() or not path.is_file():
+        return Download(name=name, file=path)
+    if not members:
         raise MissingFileError(f"there is no {file} yet")
-    return Download(name=name, file=path)
+    return Download(name=name, members=members)
 
 
-def archive(members: tuple[tuple[str, Path | Callable[[], bytes]], ...]) -> Iterator[bytes]:
+def archive(members: tuple[Member, ...]) -> Iterator[bytes]:
     """Yield the bytes of a zip archive; members are stored, because PNGs are compressed already."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as made:  # type: ignore[call-overload]
@@ -117,21 +124,22 @@ class _Sink:
         return content
 
 
-def _members(
-    project: Project, file: str, span: tuple[int, int]
-) -> Iterator[tuple[str, Path | Callable[[], bytes]]]:
+def _label_maps(project: Project, span: tuple[int, int]) -> Iterator[Member]:
     results = project.results
     for frame in range(*span):
-        name = f"{project.opened.names[frame]}.png"
-        path: Path | None = project.run / EXPORTS / CUTOUT / name
-        if file == "labels.zip":
-            if not results.is_current(frame):
-                continue
+        if results.is_current(frame):
             path = results.path(frame)
-        if path is None:
-            yield name, partial(_packed, results, frame)
-        elif path.is_file() and not path.is_symlink():
-            yield name, path
+            name = f"{project.opened.names[frame]}.png"
+            yield name, partial(_packed, results, frame) if path is None else path
+
+
+def _files_in(folder: Path) -> Iterator[Member]:
+    """Yield the files of an export, without links."""
+    if folder.is_symlink():
+        return
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            yield path.relative_to(folder).as_posix(), path
 
 
 def _packed(results: Results, frame: int) -> bytes:

@@ -1,59 +1,267 @@
-"""The exports that the page offers, and their files. Imports no torch."""
+"""The exports that the page offers, with their options: all that the command line has. Imports no
+torch.
+
+The forms and the options come from ``runs.export_settings``; this table adds their titles.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from maskcast.core.errors import UsageError
+from maskcast.runs.export_settings import (
+    LARGEST_REACH,
+    AnnotationForm,
+    CutoutForm,
+    EdgeKind,
+    Effect,
+    Exports,
+    MatteForm,
+    ScreenForm,
+)
 from maskcast.web.messages import MakeExports
+
+LABELS = "labels"
+"""The label maps of the run folder, which need not be made."""
+LABELS_FILE = "labels.zip"
+FORMS: Mapping[str, tuple[str, ...]] = {
+    "cutout": get_args(CutoutForm),
+    "matte": get_args(MatteForm),
+    "green_screen": get_args(ScreenForm),
+    "effect": get_args(Effect),
+    "annotations": get_args(AnnotationForm),
+}
+"""Settings of ``Exports`` that list forms, and the forms."""
+EDGES = ("objects", "edges", "grow", "feather", "fill_holes")
+"""Options of all exports that show objects alone, or change their pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
     """One export."""
 
+    setting: str
+    """Setting of ``Exports``, or ``LABELS``."""
+    form: str | None = None
+    """One of the forms that the setting lists; None for a setting that is a flag."""
+    title: str
+    group: str
+    options: tuple[str, ...] = ()
+    """Names of the options that it follows."""
+
+    @property
+    def name(self) -> str:
+        """The name in requests."""
+        return self.setting if self.form is None else f"{self.setting}:{self.form}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One option, for all chosen exports that follow it."""
+
     name: str
     title: str
-    kind: Literal["zip", "video", "file"]
-    file: str
-    """Name of the download; a zip archive is created while it is sent."""
+    kind: Literal["choice", "whole", "number", "flag", "objects"]
+    choices: tuple[tuple[str, str], ...] = ()
+    """Values and titles."""
+    least: float | None = None
+    most: float | None = None
+    only: Literal["video", "frames"] | None = None
+    """What the source must be for the option to have an effect."""
 
+
+_DRAWN = ("labels", "outlines")
+_TIMED = ("rate", "sound")
+_NUMBERED = (*EDGES, "start_number")
+_FILMED = (*EDGES, *_TIMED)
 
 OFFERS = (
-    Offer(name="labels", title="label maps (zip)", kind="zip", file="labels.zip"),
-    Offer(name="overlay", title="overlay (mp4)", kind="video", file="overlay.mp4"),
-    Offer(name="png", title="cut-out (PNG, zip)", kind="zip", file="cutout.zip"),
-    Offer(name="prores", title="cut-out (ProRes 4444)", kind="video", file="cutout.mov"),
-    Offer(name="vp9", title="cut-out (VP9 with alpha)", kind="video", file="cutout.webm"),
-    Offer(name="rle", title="COCO run lengths (JSON)", kind="file", file="masks.json"),
-    Offer(name="tracks", title="areas and boxes (CSV)", kind="file", file="tracks.csv"),
-    Offer(name="contact_sheet", title="contact sheet (PNG)", kind="file", file="contact_sheet.png"),
+    Offer(setting=LABELS, title="label maps (PNG, zip)", group="Masks"),
+    Offer(setting="rle", title="run lengths (COCO, JSON)", group="Masks"),
+    Offer(setting="tracks", title="areas and boxes (CSV)", group="Masks"),
+    Offer(
+        setting="overlay",
+        title="overlay (mp4)",
+        group="To look at",
+        options=(*_DRAWN, *_TIMED),
+    ),
+    Offer(setting="contact_sheet", title="contact sheet (PNG)", group="To look at", options=_DRAWN),
+    *(
+        Offer(
+            setting="cutout", form=form, title=title, group="Cut-outs with alpha", options=options
+        )
+        for form, title, options in (
+            ("prores", "ProRes 4444 (mov)", _FILMED),
+            ("vp9", "VP9 (webm)", _FILMED),
+            ("png", "PNG sequence (zip)", _NUMBERED),
+            ("exr", "EXR sequence, linear light (zip)", _NUMBERED),
+        )
+    ),
+    *(
+        Offer(setting="matte", form=form, title=title, group="Mattes", options=options)
+        for form, title, options in (
+            ("prores", "ProRes 4444, 10 bits (mov)", (*EDGES, "rate")),
+            ("h264", "H.264, 8 bits (mp4)", (*EDGES, "rate")),
+            ("ffv1", "FFV1, 16 bits, lossless (mkv)", (*EDGES, "rate")),
+            ("png", "PNG sequence, 8 bits (zip)", _NUMBERED),
+            ("png16", "PNG sequence, 16 bits (zip)", _NUMBERED),
+        )
+    ),
+    *(
+        Offer(setting="green_screen", form=form, title=title, group="Green screen", options=_FILMED)
+        for form, title in (("h264", "H.264 (mp4)"), ("prores", "ProRes 4444 (mov)"))
+    ),
+    *(
+        Offer(setting="effect", form=form, title=title, group="Effects (mp4)", options=_FILMED)
+        for form, title in (
+            ("blur", "objects blurred"),
+            ("pixelate", "objects pixelated"),
+            ("black", "objects black"),
+            ("blur-background", "background blurred"),
+            ("pixelate-background", "background pixelated"),
+            ("black-background", "background black"),
+        )
+    ),
+    *(
+        Offer(setting="annotations", form=form, title=title, group="Annotations")
+        for form, title in (
+            ("coco-video", "COCO video (JSON)"),
+            ("youtube-vis", "YouTube-VIS (JSON)"),
+            ("cvat", "CVAT, tracks of polygons (XML)"),
+            ("cvat-masks", "CVAT, masks (XML)"),
+            ("labelme", "labelme (zip)"),
+            ("yolo", "YOLO (zip)"),
+            ("mots", "MOTS (zip)"),
+        )
+    ),
 )
-LIST = [{"name": o.name, "title": o.title, "kind": o.kind, "file": o.file} for o in OFFERS]
-"""The exports, as JSON."""
-FILES = {offer.file: offer.name for offer in OFFERS}
+OPTIONS = (
+    Option(
+        name="labels",
+        title="Ids or names",
+        kind="choice",
+        choices=(("object", "on the objects"), ("corner", "in a corner"), ("off", "nowhere")),
+    ),
+    Option(name="outlines", title="Outlines without a tint", kind="flag"),
+    Option(name="objects", title="Objects", kind="objects"),
+    Option(
+        name="edges",
+        title="Edges",
+        kind="choice",
+        choices=tuple(
+            (kind, {"soft": "soft (needs kept probabilities)"}.get(kind, kind))
+            for kind in get_args(EdgeKind)
+        ),
+    ),
+    Option(
+        name="grow",
+        title="Grow by pixels (negative: shrink)",
+        kind="whole",
+        least=-LARGEST_REACH,
+        most=LARGEST_REACH,
+    ),
+    Option(
+        name="feather",
+        title="Blur edges by pixels",
+        kind="number",
+        least=0,
+        most=LARGEST_REACH,
+    ),
+    Option(
+        name="fill_holes",
+        title="Fill holes of up to pixels",
+        kind="whole",
+        least=0,
+        most=10**8,
+    ),
+    Option(
+        name="rate",
+        title="Frames per second of videos",
+        kind="number",
+        least=0.001,
+        most=1000,
+        only="frames",
+    ),
+    Option(name="sound", title="Sound of the video", kind="flag", only="video"),
+    Option(
+        name="start_number",
+        title="Number pictures from (empty: as the frames)",
+        kind="whole",
+        least=0,
+        most=10**9,
+    ),
+)
 
 
-def export_of(names: Iterable[str], span: tuple[int, int] | None) -> MakeExports:
-    """Return the request to the model worker. Raises ``UsageError``."""
-    wanted = set(names)
-    if unknown := sorted(wanted - {offer.name for offer in OFFERS}):
-        raise UsageError(f"unknown export {unknown[0]!r}")
-    if not wanted:
+def listed() -> dict[str, Any]:
+    """Return the exports and their options as JSON."""
+    usual = Exports()
+    return {
+        "exports": [
+            {"name": o.name, "title": o.title, "group": o.group, "options": list(o.options)}
+            for o in OFFERS
+        ],
+        "export_options": [
+            {**vars(option), "usual": getattr(usual, option.name)} for option in OPTIONS
+        ],
+    }
+
+
+def export_of(
+    names: Iterable[str], options: Mapping[str, Any], span: tuple[int, int] | None
+) -> MakeExports:
+    """Return the request to the model worker.
+
+    Args:
+        names: names of exports.
+        options: values by name of the option; ``merged`` belongs to ``objects``.
+        span: first frame, and the frame after the last one; None: all frames.
+
+    Raises:
+        UsageError: an export or an option is unknown, or a value is invalid.
+    """
+    offers = [_offer(name) for name in dict.fromkeys(names)]
+    if not offers:
         raise UsageError("choose at least one export")
+    settings: dict[str, Any] = {}
+    for offer in offers:
+        if offer.form is not None:
+            settings[offer.setting] = (*settings.get(offer.setting, ()), offer.form)
+        elif offer.setting != LABELS:
+            settings[offer.setting] = True
+    followed = {name for offer in offers for name in offer.options}
+    settings |= dict(_values(options, followed))
     return MakeExports(
-        overlay="overlay" in wanted,
-        cutout=tuple(form for form in ("png", "prores", "vp9") if form in wanted),
-        rle="rle" in wanted,
-        tracks="tracks" in wanted,
-        contact_sheet="contact_sheet" in wanted,
-        span=span,
+        wanted=Exports(**settings), labels=any(o.setting == LABELS for o in offers), span=span
     )
 
 
-def files_of(names: Iterable[str]) -> list[str]:
-    """Return the names of the files of some exports."""
-    wanted = set(names)
-    return [offer.file for offer in OFFERS if offer.name in wanted]
+def _offer(name: str) -> Offer:
+    for offer in OFFERS:
+        if offer.name == name:
+            return offer
+    raise UsageError(f"unknown export {name!r}")
+
+
+def _values(options: Mapping[str, Any], followed: set[str]) -> Iterator[tuple[str, Any]]:
+    """Yield the options that the chosen exports follow. Raises ``UsageError``."""
+    known: dict[str, str] = {option.name: option.kind for option in OPTIONS} | {"merged": "flag"}
+    choices = {option.name: dict(option.choices) for option in OPTIONS if option.choices}
+    kinds: dict[str, tuple[type, ...]] = {
+        "choice": (str,),
+        "objects": (str,),
+        "whole": (int,),
+        "number": (int, float),
+        "flag": (bool,),
+    }
+    for name, value in options.items():
+        if name not in known:
+            raise UsageError(f"unknown option {name!r}")
+        if value is not None and type(value) not in kinds[known[name]]:
+            raise UsageError(f"{name} has a value of a wrong type")
+        if value is not None and name in choices and value not in choices[name]:
+            raise UsageError(f"{name} must be one of {', '.join(choices[name])}")
+        if value is not None and ("objects" if name == "merged" else name) in followed:
+            yield name, float(value) if known[name] == "number" else value

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from maskcast.core.errors import UsageError
+from maskcast.runs.layout import EXPORTS
+from maskcast.web.downloads import ZIP
 from maskcast.web.events import Events
-from maskcast.web.exports_list import files_of
+from maskcast.web.exports_list import LABELS_FILE
 from maskcast.web.messages import (
     Direction,
     Ended,
@@ -52,7 +54,6 @@ class Job:
     direction: Direction | None = None
     until: int | None = None
     """Last frame of the forward pass."""
-    exports: tuple[str, ...] = ()
     export: MakeExports | None = None
     state: State = "queued"
     work: str = ""
@@ -144,10 +145,10 @@ class Jobs:
             raise UsageError("no objects to follow; mark one first")
         return self._add(what="track", direction=direction, until=until)
 
-    def export(self, names: tuple[str, ...], wanted: MakeExports) -> Job:
+    def export(self, wanted: MakeExports) -> Job:
         """Add a job that makes exports. Raises ``UsageError``."""
         self.span = wanted.span
-        return self._add(what="export", exports=names, export=wanted)
+        return self._add(what="export", export=wanted)
 
     def stop(self, number: int) -> Job:
         """Stop a job after the current frame. Raises ``UsageError``."""
@@ -225,8 +226,9 @@ class Jobs:
             job.state = "stopped"
             return
         job.state = "done"
-        if job.what == "export":
-            job.files = [self._described(name) for name in files_of(job.exports)]
+        if job.export is not None:
+            labels = [{"name": LABELS_FILE, "bytes": None}] if job.export.labels else []
+            job.files = [*labels, *(self._described(name) for name in ended.files)]
 
     async def _once(self, job: Job) -> Ended:
         async with self._lock:  # an edit that is being written comes first
@@ -288,7 +290,9 @@ class Jobs:
         self._take_up()
 
     def _described(self, name: str) -> dict[str, Any]:
-        path = self._project.run / "exports" / name
+        path = self._project.run / EXPORTS / name
+        if path.is_dir():
+            return {"name": f"{name}{ZIP}", "bytes": None}
         return {"name": name, "bytes": path.stat().st_size if path.is_file() else None}
 
     def _tell(self, job: Job) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from maskcast.core.errors import MaskcastError
+from maskcast.runs.export_settings import Exports
 from maskcast.runs.masks import FoundObject
 
 Direction = Literal["forward", "backward", "both"]
@@ -181,11 +182,9 @@ class Track:
 class MakeExports:
     """To the model worker: make files from finished masks; ``Progressed``, then ``Ended``."""
 
-    overlay: bool = False
-    cutout: tuple[Literal["png", "prores", "vp9"], ...] = ()
-    rle: bool = False
-    tracks: bool = False
-    contact_sheet: bool = False
+    wanted: Exports
+    labels: bool = False
+    """Whether the label maps are to be downloaded, which are there already."""
     span: tuple[int, int] | None = None
     """First frame, and the frame after the last one."""
 

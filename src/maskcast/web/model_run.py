@@ -22,7 +22,6 @@ from maskcast.io.prompts.reading import GivenPrompts, read_prompts
 from maskcast.io.video.source import open_frames
 from maskcast.methods.spec import SegmenterSpec, SpecifiedSegmenter
 from maskcast.runs.card import RunCard, read_card
-from maskcast.runs.export_settings import Exports
 from maskcast.runs.exports import export
 from maskcast.runs.fingerprint import ABSENT_MARK, END_MARK, fingerprint, prompt_fingerprints
 from maskcast.runs.folder import RunFolder
@@ -128,16 +127,9 @@ class ModelRun:
         card = read_card(self._path)
         if card is None:
             raise UsageError("there are no masks to export")
-        wanted = Exports(
-            overlay=asked.overlay,
-            cutout=asked.cutout,
-            rle=asked.rle,
-            tracks=asked.tracks,
-            contact_sheet=asked.contact_sheet,
-        )
         with alone_in(self._path):
             run = self._open(card.request)
-            made = export(run, self._frames, wanted, span=asked.span, progress=progress)
+            made = export(run, self._frames, asked.wanted, span=asked.span, progress=progress)
         return tuple(path.name for path in made)
 
     def _segment(

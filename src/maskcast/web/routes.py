@@ -22,7 +22,7 @@ from maskcast.web.answers import error_answer, http_answer, project_json, stale_
 from maskcast.web.bodies import fields_of, whole_in_query
 from maskcast.web.document import MOST_OBJECTS
 from maskcast.web.downloads import Tickets, archive, find_download
-from maskcast.web.exports_list import LIST, OFFERS, export_of
+from maskcast.web.exports_list import OFFERS, OPTIONS, export_of, listed
 from maskcast.web.flagging import flags_of
 from maskcast.web.frame_cache import cache_folder, cached_path
 from maskcast.web.messages import Direction
@@ -92,7 +92,7 @@ async def hello(request: Request) -> Response:
                 "objects": MOST_OBJECTS,
             },
             "weights": weights,
-            "exports": LIST,
+            **listed(),
             "project": project_json(session),
         }
     )
@@ -190,14 +190,14 @@ async def prompts(request: Request) -> Response:
 
 
 async def exports(_: Request) -> Response:
-    return JSONResponse({"exports": LIST})
+    return JSONResponse(listed())
 
 
 async def add_job(request: Request) -> Response:
     session = _session(request)
     project = session.opened()
     assert session.jobs is not None and session.watch is not None
-    fields = await fields_of(request, "what direction until exports span slots")
+    fields = await fields_of(request, "what direction until exports options span")
     session.watch.refuse()
     if fields.choice("what", ("track", "export")) == "track":
         choices: tuple[Direction, ...] = ("forward", "backward", "both")
@@ -206,8 +206,8 @@ async def add_job(request: Request) -> Response:
         return JSONResponse(session.jobs.track(direction, until).to_json())
     names = tuple(map(str, fields.list_of("exports", (str,), len(OFFERS))))
     span = _span(project, fields.list_of("span", (int,), 2)) if fields.has("span") else None
-    job = session.jobs.export(names, export_of(names, span))
-    return JSONResponse(job.to_json())
+    options = fields.values("options", len(OPTIONS) + 1)
+    return JSONResponse(session.jobs.export(export_of(names, options, span)).to_json())
 
 
 async def change_jobs(request: Request) -> Response:

@@ -141,6 +141,13 @@ class Fields:
             raise UsageError(f"{name} has an entry of a wrong type")
         return values
 
+    def values(self, name: str, most: int) -> dict[str, Any]:
+        """Return an object of at most ``most`` entries; empty if there is none."""
+        values = self._tree.get(name) or {}
+        if not isinstance(values, dict) or len(values) > most:
+            raise UsageError(f"{name} must be at most {most} values by name")
+        return values
+
     def mapping(self, name: str) -> dict[str, str]:
         """Return an object of strings; empty if there is none."""
         values = self._tree.get(name) or {}

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Locator
 from pycocotools import mask as coco
 
 from fixtures.video_files import VideoRecipe, write_numbered_video
+from maskcast.web.exports_list import OFFERS
 from web.browser.application import Workbench, read_labels
 from web.browser.clips import picture_of, write_clip
 from web.browser.test_tracking import mark_both
 
 pytestmark = pytest.mark.browser
+
+FEW = 6
+"""Number of frames that are exported."""
 
 
 def test_loading_the_page_again_keeps_the_view(bench):
@@ -112,43 +118,79 @@ def test_uploads_show_progress_can_be_cancelled_and_are_checked(
     assert "sent.mp4" in tab.page.get_by_role("dialog").inner_text()
 
 
-def test_every_export_is_made_and_downloaded(bench):
+def track_a_few_and_export(bench: Workbench) -> Locator:
+    """Open the dialog for the first frames, which have masks."""
     mark_both(bench)
-    bench.press("t")
-    bench.track()
+    bench.go_to(FEW - 1)
+    bench.press("o")
+    bench.go_to(0)
+    bench.track("to the out point")
     bench.press("Control+e")
     dialog = bench.page.get_by_role("dialog", name="Export")
-    boxes = dialog.get_by_role("checkbox")
-    assert boxes.count() >= 7
+    dialog.get_by_label("frames 0 to 5").check()
+    return dialog
+
+
+def finished(bench: Workbench, dialog: Locator) -> list[str]:
+    """Make the chosen exports; return the names of their files."""
+    dialog.get_by_role("button", name="Export").click()
+    bench.job_ended()
+    listed = bench.page.get_by_role("list", name="Finished files")
+    return [row.inner_text().split()[0] for row in listed.get_by_role("listitem").all()]
+
+
+def test_every_export_is_made_and_downloaded(bench):
+    dialog = track_a_few_and_export(bench)
+    boxes = dialog.locator(".files").get_by_role("checkbox")
+    assert boxes.count() == len(OFFERS)
     for i in range(boxes.count()):
         boxes.nth(i).check()
-    dialog.get_by_role("button", name="Export").click()
-    bench.page.get_by_role("list", name="Finished files").wait_for()
+    bench.shot("17-export-dialog")
+    names = finished(bench, dialog)
+    assert len(names) == len(OFFERS)
     bench.shot("17-exported")
     with bench.page.expect_download() as download:
-        dialog.get_by_role("button", name="Download").first.click()
-    assert download.value.path().stat().st_size > 0
+        dialog.get_by_role("button", name="Download").nth(names.index("cutout-exr.zip")).click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert len(archive.namelist()) == FEW
     check_exports(bench.run / "exports", bench)
+
+
+def test_exports_follow_the_options_of_the_dialog(bench):
+    dialog = track_a_few_and_export(bench)
+    assert dialog.get_by_text("Options").count() == 0
+    dialog.get_by_label("PNG sequence, 8 bits (zip)").check()
+    dialog.get_by_label("Grow by pixels").fill("3")
+    dialog.get_by_label("one file for each object").check()
+    bench.shot("17-export-options")
+    assert finished(bench, dialog) == ["matte-1-grow3.zip", "matte-2-grow3.zip"]
+    mask = read_labels(bench.run / "00000.png") == 1
+    with Image.open(bench.run / "exports/matte-1-grow3/00000.png") as matte:
+        grown = np.asarray(matte) > 127
+    assert (grown & mask).sum() == mask.sum() < grown.sum()
+    dialog.get_by_label("one file for each object").uncheck()
+    dialog.get_by_label("2 object 2").uncheck()
+    assert finished(bench, dialog) == ["matte-1-grow3.zip"]
+    dialog.get_by_label("1 object 1").uncheck()
+    assert dialog.get_by_role("button", name="Export").is_disabled()
 
 
 def check_exports(folder: Path, bench: Workbench) -> None:
     """Videos have all frames, cut-outs have alpha where masks are, RLE decodes to the masks."""
     labels = [read_labels(path) for path in sorted(bench.run.glob("[0-9]*.png"))]
     with av.open(str(folder / "overlay.mp4")) as overlay:
-        assert sum(1 for _ in overlay.decode(video=0)) == 40
-    alphas = [p for p in folder.iterdir() if p.suffix in (".mov", ".webm")]
-    assert len(alphas) == 2
-    with av.open(str(next(p for p in alphas if p.suffix == ".mov"))) as video:
+        assert sum(1 for _ in overlay.decode(video=0)) == FEW
+    with av.open(str(folder / "cutout.mov")) as video:
         frame = next(video.decode(video=0)).to_ndarray(format="rgba")
     assert np.mean((frame[:, :, 3] > 127) == (labels[0] > 0)) > 0.995
-    rle = json.loads((folder / "masks.json").read_text())
-    decoded = (
-        [a for a in rle["annotations"] if a["category_id"] == 1] if "annotations" in rle else []
-    )
-    if decoded:
-        first = coco.decode(decoded[0]["segmentation"])
-        np.testing.assert_array_equal(first.astype(bool), labels[0] == 1)
-    assert (folder / "tracks.csv").read_text().count("\n") > 40
+    entries = json.loads((folder / "masks.json").read_text())
+    assert {(e["frame"], e["object_id"]) for e in entries} == {
+        (frame, i) for frame in range(FEW) for i in (1, 2)
+    }
+    for entry in entries:
+        mask = coco.decode(entry["segmentation"]).astype(bool)
+        np.testing.assert_array_equal(mask, labels[entry["frame"]] == entry["object_id"])
+    assert (folder / "tracks.csv").read_text().count("\n") > FEW
     with Image.open(folder / "contact_sheet.png") as sheet:
         assert sheet.width > 300
 
