@@ -29,6 +29,8 @@ export class Session {
   readonly external = signal<string | null>(null);
   /** False while the server does not answer. */
   readonly reachable = signal(true);
+  /** How often a project was shown anew; what failed before may succeed now. */
+  readonly openings = signal(0);
   /** Boxes whose masks are being made. */
   readonly boxesPending = signal(0);
   readonly results = new Results();
@@ -131,6 +133,7 @@ export class Session {
       else this.results.reset(project.video.count, project.stamps);
       if (!same) this.toasts.clear();
       this.marks.forget(null);
+      this.openings.value = this.openings.peek() + 1;
       this.project.value = project;
       this.job.value = project.job;
       this.external.value = project.external?.note ?? null;

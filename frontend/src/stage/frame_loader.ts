@@ -24,6 +24,7 @@ export class FrameLoader {
   #stillTimer = 0;
   #lookTimer = 0;
   #key = "";
+  #openings = 0;
 
   constructor(session: Session, arrived: () => void) {
     this.#session = session;
@@ -40,6 +41,9 @@ export class FrameLoader {
     const project = this.#session.project.peek();
     if (project === null) return;
     if (project.key !== this.#key) this.#begin(project.key);
+    const openings = this.#session.openings.peek();
+    if (openings !== this.#openings) this.#fetcher.forgive();
+    this.#openings = openings;
     if (frame !== this.#frame || this.#stillTimer === 0) this.#move();
     this.#frame = frame;
     this.#direction = direction;
@@ -50,7 +54,6 @@ export class FrameLoader {
     this.#key = key;
     this.#pictures.deleteWhere(() => true);
     this.#labels.deleteWhere(() => true);
-    this.#fetcher.forgive();
   }
 
   #move(): void {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -134,6 +136,19 @@ def test_a_full_disk_is_shown_and_the_stroke_is_sent_again(bench):
     bench.page.unroute("**/api/prompts/**")
     bench.wait("maskcast.session.edits.state.value === 'saved'")
     assert np.count_nonzero(read_labels(bench.run / "prompts" / "00000.png")) > 500
+
+
+def test_what_failed_is_asked_for_again_when_the_run_is_opened_again(bench):
+    closed = {"error": {"kind": "UsageError", "message": "no project is open"}}
+    bench.expect_trouble("400 ")
+    bench.page.route("**/api/frames/**", lambda route: route.fulfill(status=400, json=closed))
+    bench.page.evaluate("maskcast.session.goTo(39)")  # not read in advance
+    bench.page.get_by_text("This frame cannot be shown").wait_for()
+    bench.page.unroute("**/api/frames/**")
+    run = json.dumps({"run": bench.project()["run"]})
+    bench.page.evaluate(f"maskcast.session.open({run})")
+    bench.settled()
+    bench.page.get_by_text("This frame cannot be shown").wait_for(state="detached")
 
 
 def test_a_damaged_frame_is_explained_and_can_be_held(shared_server, shared_root, visit):

@@ -1889,6 +1889,63 @@ function play(session, times) {
 	request = requestAnimationFrame(tick);
 	return () => cancelAnimationFrame(request);
 }
+// src/model/exports.ts
+var NOTHING = {
+	names: new Set(),
+	values: {},
+	without: new Set(),
+	each: false
+};
+function toggled(set, value, on) {
+	const next = new Set(set);
+	if (on) next.add(value);
+	else next.delete(value);
+	return next;
+}
+function optionsFor(exports, options, chosen, project) {
+	const followed = new Set(exports.filter(({ name }) => chosen.has(name)).flatMap((each) => each.options));
+	const source = project.video.times === null ? "frames" : "video";
+	return options.filter(({ name, only }) => followed.has(name) && (only === null || only === source)).map((option) => option.name === "edges" ? withPossibleEdges(option, project) : option);
+}
+function withPossibleEdges(option, project) {
+	if (project.probabilities) return option;
+	return {
+		...option,
+		choices: option.choices.filter(([value]) => value !== "soft")
+	};
+}
+function grouped(exports) {
+	const groups = new Map();
+	for (const each of exports) groups.set(each.group, [...groups.get(each.group) ?? [], each]);
+	return [...groups];
+}
+function isPossible(choice, objects) {
+	return choice.names.size > 0 && objects.some(({ id }) => !choice.without.has(id));
+}
+function requestOptions(choice, shown, objects) {
+	const values = {};
+	for (const { name, kind, usual } of shown) {
+		const value = choice.values[name];
+		if (kind === "objects") Object.assign(values, objectsOf(choice, objects));
+		else if (value !== void 0 && value !== usual) values[name] = value;
+	}
+	return values;
+}
+function objectsOf({ without, each }, objects) {
+	const ids = objects.map(({ id }) => id).filter((id) => !without.has(id));
+	if (ids.length === objects.length) return each ? { objects: "all" } : {};
+	return {
+		objects: ids.join(","),
+		...each ? {} : { merged: true }
+	};
+}
+function typedNumber(option, text) {
+	if (text.trim() === "") return option.usual === null ? null : void 0;
+	const value = Number(text);
+	if (!Number.isFinite(value) || option.kind === "whole" && !Number.isInteger(value)) return;
+	if (value < (option.least ?? -Infinity) || value > (option.most ?? Infinity)) return;
+	return value;
+}
 // src/model/deflate.ts
 async function through(bytes, stream) {
 	const writer = stream.writable.getWriter();
@@ -2691,6 +2748,7 @@ var Session = class {
 	worker = y$1("");
 	external = y$1(null);
 	reachable = y$1(true);
+	openings = y$1(0);
 	boxesPending = y$1(0);
 	results = new Results();
 	marks = new Marks$1();
@@ -2774,6 +2832,7 @@ var Session = class {
 			else this.results.reset(project.video.count, project.stamps);
 			if (!same) this.toasts.clear();
 			this.marks.forget(null);
+			this.openings.value = this.openings.peek() + 1;
 			this.project.value = project;
 			this.job.value = project.job;
 			this.external.value = project.external?.note ?? null;
@@ -3131,11 +3190,128 @@ function Dialog({ title, onClose, children }) {
 		}), children]
 	});
 }
+// src/panels/export_options.tsx
+function ExportOptions({ options, objects, choice }) {
+	if (options.length === 0) return null;
+	return a("fieldset", {
+		class: "options",
+		children: [a("legend", { children: "Options" }), options.map((option) => option.kind === "objects" ? a(ObjectsOption, {
+			objects,
+			choice
+		}, option.name) : a(PlainOption, {
+			option,
+			choice
+		}, option.name))]
+	});
+}
+function PlainOption({ option, choice }) {
+	const value = choice.value.values[option.name] ?? option.usual;
+	const set = (next) => {
+		const { values } = choice.value;
+		choice.value = {
+			...choice.value,
+			values: {
+				...values,
+				[option.name]: next
+			}
+		};
+	};
+	if (option.kind === "choice") return a(Choice, {
+		option,
+		value,
+		set
+	});
+	if (option.kind !== "flag") return a(NumberField, {
+		option,
+		value,
+		set
+	});
+	return a("label", {
+		class: "check",
+		children: [a("input", {
+			type: "checkbox",
+			checked: value === true,
+			onChange: (event) => set(event.currentTarget.checked)
+		}), option.title]
+	});
+}
+function Choice({ option, value, set }) {
+	return a("label", {
+		class: "field",
+		children: [option.title, a("select", {
+			value: String(value),
+			onChange: (event) => set(event.currentTarget.value),
+			children: option.choices.map(([name, title]) => a("option", {
+				value: name,
+				children: title
+			}, name))
+		})]
+	});
+}
+function NumberField({ option, value, set }) {
+	const text = value === null ? "" : String(value);
+	return a("label", {
+		class: "field",
+		children: [option.title, a("input", {
+			type: "number",
+			value: text,
+			min: option.least ?? void 0,
+			max: option.most ?? void 0,
+			step: option.kind === "whole" ? 1 : "any",
+			onChange: (event) => {
+				const typed = typedNumber(option, event.currentTarget.value);
+				if (typed === void 0) event.currentTarget.value = text;
+				else set(typed);
+			}
+		})]
+	});
+}
+function ObjectsOption({ objects, choice }) {
+	const { without, each } = choice.value;
+	return a("fieldset", {
+		class: "of-objects",
+		children: [
+			a("legend", { children: "Objects in cut-outs, mattes and effects" }),
+			objects.map(({ id, name }) => a("label", {
+				class: "check",
+				children: [
+					a("input", {
+						type: "checkbox",
+						checked: !without.has(id),
+						onChange: (event) => {
+							const next = toggled(without, id, !event.currentTarget.checked);
+							choice.value = {
+								...choice.value,
+								without: next
+							};
+						}
+					}),
+					id,
+					" ",
+					name
+				]
+			}, id)),
+			a("label", {
+				class: "check",
+				children: [a("input", {
+					type: "checkbox",
+					checked: each,
+					onChange: (event) => {
+						choice.value = {
+							...choice.value,
+							each: event.currentTarget.checked
+						};
+					}
+				}), "one file for each object"]
+			})
+		]
+	});
+}
 // src/panels/export.tsx
 function ExportDialog() {
 	const workspace = useWorkspace();
 	const { session, dialog } = workspace;
-	const chosen = useSignal(new Set());
+	const choice = useSignal(NOTHING);
 	const onlySpan = useSignal(false);
 	const span = onlySpan.value ? spanOf(workspace) : null;
 	const project = session.project.value;
@@ -3144,7 +3320,22 @@ function ExportDialog() {
 	if (project === null) return null;
 	const [from, to] = span ?? [0, project.video.count - 1];
 	const complete = session.results.covers(from, to);
-	const working = job?.what === "export" && isActive(job);
+	const { exports = [], export_options = [] } = session.hello.value ?? {};
+	const { names } = choice.value;
+	const shown = optionsFor(exports, export_options, names, project);
+	const possible = complete && isPossible(choice.value, project.objects);
+	const start = () => {
+		const options = requestOptions(choice.value, shown, project.objects);
+		const request = {
+			exports: [...names],
+			options,
+			...span ? { span } : {}
+		};
+		session.startJob({
+			what: "export",
+			...request
+		});
+	};
 	return a(Dialog, {
 		title: "Export",
 		onClose: () => {
@@ -3154,28 +3345,19 @@ function ExportDialog() {
 			class: "export",
 			onSubmit: (event) => {
 				event.preventDefault();
-				const exports = [...chosen.value];
-				session.startJob({
-					what: "export",
-					exports,
-					...span ? { span } : {}
-				});
+				start();
 			},
 			children: [
 				a(Range, { only: onlySpan }),
-				a("fieldset", { children: [a("legend", { children: "Files" }), (session.hello.value?.exports ?? []).map(({ name, title }) => a("label", {
-					class: "check",
-					children: [a("input", {
-						type: "checkbox",
-						checked: chosen.value.has(name),
-						onChange: (event) => {
-							const next = new Set(chosen.value);
-							if (event.currentTarget.checked) next.add(name);
-							else next.delete(name);
-							chosen.value = next;
-						}
-					}), a("span", { children: title })]
-				}, name))] }),
+				a(Files, {
+					exports,
+					choice
+				}),
+				a(ExportOptions, {
+					options: shown,
+					objects: project.objects,
+					choice
+				}),
 				!complete && a("p", {
 					class: "hint",
 					children: "Some of these frames have no masks yet: track them first."
@@ -3185,9 +3367,9 @@ function ExportDialog() {
 					children: [a("button", {
 						type: "submit",
 						class: "main",
-						disabled: !complete || chosen.value.size === 0 || isActive(job),
+						disabled: !possible || isActive(job),
 						children: "Export"
-					}), working && a("button", {
+					}), job?.what === "export" && isActive(job) && a("button", {
 						type: "button",
 						onClick: () => void session.stopJob(),
 						children: "Cancel"
@@ -3195,6 +3377,26 @@ function ExportDialog() {
 				})
 			]
 		}), job?.what === "export" && a(Result, { job })]
+	});
+}
+function Files({ exports, choice }) {
+	const { names } = choice.value;
+	return a("div", {
+		class: "files",
+		children: grouped(exports).map(([group, offers]) => a("fieldset", { children: [a("legend", { children: group }), offers.map(({ name, title }) => a("label", {
+			class: "check",
+			children: [a("input", {
+				type: "checkbox",
+				checked: names.has(name),
+				onChange: (event) => {
+					const next = toggled(names, name, event.currentTarget.checked);
+					choice.value = {
+						...choice.value,
+						names: next
+					};
+				}
+			}), a("span", { children: title })]
+		}, name))] }, group))
 	});
 }
 function spanOf({ look, session }) {
@@ -3258,7 +3460,9 @@ function Result({ job }) {
 }
 function FileRow({ file }) {
 	const { session } = useWorkspace();
-	const path = `${session.project.value?.run}/exports/${file.name}`;
+	const run = session.project.value?.run;
+	const folder = file.name.replace(/\.zip$/, "");
+	const path = file.name === "labels.zip" ? run : `${run}/exports/${folder}`;
 	const pathShown = useSignal(false);
 	const download = async () => {
 		try {
@@ -5036,6 +5240,7 @@ var FrameLoader = class {
 	#stillTimer = 0;
 	#lookTimer = 0;
 	#key = "";
+	#openings = 0;
 	constructor(session, arrived) {
 		this.#session = session;
 		this.#fetcher = new Fetcher(arrived, isPermanent);
@@ -5048,6 +5253,9 @@ var FrameLoader = class {
 		const project = this.#session.project.peek();
 		if (project === null) return;
 		if (project.key !== this.#key) this.#begin(project.key);
+		const openings = this.#session.openings.peek();
+		if (openings !== this.#openings) this.#fetcher.forgive();
+		this.#openings = openings;
 		if (frame !== this.#frame || this.#stillTimer === 0) this.#move();
 		this.#frame = frame;
 		this.#direction = direction;
@@ -5057,7 +5265,6 @@ var FrameLoader = class {
 		this.#key = key;
 		this.#pictures.deleteWhere(() => true);
 		this.#labels.deleteWhere(() => true);
-		this.#fetcher.forgive();
 	}
 	#move() {
 		this.#still = false;
