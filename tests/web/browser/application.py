@@ -24,7 +24,7 @@ from maskcast.core.arrays import LabelArray
 from web.browser.witness import Output, Traffic
 
 TESTS = Path(__file__).parents[2]
-PATIENCE = 1000 * float(os.environ.get("MASKCAST_TEST_PATIENCE", "60"))
+PATIENCE = 1000 * float(os.environ.get("MASKCAST_TEST_PATIENCE", "120"))
 """Milliseconds that a test waits for something on a busy machine."""
 JOB_PATIENCE = 4 * PATIENCE / 1000
 """Seconds that a test waits for the end of a job, which may have to load a model first."""
@@ -62,17 +62,20 @@ LABELS_IN_BASE64 = """
 class Server:
     """A server of one root folder, in a process of its own."""
 
-    def __init__(self, root: Path, *, real: bool = False, step_seconds: float = 0) -> None:
+    def __init__(
+        self, root: Path, *, real: bool = False, step_seconds: float = 0, threads: int = 1
+    ) -> None:
         """Describe it.
 
         Args:
             root: the folder that the page may open files from.
             real: serve with the command and the weights of the package.
             step_seconds: time that the stand-in takes for a frame.
+            threads: threads of the real method.
         """
         self.root = root
         self.address = ""
-        self._real = real
+        self._real, self._threads = real, threads
         self._slow = root.parent / "slow"
         self.pace(step_seconds)
         self._process: subprocess.Popen[str] | None = None
@@ -116,7 +119,15 @@ class Server:
     def _command(self) -> list[str]:
         if self._real:
             command = "from maskcast.cli.main import main; main()"
-            return [sys.executable, "-c", command, "app", "--no-browser", "--threads", "1"]
+            return [
+                sys.executable,
+                "-c",
+                command,
+                "app",
+                "--no-browser",
+                "--threads",
+                str(self._threads),
+            ]
         return [sys.executable, str(Path(__file__).with_name("serve_stand_in.py")), str(self.root)]
 
     @property
