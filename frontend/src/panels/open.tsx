@@ -62,7 +62,8 @@ export function OpenDialog({ video, onClose }: Props) {
         </label>
         {chosen && (
           <p class="hint">
-            {chosen.summary} {chosen.licence}
+            {chosen.summary}.
+            {chosen.licence !== "" && ` Licence of the weights: ${chosen.licence}.`}
           </p>
         )}
         <Field label="Start at frame or time" value={start} placeholder="0" />

@@ -67,7 +67,7 @@ export function Upload({ onDone }: { onDone: (path: string) => void }) {
         Choose a file…
       </button>
       {sending.value !== null && (
-        <div role="status">
+        <div role="status" class="sending">
           <p>
             {sending.value.name}: {bytesText(sending.value.sent)} of {bytesText(sending.value.size)}
           </p>

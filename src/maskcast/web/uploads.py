@@ -7,12 +7,14 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from maskcast.core.errors import MaskcastError, OutputError, UsageError
 from maskcast.core.files import make_folder, path_inside
 from maskcast.web.folders import VIDEOS
 from maskcast.web.layout import UPLOADS
+from maskcast.web.messages import WorkerError
 from maskcast.web.session import Session
 
 LARGEST = 8 * 2**30
@@ -65,7 +67,7 @@ class Uploads:
             partial = folder / f".{secrets.token_hex(6)}.part{target.suffix.lower()}"
             try:
                 await self._write(partial, chunks)
-                await self._session.check_video(partial)
+                await self._check_video(partial, name)
                 final = _free(target)
                 partial.replace(final)
             finally:
@@ -88,6 +90,14 @@ class Uploads:
                     await asyncio.to_thread(file.write, chunk)
                 except OSError as error:
                     raise OutputError(f"cannot write the upload: {error.strerror}") from error
+
+    async def _check_video(self, partial: Path, name: str) -> None:
+        """Raise ``WorkerError`` with the name that the user knows if a file is not a video."""
+        try:
+            await self._session.check_video(partial)
+        except WorkerError as error:
+            message = error.failure.message.replace(str(partial), name)
+            raise WorkerError(replace(error.failure, message=message)) from error
 
     def _check(self, size: int) -> None:
         if size > self.largest:

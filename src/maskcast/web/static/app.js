@@ -4159,8 +4159,8 @@ function OpenDialog({ video, onClose }) {
 					class: "hint",
 					children: [
 						chosen.summary,
-						" ",
-						chosen.licence
+						".",
+						chosen.licence !== "" && ` Licence of the weights: ${chosen.licence}.`
 					]
 				}),
 				a(Field, {
@@ -4280,6 +4280,7 @@ function Upload({ onDone }) {
 			}),
 			sending.value !== null && a("div", {
 				role: "status",
+				class: "sending",
 				children: [
 					a("p", { children: [
 						sending.value.name,
