@@ -2830,7 +2830,10 @@ var Session = class {
 			this.look.begin(project.key, project.video.count);
 			if (same) this.results.setStamps(project.video.count, project.stamps);
 			else this.results.reset(project.video.count, project.stamps);
-			if (!same) this.toasts.clear();
+			if (!same) {
+				this.toasts.clear();
+				this.boxesPending.value = 0;
+			}
 			this.marks.forget(null);
 			this.openings.value = this.openings.peek() + 1;
 			this.project.value = project;
