@@ -17,7 +17,7 @@ export interface Brush {
 export interface Done {
   /** Slots that gained or lost pixels. */
   changed: number[];
-  /** Whether the object was painted somewhere, even where it was already. */
+  /** Whether the object was painted or taken away, even where that changed nothing. */
   painted: boolean;
 }
 
@@ -66,6 +66,7 @@ export class MaskEditor {
 
   /** Take pixels from the object everywhere. */
   clear(): Rect {
+    this.#painted = true;
     return this.#paint((span) => {
       for (let y = 0; y < this.height; y++) span(y, 0, this.width);
       return { left: 0, top: 0, right: this.width, bottom: this.height };

@@ -75,6 +75,13 @@ describe("strokes", () => {
     expect(made.areas()[2]).toBe(9);
   });
 
+  it("say that an object was taken away where it was not", () => {
+    const made = editor({ 2: [4, 0, 3] });
+    made.begin({ slot: 1, erase: true }, []);
+    made.clear();
+    expect(made.finish()).toEqual({ changed: [], painted: true });
+  });
+
   it("need a beginning", () => {
     expect(() => editor().polygon(square(0, 0, 2))).toThrow("no stroke");
   });

@@ -247,7 +247,7 @@ def _offer(name: str) -> Offer:
 
 def _values(options: Mapping[str, Any], followed: set[str]) -> Iterator[tuple[str, Any]]:
     """Yield the options that the chosen exports follow. Raises ``UsageError``."""
-    known: dict[str, str] = {option.name: option.kind for option in OPTIONS} | {"merged": "flag"}
+    known = {option.name: str(option.kind) for option in OPTIONS} | {"merged": "flag"}
     choices = {option.name: dict(option.choices) for option in OPTIONS if option.choices}
     kinds: dict[str, tuple[type, ...]] = {
         "choice": (str,),

@@ -181,3 +181,7 @@ def test_erasing_all_of_a_known_object_marks_it_as_absent(bench):
     bench.settled()
     bench.press("Control+z")
     bench.wait("!maskcast.session.project.value.absent[5]")
+    bench.go_to(9)  # where nothing is shown: that it is absent can be said all the same
+    bench.more(1, "Absent on this frame")
+    bench.wait("maskcast.session.project.value.absent[9]?.includes(1)")
+    bench.settled()

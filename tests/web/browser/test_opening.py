@@ -133,9 +133,12 @@ def track_a_few_and_export(bench: Workbench) -> Locator:
 
 def finished(bench: Workbench, dialog: Locator) -> list[str]:
     """Make the chosen exports; return the names of their files."""
+    before = bench.value("maskcast.session.job.value.id")
     dialog.get_by_role("button", name="Export").click()
-    bench.job_ended()
+    bench.wait(f"maskcast.session.job.value.id !== {before}")
+    assert bench.job_ended()["state"] == "done"
     listed = bench.page.get_by_role("list", name="Finished files")
+    listed.wait_for()
     return [row.inner_text().split()[0] for row in listed.get_by_role("listitem").all()]
 
 

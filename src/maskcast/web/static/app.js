@@ -5529,6 +5529,7 @@ var MaskEditor = class {
 		return this.#paint((span) => rasterPolygon(points, this, span));
 	}
 	clear() {
+		this.#painted = true;
 		return this.#paint((span) => {
 			for (let y = 0; y < this.height; y++) span(y, 0, this.width);
 			return {
