@@ -59,6 +59,17 @@ def test_a_known_file_gets_its_name_page_and_licence(tmp_path, lwl_reads_anythin
     assert choose_weights("lwl-ytvos", None).sha256 == weights.sha256
 
 
+def test_the_default_of_a_method_mentions_the_authors_weights(tmp_path, lwl_reads_anything, caplog):
+    assert choose_weights(None, "lwl").name == "lwl-small"
+    assert not caplog.messages
+    (tmp_path / "lwl_stage2.pth").write_bytes(b"lwl")
+    import_weights(str(tmp_path / "lwl_stage2.pth"))
+    assert choose_weights(None, "lwl").name == "lwl-small"
+    assert caplog.messages == [
+        "lwl-small is used; the authors' weights of lwl are installed as lwl-ytvos"
+    ]
+
+
 def test_an_unknown_file_needs_a_name(tmp_path, lwl_reads_anything):
     source = tmp_path / "mine.pth"
     source.write_bytes(b"lwl")

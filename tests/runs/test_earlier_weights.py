@@ -1,11 +1,13 @@
 """A run continues with the weights that it began with, although the default has changed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from maskcast.io.weights.files import sha256_of
-from maskcast.io.weights.names import SHIPPED
+from maskcast.io.weights.names import SHIPPED, install_weights
 from maskcast.runs.card import RunCard, write_card
 from maskcast.runs.earlier_weights import weights_begun_with
 from runs.small_run import request
@@ -25,6 +27,21 @@ def test_weights_are_recognised_by_their_content(tmp_path, name):
     assert weights_begun_with(folder) == name
     assert weights_begun_with(folder, method="lwl") == name
     assert weights_begun_with(folder, method="agame") is None
+
+
+def test_weights_of_the_user_are_recognised_under_their_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("MASKCAST_CACHE", str(tmp_path / "cache"))
+    tensors = {"w": torch.ones(1)}
+    for name in ("agame", "other"):
+        install_weights(name, method="agame", config={}, tensors=tensors, card={"of": name})
+    sha256 = sha256_of(tmp_path / "cache" / "agame.safetensors")
+    asked = request(method="agame", weights="agame", weights_sha256=sha256)
+    write_card(tmp_path, RunCard(maskcast="0.1.0", torch="2.7", request=asked))
+    assert weights_begun_with(tmp_path, method="agame") == "agame"
+    write_card(
+        tmp_path, RunCard(maskcast="0.1.0", torch="2.7", request=replace(asked, weights="other"))
+    )
+    assert weights_begun_with(tmp_path, method="agame") is None
 
 
 def test_other_folders_name_no_weights(tmp_path):

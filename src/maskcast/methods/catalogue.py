@@ -7,17 +7,20 @@ and in ``methods.benches``. Torch is not imported before weights are read.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from maskcast.core.config import config_from_dict, full_name, with_options
 from maskcast.core.errors import ConfigError, UsageError, WeightsError
 from maskcast.io.weights.files import Weights
-from maskcast.io.weights.names import PublishedFile, read_weights
+from maskcast.io.weights.names import PublishedFile, installed_weights, read_weights
 from maskcast.methods.agame.method import METHOD as AGAME
 from maskcast.methods.eosvos.method import METHOD as EOSVOS
 from maskcast.methods.lwl.method import METHOD as LWL
 from maskcast.methods.method import Method
+
+log = logging.getLogger(__name__)
 
 DEFAULT_WEIGHTS = "lwl-small"
 """The weights inside the package."""
@@ -103,11 +106,19 @@ def choose_weights(name: str | None, method: str | None) -> Weights:
             options=("method", "published_files", "import_weights", "recipes"),
         )
     try:
-        return read_weights(default, published_files())
+        weights = read_weights(default, published_files())
     except WeightsError as error:
         raise UsageError(
             f"{error.summary}, or {_TRAIN}", options=("method", *error.options, "recipes")
         ) from error
+    theirs = METHODS[method].published.keys()
+    installed = sorted(theirs & {file.name for file in installed_weights()})
+    if installed and default not in theirs:
+        names = ", ".join(installed)
+        log.warning(
+            "%s is used; the authors' weights of %s are installed as %s", default, method, names
+        )
+    return weights
 
 
 def published_files() -> dict[str, PublishedFile]:

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from maskcast.core.errors import DataError
 from maskcast.io.weights.files import sha256_of
-from maskcast.io.weights.names import SHIPPED
+from maskcast.io.weights.names import installed_weights
 from maskcast.runs.card import read_card
 
 
 def weights_begun_with(folder: Path, *, method: str | None = None) -> str | None:
-    """Return the name of the weights in the package that the run in a folder began with.
+    """Return the name of the installed weights that the run in a folder began with.
 
-    The default weights change with versions of the package, and earlier ones stay in it under
-    another name. With this name, a run of an earlier version continues although no weights are
-    named.
+    The default weights change with versions of the package. Earlier ones stay in it under another
+    name, or are the user's own. With this name, a run of an earlier version continues although no
+    weights are named.
 
     Args:
         folder: a run folder, which may not exist.
@@ -30,7 +30,8 @@ def weights_begun_with(folder: Path, *, method: str | None = None) -> str | None
         return None
     if card is None or method not in (None, card.request.method):
         return None
-    for path in sorted(SHIPPED.glob("*.safetensors")):
-        if sha256_of(path) == card.request.weights_sha256:
-            return path.stem
+    for weights in installed_weights():
+        may_be = weights.shipped or weights.name == card.request.weights
+        if may_be and sha256_of(weights.path) == card.request.weights_sha256:
+            return weights.name
     return None
