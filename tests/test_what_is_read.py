@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fixtures.painted_masks import HEIGHT, WIDTH, paint, paint_softly
+from fixtures.painted_masks import HEIGHT, WIDTH, paint, paint_softly, png_of_16_bits
 from maskcast.core.errors import MaskcastError
 from maskcast.io.label_maps import write_label_map
 from maskcast.io.prompts.reading import read_prompts
@@ -110,6 +111,31 @@ def cloud() -> Image.Image:
     return Image.fromarray(soft.astype(np.uint8))
 
 
+def compressed(quality: int) -> Image.Image:
+    file = io.BytesIO()
+    paint([255], "L").save(file, "JPEG", quality=quality)
+    return Image.open(file)
+
+
+def on_white() -> Image.Image:
+    shown = np.asarray(paint(COLOURS[:2], "RGB")).copy()
+    shown[(shown == 0).all(axis=2)] = 255
+    return Image.fromarray(shown)
+
+
+def turned() -> Image.Image:
+    """The picture upside down, with a note that it is to be shown so."""
+    picture_ = paint([30, 60, 90], "L").rotate(180)
+    picture_.getexif()[0x0112] = 3
+    return picture_
+
+
+def deep_colours(folder: Path) -> Given:
+    values = np.asarray(paint([1, 2, 300], "I")).astype(">u2")
+    (folder / "a.png").write_bytes(png_of_16_bits(np.repeat(values[..., None], 3, axis=2)))
+    return mask(folder / "a.png")
+
+
 def matte() -> Image.Image:
     soft = paint_softly([255], "L", SMOOTH)
     white = Image.new("L", (WIDTH, HEIGHT), 255)
@@ -166,7 +192,12 @@ FILES: dict[str, list[Callable[[Path], Given]]] = {
     "16-bit matte": [picture("a.png", matte_of_16_bits())],
     "matte in alpha, grey or 16 bits": [picture("a.png", matte(), 128)],
     "label map resized smoothly": [picture("a.png", paint_softly([1, 2, 4], "L", SMOOTH))],
-    "JPEG": [picture("a.jpg", paint([255], "L"))],
+    "JPEG": [picture("a.jpg", paint([255], "L")), picture("a.webp", paint(COLOURS, "RGB"))],
+    "PNG made from a JPEG": [picture("a.png", compressed(quality)) for quality in (75, 95, 100)],
+    "flat colours without black": [picture("a.png", on_white())],
+    "grey values without 0": [picture("a.png", paint([30, 60, 90], "L").point(lambda v: v + 9))],
+    "16 bits per channel": [deep_colours],
+    "with an EXIF orientation": [picture("a.png", turned())],
     "TIFF of several pages": [pages],
     "floating-point TIFF": [picture("a.tif", Image.fromarray(np.eye(*SIZE, dtype=np.float32)))],
     "other formats under any name": [postscript, picture("a.ppm", paint(COLOURS, "RGB"))],

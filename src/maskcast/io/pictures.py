@@ -7,15 +7,20 @@ starts another program to read some of them.
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from maskcast.core.errors import DataError, MissingFileError
 
+log = logging.getLogger(__name__)
+
+ORIENTATION = 0x0112
+"""The EXIF tag that says how a picture is turned to be shown."""
 LARGEST_PICTURE = 2**27
 """Maximum number of pixels; larger pictures are rejected as decompression bombs."""
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
@@ -61,6 +66,50 @@ def decode_picture(
     with _decoding(name):
         picture.load()
     return picture
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """Return a picture as it is shown, turned or mirrored by its EXIF orientation."""
+    try:
+        if picture.getexif().get(ORIENTATION, 1) in (None, 1):
+            return picture
+        return ImageOps.exif_transpose(picture)
+    except Exception as error:  # damaged EXIF data makes Pillow raise nearly anything
+        log.debug("cannot read the orientation of an image: %s", error)
+        return picture
+
+
+def bits_per_channel(path: Path, picture: Image.Image) -> int:
+    """Return 16 for a PNG or TIFF with 16 bits per channel, of which Pillow may keep 8; else 8."""
+    if picture.mode.startswith("I;16"):
+        return 16
+    if picture.format == "TIFF":
+        bits = getattr(picture, "tag_v2", {}).get(258, 8)
+        return 16 if max(bits if isinstance(bits, tuple) else (bits,)) == 16 else 8
+    try:
+        with path.open("rb") as file:
+            head = file.read(26)
+    except OSError:
+        return 8
+    return 16 if head[:8] == b"\x89PNG\r\n\x1a\n" and head[24:25] == b"\x10" else 8
+
+
+def is_lossy(path: Path, picture: Image.Image) -> bool:
+    """Return whether a picture is compressed in a way that changes its values: JPEG, lossy WebP."""
+    if picture.format in ("JPEG", "MPO"):
+        return True
+    if picture.format == "TIFF":
+        return str(picture.info.get("compression", "")) in ("jpeg", "tiff_jpeg", "webp")
+    if picture.format != "WEBP":
+        return False
+    with path.open("rb") as file:
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            if head[:4] in (b"VP8 ", b"VP8L"):
+                return head[:4] == b"VP8 "
+            size = int.from_bytes(head[4:], "little")
+            file.seek(size + size % 2, io.SEEK_CUR)
+    return True
 
 
 def picture_header(source: Path | io.BytesIO, name: str) -> tuple[str, tuple[int, int]]:

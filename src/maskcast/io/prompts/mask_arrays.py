@@ -13,7 +13,7 @@ from maskcast.core.numbers import shortened
 from maskcast.io.label_maps import LARGEST_ID
 from maskcast.io.pictures import LARGEST_PICTURE
 from maskcast.io.prompts.marked_frame import MarkedFrame
-from maskcast.io.prompts.mask_pictures import MOST_IDS
+from maskcast.io.prompts.mask_pictures import MOST_IDS, no_background
 
 ENDING = ".npy"
 
@@ -52,6 +52,7 @@ def read_mask_array(path: Path) -> MarkedFrame:
         frame.notes.append("its only value is one object, id 1")
     else:
         frame.marks.update({int(value): values == value for value in distinct if value})
+        frame.notes.extend(filter(None, [no_background(values)]))
     return frame
 
 
@@ -82,7 +83,7 @@ def _whole_numbers(path: Path, array: np.ndarray) -> Int[np.ndarray, "height wid
             array.clip(max=np.uint64(2**62)) if array.dtype.kind == "u" else array, np.int64
         )
     whole = np.isfinite(array).all() and (array == np.rint(array)).all()
-    if not whole or np.abs(array).max() > LARGEST_ID:
+    if not whole or float(np.abs(array).max()) > LARGEST_ID:
         raise PromptError(
             f"{path} has floating-point values that are no object ids; save whole numbers, such as "
             "(probabilities > 0.5).astype('uint8')"

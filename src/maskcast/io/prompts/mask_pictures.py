@@ -28,8 +28,9 @@ from maskcast.core.arrays import MaskArray
 from maskcast.core.errors import DataError, PromptError, UsageError
 from maskcast.core.palette import PALETTE
 from maskcast.io.label_maps import has_ids_in_colours, ids_of_colours
-from maskcast.io.pictures import open_picture
+from maskcast.io.pictures import bits_per_channel, is_lossy, open_picture, upright
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame
+from maskcast.io.prompts.noise import has_noise
 from maskcast.io.prompts.palettes import is_grey, palette_table, values_are_ids
 from maskcast.io.prompts.soft_edges import Settled, interpolated_pixels, settle_edges
 
@@ -84,6 +85,9 @@ def read_mask_picture(
         if isinstance(error, FileNotFoundError):
             raise
         raise PromptError(error.summary) from error
+    if mask_threshold is None:
+        _reject_changed_values(path, picture)
+    picture = upright(picture)
     if picture.mode == "F":
         raise PromptError(
             f"{path} has floating-point values instead of object ids; save it as an indexed or "
@@ -94,6 +98,26 @@ def read_mask_picture(
         return _with_ids(_from_colours(path, "flat colours", rgba, may_be_grey=False))
     frame = _from_picture(path, picture, mask_threshold)
     return _with_ids(frame) if is_copy else frame
+
+
+def _reject_changed_values(path: Path, picture: Image.Image) -> None:
+    """Reject a picture whose values are not those that were painted."""
+    if is_lossy(path, picture):
+        kind = "JPEG" if picture.format in ("JPEG", "MPO") else f"{picture.format} with losses"
+        raise PromptError(
+            f"{path} is a {kind}, whose compression changes the values; save the mask as PNG, or "
+            f"{READ_AS_ONE_OBJECT}",
+            options=("mask_threshold",),
+        )
+    if picture.mode not in ("RGB", "RGBA", "LA") or bits_per_channel(path, picture) != 16:
+        return
+    rgb = np.asarray(picture.convert("RGB"))
+    is_in_grey = bool((rgb[..., :2] == rgb[..., 1:]).all())
+    if is_in_grey and not {*np.unique(rgb).tolist()} == {0, 255}:
+        raise PromptError(
+            f"{path} has grey values in 16-bit colours, of which only the upper 8 bits are read; "
+            "save it in 8 bits per channel, or as 16-bit grey"
+        )
 
 
 def _shows_ids_by_colours(picture: Image.Image) -> bool:
@@ -126,12 +150,6 @@ def _from_values(path: Path, picture: Image.Image) -> MarkedFrame:
         return _from_16_bits(path, np.asarray(picture).astype(np.int64))
     if picture.mode == "1":
         return _marked(path, "black and white", _one_object(np.asarray(picture)))
-    if picture.format in ("JPEG", "MPO"):
-        raise PromptError(
-            f"{path} is a JPEG, whose compression changes the values; save the mask as PNG, or "
-            f"{READ_AS_ONE_OBJECT}",
-            options=("mask_threshold",),
-        )
     if picture.mode == "L":
         return _from_grey(path, "8-bit grey", np.asarray(picture))
     return _from_colours(path, "flat colours", np.asarray(picture.convert("RGBA")))
@@ -156,7 +174,7 @@ def _by_value(path: Path, values: Values) -> dict[Label, MaskArray]:
 
 
 def _one_object(mask: MaskArray) -> dict[Label, MaskArray]:
-    return {1: mask} if mask.any() else {}
+    return {1: mask.copy()} if mask.any() else {}
 
 
 def _cut_at(path: Path, picture: Image.Image, threshold: int) -> MarkedFrame:
@@ -187,7 +205,7 @@ def _from_16_bits(path: Path, values: Values) -> MarkedFrame:
     if {*distinct.tolist()} == {0, WHITE}:
         note = f"its only value {WHITE} is one object, id 1"
         return _marked(path, "16-bit grey", _one_object(values > 0), note)
-    return _marked(path, "16-bit grey", _by_value(path, values))
+    return _marked(path, "16-bit grey", _by_value(path, values), no_background(values))
 
 
 def _from_indexed(path: Path, picture: Image.Image, threshold: int | None) -> MarkedFrame:
@@ -262,8 +280,10 @@ def _from_grey(path: Path, kind: str, grey: Grey) -> MarkedFrame:
             f"soft; {READ_AS_ONE_OBJECT}",
             options=("mask_threshold",),
         )
+    if has_noise(settled, levels[:, None].astype(np.float64)):
+        raise _noisy(path, f"{len(levels)} grey values")
     marks = _by_value(path, grey.astype(np.int64))
-    return _marked(path, kind, marks, "its grey values are ids", note)
+    return _marked(path, kind, marks, "its grey values are ids", no_background(grey), note)
 
 
 def _from_colours(path: Path, kind: str, rgba: Colours, *, may_be_grey: bool = True) -> MarkedFrame:
@@ -282,8 +302,15 @@ def _from_colours(path: Path, kind: str, rgba: Colours, *, may_be_grey: bool = T
             f"flat colour, or {READ_AS_ONE_OBJECT}",
             options=("mask_threshold",),
         )
+    if has_noise(settled, levels.astype(np.float64)):
+        raise _noisy(path, f"{len(levels)} colours")
     see_through = levels[:, 3] == 0
     background = see_through if see_through.any() else (levels[:, :3] == 0).all(axis=1)
+    if may_be_grey and not background[kept].any() and not {*map(_text, levels[kept])} <= _PALETTE:
+        raise PromptError(
+            f"{path} has no black or transparent background, so that each of its colours would be "
+            "an object; paint the background black"
+        )
     in_order = sorted(kept[~background[kept]], key=lambda code: int(first_pixel[code]))
     marks: dict[Label, MaskArray] = {
         _text(levels[code]): settled.codes == code for code in in_order
@@ -311,12 +338,25 @@ def _text(colour: UInt8[np.ndarray, "4"]) -> str:
     return "#" + bytes(colour[:3]).hex()
 
 
+def no_background(values: Values | Grey) -> str | None:
+    """Return a note if no value is 0, which is the background."""
+    return None if (values == 0).any() else "no pixel is background, which has the value 0"
+
+
 def _edge_note(settled: Settled) -> str | None:
     if not settled.moved:
         return None
     return (
         f"{settled.moved} pixels of {settled.levels} levels on soft edges go to the nearer of the "
         "two flat levels beside them"
+    )
+
+
+def _noisy(path: Path, what: str) -> PromptError:
+    return PromptError(
+        f"{path} has {what}, some of which differ too little to be painted, as after JPEG "
+        f"compression; save the mask as PNG when you draw it, or {READ_AS_ONE_OBJECT}",
+        options=("mask_threshold",),
     )
 
 

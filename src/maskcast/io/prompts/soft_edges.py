@@ -65,7 +65,7 @@ def settle_edges(codes: Codes, colours: Colours) -> Settled:
     if min(codes.shape) < SMALLEST or len(colours) < 3:
         return Settled(codes)
     is_flat = np.zeros(len(colours), bool)
-    is_flat[np.unique(codes[_solid(codes)])] = True
+    is_flat[np.unique(codes[solid_pixels(codes)])] = True
     soft = ~is_flat[codes]
     if not soft.any():
         return Settled(codes, unclear=_enlarged_pixels(codes, colours))
@@ -98,7 +98,7 @@ def _rows_before(is_new: Bool[np.ndarray, " rows"]) -> Int[np.ndarray, " fewer"]
     return np.repeat(starts, np.maximum(1, np.rint(lengths / factor).astype(int)))
 
 
-def _solid(codes: Codes) -> Bool[np.ndarray, "height width"]:
+def solid_pixels(codes: Codes) -> Bool[np.ndarray, "height width"]:
     """Return the pixels whose 3 × 3 neighbourhood has one level; the border is repeated outside."""
     height, width = codes.shape
     padded = np.pad(codes, 1, mode="edge")
@@ -248,14 +248,31 @@ class _Edges:
         self.target[pixels[~is_mixed]] = -1
         left = pixels[is_mixed & (self.target[pixels] < 0)]
         near = self.distances[left] <= REACH
+        own, off = self._nearest_in_colour(level, near)
         option, unclear = np.full(len(left), -1), np.zeros(len(left), bool)
+        best = np.full(len(left), np.inf)
         for a, b, nearer in pairs:
             possible = near[:, a] | near[:, b]
             unclear |= possible & (option >= 0) & (option != nearer)
             option[possible] = nearer
+            best[possible] = np.minimum(best[possible], self._off(level, np.array([nearer])))
+        closer = (option >= 0) & (off <= best)  # a sharpened edge goes beyond the colour beside it
+        option[closer], unclear[closer] = own[closer], False
         self.target[left[~unclear]] = option[~unclear]
         open_pixels = is_mixed & (self.target[pixels] < 0)
         return int(open_pixels.sum()) if 2 * is_mixed.sum() > len(pixels) else 0
+
+    def _nearest_in_colour(
+        self, level: int, near: Bool[np.ndarray, "pixels flat"]
+    ) -> tuple[Int[np.ndarray, " pixels"], Float[np.ndarray, " pixels"]]:
+        """Return, of the flat levels near each pixel, the one of the nearest colour, and how far
+        it is."""
+        off = np.where(near, self._off(level, self.flat), np.inf)
+        return self.flat[off.argmin(axis=1)], off.min(axis=1)
+
+    def _off(self, level: int, others: Int[np.ndarray, " others"]) -> Float[np.ndarray, " others"]:
+        """Return the distance of the colour of a level from those of others."""
+        return np.asarray(np.abs(self.colours[others] - self.colours[level]).sum(axis=1))
 
     def _soft_pairs(self) -> list[tuple[int, int]]:
         """Return the pairs of flat levels whose border is known to be soft."""
@@ -332,7 +349,7 @@ def _blocks(codes: Codes) -> Codes:
     """Return the level of the pixels that are in a 3 × 3 block of one level, and -1 elsewhere."""
     blocks = np.full(codes.shape, -1)
     height, width = codes.shape
-    padded = np.pad(np.where(_solid(codes), codes, -1), 1, constant_values=-1)
+    padded = np.pad(np.where(solid_pixels(codes), codes, -1), 1, constant_values=-1)
     for dy, dx in product((0, 1, 2), repeat=2):
         other = padded[dy : dy + height, dx : dx + width]
         blocks = np.where(other == codes, other, blocks)

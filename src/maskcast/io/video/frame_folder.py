@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from maskcast.core.arrays import Picture
 from maskcast.core.errors import DataError, FrameError, VideoError
-from maskcast.io.pictures import open_picture
+from maskcast.io.pictures import bits_per_channel, open_picture, upright
 from maskcast.io.video.reader import OnBadFrame, fill_bad_frame, log, refuse_other_size
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -126,17 +126,9 @@ class FrameFolder:
     def _read(self, frame_index: int) -> Picture:
         path = self.paths[frame_index]
         try:
-            return _as_rgb(_upright(open_picture(path, one_page=True)), path)
+            return _as_rgb(upright(open_picture(path, one_page=True)), path)
         except DataError as error:
             raise FrameError(f"cannot read frame {frame_index}: {error.summary}") from error
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(picture)
-    except Exception as error:  # damaged EXIF data makes Pillow raise nearly anything
-        log.debug("cannot read the orientation of an image: %s", error)
-        return picture
 
 
 def _as_rgb(picture: Image.Image, path: Path) -> Picture:
@@ -151,15 +143,12 @@ def _as_rgb(picture: Image.Image, path: Path) -> Picture:
 def _largest_of_16_bits(path: Path) -> int | None:
     """Return the largest value of a picture with 16 bits per channel; None for others."""
     try:
-        with path.open("rb") as file:
-            head = file.read(26)
         picture = open_picture(path)
-    except (OSError, DataError):
+    except DataError:
         return None
     if picture.mode.startswith("I;16"):
         return int(np.asarray(picture).max())
-    is_png = head[:8] == b"\x89PNG\r\n\x1a\n"
-    if is_png and head[24:25] == b"\x10" and picture.mode in ("RGB", "RGBA", "LA"):
+    if bits_per_channel(path, picture) == 16 and picture.mode in ("RGB", "RGBA", "LA"):
         # Pillow keeps the upper 8 bits
         return 256 * int(np.asarray(picture.convert("RGB")).max()) + 255
     return None
