@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fixtures.painted_masks import paint, paint_softly
+from fixtures.painted_masks import paint
 from maskcast.core.errors import PromptError
 from maskcast.io.prompts.mask_pictures import read_mask_picture
 
