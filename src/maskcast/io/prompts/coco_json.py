@@ -28,6 +28,9 @@ KIND = "COCO JSON"
 OBJECT_KEYS = ("object_id", "instance_id", "track_id")
 """Fields of an annotation that identify its object; the first one present counts."""
 
+INDEX_KEYS = ("frame_index", "frame_id")
+"""Fields of an image that have the index of its frame in the video."""
+
 CocoEntry: TypeAlias = Mapping[str, Any]
 IsFrame: TypeAlias = Callable[[FrameKey], bool]
 """Whether a frame of the video has a name or index."""
@@ -40,6 +43,11 @@ class _Image:
     file_name: str
     size: tuple[int, int] | None
     """Declared height and width in pixels."""
+
+    index: int | None = None
+    """Index of its frame, if the file says so."""
+    key: str = ""
+    """Its id in the file."""
 
     @property
     def name(self) -> str:
@@ -95,12 +103,15 @@ def _shown_in_images(
     path: Path, content: Any, annotations: Sequence[CocoEntry]
 ) -> Iterator[_Shown]:
     images = _images(content)
+    files = Counter(image.file_name for image in images.values())
     for annotation in annotations:
         image = None
         frame = annotation.get("frame")
         if frame is None or isinstance(frame, bool | list | dict | float):
             image = _image_of(annotation, images)
             frame = path.stem if image is None else image.name
+            if image is not None and image.index is not None and files[image.file_name] > 1:
+                frame = image.index  # the name is that of the video
         segmentation, bbox = annotation.get("segmentation"), annotation.get("bbox")
         yield _Shown(frame, annotation, segmentation, bbox, image)
 
@@ -111,11 +122,22 @@ def _images(content: Any) -> dict[str, _Image]:
         return {}
     try:
         return {
-            _id_text(image["id"]): _Image(str(image["file_name"]), _declared_size(image))
+            key: _Image(_file_name(image), _declared_size(image), _index(image), key)
             for image in listed
+            for key in [_id_text(image["id"])]
         }
     except (TypeError, KeyError, AttributeError) as error:
         raise PromptError("an image has no id or no file_name") from error
+
+
+def _file_name(image: Mapping[str, Any]) -> str:
+    return str(image["file_name"] if image.get("file_name") else image["coco_url"])  # as in LVIS
+
+
+def _index(image: Mapping[str, Any]) -> int | None:
+    """Return the index of the frame, which data sets of videos give beside its name."""
+    values = [image.get(key) for key in INDEX_KEYS]
+    return next((value for value in values if type(value) is int), None)
 
 
 def _declared_size(image: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -194,13 +216,14 @@ def _of_this_video(shown: list[_Shown], is_frame: IsFrame, notes: list[str]) -> 
 
 def _reject_same_names(shown: Sequence[_Shown]) -> None:
     """Reject images of one name in different folders, such as those of two videos."""
-    files: dict[str, str] = {}
-    for image in (one.image for one in shown if one.image is not None):
-        other = files.setdefault(image.name, image.file_name)
-        if other != image.file_name:
+    images: dict[FrameKey, _Image] = {}
+    for frame_key, image in ((one.frame_key, one.image) for one in shown if one.image is not None):
+        other = images.setdefault(frame_key, image)
+        if (other.file_name, other.key) != (image.file_name, image.key):
             raise PromptError(
-                f"the file has two images named {shortened(image.name)} ({shortened(other)}, "
-                f"{shortened(image.file_name)}); keep the annotations of one video"
+                f"the file has two images named {shortened(frame_key)} "
+                f"({shortened(other.file_name)}, {shortened(image.file_name)}); keep the "
+                "annotations of one video"
             )
 
 
@@ -219,7 +242,16 @@ def _marked(
     label: Label
     for one, label in zip(shown, labels, strict=True):
         frame = frames.setdefault(
-            one.frame_key, MarkedFrame(one.frame_key, path, KIND, {}, [*notes], numbered_by=field)
+            one.frame_key,
+            MarkedFrame(
+                one.frame_key,
+                path,
+                KIND,
+                {},
+                [*notes],
+                also_named=_other_name(one),
+                numbered_by=field,
+            ),
         )
         mark = _mark(one, size)
         before = frame.marks.get(label)
@@ -230,6 +262,11 @@ def _marked(
     for (frame_key, label), count in joined.items():
         frames[frame_key].notes.append(f"{count + 1} annotations are parts of object {label}")
     return list(frames.values())
+
+
+def _other_name(one: _Shown) -> FrameKey | None:
+    index = None if one.image is None else one.image.index
+    return None if index == one.frame_key else index
 
 
 def _union(before: MaskArray | Box, mark: MaskArray | Box, label: Label) -> MaskArray:
@@ -250,7 +287,7 @@ def _mark(one: _Shown, size: tuple[int, int] | None) -> MaskArray | Box:
         outlines = [outline for outline in outlines if outline != []]
     if outlines or one.bbox is None:
         return segmentation_mask(outlines, size)
-    return box_within(one.bbox, size)
+    return box_within(one.bbox, size, may_be_corners=True)
 
 
 def _size_of_runs(segmentation: Any) -> tuple[int, int] | None:
@@ -268,12 +305,20 @@ def _numbered(
             "annotations on several frames must say which object they show; give each an "
             f"{OBJECT_KEYS[0]}"
         )
+    if len(fields - {""}) > 1:
+        raise PromptError(
+            f"annotations name their objects in different fields ({', '.join(sorted(fields))}); "
+            "use one"
+        )
     if "" not in fields:
         field = next(iter(fields), "")
         return field, [_integer(value) for _, value in values]
     ids = [one.annotation.get("id") for one in shown]
     missing = None in ids
     numbers = [0 if value is None else _integer(value) for value in ids]
+    if fields - {""}:
+        named = max(fields)
+        notes.append(f"some annotations have no {named}, so all are objects of their own")
     if not missing and max(numbers, default=0) < LARGEST_ID:
         return "id", numbers
     why = "they have no id" if missing else f"ids are above {LARGEST_ID}"

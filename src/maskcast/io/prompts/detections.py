@@ -70,7 +70,7 @@ def read_detections(path: Path, frames: PromptFrames, *, least_score: float) -> 
             elif score < least_score:
                 below += 1
             else:
-                box = box_within(sides, frames.size)
+                box = box_within(sides, frames.size, may_be_corners=True)
                 boxes.setdefault(frame_index, []).append((score, box))
     except (DataError, PromptError) as error:
         raise type(error)(f"{path}: {error.summary}", options=("detections",)) from error

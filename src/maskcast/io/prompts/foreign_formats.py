@@ -30,6 +30,19 @@ CVAT_XML = (
 VOC_XML = (
     "Pascal VOC XML is not read; give its boxes as X,Y,WIDTH,HEIGHT, or its segmentation as PNG"
 )
+OTHERS = {
+    "Supervisely": ({"objects", "size"}, {"frames", "framesCount"}),
+    "V7 Darwin": ({"item", "annotations"},),
+    "Datumaro": ({"items", "categories"},),
+    "VoTT": ({"asset", "regions"},),
+    "ISAT": ({"info", "objects"},),
+    "Cityscapes": ({"imgHeight", "objects"},),
+    "DAVIS scribble": ({"scribbles"},),
+    "CreateML": ({"image", "annotations"},),
+    "Labelbox": ({"data_row"},),
+    "Ultralytics": ({"name", "class", "box"},),
+}
+"""Names of further formats, and sets of keys of which one is in a file or in its first entry."""
 GEOJSON = "GeoJSON is not read; save COCO JSON, labelme JSON or a PNG"
 
 
@@ -43,6 +56,14 @@ def name_foreign_json(content: Any) -> str | None:
             return LABEL_STUDIO
         if "label" in keys and keys & {"image", "data"}:  # Label Studio's short form
             return LABEL_STUDIO
+        return _name_other(content[0])
+    return None
+
+
+def _name_other(content: dict[str, Any]) -> str | None:
+    for name, marks in OTHERS.items():
+        if any(mark <= content.keys() for mark in marks):
+            return f"{name} JSON is not read; export COCO JSON, labelme JSON or a PNG"
     return None
 
 
@@ -56,6 +77,8 @@ def _name_mapping(content: dict[str, Any]) -> str | None:
         return VIA
     if "data" in keys and keys & {"annotations", "predictions", "completions"}:
         return LABEL_STUDIO
+    if "images" not in keys and (other := _name_other(content)) is not None:
+        return other
     annotations = content.get("annotations")
     if isinstance(annotations, list) and annotations and isinstance(annotations[0], dict):
         return PANOPTIC if "segments_info" in annotations[0] else None

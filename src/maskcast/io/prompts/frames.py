@@ -126,8 +126,7 @@ class PromptFrames:
         if (
             len(strays) == 1
             and strays[0].source in lone_files
-            and isinstance(strays[0].frame_key, str)
-            and number_in(strays[0].frame_key) is None
+            and not any(map(_is_numbered, (strays[0].frame_key, strays[0].also_named)))
         ):
             assigned.append((0, strays[0]))
         elif strays:
@@ -146,14 +145,37 @@ class PromptFrames:
             return True
 
     def _frame_of(self, frame: MarkedFrame) -> int | None:
-        if isinstance(frame.frame_key, int):
-            return self.find_mark(frame.frame_key)
+        """Return the frame that a file names in one way or in both."""
+        by_name = self._found(frame.source, frame.frame_key)
+        if frame.also_named is None:
+            return by_name
+        if by_name is None:
+            return self._found(frame.source, frame.also_named)
+        by_content = self._found_if_clear(frame.also_named)
+        if by_content not in (None, by_name):
+            raise PromptError(
+                f"{frame.source}: {shortened(frame.frame_key)} is {self.label(by_name)}, but "
+                f"{shortened(frame.also_named)} in the file is {self.label(by_content or 0)}; make "
+                "them agree"
+            )
+        return by_name
+
+    def _found_if_clear(self, frame_key: FrameKey) -> int | None:
+        if isinstance(frame_key, int):
+            return self.find_mark(frame_key)
         try:
-            return self.find_mask(frame.frame_key)
+            return self.find_mask(frame_key)
+        except PromptError:
+            return None
+
+    def _found(self, source: Path, frame_key: FrameKey) -> int | None:
+        if isinstance(frame_key, int):
+            return self.find_mark(frame_key)
+        try:
+            return self.find_mask(frame_key)
         except PromptError as error:
             raise PromptError(
-                f"{frame.source}: {error.summary}; name it after its frame, such as "
-                f"{self.names[0]}.png",
+                f"{source}: {error.summary}; name it after its frame, such as {self.names[0]}.png",
                 options=("masks",),
             ) from error
 
@@ -187,9 +209,7 @@ class PromptFrames:
                 )
 
     def _stray_error(self, strays: Sequence[MarkedFrame]) -> PromptError:
-        shown = [
-            f"mask {shortened(frame.frame_key)} (in {frame.source.parent})" for frame in strays
-        ]
+        shown = [f"mask {_shown(frame)} (in {frame.source.parent})" for frame in strays]
         if len(shown) == 1:
             option = "corrected" if strays[0].is_whole else "masks"
             return PromptError(f"{shown[0]} matches no frame; {self.known()}", options=(option,))
@@ -208,6 +228,18 @@ class PromptFrames:
             f"frames are named {self.names[0]} to {self.names[-1]} and numbered "
             f"{self.first} to {last}"
         )
+
+
+def _shown(frame: MarkedFrame) -> str:
+    also = frame.also_named
+    return shortened(frame.frame_key) + ("" if also is None else f" of {shortened(also)}")
+
+
+def _is_numbered(frame_key: FrameKey | None) -> bool:
+    """Return whether a name has the number of a frame, or is one."""
+    return isinstance(frame_key, int) or (
+        frame_key is not None and number_in(frame_key) is not None
+    )
 
 
 def _numbered(names: Sequence[str]) -> dict[int, int]:

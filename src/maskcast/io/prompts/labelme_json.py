@@ -8,7 +8,7 @@ import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,16 @@ def read_labelme(path: Path, content: Mapping[str, Any], size: tuple[int, int]) 
         raise PromptError(
             f"unsupported shape type {kind!r}; use polygon, rectangle, circle or mask"
         )
-    return MarkedFrame(path.stem, path, KIND, objects.marks, objects.notes())
+    drawn_on = content.get("imagePath")
+    name = PureWindowsPath(drawn_on).stem if isinstance(drawn_on, str) and drawn_on else None
+    return MarkedFrame(
+        path.stem,
+        path,
+        KIND,
+        objects.marks,
+        objects.notes(),
+        also_named=None if name == path.stem else name,
+    )
 
 
 @dataclass

@@ -34,6 +34,8 @@ class MarkedFrame:
     """Whether objects that it lacks are absent: it is a corrected mask of the whole frame."""
     suggested: dict[Label, int] = field(default_factory=dict)
     """Object ids that texts get if these are free."""
+    also_named: FrameKey | None = None
+    """What else the file says about the frame: another name, or an index."""
     numbered_by: str = ""
     """Field of a file that its numbers come from; numbers of one field are shifted together."""
 

@@ -14,6 +14,8 @@ from maskcast.core.marks import Box
 from maskcast.io.prompts.boxes import pixels_if_normalised
 from maskcast.io.rle import decode_mask
 
+FAR_OUT = 0.05
+"""Share of the frame's longer side that a box of a detector may reach out of it."""
 FARTHEST = 4
 """Maximum magnitude of a polygon's coordinates, in multiples of the frame's longer side."""
 
@@ -52,23 +54,28 @@ def reject_other_size(drawn: tuple[Any, ...], size: tuple[int, int]) -> None:
 def fill(polygons: Sequence[Any], size: tuple[int, int]) -> MaskArray:
     """Rasterise polygons in COCO's way, each a flat list x, y, x, y, ..."""
     for polygon in polygons:
-        numbers = isinstance(polygon, list) and all(
+        are_numbers = isinstance(polygon, list) and all(
             _is_number(value) and abs(value) <= FARTHEST * max(size) for value in polygon
         )
-        if not numbers or len(polygon) < 6 or len(polygon) % 2:
+        if not are_numbers or len(polygon) < 6 or len(polygon) % 2:
             raise PromptError("a polygon must be a flat list of at least three points x, y")
     height, width = size
+    numbers = [value for polygon in polygons for value in polygon]
+    if min(size) > 1 and any(numbers) and all(0 <= value <= 1 for value in numbers):
+        raise PromptError("a polygon seems to be in fractions of the frame; write pixels")
     parts = pycocotools.mask.frPyObjects([list(map(float, p)) for p in polygons], height, width)
     filled: MaskArray = pycocotools.mask.decode(pycocotools.mask.merge(parts)).astype(bool)
     return filled
 
 
-def box_within(sides: Any, size: tuple[int, int]) -> Box:
+def box_within(sides: Any, size: tuple[int, int], *, may_be_corners: bool = False) -> Box:
     """Return the part of a box inside the frame.
 
     Args:
         sides: x, y, width and height in pixels, as in a file.
         size: height and width of the frame.
+        may_be_corners: whether a box that reaches far out of the frame, but would not if it were
+            two corners, is rejected.
 
     Raises:
         PromptError: the value is malformed, in fractions of the frame, or outside it.
@@ -83,7 +90,17 @@ def box_within(sides: Any, size: tuple[int, int]) -> Box:
     right, bottom = min(box.x + box.width, size[1]), min(box.y + box.height, size[0])
     if right <= left or bottom <= top:
         raise PromptError("a rectangle lies outside the frame")
+    over = max(box.x + box.width - size[1], box.y + box.height - size[0])
+    if may_be_corners and over > FAR_OUT * max(size) and _fits_as_corners(box, size):
+        corners = f"[{box.x:g}, {box.y:g}, {box.width - box.x:g}, {box.height - box.y:g}]"
+        raise PromptError(
+            f"a bbox reaches out of the frame; if it is two corners, write {corners} instead"
+        )
     return Box(left, top, right - left, bottom - top)
+
+
+def _fits_as_corners(box: Box, size: tuple[int, int]) -> bool:
+    return 0 <= box.x < box.width <= size[1] and 0 <= box.y < box.height <= size[0]
 
 
 def _is_number(value: Any) -> bool:
