@@ -232,7 +232,19 @@ FILES: dict[str, list[Callable[[Path], Given]]] = {
     ],
     "labelme: several shapes": [annotations({"shapes": [shape("fish"), shape("fish", right=40)]})],
     "labelme: points": [annotations({"shapes": [shape("fish"), shape("eye", "point")]})],
+    "labelme and COCO: a picture": [
+        annotations({"shapes": [shape("fish")], "imagePath": "../00003.jpg"}),
+        annotations(coco(entry(), files=("frame_000003_jpg.rf.5ab.jpg",))),
+    ],
+    "labelme and COCO: another": [
+        annotations({"shapes": [shape("fish")], "imagePath": "00004.jpg"}, "00003.json"),
+    ],
+    "COCO: a bbox that is two": [
+        annotations(coco(entry(segmentation=[], bbox=[70, 50, 120, 90]))),
+        annotations(coco(entry(segmentation=[[0.1, 0.1, 0.5, 0.1, 0.5, 0.5]]))),
+    ],
     "Label Studio, VIA": [
+        annotations({"item": {}, "annotations": [{"id": "x", "polygon": {}}]}),
         annotations([{"data": {}, "annotations": []}]),
         annotations({"_via_settings": {}}),
         annotations({"masklet": []}),

@@ -38,7 +38,6 @@ OTHERS = {
     "ISAT": ({"info", "objects"},),
     "Cityscapes": ({"imgHeight", "objects"},),
     "DAVIS scribble": ({"scribbles"},),
-    "CreateML": ({"image", "annotations"},),
     "Labelbox": ({"data_row"},),
     "Ultralytics": ({"name", "class", "box"},),
 }
@@ -56,6 +55,8 @@ def name_foreign_json(content: Any) -> str | None:
             return LABEL_STUDIO
         if "label" in keys and keys & {"image", "data"}:  # Label Studio's short form
             return LABEL_STUDIO
+        if {"image", "annotations"} <= keys:
+            return _not_read("CreateML")
         return _name_other(content[0])
     return None
 
@@ -63,26 +64,36 @@ def name_foreign_json(content: Any) -> str | None:
 def _name_other(content: dict[str, Any]) -> str | None:
     for name, marks in OTHERS.items():
         if any(mark <= content.keys() for mark in marks):
-            return f"{name} JSON is not read; export COCO JSON, labelme JSON or a PNG"
+            return _not_read(name)
     return None
+
+
+def _not_read(name: str) -> str:
+    return f"{name} JSON is not read; export COCO JSON, labelme JSON or a PNG"
 
 
 def _name_mapping(content: dict[str, Any]) -> str | None:
     keys = content.keys()
     if "masklet" in keys:
         return SA_V
-    if keys & {"_via_settings", "_via_img_metadata"} or {"project", "file", "metadata"} <= keys:
-        return VIA
-    if content and all(isinstance(v, dict) and "regions" in v for v in content.values()):
+    if _is_via(content):
         return VIA
     if "data" in keys and keys & {"annotations", "predictions", "completions"}:
         return LABEL_STUDIO
-    if "images" not in keys and (other := _name_other(content)) is not None:
-        return other
     annotations = content.get("annotations")
-    if isinstance(annotations, list) and annotations and isinstance(annotations[0], dict):
-        return PANOPTIC if "segments_info" in annotations[0] else None
-    return GEOJSON if content.get("type") == "FeatureCollection" else None
+    first = annotations[0] if isinstance(annotations, list) and annotations else None
+    if isinstance(first, dict) and "segments_info" in first:
+        return PANOPTIC
+    if content.get("type") == "FeatureCollection":
+        return GEOJSON
+    return None if "images" in keys else _name_other(content)
+
+
+def _is_via(content: dict[str, Any]) -> bool:
+    keys = content.keys()
+    if keys & {"_via_settings", "_via_img_metadata"} or {"project", "file", "metadata"} <= keys:
+        return True
+    return bool(keys) and all(isinstance(v, dict) and "regions" in v for v in content.values())
 
 
 def reject_xml(path: Path) -> None:

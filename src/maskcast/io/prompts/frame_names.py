@@ -9,7 +9,8 @@ from maskcast.core.errors import PromptError
 from maskcast.core.numbers import shortened
 
 _NUMBER = re.compile(
-    r"(?:(?<![a-z])(?P<before>frame|image|img|mask|label)s?[ _.#-]{0,2}"
+    r"(?:(?<![a-z])(?P<before>frame|image|img|mask|label|matte|alpha|seg|segmentation|anno|annotation"
+    r"|gt|pic|picture|f|t)s?[ _.#(=-]{0,2}"
     r"|(?<=[a-z])(?=0[0-9]{2})|(?<![a-z0-9]))"
     r"(?P<digits>[0-9]+)"
     r"(?![a-z0-9])(?:[ _.-]?(?P<after>frame|image|mask|label)s?(?![a-z]))?",
@@ -46,6 +47,8 @@ def number_in(name: str) -> str | None:
     name = without_additions(name)
     if name.isascii() and name.isdecimal():
         return name
+    if _is_odd_number(name):
+        raise PromptError(f"the name {shortened(name)!r} is no plain number")
     matches = list(_NUMBER.finditer(name))
     numbers = [match["digits"] for match in matches if _counts_frames(match)]
     if len(numbers) > 1:
@@ -58,6 +61,14 @@ def number_in(name: str) -> str | None:
             f"the number {unclear[0]} in the name {shortened(name)!r} may count frames or masks"
         )
     return numbers[0] if numbers else None
+
+
+def _is_odd_number(name: str) -> bool:
+    """Return whether a name is a number in an unusual form, such as -1, 6.0 or in other digits."""
+    digits = [c for c in name if c.isdecimal()]
+    if not digits or not all(c.isascii() for c in digits):
+        return bool(digits)
+    return len(digits) < LONG and not any(c.isalpha() for c in name)
 
 
 def _counts_frames(match: re.Match[str]) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from maskcast.core.errors import MaskShapeError, PromptError
-from maskcast.core.numbers import shortened, whole_number
+from maskcast.core.numbers import shortened, signed_number, whole_number
 from maskcast.io.prompts.boxes import TypedBox
 from maskcast.io.prompts.frame_names import number_in, same_name, without_additions
 from maskcast.io.prompts.marked_frame import FrameKey, Label, MarkedFrame, describe_marks
@@ -28,7 +29,7 @@ class PromptFrames:
         self.size = size
         self.first = first
         self._by_name = {same_name(name): index for index, name in enumerate(names)}
-        self._by_number = _numbered(names)
+        self._by_number, self._repeated = _numbered(names)
 
     def label(self, frame_index: int) -> str:
         """Return the name of a frame in messages."""
@@ -64,11 +65,14 @@ class PromptFrames:
         if digits is None:
             return None
         number = whole_number(digits) or 0
+        if number in self._repeated:
+            raise PromptError(f"several frames have the number in the name {shortened(name)!r}")
         numbered, counted = self._by_number.get(number), self._within(number)
         if numbered is None:
             alone = digits == without_additions(name)
             return counted if alone or not self._by_number else None
-        if counted not in (None, numbered) and digits != number_in(self.names[numbered]):
+        in_name = re.findall("[0-9]+", self.names[numbered])
+        if counted not in (None, numbered) and digits not in in_name:
             raise PromptError(
                 f"the mask {shortened(name)} may belong to {self.label(numbered)} by its name or "
                 f"to {self.label(counted or 0)} by its index"
@@ -237,21 +241,34 @@ def _shown(frame: MarkedFrame) -> str:
 
 def _is_numbered(frame_key: FrameKey | None) -> bool:
     """Return whether a name has the number of a frame, or is one."""
-    return isinstance(frame_key, int) or (
-        frame_key is not None and number_in(frame_key) is not None
-    )
+    if frame_key is None or isinstance(frame_key, int):
+        return frame_key is not None
+    return number_in(frame_key) is not None
 
 
-def _numbered(names: Sequence[str]) -> dict[int, int]:
-    """Return the index of each frame by the number in its name; empty if one has no number."""
+def _numbered(names: Sequence[str]) -> tuple[dict[int, int], set[int]]:
+    """Return the index of each frame by the number in its name, and the numbers of several frames.
+
+    Both are empty if a name has no number.
+    """
     numbered: dict[int, int] = {}
+    repeated: set[int] = set()
     for index, name in enumerate(names):
-        try:
-            digits = number_in(name)
-        except PromptError:
-            return {}
-        number = None if digits is None else whole_number(digits)
-        if number is None or number in numbered:
-            return {}
+        number = _number_of(name)
+        if number is None:
+            return {}, set()
+        if number in numbered:
+            repeated.add(number)
         numbered[number] = index
-    return numbered
+    return {} if repeated else numbered, repeated
+
+
+def _number_of(name: str) -> int | None:
+    """Return the number in the name of a frame, which may have a sign if it is nothing else."""
+    if (signed := signed_number(name)) is not None:
+        return signed
+    try:
+        digits = number_in(name)
+    except PromptError:
+        return None
+    return None if digits is None else whole_number(digits)
