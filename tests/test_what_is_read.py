@@ -123,11 +123,12 @@ def on_white() -> Image.Image:
     return Image.fromarray(shown)
 
 
-def turned() -> Image.Image:
-    """The picture upside down, with a note that it is to be shown so."""
-    picture_ = paint([30, 60, 90], "L").rotate(180)
-    picture_.getexif()[0x0112] = 3
-    return picture_
+def turned(folder: Path) -> Given:
+    """A picture on its side, which has the size of the frames only when it is turned."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    paint([30, 60, 90], "L").rotate(90, expand=True).save(folder / "a.png", exif=exif)
+    return mask(folder / "a.png")
 
 
 def deep_colours(folder: Path) -> Given:
@@ -197,7 +198,7 @@ FILES: dict[str, list[Callable[[Path], Given]]] = {
     "flat colours without black": [picture("a.png", on_white())],
     "grey values without 0": [picture("a.png", paint([30, 60, 90], "L").point(lambda v: v + 9))],
     "16 bits per channel": [deep_colours],
-    "with an EXIF orientation": [picture("a.png", turned())],
+    "with an EXIF orientation": [turned],
     "TIFF of several pages": [pages],
     "floating-point TIFF": [picture("a.tif", Image.fromarray(np.eye(*SIZE, dtype=np.float32)))],
     "other formats under any name": [postscript, picture("a.ppm", paint(COLOURS, "RGB"))],

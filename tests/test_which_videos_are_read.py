@@ -182,6 +182,39 @@ def by_object(folder: Path) -> Path:
     return folder / "p"
 
 
+def painted(change: Callable[[Image.Image], Image.Image], *, apart: bool = False) -> Callable:
+    """Results in which every mask was changed; or one folder per object of such masks."""
+
+    def write(folder: Path) -> Path:
+        for index in range(FRAMES):
+            for object_id in (1, 3) if apart else (0,):
+                shown = square(object_id, index) * 255 if apart else label_map([1, 3], index)
+                below = f"{object_id}/" if apart else ""
+                path = folder / f"p/v/{below}{index:05d}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                change(Image.fromarray(shown.astype(np.uint8))).save(path)
+        return folder / "p"
+
+    return write
+
+
+def softly(picture: Image.Image) -> Image.Image:
+    small = picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.BILINEAR)
+    return small.resize(picture.size, Image.Resampling.BILINEAR)
+
+
+def on_its_head(folder: Path) -> Path:
+    """Results upside down, with a note that they are to be shown so."""
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    for index in range(FRAMES):
+        path = folder / f"p/v/{index:05d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shown = Image.fromarray(label_map([1, 3], index).astype(np.uint8))
+        shown.rotate(180).save(path, exif=exif)
+    return folder / "p"
+
+
 def twice(folder: Path) -> Path:
     results = whole(folder)
     (results / "v" / "00000.PNG").write_bytes(png(0))
@@ -201,7 +234,10 @@ def packed(compression: int, name: str = "v/{:05d}.png", content: bytes | None =
 DEFLATED = zipfile.ZIP_DEFLATED
 RESULT_FILES: dict[str, list[Callable[[Path], Path]]] = {
     "`VIDEO/FRAME.png`": [whole, packed(DEFLATED, "found/480p/v/{:05d}.png")],
-    "`.PNG`": [upper_case, packed(DEFLATED, "v\\{:05d}.PNG")],
+    "`.PNG`": [upper_case, packed(DEFLATED, "v\\{:05d}.PNG"), packed(DEFLATED, "./v/{:05d}.png")],
+    "with an EXIF": [on_its_head],
+    "a mask of one object": [painted(softly, apart=True)],
+    "black and white": [painted(lambda picture: picture.point(lambda v: v and 255).convert("1"))],
     "`VIDEO/OBJECT": [by_object],
     "two files": [twice],
     "a ZIP with names": [packed(DEFLATED, "../v/{:05d}.png")],

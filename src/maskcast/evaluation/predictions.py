@@ -20,10 +20,13 @@ from pathlib import Path, PurePosixPath
 from maskcast.core.arrays import LabelArray, MaskArray
 from maskcast.core.errors import DataError
 from maskcast.core.numbers import whole_number
-from maskcast.data.dataset import Video, listed
+from maskcast.data.dataset import VOID, Video, listed
 from maskcast.evaluation.archive import PredictionFiles
 from maskcast.io.label_maps import decode_foreign_map, ids_in
 from maskcast.io.packed_masks import PACKED_NAMES, PackedMasks, open_packed_masks
+
+MOST_OBJECTS = 32
+"""Largest id in a label map that is read as a mask of one object; higher ones are grey values."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,11 @@ class Predictions:
         frame = video.frame_names[frame_index]
         label_map = None
         if video.layout != "object_folders":
-            label_map = self._read_png(f"{self.prefix}{video.name}/{frame}.png", video)
+            name = f"{self.prefix}{video.name}/{frame}.png"
+            objects = len(video.object_ids) if video.layout != "one_object" else 1
+            label_map = self._read_png(name, video, objects=objects)
+            if label_map is not None and video.layout == "one_object":
+                _reject_soft(label_map, self.files.shown(name))
         if label_map is None and (masks := self._read_objects(video, frame)):
             present = tuple(object_id for object_id, mask in masks.items() if mask.any())
             return PredictedFrame(None, masks, present)
@@ -85,8 +92,10 @@ class Predictions:
     def _read_objects(self, video: Video, frame: str) -> dict[int, MaskArray]:
         masks: dict[int, MaskArray] = {}
         for object_id, folder in self._object_folders(video).items():
-            mask = self._read_png(f"{self.prefix}{video.name}/{folder}/{frame}.png", video)
+            name = f"{self.prefix}{video.name}/{folder}/{frame}.png"
+            mask = self._read_png(name, video)
             if mask is not None:
+                _reject_soft(mask, self.files.shown(name))
                 masks[object_id] = mask != 0
         return masks
 
@@ -117,10 +126,11 @@ class Predictions:
         packed = self._packed_masks(video)
         return packed.read(frame, video.size) if packed and frame in packed.names else None
 
-    def _read_png(self, name: str, video: Video) -> LabelArray | None:
+    def _read_png(self, name: str, video: Video, *, objects: int = 1) -> LabelArray | None:
         if name not in self.files.name_set:
             return None
-        return decode_foreign_map(self.files.read(name), self.files.shown(name), video.size)
+        content, shown = self.files.read(name), self.files.shown(name)
+        return decode_foreign_map(content, shown, video.size, objects=objects)
 
     def _packed_masks(self, video: Video) -> PackedMasks | None:
         """Return the file with all frames of a video, and close that of any other video."""
@@ -176,6 +186,19 @@ def open_predictions(path: Path, videos: Collection[str]) -> Predictions:
 def reopened(path: Path, prefix: str) -> Predictions:
     """Return the predictions in a worker process; the cache avoids listing files repeatedly."""
     return Predictions(PredictionFiles(path), prefix)
+
+
+def _reject_soft(values: LabelArray, name: str) -> None:
+    """Reject a mask of one object with soft edges, of which every pixel above 0 would count.
+
+    Label maps of several objects are masks of one object too, and so are 0 and 255.
+    """
+    levels = [value for value in ids_in(values) if value != VOID]
+    if levels and max(levels) > MOST_OBJECTS and len(ids_in(values)) > 1:
+        raise DataError(
+            f"{name} has {len(levels)} grey values, as soft edges do; save masks with the values 0 "
+            "and 255"
+        )
 
 
 def _holds_masks(name: str) -> bool:

@@ -112,8 +112,11 @@ def zip_faults(archive: zipfile.ZipFile) -> list[str]:
 
 
 def with_slashes(name: str) -> str:
-    """Return the name of a member with ``/`` between folders, as the ZIP format requires."""
-    return name.replace("\\", "/")
+    """Return the name of a member with ``/`` between folders, as the ZIP format requires.
+
+    A ``./`` before it is removed.
+    """
+    return name.replace("\\", "/").removeprefix("./")
 
 
 def _reason(error: Exception) -> str:

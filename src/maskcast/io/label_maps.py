@@ -19,7 +19,7 @@ from maskcast.core.arrays import LabelArray
 from maskcast.core.errors import DataError
 from maskcast.core.files import write_bytes
 from maskcast.core.palette import PALETTE, Colour, palette_bytes
-from maskcast.io.pictures import decode_picture, open_picture
+from maskcast.io.pictures import decode_picture, open_picture, upright
 
 LARGEST_ID = 2**24 - 1
 WHITE = 65535
@@ -55,7 +55,7 @@ def decode_label_map(content: bytes, name: str, size: tuple[int, int] | None = N
 
 
 def decode_foreign_map(
-    content: bytes, name: str, size: tuple[int, int] | None = None
+    content: bytes, name: str, size: tuple[int, int] | None = None, *, objects: int = 1
 ) -> LabelArray:
     """Decode a label map that another program may have saved again.
 
@@ -67,12 +67,15 @@ def decode_foreign_map(
         content: the content of the PNG file.
         name: name of the picture in messages.
         size: expected height and width; a picture of another size is rejected before decoding.
+        objects: number of objects that it has to show.
 
     Raises:
-        DataError: the content is not a picture, has colours that stand for no id, or has another
-            size.
+        DataError: the content is not a picture, has colours that stand for no id, has another
+            size, or is black and white but has to show several objects.
     """
-    picture = decode_picture(io.BytesIO(content), name, size)
+    picture = upright(decode_picture(io.BytesIO(content), name, size))
+    if picture.mode == "1" and objects > 1:
+        raise DataError(f"{name} is black and white, but the video has {objects} objects")
     if picture.mode == "P":
         return _ids_of_palette(picture, name)
     if picture.mode in ("RGB", "RGBA", "LA") and not has_ids_in_colours(picture):

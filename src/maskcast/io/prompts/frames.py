@@ -150,12 +150,12 @@ class PromptFrames:
 
     def _frame_of(self, frame: MarkedFrame) -> int | None:
         """Return the frame that a file names in one way or in both."""
-        by_name = self._found(frame.source, frame.frame_key)
+        by_name = self._frame_named(frame.source, frame.frame_key)
         if frame.also_named is None:
             return by_name
         if by_name is None:
-            return self._found(frame.source, frame.also_named)
-        by_content = self._found_if_clear(frame.also_named)
+            return self._frame_named(frame.source, frame.also_named)
+        by_content = self._frame_if_clear(frame.also_named)
         if by_content not in (None, by_name):
             raise PromptError(
                 f"{frame.source}: {shortened(frame.frame_key)} is {self.label(by_name)}, but "
@@ -164,7 +164,7 @@ class PromptFrames:
             )
         return by_name
 
-    def _found_if_clear(self, frame_key: FrameKey) -> int | None:
+    def _frame_if_clear(self, frame_key: FrameKey) -> int | None:
         if isinstance(frame_key, int):
             return self.find_mark(frame_key)
         try:
@@ -172,7 +172,7 @@ class PromptFrames:
         except PromptError:
             return None
 
-    def _found(self, source: Path, frame_key: FrameKey) -> int | None:
+    def _frame_named(self, source: Path, frame_key: FrameKey) -> int | None:
         if isinstance(frame_key, int):
             return self.find_mark(frame_key)
         try:

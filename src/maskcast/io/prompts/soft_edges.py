@@ -248,7 +248,7 @@ class _Edges:
         self.target[pixels[~is_mixed]] = -1
         left = pixels[is_mixed & (self.target[pixels] < 0)]
         near = self.distances[left] <= REACH
-        own, off = self._nearest_in_colour(level, near)
+        closest, off = self._nearest_in_colour(level, near)
         option, unclear = np.full(len(left), -1), np.zeros(len(left), bool)
         best = np.full(len(left), np.inf)
         for a, b, nearer in pairs:
@@ -257,7 +257,7 @@ class _Edges:
             option[possible] = nearer
             best[possible] = np.minimum(best[possible], self._off(level, np.array([nearer])))
         closer = (option >= 0) & (off <= best)  # a sharpened edge goes beyond the colour beside it
-        option[closer], unclear[closer] = own[closer], False
+        option[closer], unclear[closer] = closest[closer], False
         self.target[left[~unclear]] = option[~unclear]
         open_pixels = is_mixed & (self.target[pixels] < 0)
         return int(open_pixels.sum()) if 2 * is_mixed.sum() > len(pixels) else 0
