@@ -5,9 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional, UseAppendAction
+from tyro.conf import Positional
 
-from maskcast.cli.arguments import Device, MethodName, Options, WeightsArgument, shown_as
+from maskcast.cli.arguments import (
+    Device,
+    MethodName,
+    Options,
+    Texts,
+    WeightsArgument,
+    repeatable,
+    shown_as,
+)
 from maskcast.core.config import options_from
 from maskcast.core.errors import UsageError
 
@@ -25,7 +33,7 @@ def app(
     host: str = "127.0.0.1",
     port: int = 0,
     allow_network: bool = False,
-    allow_host: Annotated[UseAppendAction[tuple[str, ...]], shown_as("NAME", "(repeatable)")] = (),
+    allow_host: Annotated[Texts, repeatable("NAME")] = (),
     max_upload: Annotated[float, shown_as("GIB", None)] = 8.0,
     no_browser: bool = False,
 ) -> None:

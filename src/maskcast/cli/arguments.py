@@ -27,11 +27,16 @@ def shown_as(placeholder: str, hint: str | None = "", *, short: str | None = Non
     return tyro.conf.arg(metavar=placeholder, help_behavior_hint=hint, aliases=aliases)
 
 
+def repeatable(placeholder: str) -> Any:
+    """Return an annotation that shows an option as repeatable, with text for each value."""
+    return shown_as(placeholder, "(repeatable)")
+
+
 WeightsArgument: TypeAlias = Annotated[str | None, shown_as("NAME|FILE")]
 MethodName: TypeAlias = Annotated[str | None, shown_as("NAME")]
-Options: TypeAlias = Annotated[
-    UseAppendAction[tuple[str, ...]], shown_as("NAME=VALUE", "(repeatable)")
-]
+Texts: TypeAlias = UseAppendAction[tuple[str, ...]]
+"""Texts of an option that may be given several times."""
+Options: TypeAlias = Annotated[Texts, repeatable("NAME=VALUE")]
 Device: TypeAlias = Annotated[DeviceName, shown_as("NAME", None)]
 Split: TypeAlias = Annotated[str | None, shown_as("NAME")]
 Resolution: TypeAlias = Annotated[str | None, shown_as("NAME")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +17,8 @@ from maskcast.core.device_names import DeviceName, DtypeName
 from maskcast.runs.export_settings import Exports
 
 if TYPE_CHECKING:
+    from maskcast.batch.policy import BatchPolicy
+    from maskcast.batch.waiting import Choice
     from maskcast.core.segmenter import SegmenterSource
 
 NO_EXPORTS = Exports()
@@ -23,6 +26,66 @@ ManifestFile = Annotated[Positional[Path], shown_as("MANIFEST", None)]
 BatchFolder = Annotated[Positional[Path], shown_as("FOLDER", None)]
 OutputFolder = Annotated[Path, shown_as("FOLDER", None, short="-o")]
 RootFolder = Annotated[Path | None, shown_as("FOLDER")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """The worker processes of a batch."""
+
+    jobs: Annotated[int | None, shown_as("COUNT")] = None
+    """number of worker processes; default: one per GPU and --per-device, else one."""
+    per_device: int = 1
+    """worker processes per GPU, for the default of --jobs."""
+    threads: Annotated[int | None, shown_as("COUNT")] = None
+    """CPU threads of each worker; default: cores / jobs. Masks may depend on it in the last bit, so
+    it stays the same for the whole batch."""
+
+    def count(self, device: DeviceName) -> int:
+        """Return the number of workers on this machine."""
+        from maskcast.core.gpus import gpu_count
+
+        return max(gpu_count(device), 1) * self.per_device if self.jobs is None else self.jobs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trying:
+    """How often videos are tried, and when a batch gives up."""
+
+    attempts: int = 3
+    """number of failed attempts after which a video is given up."""
+    time_limit: Annotated[str | None, shown_as("TIME")] = None
+    """maximum time of work per video, such as 90s, 5m or 2h, over all attempts."""
+    stall: Annotated[str, shown_as("TIME", None)] = "5m"
+    """time without progress after which a worker is replaced."""
+    max_failed: Annotated[str, shown_as("COUNT|PERCENT", None)] = "5%"
+    """number of failed videos, or per cent of the rows (at least 20), above which the batch stops.
+    """
+    retry_failed: bool = False
+    """segment videos again that failed in an earlier call."""
+    redo_changed: bool = False
+    """segment finished videos again whose row or input has changed."""
+
+    def policy(self, *, jobs: int) -> BatchPolicy:
+        """Return when attempts end and are repeated."""
+        from maskcast.batch.policy import BatchPolicy, seconds_from
+
+        stall = seconds_from(self.stall, "stall")
+        return BatchPolicy(jobs=jobs, attempts=self.attempts, stall=stall)
+
+    def choice(self) -> Choice:
+        """Return what happens to rows of earlier calls."""
+        from maskcast.batch.policy import seconds_from
+        from maskcast.batch.waiting import Choice
+
+        limit = self.time_limit
+        return Choice(
+            retry_failed=self.retry_failed,
+            redo_changed=self.redo_changed,
+            time_limit=None if limit is None else seconds_from(limit, "time_limit"),
+        )
+
+
+WORKERS, TRYING = Workers(), Trying()
 
 
 def plan(
@@ -101,20 +164,13 @@ def run(
     device: Device = "auto",
     dtype: DtypeName = "float32",
     deterministic: bool = False,
-    jobs: Annotated[int | None, shown_as("COUNT")] = None,
-    per_device: int = 1,
-    threads: Annotated[int | None, shown_as("COUNT")] = None,
+    workers: Annotated[Workers, tyro.conf.arg(name="")] = WORKERS,
     shard: Annotated[str, shown_as("INDEX/COUNT", None)] = "0/1",
     scratch: Annotated[Path | None, shown_as("FOLDER")] = None,
-    attempts: int = 3,
-    time_limit: Annotated[str | None, shown_as("TIME")] = None,
-    stall: Annotated[str, shown_as("TIME", None)] = "5m",
-    max_failed: Annotated[str, shown_as("COUNT|PERCENT", None)] = "5%",
+    trying: Annotated[Trying, tyro.conf.arg(name="")] = TRYING,
     save_seconds: float = 30.0,
     keep_states: bool = False,
     hash_folders: bool = False,
-    retry_failed: bool = False,
-    redo_changed: bool = False,
     limit: Annotated[int | None, shown_as("ROWS")] = None,
     price: Annotated[float | None, shown_as("AMOUNT")] = None,
     metrics: Annotated[Path | None, shown_as("FILE")] = None,
@@ -151,25 +207,16 @@ def run(
         device: auto (the GPUs in turn, if there are any), cpu, cuda, a specific GPU or mps.
         dtype: data type of the network's computation.
         deterministic: use only deterministic algorithms; slower.
-        jobs: number of worker processes; default: one per GPU and --per-device, else one.
-        per_device: worker processes per GPU, for the default of --jobs.
-        threads: CPU threads of each worker; default: cores / jobs. Masks may depend on it in the
-            last bit, so it stays the same for the whole batch.
+        workers: the worker processes.
         shard: INDEX/COUNT: segment only this part of the rows, chosen by their ids; slurm/COUNT and
             kubernetes/COUNT take the index from the environment.
         scratch: folder for unfinished videos and their states, on a fast disk; default: work, in
             the output folder.
-        attempts: number of failed attempts after which a video is given up.
-        time_limit: maximum time of work per video, such as 90s, 5m or 2h, over all attempts.
-        stall: time without progress after which a worker is replaced.
-        max_failed: number of failed videos, or per cent of the rows (at least 20), above which the
-            batch stops.
+        trying: how often videos are tried.
         save_seconds: save the state, from which a video can resume, at least once per this many
             seconds.
         keep_states: keep saved states in the folders of finished videos, for later corrections.
         hash_folders: put results into 256 folders, for more than 10,000 ids in one folder.
-        retry_failed: segment videos again that failed in an earlier call.
-        redo_changed: segment finished videos again whose row or input has changed.
         limit: number of rows, those that come first.
         price: price of an hour of one worker, for the cost.
         metrics: write figures to this file every 15 s, in the text format of Prometheus.
@@ -177,11 +224,8 @@ def run(
     """
     from maskcast.batch.batch_run import BatchRequest, plan_batch, run_batch
     from maskcast.batch.job import BatchSettings, ModelChoice, VideoSettings
-    from maskcast.batch.policy import BatchPolicy, seconds_from
     from maskcast.batch.shards import parse_shard
-    from maskcast.batch.waiting import Choice
     from maskcast.cli.batch_display import BatchDisplay, report_ending
-    from maskcast.core.gpus import gpu_count
 
     defaults = VideoSettings(
         start=start,
@@ -206,18 +250,10 @@ def run(
         root=root,
         defaults=defaults,
         settings=settings,
-        threads=threads,
-        policy=BatchPolicy(
-            jobs=max(gpu_count(device), 1) * per_device if jobs is None else jobs,
-            attempts=attempts,
-            stall=seconds_from(stall, "stall"),
-        ),
-        max_failed=max_failed,
-        choice=Choice(
-            retry_failed=retry_failed,
-            redo_changed=redo_changed,
-            time_limit=None if time_limit is None else seconds_from(time_limit, "time_limit"),
-        ),
+        threads=workers.threads,
+        policy=trying.policy(jobs=workers.count(device)),
+        max_failed=trying.max_failed,
+        choice=trying.choice(),
         shard=parse_shard(shard),
         limit=limit,
         scratch=scratch,

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import UseAppendAction
-
 from maskcast.cli.arguments import (
     Device,
     Folder,
@@ -16,7 +14,9 @@ from maskcast.cli.arguments import (
     Options,
     Resolution,
     Split,
+    Texts,
     WeightsArgument,
+    repeatable,
     shown_as,
 )
 from maskcast.cli.datasets import AnyDataset
@@ -61,7 +61,7 @@ def evaluate(
     init: Literal["mask", "box"] = "mask",
     box_jitter: Annotated[float, shown_as("SHARE", None)] = 0.0,
     corrections: Annotated[int, shown_as("COUNT", None)] = 0,
-    videos: Annotated[UseAppendAction[tuple[str, ...]], shown_as("NAME", "(repeatable)")] = (),
+    videos: Annotated[Texts, repeatable("NAME")] = (),
     videos_from: ListFile = None,
     resolution: Resolution = None,
     all_frames: bool = False,

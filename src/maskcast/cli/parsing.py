@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import io
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from maskcast.cli.terminal import columns_limited_to
+from maskcast.core.config import settings_of
 from maskcast.core.errors import UsageError
 
 OptionGroups: TypeAlias = Mapping[str, Sequence[str]]
@@ -50,11 +54,30 @@ def parse(
         UsageError: an option or a further argument is unknown; the nearest options are named.
         SystemExit: a help text or another error of the parser was printed.
     """
+    for parameter in inspect.signature(target).parameters.values():
+        if is_dataclass(parameter.default):
+            unwrap_descriptions(parameter.default)
     with columns_limited_to(WIDEST_HELP):
         call, unknown = _parsed(target, arguments, prog, description(), groups or {})
     if unknown:
         raise _unknown(unknown, prog, lambda: _flags(target, prog))
     return call()
+
+
+def unwrap_descriptions(settings: Any) -> None:
+    """Join each field's description into one line, because the parser keeps some line breaks.
+
+    Args:
+        settings: an instance of a dataclass, whose fields are changed in place.
+    """
+    descriptions = {setting.name: setting.description for setting in settings_of(settings)}
+    for setting in fields(settings):
+        value = getattr(settings, setting.name)
+        if is_dataclass(value):
+            unwrap_descriptions(value)
+        elif text := descriptions.get(setting.name):
+            metadata = {**setting.metadata, "help": text.replace("``", "")}
+            setting.metadata = MappingProxyType(metadata)
 
 
 def _parsed(

@@ -5,9 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import UseAppendAction
-
-from maskcast.cli.arguments import Folder, ListFile, Resolution, Split, shown_as
+from maskcast.cli.arguments import (
+    Folder,
+    ListFile,
+    Resolution,
+    Split,
+    Texts,
+    repeatable,
+    shown_as,
+)
 from maskcast.cli.datasets import ScoredDataset
 from maskcast.core.errors import UsageError
 
@@ -18,7 +24,7 @@ def score(
     root: Folder,
     results: Annotated[Path, shown_as("FOLDER|ZIP", None)],
     split: Split = None,
-    videos: Annotated[UseAppendAction[tuple[str, ...]], shown_as("NAME", "(repeatable)")] = (),
+    videos: Annotated[Texts, repeatable("NAME")] = (),
     videos_from: ListFile = None,
     output: Annotated[Path | None, shown_as("FOLDER", short="-o")] = None,
     resolution: Resolution = None,

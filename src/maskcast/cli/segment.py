@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
-from maskcast.cli.arguments import Device, ListFile, MethodName, Options, WeightsArgument, shown_as
+from maskcast.cli.arguments import (
+    Device,
+    ListFile,
+    MethodName,
+    Options,
+    Texts,
+    WeightsArgument,
+    repeatable,
+    shown_as,
+)
 from maskcast.cli.run_result import print_prompts, print_result
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
 from maskcast.core.device_names import DtypeName
 from maskcast.runs.export_settings import Exports
+
+if TYPE_CHECKING:
+    from maskcast.runs.segmentation import SavePolicy
 
 NO_EXPORTS = Exports()
 OPTION_GROUPS = {
@@ -57,28 +70,44 @@ OPTION_GROUPS = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Saving:
+    """How often states are saved; see ``SavePolicy``."""
+
+    save_frames: int = 50
+    """save the state, from which a run can resume, at least once per this many frames."""
+    save_seconds: float = 5.0
+    """save the state at least once per this many seconds."""
+    keep_every: Annotated[int, shown_as("FRAMES", None)] = 25
+    """keep the state of every n-th frame, so that a correction recomputes few frames; 0 keeps only
+    the first and the last two."""
+
+    def policy(self) -> SavePolicy:
+        """Return these settings as those of a run."""
+        from maskcast.runs.segmentation import SavePolicy
+
+        return SavePolicy(
+            frames=self.save_frames, seconds=self.save_seconds, keep_every=self.keep_every
+        )
+
+
+SAVING = Saving()
+
+
 def segment(
     video: Positional[Path],
     *,
     masks: UseAppendAction[tuple[Path, ...]] = (),
-    box: Annotated[UseAppendAction[tuple[str, ...]], shown_as("BOX", "(repeatable)")] = (),
+    box: Annotated[Texts, repeatable("BOX")] = (),
     corrected: UseAppendAction[tuple[Path, ...]] = (),
-    absent: Annotated[
-        UseAppendAction[tuple[str, ...]], shown_as("FRAMES:ID[,ID]", "(repeatable)")
-    ] = (),
-    end_object: Annotated[
-        UseAppendAction[tuple[str, ...]], shown_as("FRAME:ID", "(repeatable)")
-    ] = (),
-    swap: Annotated[UseAppendAction[tuple[str, ...]], shown_as("FRAME:ID,ID", "(repeatable)")] = (),
-    merge: Annotated[
-        UseAppendAction[tuple[str, ...]], shown_as("FRAME:ID,ID[,ID]", "(repeatable)")
-    ] = (),
+    absent: Annotated[Texts, repeatable("FRAMES:ID[,ID]")] = (),
+    end_object: Annotated[Texts, repeatable("FRAME:ID")] = (),
+    swap: Annotated[Texts, repeatable("FRAME:ID,ID")] = (),
+    merge: Annotated[Texts, repeatable("FRAME:ID,ID[,ID]")] = (),
     detections: ListFile = None,
     detection_score: float = 0.5,
-    name: Annotated[UseAppendAction[tuple[str, ...]], shown_as("ID=NAME", "(repeatable)")] = (),
-    colour: Annotated[
-        UseAppendAction[tuple[str, ...]], shown_as("ID=#RRGGBB", "(repeatable)")
-    ] = (),
+    name: Annotated[Texts, repeatable("ID=NAME")] = (),
+    colour: Annotated[Texts, repeatable("ID=#RRGGBB")] = (),
     weights: WeightsArgument = None,
     method: MethodName = None,
     option: Options = (),
@@ -97,9 +126,7 @@ def segment(
     dtype: DtypeName = "float32",
     threads: Annotated[int | None, shown_as("COUNT")] = None,
     deterministic: bool = False,
-    save_frames: int = 50,
-    save_seconds: float = 5.0,
-    keep_every: Annotated[int, shown_as("FRAMES", None)] = 25,
+    saving: Annotated[Saving, tyro.conf.arg(name="")] = SAVING,
 ) -> None:
     """Segment the objects marked on the first frame, or on later ones, in all frames of a video.
 
@@ -163,19 +190,13 @@ def segment(
         threads: CPU threads; default: chosen by PyTorch.
         deterministic: use only deterministic algorithms, so that runs on a GPU are bit-identical;
             slower.
-        save_frames: save the state, from which a run can resume, at least once per this many
-            frames.
-        save_seconds: save the state at least once per this many seconds.
-        keep_every: keep the state of every n-th frame, so that a correction recomputes few frames;
-            0 keeps only the first and the last two.
+        saving: how often states are saved.
     """
     from maskcast.cli.progress import TerminalProgress
     from maskcast.methods.spec import SegmenterSpec
     from maskcast.runs.earlier_weights import weights_begun_with
-    from maskcast.runs.segmentation import SavePolicy
     from maskcast.runs.video_run import VideoRequest, run_video
 
-    chosen = _set_up(device, threads=threads, deterministic=deterministic)
     request = VideoRequest(
         video=video,
         output=output,
@@ -197,7 +218,7 @@ def segment(
         on_bad_frame=on_bad_frame,
         probabilities=probabilities,
         exports=exports,
-        policy=SavePolicy(frames=save_frames, seconds=save_seconds, keep_every=keep_every),
+        policy=saving.policy(),
         deterministic=deterministic,
         overwrite=overwrite,
         edited=edited,
@@ -207,7 +228,7 @@ def segment(
         weights=weights or weights_begun_with(output, method=method),
         method=method,
         options=options_from(option),
-        device=chosen,
+        device=_set_up(device, threads=threads, deterministic=deterministic),
         dtype=dtype,
     )
     with TerminalProgress() as progress:

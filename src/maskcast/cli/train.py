@@ -6,9 +6,8 @@ import argparse
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
@@ -17,7 +16,7 @@ from maskcast.cli.arguments import Device, WeightsArgument, shown_as
 from maskcast.cli.flags import flags_of_fields
 from maskcast.cli.main import manual
 from maskcast.cli.parsing import parse as parse_arguments
-from maskcast.core.config import config_from_dict, settings_of
+from maskcast.core.config import config_from_dict
 from maskcast.core.errors import UsageError
 from maskcast.core.training import Recipe
 from maskcast.methods.recipes import recipes
@@ -153,7 +152,6 @@ def parse(
 
     Boolean settings take a value, whatever their default: ``--loop.compile False``.
     """
-    _unwrap_descriptions(config)
     without_prefix = tyro.conf.arg(name="")
     settings: Any = Annotated[type(config), without_prefix, tyro.conf.FlagConversionOff]
     together = make_dataclass(
@@ -174,18 +172,6 @@ def parse(
         },
     )
     return parsed.options, parsed.settings
-
-
-def _unwrap_descriptions(config: Any) -> None:
-    """Join each setting's description into one line, because the parser keeps indented breaks."""
-    descriptions = {setting.name: setting.description for setting in settings_of(config)}
-    for setting in fields(config):
-        value = getattr(config, setting.name)
-        if is_dataclass(value):
-            _unwrap_descriptions(value)
-        elif text := descriptions.get(setting.name):
-            metadata = {**setting.metadata, "help": text.replace("``", "")}
-            setting.metadata = MappingProxyType(metadata)
 
 
 def report(outcome: Outcome, *, profile: bool) -> None:
