@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from maskcast.methods.spec import SegmenterSpec, load_segmenter
     from maskcast.runs.export_settings import Exports
     from maskcast.runs.tables import write_rle, write_tracks
-    from maskcast.runs.video_run import VideoRequest, VideoResult, run_video
+    from maskcast.runs.video_request import VideoRequest, VideoResult
+    from maskcast.runs.video_run import run_video
     from maskcast.viz.showing import overlay, show
 
     __version__: str
@@ -44,8 +45,8 @@ _HOMES = {
     "ObjectMasks": "core.types",
     "Prompts": "core.types",
     "SegmenterSpec": "methods.spec",
-    "VideoRequest": "runs.video_run",
-    "VideoResult": "runs.video_run",
+    "VideoRequest": "runs.video_request",
+    "VideoResult": "runs.video_request",
     "VideoSegmenter": "core.segmenter",
     "load_segmenter": "methods.spec",
     "load_state": "core.state",

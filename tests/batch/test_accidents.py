@@ -21,7 +21,8 @@ import pytest
 from batch.small_batch import write_manifest, write_video
 from fixtures.batch_stand_in import Source
 from maskcast.runs.card import read_card
-from maskcast.runs.video_run import VideoRequest, run_video
+from maskcast.runs.video_request import VideoRequest
+from maskcast.runs.video_run import run_video
 
 pytestmark = pytest.mark.slow
 

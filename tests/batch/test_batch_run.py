@@ -21,7 +21,8 @@ from maskcast.io.label_maps import read_label_map
 from maskcast.io.packed_masks import open_rle
 from maskcast.runs.card import read_card
 from maskcast.runs.exports import Exports
-from maskcast.runs.video_run import VideoRequest, run_video
+from maskcast.runs.video_request import VideoRequest
+from maskcast.runs.video_run import run_video
 
 
 @pytest.fixture

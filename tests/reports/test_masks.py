@@ -11,7 +11,8 @@ from contract.stand_in import ColourConfig, ColourTracker
 from maskcast.core.errors import PromptError
 from maskcast.core.segmenter import SegmenterIdentity
 from maskcast.io.prompts.reading import GivenPrompts, read_prompts
-from maskcast.runs.video_run import VideoRequest, run_video
+from maskcast.runs.video_request import VideoRequest
+from maskcast.runs.video_run import run_video
 from reports.rows import INPUTS
 
 pytestmark = pytest.mark.skipif(not INPUTS.is_dir(), reason="MASKCAST_REPORTS is missing")

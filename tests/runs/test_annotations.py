@@ -15,7 +15,8 @@ from maskcast.io.label_maps import write_label_map
 from maskcast.runs.annotations import ANNOTATION_FORMATS
 from maskcast.runs.export_settings import AnnotationForm
 from maskcast.runs.exports import Exports
-from maskcast.runs.video_run import VideoRequest, run_video
+from maskcast.runs.video_request import VideoRequest
+from maskcast.runs.video_run import run_video
 from runs.test_video_run import Built
 
 COUNT = 4

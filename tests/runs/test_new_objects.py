@@ -22,7 +22,8 @@ from maskcast.runs.frame_log import LogEntry
 from maskcast.runs.masks import FoundObject
 from maskcast.runs.new_objects import NewObjects, left_over, overlap
 from maskcast.runs.segmentation import SavePolicy
-from maskcast.runs.video_run import VideoRequest, run_video
+from maskcast.runs.video_request import VideoRequest
+from maskcast.runs.video_run import run_video
 from runs.small_run import open_in, request
 from runs.test_video_run import Built
 

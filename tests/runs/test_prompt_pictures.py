@@ -17,7 +17,8 @@ from maskcast.io.label_maps import read_label_map, write_label_map
 from maskcast.methods.box_start import BoxStart
 from maskcast.runs.exports import Exports
 from maskcast.runs.prompt_pictures import LARGEST_TILE, MOST_TILES
-from maskcast.runs.video_run import VideoRequest, run_video
+from maskcast.runs.video_request import VideoRequest
+from maskcast.runs.video_run import run_video
 from runs.test_video_run import Built, Source
 
 COUNT = 6

@@ -19,7 +19,8 @@ from maskcast.io.label_maps import write_label_map
 from maskcast.runs.card import read_card
 from maskcast.runs.exports import Exports
 from maskcast.runs.occupied import occupied
-from maskcast.runs.video_run import VideoRequest, run_video
+from maskcast.runs.video_request import VideoRequest
+from maskcast.runs.video_run import run_video
 
 COUNT = 6
 

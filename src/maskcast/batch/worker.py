@@ -57,7 +57,8 @@ from maskcast.runs.frame_log import FrameLog
 from maskcast.runs.layout import FRAME_LOG
 from maskcast.runs.removal import remove_folder
 from maskcast.runs.segmentation import SavePolicy
-from maskcast.runs.video_run import VideoRequest, VideoResult, run_video
+from maskcast.runs.video_request import VideoRequest, VideoResult
+from maskcast.runs.video_run import run_video
 
 logger = logging.getLogger(__name__)
 

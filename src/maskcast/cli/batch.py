@@ -29,7 +29,7 @@ RootFolder = Annotated[Path | None, shown_as("FOLDER")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workers:
+class WorkerOptions:
     """The worker processes of a batch."""
 
     jobs: Annotated[int | None, shown_as("COUNT")] = None
@@ -48,7 +48,7 @@ class Workers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trying:
+class AttemptOptions:
     """How often videos are tried, and when a batch gives up."""
 
     attempts: int = 3
@@ -85,7 +85,7 @@ class Trying:
         )
 
 
-WORKERS, TRYING = Workers(), Trying()
+WORKER_OPTIONS, ATTEMPT_OPTIONS = WorkerOptions(), AttemptOptions()
 
 
 def plan(
@@ -164,10 +164,10 @@ def run(
     device: Device = "auto",
     dtype: DtypeName = "float32",
     deterministic: bool = False,
-    workers: Annotated[Workers, tyro.conf.arg(name="")] = WORKERS,
+    workers: Annotated[WorkerOptions, tyro.conf.arg(name="")] = WORKER_OPTIONS,
     shard: Annotated[str, shown_as("INDEX/COUNT", None)] = "0/1",
     scratch: Annotated[Path | None, shown_as("FOLDER")] = None,
-    trying: Annotated[Trying, tyro.conf.arg(name="")] = TRYING,
+    attempts: Annotated[AttemptOptions, tyro.conf.arg(name="")] = ATTEMPT_OPTIONS,
     save_seconds: float = 30.0,
     keep_states: bool = False,
     hash_folders: bool = False,
@@ -212,7 +212,7 @@ def run(
             kubernetes/COUNT take the index from the environment.
         scratch: folder for unfinished videos and their states, on a fast disk; default: work, in
             the output folder.
-        trying: how often videos are tried.
+        attempts: how often videos are tried.
         save_seconds: save the state, from which a video can resume, at least once per this many
             seconds.
         keep_states: keep saved states in the folders of finished videos, for later corrections.
@@ -251,9 +251,9 @@ def run(
         defaults=defaults,
         settings=settings,
         threads=workers.threads,
-        policy=trying.policy(jobs=workers.count(device)),
-        max_failed=trying.max_failed,
-        choice=trying.choice(),
+        policy=attempts.policy(jobs=workers.count(device)),
+        max_failed=attempts.max_failed,
+        choice=attempts.choice(),
         shard=parse_shard(shard),
         limit=limit,
         scratch=scratch,

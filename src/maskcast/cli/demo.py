@@ -48,7 +48,8 @@ def demo(
     from maskcast.methods.spec import SegmenterSpec
     from maskcast.runs.card import read_card
     from maskcast.runs.export_settings import Exports
-    from maskcast.runs.video_run import VideoRequest, run_video
+    from maskcast.runs.video_request import VideoRequest
+    from maskcast.runs.video_run import run_video
 
     if frames < 3:
         raise UsageError(

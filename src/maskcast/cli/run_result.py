@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from maskcast.cli.terminal import in_bytes, show
 
 if TYPE_CHECKING:
-    from maskcast.runs.video_run import VideoResult
+    from maskcast.runs.video_request import VideoResult
 
 
 def print_result(output: Path, result: VideoResult) -> None:

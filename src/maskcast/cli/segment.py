@@ -71,7 +71,7 @@ OPTION_GROUPS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Saving:
+class SavingOptions:
     """How often states are saved; see ``SavePolicy``."""
 
     save_frames: int = 50
@@ -91,7 +91,7 @@ class Saving:
         )
 
 
-SAVING = Saving()
+SAVING_OPTIONS = SavingOptions()
 
 
 def segment(
@@ -126,7 +126,7 @@ def segment(
     dtype: DtypeName = "float32",
     threads: Annotated[int | None, shown_as("COUNT")] = None,
     deterministic: bool = False,
-    saving: Annotated[Saving, tyro.conf.arg(name="")] = SAVING,
+    saving: Annotated[SavingOptions, tyro.conf.arg(name="")] = SAVING_OPTIONS,
 ) -> None:
     """Segment the objects marked on the first frame, or on later ones, in all frames of a video.
 
@@ -195,7 +195,8 @@ def segment(
     from maskcast.cli.progress import TerminalProgress
     from maskcast.methods.spec import SegmenterSpec
     from maskcast.runs.earlier_weights import weights_begun_with
-    from maskcast.runs.video_run import VideoRequest, run_video
+    from maskcast.runs.video_request import VideoRequest
+    from maskcast.runs.video_run import run_video
 
     request = VideoRequest(
         video=video,
