@@ -13,6 +13,7 @@ from torch import Tensor
 
 from maskcast.core.types import Prompts
 from maskcast.io.weights.checkpoints import read_foreign_checkpoint
+from maskcast.methods.agame.aggregation import aggregate_probs
 from maskcast.methods.agame.appearance import AppearanceModel, Mixture, score
 from maskcast.methods.agame.config import AgameConfig, AppearanceConfig
 from maskcast.methods.agame.framing import Padding, two_channels
@@ -26,7 +27,6 @@ from maskcast.methods.agame.training.clip_loss import (
     given_log_probs,
     target_iou,
 )
-from maskcast.nn.aggregation import aggregate_probs
 from oracle.containers import (
     compare_parameters,
     expected_parameters,

@@ -17,6 +17,7 @@ from maskcast.core.boxes import published_box
 from maskcast.core.errors import WeightsError
 from maskcast.core.types import Box, ObjectMasks, Prompts
 from maskcast.io.weights.checkpoints import read_foreign_checkpoint
+from maskcast.methods.lwl.aggregation import aggregate_logits
 from maskcast.methods.lwl.config import CropConfig
 from maskcast.methods.lwl.crop import (
     Sighting,
@@ -38,9 +39,9 @@ from maskcast.methods.lwl.presets import boxinit, ytvos
 from maskcast.methods.lwl.published import from_published, published_key
 from maskcast.methods.lwl.segmenter import LWLSegmenter
 from maskcast.methods.lwl.target_model import apply_target_model
+from maskcast.methods.lwl.training.batched_correlation import BATCHED, samples_of_frames
 from maskcast.methods.lwl.training.boxes import segment_boxes
 from maskcast.methods.lwl.training.crops import training_crop
-from maskcast.nn.aggregation import aggregate_logits
 from maskcast.nn.lovasz import lovasz_loss
 from maskcast.nn.resnet import Taps
 from methods.lwl.mini_sequence import segment_queries
@@ -103,7 +104,7 @@ def test_label_encoder(oracle: OracleFile) -> None:
 def test_learner(oracle: OracleFile) -> None:
     x, label, weight = (oracle.tensor(f"in/{name}") for name in ("x", "label", "weight"))
     gamma, kappa = oracle.tensor("in/gamma"), oracle.tensor("in/kappa").view(1)
-    samples = Samples.of_frames(x, label, weight * gamma.view(-1, 1, 1, 1, 1))
+    samples = samples_of_frames(x, label, weight * gamma.view(-1, 1, 1, 1, 1))
     stored = numbered(oracle.keys(), "out/filter_")
     steps = max([*stored, len(oracle.array("out/objective")) - 1])
     if "in/filter_init" in oracle:
@@ -111,10 +112,12 @@ def test_learner(oracle: OracleFile) -> None:
     else:
         kernel = oracle.array(f"out/filter_{stored[0]}").shape[-1]
         tau = torch.zeros(x.shape[1], label.shape[2], x.shape[2], kernel, kernel)
-    iterates = list(descend(tau, samples, kappa, steps))
+    iterates = list(descend(tau, samples, kappa, steps, BATCHED))
     for step in stored:
         oracle.compare(f"out/filter_{step}", iterates[step].tau)
-    losses = [few_shot_loss(i.tau.double(), _double(samples), kappa.double()) for i in iterates]
+    losses = [
+        few_shot_loss(i.tau.double(), _double(samples), kappa.double(), BATCHED) for i in iterates
+    ]
     oracle.compare("out/objective", torch.stack(losses).sum(dim=1))
     oracle.compare("out/filter_norms", torch.stack([i.tau.norm() for i in iterates]))
     oracle.compare("out/scores_last", iterates[-1].scores.permute(1, 0, 4, 2, 3))
@@ -131,7 +134,7 @@ def test_decoder(oracle: OracleFile) -> None:
     for j, encoding in enumerate(oracle.tensor("in/encoding")):
         size = oracle.array(f"out/logits_{j}").shape[-2:]
         oracle.compare(f"out/logits_{j}", decoder(encoding, taps, size)[:, None])
-        states = decoder.states(encoding, taps)
+        _, states = decoder.decode(encoding, taps, size)
         for level, state in zip((4, 3, 2, 1), states, strict=True):
             if level == 1:
                 oracle.compare(f"out/layer1_dec_ds2_{j}", state[..., ::2, ::2])
@@ -211,8 +214,9 @@ def test_first_crop(oracle: OracleFile) -> None:
         oracle.compare(f"out/scale_{i}", view.scale)
         oracle.compare(f"out/pos_{i}", torch.tensor(view.position))
         patch = first_patch(view, (image.shape[1], image.shape[2]), config)
-        oracle.compare(f"out/image_{i}", patch.image(image))
-        oracle.compare(f"out/mask_{i}", patch.mask(oracle.tensor("in/mask").float()), relative=0)
+        oracle.compare(f"out/image_{i}", cut_image(image, patch))
+        mask = cut_mask(oracle.tensor("in/mask").float(), patch)
+        oracle.compare(f"out/mask_{i}", mask, relative=0)
 
 
 @each_file("lwl", "memory*")

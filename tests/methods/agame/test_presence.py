@@ -17,13 +17,13 @@ from torch.nn.functional import softplus
 from maskcast.core.errors import ConfigError, PromptError
 from maskcast.core.state import load_state, save_state
 from maskcast.core.types import ABSENT
+from maskcast.methods.agame.aggregation import aggregate_probs
 from maskcast.methods.agame.config import AgameConfig, PresenceConfig
 from maskcast.methods.agame.framing import Padding, normalise
 from maskcast.methods.agame.method import build
 from maskcast.methods.agame.network import Prediction
 from maskcast.methods.agame.presets import tiny
 from maskcast.methods.agame.segmenter import AgameSegmenter, AgameState
-from maskcast.nn.aggregation import aggregate_probs
 
 SIZE = (44, 60)
 ON = PresenceConfig(rule="confidence", thresholds=(0.7, 0.85), remembered=2)

@@ -25,6 +25,7 @@ from maskcast.methods.lwl.absence import (
     search_views,
     view_after_return,
 )
+from maskcast.methods.lwl.aggregation import aggregate_logits
 from maskcast.methods.lwl.config import LWLConfig, MemoryConfig
 from maskcast.methods.lwl.crop import Sighting, View, find, view_patch
 from maskcast.methods.lwl.decoder import Decoded
@@ -36,7 +37,6 @@ from maskcast.methods.lwl.presets import tiny
 from maskcast.methods.lwl.segmenter import LWLSegmenter
 from maskcast.methods.lwl.state import LWLState, Target
 from maskcast.methods.lwl.training.config import LWLTrainingConfig
-from maskcast.nn.aggregation import aggregate_logits
 
 SIZE = (37, 52)
 BY_CONFIDENCE = PresenceConfig(rule="confidence")

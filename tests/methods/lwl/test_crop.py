@@ -13,7 +13,6 @@ from maskcast.methods.lwl.crop import (
     Patch,
     Sighting,
     View,
-    box_patch,
     cut_image,
     cut_mask,
     find,
@@ -139,8 +138,8 @@ def test_any_frame_and_any_box_give_a_crop(
     view = first_view(Box(*box), CONFIG)
     frame, mask = torch.rand(3, *frame_size), torch.rand(frame_size)
     first = first_patch(view, frame_size, CONFIG)
-    assert first.image(frame).shape == (3, 40, 60)
-    assert first.mask(mask).shape == (40, 60)
+    assert cut_image(frame, first).shape == (3, 40, 60)
+    assert cut_mask(mask, first).shape == (40, 60)
     later = view_patch(view, frame_size, CONFIG, (8.0, 8.0))
     crop = cut_image(frame, later)
     assert crop.shape == (3, 40, 60) and crop.isfinite().all()
@@ -153,38 +152,8 @@ def test_the_first_crop_is_centred_on_its_object() -> None:
     frame[0, 100:104, 150:156] = 1
     box = Box(150.0, 100.0, 6.0, 4.0)
     config = replace(CONFIG, size=(48, 72))
-    crop = first_patch(first_view(box, config), (200, 300), config).image(frame)[0]
+    crop = cut_image(frame, first_patch(first_view(box, config), (200, 300), config))[0]
     rows, columns = (crop.sum(dim=axis) for axis in (1, 0))
     centre = [float((torch.arange(len(m)) * m).sum() / m.sum()) for m in (rows, columns)]
     scale = first_view(box, config).scale
     assert centre == pytest.approx([23.5, 35.5], abs=1 / scale)
-
-
-@pytest.mark.parametrize(
-    "box",
-    [
-        Box(50.0, 60.0, 20.0, 30.0),
-        Box(10.0, 100.0, 280.0, 4.0),  # three times its root of area would cut its ends off
-        Box(150.0, 2.0, 3.0, 190.0),
-        Box(0.0, 0.0, 300.0, 200.0),
-        Box(297.0, 199.0, 3.0, 1.0),
-    ],
-)
-def test_the_patch_around_a_box_holds_all_of_it(box: Box) -> None:
-    patch = box_patch(box, (200, 300), replace(CONFIG, search_area=3.0))
-    (top, left), (bottom, right) = patch.extent
-    assert top <= box.y and box.y + box.height <= bottom
-    assert left <= box.x and box.x + box.width <= right
-    moved = patch.box(box)
-    assert min(moved.x, moved.y) >= 0
-    assert moved.x + moved.width <= 60 and moved.y + moved.height <= 40
-    back = moved.x * (right - left) / 60 + left, moved.y * (bottom - top) / 40 + top
-    assert back == pytest.approx((box.x, box.y))
-
-
-def test_a_box_in_pixels_of_its_patch() -> None:
-    patch = Patch((40, 60), 2, (0, 0), (5, 10), (25, 40))  # rows 10 to 50, columns 20 to 80
-    assert patch.box(Box(26.0, 12.0, 10.0, 20.0)) == Box(6.0, 2.0, 10.0, 20.0)
-    assert replace(patch, output=(80, 30)).box(Box(26.0, 12.0, 10.0, 20.0)) == Box(
-        3.0, 4.0, 5.0, 40.0
-    )

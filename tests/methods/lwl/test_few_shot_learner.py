@@ -10,11 +10,11 @@ from torch.nn import functional
 from maskcast.methods.lwl.few_shot_learner import (
     FewShotLearner,
     Samples,
-    correlate_adjoint,
     descend,
     few_shot_loss,
     predict,
 )
+from maskcast.methods.lwl.training.batched_correlation import BATCHED, samples_of_frames
 
 C, D, K = 3, 2, 3
 KAPPA = torch.tensor([0.1], dtype=torch.float64)
@@ -38,7 +38,7 @@ def filters(sequences: int = 1, seed: int = 1) -> Tensor:
 @pytest.mark.parametrize("sequences", [1, 3])
 def test_prediction_is_a_zero_padded_correlation(sequences: int) -> None:
     samples, tau = memory(sequences), filters(sequences)
-    found = predict(tau, samples.x)
+    found = BATCHED.predict(tau, samples.x)
     for b in range(sequences):
         padded = functional.pad(samples.x[b], (0, 0, 1, 1, 1, 1))
         expected = torch.zeros(2, 4, 5, D, dtype=torch.float64)
@@ -51,8 +51,8 @@ def test_prediction_is_a_zero_padded_correlation(sequences: int) -> None:
 @pytest.mark.parametrize("sequences", [1, 3])
 def test_adjoint(sequences: int) -> None:
     samples, tau = memory(sequences), filters(sequences)
-    left = (predict(tau, samples.x) * samples.e).flatten(1).sum(dim=1)
-    g = correlate_adjoint(samples.x, samples.e, K)
+    left = (BATCHED.predict(tau, samples.x) * samples.e).flatten(1).sum(dim=1)
+    g = BATCHED.adjoint(samples.x, samples.e, K)
     torch.testing.assert_close(left, (tau * g).flatten(1).sum(dim=1), rtol=1e-12, atol=1e-12)
 
 
@@ -94,7 +94,7 @@ def test_scores_are_carried_along() -> None:
 
 def test_sequences_do_not_disturb_each_other() -> None:
     together, tau = memory(sequences=3), filters(3)
-    found = list(descend(tau, together, KAPPA, 3))[-1].tau
+    found = list(descend(tau, together, KAPPA, 3, BATCHED))[-1].tau
     for b in range(3):
         alone = Samples(*(part[b : b + 1] for part in (together.x, together.e, together.v)))
         expected = list(descend(tau[b : b + 1], alone, KAPPA, 3))[-1].tau[0]
@@ -107,7 +107,7 @@ def test_gradients_pass_through_every_step(sequences: int) -> None:
     inputs = (filters(sequences), samples.x, samples.e, samples.v, KAPPA.clone())
 
     def fitted(tau: Tensor, x: Tensor, e: Tensor, v: Tensor, kappa: Tensor) -> Tensor:
-        return list(descend(tau, Samples(x, e, v), kappa, 2))[-1].tau
+        return list(descend(tau, Samples(x, e, v), kappa, 2, BATCHED))[-1].tau
 
     assert torch.autograd.gradcheck(
         fitted, tuple(t.requires_grad_() for t in inputs), fast_mode=True
@@ -138,8 +138,13 @@ def test_sums_are_float32_under_autocast() -> None:
     torch.testing.assert_close(found, plain, rtol=0, atol=0)
 
 
+def test_a_video_is_one_sequence() -> None:
+    with pytest.raises((RuntimeError, TypeError)):
+        list(descend(filters(2), memory(2), KAPPA, 1))
+
+
 def test_frames_first_tensors_are_rearranged() -> None:
     x = torch.arange(2 * 3 * C * 4 * 5.0).view(2, 3, C, 4, 5)
-    samples = Samples.of_frames(x, x[:, :, :D], x[:, :, :D])
+    samples = samples_of_frames(x, x[:, :, :D], x[:, :, :D])
     assert samples.x.shape == (3, 2, 4, 5, C)
     assert samples.x[2, 1, 3, 4, 0] == x[1, 2, 0, 3, 4]

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from maskcast.core.types import ABSENT, Box, ObjectMasks
 from maskcast.methods.lwl import segmenter as segmenter_module
+from maskcast.methods.lwl.box_start import BoxSegmenter
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.method import build, network_of
 from maskcast.methods.lwl.presets import tiny
-from maskcast.methods.lwl.segmenter import LWLSegmenter, Marked
-from maskcast.methods.lwl.state import Found, LWLState
+from maskcast.methods.lwl.segmenter import LWLSegmenter
+from maskcast.methods.lwl.state import Found, LWLState, Marked
 
 SIZE = (37, 52)
 TINY = tiny()
@@ -81,7 +82,7 @@ def test_boxes_that_overlap_can_share_their_pixels_out(
     )
     box, given = Box(5.0, 5.0, 30.0, 30.0), square(30, 40, 5)
     by_box = (Marked(claim.sigmoid(), box, claim) for claim in claims)
-    monkeypatch.setattr(segmenter, "_marked_by_box", lambda *_: next(by_box))
+    monkeypatch.setattr(BoxSegmenter, "mark", lambda *_: next(by_box))
     learned = {}
     begin = segmenter._begin
 

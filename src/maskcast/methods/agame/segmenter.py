@@ -25,6 +25,7 @@ from maskcast.core.types import (
     only_masks,
     split_prompts,
 )
+from maskcast.methods.agame.aggregation import aggregate_probs
 from maskcast.methods.agame.config import AgameConfig
 from maskcast.methods.agame.framing import (
     STRIDE,
@@ -38,7 +39,6 @@ from maskcast.methods.agame.framing import (
     working_size,
 )
 from maskcast.methods.agame.network import AgameNetwork, FrameFeatures, Prediction, TrackedObjects
-from maskcast.nn.aggregation import aggregate_probs
 from maskcast.nn.presence import VISIBLE, mean_confidence, presence_from
 from maskcast.nn.resize import resize_bilinear
 from maskcast.nn.resnet import fold_batch_norm

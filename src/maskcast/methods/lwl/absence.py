@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from maskcast.methods.lwl.aggregation import aggregate_logits
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.crop import (
     OUTSIDE_LOGIT,
@@ -44,7 +45,6 @@ from maskcast.methods.lwl.presence import (
 )
 from maskcast.methods.lwl.presence_config import PresenceConfig
 from maskcast.methods.lwl.state import Found, Target
-from maskcast.nn.aggregation import aggregate_logits
 from maskcast.nn.presence import VISIBLE, mean_confidence, presence_from
 
 USUAL_PIXELS = 480 * 854

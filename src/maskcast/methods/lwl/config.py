@@ -99,7 +99,6 @@ class MemoryConfig:
     absent_share: float = 0.25
     """Total weight of all frames without the object, relative to 1 for all others; not in the
     paper."""
-
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Data type of the features in the memory. ``bfloat16`` takes half the space. The learner then
     computes in it on devices that support it natively, which is faster; masks hardly change."""

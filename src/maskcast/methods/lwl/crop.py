@@ -30,8 +30,6 @@ OUTSIDE_LOGIT = -100.0
 SAFE = 1e-3
 """Added before a size is truncated. The side that limits a crop is an integer up to the last bit of
 a float, and without this would be one pixel smaller on some machines."""
-BOX_MARGIN = 1.1
-"""Minimum ratio of each side of the patch around a box to that side of the box."""
 
 Pair: TypeAlias = tuple[float, float]
 Size: TypeAlias = tuple[int, int]
@@ -79,6 +77,9 @@ class Patch:
     """Upper left corner in steps from ``offset``; may be negative."""
     stop: Size
     """Lower right corner in steps from ``offset``."""
+    part: tuple[Size, Size] | None = None
+    """Upper left and lower right corner of the part of the resized patch that is kept, which may
+    extend beyond it; None keeps all."""
 
     @property
     def extent(self) -> Extent:
@@ -86,14 +87,6 @@ class Patch:
         top, left = (float(self.step * edge) for edge in self.start)
         bottom, right = (float(self.step * edge) for edge in self.stop)
         return (top, left), (bottom, right)
-
-    def box(self, box: Box) -> Box:
-        """Convert a box from frame pixels to pixels of the resized patch."""
-        (top, left), (bottom, right) = self.extent
-        down, across = self.output[0] / (bottom - top), self.output[1] / (right - left)
-        return Box(
-            (box.x - left) * across, (box.y - top) * down, box.width * across, box.height * down
-        )
 
 
 def first_view(box: Box, crop: CropConfig) -> View:
@@ -203,14 +196,6 @@ def view_patch(view: View, frame_size: Size, crop: CropConfig, centre_shift: Pai
     return patch_at(frame_size, centre, size, crop.size, inside=True)
 
 
-def box_patch(box: Box, frame_size: Size, crop: CropConfig) -> Patch:
-    """Return the patch for segmenting the object in a box; it contains the whole box."""
-    view = first_view(box, crop)
-    fitting = max(box.height / crop.size[0], box.width / crop.size[1])
-    view = replace(view, scale=max(view.scale, BOX_MARGIN * fitting))
-    return view_patch(view, frame_size, crop, (0.0, 0.0))
-
-
 def shared_view(views: Sequence[View], crop: CropConfig) -> View:
     """Return the smallest view that contains several views."""
     half = [(view.scale * crop.size[0] / 2, view.scale * crop.size[1] / 2) for view in views]
@@ -237,7 +222,8 @@ def cut_image(
 ) -> Float[Tensor, "channels crop_height crop_width"]:
     """Cut an image and resize it bilinearly; outside the frame, the border is repeated."""
     pixels = image[:, patch.offset[0] :: patch.step, patch.offset[1] :: patch.step]
-    return resize_bilinear(_window(pixels, patch.start, patch.stop)[None], patch.output)[0]
+    cut = resize_bilinear(_window(pixels, patch.start, patch.stop)[None], patch.output)[0]
+    return cut if patch.part is None else _window(cut, *patch.part)
 
 
 def cut_mask(
@@ -248,7 +234,8 @@ def cut_mask(
     (top, left), (bottom, right) = patch.start, patch.stop
     framed = functional.pad(pixels[None], (1, 1, 1, 1))  # with zeros, which are repeated outside
     cut = _window(framed, (top + 1, left + 1), (bottom + 1, right + 1))
-    return functional.interpolate(cut[None], size=patch.output, mode="nearest")[0, 0]
+    cut = functional.interpolate(cut[None], size=patch.output, mode="nearest")[0]
+    return (cut if patch.part is None else _window(cut, *patch.part))[0]
 
 
 def _window(
@@ -265,34 +252,11 @@ def _window(
     return pixels
 
 
-@dataclass(frozen=True)
-class FirstPatch:
-    """The crop of the frame on which an object starts, cut from a patch of twice its size."""
+def first_patch(view: View, frame_size: Size, crop: CropConfig) -> Patch:
+    """Return the patch for the frame on which an object starts, shrunk and moved into the frame.
 
-    patch: Patch
-    corner: Size
-    """Upper left corner of the crop in the resized patch; the crop may extend beyond it."""
-    size: Size
-
-    def image(
-        self, image: Float[Tensor, "channels height width"]
-    ) -> Float[Tensor, "channels crop_height crop_width"]:
-        """Cut the crop out of an image."""
-        return self._cut(cut_image(image, self.patch))
-
-    def mask(self, mask: Float[Tensor, "height width"]) -> Float[Tensor, "crop_height crop_width"]:
-        """Cut the crop out of a mask."""
-        return self._cut(cut_mask(mask, self.patch)[None])[0]
-
-    def _cut(self, pixels: Tensor) -> Tensor:
-        (top, left), (height, width) = self.corner, self.size
-        return _window(pixels, self.corner, (top + height, left + width))
-
-
-def first_patch(view: View, frame_size: Size, crop: CropConfig) -> FirstPatch:
-    """Return the crop for the frame on which an object starts, shrunk and moved into the frame.
-
-    Unlike in later crops, the centre is rounded, and the shift is a whole number of crop pixels.
+    It is a part of a patch of twice its size. Unlike in later patches, the centre is rounded, and
+    the shift is a whole number of crop pixels.
     """
     size = [view.scale * side for side in crop.size]
     shrink = max(1.0, min(size[0] / frame_size[0], size[1] / frame_size[1]))
@@ -309,7 +273,8 @@ def first_patch(view: View, frame_size: Size, crop: CropConfig) -> FirstPatch:
     centre = float(round(view.position[0])), float(round(view.position[1]))
     extent = scale * doubled[0], scale * doubled[1]
     patch = patch_at(frame_size, centre, extent, doubled, inside=False)
-    return FirstPatch(patch, (corner[0], corner[1]), crop.size)
+    (top, left), (height, width) = corner, crop.size
+    return replace(patch, part=((top, left), (top + height, left + width)))
 
 
 def paste(

@@ -217,12 +217,8 @@ class Decoder(nn.Module):
         self, scores: Float[Tensor, "objects D h w"], taps: Taps, size: tuple[int, int]
     ) -> Decoded:
         """Return logits of ``size``, which need not be a multiple of the stride, and states."""
-        states = self.states(scores, taps)
-        return Decoded(self.upsampler(states[-1], size), states)
-
-    def states(self, scores: Float[Tensor, "objects D h w"], taps: Taps) -> list[Tensor]:
-        """Return the state after each level, layer4 first."""
         z4 = self.layer4(taps.layer4, scores, None)
         z3 = self.layer3(taps.layer3, scores, z4)
         z2 = self.layer2(taps.layer2, scores, z3)
-        return [z4, z3, z2, self.layer1(taps.layer1, scores, z2)]
+        z1 = self.layer1(taps.layer1, scores, z2)
+        return Decoded(self.upsampler(z1, size), [z4, z3, z2, z1])

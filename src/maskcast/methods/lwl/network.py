@@ -5,13 +5,12 @@ images   batch × 3 × height × width   normalised by ``prepare``
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from maskcast.methods.lwl.box_encoder import BoxEncoder
 from maskcast.methods.lwl.config import NetworkConfig
 from maskcast.methods.lwl.decoder import Decoder
 from maskcast.methods.lwl.few_shot_learner import FewShotLearner
@@ -20,6 +19,9 @@ from maskcast.methods.lwl.presence import PresenceHead
 from maskcast.methods.lwl.target_model import TargetFeatures
 from maskcast.nn.resnet import Taps, keep_batch_norm_in_evaluation
 from maskcast.nn.trunks import build_trunk, is_lite, normalisation
+
+if TYPE_CHECKING:
+    from maskcast.methods.lwl.box_encoder import BoxEncoder
 
 
 class Features(NamedTuple):
@@ -60,11 +62,7 @@ class LWLNetwork(nn.Module):
             config.upsampler_width,
             config.upsampling,
         )
-        self.box_encoder = (
-            BoxEncoder(config.feature_channels, config.filters, width=config.box_width)
-            if config.box_encoder
-            else None
-        )
+        self.box_encoder = _box_encoder(config) if config.box_encoder else None
         z1_width, _, z3_width, _ = config.decoder_widths
         self.presence_head = (
             PresenceHead(z3_width, z1_width, config.feature_channels, width=config.presence_width)
@@ -101,3 +99,10 @@ class LWLNetwork(nn.Module):
         side = self.config.kernel_size
         size = sequences, self.config.filters, self.config.feature_channels, side, side
         return like.new_zeros(size, dtype=torch.float32)
+
+
+def _box_encoder(config: NetworkConfig) -> BoxEncoder:
+    """Return a box encoder; not loaded for a network without one."""
+    from maskcast.methods.lwl.box_encoder import BoxEncoder  # noqa: PLC0415
+
+    return BoxEncoder(config.feature_channels, config.filters, width=config.box_width)

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from maskcast.core.boxes import clipped_box, published_box
+from maskcast.core.boxes import published_box
 from maskcast.core.device import compiled, dtype_named, has_bfloat16
 from maskcast.core.device_memory import in_parts
 from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, split_prompts
@@ -25,8 +24,8 @@ from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.crop import (
     OUTSIDE_LOGIT,
     Patch,
+    Size,
     View,
-    box_patch,
     cut_image,
     cut_mask,
     first_patch,
@@ -41,22 +40,16 @@ from maskcast.methods.lwl.decoder import Decoded
 from maskcast.methods.lwl.label_encoder import STRIDE
 from maskcast.methods.lwl.memory import Memory, SampleBuffers, Slot
 from maskcast.methods.lwl.network import Features, LWLNetwork
-from maskcast.methods.lwl.state import Found, LWLState, Sample, Target
+from maskcast.methods.lwl.state import Found, LWLState, Marked, Sample, Target
 from maskcast.methods.lwl.target_model import apply_target_model
-from maskcast.nn.aggregation import aggregate_logits
 from maskcast.nn.packing import pack_convolutions
 from maskcast.nn.resnet import fold_batch_norm
 
+if TYPE_CHECKING:
+    from maskcast.methods.lwl.box_start import BoxSegmenter
+
 Watch: TypeAlias = Callable[[str], AbstractContextManager[None]]
 """Called with the name of a stage; returns a context manager that encloses the stage."""
-
-
-class Marked(NamedTuple):
-    """A prompt for one object, converted to a mask, a box and logits."""
-
-    soft_mask: Float[Tensor, "height width"]
-    box: Box
-    logits: Float[Tensor, "height width"]
 
 
 class LWLSegmenter:
@@ -93,9 +86,10 @@ class LWLSegmenter:
         if self.device.type == "cpu" and not config.speed.compile:
             pack_convolutions(self.network)
         self._trunk: Callable[..., Any] = self.network.trunk
-        self._decode: Callable[..., Any] = self.network.decoder.decode
+        self._decode: Callable[..., Decoded] = self.network.decoder.decode
         if config.speed.compile:
             self._trunk, self._decode = compiled(self._trunk), compiled(self._decode)
+        self._box_start = self._started_from_boxes()
         self._absence = absence_rule(config, self.network.presence_head)
         stride16 = -(-config.crop.size[0] // STRIDE), -(-config.crop.size[1] // STRIDE)
         self._half_stride = half_stride(config.crop.size, stride16, config.network.kernel_size)
@@ -103,6 +97,15 @@ class LWLSegmenter:
         learned = self._stored if has_bfloat16(self.device) else torch.float32
         self._buffers = SampleBuffers(config.memory, learned)
         self._watch: Watch = watch or (lambda stage: nullcontext())
+
+    def _started_from_boxes(self) -> BoxSegmenter | None:
+        """Return what starts objects from boxes; not loaded for a network without that."""
+        if self.network.box_encoder is None:
+            return None
+        from maskcast.methods.lwl.box_start import BoxSegmenter  # noqa: PLC0415
+
+        encoder, crop = self.network.box_encoder, self.config.crop
+        return BoxSegmenter(encoder, crop, self._features, self._decoded)
 
     def start(self) -> LWLState:
         """Return the state before any frame, without objects."""
@@ -118,8 +121,8 @@ class LWLSegmenter:
         shown, absent = split_prompts(prompts, known)
         targets = [self._adapt(target) for target in state.targets]
         marked = {object_id: self._marked(frame, prompt) for object_id, prompt in shown.items()}
-        if self.config.crop.disjoint_boxes:
-            marked = _disjoint(marked, shown)
+        if self._box_start is not None:
+            marked = self._box_start.disjoint(marked, shown)
         followed = [target for target in targets if target.object_id not in prompts]
         predicted = {one.target.object_id: one for one in self._predict(followed, frame)}
         objects = [
@@ -216,8 +219,7 @@ class LWLSegmenter:
             tau = torch.cat([target.tau for target, _ in placed])
             scores = apply_target_model(tau, x[None])[0]
         with self._watch("decoder"):
-            inputs = scores.to(self.dtype), features.taps, self.config.crop.size
-            decoded: Decoded = self._decode(*inputs)
+            decoded = self._decoded(scores, features, self.config.crop.size)
         with self._watch("presence"):
             targets = [target for target, _ in placed]
             judgements = self._absence.judge(targets, decoded, x, scores)
@@ -239,60 +241,39 @@ class LWLSegmenter:
     def _look(self, frame: Frame, patches: Sequence[Patch]) -> Features:
         """Cut patches out of the frame and extract their features."""
         with self._watch("crop"):
-            images = self._prepared(torch.stack([cut_image(frame, patch) for patch in patches]))
-        return self._features(images)
+            crops = torch.stack([cut_image(frame, patch) for patch in patches])
+        return self._features(crops)
 
-    def _prepared(self, crops: Tensor) -> Tensor:
+    def _features(self, crops: Tensor) -> Features:
+        """Extract features of RGB crops; those of the target model stay in float32."""
         layout = torch.channels_last if self.config.speed.channels_last else torch.preserve_format
-        return self.network.prepare(crops).to(self.dtype, memory_format=layout)
-
-    def _features(self, images: Tensor) -> Features:
-        """Run the trunk; target-model features stay in float32 for the learner."""
+        with self._watch("crop"):
+            images = self.network.prepare(crops).to(self.dtype, memory_format=layout)
         with self._watch("trunk"):
             taps = self._trunk(images)
         with self._watch("target features"):
             return Features(taps, self.network.features(taps.layer3).float())
 
+    def _decoded(self, scores: Tensor, features: Features, size: Size) -> Decoded:
+        return self._decode(scores.to(self.dtype), features.taps, size)
+
     def _marked(self, frame: Frame, prompt: Mask | Box) -> Marked:
         """Convert a mask or a box into the input for starting or correcting an object."""
         if isinstance(prompt, Box):
-            return self._marked_by_box(frame, prompt)
+            assert self._box_start is not None, "boxes are converted to masks elsewhere"
+            return self._box_start.mark(frame, prompt)
         mask = prompt.to(self.device)
         return Marked(
             mask.float(), published_box(mask.cpu().numpy()), (2 * mask.float() - 1) * -OUTSIDE_LOGIT
         )
-
-    def _marked_by_box(self, frame: Frame, box: Box) -> Marked:
-        """Segment the object in a box (section 3.7), on the whole frame or on a crop around it.
-
-        The network uses the part inside the frame; the next crop follows from the whole box.
-        """
-        size = (frame.shape[-2], frame.shape[-1])
-        inside = clipped_box(box, size)
-        if self.config.crop.box_view == "frame":
-            logits = self._inside_box(frame, inside)
-        else:
-            patch = box_patch(inside, size, self.config.crop)
-            inside_logits = self._inside_box(cut_image(frame, patch), patch.box(inside))
-            logits = paste(inside_logits, patch.extent, size, exact=True)
-        return Marked(logits.sigmoid(), box, logits)
-
-    def _inside_box(self, image: Tensor, box: Box) -> Tensor:
-        size = (image.shape[-2], image.shape[-1])
-        features = self._features(self._prepared(image[None]))
-        corners = image.new_tensor([[box.x, box.y, box.width, box.height]])
-        assert self.network.box_encoder is not None, "boxes are converted to masks elsewhere"
-        scores = self.network.box_encoder(corners, features.x, size)
-        decoded: Decoded = self._decode(scores.to(self.dtype), features.taps, size)
-        return decoded.logits[0].float()
 
     def _begin(self, object_id: int, frame: Frame, marked: Marked) -> Found:
         """Fit a new target model to the frame on which its object starts."""
         size = (frame.shape[-2], frame.shape[-1])
         view = first_view(marked.box, self.config.crop)
         patch = first_patch(view, size, self.config.crop)
-        x = self._features(self._prepared(patch.image(frame)[None])).x
-        mask = patch.mask(marked.soft_mask)
+        x = self._look(frame, [patch]).x
+        mask = cut_mask(marked.soft_mask, patch)
         memory = Memory.of_first(self._slots(x, [mask])[0])
         tau = self.network.no_filters(1, x)
         target = Target(object_id, 1, view, None, tau, memory, None)
@@ -343,38 +324,21 @@ class LWLSegmenter:
             self._absence.follow_up(one, location, size)
             for one, location in zip(objects, located, strict=True)
         ]
-        samples = [
-            one.sample if self._absence.is_remembered(target, location) else None
-            for one, target, location in zip(objects, targets, located, strict=True)
-        ]
-        latest = self._latest(samples, merged)
-        targets = [replace(t, latest=slot) for t, slot in zip(targets, latest, strict=True)]
+        samples = {
+            i: one.sample
+            for i, (one, location) in enumerate(zip(objects, located, strict=True))
+            if one.sample is not None and self._absence.is_remembered(targets[i], location)
+        }
+        if samples:  # as memory slots, with the merged probabilities as masks
+            x = torch.stack([sample.x for sample in samples.values()])
+            masks = [cut_mask(merged[i], sample.patch) for i, sample in samples.items()]
+            for i, slot in zip(samples, self._slots(x, masks), strict=True):
+                targets[i] = replace(targets[i], latest=slot)
         ids = tuple(target.object_id for target in targets)
         return LWLState(tuple(targets)), ObjectMasks(ids, merged, presence)
-
-    def _latest(self, samples: Sequence[Sample | None], merged: Tensor) -> list[Slot | None]:
-        """Convert predictions to memory slots, with the merged probabilities as masks."""
-        kept = {i: sample for i, sample in enumerate(samples) if sample is not None}
-        if not kept:
-            return [None] * len(samples)
-        x = torch.stack([sample.x for sample in kept.values()])
-        masks = [cut_mask(merged[i], sample.patch) for i, sample in kept.items()]
-        slots = dict(zip(kept, self._slots(x, masks), strict=True))
-        return [slots.get(i) for i in range(len(samples))]
 
 
 def _channels_last_copies(images: Tensor) -> list[Tensor]:
     """Split images × C × h × w into separate copies of shape h × w × C."""
     moved = images.movedim(1, -1)
     return [image.clone(memory_format=torch.contiguous_format) for image in moved]
-
-
-def _disjoint(marked: dict[int, Marked], prompts: Prompts) -> dict[int, Marked]:
-    """Merge all masks of a frame; those made from boxes give up the pixels of others."""
-    if not marked:
-        return marked
-    merged = aggregate_logits(torch.stack([one.logits for one in marked.values()]))[1:]
-    return {
-        object_id: one._replace(soft_mask=mask) if isinstance(prompts[object_id], Box) else one
-        for (object_id, one), mask in zip(marked.items(), merged, strict=True)
-    }

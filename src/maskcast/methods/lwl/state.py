@@ -8,6 +8,7 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
+from maskcast.core.types import Box
 from maskcast.methods.lwl.crop import Patch, Sighting, View
 from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.presence import Judgement
@@ -48,6 +49,14 @@ class LWLState:
     """The tracked objects, in the order in which they started."""
 
     targets: tuple[Target, ...] = ()
+
+
+class Marked(NamedTuple):
+    """A prompt for one object, converted to a mask, a box and logits."""
+
+    soft_mask: Float[Tensor, "height width"]
+    box: Box
+    logits: Float[Tensor, "height width"]
 
 
 class Sample(NamedTuple):

@@ -65,9 +65,10 @@ class Fits:
         self.samples: list[Samples] = []
         forward = network.learner.forward
 
-        def spy(tau: Tensor, samples: Samples, steps: int) -> Tensor:
+        def spy(tau: Tensor, samples: Samples, *rest: Any) -> Tensor:
             self.samples.append(samples)
-            return forward(tau, samples, steps)
+            fitted: Tensor = forward(tau, samples, *rest)
+            return fitted
 
         monkeypatch.setattr(network.learner, "forward", spy)
 

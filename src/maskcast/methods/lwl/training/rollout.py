@@ -25,6 +25,7 @@ from maskcast.methods.lwl.memory import Memory, Slot, factors
 from maskcast.methods.lwl.network import Features, LWLNetwork
 from maskcast.methods.lwl.presence import Evidence, Presence, describe_first
 from maskcast.methods.lwl.target_model import apply_target_model
+from maskcast.methods.lwl.training.batched_correlation import BATCHED, samples_of_frames
 from maskcast.methods.lwl.training.boxes import segment_boxes
 from maskcast.methods.lwl.training.config import RolloutConfig
 from maskcast.methods.lwl.training.losses import overlap
@@ -167,7 +168,7 @@ def fit(
 ) -> Float[Tensor, "sequences D C K K"]:
     """Run the learner; no gradient passes through it unless ``end_to_end``."""
     with torch.set_grad_enabled(torch.is_grad_enabled() and network.config.end_to_end):
-        fitted: Tensor = network.learner(tau, samples, steps)
+        fitted: Tensor = network.learner(tau, samples, steps, BATCHED)
     return fitted
 
 
@@ -208,7 +209,7 @@ class _Remembered:
         if gammas is not None:
             v = v * gammas[:, :, None, None, None]
         x, e = torch.stack(self.x), torch.stack(self.label)
-        return Samples.of_frames(x.float(), e.float(), v.float())
+        return samples_of_frames(x.float(), e.float(), v.float())
 
     def _gammas(self, v: Tensor) -> Tensor | None:
         """Return γ by frame and sequence, 0 for frames not in memory; None if all are 1."""
