@@ -8,7 +8,7 @@ encoding   images × D × h × w  replaces the scores T_τ(x) in the decoder
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,18 +27,17 @@ def box_masks(
     or after drawing may give results that differ by one pixel.
     """
     height, width = size
-    corners = boxes.trunc().to(torch.int64)
-    drawn = boxes.new_zeros(len(boxes), height, width)
-    for image, (x, y, box_width, box_height) in zip(drawn, corners.tolist(), strict=True):
-        left, right = _clip(x, box_width, width)
-        top, bottom = _clip(y, box_height, height)
-        image[top:bottom, left:right] = 1
-    return drawn
+    x, y, box_width, box_height = boxes.trunc().unbind(dim=1)
+    rows, columns = _inside(y, box_height, height), _inside(x, box_width, width)
+    return (rows[:, :, None] & columns[:, None, :]).to(boxes.dtype)
 
 
-def _clip(start: int, length: int, limit: int) -> tuple[int, int]:
-    first = min(max(start, 0), limit - 1)
-    return first, max(min(start + max(length, 1), limit), first + 1)
+def _inside(start: Tensor, length: Tensor, limit: int) -> Bool[Tensor, "images limit"]:
+    """Return which whole pixels of an axis are inside each interval."""
+    first = start.clamp(0, limit - 1)
+    last = torch.maximum((start + length.clamp(min=1)).clamp(max=limit), first + 1)
+    pixels = torch.arange(limit, device=start.device)
+    return (pixels >= first[:, None]) & (pixels < last[:, None])
 
 
 class BoxEncoder(nn.Module):
