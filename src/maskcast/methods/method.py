@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_check
 from maskcast.core.errors import WeightsError
 from maskcast.core.progress import Progress
 from maskcast.io.weights.names import PublishedFile
+from maskcast.methods.graphs import MakeGraphs
 
 if TYPE_CHECKING:
     import torch
@@ -112,6 +113,9 @@ class Method(Generic[Config]):
     """Files of the authors, by the names of their weights in maskcast."""
     read_published: ReadPublished[Config] | None = None
     write_published: WritePublished[Config] | None = None
+    graphs: MakeGraphs[Config] | None = None
+    """Makes the graphs of the network for an export; None if the method cannot run without
+    PyTorch."""
 
 
 def network_with(

@@ -10,6 +10,7 @@ from maskcast.core.progress import Progress
 from maskcast.io.weights.names import PublishedFile
 from maskcast.methods.agame.config import AgameConfig
 from maskcast.methods.agame.presets import tiny
+from maskcast.methods.graphs import MethodGraphs
 from maskcast.methods.method import Method, network_with
 
 if TYPE_CHECKING:
@@ -65,6 +66,20 @@ def write_published(path: Path, config: AgameConfig, tensors: Mapping[str, Tenso
     published.write_published(path, config, tensors)
 
 
+def graphs(
+    config: AgameConfig, tensors: Mapping[str, Tensor] | None, size: tuple[int, int] | None
+) -> MethodGraphs:
+    """Make the graphs of the network; see ``agame.export``.
+
+    Raises:
+        WeightsError: the weights do not fit the config.
+        UsageError: the size is missing, or the network is an ablation that cannot be exported.
+    """
+    from maskcast.methods.agame import export
+
+    return export.graphs(config, tensors, size)
+
+
 PUBLISHED = {
     "agame": PublishedFile(
         name="agame",
@@ -86,4 +101,5 @@ METHOD = Method(
     published=PUBLISHED,
     read_published=read_published,
     write_published=write_published,
+    graphs=graphs,
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from maskcast.core.progress import Progress
 from maskcast.io.weights.names import PublishedFile
+from maskcast.methods.graphs import MethodGraphs
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.presets import tiny
 from maskcast.methods.method import Method, network_with
@@ -76,6 +77,20 @@ def write_published(path: Path, config: LWLConfig, tensors: Mapping[str, Tensor]
     published.write_published(path, config, tensors)
 
 
+def graphs(
+    config: LWLConfig, tensors: Mapping[str, Tensor] | None, size: tuple[int, int] | None
+) -> MethodGraphs:
+    """Make the graphs of the network; see ``lwl.export``.
+
+    Raises:
+        WeightsError: the weights do not fit the config.
+        UsageError: a size is given, or a setting cannot be exported.
+    """
+    from maskcast.methods.lwl import export
+
+    return export.graphs(config, tensors, size)
+
+
 PAGE = "https://github.com/visionml/pytracking/blob/master/MODEL_ZOO.md"
 LICENCE = "none stated for the weights; they are published with code under GPL-3.0"
 PUBLISHED = {
@@ -110,4 +125,5 @@ METHOD = Method(
     published=PUBLISHED,
     read_published=read_published,
     write_published=write_published,
+    graphs=graphs,
 )
