@@ -15,7 +15,9 @@ from maskcast.methods.catalogue import METHODS
 
 PACKAGE = Path(maskcast.__file__).parent
 MODULES = {
-    path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")
+    path.relative_to(PACKAGE).with_suffix("").as_posix(): path
+    for path in PACKAGE.rglob("*.py")
+    if path.parent.name != "onnx_runtime"  # a program of its own, with the same types
 }
 INSTEAD = {
     **dict.fromkeys(("seq", "sequence_name"), "video or clip"),
