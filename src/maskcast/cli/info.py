@@ -7,8 +7,8 @@ from tyro.conf import Positional
 from maskcast.cli.terminal import show
 
 
-def info(what: Positional[str], *, all: bool = False) -> None:
-    """Describe a video, masks, a run, weights or a method, with its licence and settings if any.
+def info(what: Positional[str], *, all: bool = False, check: bool = False) -> None:
+    """Describe a video, masks, a run, weights, graphs or a method, with licence and settings.
 
     For weights, the settings in force are listed, and marked where they differ from the defaults of
     the method.
@@ -16,10 +16,16 @@ def info(what: Positional[str], *, all: bool = False) -> None:
     Args:
         what: a video or a folder of frames, a mask file or folder, a file with all masks of a
             video (masks.jsonl.gz, masks.zip), a run folder (of segment, evaluate, score or train),
-            weights (name or file), or the name of a method.
+            weights (name or file), a folder of exported graphs, or the name of a method.
         all: also list the settings of the network's architecture.
+        check: run exported graphs, and compare the results with those of the export.
     """
     from maskcast.cli.description import describe
 
     for line in describe(what, all_settings=all):
         show(line)
+    if check:
+        from maskcast.cli.graphs_description import check_graphs
+
+        for line in check_graphs(what):
+            show(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from maskcast.cli.graphs_description import describe_graphs, is_graphs_folder
 from maskcast.core.config import config_to_dict, in_words
 from maskcast.core.errors import DataError
 from maskcast.core.strict_json import read_json
@@ -45,6 +46,8 @@ def describe_path(path: Path) -> list[str]:
         entries = config_to_dict(card)
         flat = {**entries.pop("request"), **entries}
         return [f"{name:<15} {in_words(value)}" for name, value in flat.items()]
+    if path.is_dir() and is_graphs_folder(path):
+        return list(describe_graphs(path))
     if path.is_dir() and (path / TRAINING).is_file():
         return list(_describe_training(path))
     if path.is_dir() and ((path / EVALUATION).is_file() or (path / SCORES_JSON).is_file()):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional
 
-from maskcast.cli.arguments import MethodName, shown_as
+from maskcast.cli.arguments import MethodName, Options, shown_as
 from maskcast.cli.terminal import show
+from maskcast.core.config import options_from
+from maskcast.core.errors import UsageError
 
 
 def list_weights() -> None:
@@ -80,18 +82,57 @@ def verify(weights: Positional[str]) -> None:
 
 
 def export(
-    weights: Positional[str], *, output: Annotated[Path, shown_as("FILE", None, short="-o")]
+    weights: Positional[str],
+    *,
+    output: Annotated[Path, shown_as("FILE|FOLDER", None, short="-o")],
+    form: Literal["checkpoint", "onnx", "pt2", "aoti"] = "checkpoint",
+    size: Annotated[str | None, shown_as("HEIGHTxWIDTH")] = None,
+    option: Options = (),
 ) -> None:
-    """Write weights as a checkpoint that the authors' code can read.
+    """Write weights as a checkpoint for the authors' code, or as graphs for other runtimes.
+
+    Graphs need no maskcast: those in the form onnx run with ONNX Runtime and the program
+    maskcast_onnx.py beside them, without PyTorch. They hold the network with its state as inputs
+    and outputs. Only LWL and A-GAME have graphs.
 
     Args:
         weights: name or file of the weights.
-        output: the checkpoint file to write.
+        output: the checkpoint file, or an empty or new folder for graphs.
+        form: checkpoint; onnx; pt2, for torch.export.load; or aoti, compiled for this machine and
+            version of PyTorch, which needs a C++ compiler.
+        size: size of the video's frames, for graphs of A-GAME.
+        option: NAME=VALUE, a setting of the method that the graphs get.
     """
-    from maskcast.methods.published_weights import export_weights
+    if form == "checkpoint":
+        from maskcast.methods.published_weights import export_weights
 
-    export_weights(weights, output)
+        if size is not None or option:
+            raise UsageError("a checkpoint has no size and no options; give a form of graphs")
+        export_weights(weights, output)
+    else:
+        from maskcast.cli.progress import TerminalProgress
+        from maskcast.methods.exporting import export_graphs
+
+        with TerminalProgress() as progress:
+            export_graphs(
+                weights,
+                output,
+                form=form,
+                size=None if size is None else _size_from(size),
+                options=options_from(option),
+                progress=progress,
+            )
     print(output)
+
+
+def _size_from(text: str) -> tuple[int, int]:
+    height, separator, width = text.partition("x")
+    if not (separator and height.isdecimal() and width.isdecimal() and int(height) * int(width)):
+        raise UsageError(
+            f"the size must be HEIGHTxWIDTH in pixels, such as 480x854, got {text!r}",
+            options=("size",),
+        )
+    return int(height), int(width)
 
 
 COMMANDS = {"list": list_weights, "import": import_, "verify": verify, "export": export}
