@@ -3920,7 +3920,7 @@ function Help() {
 				}),
 				a("p", {
 					class: "hint",
-					children: ["maskcast ", "0.1.0"]
+					children: ["maskcast ", "0.2.0"]
 				})
 			]
 		})
