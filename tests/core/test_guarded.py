@@ -131,6 +131,13 @@ def test_what_is_passed_to_a_step_is_checked():
         step(segmenter, state, frame, {"1": true_mask(1, 0)})
     with pytest.raises(MaskShapeError, match="the mask of object 1 on the frame is 3×3"):
         step(segmenter, state, frame, {1: torch.ones(3, 3, dtype=torch.bool)})
+    for wrong, message in (
+        (frame * 255, r"must be in \[0, 1\]; divide 8-bit"),
+        (frame * float("nan"), "not a number"),
+        (frame - 2, "undo the normalisation"),
+    ):
+        with pytest.raises(FrameError, match=message):
+            step(segmenter, state, wrong, {})
     assert segmenter.step(state, frame)[1].ids == ()
 
 

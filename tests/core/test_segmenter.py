@@ -128,6 +128,11 @@ FULL = torch.ones(24, 32, dtype=torch.bool)
         ({1: true_mask(1, 0), 2: FULL}, PromptError, "object 2 on frame 0 overlaps"),
         ({0: FULL}, PromptError, "object ids must be positive, got 0 on frame 0"),
         ({-3: FULL}, PromptError, "got -3"),
+        (
+            {1: Box(0.25, 0.5, 0.5, 0.25)},
+            PromptError,
+            r"in fractions .*\(8,12,16,6\)",
+        ),
         ({1: Box(32.0, 3.0, 4.0, 4.0)}, PromptError, "box of object 1 on frame 0 lies outside"),
         ({1: Box(3.0, 24.0, 4.0, 4.0)}, PromptError, "outside"),
         ({1: Box(-9.0, 3.0, 9.0, 4.0)}, PromptError, "outside"),

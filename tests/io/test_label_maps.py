@@ -6,12 +6,13 @@ import zlib
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from maskcast.core.errors import DataError, MissingFileError
+from maskcast.core.errors import DataError, MissingFileError, UsageError
 from maskcast.core.palette import PALETTE
 from maskcast.io.label_maps import (
     encode_label_map,
@@ -128,3 +129,16 @@ def test_ids_in_a_label_map():
     assert ids_in(np.array([[3, 3, 0], [0, 7, 700]], np.int32)) == [3, 7, 700]
     assert ids_in(np.zeros((2, 2), np.int32)) == []
     assert ids_in(np.full((1, 1), 5, np.int32)) == [5]
+
+
+@pytest.mark.parametrize("wrong", [np.full((2, 2), 1.5), np.zeros((2, 2, 3), int), "a.png"])
+def test_only_label_maps_are_written(tmp_path, wrong):
+    with pytest.raises(UsageError, match="must be height × width of integers"):
+        write_label_map(tmp_path / "a.png", wrong)
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_tensors_and_truth_values_are_written(tmp_path):
+    for label_map in (torch.eye(3, dtype=torch.int32), torch.eye(3).bool(), np.eye(3, dtype=bool)):
+        write_label_map(tmp_path / "a.png", label_map)
+        np.testing.assert_array_equal(read_label_map(tmp_path / "a.png"), np.eye(3))

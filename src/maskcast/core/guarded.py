@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from maskcast.core.errors import UsageError
-from maskcast.core.input_checks import check_frame, checked_prompts
+from maskcast.core.input_checks import check_frame, check_range, checked_prompts
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.core.surroundings import own_surroundings
 from maskcast.core.types import NO_PROMPTS, Frame, ObjectMasks, Prompts
@@ -42,12 +42,13 @@ class GuardedSegmenter(Generic[State]):
         """Segment the next frame; see ``VideoSegmenter``.
 
         Raises:
-            FrameError: the frame is not a float tensor of 3 × height × width.
+            FrameError: the frame is not a float tensor of 3 × height × width with values in 0..1.
             PromptError: a prompt does not fit the frame (``MaskShapeError``: in size).
             UsageError: the process was forked from one that has used a segmenter.
         """
         _reject_forked_process()
         check_frame(frame)
+        check_range(frame)
         here = checked_prompts(prompts, frame) if prompts is not NO_PROMPTS else NO_PROMPTS
         with self._lock, own_surroundings(self._device):
             return self.method.step(state, _usual(frame), here)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from maskcast.core.errors import FrameError, MaskShapeError, PromptError
-from maskcast.core.marks import NO_ENDS
+from maskcast.core.marks import NO_ENDS, pixels_if_normalised
 from maskcast.core.types import (
     NO_PROMPTS,
     Absent,
@@ -69,7 +69,8 @@ def checked_prompts(prompts: Any, frame: Frame, frame_index: int | None = None) 
     Raises:
         MaskShapeError: a mask and the frame differ in size.
         PromptError: the prompts are not by object id, an id is not a positive integer, a mask is
-            empty or not a boolean tensor, two masks overlap, or a box lies outside the frame.
+            empty or not a boolean tensor, two masks overlap, or a box lies outside the frame or
+            is in fractions of it.
     """
     if not isinstance(prompts, Mapping):
         raise PromptError(
@@ -89,7 +90,7 @@ def check_prompts(
     Raises:
         MaskShapeError: a mask and the frame differ in size.
         PromptError: an id is not positive, a mask is empty or not a boolean tensor, two masks
-            overlap, or a box lies outside the frame.
+            overlap, or a box lies outside the frame or is in fractions of it.
     """
     height, width = frame.shape[-2:]
     taken: Tensor | None = None
@@ -107,8 +108,13 @@ def check_prompts(
                 raise PromptError(
                     f"the box of {what} lies outside the frame, which is {size_of(frame)}"
                 )
+            if (hint := pixels_if_normalised(prompt, (height, width))) is not None:
+                raise PromptError(
+                    f"the box of {what} seems to be in fractions of the frame; in pixels it is "
+                    f"({hint})"
+                )
             continue
-        if not isinstance(prompt, Tensor) or prompt.dtype != torch.bool:
+        if not isinstance(prompt, Tensor) or prompt.dtype != torch.bool or prompt.ndim != 2:
             raise PromptError(
                 f"the mask of {what} is {kind_of(prompt)}; pass a boolean tensor of height × width "
                 "(torch.from_numpy(label_map == 1)), a maskcast.Box or maskcast.ABSENT"

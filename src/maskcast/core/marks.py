@@ -47,6 +47,20 @@ def plain_number(number: Any) -> float:
     return value if isinstance(value, int) else float(value)
 
 
+SMALLEST_FRAME = 4
+"""Minimum side in pixels of a frame in which a box of at most one pixel is taken for fractions."""
+
+
+def pixels_if_normalised(box: Box, size: tuple[int, int]) -> str | None:
+    """Return a box in pixels if it is in fractions of a frame of ``size``; else None."""
+    height, width = size
+    inside = 0 <= box.x < 1 and 0 <= box.y < 1 and box.width <= 1 and box.height <= 1
+    if not inside or min(size) < SMALLEST_FRAME:
+        return None
+    in_pixels = (box.x * width, box.y * height, box.width * width, box.height * height)
+    return ",".join(f"{value:.0f}" for value in in_pixels)
+
+
 class Absent(Enum):
     """The type of ``ABSENT``; an enumeration, so that ``is`` holds across processes."""
 

@@ -267,9 +267,9 @@ def _copies(frames: Iterable[Any]) -> Iterator[Any]:
 def _reject_late_prompts(prompts: Mapping[int, Prompts], last_frame: int) -> None:
     late = sorted(index for index, here in prompts.items() if index > last_frame and here)
     if late:
+        end = f"the last frame is {last_frame}" if last_frame >= 0 else "the video has no frames"
         raise PromptError(
-            f"there are prompts for frame {late[0]}, but the last frame is {last_frame}; frames "
-            "are counted from 0"
+            f"there are prompts for frame {late[0]}, but {end}; frames are counted from 0"
         )
 
 

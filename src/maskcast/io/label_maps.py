@@ -10,13 +10,14 @@ from __future__ import annotations
 import io
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int32, Integer
 from PIL import Image, PngImagePlugin
 
 from maskcast.core.arrays import LabelArray
-from maskcast.core.errors import DataError
+from maskcast.core.errors import DataError, UsageError
 from maskcast.core.files import write_bytes
 from maskcast.core.palette import PALETTE, Colour, palette_bytes
 from maskcast.io.pictures import decode_picture, open_picture, upright
@@ -170,16 +171,30 @@ def is_whole_png(path: Path) -> bool:
     return False
 
 
-def write_label_map(path: Path | str, label_map: Integer[np.ndarray, "height width"]) -> None:
+def write_label_map(path: Path | str, label_map: Any) -> None:
     """Write ids as PNG: indexed up to 255, 16-bit grey up to 65534, higher ones in colours.
 
     16-bit grey of 0 and 65535 alone would be read as a mask of object 1.
 
+    Args:
+        path: the file.
+        label_map: height × width of integers or truth values: an array, or a tensor on the CPU.
+
     Raises:
+        UsageError: ``label_map`` is something else.
         DataError: an id is negative or above ``LARGEST_ID``.
         OutputError: the file cannot be written.
     """
-    write_bytes(Path(path), encode_label_map(label_map))
+    array = np.asarray(label_map)
+    if array.ndim != 2 or array.dtype.kind not in "bui":
+        raise UsageError(
+            f"a label map must be height × width of integers, got {array.dtype} of shape "
+            f"{array.shape}",
+            options=("label_map",),
+        )
+    write_bytes(
+        Path(path), encode_label_map(array.astype(np.uint8) if array.dtype == bool else array)
+    )
 
 
 def encode_label_map(label_map: Integer[np.ndarray, "height width"]) -> bytes:

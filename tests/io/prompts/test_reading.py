@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import unicodedata
 from pathlib import Path
@@ -391,3 +392,27 @@ def test_a_number_before_a_box_that_is_a_frame_too_is_explained():
 def test_a_box_for_an_object_of_a_mask_is_not_explained(tmp_path):
     given_ = read([save(tmp_path / "00013.png", 7)], ("7:1,1,2,2",))
     assert "write" not in "".join(given_.report)
+
+
+@pytest.mark.parametrize(
+    ("masks", "boxes", "options", "message"),
+    [
+        (np.ones(SIZE, bool), [], {}, "masks must be files, got ndarray; .* pass them to segment"),
+        (torch.ones(SIZE), [], {}, "masks must be files, got Tensor"),
+        ([], [(1, 2, 3, 4)], {}, "boxes must be texts such as '1:200,120,80,160', got list"),
+        ([], ["1,1,3,3"], {"names": []}, "a name for each frame"),
+        ([], ["1,1,3,3"], {"size": 6}, "size must be height and width in pixels, got 6"),
+    ],
+)
+def test_wrong_kinds_of_arguments_are_named(masks, boxes, options, message):
+    read_ = inspect.unwrap(read_prompts)  # without the checks of types in this test suite
+    with pytest.raises(UsageError, match=message):
+        read_(masks, boxes, **{"names": NAMES, "size": SIZE, **options})
+
+
+def test_names_and_size_may_be_any_sequence(tmp_path):
+    read_ = inspect.unwrap(read_prompts)
+    mask = save(tmp_path / "00012.png", 1)
+    for size in ([*SIZE], np.array(SIZE)):
+        given_ = read_(mask, names=iter(NAMES), size=size)
+        assert ids_by_frame(given_) == {2: [1]}

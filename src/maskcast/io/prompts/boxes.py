@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maskcast.core.errors import PromptError, UsageError
-from maskcast.core.marks import Box
+from maskcast.core.marks import Box, pixels_if_normalised
 from maskcast.core.numbers import finite_number, shortened, signed_number
 from maskcast.io.label_maps import LARGEST_ID
-
-SMALLEST_FRAME = 4
-"""Minimum side in pixels of a frame in which a box of at most one pixel is taken for fractions."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +75,6 @@ def _reject_normalised(text: str, box: Box, size: tuple[int, int]) -> None:
             f"{hint}",
             options=("box",),
         )
-
-
-def pixels_if_normalised(box: Box, size: tuple[int, int]) -> str | None:
-    """Return a box in pixels if it is in fractions of a frame of ``size``; else None."""
-    height, width = size
-    inside = 0 <= box.x < 1 and 0 <= box.y < 1 and box.width <= 1 and box.height <= 1
-    if not inside or min(size) < SMALLEST_FRAME:
-        return None
-    in_pixels = (box.x * width, box.y * height, box.width * width, box.height * height)
-    return ",".join(f"{value:.0f}" for value in in_pixels)
 
 
 def _reject_outside(text: str, box: Box, size: tuple[int, int]) -> None:

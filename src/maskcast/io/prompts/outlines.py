@@ -10,8 +10,7 @@ import pycocotools.mask
 
 from maskcast.core.arrays import MaskArray
 from maskcast.core.errors import PromptError
-from maskcast.core.marks import Box
-from maskcast.io.prompts.boxes import pixels_if_normalised
+from maskcast.core.marks import Box, pixels_if_normalised
 from maskcast.io.rle import decode_mask
 
 FAR_OUT = 0.05

@@ -6,9 +6,11 @@ to overlapping masks.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -106,8 +108,11 @@ def read_prompts(
         PromptError: a mask, box or mark is invalid; the message says which and why.
         UsageError: neither masks nor boxes were given, or a box is malformed.
     """
-    masks = [masks] if isinstance(masks, Path | str) else masks
-    boxes = [boxes] if isinstance(boxes, str) else boxes
+    masks, boxes = _as_list("masks", masks, os.PathLike | str), _as_list("boxes", boxes, str)
+    corrected, names = _as_list("corrected", corrected, os.PathLike | str), list(names)
+    size = _as_size(size)
+    if not names:
+        raise UsageError("names must have a name for each frame, got none", options=("names",))
     if not masks and not boxes and not corrected and others is None:
         raise UsageError("no objects to follow; give a mask or a box", options=("masks", "box"))
     frames = PromptFrames(names, size, first)
@@ -162,6 +167,31 @@ def read_prompts(
     for frame_index, missing in unseen.items():
         absences[frame_index] = absences.get(frame_index, frozenset()) | missing
     return GivenPrompts(_as_prompts(by_frame, absences), report, ended, renames)
+
+
+def _as_list(name: str, given: Any, kinds: Any) -> list[Any]:
+    """Return what was given, one entry or several, as a list."""
+    entries = [given] if isinstance(given, kinds) else given
+    is_several = isinstance(entries, Iterable) and not hasattr(entries, "ndim")
+    listed = list(entries) if is_several else [None]
+    if not all(isinstance(entry, kinds) for entry in listed):
+        what = "files" if kinds is not str else "texts such as '1:200,120,80,160'"
+        raise UsageError(
+            f"{name} must be {what}, got {type(given).__name__}; masks and boxes in memory need "
+            "not be read: pass them to segment_video as {0: {1: mask}}",
+            options=(name,),
+        )
+    return listed
+
+
+def _as_size(size: Any) -> tuple[int, int]:
+    try:
+        height, width = (int(side) for side in size)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"size must be height and width in pixels, got {size!r}", options=("size",)
+        ) from error
+    return height, width
 
 
 def describe_masks(path: Path, mask_threshold: int | None = None) -> list[str]:
