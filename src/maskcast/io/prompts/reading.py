@@ -169,16 +169,16 @@ def read_prompts(
     return GivenPrompts(_as_prompts(by_frame, absences), report, ended, renames)
 
 
-def _as_list(name: str, given: Any, kinds: Any) -> list[Any]:
+def _as_list(name: str, files_or_texts: Any, kinds: Any) -> list[Any]:
     """Return what was given, one entry or several, as a list."""
-    entries = [given] if isinstance(given, kinds) else given
+    entries = [files_or_texts] if isinstance(files_or_texts, kinds) else files_or_texts
     is_several = isinstance(entries, Iterable) and not hasattr(entries, "ndim")
     listed = list(entries) if is_several else [None]
     if not all(isinstance(entry, kinds) for entry in listed):
         what = "files" if kinds is not str else "texts such as '1:200,120,80,160'"
         raise UsageError(
-            f"{name} must be {what}, got {type(given).__name__}; masks and boxes in memory need "
-            "not be read: pass them to segment_video as {0: {1: mask}}",
+            f"{name} must be {what}, got {type(files_or_texts).__name__}; masks and boxes in "
+            "memory need not be read: pass them to segment_video as {0: {1: mask}}",
             options=(name,),
         )
     return listed
