@@ -11,100 +11,30 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from batch.small_batch import write_manifest, write_video
-from fixtures.batch_stand_in import Source
+from batch.accidents import LONGEST, Dispatcher, assert_equal, unbroken_masks, write_slow_clips
+from batch.small_batch import write_manifest
 from maskcast.runs.card import read_card
-from maskcast.runs.video_request import VideoRequest
-from maskcast.runs.video_run import run_video
 
 pytestmark = pytest.mark.slow
-
-LONGEST = 1200.0
-"""Seconds in which something happens, on a busy machine."""
-FRAMES = 12
-SLOW = {"seconds": "0.3"}
-"""Option that makes every frame take this long."""
-PATH = os.pathsep.join(entry for entry in sys.path if entry)
-
-
-class Dispatcher:
-    """A call of ``maskcast batch run`` in a process of its own."""
-
-    def __init__(self, folder: Path, *options: str, manifest: str = "videos.jsonl") -> None:
-        self.folder = folder
-        program = Path(__file__).parent.parent / "fixtures" / "batch_program.py"
-        command = [sys.executable, program, "run", folder / manifest, "-o", folder / "out"]
-        self.process = subprocess.Popen(
-            [*map(str, command), "--threads", "1", "--device", "cpu", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "PYTHONPATH": PATH},
-        )
-
-    def events(self, name: str) -> list[dict]:
-        """The events with a name in the journal of this call."""
-        files = sorted((self.folder / "out" / "journal").glob("*.jsonl"))
-        lines = files[-1].read_text().splitlines() if files else []
-        events = [json.loads(line) for line in lines if line.endswith("}")]
-        return [event for event in events if event["event"] == name]
-
-    def wait_for(self, name: str, count: int = 1) -> list[dict]:
-        """Wait until there are some events with a name."""
-        deadline = time.monotonic() + LONGEST
-        while len(events := self.events(name)) < count:
-            assert time.monotonic() < deadline, f"no {name}"
-            assert self.process.poll() is None, self.process.stdout.read()
-            time.sleep(0.1)
-        return events
-
-    def workers(self) -> list[int]:
-        """Process ids of the workers that were ready and are still alive."""
-        ready = [event["process"] for event in self.events("worker")]
-        return [process for process in ready if psutil.pid_exists(process)]
-
-    def end(self) -> int:
-        """Wait for the end, and return the exit code."""
-        self.output = self.process.communicate(timeout=LONGEST)[0]
-        return self.process.returncode
 
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory) -> dict[str, dict[str, bytes]]:
     """The masks of unbroken runs, by video and file."""
-    folder = tmp_path_factory.mktemp("unbroken")
-    masks = {}
-    for seed, name in enumerate("abcd"):
-        write_video(folder, name, seed=seed, count=FRAMES)
-        output = folder / "out" / name
-        run_video(
-            VideoRequest(video=folder / name, masks=[folder / f"{name}.png"], output=output),
-            Source(SLOW),
-        )
-        masks[name] = {path.name: path.read_bytes() for path in output.glob("*.png")}
-    return masks
+    return unbroken_masks(tmp_path_factory.mktemp("unbroken"))
 
 
 @pytest.fixture
 def clips(tmp_path) -> Path:
     """Four slow videos."""
-    rows = [write_video(tmp_path, n, seed=s, count=FRAMES) for s, n in enumerate("abcd")]
-    write_manifest(tmp_path, *({**row, "options": SLOW} for row in rows))
+    write_slow_clips(tmp_path)
     return tmp_path
-
-
-def assert_equal(folder: Path, expected: dict[str, dict[str, bytes]]) -> None:
-    for name, masks in expected.items():
-        result = folder / "out" / "videos" / name
-        assert {path.name: path.read_bytes() for path in result.glob("*.png")} == masks
-        assert read_card(result).status == "finished"
 
 
 OFTEN = ("--save-seconds", "0.5")

@@ -13,6 +13,9 @@ import pytest
 from batch.small_batch import COUNT, Engines, run_small, write_manifest, write_video
 from fixtures.batch_stand_in import Source
 from maskcast.batch.batch_run import BatchRequest, plan_batch
+from maskcast.batch.checking import check_files
+from maskcast.batch.manifest import Manifest
+from maskcast.batch.rows import RowRules
 from maskcast.batch.totals import read_totals
 from maskcast.batch.waiting import Choice
 from maskcast.core.errors import RunConflictError
@@ -52,6 +55,17 @@ def test_masks_are_those_of_segment_and_no_states_are_kept(clips):
             assert (folder / mask).read_bytes() == (clips / "alone" / name / mask).read_bytes()
         assert not (folder / ".states").exists()
         assert read_card(folder).status == "finished"
+    assert list((clips / "out" / "work").iterdir()) == []
+
+
+def test_a_mask_with_the_number_of_its_video_is_that_of_the_first_frame(clips):
+    write_video(clips, "0003")  # it has a frame 3
+    manifest = write_manifest(clips, row("a"), row("0003"))
+    assert run_small(manifest, clips / "out").totals.finished == 2
+    for mask in (clips / "out" / "videos" / "a").glob("*.png"):
+        assert mask.read_bytes() == (clips / "out" / "videos" / "0003" / mask.name).read_bytes()
+    rules = RowRules(folder=clips)
+    assert check_files(Manifest(manifest, rules)) == 2 * COUNT
     assert list((clips / "out" / "work").iterdir()) == []
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import json
 import string
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maskcast.batch.addresses import Url
 from maskcast.batch.job import ModelChoice, VideoSettings, checked_id
 from maskcast.batch.manifest import Manifest, shard_of
+from maskcast.batch.manifest_file import manifest_file
 from maskcast.batch.rows import RowRules
-from maskcast.core.errors import DataError, MissingFileError
+from maskcast.core.errors import DataError, MissingFileError, UsageError
 
 
 def write_rows(path: Path, *rows: dict[str, object]) -> Path:
@@ -134,7 +138,8 @@ def test_shards_share_all_rows_without_overlap(tmp_path):
         ({"sha256": "abc"}, "line 1, sha256: must be 64 hexadecimal digits"),
         ({"options": 3}, "line 1, options: must be an object of settings, got 3"),
         ({"weights": "none"}, "line 1, weights: no such weights"),
-        ({"video": "s3://b/a.mp4"}, "line 1, video: addresses are not supported"),
+        ({"video": "https://h/a.mp4"}, "line 1, video: addresses of https are not accepted"),
+        ({"masks": ["zip://m.png::s3://b/m.zip"]}, "line 1, masks: chained addresses"),
     ],
 )
 def test_every_fault_is_named_with_its_line_and_field(tmp_path, wrong, words):
@@ -173,6 +178,72 @@ def test_paths_stay_inside_a_root_that_is_given(tmp_path):
         assert len(open_rows(rows)) == 1
 
 
+def test_addresses_are_accepted_and_stay_inside_a_root_in_a_store(tmp_path):
+    rows = write_rows(
+        tmp_path / "v.jsonl",
+        {"video": "s3://b/in/c/1.mp4", "masks": ["m.png", "s3://b/in/1.png"]},
+        {"video": "https://h/2.mp4?key=secret", "masks": "file:///m/2.png"},
+    )
+    rules = RowRules(folder=tmp_path, allowed=frozenset(["https"]))
+    first, second = Manifest(rows, rules).jobs()
+    assert (first.id, first.video) == ("b/in/c/1", Url("s3://b/in/c/1.mp4"))
+    assert first.masks == (tmp_path / "m.png", Url("s3://b/in/1.png"))
+    assert (second.id, second.video.text) == ("h/2", "https://h/2.mp4?key=secret")
+    assert second.masks == (Path("/m/2.png"),)
+    assert "secret" not in json.dumps(second.row())
+    inside = RowRules(folder=Url("s3://b/in"), is_root=True)
+    rows = write_rows(tmp_path / "v.jsonl", {"video": "c/1.mp4", "masks": "c/../1.png"})
+    (job,) = Manifest(rows, inside).jobs()
+    assert (job.id, job.video, job.masks) == (
+        *("c/1", Url("s3://b/in/c/1.mp4")),
+        (Url("s3://b/in/1.png"),),
+    )
+    for video in ("../a.mp4", "s3://b/inside/a.mp4", "s3://c/in/a.mp4", "/etc/passwd"):
+        rows = write_rows(tmp_path / "v.jsonl", row(video=video))
+        with pytest.raises(DataError, match="leads out of the root folder"):
+            Manifest(rows, inside)
+
+
+def test_a_manifest_may_come_from_standard_input(tmp_path):
+    content = json.dumps(row("a")).encode() + b"\n"
+    with manifest_file(Path("-"), io.BytesIO(content).read) as file:
+        assert (file.name, file.base) == ("standard input", Path())
+        assert [job.id for job in open_rows(file.path).jobs()] == ["a"]
+    assert not file.path.exists()
+    with manifest_file(tmp_path / "v.csv", io.BytesIO().read) as file:
+        assert (file.path, file.base) == (tmp_path / "v.csv", tmp_path)
+
+
+@pytest.mark.slow  # only with the extra
+def test_parquet_gives_the_same_jobs(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = importlib.import_module("pyarrow").Table.from_pylist
+    rows = [
+        {**row("a", priority=3, seconds=2.5, options={"update_steps": 2}), "masks": ["1", "2"]},
+        {"id": "b", "video": "b.mp4", "boxes": [{"id": 2, "box": [1.0, 2.5, 3.0, 4.0]}]},
+    ]
+    parquet.write_table(table(rows), tmp_path / "v.parquet")
+    with manifest_file(tmp_path / "v.parquet", io.BytesIO().read) as file:
+        jobs = list(Manifest(file.path, RowRules(folder=file.base)).jobs())
+    assert jobs == list(open_rows(write_rows(tmp_path / "v.jsonl", *rows)).jobs())
+    (tmp_path / "v.parquet").write_bytes(b"PAR1")
+    with (
+        pytest.raises(DataError, match="cannot read"),
+        manifest_file(tmp_path / "v.parquet", io.BytesIO().read),
+    ):
+        pass
+
+
+def test_parquet_is_an_extra(tmp_path, monkeypatch):
+    (tmp_path / "v.parquet").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with (
+        pytest.raises(UsageError, match=r"pip install 'maskcast\[parquet\]'"),
+        manifest_file(tmp_path / "v.parquet", io.BytesIO().read),
+    ):
+        pass
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -187,7 +258,7 @@ def test_paths_stay_inside_a_root_that_is_given(tmp_path):
         ("v.jsonl", b'{"video": "a", "video": "b"}\n', "occurs twice"),
         ("v.jsonl", b'{"video": "\xff"}\n', "line 1: 'utf-8' codec"),
         ("v.jsonl", b'"' + b"a" * 2**20 + b'"\n', "line 1: the line has more than"),
-        ("v.txt", b"a.mp4\n", "must be JSON lines (.jsonl) or CSV (.csv), got .txt"),
+        ("v.txt", b"a.mp4\n", "must be JSON lines (.jsonl), CSV (.csv) or Parquet, got .txt"),
     ],
 )
 def test_files_of_another_form_are_rejected(tmp_path, name, content, words):

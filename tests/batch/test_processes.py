@@ -38,6 +38,7 @@ def engine_in(folder: Path, weights: str | None = None) -> ProcessEngine:
         settings=BatchSettings(),
         output=folder,
         work=folder,
+        logs=folder,
         model=ModelChoice(weights=weights),
     )
     return ProcessEngine(setup, module="batch.light_worker")

@@ -57,7 +57,7 @@ def write_batch_file(output: Path, manifest: Manifest, settings: Mapping[str, An
         "format": FORMAT,
         "maskcast": version("maskcast"),
         "manifest": {
-            "name": manifest.path.name,
+            "name": manifest.name,
             "sha256": manifest.sha256,
             "rows": manifest.total_rows,
         },

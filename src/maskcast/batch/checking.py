@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from maskcast.batch.inputs import local_paths, with_local_files
 from maskcast.batch.job import VideoJob
 from maskcast.batch.manifest import MOST_FAULTS, Manifest
 from maskcast.core.errors import DataError, MaskcastError
@@ -26,7 +30,8 @@ def check_files(manifest: Manifest, *, progress: Progress | None = None) -> int:
     frames = 0
     for number, job in enumerate(manifest.jobs(), 1):
         try:
-            frames += _check(job)
+            with TemporaryDirectory() as folder:
+                frames += _check(with_local_files(job, Path(folder), largest=math.inf))
         except MaskcastError as error:
             problems += (f"{job.id}: {line}" for line in _lines(error))
         if progress is not None:
@@ -40,15 +45,16 @@ def check_files(manifest: Manifest, *, progress: Progress | None = None) -> int:
 
 def _check(job: VideoJob) -> int:
     settings = job.settings
+    video, masks = local_paths(job)
     frames = open_frames(
-        job.video,
+        video,
         start=settings.start,
         end=settings.end,
         on_bad_frame=settings.on_bad_frame,
-        exclude=[mask for mask in job.masks if mask.parent == job.video],
+        exclude=[mask for mask in masks if mask.parent == video],
     )
     read_prompts(
-        job.masks,
+        masks,
         job.boxes,
         names=frames.names,
         size=frames.size,

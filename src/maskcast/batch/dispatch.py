@@ -209,11 +209,17 @@ class Dispatcher:
         staying = [member for member in self._workers.values() if not member.is_leaving]
         free = sum(member.video is None for member in staying)
         waiting = len(self._again) + len(self._ahead)
-        wanted = min(self._policy.jobs - len(staying), waiting - free)
+        wanted = min(self._policy.jobs - len(staying), waiting - free, self._startable(staying))
         for _ in range(wanted):
             worker = self._engine.start_worker()
             self._record("starting", worker=worker)
             self._workers[worker] = _Member(heard=self._clock())
+
+    def _startable(self, staying: list[_Member]) -> int:
+        """Return how many workers may be started now: those at once, then one after another."""
+        least = self._policy.jobs if self._policy.least_jobs is None else self._policy.least_jobs
+        starting = sum(not member.is_ready for member in staying)
+        return max(least - len(staying), 1 - starting)
 
     def _is_over(self) -> bool:
         at_work = any(member.video is not None for member in self._workers.values())

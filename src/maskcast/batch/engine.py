@@ -54,6 +54,8 @@ class VideoFigures:
     """Length of the segmented part; None for frames without times."""
     steps: int = 0
     """Frames segmented, including those computed again."""
+    fetch: float = 0.0
+    """Seconds for copying files from an object store, in this attempt."""
     decode: float = 0.0
     """Seconds of each kind of work, in all attempts that were not killed."""
     model: float = 0.0
@@ -90,6 +92,13 @@ class WorkerReady:
     device: str = ""
     process: int = 0
     """Process id on its machine."""
+
+
+@dataclass(frozen=True)
+class WorkerPending:
+    """A worker waits for a machine that has room for it."""
+
+    worker: WorkerId
 
 
 @dataclass(frozen=True)
@@ -148,7 +157,14 @@ class WorkerLost:
 
 
 WorkerEvent: TypeAlias = (
-    WorkerReady | WorkerUnable | VideoBegan | VideoBeat | VideoEnded | WorkerLeaving | WorkerLost
+    WorkerReady
+    | WorkerPending
+    | WorkerUnable
+    | VideoBegan
+    | VideoBeat
+    | VideoEnded
+    | WorkerLeaving
+    | WorkerLost
 )
 
 

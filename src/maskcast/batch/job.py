@@ -10,10 +10,12 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from maskcast.batch.addresses import Location, Url
+from maskcast.batch.store import signature
 from maskcast.core.config import config_to_dict
 from maskcast.core.device_names import DeviceName, DtypeName
 from maskcast.core.errors import DataError
-from maskcast.core.files import path_inside
+from maskcast.core.files import check_name
 from maskcast.io.video.frame_folder import is_frame_file
 from maskcast.io.video.reader import OnBadFrame
 from maskcast.runs.export_settings import Exports
@@ -84,9 +86,9 @@ class VideoJob:
 
     id: str
     """Name of the result, with ``/`` between folders; unique in a batch."""
-    video: Path
+    video: Location
     """A video file, or a folder of frames."""
-    masks: tuple[Path, ...] = ()
+    masks: tuple[Location, ...] = ()
     """Mask files or folders of them."""
     boxes: tuple[str, ...] = ()
     """``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT``."""
@@ -103,7 +105,10 @@ class VideoJob:
     """Entries named ``x_…``, which are passed on to ``results.csv``."""
 
     def row(self) -> dict[str, Any]:
-        """Return the row of a manifest that describes this job, with absolute paths."""
+        """Return the row of a manifest that describes this job, with absolute paths.
+
+        Keys in addresses are left out.
+        """
         entries: dict[str, Any] = {"id": self.id, "video": str(self.video)}
         entries["masks"] = [str(path) for path in self.masks]
         entries["boxes"] = list(self.boxes)
@@ -161,14 +166,20 @@ def request_digest(job: VideoJob, settings: BatchSettings) -> str:
 def input_digest(job: VideoJob) -> str | None:
     """Return a digest of names, sizes and times of the input files; None if one is missing.
 
-    Files of weights count only if they are given as paths.
+    Files in object stores count with their ETag instead of their time. Files of weights count only
+    if they are given as paths.
     """
     weights = job.settings.model.weights
-    paths = [job.video, *job.masks]
+    files = [job.video, *job.masks]
     if weights is not None and Path(weights).is_file():
-        paths.append(Path(weights))
+        files.append(Path(weights))
     try:
-        return _digest([list(_signatures(path)) for path in paths])
+        return _digest(
+            [
+                signature(file) if isinstance(file, Url) else list(_signatures(file))
+                for file in files
+            ]
+        )
     except OSError:
         return None
 
@@ -183,7 +194,7 @@ def checked_id(text: str) -> str:
     if len(text) > LONGEST_ID:
         raise DataError(f"an id has {len(text)} characters, more than {LONGEST_ID}")
     for part in text.split("/"):
-        path_inside(Path(), part)
+        check_name(part)
     return text
 
 

@@ -57,6 +57,7 @@ class Manifest:
         *,
         shard: tuple[int, int] = (0, 1),
         limit: int | None = None,
+        name: str | None = None,
     ) -> None:
         """Read and check the whole file.
 
@@ -65,12 +66,15 @@ class Manifest:
             rules: how rows are understood.
             shard: index and number of the shards; only rows of this one are kept, chosen by id.
             limit: maximum number of rows to keep, those that come first.
+            name: name of the manifest in messages; None means the path.
 
         Raises:
             MissingFileError: the file does not exist.
             DataError: the file has no rows, or some rows are wrong; all faults are listed.
         """
         self.path = path
+        self.name = path.name if name is None else name
+        self._shown = str(path) if name is None else name
         self.rules = replace(rules, model_fault=None)
         self.total_rows = 0
         """Number of rows of all shards."""
@@ -106,8 +110,8 @@ class Manifest:
             if not record.fault:
                 return parse_row(record.values, self.rules)
         except (StopIteration, RowError) as error:
-            raise DataError(f"{self.path} was changed while it was used") from error
-        raise DataError(f"{self.path} was changed while it was used")
+            raise DataError(f"{self._shown} was changed while it was used") from error
+        raise DataError(f"{self._shown} was changed while it was used")
 
     def close(self) -> None:
         """Close the file."""
@@ -150,14 +154,14 @@ class Manifest:
 
     def _reject(self, faults: list[tuple[int, RowFault]]) -> None:
         if not self.total_rows:
-            raise DataError(f"manifest {self.path} has no rows", options=("manifest",))
+            raise DataError(f"manifest {self._shown} has no rows", options=("manifest",))
         if not faults:
             return
         faults.sort(key=lambda fault: fault[0])
         lines = [_described(line, fault) for line, fault in faults[:MOST_FAULTS]]
         if len(faults) > MOST_FAULTS:
             lines.append(f"{len(faults) - MOST_FAULTS} more")
-        raise DataError.listing(f"manifest {self.path} has errors", lines, options=("manifest",))
+        raise DataError.listing(f"manifest {self._shown} has errors", lines, options=("manifest",))
 
 
 def shard_of(job_id: str, count: int) -> int:
@@ -212,7 +216,8 @@ def _kind_of(path: Path) -> Literal["json", "csv"]:
     if ending == ".csv":
         return "csv"
     raise DataError(
-        f"manifest {path} must be JSON lines (.jsonl) or CSV (.csv), got {ending or 'no ending'}",
+        f"manifest {path} must be JSON lines (.jsonl), CSV (.csv) or Parquet, got "
+        f"{ending or 'no ending'}",
         options=("manifest",),
     )
 

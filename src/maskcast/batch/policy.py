@@ -37,7 +37,10 @@ class BatchPolicy:
     """When attempts end, are repeated, or stop the batch."""
 
     jobs: int = 1
-    """Number of workers."""
+    """Number of workers; on a cluster, the largest number."""
+    least_jobs: int | None = None
+    """Number of workers to start at once; more are started one at a time, as each finds room. None
+    means all."""
     attempts: int = 3
     """Attempts per video."""
     stall: float = 300.0
@@ -50,6 +53,7 @@ class BatchPolicy:
     def __post_init__(self) -> None:
         require_range(self, "jobs", "attempts", least=1, most=10_000)
         require_range(self, "stall", above=0)
+        require_range(self, "least_jobs", least=1, most=self.jobs)
 
     def delay(self, kind: FailureKind, attempts: int) -> float:
         """Return the seconds to wait before the next attempt, after ``attempts`` of them."""
@@ -72,6 +76,39 @@ def most_failed(text: str, rows: int) -> int:
             options=("max_failed",),
         )
     return max(FEWEST_FAILED, int(rows * share / 100))
+
+
+def workers_from(text: str) -> tuple[int, int]:
+    """Return the smallest and the largest number of workers, from ``N`` or ``MIN:MAX``.
+
+    Raises:
+        ConfigError: the text has another form, or MIN is larger than MAX.
+    """
+    first, _, last = text.partition(":")
+    least, most = whole_number(first), whole_number(last if ":" in text else first)
+    if not least or not most or least > most:
+        raise ConfigError(
+            f"workers must be a number or MIN:MAX, such as 8:64, got {shortened(text)!r}",
+            options=("workers",),
+        )
+    return least, most
+
+
+def bytes_from(text: str) -> float:
+    """Return a size such as ``500MB`` or ``50GB`` in bytes.
+
+    Raises:
+        ConfigError: the text is not a size greater than 0.
+    """
+    units = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
+    unit = units.get(text[-2:].upper(), 0.0)
+    number = finite_number(text[:-2] if unit else text)
+    if number is None or number <= 0:
+        raise ConfigError(
+            f"max_input must be a size such as 500MB or 50GB, got {shortened(text)!r}",
+            options=("max_input",),
+        )
+    return number * (unit or 1.0)
 
 
 def seconds_from(text: str, option: str) -> float:

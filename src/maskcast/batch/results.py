@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from maskcast.batch.engine import Assignment
-from maskcast.batch.layout import JOB, RUN, VIDEOS
+from maskcast.batch.layout import INPUT, JOB, RUN, VIDEOS
 from maskcast.core.errors import DataError, OutputError, RunConflictError
 from maskcast.core.files import (
     alone_in,
@@ -27,7 +28,7 @@ from maskcast.core.files import (
     replacing,
     write_text,
 )
-from maskcast.core.strict_json import read_json
+from maskcast.core.strict_json import parse_json, read_json
 from maskcast.runs.layout import CARD, EXPORTS, PROBABILITIES, STATES
 from maskcast.runs.removal import remove, remove_file, remove_folder
 
@@ -56,8 +57,24 @@ def write_job(folder: Path, work: Assignment) -> None:
 def read_made_from(folder: Path) -> MadeFrom | None:
     """Read ``job.json``; return None if there is none, or it is damaged."""
     with suppress(DataError, LookupError, TypeError):
-        content = read_json(folder / JOB, largest=LARGEST_RECORD)
-        return MadeFrom(str(content["request"]), content["input"])
+        return _made_from(read_json(folder / JOB, largest=LARGEST_RECORD))
+    return None
+
+
+def _made_from(content: Any) -> MadeFrom:
+    return MadeFrom(str(content["request"]), content["input"])
+
+
+def finished_content(card: bytes | None, job: bytes | None) -> MadeFrom | None:
+    """Return what results were made from; None if their run card does not say finished.
+
+    Args:
+        card: the content of the run card; None if there is none.
+        job: the content of ``job.json``.
+    """
+    with suppress(DataError, LookupError, TypeError):
+        if card and job and parse_json(card)["status"] == "finished":
+            return _made_from(parse_json(job))
     return None
 
 
@@ -118,6 +135,7 @@ def remove_work(work: Path, top: Path) -> None:
         OutputError: a file cannot be deleted.
     """
     remove_folder(work / RUN)
+    remove_folder(work / INPUT)
     remove_file(work / JOB)
     for folder in (work, *work.parents):
         if folder == top:
@@ -126,6 +144,12 @@ def remove_work(work: Path, top: Path) -> None:
             folder.rmdir()
         except OSError:  # it holds other videos
             return
+
+
+def result_files(run: Path, keep_states: bool) -> Iterator[Path]:
+    """Yield all files of a finished run but its card."""
+    for entry in _results(run, keep_states=keep_states):
+        yield from (path for path in sorted([entry, *entry.rglob("*")]) if path.is_file())
 
 
 def _results(run: Path, *, keep_states: bool) -> Iterator[Path]:

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from maskcast.batch.addresses import Location, Url, is_address, location_of
 from maskcast.batch.job import VideoJob, VideoSettings, checked_id, with_model
 from maskcast.core.config import options_from
 from maskcast.core.errors import DataError, MaskcastError
@@ -25,6 +26,14 @@ FIELDS = (
     *("mask_threshold", "weights", "method", "options", "priority", "seconds", "sha256"),
     "time_limit",
 )
+FIELDS_AND_FAILURE = frozenset((*FIELDS, FAILURE))
+SETTINGS = frozenset(
+    (
+        *("start", "end", "direction", "on_bad_frame", "mask_threshold"),
+        *("weights", "method", "options"),
+    )
+)
+"""Fields that change the settings of a row."""
 CHOICES = {"direction": ("forward", "both"), "on_bad_frame": ("stop", "hold")}
 NUMBERS = ("priority", "seconds", "time_limit", "mask_threshold")
 LARGEST_PRIORITY = 2**53
@@ -44,12 +53,14 @@ class RowFault(NamedTuple):
 class RowRules:
     """How the rows of a manifest are understood."""
 
-    folder: Path
+    folder: Location
     """Folder that relative paths start from."""
     is_root: bool = False
     """Whether all paths must stay inside ``folder``."""
     defaults: VideoSettings = field(default_factory=VideoSettings)
     """Settings of rows that have none of their own."""
+    allowed: frozenset[str] = frozenset()
+    """Protocols of addresses that the user allows; see ``addresses.location_of``."""
     model_fault: ModelFault | None = None
 
 
@@ -104,19 +115,20 @@ class _Row:
         self.faults: list[RowFault] = []
         self._values = values
         self._rules = rules
-        for name in values:
-            if name not in FIELDS and name != FAILURE and not name.startswith(EXTRA):
+        for name in sorted(values.keys() - FIELDS_AND_FAILURE):
+            if not name.startswith(EXTRA):
                 close = get_close_matches(name, FIELDS, n=1)
                 hint = f"; did you mean {close[0]}?" if close else ""
                 self._wrong(shortened(name), f"unknown field{hint}")
 
     def job(self) -> VideoJob:
-        video = self._path("video", self._text("video"))
+        video = self._location("video", self._text("video"))
         if "video" not in self._values:
             self._wrong("video", "missing")
-        masks = tuple(self._path("masks", text) for text in self._texts("masks"))
+        masks = tuple(self._location("masks", text) for text in self._texts("masks"))
         boxes = tuple(self._boxes())
-        if not masks and not boxes and not {"masks", "boxes"} & {f.field for f in self.faults}:
+        has_prompts = masks or boxes or {"masks", "boxes"} & {f.field for f in self.faults}
+        if not has_prompts:
             self._wrong("masks", "missing; give masks or boxes")
         return VideoJob(
             id=self._id(video),
@@ -156,26 +168,35 @@ class _Row:
         self._wrong(name, f"must be a path or a list of paths, got {shortened(value)}")
         return []
 
-    def _path(self, name: str, text: str) -> Path:
-        folder = self._rules.folder
-        path = Path(os.path.normpath(folder / text))
-        if re.match(r"[a-z0-9+]+:", text, re.IGNORECASE) and not path.exists():
-            self._wrong(name, f"addresses are not supported, got {shortened(text)!r}")
-        if self._rules.is_root:
-            real = Path(os.path.realpath(path))
-            if not real.is_relative_to(os.path.realpath(folder)):
-                self._wrong(name, f"{shortened(text, 80)!r} leads out of the root folder")
-        return path
+    def _location(self, name: str, text: str) -> Location:
+        folder, location = self._rules.folder, self._resolved(name, text)
+        if self._rules.is_root and not _is_inside(location, folder):
+            shown = shortened(text.partition("?")[0], 80)
+            self._wrong(name, f"{shown!r} leads out of the root folder")
+        return location
 
-    def _id(self, video: Path) -> str:
+    def _resolved(self, name: str, text: str) -> Location:
+        folder = self._rules.folder
+        if is_address(text):
+            with self._noting(name):
+                return location_of(text, allowed=self._rules.allowed)
+        elif isinstance(folder, Path):
+            joined = os.path.join(folder, text)  # noqa: PTH118 - much quicker, for a million rows
+            return Path(os.path.normpath(joined))
+        elif not Path(text).is_absolute():
+            return folder.joined(text)
+        return Path(os.path.normpath(text))
+
+    def _id(self, video: Location) -> str:
         text = self._text("id")
         if not text:
-            is_inside = video.is_relative_to(self._rules.folder)
-            inner = video.relative_to(self._rules.folder if is_inside else video.anchor or ".")
+            inner = _inner_path(video, self._rules.folder)
             text = inner.with_suffix("").as_posix() if inner.name else ""
-        with self._noting("id"):
-            if text or "id" in self._values:
+        if text or "id" in self._values:
+            try:
                 checked_id(text)
+            except DataError as error:
+                self._wrong("id", error.summary)
         return text
 
     def _boxes(self) -> Iterator[str]:
@@ -195,6 +216,9 @@ class _Row:
                 yield text
 
     def _settings(self) -> VideoSettings:
+        defaults = self._rules.defaults
+        if defaults.end is None and self._values.keys().isdisjoint(SETTINGS):
+            return defaults
         entries: dict[str, Any] = {}
         for name, choices in CHOICES.items():
             if name in self._values:
@@ -209,7 +233,7 @@ class _Row:
         if "mask_threshold" in self._values:
             threshold = self._number("mask_threshold", least=1, most=255, whole=True)
             entries["mask_threshold"] = None if threshold is None else int(threshold)
-        settings = replace(self._rules.defaults, **entries)
+        settings = replace(defaults, **entries)
         first, last = (whole_number(text or "") for text in (settings.start, settings.end))
         if first is not None and last is not None and last <= first:
             self._wrong("end", f"must be after start {first}, got {last}")
@@ -267,6 +291,26 @@ class _Row:
         if text and not re.fullmatch(r"[0-9a-f]{64}", text):
             self._wrong("sha256", f"must be 64 hexadecimal digits, got {shortened(text)}")
         return text or None
+
+
+def _is_inside(location: Location, folder: Location) -> bool:
+    """Return whether a location is below a folder, also after links are followed."""
+    if isinstance(location, Url):
+        return isinstance(folder, Url) and location.is_relative_to(folder)
+    if isinstance(folder, Url):
+        return False
+    return Path(os.path.realpath(location)).is_relative_to(os.path.realpath(folder))
+
+
+def _inner_path(video: Location, folder: Location) -> Path:
+    """Return the path of a video below a folder, or below its top if it is elsewhere."""
+    if isinstance(video, Url):
+        if isinstance(folder, Url) and video.is_relative_to(folder):
+            return Path(str(video).removeprefix(str(folder).rstrip("/")).strip("/"))
+        return Path(str(video).partition("://")[2].strip("/"))
+    if isinstance(folder, Path) and video.is_relative_to(folder):
+        return video.relative_to(folder)
+    return video.relative_to(video.anchor or ".")
 
 
 def _box_text(entry: Any) -> str | None:

@@ -15,8 +15,8 @@ from maskcast.batch.totals import BatchTotals
 from maskcast.core.files import replacing, write_text
 
 COLUMNS = (
-    *("id", "frames", "objects", "video_seconds", "total", "decode", "model", "write", "commit"),
-    *("lowest_confidence", "empty_frames"),
+    *("id", "frames", "objects", "video_seconds", "total", "fetch", "decode", "model", "write"),
+    *("commit", "lowest_confidence", "empty_frames"),
 )
 """Columns of ``results.csv``, before those of the fields ``x_…``."""
 UNSAFE = ("=", "+", "-", "@", "\t", "\r")

@@ -17,7 +17,7 @@ from typing import Any
 from maskcast.batch.journal import JournalEvent, read_journal
 from maskcast.core.errors import MissingFileError
 
-STAGES = ("decode", "model", "write", "commit")
+STAGES = ("fetch", "decode", "model", "write", "commit")
 """Kinds of work whose seconds are added up; they overlap."""
 SLOWEST = 20
 """Number of videos in lists of the slowest and of the least certain ones."""
@@ -252,7 +252,7 @@ class BatchTotals:
         self.object_frames += int(event["frames"]) * int(event["objects"])
         self.video_seconds += float(event["video_seconds"] or 0.0)
         for stage in STAGES:
-            self.stages[stage] += float(event[stage])
+            self.stages[stage] += float(event.get(stage, 0.0))
         self._note(event, job_id)
         if self._call.finished % self._every == 0:
             self.curve.append((at, self.finished))

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
+from maskcast.batch.addresses import Location
 from maskcast.batch.dispatch import QueuedVideo, Recorder
 from maskcast.batch.engine import Assignment
+from maskcast.batch.inputs import is_remote
 from maskcast.batch.job import BatchSettings, VideoJob, input_digest, request_digest
 from maskcast.batch.layout import VIDEOS
 from maskcast.batch.manifest import Manifest
+from maskcast.batch.remote_results import finished_in_store
 from maskcast.batch.results import MadeFrom, finished_from, remove_work
 from maskcast.batch.totals import BatchTotals, FailedVideo
 
+LOOKED_UP_AT_ONCE = 32
+"""Number of rows that are looked up in an object store at the same time."""
 PAUSE_EVERY = 100
 """Number of rows after which the search for the next video pauses."""
 
@@ -37,7 +44,7 @@ def waiting_videos(
     totals: BatchTotals,
     record: Recorder,
     *,
-    output: Path,
+    output: Location,
     work: Path,
 ) -> Iterator[QueuedVideo | None]:
     """Yield the videos to segment in order, and None now and then while there are none.
@@ -51,14 +58,9 @@ def waiting_videos(
         output: the folder of the batch.
         work: the folder of unfinished videos.
     """
-    for number, job in enumerate(manifest.jobs(), 1):
-        assignment = Assignment(
-            job=job,
-            folder=settings.folder(job.id),
-            request=request_digest(job, settings),
-            input=input_digest(job),
-        )
-        before = finished_from(output / VIDEOS / assignment.folder)
+    probed = _probed(manifest.jobs(), settings, output)
+    for number, (assignment, before) in enumerate(probed, 1):
+        job = assignment.job
         if before is not None and before == MadeFrom(assignment.request, assignment.input):
             if not totals.is_finished(job.id):
                 record("kept", id=job.id)
@@ -78,6 +80,43 @@ def waiting_videos(
             yield QueuedVideo(replaced, attempts=attempts)
         if number % PAUSE_EVERY == 0:
             yield None
+
+
+def _probed(
+    jobs: Iterator[VideoJob], settings: BatchSettings, output: Location
+) -> Iterator[tuple[Assignment, MadeFrom | None]]:
+    """Yield what there is to do for each job, and what its finished results were made from.
+
+    Jobs with files in an object store are looked up several at a time, each of which takes a few
+    requests.
+    """
+    first = next(jobs, None)
+    if first is None:
+        return
+    jobs = chain([first], jobs)
+    if isinstance(output, Path) and not is_remote(first):
+        for job in jobs:
+            assignment = _assignment(job, settings)
+            yield assignment, finished_from(output / VIDEOS / assignment.folder)
+        return
+    with ThreadPoolExecutor(LOOKED_UP_AT_ONCE) as threads:
+        while chunk := list(islice(jobs, LOOKED_UP_AT_ONCE)):
+            assignments = list(threads.map(lambda job: _assignment(job, settings), chunk))
+            folders = [assignment.folder for assignment in assignments]
+            if isinstance(output, Path):
+                before = [finished_from(output / VIDEOS / folder) for folder in folders]
+            else:
+                before = finished_in_store(output, folders)
+            yield from zip(assignments, before, strict=True)
+
+
+def _assignment(job: VideoJob, settings: BatchSettings) -> Assignment:
+    return Assignment(
+        job=job,
+        folder=settings.folder(job.id),
+        request=request_digest(job, settings),
+        input=input_digest(job),
+    )
 
 
 def _is_tried_again(failed: FailedVideo, work: Assignment, choice: Choice) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from maskcast.batch.addresses import Url
 from maskcast.batch.engine import (
     Assignment,
     FailureKind,
@@ -29,8 +30,15 @@ from maskcast.batch.engine import (
     WorkerReady,
     WorkerUnable,
 )
-from maskcast.batch.job import ModelChoice, VideoJob
-from maskcast.batch.layout import LOGS, RUN
+from maskcast.batch.inputs import local_paths, with_local_files
+from maskcast.batch.job import ModelChoice, VideoJob, input_digest
+from maskcast.batch.layout import INPUT, RUN
+from maskcast.batch.remote_results import (
+    commit_to_store,
+    forget_in_store,
+    keep_in_store,
+    take_from_store,
+)
 from maskcast.batch.results import (
     MadeFrom,
     commit,
@@ -47,6 +55,7 @@ from maskcast.core.errors import (
     MaskcastError,
     OutputError,
     RunConflictError,
+    TransientError,
     UsageError,
 )
 from maskcast.core.files import alone_in, make_folder
@@ -88,7 +97,7 @@ def main(line: WorkerLine, setup: WorkerSetup) -> None:
 
 def log_to_file(setup: WorkerSetup) -> None:
     """Write warnings and tracebacks of this process to a log that does not grow for ever."""
-    path = setup.output / LOGS / f"{setup.name}.log"
+    path = setup.logs / f"{setup.name}.log"
     make_folder(path.parent)
     handler = logging.handlers.RotatingFileHandler(
         path, maxBytes=LARGEST_LOG, backupCount=OLD_LOGS, encoding="utf-8", errors="replace"
@@ -135,6 +144,8 @@ class VideoWorker:
                 outcome = self._attempt(work, folder)
                 if outcome.status == "finished" or not (folder / RUN).exists():
                     remove_work(folder, self._setup.work)
+                elif outcome.kind in (None, "time"):  # another machine may continue
+                    self._keep_in_store(work, folder)
                 return outcome
         except RunConflictError as error:
             return _failed("busy", error)
@@ -160,35 +171,61 @@ class VideoWorker:
             return _failed(kind, error)
 
     def _segment(self, work: Assignment, folder: Path) -> VideoOutcome:
-        _check_content(work.job)
-        run = folder / RUN
+        if work.input is None:  # the store failed, or a file is missing
+            work = replace(work, input=input_digest(work.job))
+        run, output = folder / RUN, self._setup.output
+        if isinstance(output, Url):
+            take_from_store(folder, output, work.folder)
         if read_made_from(folder) != MadeFrom(work.request, work.input):
             remove_folder(run)
+            remove_folder(folder / INPUT)
             write_job(folder, work)
         before = _card(run)
         self._watch.begin(work.job, worked=before.seconds.total if before else 0.0)
-        segmenter = self._segmenter(work.job.settings.model)
-        request = self._request(work.job, run)
+        began = time.perf_counter()
+        largest = self._setup.largest_input
+        job = with_local_files(work.job, folder / INPUT, largest=largest)
+        fetched = time.perf_counter() - began
+        _check_content(job)
+        segmenter = self._segmenter(job.settings.model)
+        request = self._request(job, run)
+        self._watch.copies = lambda: self._keep_in_store(work, folder)
         try:
             result = run_video(request, segmenter, progress=self._watch)
         except RunConflictError:  # by another version, or its card is damaged
             remove_folder(run)
             result = run_video(request, segmenter, progress=self._watch)
-        figures = _figures(result, run)
+        figures = replace(_figures(result, run), fetch=round(fetched, 4))
         began = time.perf_counter()
-        is_kept = commit(
-            folder, self._setup.output, work, keep_states=self._setup.settings.keep_states
-        )
+        is_kept = self._commit(work, folder)
         seconds = time.perf_counter() - began
         figures = replace(figures, commit=round(seconds, 4), is_duplicate=not is_kept)
         return VideoOutcome(status="finished", figures=figures)
 
+    def _commit(self, work: Assignment, folder: Path) -> bool:
+        """Move or upload the results; return whether they are the ones kept."""
+        output, keep_states = self._setup.output, self._setup.settings.keep_states
+        if isinstance(output, Path):
+            return commit(folder, output, work, keep_states=keep_states)
+        is_kept = commit_to_store(folder, output, work, keep_states=keep_states)
+        forget_in_store(output, work.folder)
+        return is_kept
+
+    def _keep_in_store(self, work: Assignment, folder: Path) -> None:
+        """Copy an unfinished video to the store of the results, for another machine."""
+        if isinstance(self._setup.output, Url):
+            try:
+                keep_in_store(folder, self._setup.output, work.folder)
+            except OutputError as error:  # the copy on the disk is still there
+                logger.warning("%s: %s", work.job.id, error)
+
     def _request(self, job: VideoJob, run: Path) -> VideoRequest:
         settings, shared = job.settings, self._setup.settings
+        video, masks = local_paths(job)
         return VideoRequest(
-            video=job.video,
+            video=video,
             output=run,
-            masks=job.masks,
+            masks=masks,
             boxes=job.boxes,
             start=settings.start,
             end=settings.end,
@@ -233,11 +270,14 @@ class _Watch:
         self._setup, self._send, self._stop = setup, send, stop
         self._job_id = ""
         self._deadline = float("inf")
-        self._sent = 0.0
+        self._sent = self._copied = 0.0
+        self.copies: Callable[[], None] = lambda: None
+        """Copies the unfinished video to where other machines find it."""
 
     def begin(self, job: VideoJob, *, worked: float) -> None:
         """Begin with a video that has been worked on for some seconds before."""
         self._job_id, self.is_over, self._sent = job.id, False, 0.0
+        self._copied = time.monotonic()
         self.limit = self._setup.time_limit if job.time_limit is None else job.time_limit
         left = float("inf") if self.limit is None else self.limit - worked
         self._deadline = time.monotonic() + left
@@ -250,6 +290,9 @@ class _Watch:
         if now - self._sent >= self._setup.beat_every and self._job_id:
             self._sent = now
             self._send(VideoBeat(self._setup.worker, self._job_id, work, done, total))
+        if now - self._copied >= self._setup.save_remote and self._job_id:
+            self.copies()
+            self._copied = time.monotonic()
 
 
 def kind_of(error: Exception) -> FailureKind:
@@ -262,6 +305,7 @@ def kind_of(error: Exception) -> FailureKind:
         (DataError, "data"),
         (UsageError, "data"),
         (OutputError, "output"),
+        (TransientError, "transient"),
         (OSError, "transient"),
     )
     return next((kind for of, kind in kinds if isinstance(error, of)), "fault")
@@ -286,13 +330,14 @@ def _check_content(job: VideoJob) -> None:
     """Raise ``DataError`` if the video does not have the SHA-256 of its row."""
     if job.sha256 is None:
         return
+    video, _ = local_paths(job)
     try:
-        with job.video.open("rb") as file:
+        with video.open("rb") as file:
             actual = hashlib.file_digest(file, "sha256").hexdigest()
     except (FileNotFoundError, IsADirectoryError) as error:
-        raise DataError(f"{job.video} must be a file, because its row has a sha256") from error
+        raise DataError(f"{video} must be a file, because its row has a sha256") from error
     if actual != job.sha256:
-        raise DataError(f"{job.video} has the SHA-256 {actual}, expected {job.sha256}")
+        raise DataError(f"{video} has the SHA-256 {actual}, expected {job.sha256}")
 
 
 def _device(setup: WorkerSetup) -> str:

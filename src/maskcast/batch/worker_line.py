@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import queue
 import signal
@@ -13,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from maskcast.batch.addresses import Location
 from maskcast.batch.engine import Assignment, WorkerEvent, WorkerId, WorkerLeaving
 from maskcast.batch.job import BatchSettings, MakesSource, ModelChoice
 
@@ -28,10 +30,12 @@ class WorkerSetup:
 
     make_source: MakesSource
     settings: BatchSettings
-    output: Path
+    output: Location
     """The folder of the batch."""
     work: Path
     """The folder of unfinished videos."""
+    logs: Path
+    """The folder of the logs."""
     model: ModelChoice = field(default_factory=ModelChoice)
     """The segmenter that is built at once."""
     worker: WorkerId = 0
@@ -42,6 +46,10 @@ class WorkerSetup:
     save_frames: int = 50
     save_seconds: float = 30.0
     """How often states are saved; see ``runs.segmentation.SavePolicy``."""
+    save_remote: float = 300.0
+    """Seconds between two copies of an unfinished video in the object store of the results."""
+    largest_input: float = math.inf
+    """Maximum size in bytes of a file or folder that is copied from an object store."""
     time_limit: float | None = None
     """Time limit in seconds of videos that have none of their own."""
     beat_every: float = 2.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,81 +12,29 @@ import tyro
 from tyro.conf import Positional, UseAppendAction
 
 from maskcast.cli.arguments import Device, MethodName, Options, WeightsArgument, shown_as
+from maskcast.cli.batch_options import (
+    Allowed,
+    AttemptOptions,
+    ClusterOptions,
+    StoreOptions,
+    WorkerOptions,
+)
 from maskcast.cli.terminal import say, show
 from maskcast.core.config import options_from
 from maskcast.core.device_names import DeviceName, DtypeName
 from maskcast.runs.export_settings import Exports
 
 if TYPE_CHECKING:
-    from maskcast.batch.policy import BatchPolicy
-    from maskcast.batch.waiting import Choice
+    from maskcast.batch.addresses import Location
     from maskcast.core.segmenter import SegmenterSource
 
 NO_EXPORTS = Exports()
-ManifestFile = Annotated[Positional[Path], shown_as("MANIFEST", None)]
-BatchFolder = Annotated[Positional[Path], shown_as("FOLDER", None)]
-OutputFolder = Annotated[Path, shown_as("FOLDER", None, short="-o")]
-RootFolder = Annotated[Path | None, shown_as("FOLDER")]
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerOptions:
-    """The worker processes of a batch."""
-
-    jobs: Annotated[int | None, shown_as("COUNT")] = None
-    """number of worker processes; default: one per GPU and --per-device, else one."""
-    per_device: int = 1
-    """worker processes per GPU, for the default of --jobs."""
-    threads: Annotated[int | None, shown_as("COUNT")] = None
-    """CPU threads of each worker; default: cores / jobs. Masks may depend on it in the last bit, so
-    it stays the same for the whole batch."""
-
-    def count(self, device: DeviceName) -> int:
-        """Return the number of workers on this machine."""
-        from maskcast.core.gpus import gpu_count
-
-        return max(gpu_count(device), 1) * self.per_device if self.jobs is None else self.jobs
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttemptOptions:
-    """How often videos are tried, and when a batch gives up."""
-
-    attempts: int = 3
-    """number of failed attempts after which a video is given up."""
-    time_limit: Annotated[str | None, shown_as("TIME")] = None
-    """maximum time of work per video, such as 90s, 5m or 2h, over all attempts."""
-    stall: Annotated[str, shown_as("TIME", None)] = "5m"
-    """time without progress after which a worker is replaced."""
-    max_failed: Annotated[str, shown_as("COUNT|PERCENT", None)] = "5%"
-    """number of failed videos, or per cent of the rows (at least 20), above which the batch stops.
-    """
-    retry_failed: bool = False
-    """segment videos again that failed in an earlier call."""
-    redo_changed: bool = False
-    """segment finished videos again whose row or input has changed."""
-
-    def policy(self, *, jobs: int) -> BatchPolicy:
-        """Return when attempts end and are repeated."""
-        from maskcast.batch.policy import BatchPolicy, seconds_from
-
-        stall = seconds_from(self.stall, "stall")
-        return BatchPolicy(jobs=jobs, attempts=self.attempts, stall=stall)
-
-    def choice(self) -> Choice:
-        """Return what happens to rows of earlier calls."""
-        from maskcast.batch.policy import seconds_from
-        from maskcast.batch.waiting import Choice
-
-        limit = self.time_limit
-        return Choice(
-            retry_failed=self.retry_failed,
-            redo_changed=self.redo_changed,
-            time_limit=None if limit is None else seconds_from(limit, "time_limit"),
-        )
-
-
-WORKER_OPTIONS, ATTEMPT_OPTIONS = WorkerOptions(), AttemptOptions()
+WORKER_OPTIONS, CLUSTER_OPTIONS = WorkerOptions(), ClusterOptions()
+ATTEMPT_OPTIONS, STORE_OPTIONS = AttemptOptions(), StoreOptions()
+ManifestLocation = Annotated[Positional[str], shown_as("MANIFEST", None)]
+BatchFolder = Annotated[Positional[str], shown_as("FOLDER", None)]
+BatchOutput = Annotated[str, shown_as("FOLDER", None, short="-o")]
+RootFolder = Annotated[str | None, shown_as("FOLDER")]
 
 
 def plan(
@@ -112,44 +61,50 @@ def plan(
 
 
 def check(
-    manifest: ManifestFile,
+    manifest: ManifestLocation,
     *,
     read: bool = False,
     root: RootFolder = None,
+    allow: Allowed = (),
 ) -> None:
     """List all errors of a manifest.
 
     Args:
-        manifest: JSON lines (.jsonl) or CSV with a header (.csv), one video per row.
+        manifest: JSON lines (.jsonl), CSV with a header (.csv) or Parquet, one video per row; - for
+            standard input.
         read: also open every video and read its masks.
         root: folder that relative paths start from and no path may leave; default: the folder of
             the manifest, which paths may leave.
+        allow: also accept addresses of this protocol (https).
     """
     from maskcast.batch.manifest import Manifest
+    from maskcast.batch.manifest_file import manifest_file
     from maskcast.batch.rows import RowRules
     from maskcast.cli.batch_display import counted
 
-    rules = RowRules(
-        folder=(root or manifest.parent).absolute(),
-        is_root=root is not None,
-        model_fault=_model_fault,
-    )
-    rows = Manifest(manifest, rules)
-    if not read:
-        print(f"{manifest}: {counted(len(rows), 'row')}, no errors")
-        return
-    from maskcast.batch.checking import check_files
-    from maskcast.cli.progress import TerminalProgress
+    with manifest_file(_location(manifest, allow), sys.stdin.buffer.read) as file:
+        folder = file.base if root is None else _location(root, allow)
+        rules = RowRules(
+            folder=folder.absolute() if isinstance(folder, Path) else folder,
+            is_root=root is not None,
+            allowed=frozenset(allow),
+            model_fault=_model_fault,
+        )
+        rows = Manifest(file.path, rules, name=file.name)
+        figures = [counted(len(rows), "row")]
+        if read:
+            from maskcast.batch.checking import check_files
+            from maskcast.cli.progress import TerminalProgress
 
-    with TerminalProgress() as progress:
-        frames = check_files(rows, progress=progress)
-    print(f"{manifest}: {counted(len(rows), 'row')}, {counted(frames, 'frame')}, no errors")
+            with TerminalProgress() as progress:
+                figures.append(counted(check_files(rows, progress=progress), "frame"))
+    print(f"{file.name}: {', '.join(figures)}, no errors")
 
 
 def run(
-    manifest: ManifestFile,
+    manifest: ManifestLocation,
     *,
-    output: OutputFolder,
+    output: BatchOutput,
     root: RootFolder = None,
     weights: WeightsArgument = None,
     method: MethodName = None,
@@ -160,11 +115,13 @@ def run(
     on_bad_frame: Literal["stop", "hold"] = "stop",
     mask_threshold: Annotated[int | None, shown_as("VALUE")] = None,
     exports: Annotated[Exports, tyro.conf.arg(name=""), UseAppendAction] = NO_EXPORTS,
-    results: Literal["png", "rle"] = "png",
+    results: Annotated[Literal["png", "rle"] | None, shown_as("png|rle")] = None,
     device: Device = "auto",
     dtype: DtypeName = "float32",
     deterministic: bool = False,
     workers: Annotated[WorkerOptions, tyro.conf.arg(name="")] = WORKER_OPTIONS,
+    cluster: Annotated[ClusterOptions, tyro.conf.arg(name="")] = CLUSTER_OPTIONS,
+    stores: Annotated[StoreOptions, tyro.conf.arg(name="")] = STORE_OPTIONS,
     shard: Annotated[str, shown_as("INDEX/COUNT", None)] = "0/1",
     scratch: Annotated[Path | None, shown_as("FOLDER")] = None,
     attempts: Annotated[AttemptOptions, tyro.conf.arg(name="")] = ATTEMPT_OPTIONS,
@@ -176,22 +133,24 @@ def run(
     metrics: Annotated[Path | None, shown_as("FILE")] = None,
     dry_run: bool = False,
 ) -> None:
-    """Segment the videos of a manifest in worker processes.
+    """Segment the videos of a manifest in worker processes, on this machine or a Ray cluster.
 
     Each finished video is a run folder in FOLDER/videos. A video that cannot be segmented is listed
     in failures.jsonl and does not stop the others. After an interruption of any kind, run the same
     command again to continue. Options of segment are defaults for rows without their own.
 
     Examples: two worker processes; the first 20 rows and an estimate for all; failed videos again;
-    one task of a Slurm array of 64:
+    one task of a Slurm array of 64; 8 to 64 workers of a Ray cluster, inside a Ray job:
         maskcast batch run clips.jsonl -o out --jobs 2
         maskcast batch run clips.jsonl -o out --jobs 2 --limit 20 --price 3.00
         maskcast batch run out/failures.jsonl -o out --jobs 2 --retry-failed --attempts 5
         maskcast batch run clips.jsonl -o out --shard slurm/64
+        maskcast batch run clips.jsonl -o /shared/out --ray auto --workers 8:64
 
     Args:
-        manifest: JSON lines (.jsonl) or CSV with a header (.csv), one video per row.
-        output: the folder of the batch.
+        manifest: JSON lines (.jsonl), CSV with a header (.csv) or Parquet, one video per row; - for
+            standard input.
+        output: the folder of the batch, on the disk or in an object store (s3://…, gs://…, az://…).
         root: folder that relative paths start from and no path may leave; default: the folder of
             the manifest, which paths may leave.
         weights: name or file of the weights, which also select the method.
@@ -203,15 +162,18 @@ def run(
         on_bad_frame: stop: the video fails at an unreadable frame; hold: repeat the frame before.
         mask_threshold: lowest grey value (1 to 255) that belongs to the object.
         exports: further results made from the finished masks.
-        results: png, one file per frame; rle, run lengths in one file, about a quarter of the size.
+        results: png, one file per frame; rle, run lengths in one file, about a quarter of the size;
+            default: png, and rle in object stores.
         device: auto (the GPUs in turn, if there are any), cpu, cuda, a specific GPU or mps.
         dtype: data type of the network's computation.
         deterministic: use only deterministic algorithms; slower.
         workers: the worker processes.
+        cluster: workers on a Ray cluster.
+        stores: videos and results in object stores.
         shard: INDEX/COUNT: segment only this part of the rows, chosen by their ids; slurm/COUNT and
             kubernetes/COUNT take the index from the environment.
         scratch: folder for unfinished videos and their states, on a fast disk; default: work, in
-            the output folder.
+            the output folder, and for object stores a folder in the cache.
         attempts: how often videos are tried.
         save_seconds: save the state, from which a video can resume, at least once per this many
             seconds.
@@ -224,9 +186,12 @@ def run(
     """
     from maskcast.batch.batch_run import BatchRequest, plan_batch, run_batch
     from maskcast.batch.job import BatchSettings, ModelChoice, VideoSettings
+    from maskcast.batch.manifest_file import manifest_file
+    from maskcast.batch.policy import bytes_from, seconds_from
     from maskcast.batch.shards import parse_shard
     from maskcast.cli.batch_display import BatchDisplay, report_ending
 
+    folder = _location(output, ())
     defaults = VideoSettings(
         start=start,
         end=end,
@@ -236,7 +201,7 @@ def run(
         model=ModelChoice(weights=weights, method=method, options=options_from(option)),
     )
     settings = BatchSettings(
-        form=results,
+        form=results or ("png" if isinstance(folder, Path) else "rle"),
         device=device,
         dtype=dtype,
         deterministic=deterministic,
@@ -245,29 +210,35 @@ def run(
         hash_folders=hash_folders,
     )
     request = BatchRequest(
-        manifest=manifest,
-        output=output,
-        root=root,
+        manifest=Path(),
+        output=folder,
+        root=None if root is None else _location(root, stores.allow),
+        allowed=frozenset(stores.allow),
+        largest_input=bytes_from(stores.max_input),
         defaults=defaults,
         settings=settings,
         threads=workers.threads,
-        policy=attempts.policy(jobs=workers.count(device)),
+        policy=attempts.policy(cluster.counts(workers, device)),
+        ray=cluster.cluster(workers, device),
         max_failed=attempts.max_failed,
         choice=attempts.choice(),
         shard=parse_shard(shard),
         limit=limit,
         scratch=scratch,
         save_seconds=save_seconds,
+        save_remote=seconds_from(stores.save_remote, "save_remote"),
         price=price,
         metrics=metrics,
         model_fault=_model_fault,
     )
-    if dry_run:
-        for name, number in plan_batch(request).items():
-            print(f"{name:<14} {number}")
-        return
-    with BatchDisplay() as display:
-        result = run_batch(request, _make_source, watch=display.update)
+    with manifest_file(_location(manifest, stores.allow), sys.stdin.buffer.read) as file:
+        request = replace(request, manifest=file.path, base=file.base, manifest_name=file.name)
+        if dry_run:
+            for name, number in plan_batch(request).items():
+                print(f"{name:<14} {number}")
+            return
+        with BatchDisplay() as display:
+            result = run_batch(request, _make_source, watch=display.update)
     report_ending(output, result, is_pilot=limit is not None)
 
 
@@ -286,15 +257,19 @@ def status(
         json: print one JSON object.
         verify: also read the run card of every finished video.
     """
+    from maskcast.batch.remote_copy import local_batch
     from maskcast.cli.batch_display import print_status, watch_status
 
-    if watch:
-        watch_status(folder)
-    else:
-        print_status(folder, as_json=json, verify=verify)
+    with local_batch(_location(folder, ()), with_results=verify) as copy:
+        if watch:
+            watch_status(copy)
+        else:
+            print_status(copy, as_json=json, verify=verify)
 
 
-def collect(folder: BatchFolder, *, output: OutputFolder) -> None:
+def collect(
+    folder: BatchFolder, *, output: Annotated[Path, shown_as("FOLDER", None, short="-o")]
+) -> None:
     """Join the results of a batch in one archive or one folder of PNGs.
 
     Args:
@@ -303,12 +278,22 @@ def collect(folder: BatchFolder, *, output: OutputFolder) -> None:
             folder of PNG masks per video.
     """
     from maskcast.batch.collecting import collect as collect_results
+    from maskcast.batch.remote_copy import local_batch
     from maskcast.cli.batch_display import counted
     from maskcast.cli.progress import TerminalProgress
 
-    with TerminalProgress() as progress:
-        count = collect_results(folder, output, progress=progress)
+    with (
+        local_batch(_location(folder, ()), with_results=True) as copy,
+        TerminalProgress() as progress,
+    ):
+        count = collect_results(copy, output, progress=progress)
     show(f"{output}: {counted(count, 'video')}")
+
+
+def _location(text: str, allowed: tuple[str, ...]) -> Location:
+    from maskcast.batch.addresses import location_of
+
+    return location_of(text, allowed=allowed)
 
 
 def _make_source(

@@ -97,7 +97,7 @@ def counted(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
-def report_ending(output: Path, result: BatchResult, *, is_pilot: bool) -> None:
+def report_ending(output: str, result: BatchResult, *, is_pilot: bool) -> None:
     """Print the figures of a batch that has ended.
 
     Raises:
@@ -114,7 +114,8 @@ def report_ending(output: Path, result: BatchResult, *, is_pilot: bool) -> None:
     if ending.reason in ("unable", "output"):
         error = UsageError(ending.sentence) if ending.exit_code == 2 else None
         raise error or MaskcastError(ending.sentence)
-    print(f"{output / VIDEOS}: {line_of(totals).partition(';')[0]}")
+    output = output.rstrip("/")
+    print(f"{output}/{VIDEOS}: {line_of(totals).partition(';')[0]}")
     if totals.changed:
         say(
             f"{len(totals.changed)} finished videos have another row or input now; they are left "
@@ -122,14 +123,14 @@ def report_ending(output: Path, result: BatchResult, *, is_pilot: bool) -> None:
         )
     if is_pilot:
         _print_estimate(totals, result.total_rows)
-    show(str(output / REPORT))
+    show(f"{output}/{REPORT}")
     if ending.reason == "max-failed":
         raise PartialResultError(f"stopped: {ending.sentence}")
     if failed := len(totals.failed):
         some = [f"{i}: {video.sentence}" for i, video in list(totals.failed.items())[:5]]
         some += [f"{failed - 5} more"] if failed > len(some) else []
         raise PartialResultError(
-            f"{counted(failed, 'video')} failed; {output / FAILURES} is a manifest of them",
+            f"{counted(failed, 'video')} failed; {output}/{FAILURES} is a manifest of them",
             details=some,
         )
 

@@ -115,6 +115,10 @@ class OutputError(MaskcastError, OSError):
     """Results cannot be written."""
 
 
+class TransientError(MaskcastError, OSError):
+    """A disk, a network or a store fails; the same call may succeed later."""
+
+
 class PartialResultError(MaskcastError):
     """Part of the work was completed and saved; the rest failed."""
 

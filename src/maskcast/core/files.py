@@ -256,23 +256,33 @@ def path_inside(folder: Path, name: str, suffix: str = "") -> Path:
         DataError: the name is empty, hidden, absolute or too long, leads out of the folder, or
             contains control characters.
     """
-    shown = repr(name if len(name) <= 60 else name[:57] + "...")
+    check_name(name, suffix)
+    return folder / (name + suffix)
+
+
+def check_name(name: str, suffix: str = "") -> None:
+    """Raise ``DataError`` unless an untrusted name is safe; see ``path_inside``."""
+    shown = repr(name if len(name) <= 60 else f"{name[:57]}...")
     if not name or name.startswith("."):
         raise DataError(f"invalid name {shown}: names must not be empty or start with a dot")
     if "/" in name or "\\" in name or (len(name) > 1 and name[1] == ":"):
         raise DataError(f"invalid name {shown}: names must not contain /, \\ or a drive letter")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
-        raise DataError(
-            f"invalid name {shown}: names must not contain a line break or another control "
-            "character"
-        )
+    if not name.isascii() or not name.isprintable():
+        _check_characters(name, shown)
     length = len(os.fsencode(name + suffix))
     if length > LONGEST_NAME:
         raise DataError(
             f"invalid name {shown}: it takes {length} bytes with its suffix, but file names are "
             f"limited to {LONGEST_NAME}"
         )
-    return folder / (name + suffix)
+
+
+def _check_characters(name: str, shown: str) -> None:
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        raise DataError(
+            f"invalid name {shown}: names must not contain a line break or another control "
+            "character"
+        )
 
 
 _WRITING = {
