@@ -11,6 +11,7 @@ import pytest
 
 from maskcast.io.label_maps import write_label_map
 from maskcast.runs.card import RunCard
+from maskcast.runs.frame_log import FrameLog
 from maskcast.runs.masks import FoundObject, RleMasks
 from maskcast.runs.request import RunRequest
 from maskcast.web.results import Results, stamp_of
@@ -55,6 +56,23 @@ def test_frames_with_a_log_line_and_a_file_have_a_stamp(run):
     assert results.confidences[7][:4].tolist() == [0.5] * 4
     assert results.read(3).tolist() == [[7, 7], [7, 7]]
     assert a != b != stamp_of("b", "c")
+
+
+def test_the_earlier_results_are_read_until_a_log_is_loaded(run, monkeypatch):
+    results = load(run)
+    before = (results.stamps(), results.areas[7].tolist())
+    entries = FrameLog.entries
+
+    def slowly(self):
+        for entry in entries(self):
+            assert (results.stamps(), results.areas[7].tolist()) == before
+            yield entry
+
+    monkeypatch.setattr(FrameLog, "entries", slowly)
+    log(run, (0, "c", {"7": [3, 0.5]}))
+    results.load(card())
+    assert results.stamps() == [(0, 0, stamp_of("c", None))]
+    assert results.areas[7].tolist() == [3, -1, -1, -1, -1, -1]
 
 
 def test_changes_are_stretches_of_one_stamp(run):

@@ -422,15 +422,19 @@ def test_flags_are_listed_and_checked(server):
     server.track()
     log = [json.loads(line) for line in (run / "frames.jsonl").read_text().split("\n") if line]
     for entry in log:
-        if entry["frame"] == 6:
+        if entry["frame"] == 9:
             entry["objects"]["1"] = [0, None, 0.0]
+        if entry["frame"] == 2:
+            entry["objects"]["1"] = [3 * int(ONE.sum()), 0.9, 0.9]
     (run / "frames.jsonl").write_text("\n".join(map(json.dumps, log)))
     flags = server.get("/api/flags")["flags"]
+    texts = {f["frame"]: f["text"] for f in flags if f["kind"] == "jump"}
+    assert texts[2] == "area ×3.0"  # as logged, whatever was loaded before
     lost = next(f for f in flags if f["kind"] == "lost")
-    assert (lost["frame"], lost["slot"], lost["seen"]) == (6, 1, False)
-    tree = {"frame": 6, "slot": 1, "kind": "lost", "seen": True}
+    assert (lost["frame"], lost["slot"], lost["seen"]) == (9, 1, False)
+    tree = {"frame": 9, "slot": 1, "kind": "lost", "seen": True}
     answer = server.post("/api/flags/seen", tree)
-    assert answer["seen"] == [[6, 1, "lost"]]
+    assert answer["seen"] == [[9, 1, "lost"]]
     assert answer["undo"]["did"] != "amended"
     assert next(f for f in server.get("/api/flags")["flags"] if f["kind"] == "lost")["seen"]
 

@@ -58,6 +58,15 @@ export function grouped(exports: readonly ExportInfo[]): [group: string, of: Exp
   return [...groups];
 }
 
+/** About how many bytes an export of so many frames has; null if that is not known. */
+export function expectedBytes(
+  { density }: ExportInfo,
+  { width, height }: { width: number; height: number },
+  frames: number,
+): number | null {
+  return density === null ? null : density * width * height * frames;
+}
+
 /** Whether a request would name an export and an object. */
 export function isPossible(choice: ExportChoice, objects: readonly ObjectInfo[]): boolean {
   return choice.names.size > 0 && objects.some(({ id }) => !choice.without.has(id));

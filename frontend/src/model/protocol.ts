@@ -119,6 +119,8 @@ export interface ExportInfo {
   group: string;
   /** Names of the options that it follows. */
   options: string[];
+  /** Expected bytes for each pixel of each frame; null if that depends on other things. */
+  density: number | null;
 }
 
 export interface ExportOption {

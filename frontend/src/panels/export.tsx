@@ -4,6 +4,7 @@ import { bytesText } from "../model/clock";
 import { useWorkspace, type Workspace } from "../model/context";
 import {
   type ExportChoice,
+  expectedBytes,
   grouped,
   isPossible,
   NOTHING,
@@ -11,7 +12,7 @@ import {
   requestOptions,
   toggled,
 } from "../model/exports";
-import type { ExportInfo, Job, MadeFile } from "../model/protocol";
+import type { ExportInfo, Job, MadeFile, VideoInfo } from "../model/protocol";
 import { isActive } from "../model/session";
 import { Dialog } from "./dialog";
 import { ExportOptions } from "./export_options";
@@ -52,7 +53,7 @@ export function ExportDialog() {
         }}
       >
         <Range only={onlySpan} />
-        <Files exports={exports} choice={choice} />
+        <Files exports={exports} choice={choice} frames={to - from + 1} video={project.video} />
         <ExportOptions options={shown} objects={project.objects} choice={choice} />
         {!complete && <p class="hint">Some of these frames have no masks yet: track them first.</p>}
         <div class="buttons">
@@ -71,33 +72,38 @@ export function ExportDialog() {
   );
 }
 
-/** What can be made, in groups. */
-function Files({
-  exports,
-  choice,
-}: {
+interface FilesProps {
   exports: readonly ExportInfo[];
   choice: Signal<ExportChoice>;
-}) {
+  frames: number;
+  video: VideoInfo;
+}
+
+/** What can be made, in groups, and about how large it is. */
+function Files({ exports, choice, frames, video }: FilesProps) {
   const { names } = choice.value;
   return (
     <div class="files">
       {grouped(exports).map(([group, offers]) => (
         <fieldset key={group}>
           <legend>{group}</legend>
-          {offers.map(({ name, title }) => (
-            <label key={name} class="check">
-              <input
-                type="checkbox"
-                checked={names.has(name)}
-                onChange={(event) => {
-                  const next = toggled(names, name, event.currentTarget.checked);
-                  choice.value = { ...choice.value, names: next };
-                }}
-              />
-              <span>{title}</span>
-            </label>
-          ))}
+          {offers
+            .map((offer) => ({ ...offer, bytes: expectedBytes(offer, video, frames) }))
+            .map(({ name, title, bytes }) => (
+              <label key={name} class="check">
+                <input
+                  type="checkbox"
+                  checked={names.has(name)}
+                  onChange={(event) => {
+                    const next = toggled(names, name, event.currentTarget.checked);
+                    choice.value = { ...choice.value, names: next };
+                  }}
+                />
+                <span>
+                  {title} {bytes !== null && <span class="hint">≈ {bytesText(bytes)}</span>}
+                </span>
+              </label>
+            ))}
         </fieldset>
       ))}
     </div>

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import {
   type ExportChoice,
+  expectedBytes,
   grouped,
   isPossible,
   NOTHING,
@@ -37,10 +38,22 @@ const EDGES = option("edges", {
 });
 const OPTIONS = [GROW, RATE, SOUND, OBJECTS, EDGES];
 const EXPORTS: ExportInfo[] = [
-  { name: "tracks", title: "tracks", group: "Masks", options: [] },
-  { name: "overlay", title: "overlay", group: "To look at", options: ["rate", "sound"] },
-  { name: "rle", title: "rle", group: "Masks", options: [] },
-  { name: "cutout:png", title: "PNG", group: "Cut-outs", options: ["objects", "edges", "grow"] },
+  { name: "tracks", title: "tracks", group: "Masks", options: [], density: 1 },
+  {
+    name: "overlay",
+    title: "overlay",
+    group: "To look at",
+    options: ["rate", "sound"],
+    density: 1,
+  },
+  { name: "rle", title: "rle", group: "Masks", options: [], density: 1 },
+  {
+    name: "cutout:png",
+    title: "PNG",
+    group: "Cut-outs",
+    options: ["objects", "edges", "grow"],
+    density: 1,
+  },
 ];
 const OBJECT: ObjectInfo = { slot: 1, id: 1, name: "dog", colour: "#56b4e9", locked: false };
 const TWO = [OBJECT, { ...OBJECT, slot: 2, id: 300 }];
@@ -73,6 +86,12 @@ test("groups keep their order", () => {
     ["To look at", 1],
     ["Cut-outs", 1],
   ]);
+});
+
+test("sizes grow with pixels and frames, where they are known", () => {
+  const video = { width: 100, height: 50 };
+  expect(expectedBytes({ ...EXPORTS[1], density: 0.5 }, video, 3)).toBe(7500);
+  expect(expectedBytes({ ...EXPORTS[0], density: null }, video, 3)).toBeNull();
 });
 
 test("values that are as usual, or that are not shown, are left out", () => {

@@ -8,6 +8,7 @@ from typing import Any
 from maskcast.runs.flags import FRAMES_BEFORE, Flag, FlagKind, find_flags, find_spots
 from maskcast.runs.frame_log import FrameLog
 from maskcast.runs.layout import FRAME_LOG
+from maskcast.runs.masks import FoundByFrame
 from maskcast.web.project import Project
 
 
@@ -25,7 +26,7 @@ def flags_of(project: Project) -> list[dict[str, Any]]:
             "frame": spot.worst.frame,
             "slot": slots[spot.worst.object_id],
             "kind": str(spot.worst.kind),
-            "text": _text(project, spot.worst),
+            "text": _text(objects, spot.worst),
             "seen": seen_flag(project, spot.worst) in project.document.seen,
         }
         for spot in spots
@@ -43,12 +44,16 @@ def seen_entry(project: Project, frame: int, object_id: int, kind: str) -> tuple
     return frame, object_id, f"{kind} {project.results.stamp(frame) or ''}".strip()
 
 
-def _text(project: Project, flag: Flag) -> str:
+def _text(objects: FoundByFrame, flag: Flag) -> str:
+    """Describe a flag by the log that it was found in; the results may change meanwhile."""
+    found = objects[flag.frame][flag.object_id]
     if flag.kind == FlagKind.JUMP:
-        areas = project.results.areas[flag.object_id]
-        before = [int(area) for area in areas[max(flag.frame - FRAMES_BEFORE, 0) : flag.frame]]
-        usual = median([area for area in before if area > 0] or [1])
-        return f"area ×{areas[flag.frame] / usual:.1f}"
+        frames = range(max(flag.frame - FRAMES_BEFORE, 0), flag.frame)
+        before = [objects.get(frame, {}).get(flag.object_id) for frame in frames]
+        usual = median([one.area for one in before if one is not None and one.area] or [1])
+        return f"area ×{found.area / usual:.1f}"
     if flag.kind == FlagKind.UNSURE:
-        return f"confidence {project.results.confidences[flag.object_id][flag.frame]:.2f}"
+        if found.presence is not None:
+            return f"presence {found.presence:.2f}"
+        return "confidence ?" if found.confidence is None else f"confidence {found.confidence:.2f}"
     return str(flag.kind)

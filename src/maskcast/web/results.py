@@ -47,10 +47,17 @@ class Results:
         return len(self._names)
 
     def load(self, card: RunCard | None) -> None:
-        """Read the log of the run; damaged lines count as frames without masks."""
+        """Read the log of the run; damaged lines count as frames without masks.
+
+        Other threads read the earlier results until all is known.
+        """
+        now = Results(self._run, self._names)
+        now._fill(card)
+        self._masks, self._aside, self._stamps = now._masks, now._aside, now._stamps
+        self.areas, self.confidences = now.areas, now.confidences
+
+    def _fill(self, card: RunCard | None) -> None:
         self._masks = mask_store(card.masks if card else "png", self._run, self._names.__getitem__)
-        self._stamps = [None] * self.count
-        self.areas, self.confidences, self._aside = {}, {}, {}
         present = {path.name for path in self._run.glob("*.png")}
         packed = card is not None and card.masks != "png"
         for entry in FrameLog(self._run / FRAME_LOG).entries():
