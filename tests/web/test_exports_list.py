@@ -8,7 +8,7 @@ import pytest
 
 from maskcast.core.errors import ConfigError, UsageError
 from maskcast.runs.export_settings import Exports
-from maskcast.web.exports_list import FORMS, LABELS, OFFERS, OPTIONS, export_of
+from maskcast.web.exports_list import DENSITIES, FORMS, LABELS, OFFERS, OPTIONS, export_of
 
 OPTION_NAMES = {option.name for option in OPTIONS}
 
@@ -26,6 +26,11 @@ def test_every_form_is_offered_once():
 
 def test_offers_name_known_options():
     assert {name for offer in OFFERS for name in offer.options} == OPTION_NAMES
+
+
+def test_sizes_are_expected_of_exports_that_are_offered():
+    assert set(DENSITIES) <= {offer.name for offer in OFFERS}
+    assert all(density > 0 for density in DENSITIES.values())
 
 
 def test_what_was_chosen_becomes_settings():

@@ -1,5 +1,6 @@
 /** Choose what is made from the masks, watch it being made, and fetch it. */
 import { type Signal, useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import { bytesText } from "../model/clock";
 import { useWorkspace, type Workspace } from "../model/context";
 import {
@@ -153,6 +154,16 @@ function Range({ only }: { only: Signal<boolean> }) {
 }
 
 function Result({ job }: { job: Job }) {
+  const element = useRef<HTMLDivElement>(null);
+  useEffect(() => element.current?.scrollIntoView({ block: "end" }), [job.state]);
+  return (
+    <div ref={element}>
+      <ResultOf job={job} />
+    </div>
+  );
+}
+
+function ResultOf({ job }: { job: Job }) {
   if (job.state === "failed")
     return <p role="alert">{job.error?.message ?? "The export failed."}</p>;
   if (job.state === "stopped") return <p>Cancelled; files that were whole are kept.</p>;

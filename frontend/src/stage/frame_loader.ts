@@ -25,6 +25,7 @@ export class FrameLoader {
   #lookTimer = 0;
   #key = "";
   #openings = 0;
+  #results = "";
 
   constructor(session: Session, arrived: () => void) {
     this.#session = session;
@@ -44,6 +45,10 @@ export class FrameLoader {
     const openings = this.#session.openings.peek();
     if (openings !== this.#openings) this.#fetcher.forgive();
     this.#openings = openings;
+    // Files of masks may be moved between a request and the news about it.
+    const results = `${this.#session.results.version.peek()} ${project.outdated_from}`;
+    if (results !== this.#results) this.#fetcher.forgive("labels ");
+    this.#results = results;
     if (frame !== this.#frame || this.#stillTimer === 0) this.#move();
     this.#frame = frame;
     this.#direction = direction;

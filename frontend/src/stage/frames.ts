@@ -92,9 +92,11 @@ export class Fetcher {
     return this.#failed.get(key);
   }
 
-  /** Forget failures, so that what failed is asked for again. */
-  forgive(): void {
-    this.#failed.clear();
+  /** Forget failures of keys that begin so, so that what failed is asked for again. */
+  forgive(beginning = ""): void {
+    for (const key of [...this.#failed.keys()]) {
+      if (key.startsWith(beginning)) this.#failed.delete(key);
+    }
   }
 
   #start(): void {

@@ -151,6 +151,22 @@ def test_what_failed_is_asked_for_again_when_the_run_is_opened_again(bench):
     bench.page.get_by_text("This frame cannot be shown").wait_for(state="detached")
 
 
+def test_masks_that_failed_are_asked_for_again_when_there_are_others(bench):
+    mark_both(bench)
+    bench.track("next 25 frames")
+    moved = {"error": {"kind": "MissingFileError", "message": "the mask is not there"}}
+    bench.expect_trouble("404 ")
+    bench.page.route("**/api/labels/*/20.png*", lambda route: route.fulfill(status=404, json=moved))
+    bench.page.reload()
+    bench.wait_for_workbench()
+    bench.go_to(20)
+    assert np.count_nonzero(bench.shown()) == 0
+    bench.page.unroute("**/api/labels/*/20.png*")
+    bench.track("to the end")
+    bench.go_to(20)
+    assert_covers(bench.shown() == 1, red_box(20))
+
+
 def test_a_damaged_frame_is_explained_and_can_be_held(shared_server, shared_root, visit):
     folder = shared_root / "damaged"
     folder.mkdir()

@@ -118,6 +118,15 @@ def test_uploads_show_progress_can_be_cancelled_and_are_checked(
     assert "sent.mp4" in tab.page.get_by_role("dialog").inner_text()
 
 
+IN_SIGHT = """
+(element) => {
+  const box = element.getBoundingClientRect();
+  const dialog = element.closest("dialog").getBoundingClientRect();
+  return box.top >= dialog.top && box.top < dialog.bottom;
+}
+"""
+
+
 def track_a_few_and_export(bench: Workbench) -> Locator:
     """Open the dialog for the first frames, which have masks."""
     mark_both(bench)
@@ -139,6 +148,8 @@ def finished(bench: Workbench, dialog: Locator) -> list[str]:
     assert bench.job_ended()["state"] == "done"
     listed = bench.page.get_by_role("list", name="Finished files")
     listed.wait_for()
+    row = listed.get_by_role("listitem").first
+    assert row.evaluate(IN_SIGHT)
     return [row.inner_text().split()[0] for row in listed.get_by_role("listitem").all()]
 
 

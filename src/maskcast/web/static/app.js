@@ -1919,6 +1919,9 @@ function grouped(exports) {
 	for (const each of exports) groups.set(each.group, [...groups.get(each.group) ?? [], each]);
 	return [...groups];
 }
+function expectedBytes({ density }, { width, height }, frames) {
+	return density === null ? null : density * width * height * frames;
+}
 function isPossible(choice, objects) {
 	return choice.names.size > 0 && objects.some(({ id }) => !choice.without.has(id));
 }
@@ -2558,8 +2561,8 @@ var Fetcher = class {
 	failure(key) {
 		return this.#failed.get(key);
 	}
-	forgive() {
-		this.#failed.clear();
+	forgive(beginning = "") {
+		for (const key of [...this.#failed.keys()]) if (key.startsWith(beginning)) this.#failed.delete(key);
 	}
 	#start() {
 		for (const want of this.#wants) {
@@ -3354,7 +3357,9 @@ function ExportDialog() {
 				a(Range, { only: onlySpan }),
 				a(Files, {
 					exports,
-					choice
+					choice,
+					frames: to - from + 1,
+					video: project.video
 				}),
 				a(ExportOptions, {
 					options: shown,
@@ -3382,11 +3387,14 @@ function ExportDialog() {
 		}), job?.what === "export" && a(Result, { job })]
 	});
 }
-function Files({ exports, choice }) {
+function Files({ exports, choice, frames, video }) {
 	const { names } = choice.value;
 	return a("div", {
 		class: "files",
-		children: grouped(exports).map(([group, offers]) => a("fieldset", { children: [a("legend", { children: group }), offers.map(({ name, title }) => a("label", {
+		children: grouped(exports).map(([group, offers]) => a("fieldset", { children: [a("legend", { children: group }), offers.map((offer) => ({
+			...offer,
+			bytes: expectedBytes(offer, video, frames)
+		})).map(({ name, title, bytes }) => a("label", {
 			class: "check",
 			children: [a("input", {
 				type: "checkbox",
@@ -3398,7 +3406,14 @@ function Files({ exports, choice }) {
 						names: next
 					};
 				}
-			}), a("span", { children: title })]
+			}), a("span", { children: [
+				title,
+				" ",
+				bytes !== null && a("span", {
+					class: "hint",
+					children: ["≈ ", bytesText(bytes)]
+				})
+			] })]
 		}, name))] }, group))
 	});
 }
@@ -3439,6 +3454,14 @@ function Range({ only }) {
 	] });
 }
 function Result({ job }) {
+	const element = T$1(null);
+	A$1(() => element.current?.scrollIntoView({ block: "end" }), [job.state]);
+	return a("div", {
+		ref: element,
+		children: a(ResultOf, { job })
+	});
+}
+function ResultOf({ job }) {
 	if (job.state === "failed") return a("p", {
 		role: "alert",
 		children: job.error?.message ?? "The export failed."
@@ -5245,6 +5268,7 @@ var FrameLoader = class {
 	#lookTimer = 0;
 	#key = "";
 	#openings = 0;
+	#results = "";
 	constructor(session, arrived) {
 		this.#session = session;
 		this.#fetcher = new Fetcher(arrived, isPermanent);
@@ -5260,6 +5284,9 @@ var FrameLoader = class {
 		const openings = this.#session.openings.peek();
 		if (openings !== this.#openings) this.#fetcher.forgive();
 		this.#openings = openings;
+		const results = `${this.#session.results.version.peek()} ${project.outdated_from}`;
+		if (results !== this.#results) this.#fetcher.forgive("labels ");
+		this.#results = results;
 		if (frame !== this.#frame || this.#stillTimer === 0) this.#move();
 		this.#frame = frame;
 		this.#direction = direction;
