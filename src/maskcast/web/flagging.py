@@ -46,14 +46,16 @@ def seen_entry(project: Project, frame: int, object_id: int, kind: str) -> tuple
 
 def _text(objects: FoundByFrame, flag: Flag) -> str:
     """Describe a flag by the log that it was found in; the results may change meanwhile."""
-    found = objects[flag.frame][flag.object_id]
+    logged = objects[flag.frame][flag.object_id]
     if flag.kind == FlagKind.JUMP:
         frames = range(max(flag.frame - FRAMES_BEFORE, 0), flag.frame)
         before = [objects.get(frame, {}).get(flag.object_id) for frame in frames]
         usual = median([one.area for one in before if one is not None and one.area] or [1])
-        return f"area ×{found.area / usual:.1f}"
+        return f"area ×{logged.area / usual:.1f}"
     if flag.kind == FlagKind.UNSURE:
-        if found.presence is not None:
-            return f"presence {found.presence:.2f}"
-        return "confidence ?" if found.confidence is None else f"confidence {found.confidence:.2f}"
+        if logged.presence is not None:
+            return f"presence {logged.presence:.2f}"
+        return (
+            "confidence ?" if logged.confidence is None else f"confidence {logged.confidence:.2f}"
+        )
     return str(flag.kind)
