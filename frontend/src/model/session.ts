@@ -138,7 +138,8 @@ export class Session {
       this.marks.forget(null);
       this.openings.value = this.openings.peek() + 1;
       this.project.value = project;
-      this.job.value = project.job;
+      // The server forgets jobs that have ended; this page still shows how, and what they made.
+      if (!same || project.job !== null || isActive(this.job.value)) this.job.value = project.job;
       this.external.value = project.external?.note ?? null;
       this.look.resumeAfterEdits.value = project.resume_after_edits;
       this.#chooseSlot();

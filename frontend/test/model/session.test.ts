@@ -2,12 +2,15 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Api } from "../../src/model/api";
 import { Look } from "../../src/model/look";
-import type { Job } from "../../src/model/protocol";
+import type { Job, Project } from "../../src/model/protocol";
 import { Session } from "../../src/model/session";
 import { Toasts } from "../../src/model/toasts";
 
 beforeEach(() => void vi.useFakeTimers());
-afterEach(() => void vi.useRealTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
 
 const QUEUED: Job = { id: 1, what: "track", state: "queued" };
 
@@ -37,4 +40,42 @@ test("messages go by themselves, but not those that offer an action", () => {
   toasts.error("not saved", { label: "Repeat", run: () => undefined });
   vi.advanceTimersByTime(60_000);
   expect(toasts.shown.value.map(({ text }) => text)).toEqual(["not saved"]);
+});
+
+/** A project of one frame; `job` is what the server does. */
+const project = (key: string, job: Job | null) =>
+  ({
+    seq: 1,
+    key,
+    job,
+    video: { count: 1 },
+    stamps: [],
+    objects: [],
+    prompts: {},
+  }) as unknown as Project;
+
+test("how a job has ended is kept when the project is shown anew, but not for another one", async () => {
+  const answers = [
+    project("a", QUEUED),
+    project("a", null),
+    project("a", null),
+    project("b", null),
+  ];
+  const api = {
+    open: async () => answers.shift(),
+    tracks: () => new Promise(() => undefined),
+    flags: () => new Promise(() => undefined),
+  };
+  vi.stubGlobal("sessionStorage", { getItem: () => null, setItem: () => undefined });
+  const session = new Session(api as unknown as Api, new Look());
+  await session.open({});
+  expect(session.job.value).toEqual(QUEUED);
+  await session.open({});
+  expect(session.job.value).toBeNull(); // it cannot go on
+  const done: Job = { ...QUEUED, state: "done" };
+  session.job.value = done;
+  await session.open({});
+  expect(session.job.value).toEqual(done);
+  await session.open({});
+  expect(session.job.value).toBeNull();
 });

@@ -2840,7 +2840,7 @@ var Session = class {
 			this.marks.forget(null);
 			this.openings.value = this.openings.peek() + 1;
 			this.project.value = project;
-			this.job.value = project.job;
+			if (!same || project.job !== null || isActive(this.job.value)) this.job.value = project.job;
 			this.external.value = project.external?.note ?? null;
 			this.look.resumeAfterEdits.value = project.resume_after_edits;
 			this.#chooseSlot();
