@@ -241,6 +241,7 @@ RESULT_FILES: dict[str, list[Callable[[Path], Path]]] = {
     "`VIDEO/OBJECT": [by_object],
     "two files": [twice],
     "a ZIP with names": [packed(DEFLATED, "../v/{:05d}.png")],
+    "an archive inside": [packed(DEFLATED, "v{}.zip"), packed(DEFLATED, "v/{}.tar.gz")],
     "a ZIP with another": [packed(zipfile.ZIP_LZMA)],
     "a ZIP that unpacks": [packed(DEFLATED, content=bytes(2**24))],
 }

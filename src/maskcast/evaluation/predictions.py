@@ -25,6 +25,8 @@ from maskcast.evaluation.archive import PredictionFiles
 from maskcast.io.label_maps import decode_foreign_map, ids_in
 from maskcast.io.packed_masks import PACKED_NAMES, PackedMasks, open_packed_masks
 
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
+"""Endings of archives, which are not read inside an archive or a folder."""
 MOST_OBJECTS = 32
 """Largest id in a label map that is read as a mask of one object; higher ones are grey values."""
 
@@ -209,6 +211,9 @@ def _nothing_found(files: PredictionFiles, videos: list[str]) -> str:
     masks = [name for name in files.names if _holds_masks(name)]
     if not files.names:
         return f"{files.path} is empty; it must contain one folder of PNGs per video"
+    inner = next((name for name in files.names if name.lower().endswith(ARCHIVES)), None)
+    if not masks and inner is not None:
+        return f"{files.path} contains no PNGs but an archive ({inner}); unpack it first"
     if not masks:
         return f"{files.path} contains no PNGs, only files such as {files.names[0]}"
     folders = sorted({str(PurePosixPath(name).parent) for name in masks})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,24 @@ def test_a_change_after_installation_is_seen():
     path.write_bytes(changed)
     with pytest.raises(WeightsError, match="have changed since they were installed"):
         verify_weights("a")
+
+
+def test_imports_of_one_name_at_the_same_time_leave_weights_with_their_own_card():
+    def install(value: int) -> Path:
+        ours = {name: torch.full_like(tensor, value) for name, tensor in tensors().items()}
+        return install_weights("a", method="lwl", config={}, tensors=ours, card={"value": value})
+
+    with ThreadPoolExecutor(8) as pool:
+        paths = set(pool.map(install, range(1, 17)))
+    (path,) = paths
+    assert verify_weights("a") == sha256_of(path)
+    weights = read_weights("a")
+    card = json.loads(path.with_suffix(".json").read_text())
+    assert {float(tensor.max()) for tensor in weights.tensors.values()} == {card["value"]}
+    assert {file.name for file in path.parent.iterdir() if file.name[0] != "."} == {
+        "a.safetensors",
+        "a.json",
+    }
 
 
 def test_names_that_lead_out_of_the_cache_are_refused():
