@@ -100,6 +100,16 @@ def test_the_rate_of_a_worker_is_that_between_two_beats():
     assert totals.workers[0].rate == (30 - 10) / (14 - 12)
 
 
+def test_a_clock_that_is_set_back_takes_no_time_away():
+    events = story()
+    for event in events[9:]:  # from the end of the first video on
+        event["at"] -= 500
+    totals = totals_of(events)
+    assert totals.worker_seconds == 14 * 2
+    assert (totals.frames, totals.at_work >= 0, totals.lost >= 0) == (200, True, True)
+    assert all(machine.seconds >= 0 for machine in totals.machines.values())
+
+
 def test_nobody_works_after_the_end():
     totals = totals_of(
         [*story(), {"at": 1050.0, "event": "stopped", "reason": "x", "sentence": ""}]

@@ -194,6 +194,8 @@ class BatchTotals:
         try:
             at = float(event["at"])
             self._pass_time(at)
+            if event["event"] != "run":
+                at = self._call.latest  # the clock of a machine may have been set back
             handler(event, at)
         except (KeyError, TypeError, ValueError, AttributeError):
             return
