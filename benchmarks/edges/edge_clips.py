@@ -40,6 +40,8 @@ EXPOSURES = 5
 """Moments that are averaged for one frame."""
 NOISE = 1.5
 QUALITY = 92
+ORBIT_PARTS = 6
+"""Clips into which the views of the toy are divided."""
 LARGER = 4
 """Factor by which hairs are drawn larger."""
 
@@ -53,12 +55,12 @@ class AlphaClip:
     alphas: Float32[np.ndarray, "frames height width"]
 
 
-def alpha_clips(data: Path | None, *, each: int, frames: int) -> Iterator[AlphaClip]:
-    """Yield ``each`` clips of every group; groups whose data is missing are left out.
+def alpha_clips(data: Path | None, *, numbers: range, frames: int) -> Iterator[AlphaClip]:
+    """Yield the clips with these numbers of every group; groups without their data are left out.
 
     Args:
         data: folder of the unpacked training archives, with ``cutouts`` and ``backgrounds``.
-        each: clips per group.
+        numbers: numbers of the clips in their group.
         frames: frames per clip.
     """
     scenes: SceneSource = ProceduralScenes()
@@ -69,16 +71,16 @@ def alpha_clips(data: Path | None, *, each: int, frames: int) -> Iterator[AlphaC
     if folder is not None and folder.is_dir():
         sources["cutouts"] = CutoutFolder(folder / "fluent_emoji")
     for group, source in sources.items():
-        for number in range(each):
+        for number in numbers:
             generator = np.random.default_rng([number, len(group)])
             resolution = round(0.7 * SIZE[0])
             cutouts = [source.draw_cutout(generator, resolution)] * frames
             yield _clip(f"{group}-{number}", generator, cutouts, scenes)
     if folder is not None and (folder / "nerf_lego_orbit").is_dir():
         orbit = sorted((folder / "nerf_lego_orbit").iterdir())
-        for number in range(each):
+        for number in numbers:
             generator = np.random.default_rng([number, 99])
-            begin = len(orbit) * number // each
+            begin = len(orbit) * number // ORBIT_PARTS
             views = [orbit[(begin + i) % len(orbit)] for i in range(frames)]
             cutouts = [read_cutout(path, 256) for path in views]
             yield _clip(f"lego-{number}", generator, cutouts, scenes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from maskcast.viz import edges
 from maskcast.viz.edges import (
     EdgeSettings,
     alpha_of,
@@ -44,7 +45,19 @@ def test_refined_alpha_is_nearer_to_the_exact_one():
     assert error < 0.55 * np.abs(mask - exact).mean()
 
 
-def test_a_mask_that_is_off_moves_to_the_edge():
+def test_matted_alpha_of_an_exact_mask_is_much_nearer():
+    exact = soft_disc()
+    picture, mask = picture_of(exact), exact >= 0.5
+    found = alpha_of(picture, mask, EdgeSettings(kind="matted"))
+    assert np.abs(found - exact).mean() < 0.4 * np.abs(mask - exact).mean()
+    assert ((found >= 0.5) != mask).sum() < 0.02 * mask.sum()
+    nothing = np.zeros(SIZE, bool)
+    assert not alpha_of(picture, nothing, EdgeSettings(kind="matted")).any()
+
+
+@pytest.mark.parametrize("coarse", [360, 60])  # below and above one pixel per block
+def test_a_mask_that_is_off_moves_to_the_edge(coarse, monkeypatch):
+    monkeypatch.setattr(edges, "COARSE", coarse)
     exact = soft_disc(width=2)
     mask = disc(28, at=(61, 81))
     found = refined(picture_of(exact), mask)

@@ -39,3 +39,14 @@ def test_a_pixel_is_the_mean_of_regressions_over_its_windows():
             predictions.append(slope @ (guide[2, 2] - colours.mean(axis=0)) + seen.mean())
     found = GuidedFilter(guide, 1, epsilon)(values)[2, 2]
     np.testing.assert_allclose(found, np.mean(predictions), atol=1e-10)
+
+
+def test_blocks_of_pixels_share_coefficients():
+    guide, values = np.zeros((9, 12, 3)), np.zeros((9, 12))
+    guide[:, 6:], values[:, 6:] = 0.8, 1
+    guide += RANDOM.normal(0, 0.01, guide.shape)
+    fine = GuidedFilter(guide, 4, 1e-4)(values)
+    coarse = GuidedFilter(guide, 4, 1e-4, step=2)(values)
+    assert coarse.shape == fine.shape
+    assert np.abs(coarse - fine).max() < 0.1
+    assert ((coarse >= 0.5) == (values == 1)).all()

@@ -18,7 +18,7 @@ ScreenForm: TypeAlias = Literal["h264", "prores"]
 Effect: TypeAlias = Literal[
     "blur", "pixelate", "black", "blur-background", "pixelate-background", "black-background"
 ]
-EdgeKind: TypeAlias = Literal["hard", "soft", "refined"]
+EdgeKind: TypeAlias = Literal["hard", "soft", "refined", "matted"]
 LARGEST_REACH = 100
 """Pixels by which objects may grow or be blurred."""
 AnnotationForm: TypeAlias = Literal[
@@ -68,7 +68,7 @@ class Exports:
     edges: EdgeKind = "hard"
     """edges of cut-outs, mattes, green screens and effects: hard; soft, as sure as the method is
     (keeps probabilities, and computes a run without them again); refined, moved to the edges of the
-    picture and as soft as these."""
+    picture and as soft as these; matted, as soft as the picture there, for exact masks."""
     grow: int = 0
     """pixels by which objects grow before their edges are made; negative shrinks them."""
     feather: float = 0.0

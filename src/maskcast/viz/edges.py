@@ -5,7 +5,8 @@
     alpha     height × width       float32, share of a pixel that belongs to the object, 0..1
 
 ``refined`` edges follow those of the picture: a guided filter moves the contour to them, twice, and
-once more makes it as soft as the picture is there. It needs no probabilities.
+makes it soft. From this first guess, closed-form matting finds the alpha that fits the colours near
+the contour. ``matted`` edges do so from the mask itself. Neither needs probabilities.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Float32
 
 from maskcast.core.arrays import MaskArray, Picture
 from maskcast.viz.guided_filter import GuidedFilter, window_sums
+from maskcast.viz.matting import matted
 
 MOVING = (1 / 24, 1 / 36)
 """Radii of the filters that move the contour, as shares of the frame's shorter side."""
@@ -26,6 +29,8 @@ FARTHEST = 1 / 90
 """How far the contour moves at most, likewise: thin parts of faint objects keep their core."""
 NEARBY = 1 / 18
 """Radius in which colours of object and background are averaged, likewise."""
+COARSE = 360
+"""Shorter side of a frame in pixels from whose multiples on the moving filters work in blocks."""
 SOFTENING = 1 / 144
 """Radius of the filter that makes the contour soft, likewise."""
 MOVING_EPSILON, SOFTENING_EPSILON = 1e-4, 1e-3
@@ -33,13 +38,17 @@ MOVING_EPSILON, SOFTENING_EPSILON = 1e-4, 1e-3
 """
 CERTAIN = 0.1
 """Alpha up to this, or from 1 minus this, becomes 0 or 1; what lies between is stretched."""
+MATTED = 1 / 36
+"""How far from the contour colours decide about alpha, likewise."""
+TRUST = 0.1
+"""Weight of the first guess there; colours count with up to 1 per window."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeSettings:
     """How alpha is made from masks."""
 
-    kind: Literal["hard", "soft", "refined"] = "hard"
+    kind: Literal["hard", "soft", "refined", "matted"] = "hard"
     grow: int = 0
     """Pixels by which objects grow in all directions; negative shrinks them."""
     feather: float = 0.0
@@ -68,29 +77,60 @@ def alpha_of(
         alpha = np.where(whole & ~mask, np.float32(1), probability)
         return feathered(grown(alpha, settings.grow), settings.feather)
     mask = grown(whole, settings.grow)
-    alpha = refined(picture, mask) if settings.kind == "refined" else mask.astype(np.float32)
+    alpha = mask.astype(np.float32)
+    if settings.kind == "refined":
+        alpha = refined(picture, mask)
+    elif settings.kind == "matted":
+        alpha = matted_from(picture, alpha)
     return feathered(alpha, settings.feather)
 
 
 def refined(picture: Picture, mask: MaskArray) -> Float32[np.ndarray, "height width"]:
-    """Return alpha whose edges follow those of the picture near the contour of the mask."""
+    """Return alpha whose edges follow those of the picture near the contour of a tracked mask."""
     shorter = min(mask.shape)
     *moving, softening = (max(2, round(share * shorter)) for share in (*MOVING, SOFTENING))
     box = _box_around(mask, 3 * max(moving))
     alpha = np.zeros(mask.shape, np.float32)
     if box is None:
         return alpha
-    guide = picture[box] / 255
+    guide, step = picture[box] / 255, max(1, round(shorter / COARSE))
     farthest = max(3, round(FARTHEST * shorter))
     core, reach = grown(mask[box], -farthest), grown(mask[box], farthest)
+    core |= mask[box] & ~grown(core, farthest + 1)  # thin parts, which would vanish
     inside = mask[box].astype(np.float64)
     for radius in moving:
-        moved = GuidedFilter(guide, radius, MOVING_EPSILON)(inside) >= 0.5
+        moved = GuidedFilter(guide, radius, MOVING_EPSILON, step=step)(inside) >= 0.5
         inside = ((moved | core) & reach).astype(np.float64)
     soft = GuidedFilter(guide, softening, SOFTENING_EPSILON)(inside)
-    stretched = (soft - CERTAIN) / (1 - 2 * CERTAIN)
-    alpha[box] = np.clip(stretched, 0, 1)
+    stretched = np.clip((soft - CERTAIN) / (1 - 2 * CERTAIN), 0, 1)
+    alpha[box] = np.where(core, 1, stretched)
+    return matted_from(picture, alpha)
+
+
+def matted_from(
+    picture: Picture, guess: Float32[np.ndarray, "height width"]
+) -> Float32[np.ndarray, "height width"]:
+    """Return the alpha that fits the colours near the contour of a mask or of a first guess."""
+    reach = max(3, round(MATTED * min(guess.shape)))
+    box = _box_around(guess > 0, reach + 2)
+    alpha = guess.copy()
+    if box is not None:
+        first_alpha = np.ascontiguousarray(guess[box])
+        new_alpha = matted(
+            torch.from_numpy(picture[box].astype(np.float32) / 255),
+            torch.from_numpy(first_alpha),
+            torch.from_numpy(_between(first_alpha, reach)),
+            trust=TRUST,
+        )
+        alpha[box] = new_alpha.numpy()
     return alpha
+
+
+def _between(alpha: Float[np.ndarray, "height width"], reach: int) -> MaskArray:
+    """Return the pixels in whose neighbourhood are both the object and its background."""
+    count = window_sums(np.ones(alpha.shape), reach)
+    mean = window_sums(alpha, reach) / count
+    return np.asarray((mean > 1e-6) & (mean < 1 - 1e-6))
 
 
 def foreground_colours(picture: Picture, alpha: Float[np.ndarray, "height width"]) -> Picture:
