@@ -55,6 +55,13 @@ def test_nothing_is_tracked_again(tmp_path, renames, ids):
     assert logged(tmp_path / "a") == logged(tmp_path / "b")
 
 
+def test_relabelling_shows_progress(tmp_path):
+    run_into(tmp_path)
+    seen: list[tuple[str, int, int | None]] = []
+    open_in(tmp_path, request(renames=SWAP), progress=lambda *report: seen.append(report))
+    assert seen == [("ids", done, COUNT - 5) for done in range(1, COUNT - 4)]
+
+
 def test_run_lengths_are_relabelled_too(tmp_path):
     steps, _ = renamed(tmp_path, SWAP, masks="rle")
     assert steps == []

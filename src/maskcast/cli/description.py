@@ -8,6 +8,7 @@ from maskcast.cli.settings_description import described_settings, effective_sett
 from maskcast.core.config import config_from_dict
 from maskcast.core.errors import MissingFileError, WeightsError
 from maskcast.core.files import with_home
+from maskcast.core.progress import Progress
 from maskcast.io.weights.names import describe_weights, installed_weights, read_weights
 from maskcast.methods.catalogue import BOX_WEIGHTS, METHODS, configured, published_files
 from maskcast.methods.recipes import RECIPES
@@ -16,12 +17,15 @@ CHECKPOINT_ENDINGS = (".pth", ".pt", ".tar", ".ckpt", ".model")
 """File name extensions of PyTorch checkpoints."""
 
 
-def describe(what: str, *, all_settings: bool = False) -> Iterator[str]:
+def describe(
+    what: str, *, all_settings: bool = False, progress: Progress | None = None
+) -> Iterator[str]:
     """Yield lines that describe a method, a path, or weights by name.
 
     Args:
         what: name or path.
         all_settings: include the settings of a network's architecture.
+        progress: called with the seconds of a video that are read.
 
     Raises:
         DataError: ``what`` is none of these, or cannot be read.
@@ -34,7 +38,7 @@ def describe(what: str, *, all_settings: bool = False) -> Iterator[str]:
     elif path.exists() and path.suffix != ".safetensors":
         from maskcast.cli.path_description import describe_path
 
-        yield from describe_path(path)
+        yield from describe_path(path, progress)
     else:
         yield from _describe_weights(what, all_settings)
 

@@ -36,9 +36,11 @@ def frame(
         with_run: the output folder of a run over the video.
         output: folder to write into.
     """
+    from maskcast.cli.progress import TerminalProgress
     from maskcast.runs.frame_pictures import write_frame_pictures
 
-    files = write_frame_pictures(video, frame, output, run=with_run)
+    with TerminalProgress() as progress:
+        files = write_frame_pictures(video, frame, output, run=with_run, progress=progress)
     for path in (files.picture, files.label_map, files.overlay):
         if path is not None:
             print(path)

@@ -21,8 +21,11 @@ def info(what: Positional[str], *, all: bool = False, check: bool = False) -> No
         check: run exported graphs, and compare the results with those of the export.
     """
     from maskcast.cli.description import describe
+    from maskcast.cli.progress import TerminalProgress
 
-    for line in describe(what, all_settings=all):
+    with TerminalProgress() as progress:
+        lines = list(describe(what, all_settings=all, progress=progress))
+    for line in lines:
         show(line)
     if check:
         from maskcast.cli.graphs_description import check_graphs

@@ -8,6 +8,7 @@ from pathlib import Path
 from maskcast.cli.graphs_description import describe_graphs, is_graphs_folder
 from maskcast.core.config import config_to_dict, in_words
 from maskcast.core.errors import DataError
+from maskcast.core.progress import Progress
 from maskcast.core.strict_json import read_json
 from maskcast.evaluation.published import figures_of
 from maskcast.evaluation.run import REQUEST as EVALUATION
@@ -35,8 +36,10 @@ PACKED_ENDINGS = (".jsonl", ".gz", ".zip")
 """File name extensions of files that hold all masks of a video."""
 
 
-def describe_path(path: Path) -> list[str]:
+def describe_path(path: Path, progress: Progress | None = None) -> list[str]:
     """Return lines that describe a file or a folder.
+
+    ``progress`` is called with the seconds of a video that are read.
 
     Raises:
         DataError: the path cannot be read.
@@ -55,7 +58,7 @@ def describe_path(path: Path) -> list[str]:
     packed = _packed_masks(path)
     if packed is not None:
         return describe_packed_masks(packed)
-    return describe_masks(path) if _holds_masks(path) else describe_video(path)
+    return describe_masks(path) if _holds_masks(path) else describe_video(path, progress)
 
 
 def _describe_training(run: Path) -> Iterator[str]:

@@ -15,6 +15,8 @@ class Progress(Protocol):
     ``frames``, ``backward``       frames segmented in each direction
     ``fine-tuning on object ID``   fine-tuning steps
     ``exports``                    frames written to all exports
+    ``reading FILE``               seconds of a video that are indexed
+    ``ids``                        frames whose masks get other ids after a swap or a merge
     ``prompts``                    frames whose masks and boxes are drawn
     ``joining FILE``               frames written to one video from its parts
     ``videos``, ``scoring``        videos of a data set segmented, scored

@@ -18,6 +18,7 @@ from PIL import Image
 
 from maskcast.core.errors import DataError
 from maskcast.core.files import path_inside, replacing
+from maskcast.core.progress import Progress
 from maskcast.core.types import ObjectMasks
 from maskcast.runs.card import RunCard, write_card
 from maskcast.runs.frame_log import FrameLog, LogEntry
@@ -158,13 +159,18 @@ class RunFolder:
             self._append(after)
         return cleared
 
-    def change_ids(self, changes: Iterable[tuple[LogEntry, Mapping[int, int]]]) -> list[LogEntry]:
+    def change_ids(
+        self,
+        changes: Iterable[tuple[LogEntry, Mapping[int, int]]],
+        progress: Progress | None = None,
+    ) -> list[LogEntry]:
         """Write frames again with other ids of their objects. Soft masks are not changed.
 
         A damaged label map is deleted with a warning.
 
         Args:
             changes: log entries of frames whose label maps exist, and new ids by earlier id.
+            progress: called after every frame.
 
         Returns:
             the new log entries of the frames whose label maps were not damaged.
@@ -177,7 +183,9 @@ class RunFolder:
             self._append(replace(entry, digest=None))
         self.flush()
         changed = []
-        for entry, ids in changes:
+        for done, (entry, ids) in enumerate(changes, 1):
+            if progress is not None:
+                progress("ids", done, len(changes))
             try:
                 label_map = self.masks.read(entry.frame)
             except DataError as error:

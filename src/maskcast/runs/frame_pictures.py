@@ -16,6 +16,7 @@ from maskcast.core.arrays import LabelArray, Picture
 from maskcast.core.errors import UsageError
 from maskcast.core.files import path_inside, write_bytes
 from maskcast.core.numbers import shortened
+from maskcast.core.progress import Progress
 from maskcast.io.label_maps import encode_label_map
 from maskcast.io.prompts.frames import PromptFrames
 from maskcast.io.video.source import FrameSource, open_frames
@@ -40,7 +41,12 @@ class FrameFiles:
 
 
 def write_frame_pictures(
-    video: Path, frame: str, output: Path, *, run: Path | None = None
+    video: Path,
+    frame: str,
+    output: Path,
+    *,
+    run: Path | None = None,
+    progress: Progress | None = None,
 ) -> FrameFiles:
     """Write the picture of a frame, and with a run its label map and an overlay.
 
@@ -52,6 +58,7 @@ def write_frame_pictures(
         frame: name of the frame, or its index in the whole video.
         output: the folder to write into; it is created if it does not exist.
         run: folder of a run over ``video``.
+        progress: called with the seconds of the video that are indexed.
 
     Raises:
         UsageError: the frame does not exist, ``run`` is not a run over ``video`` or has no masks
@@ -61,7 +68,7 @@ def write_frame_pictures(
     """
     card = None if run is None else _card_of(run, video)
     start = None if card is None else card.request.settings.get("start")
-    frames = open_frames(video, start=start, on_bad_frame="hold")
+    frames = open_frames(video, start=start, on_bad_frame="hold", progress=progress)
     _reject_folder_of_frames(video, run, output)
     frame_index = _find(frame, frames)
     name = frames.names[frame_index]

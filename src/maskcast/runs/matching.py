@@ -13,6 +13,7 @@ from contextlib import suppress
 from itertools import count
 
 from maskcast.core.errors import DataError
+from maskcast.core.progress import Progress
 from maskcast.core.renames import change_of_ids
 from maskcast.runs.aside import Aside
 from maskcast.runs.export_record import remove_exports
@@ -24,19 +25,20 @@ from maskcast.runs.request import RECOMPUTING, RunRequest
 logger = logging.getLogger(__name__)
 
 
-def match_results(run: RunFolder, request: RunRequest) -> None:
+def match_results(run: RunFolder, request: RunRequest, progress: Progress | None = None) -> None:
     """Make the folder and its run card hold results of one request only.
 
     Args:
         run: a run with the same method, weights, options and input.
         request: the current request.
+        progress: called for every frame whose masks get other ids.
 
     Raises:
         OutputError: a file cannot be set aside, deleted or restored.
     """
     before, exported = run.card, run.identity.of_results(run.card.frames)
     matching = _Matching(run, request)
-    changed = matching.remove_outdated()
+    changed = matching.remove_outdated(progress)
     changed |= matching.clear_outdated_fills()
     changed |= matching.bring_back()
     matching.write_log()
@@ -79,7 +81,7 @@ class _Matching:
         self._before = run.identity
         run.adopt(request)
 
-    def remove_outdated(self) -> bool:
+    def remove_outdated(self, progress: Progress | None = None) -> bool:
         """Delete frames and states of another request; set aside those that an edit may reuse.
 
         Returns:
@@ -95,7 +97,7 @@ class _Matching:
         for number in run.states_backward.numbers():
             if not run.states_backward.is_valid(number):
                 run.states_backward.remove(number)
-        for entry in run.change_ids(self._renamed(outdated)):
+        for entry in run.change_ids(self._renamed(outdated), progress):
             self._entries[entry.frame] = entry
         for entry in outdated:
             if not run.is_valid(self._entries[entry.frame]):

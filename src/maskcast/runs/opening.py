@@ -11,6 +11,7 @@ import torch
 
 from maskcast.core.errors import DataError, PromptError, RunConflictError
 from maskcast.core.files import make_folder, remove_unfinished
+from maskcast.core.progress import Progress
 from maskcast.io.label_maps import LARGEST_ID
 from maskcast.runs.card import FORMAT, RunCard, read_card
 from maskcast.runs.export_record import remove_exports
@@ -36,6 +37,7 @@ def open_run(
     masks: MaskForm | None = None,
     overwrite: bool = False,
     edited: bool = False,
+    progress: Progress | None = None,
 ) -> RunFolder:
     """Start a run in a folder, or continue the one in it.
 
@@ -51,6 +53,7 @@ def open_run(
         masks: how masks are stored; by default as in the folder, or as PNGs in a new one.
         overwrite: delete the results of an earlier run and start again.
         edited: accept changed and removed prompts and ends.
+        progress: called for every frame whose masks get other ids.
 
     Raises:
         PromptError: an object id is too large for a label map.
@@ -91,7 +94,7 @@ def open_run(
         logger.warning(
             "continuing a run that maskcast %s with PyTorch %s started", old.maskcast, old.torch
         )
-    match_results(run, request)
+    match_results(run, request, progress)
     return run
 
 

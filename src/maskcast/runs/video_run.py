@@ -74,7 +74,7 @@ def run_video(
     """
     report = report or _say_nothing
     looks = parse_looks(request.names, request.colours)
-    inputs = _read(request, looks, report)
+    inputs = _read(request, looks, report, progress)
     request = _with_probabilities(request, report)
     asked = _asked(request, inputs, segmenter.identity(uses_boxes=inputs.uses_boxes))
     if request.direction == "forward":
@@ -90,6 +90,7 @@ def run_video(
             masks=request.form,
             overwrite=request.overwrite,
             edited=request.edited,
+            progress=progress,
         )
         update_objects(request.output, looks)
         _record_prompt_files(run, request)
@@ -129,7 +130,10 @@ class _Input:
 
 
 def _read(
-    request: VideoRequest, looks: Mapping[int, ObjectLook], report: Callable[[str], None]
+    request: VideoRequest,
+    looks: Mapping[int, ObjectLook],
+    report: Callable[[str], None],
+    progress: Progress | None,
 ) -> _Input:
     """Open the video, read the prompts, and check the request before anything is written."""
     among_frames = _masks_among_frames(request)
@@ -139,6 +143,7 @@ def _read(
         end=request.end,
         on_bad_frame=request.on_bad_frame,
         exclude=among_frames,
+        progress=progress,
     )
     sources = (request.video, *request.masks, *request.corrected, *_detection_files(request))
     _check_sources(sources, request.output, frames.names)

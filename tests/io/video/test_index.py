@@ -105,3 +105,17 @@ def test_times_of_a_transport_stream_are_kept(tmp_path):
     assert timing is not None
     steps = np.diff([float(timing.seconds(i)) for i in range(12)])
     assert np.allclose(steps, 0.04)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.ts"])
+def test_reading_shows_the_seconds_read(tmp_path, name):
+    path = write_numbered_video(tmp_path / name, recipe(time_base=Fraction(1, 2)))
+    seen: list[tuple[str, int, int | None]] = []
+    frames = open_frames(path, progress=lambda *report: seen.append(report))
+    assert frames.count == 12
+    passes = 1 if name == "a.mp4" else 2  # packets, and decoded frames where they may differ
+    ends = [report for report in seen if report[1] == report[2]]
+    assert {work for work, _, _ in seen} == {f"reading {name}"}
+    assert [done for _, done, _ in seen[:4]] == [1, 2, 3, 4]
+    assert len(set(ends)) == 1 and len(ends) >= passes
+    assert seen[-1] == ends[0]

@@ -25,6 +25,7 @@ from jaxtyping import UInt8
 
 from maskcast.core.arrays import Picture
 from maskcast.core.errors import FrameError, VideoError
+from maskcast.core.progress import Progress
 from maskcast.io.video.container import decoded_frames, open_container
 from maskcast.io.video.index import read_index
 from maskcast.io.video.reader import OnBadFrame, fill_bad_frame, log, refuse_other_size
@@ -36,6 +37,10 @@ _HDR: dict[int, str] = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
 class VideoFile:
     """A video file, readable from any frame.
 
+    Args:
+        path: the file.
+        progress: called with the seconds of the video that are indexed.
+
     Attributes:
         path: the file.
         names: frame indices with five digits, or more if the last one needs them.
@@ -46,9 +51,9 @@ class VideoFile:
         VideoError: the file is not a video, has no frames, or is truncated before the first one.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, progress: Progress | None = None) -> None:
         self.path = path
-        self._index = read_index(path)
+        self._index = read_index(path, progress)
         self.timing = self._index.timing
         digits = max(5, len(str(self.count - 1)))
         self.names = [f"{frame_index:0{digits}d}" for frame_index in range(self.count)]

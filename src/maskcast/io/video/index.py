@@ -13,12 +13,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import TypeVar
 
+import av
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from maskcast.core.errors import VideoError
+from maskcast.core.progress import Progress
 from maskcast.io.video.container import (
     decoded_frames,
     open_container,
@@ -26,6 +30,8 @@ from maskcast.io.video.container import (
     whole_packets,
 )
 from maskcast.io.video.reader import Timing, log
+
+Timed = TypeVar("Timed", "Packet[VideoStream]", VideoFrame)
 
 _CUT_TOLERANCE = Fraction(1, 10)
 """Seconds by which the last frame may end before the duration in the file's header."""
@@ -53,24 +59,31 @@ PROBED = 16
 """Frames that are decoded to find out whether a video is interlaced."""
 
 
-def read_index(path: Path) -> VideoIndex:
+def read_index(path: Path, progress: Progress | None = None) -> VideoIndex:
     """Index a video file by its packets, or by decoding it if the two differ.
+
+    Args:
+        path: the file.
+        progress: called with the seconds of the video that are indexed.
 
     Raises:
         VideoError: the file is not a video, or has no frames.
     """
-    index, reliable = _index_by_packets(path)
-    probed = list(islice(_decoded_times(path), PROBED if reliable else None))
+    index, reliable = _index_by_packets(path, progress)
+    if reliable:
+        probed = list(islice(_decoded_times(path, None), PROBED))
+    else:
+        probed = list(_decoded_times(path, progress))
     interlaced = any(frame.interlaced for frame in probed)
     if index is not None and not interlaced and _agree(index, probed):
         return index
-    decoded = list(_decoded_times(path)) if reliable else probed
+    decoded = list(_decoded_times(path, progress)) if reliable else probed
     if index is not None and not interlaced and len(decoded) < len(index.timing.ticks):
         log.warning("%s: only %d frames can be decoded", path, len(decoded))
     return _index_of_decoded(path, decoded, cut_short=index is not None and index.cut_short)
 
 
-def _index_by_packets(path: Path) -> tuple[VideoIndex | None, bool]:
+def _index_by_packets(path: Path, progress: Progress | None) -> tuple[VideoIndex | None, bool]:
     """Return the index according to the packets, and whether packets are frames in this container.
 
     The index is None if packets lack times or have the same time.
@@ -86,7 +99,8 @@ def _index_by_packets(path: Path) -> tuple[VideoIndex | None, bool]:
         untimed = False
         end = decoded_until = 0
         partial_packet = False  # the last packet of a truncated file
-        for packet in whole_packets(packets_of(container, stream)):
+        packets = _watched(packets_of(container, stream), container, stream, progress)
+        for packet in whole_packets(packets):
             if packet is None:
                 partial_packet = True
                 continue
@@ -110,6 +124,29 @@ def _index_by_packets(path: Path) -> tuple[VideoIndex | None, bool]:
         ticks = [tick for tick in ticks if tick <= decoded_until] or ticks[:1]
     timing = Timing(time_base, tuple(ticks))
     return VideoIndex(timing, tuple(sorted(keys)), True, cut_short, False), reliable
+
+
+def _watched(
+    items: Iterator[Timed],
+    container: InputContainer,
+    stream: VideoStream,
+    progress: Progress | None,
+) -> Iterator[Timed]:
+    """Yield packets or frames, and report the seconds of the video that they reach."""
+    if progress is None:
+        yield from items
+        return
+    work = f"reading {Path(container.name).name}"
+    total = None if container.duration is None else max(1, container.duration // av.time_base)
+    second, zero, reached = float(stream.time_base or 0), stream.start_time or 0, 0
+    for item in items:
+        seconds = 0 if item.pts is None else int((item.pts - zero) * second)
+        if seconds > reached:
+            reached = seconds if total is None else min(seconds, total)
+            progress(work, reached, total)
+        yield item
+    if reached:
+        progress(work, total or reached, total or reached)
 
 
 def _agree(index: VideoIndex, probed: Sequence[_DecodedFrame]) -> bool:
@@ -161,9 +198,10 @@ class _DecodedFrame:
     damaged: bool
 
 
-def _decoded_times(path: Path) -> Iterator[_DecodedFrame]:
+def _decoded_times(path: Path, progress: Progress | None) -> Iterator[_DecodedFrame]:
     with open_container(path) as (container, stream):
-        for frame in decoded_frames(container, stream):
+        frames = decoded_frames(container, stream)
+        for frame in _watched(frames, container, stream, progress):
             yield _DecodedFrame(
                 frame.pts, frame.key_frame, frame.interlaced_frame, frame.is_corrupt
             )

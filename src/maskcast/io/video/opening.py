@@ -10,12 +10,17 @@ from pathlib import Path
 
 from maskcast.core.errors import MissingFileError, UsageError, VideoError
 from maskcast.core.numbers import LONGEST_SHOWN, shortened, whole_number
+from maskcast.core.progress import Progress
 from maskcast.io.video.frame_folder import FrameFolder
 from maskcast.io.video.reader import OnBadFrame, PictureReader, Timing, log
 
 
-def open_reader(path: Path, exclude: Collection[Path] = ()) -> PictureReader:
+def open_reader(
+    path: Path, exclude: Collection[Path] = (), progress: Progress | None = None
+) -> PictureReader:
     """Open a video file, or a folder of frames without the files in ``exclude``.
+
+    ``progress`` is called with the seconds of a video file that are indexed.
 
     Raises:
         MissingFileError: ``path`` does not exist.
@@ -27,7 +32,7 @@ def open_reader(path: Path, exclude: Collection[Path] = ()) -> PictureReader:
         raise _why_no_file(path)
     from maskcast.io.video.file import VideoFile  # noqa: PLC0415 - needs PyAV
 
-    return VideoFile(path)
+    return VideoFile(path, progress)
 
 
 def frame_range(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from maskcast.core.arrays import Picture
 from maskcast.core.errors import UsageError
+from maskcast.core.progress import Progress
 from maskcast.core.types import Frame, to_frame
 from maskcast.io.video.frame_folder import FrameFolder
 from maskcast.io.video.opening import cut_timing, frame_range, open_reader
@@ -143,6 +144,7 @@ def open_frames(
     end: int | str | None = None,
     on_bad_frame: OnBadFrame = "stop",
     exclude: Collection[Path] = (),
+    progress: Progress | None = None,
 ) -> FrameSource:
     """Open a video file (mp4, mov, mkv, webm, avi) or a folder of frames (jpg, png).
 
@@ -152,6 +154,7 @@ def open_frames(
         end: frame or time to stop before, in the same form; may lie after the end of the video.
         on_bad_frame: ``"stop"`` raises at an unreadable frame, ``"hold"`` repeats the frame before.
         exclude: files in a folder of frames that are not frames, such as masks.
+        progress: called with the seconds of a video file that are indexed.
 
     Raises:
         MissingFileError: ``path`` does not exist.
@@ -160,11 +163,11 @@ def open_frames(
         UsageError: ``start`` or ``end`` is invalid, or no frames lie between them.
     """
     path = Path(path)
-    reader = open_reader(path, exclude)
+    reader = open_reader(path, exclude, progress)
     first, last = frame_range(path, reader, start, end, on_bad_frame)
     return FrameSource(reader, path, first=first, last=last, on_bad_frame=on_bad_frame)
 
 
-def describe_video(path: Path) -> list[str]:
+def describe_video(path: Path, progress: Progress | None = None) -> list[str]:
     """Return lines that describe a video file or a folder of frames: size, frames, rate, codec."""
-    return open_reader(path).describe()
+    return open_reader(path, progress=progress).describe()
