@@ -109,11 +109,14 @@ def _planning(folder: Path, rows: int) -> Iterator[Measured]:
             row = {"id": f"s{number % 997}/v{number}", "video": f"in/{number}.mp4"}
             row |= {"masks": f"in/{number}.png"}
             file.write(json.dumps({**row, "seconds": 60.0, "priority": number % 3}) + "\n")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    seconds = _processor_seconds(lambda: Manifest(path, RowRules(folder=folder)).job(0))
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    memory = psutil.Process().memory_info
+    began, before = time.process_time(), memory().rss
+    manifest = Manifest(path, RowRules(folder=folder))
+    manifest.job(0)
+    seconds, grown = time.process_time() - began, memory().rss - before
+    manifest.close()
     yield Measured("planning, per 10^6 rows", seconds * 1e6 / rows, "s", 10)
-    yield Measured("planning, memory per 10^6 rows", grown * 1024 / MIB * 1e6 / rows, "MiB", 200)
+    yield Measured("planning, memory per 10^6 rows", grown / MIB * 1e6 / rows, "MiB", 200)
 
 
 _NO_OP = "no_op_worker"

@@ -219,7 +219,10 @@ def test_parquet_gives_the_same_jobs(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     table = importlib.import_module("pyarrow").Table.from_pylist
     rows = [
-        {**row("a", priority=3, seconds=2.5, options={"update_steps": 2}), "masks": ["1", "2"]},
+        {
+            **row("a", priority=3, seconds=2.5, options={"update_steps": 2}, boxes=None),
+            "masks": ["1", "2"],
+        },
         {"id": "b", "video": "b.mp4", "boxes": [{"id": 2, "box": [1.0, 2.5, 3.0, 4.0]}]},
     ]
     parquet.write_table(table(rows), tmp_path / "v.parquet")
