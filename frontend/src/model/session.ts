@@ -257,7 +257,8 @@ export class Session {
 
   #setOutdated(from: number | null): void {
     const project = this.project.value;
-    if (project !== null) this.project.value = { ...project, outdated_from: from };
+    if (project === null || project.outdated_from === from) return;
+    this.project.value = { ...project, outdated_from: from };
   }
 
   #jobChanged(job: Job): void {

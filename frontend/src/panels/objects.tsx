@@ -119,7 +119,7 @@ function NameField({ object, onDone }: { object: ObjectInfo; onDone: () => void 
       class="name"
       aria-label={`Name of object ${object.id}`}
       maxLength={80}
-      value={object.name}
+      defaultValue={object.name}
       ref={(element) => element?.focus()}
       onFocus={(event) => event.currentTarget.select()}
       onBlur={(event) => finish(event.currentTarget.value)}

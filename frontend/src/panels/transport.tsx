@@ -1,5 +1,6 @@
 /** The line above the timeline: playback, the frame's number and time, and the running job. */
 import { useComputed } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import { clockText, durationText, timesOf } from "../model/clock";
 import { useWorkspace } from "../model/context";
 import type { Job } from "../model/protocol";
@@ -31,17 +32,7 @@ export function Transport() {
       />
       <CommandButton command="next" icon="next" />
       <CommandButton command="last" icon="last" />
-      <label>
-        frame
-        <input
-          type="number"
-          aria-label="Frame number"
-          min={first}
-          max={first + count - 1}
-          value={frame + first}
-          onChange={(event) => session.goTo(Number(event.currentTarget.value) - first)}
-        />
-      </label>
+      <FrameField first={first} count={count} frame={frame} />
       <span class="of">
         of {count} · {clockText(times.value?.[frame] ?? 0)}
       </span>
@@ -52,6 +43,33 @@ export function Transport() {
       <span class="space" />
       <JobLine />
     </div>
+  );
+}
+
+/** The number of the frame. What is being typed stays while the page shows other news. */
+function FrameField({ first, count, frame }: { first: number; count: number; frame: number }) {
+  const { session, look } = useWorkspace();
+  const input = useRef<HTMLInputElement>(null);
+  const text = String(frame + first);
+  useEffect(() => {
+    if (input.current !== null) input.current.value = text;
+  }, [text]);
+  return (
+    <label>
+      frame
+      <input
+        ref={input}
+        type="number"
+        aria-label="Frame number"
+        min={first}
+        max={first + count - 1}
+        defaultValue={text}
+        onChange={(event) => {
+          session.goTo(Number(event.currentTarget.value) - first);
+          event.currentTarget.value = String(look.frame.value + first);
+        }}
+      />
+    </label>
   );
 }
 

@@ -163,6 +163,29 @@ def test_keys_do_nothing_in_text_fields_and_can_be_switched_off(bench):
     assert bench.value("maskcast.look.tool.value") == "move"
 
 
+def test_what_is_being_typed_stays_when_there_is_news(bench):
+    bench.square(red_box(0))
+    news = "maskcast.session.project.value = { ...maskcast.session.project.value }"
+    field = bench.page.get_by_label("Frame number")
+    field.fill("10")
+    bench.page.evaluate(news)
+    bench.repainted()
+    field.press("Enter")
+    bench.wait("maskcast.look.frame.value === 10")
+    field.fill("999")
+    field.press("Enter")
+    bench.wait("maskcast.look.frame.value === 39")
+    assert field.input_value() == "39"
+    bench.page.evaluate("document.activeElement.blur()")
+    bench.more(1, "Rename")
+    name = bench.page.get_by_label("Name of object 1")
+    name.fill("runner")
+    bench.page.evaluate(news)
+    bench.repainted()
+    name.press("Enter")
+    bench.wait("maskcast.session.project.value.objects[0].name === 'runner'")
+
+
 def test_no_request_leaves_the_host_and_the_policy_holds(bench, shared_server):
     mark_both(bench)
     bench.track("next 25 frames")

@@ -2938,7 +2938,8 @@ var Session = class {
 	}
 	#setOutdated(from) {
 		const project = this.project.value;
-		if (project !== null) this.project.value = {
+		if (project === null || project.outdated_from === from) return;
+		this.project.value = {
 			...project,
 			outdated_from: from
 		};
@@ -4068,7 +4069,7 @@ function NameField({ object, onDone }) {
 		class: "name",
 		"aria-label": `Name of object ${object.id}`,
 		maxLength: 80,
-		value: object.name,
+		defaultValue: object.name,
 		ref: (element) => element?.focus(),
 		onFocus: (event) => event.currentTarget.select(),
 		onBlur: (event) => finish(event.currentTarget.value),
@@ -4815,14 +4816,11 @@ function Transport() {
 				command: "last",
 				icon: "last"
 			}),
-			a("label", { children: ["frame", a("input", {
-				type: "number",
-				"aria-label": "Frame number",
-				min: first,
-				max: first + count - 1,
-				value: frame + first,
-				onChange: (event) => session.goTo(Number(event.currentTarget.value) - first)
-			})] }),
+			a(FrameField, {
+				first,
+				count,
+				frame
+			}),
 			a("span", {
 				class: "of",
 				children: [
@@ -4846,6 +4844,26 @@ function Transport() {
 			a(JobLine, {})
 		]
 	});
+}
+function FrameField({ first, count, frame }) {
+	const { session, look } = useWorkspace();
+	const input = T$1(null);
+	const text = String(frame + first);
+	A$1(() => {
+		if (input.current !== null) input.current.value = text;
+	}, [text]);
+	return a("label", { children: ["frame", a("input", {
+		ref: input,
+		type: "number",
+		"aria-label": "Frame number",
+		min: first,
+		max: first + count - 1,
+		defaultValue: text,
+		onChange: (event) => {
+			session.goTo(Number(event.currentTarget.value) - first);
+			event.currentTarget.value = String(look.frame.value + first);
+		}
+	})] });
 }
 function JobLine() {
 	const { session, look } = useWorkspace();
