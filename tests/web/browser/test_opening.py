@@ -148,7 +148,7 @@ def finished(bench: Workbench, dialog: Locator) -> list[str]:
     assert bench.job_ended()["state"] == "done"
     listed = bench.page.get_by_role("list", name="Finished files")
     listed.wait_for()
-    row = listed.get_by_role("listitem").first
+    row = listed.get_by_role("listitem").last
     assert row.evaluate(IN_SIGHT)
     return [row.inner_text().split()[0] for row in listed.get_by_role("listitem").all()]
 
