@@ -252,7 +252,7 @@ def test_the_shipped_weights_run_without_torch(exported_folders, tmp_path):
     marks = eventful(frames, labels)
     found = labels_without_torch(folder, frames, marks, tmp_path)
     expected = labels_of_the_package("lwl-small", frames, marks)
-    assert len(np.unique(expected)) == 4
+    assert len(np.unique(expected)) > 2
     assert (found != expected).mean() <= 1e-4
 
 

@@ -133,9 +133,9 @@ def _write(
             _write_onnx(path, graph, arguments, shapes)
         else:
             program = torch.export.export(module, arguments, dynamic_shapes=shapes)
-            program.example_inputs = None  # they would be saved
             with replacing(path) as temporary:
                 if form == "pt2":
+                    program.example_inputs = None  # they would be saved
                     torch.export.save(program, temporary)
                 else:
                     torch._inductor.aoti_compile_and_package(program, package_path=str(temporary))
