@@ -8,16 +8,15 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from contract.coloured_video import frames, true_mask
+from contract.coloured_video import true_mask
 from maskcast.io.label_maps import write_label_map
 from maskcast.runs.annotations import ANNOTATION_FORMATS
 from maskcast.runs.export_settings import AnnotationForm
 from maskcast.runs.exports import Exports
 from maskcast.runs.video_request import VideoRequest
 from maskcast.runs.video_run import run_video
-from runs.test_video_run import Built
+from runs.stand_in_video import Built, request_in
 
 COUNT = 4
 FORMS = get_args(AnnotationForm)
@@ -25,18 +24,9 @@ FORMS = get_args(AnnotationForm)
 
 @pytest.fixture
 def request_(tmp_path) -> VideoRequest:
-    (tmp_path / "video").mkdir()
-    for frame_index, frame in enumerate(frames(COUNT)):
-        pixels = (frame.permute(1, 2, 0) * 255).round().byte().numpy()
-        Image.fromarray(pixels).save(tmp_path / "video" / f"{frame_index + 10:03d}.png")
-    first = np.where(true_mask(1, 0).numpy(), 1, 0) + np.where(true_mask(2, 0).numpy(), 2, 0)
-    write_label_map(tmp_path / "first.png", first)
-    return VideoRequest(
-        video=tmp_path / "video",
-        masks=[tmp_path / "first.png"],
-        output=tmp_path / "out",
-        names=["1=square"],
-        exports=Exports(annotations=("coco-video",)),
+    wanted = Exports(annotations=("coco-video",))
+    return request_in(
+        tmp_path, count=COUNT, ids=(1, 2), first=10, names=["1=square"], exports=wanted
     )
 
 
@@ -58,7 +48,7 @@ def test_every_format_is_made_under_its_name(request_, tmp_path):
 def test_pictures_have_the_names_of_their_files(request_, tmp_path):
     run_video(request_, Built())
     tree = json.loads((tmp_path / "out/exports/coco-video.json").read_text())
-    assert [one["file_name"] for one in tree["images"]] == [f"{i:03d}.png" for i in range(10, 14)]
+    assert [one["file_name"] for one in tree["images"]] == [f"{i:05d}.png" for i in range(10, 14)]
     assert [one["frame_id"] for one in tree["images"]] == [0, 1, 2, 3]
     assert len(tree["annotations"]) == 2 * COUNT
 
@@ -82,8 +72,8 @@ def test_an_unfinished_folder_is_made_again(request_, tmp_path):
 
 
 def test_frames_of_a_part_have_their_numbers_in_the_whole_video(request_, tmp_path):
-    write_label_map(tmp_path / "011.png", np.where(true_mask(1, 1).numpy(), 1, 0))
-    later = replace(request_, masks=[tmp_path / "011.png"], start="1")
+    write_label_map(tmp_path / "00011.png", np.where(true_mask(1, 1).numpy(), 1, 0))
+    later = replace(request_, masks=[tmp_path / "00011.png"], start="1")
     run_video(later, Built())
     tree = json.loads((tmp_path / "out/exports/coco-video.json").read_text())
     assert [one["frame_id"] for one in tree["images"]] == [1, 2, 3]

@@ -8,16 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from contract.coloured_video import SIZE, frames, true_mask
-from contract.stand_in import ColourConfig, ColourTracker
+from contract.coloured_video import true_mask
 from maskcast.core.boxes import tight_box
 from maskcast.core.errors import RunConflictError, UsageError
 from maskcast.core.marks import Box
 from maskcast.core.types import ObjectMasks
-from maskcast.io.label_maps import read_label_map, write_label_map
-from maskcast.methods.box_start import BoxStart
+from maskcast.io.label_maps import read_label_map
 from maskcast.runs.frame_log import LogEntry
 from maskcast.runs.masks import FoundObject
 from maskcast.runs.new_objects import NewObjects, left_over, overlap
@@ -25,35 +22,12 @@ from maskcast.runs.segmentation import SavePolicy
 from maskcast.runs.video_request import VideoRequest
 from maskcast.runs.video_run import run_video
 from runs.small_run import open_in, request
-from runs.test_video_run import Built
+from runs.stand_in_video import Boxed, WholeBoxes, request_in
 
 COUNT = 9
 
 
-class WholeBoxes:
-    """Takes a box for the mask of its object."""
-
-    def start(self):
-        return None
-
-    def step(self, state, frame, prompts):
-        probs = frame.new_zeros(len(prompts), *SIZE)
-        for slot, prompt in enumerate(prompts.values()):
-            if isinstance(prompt, Box):
-                x, y = int(prompt.x), int(prompt.y)
-                probs[slot, y : y + int(prompt.height), x : x + int(prompt.width)] = 1
-            else:
-                probs[slot] = prompt.float()
-        return state, ObjectMasks(tuple(prompts), probs)
-
-    def remove_objects(self, state, ids):
-        return state
-
-
-class Boxed(Built):
-    """The stand-in, with boxes."""
-
-    segmenter = BoxStart(ColourTracker(ColourConfig(), torch.zeros(())), WholeBoxes)
+BOXED = Boxed(WholeBoxes())
 
 
 def entry(object_id: int, frame: int) -> dict:
@@ -66,20 +40,10 @@ def entry(object_id: int, frame: int) -> dict:
 @pytest.fixture
 def request_(tmp_path) -> VideoRequest:
     """Object 1 is marked; a detector sees both objects on every second frame from 3 on."""
-    (tmp_path / "video").mkdir()
-    for frame_index, frame in enumerate(frames(COUNT)):
-        pixels = (frame.permute(1, 2, 0) * 255).round().byte().numpy()
-        Image.fromarray(pixels).save(tmp_path / "video" / f"{frame_index:05d}.png")
-    write_label_map(tmp_path / "first.png", np.where(true_mask(1, 0).numpy(), 1, 0))
     entries = [entry(i, frame) for frame in range(3, COUNT, 2) for i in (1, 2)]
     (tmp_path / "boxes.json").write_text(json.dumps(entries))
-    return VideoRequest(
-        video=tmp_path / "video",
-        masks=[tmp_path / "first.png"],
-        detections=tmp_path / "boxes.json",
-        output=tmp_path / "out",
-        policy=SavePolicy(frames=2, seconds=1e9),
-    )
+    boxes, policy = tmp_path / "boxes.json", SavePolicy(frames=2, seconds=1e9)
+    return request_in(tmp_path, count=COUNT, detections=boxes, policy=policy)
 
 
 def label_maps(folder) -> list[list[list[int]]]:
@@ -88,7 +52,7 @@ def label_maps(folder) -> list[list[list[int]]]:
 
 def test_a_box_without_an_object_begins_one(request_, tmp_path):
     report: list[str] = []
-    card = run_video(request_, Boxed(), report=report.append).card
+    card = run_video(request_, BOXED, report=report.append).card
     assert report[-1].endswith("boxes.json: 6 boxes on 3 frames")
     for frame, found in enumerate(label_maps(tmp_path / "out")):
         expected = true_mask(1, frame).int() + (101 * true_mask(2, frame) if frame >= 3 else 0)
@@ -98,7 +62,7 @@ def test_a_box_without_an_object_begins_one(request_, tmp_path):
 
 
 def test_a_run_may_begin_with_boxes_alone(request_, tmp_path):
-    run_video(replace(request_, masks=[], names=["101=square"]), Boxed())
+    run_video(replace(request_, masks=[], names=["101=square"]), BOXED)
     assert set(np.unique(label_maps(tmp_path / "out")[4])) == {0, 101, 102}
 
 
@@ -108,30 +72,30 @@ def test_a_continued_run_gives_the_same_ids(request_, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_video(request_, Boxed(), progress=interrupt)
-    card = run_video(request_, Boxed()).card
+        run_video(request_, BOXED, progress=interrupt)
+    card = run_video(request_, BOXED).card
     assert card.resumed_from > 3
-    run_video(replace(request_, output=tmp_path / "whole"), Boxed())
+    run_video(replace(request_, output=tmp_path / "whole"), BOXED)
     assert label_maps(tmp_path / "out") == label_maps(tmp_path / "whole")
 
 
 def test_objects_that_began_by_themselves_can_be_corrected_and_ended(request_, tmp_path):
-    run_video(request_, Boxed())
+    run_video(request_, BOXED)
     edited = replace(request_, absent=["6:101"], ends=["7:101"])
-    run_video(edited, Boxed())
+    run_video(edited, BOXED)
     ids = [set(np.unique(one)) - {0, 1} for one in label_maps(tmp_path / "out")]
     assert ids[4:7] == [{101}, {101}, set()]
     assert ids[7] == {102}, "the detector still sees it"
-    run_video(edited, Boxed())
+    run_video(edited, BOXED)
 
 
 def test_other_boxes_are_another_run(request_, tmp_path):
-    run_video(request_, Boxed())
+    run_video(request_, BOXED)
     with pytest.raises(RunConflictError) as conflict:
-        run_video(replace(request_, detection_score=0.8), Boxed())
+        run_video(replace(request_, detection_score=0.8), BOXED)
     assert "the setting detections was" in str(conflict.value)
     with pytest.raises(UsageError, match=r"detection_score must be in \[0, 1\], got 2"):
-        run_video(replace(request_, detection_score=2), Boxed())
+        run_video(replace(request_, detection_score=2), BOXED)
 
 
 def test_overlap_is_intersection_over_union():

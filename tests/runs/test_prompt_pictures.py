@@ -7,64 +7,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from contract.coloured_video import SIZE, frames, true_mask
-from contract.stand_in import ColourConfig, ColourTracker
-from maskcast.core.types import Box, ObjectMasks
+from contract.coloured_video import SIZE, true_mask
 from maskcast.io.label_maps import read_label_map, write_label_map
-from maskcast.methods.box_start import BoxStart
 from maskcast.runs.exports import Exports
 from maskcast.runs.prompt_pictures import LARGEST_TILE, MOST_TILES
 from maskcast.runs.video_request import VideoRequest
 from maskcast.runs.video_run import run_video
-from runs.test_video_run import Built, Source
+from runs.stand_in_video import Boxed, Built, Source, WholeBoxes, request_in
 
 COUNT = 6
 
 
-class LeftHalves:
-    """Finds the left half of a box, and masks as they are given."""
-
-    def start(self):
-        return None
-
-    def step(self, state, frame, prompts):
-        probs = frame.new_zeros(len(prompts), *SIZE)
-        for slot, prompt in enumerate(prompts.values()):
-            if isinstance(prompt, Box):
-                x, y, width, height = (
-                    int(side) for side in (prompt.x, prompt.y, prompt.width, prompt.height)
-                )
-                probs[slot, y : y + height, x : x + width // 2] = 1
-            else:
-                probs[slot] = prompt.float()
-        return state, ObjectMasks(tuple(prompts), probs)
-
-    def remove_objects(self, state, ids):
-        return state
-
-
-class Boxed(Built):
-    """The stand-in, with boxes."""
-
-    segmenter = BoxStart(ColourTracker(ColourConfig(), torch.zeros(())), LeftHalves)
+BOXED = Boxed(WholeBoxes(0.5))
 
 
 @pytest.fixture
 def request_(tmp_path) -> VideoRequest:
-    (tmp_path / "video").mkdir()
-    for frame_index, frame in enumerate(frames(COUNT)):
-        pixels = (frame.permute(1, 2, 0) * 255).round().byte().numpy()
-        Image.fromarray(pixels).save(tmp_path / "video" / f"{frame_index:05d}.png")
-    write_label_map(tmp_path / "first.png", np.where(true_mask(1, 0).numpy(), 1, 0))
-    return VideoRequest(
-        video=tmp_path / "video",
-        masks=[tmp_path / "first.png"],
-        output=tmp_path / "out",
-        only_prompts=True,
-    )
+    return request_in(tmp_path, count=COUNT, only_prompts=True)
 
 
 def files_in(folder):
@@ -104,7 +65,7 @@ def test_pictures_of_other_prompts_are_deleted(request_, tmp_path):
 
 
 def test_the_mask_of_a_box_is_a_preview(request_, tmp_path):
-    run_video(replace(request_, boxes=["2:2:3,1,4,6"]), Boxed())
+    run_video(replace(request_, boxes=["2:2:3,1,4,6"]), BOXED)
     exports = tmp_path / "out/exports"
     assert files_in(exports) == ["prompts-00000.png", "prompts-00002.png", "prompts-sheet.png"]
     expected = np.zeros(SIZE, dtype=int)
@@ -130,11 +91,11 @@ def test_a_sheet_shows_evenly_spaced_frames_of_many(request_, tmp_path):
         path = tmp_path / "video" / f"{frame_index:05d}.png"
         path.write_bytes((tmp_path / "video/00000.png").read_bytes())
     boxes = [f"{frame_index}:2:3,1,4,6" for frame_index in range(count)]
-    result = run_video(replace(request_, boxes=boxes), Boxed())
+    result = run_video(replace(request_, boxes=boxes), BOXED)
     assert len(result.exports) == count + 1
     with Image.open(result.exports[-1]) as sheet:
         tall = sheet.height
-    run_video(replace(request_, boxes=boxes[:MOST_TILES], output=tmp_path / "few"), Boxed())
+    run_video(replace(request_, boxes=boxes[:MOST_TILES], output=tmp_path / "few"), BOXED)
     with Image.open(tmp_path / "few/exports/prompts-sheet.png") as sheet:
         assert sheet.height == tall
 

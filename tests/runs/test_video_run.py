@@ -8,61 +8,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 
-from contract.coloured_video import frames, true_mask
-from contract.stand_in import ColourConfig, ColourTracker
+from contract.coloured_video import true_mask
 from maskcast.core.errors import MissingFileError, UsageError
-from maskcast.core.segmenter import BuiltSegmenter, SegmenterIdentity, SegmenterSource
+from maskcast.core.segmenter import BuiltSegmenter, SegmenterSource
 from maskcast.io.label_maps import write_label_map
 from maskcast.runs.card import read_card
 from maskcast.runs.exports import Exports
 from maskcast.runs.occupied import occupied
 from maskcast.runs.video_request import VideoRequest
 from maskcast.runs.video_run import run_video
+from runs.stand_in_video import Built, Source, request_in
 
 COUNT = 6
 
 
-class Built:
-    """The stand-in, as a batch keeps it."""
-
-    segmenter = ColourTracker(ColourConfig(), torch.zeros(()))
-    device = torch.device("cpu")
-
-    def identity(self, *, uses_boxes: bool) -> SegmenterIdentity:
-        return SegmenterIdentity(
-            method="colours",
-            weights="none",
-            weights_sha256="0" * 64,
-            box_start="boxes" if uses_boxes else None,
-            options={},
-            dtype="float32",
-        )
-
-
-class Source(Built):
-    """Counts how often a segmenter is built."""
-
-    def __init__(self) -> None:
-        self.built = 0
-
-    def build(self, *, progress: object = None) -> BuiltSegmenter:
-        self.built += 1
-        return Built()
-
-
 @pytest.fixture
 def request_(tmp_path) -> VideoRequest:
-    (tmp_path / "video").mkdir()
-    for frame_index, frame in enumerate(frames(COUNT)):
-        pixels = (frame.permute(1, 2, 0) * 255).round().byte().numpy()
-        Image.fromarray(pixels).save(tmp_path / "video" / f"{frame_index:05d}.png")
-    write_label_map(tmp_path / "first.png", np.where(true_mask(1, 0).numpy(), 1, 0))
-    return VideoRequest(
-        video=tmp_path / "video", masks=[tmp_path / "first.png"], output=tmp_path / "out"
-    )
+    return request_in(tmp_path, count=COUNT)
 
 
 def changed(request: VideoRequest, **changes: object) -> VideoRequest:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from maskcast.batch.figures import in_hours, named_figures
 from maskcast.batch.totals import BatchTotals, VideoMark
+from maskcast.viz.pages import page_style
 from maskcast.viz.plots import Axis, line, polyline, svg, text
 
 EXAMPLES = 5
@@ -37,10 +38,10 @@ def render_report(totals: BatchTotals) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["hours"] = in_hours
-    package = files(__package__)
-    template = environment.from_string(package.joinpath("report.html").read_text("utf-8"))
+    page = files(__package__).joinpath("report.html")
+    template = environment.from_string(page.read_text("utf-8"))
     return template.render(
-        style=Markup(package.joinpath("report.css").read_text("utf-8")),
+        style=page_style(__package__, "report.css"),
         figures=named_figures(totals),
         curve=_curve(totals),
         groups=failure_groups(totals),

@@ -6,11 +6,8 @@ Published figures stand beside those of finished runs, and every figure has its 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-from markupsafe import Markup
 
 from maskcast.core.errors import MaskcastError, UsageError
 from maskcast.core.files import write_text
@@ -30,6 +27,7 @@ from maskcast.evaluation.published import (
 from maskcast.evaluation.report import Run, made_with, template_of
 from maskcast.evaluation.scores import Scores, per_cent
 from maskcast.evaluation.strips import Strip, video_strips
+from maskcast.viz.pages import page_style
 
 NOTHING = "–"
 """Shown where the paper prints no figure, or a run has none."""
@@ -61,7 +59,7 @@ def write_paper_page(
     has_strips = "strips" in paper.figures
     strips, left_out = _strips(method, runs if has_strips else (), root)
     page = template_of("paper.html").render(
-        style=Markup(files(__package__).joinpath("report.css").read_text("utf-8")),
+        style=page_style(__package__, "report.css"),
         name=paper.name,
         papers=list(dict.fromkeys(table.paper for table in tables)),
         placeholders=PLACEHOLDERS,

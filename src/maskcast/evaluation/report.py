@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
 
 from maskcast.core.errors import DataError, MaskcastError, UsageError
 from maskcast.core.files import write_text
@@ -23,6 +22,7 @@ from maskcast.evaluation.run import MASKS
 from maskcast.evaluation.scores import Scores, Tree, per_cent, read_scores
 from maskcast.evaluation.worst_frames import OBJECTS, WorstFrame, worst_frames
 from maskcast.metrics.bootstrap import FEW, Interval, block_length, paired_interval
+from maskcast.viz.pages import page_style
 from maskcast.viz.plots import colour_of_series
 
 NO_FIGURE = per_cent(None)
@@ -85,7 +85,7 @@ def write_report(runs: Sequence[Run], output: Path, *, root: Path | None = None)
     speeds = any(run.scores.tree.get("speed") for run in runs)
     published = _published(runs, columns)
     page = template_of("report.html").render(
-        style=Markup(files(__package__).joinpath("report.css").read_text("utf-8")),
+        style=page_style(__package__, "report.css"),
         kind=_kind(runs[0].scores),
         runs=runs,
         rules=runs[0].scores.tree["protocol"],

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from maskcast.runs.export_video import VideoOutput, video_file, video_output
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.identity import digest_of
 from maskcast.runs.layout import EXPORTS
+from maskcast.runs.masks import FoundObject
 from maskcast.runs.mattes import Mattes
 from maskcast.runs.new_objects import begun_by_themselves
 from maskcast.runs.objects import ObjectLook, colours_of, names_of, read_objects
@@ -94,7 +95,10 @@ def export(
     """
     first, last = span or (0, frames.count)
     part, looks = frames.part(first, last), read_objects(run.path)
-    planned = _plan(run, part, wanted, looks, offset=first, progress=progress)
+    planner = _Planner(
+        run=run, frames=part, wanted=wanted, looks=looks, offset=first, progress=progress
+    )
+    planned = planner.plan()
     record = ExportRecord(run.path / EXPORTS)
     for export_file in planned:
         looked = looks if export_file.draws_looks else {}
@@ -163,107 +167,136 @@ def _label_map(run: RunFolder, frame_index: int, size: tuple[int, int]) -> Label
     return label_map
 
 
-def _plan(
-    run: RunFolder,
-    frames: FrameSource,
-    wanted: Exports,
-    looks: Mapping[int, ObjectLook],
-    *,
-    offset: int,
-    progress: Progress | None,
-) -> list[_Planned]:
-    """Return what to make, in the order of the settings."""
+@dataclass(frozen=True, kw_only=True)
+class _Planner:
+    """Says what to make of a run, or of a part of it."""
 
-    @cache
-    def video() -> VideoOutput:
-        return video_output(frames, rate=wanted.rate, sound=wanted.sound)
+    run: RunFolder
+    frames: FrameSource
+    """The frames to export."""
+    wanted: Exports
+    looks: Mapping[int, ObjectLook]
+    offset: int
+    """Number of the first of these frames in the run."""
+    progress: Progress | None
 
-    return [
-        *_overlays(run, frames, wanted, looks, offset=offset, video=video, progress=progress),
-        *_renderings(run, frames, wanted, looks, offset=offset, video=video, progress=progress),
-        *_tables(run, frames, wanted, offset=offset),
-        *_annotations(run, frames, wanted, looks, offset=offset),
-        *_sheets(run, frames, wanted, looks, offset=offset),
-    ]
+    def plan(self) -> list[_Planned]:
+        """Return the files to make, in the order of the settings."""
+        return [
+            *self._overlays(),
+            *self._renderings(),
+            *self._tables(),
+            *self._annotations(),
+            *self._sheets(),
+        ]
 
+    @cached_property
+    def _video(self) -> VideoOutput:
+        return video_output(self.frames, rate=self.wanted.rate, sound=self.wanted.sound)
 
-def _painter(
-    run: RunFolder, wanted: Exports, looks: Mapping[int, ObjectLook], *, offset: int
-) -> Callable[[int, Picture, LabelArray], Picture]:
-    absent = {frame_index - offset: ids for frame_index, ids in run.absent_objects().items()}
-    colours = distinct_colours(run.card.request.first_prompts(), colours_of(looks))
+    @property
+    def _facts(self) -> SourceFacts:
+        return SourceFacts(is_folder=self.frames.timing is None)
 
-    def paint(frame_index: int, picture: Picture, label_map: LabelArray) -> Picture:
-        return draw_overlay(
-            picture,
-            label_map,
-            absent=() if wanted.labels == "off" else absent.get(frame_index, ()),
-            tint=0 if wanted.outlines else TINT,
-            ids=wanted.labels == "object",
-            listed=wanted.labels == "corner",
-            colours=colours,
-            names=names_of(looks),
+    def _painter(self) -> Callable[[int, Picture, LabelArray], Picture]:
+        run, wanted, names = self.run, self.wanted, names_of(self.looks)
+        absent = {index - self.offset: ids for index, ids in run.absent_objects().items()}
+        colours = distinct_colours(run.card.request.first_prompts(), colours_of(self.looks))
+
+        def paint(frame_index: int, picture: Picture, label_map: LabelArray) -> Picture:
+            return draw_overlay(
+                picture,
+                label_map,
+                absent=() if wanted.labels == "off" else absent.get(frame_index, ()),
+                tint=0 if wanted.outlines else TINT,
+                ids=wanted.labels == "object",
+                listed=wanted.labels == "corner",
+                colours=colours,
+                names=names,
+            )
+
+        return paint
+
+    def _objects(self) -> dict[int, Mapping[int, FoundObject]]:
+        """Return what was found, by index of the exported frames."""
+        return {index - self.offset: known for index, known in self.run.found_objects().items()}
+
+    def _overlays(self) -> Iterator[_Planned]:
+        if not self.wanted.overlay:
+            return
+        settings = drawing_settings(self.wanted) | video_settings(self.wanted, self._facts)
+        path = self.run.path / EXPORTS / f"overlay{suffix_of(settings)}.mp4"
+
+        @contextmanager
+        def maker(path: Path) -> Iterator[tuple[int, AddFrame]]:
+            draw, output = self._painter(), self._video
+            with video_file(
+                path, kind="h264", draw=draw, output=output, progress=self.progress
+            ) as begun:
+                yield begun
+
+        yield _Planned(
+            path=path, maker=maker, is_made=path.is_file, settings=settings, draws_looks=True
         )
 
-    return paint
+    def _renderings(self) -> Iterator[_Planned]:
+        wanted, frames = self.wanted, self.frames
+        if not wanted.has_renderings:
+            return
+        begun = begun_by_themselves(self.run.path)
+        first_prompts = self.run.card.request.first_prompts()
+        known = {*first_prompts, *(i for ids in begun.values() for i in ids)}
+        source = RenderingSource(
+            names=frames.names,
+            mattes=Mattes(self.run, _edges(wanted), offset=self.offset),
+            video=lambda: self._video,
+            icc_profile=frames.icc_profile if "png" in wanted.cutout else None,
+            progress=self.progress,
+        )
+        for rendering in plan_renderings(wanted, known, names_of(self.looks), self._facts):
+            path = self.run.path / EXPORTS / rendering.name
+            yield _Planned(
+                path=path,
+                maker=maker_of(rendering, source),
+                is_made=partial(is_complete, path, rendering, frames.names),
+                settings=rendering.settings,
+            )
 
+    def _tables(self) -> Iterator[_Planned]:
+        folder, frames = self.run.path / EXPORTS, self.frames
+        if self.wanted.rle:
+            video_id, objects = _name_of(frames.path), self._objects()
+            maker = partial(rle_table, video_id=video_id, first=frames.first, objects=objects)
+            path = folder / "masks.json"
+            yield _Planned(path=path, maker=maker, is_made=path.is_file)
+        if self.wanted.tracks:
+            names, objects = frames.names, self._objects()
+            maker = partial(tracks_table, names=names, first=frames.first, objects=objects)
+            path = folder / "tracks.csv"
+            yield _Planned(path=path, maker=maker, is_made=path.is_file)
 
-def _overlays(
-    run: RunFolder,
-    frames: FrameSource,
-    wanted: Exports,
-    looks: Mapping[int, ObjectLook],
-    *,
-    offset: int,
-    video: Callable[[], VideoOutput],
-    progress: Progress | None,
-) -> Iterator[_Planned]:
-    if not wanted.overlay:
-        return
-    drawing = drawing_settings(wanted)
-    settings = drawing | video_settings(wanted, SourceFacts(is_folder=frames.timing is None))
-    path = run.path / EXPORTS / f"overlay{suffix_of(settings)}.mp4"
+    def _annotations(self) -> Iterator[_Planned]:
+        if not self.wanted.annotations:
+            return
+        frames, names = self.frames, names_of(self.looks)
+        objects = {i: known for i, known in self._objects().items() if 0 <= i < frames.count}
+        for form in self.wanted.annotations:
+            kind = ANNOTATION_FORMATS[form]
+            path = self.run.path / EXPORTS / kind.name
+            maker = annotation_maker(
+                kind, frames, name=_name_of(frames.path), objects=objects, names=names
+            )
+            is_made = (path / (kind.last or "")).is_file
+            yield _Planned(path=path, maker=maker, is_made=is_made, draws_looks=True)
 
-    @contextmanager
-    def maker(path: Path) -> Iterator[tuple[int, AddFrame]]:
-        draw = _painter(run, wanted, looks, offset=offset)
-        with video_file(path, kind="h264", draw=draw, output=video(), progress=progress) as begun:
-            yield begun
-
-    yield _Planned(
-        path=path, maker=maker, is_made=path.is_file, settings=settings, draws_looks=True
-    )
-
-
-def _renderings(
-    run: RunFolder,
-    frames: FrameSource,
-    wanted: Exports,
-    looks: Mapping[int, ObjectLook],
-    *,
-    offset: int,
-    video: Callable[[], VideoOutput],
-    progress: Progress | None,
-) -> Iterator[_Planned]:
-    if not wanted.has_renderings:
-        return
-    facts = SourceFacts(is_folder=frames.timing is None)
-    begun = begun_by_themselves(run.path)
-    known = {*run.card.request.first_prompts(), *(i for ids in begun.values() for i in ids)}
-    source = RenderingSource(
-        names=frames.names,
-        mattes=Mattes(run, _edges(wanted), offset=offset),
-        video=video,
-        icc_profile=frames.icc_profile if "png" in wanted.cutout else None,
-        progress=progress,
-    )
-    for rendering in plan_renderings(wanted, known, names_of(looks), facts):
-        path = run.path / EXPORTS / rendering.name
+    def _sheets(self) -> Iterator[_Planned]:
+        if not self.wanted.contact_sheet:
+            return
+        settings = drawing_settings(self.wanted)
+        path = self.run.path / EXPORTS / f"contact_sheet{suffix_of(settings)}.png"
+        maker = partial(_contact_sheet, names=self.frames.names, draw=self._painter())
         yield _Planned(
-            path=path,
-            maker=maker_of(rendering, source),
-            is_made=partial(is_complete, path, rendering, frames.names),
-            settings=rendering.settings,
+            path=path, maker=maker, is_made=path.is_file, settings=settings, draws_looks=True
         )
 
 
@@ -274,62 +307,6 @@ def _edges(wanted: Exports) -> EdgeSettings:
         feather=wanted.feather,
         fill_holes=wanted.fill_holes,
     )
-
-
-def _tables(
-    run: RunFolder, frames: FrameSource, wanted: Exports, *, offset: int
-) -> Iterator[_Planned]:
-    folder = run.path / EXPORTS
-    logged = run.found_objects() if wanted.rle or wanted.tracks else {}
-    objects = {frame_index - offset: known for frame_index, known in logged.items()}
-    if wanted.rle:
-        maker = partial(
-            rle_table, video_id=_name_of(frames.path), first=frames.first, objects=objects
-        )
-        path = folder / "masks.json"
-        yield _Planned(path=path, maker=maker, is_made=path.is_file)
-    if wanted.tracks:
-        maker = partial(tracks_table, names=frames.names, first=frames.first, objects=objects)
-        path = folder / "tracks.csv"
-        yield _Planned(path=path, maker=maker, is_made=path.is_file)
-
-
-def _annotations(
-    run: RunFolder,
-    frames: FrameSource,
-    wanted: Exports,
-    looks: Mapping[int, ObjectLook],
-    *,
-    offset: int,
-) -> Iterator[_Planned]:
-    logged = run.found_objects() if wanted.annotations else {}
-    objects = {i - offset: known for i, known in logged.items() if 0 <= i - offset < frames.count}
-    for form in wanted.annotations:
-        kind = ANNOTATION_FORMATS[form]
-        path = run.path / EXPORTS / kind.name
-        maker = annotation_maker(
-            kind, frames, name=_name_of(frames.path), objects=objects, names=names_of(looks)
-        )
-        is_made = (path / (kind.last or "")).is_file
-        yield _Planned(path=path, maker=maker, is_made=is_made, draws_looks=True)
-
-
-def _sheets(
-    run: RunFolder,
-    frames: FrameSource,
-    wanted: Exports,
-    looks: Mapping[int, ObjectLook],
-    *,
-    offset: int,
-) -> Iterator[_Planned]:
-    if wanted.contact_sheet:
-        settings = drawing_settings(wanted)
-        path = run.path / EXPORTS / f"contact_sheet{suffix_of(settings)}.png"
-        draw = _painter(run, wanted, looks, offset=offset)
-        maker = partial(_contact_sheet, names=frames.names, draw=draw)
-        yield _Planned(
-            path=path, maker=maker, is_made=path.is_file, settings=settings, draws_looks=True
-        )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ ffv1             .mkv    FFV1, grey in 16 bits, lossless
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 VideoKind: TypeAlias = Literal["h264", "prores", "prores_opaque", "vp9", "ffv1"]
@@ -71,16 +71,11 @@ FORMATS: dict[VideoKind, VideoFormat] = {
         copied_sound=_IN_MP4,
     ),
     "prores": _PRORES,
-    "prores_opaque": VideoFormat(
-        container="mov",
-        suffix=".mov",
-        codec="prores_ks",
+    "prores_opaque": replace(
+        _PRORES,
         pixel_format="yuv444p10le",
-        options={"profile": "4444", "alpha_bits": "0"},
-        part_frames=25,
-        interlaced=_PRORES.interlaced,
-        copied_sound=_PRORES.copied_sound,
-        sound_codec=_PRORES.sound_codec,
+        options=_PRORES.options | {"alpha_bits": "0"},
+        channels=3,
     ),
     "vp9": VideoFormat(
         container="webm",
