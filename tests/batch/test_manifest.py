@@ -290,7 +290,7 @@ def test_a_manifest_that_changes_while_it_is_used_is_an_error(tmp_path):
     content = bytearray(rows.read_bytes())
     content[content.index(b'{"id": "b"')] = ord("[")
     rows.write_bytes(bytes(content))
-    with pytest.raises(DataError, match="was changed while it was used"):
+    with pytest.raises(DataError, match="changed while the batch was reading it"):
         list(manifest.jobs())
 
 

@@ -65,7 +65,7 @@ def test_shards_come_from_text_or_the_environment(monkeypatch):
         ("1/0", "must be INDEX/COUNT"),
         ("-1/3", "must be INDEX/COUNT"),
         ("3/3", "shard 3 does not exist"),
-        ("slurm/4", "needs the variable SLURM_ARRAY_TASK_ID"),
+        ("slurm/4", "needs the environment variable SLURM_ARRAY_TASK_ID"),
     ],
 )
 def test_other_shards_are_rejected(text, words, monkeypatch):

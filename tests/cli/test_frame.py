@@ -39,7 +39,7 @@ def test_the_label_map_of_a_run_is_corrected_and_given_back(clip, maskcast, segm
     assert outcome.exit_code == 0, outcome.error
     assert outcome.output.splitlines() == [
         *("fixed/00008-picture.png", "fixed/00008.png", "fixed/00008-overlay.png"),
-        "give back the corrected label map with: --corrected fixed/00008.png",
+        "pass the corrected label map with: --corrected fixed/00008.png",
     ]
     assert (clip / "fixed/00008.png").read_bytes() == (clip / "out/00008.png").read_bytes()
     with Image.open(clip / "fixed/00008.png") as written:

@@ -68,7 +68,7 @@ def test_only_the_prompts_are_shown(segment, clip):
     assert outcome.output.splitlines() == [
         "out/exports/prompts-00000.png",
         "out/exports/prompts-sheet.png",
-        "go on with the same command without --only-prompts",
+        "continue with the same command without --only-prompts",
     ]
     assert masks_in(clip / "out") == {}
     assert segment("--overlay").exit_code == 0

@@ -51,7 +51,7 @@ class Boxed(Built):
 
     def __init__(self, box_segmenter: Any) -> None:
         tracker = ColourTracker(ColourConfig(), torch.zeros(()))
-        self.segmenter = BoxStart(tracker, box_segmenter)
+        self.segmenter = BoxStart(tracker, lambda: box_segmenter)
 
 
 class WholeBoxes:

@@ -66,9 +66,9 @@ def test_an_unfinished_folder_is_made_again(request_, tmp_path):
     run_video(yolo, Built())
     folder = tmp_path / "out/exports/yolo"
     (folder / "data.yaml").unlink()
-    (folder / "labels/011.txt").unlink()
+    (folder / "labels/00011.txt").unlink()
     run_video(yolo, Built())
-    assert (folder / "labels/011.txt").is_file() and (folder / "data.yaml").is_file()
+    assert (folder / "labels/00011.txt").is_file() and (folder / "data.yaml").is_file()
 
 
 def test_frames_of_a_part_have_their_numbers_in_the_whole_video(request_, tmp_path):

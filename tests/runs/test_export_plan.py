@@ -108,5 +108,5 @@ def test_objects_are_ids(objects):
 
 
 def test_objects_are_chosen_for_something():
-    with pytest.raises(ConfigError, match="none of them was asked for"):
+    with pytest.raises(ConfigError, match="ask for one of them"):
         Exports(overlay=True, objects="1")

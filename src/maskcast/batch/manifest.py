@@ -110,8 +110,8 @@ class Manifest:
             if not record.fault:
                 return parse_row(record.values, self.rules)
         except (StopIteration, RowError) as error:
-            raise DataError(f"{self._shown} was changed while it was used") from error
-        raise DataError(f"{self._shown} was changed while it was used")
+            raise DataError(f"{self._shown} changed while the batch was reading it") from error
+        raise DataError(f"{self._shown} changed while the batch was reading it")
 
     def close(self) -> None:
         """Close the file."""

@@ -23,7 +23,9 @@ def parse_shard(text: str) -> tuple[int, int]:
     first, _, last = text.partition("/")
     source, count = VARIABLES.get(first), whole_number(last)
     if source is not None and source not in os.environ:
-        raise UsageError(f"shard {text} needs the variable {source}, which is not set", options=_ME)
+        raise UsageError(
+            f"shard {text} needs the environment variable {source}, which is not set", options=_ME
+        )
     index = whole_number(os.environ.get(source, "") if source else first)
     if index is None or not count:
         raise UsageError(

@@ -23,7 +23,7 @@ def frame(
     """Write a frame, and its masks in a run, as PNG pictures to paint on.
 
     FRAME-picture.png is the frame itself. With a run, FRAME.png is its label map, to be corrected
-    and given back with segment --corrected, and FRAME-overlay.png shows the masks on the frame.
+    and passed to segment --corrected, and FRAME-overlay.png shows the masks on the frame.
     Existing files with another content are not replaced.
 
     Examples: a frame to paint a first mask on; the masks of frame 120 to correct:
@@ -45,4 +45,4 @@ def frame(
         if path is not None:
             print(path)
     if files.label_map is not None:
-        print(f"give back the corrected label map with: --corrected {files.label_map}")
+        print(f"pass the corrected label map with: --corrected {files.label_map}")

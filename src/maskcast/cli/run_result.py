@@ -32,4 +32,4 @@ def print_prompts(result: VideoResult) -> None:
     """Print the paths of the pictures of masks and boxes, and how to go on."""
     for path in result.exports:
         print(path)
-    print("go on with the same command without --only-prompts")
+    print("continue with the same command without --only-prompts")

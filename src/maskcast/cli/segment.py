@@ -161,7 +161,7 @@ def segment(
             Nothing is segmented again, unless one of them has a later mask or mark.
         merge: FRAME:ID,ID[,ID]; the other objects are part of the first one from this frame on.
         detections: boxes of a detector over time: COCO results or data set (JSON), or MOT text. A
-            box that matches no tracked object begins one by itself, with an id from 101 on.
+            box that matches no tracked object starts a new one, with an id from 101 on.
         detection_score: lowest score of the boxes to use.
         name: ID=NAME; overlays, contact sheets and reports show it. It is kept in objects.json.
         colour: ID=#RRGGBB, such as 1=#d55e00; its colour in overlays and contact sheets.
@@ -181,7 +181,8 @@ def segment(
         probabilities: also write soft masks, as 16-bit images probs/ID/FRAME.png.
         exports: further results made from the finished masks.
         only_prompts: segment nothing; write the first masks, and previews of the masks of boxes, to
-            exports/prompts-FRAME.png, and a sheet of them. The same command without it goes on.
+            exports/prompts-FRAME.png, and a sheet of them. To continue, run the command without
+            it.
         edited: accept masks, boxes, absences and ends that were changed or removed since the last
             call; frames from the first change on are segmented again or restored.
         overwrite: delete the results of an earlier run in the output folder.

@@ -164,8 +164,8 @@ def _score_reopened(
 def _reject_nothing_scored(dataset: Dataset, scored: list[VideoScores]) -> None:
     if not any(curve.frame_names for scores in scored for curve in scores.objects.values()):
         raise DatasetError(
-            f"{dataset.name} {dataset.split} in {dataset.root} has no frame to score, but ground "
-            "truth for the given masks only"
+            f"{dataset.name} {dataset.split} in {dataset.root} has no frame to score: it has "
+            "ground truth for the given masks only"
         )
     if any(scores.frames_read for scores in scored):
         return

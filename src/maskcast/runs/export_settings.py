@@ -66,9 +66,9 @@ class Exports:
     merged: bool = False
     """make one file of all the chosen objects together."""
     edges: EdgeKind = "hard"
-    """edges of cut-outs, mattes, green screens and effects: hard; soft, as sure as the method is
-    (keeps probabilities, and computes a run without them again); refined, moved to the edges of the
-    picture and as soft as these; matted, as soft as the picture there, for exact masks."""
+    """edges of cut-outs, mattes, green screens and effects: hard; soft, from the method's
+    probabilities (keeps them, and computes a run without them again); refined, moved to the edges
+    of the picture and as soft as these; matted, as soft as the picture there, for exact masks."""
     grow: int = 0
     """pixels by which objects grow before their edges are made; negative shrinks them."""
     feather: float = 0.0
@@ -78,8 +78,9 @@ class Exports:
     rate: float = 24.0
     """frame rate of videos made from a folder of frames, in frames per second; 23.976, 29.97 and
     59.94 mean 24000/1001, 30000/1001 and 60000/1001."""
-    sound: bool = True
-    """take over the sound of the video: copied, or encoded again where a format cannot hold it."""
+    sound: Annotated[bool, arg(help_behavior_hint="")] = True
+    """the sound of the video is copied to exported videos, or encoded again where a format cannot
+    hold it; --no-sound leaves it out."""
     start_number: Annotated[int | None, arg(metavar="NUMBER", help_behavior_hint="")] = None
     """number the pictures of cut-outs and mattes from here; default: named like the frames."""
 
@@ -98,8 +99,8 @@ class Exports:
             )
         if (ids is not None or self.merged) and not self.has_renderings:
             raise ConfigError(
-                "objects are chosen for cut-outs, mattes, green screens and effects, and none of "
-                "them was asked for",
+                "objects and merged apply to cut-outs, mattes, green screens and effects; ask for "
+                "one of them, or leave them out",
                 options=("objects", "cutout", "matte", "green_screen", "effect"),
             )
 

@@ -48,7 +48,7 @@ def number_in(name: str) -> str | None:
     if name.isascii() and name.isdecimal():
         return name
     if _is_odd_number(name):
-        raise PromptError(f"the name {shortened(name)!r} is no plain number")
+        raise PromptError(f"the name {shortened(name)!r} is not a plain number")
     matches = list(_NUMBER.finditer(name))
     numbers = [match["digits"] for match in matches if _counts_frames(match)]
     if len(numbers) > 1:

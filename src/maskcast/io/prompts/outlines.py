@@ -93,7 +93,7 @@ def box_within(sides: Any, size: tuple[int, int], *, may_be_corners: bool = Fals
     if may_be_corners and over > FAR_OUT * max(size) and _fits_as_corners(box, size):
         corners = f"[{box.x:g}, {box.y:g}, {box.width - box.x:g}, {box.height - box.y:g}]"
         raise PromptError(
-            f"a bbox reaches out of the frame; if it is two corners, write {corners} instead"
+            f"a bbox extends outside the frame; if it is two corners, write {corners} instead"
         )
     return Box(left, top, right - left, bottom - top)
 
