@@ -48,8 +48,8 @@ PAPER_FPS = {
 }
 """Frames per second that the papers report, on the GPUs of their time."""
 TRAINING = (
-    *("lwl-small-crop", "--data.videos-weight", "0", "--data.pictures-weight", "0"),
-    *("--data.made-up-weight", "1", "--data.held-out", "--validation-clips", "0"),
+    *("lwl-small-0.1-crop", "--data.videos-weight", "0", "--data.pictures-weight", "0"),
+    *("--data.synthetic-weight", "1", "--data.held-out", "--validation-clips", "0"),
     *("--loop.epochs", "1", "--loop.iterations", "12", "--loop.batch-size", "2"),
     *("--loop.workers", "0", "--loop.precision", "bf16", "--processing.size", "192", "320"),
 )

@@ -14,6 +14,9 @@ import pytest
 from fixtures.pretended_cuda import PretendedCuda
 from maskcast.cli import main as command_line
 from maskcast.cli import train as command
+from maskcast.core.errors import UsageError
+from maskcast.methods.recipes import recipes
+from maskcast.training.run_folder import as_json
 from training.toy_task import TOY, ToyConfig
 
 
@@ -135,3 +138,25 @@ def test_recipes_are_listed_without_the_extra_and_without_pyav():
     )
     assert done.returncode == 0, done.stderr
     assert "eosvos-small  " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lwl-small-2"], "lwl-small-2 is now called lwl-small"),
+        (["lwl-small-crop"], "lwl-small-crop is now called lwl-small-0.1-crop"),
+    ],
+)
+def test_recipes_that_were_renamed_are_named(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        command.choose(arguments, recipes())
+
+
+def test_a_config_of_a_renamed_recipe_is_read(tmp_path: Path):
+    settings = as_json(recipes()["lwl-small"].config)
+    settings["data"]["made_up_weight"] = 0.25
+    del settings["data"]["synthetic_weight"]
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"recipe": "lwl-small-2", "config": settings}))
+    name, config, _ = command.choose(["--config", str(file)], recipes())
+    assert (name, config.data.synthetic_weight) == ("lwl-small", 0.25)

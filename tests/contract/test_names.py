@@ -44,7 +44,6 @@ ADJECTIVES = {
 NO_MODULES = {"common", "helper", "helpers", "misc", "util", "utils"}
 """Modules and packages are named after what they hold."""
 ALLOWED = {
-    "made_up_weight": "a setting of 0.1",
     "room": "disk space, in runs/occupied",
     "in_place": "the common term",
     "ground_truth": "the term",

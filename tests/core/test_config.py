@@ -11,6 +11,7 @@ from typing import Literal
 import pytest
 
 from maskcast.core.config import (
+    called_before,
     config_from_dict,
     config_to_dict,
     in_words,
@@ -110,6 +111,16 @@ def test_a_config_goes_through_json_and_back():
 def test_every_unknown_name_is_listed():
     with pytest.raises(ConfigError, match=r"in Learner: learner\.b, learner\.step; available: rat"):
         config_from_dict(Whole, {"learner": {"step": 1, "b": 2}})
+
+
+@dataclass(frozen=True)
+class Renamed:
+    speed: int = field(default=1, metadata=called_before("pace"))
+
+
+def test_files_may_have_the_earlier_name_of_a_setting():
+    assert config_from_dict(Renamed, {"pace": 3}) == config_from_dict(Renamed, {"speed": 3})
+    assert config_to_dict(Renamed()) == {"speed": 1}
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,9 @@ def test_what_changes_no_result_may_change(tmp_path: Path):
     seeded = run_folder.request_for("toy", with_loop(seed=1), None)
     with pytest.raises(RunConflictError, match=r"loop\.seed was 0, now 1"):
         run_folder.refuse_another_run(tmp_path, seeded, CONFIG)
+    run_folder.refuse_another_run(tmp_path, replace(request(), recipe="renamed"), CONFIG)
     with pytest.raises(RunConflictError, match="the recipe was toy, now tin"):
-        run_folder.refuse_another_run(tmp_path, replace(request(), recipe="tin"), CONFIG)
+        run_folder.refuse_another_run(tmp_path, replace(request(width=5), recipe="tin"), CONFIG)
 
 
 def test_a_setting_that_is_newer_than_the_run_had_its_default(tmp_path: Path):

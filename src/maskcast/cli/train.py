@@ -19,7 +19,7 @@ from maskcast.cli.parsing import parse as parse_arguments
 from maskcast.core.config import config_from_dict
 from maskcast.core.errors import UsageError
 from maskcast.core.training import Recipe
-from maskcast.methods.recipes import recipes
+from maskcast.methods.recipes import EARLIER_NAMES, recipes
 
 if TYPE_CHECKING:
     from maskcast.training.loop import Outcome
@@ -134,9 +134,11 @@ def choose(
         request = read_request(file)
     if request is not None and name not in (None, request.recipe):
         raise UsageError(f"{file} is the config of the recipe {request.recipe}, not of {name}")
-    name = name if request is None else request.recipe
+    name = name if request is None else EARLIER_NAMES.get(request.recipe, request.recipe)
     if name is None:
         raise UsageError("no recipe given; maskcast train --list shows the recipes (RECIPE)")
+    if name in EARLIER_NAMES:
+        raise UsageError(f"the recipe {name} is now called {EARLIER_NAMES[name]}")
     if name not in known:
         raise UsageError(f"unknown recipe {name!r}; available: {', '.join(known) or 'none'}")
     config = known[name].config

@@ -27,6 +27,9 @@ from maskcast.core.errors import ConfigError
 
 Config = TypeVar("Config")
 
+EARLIER_NAME = "earlier_name"
+"""Key in the metadata of a field; see ``called_before``."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -56,6 +59,11 @@ def config_from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
     """
     config: Config = _from_dict(kind, values, "")
     return config
+
+
+def called_before(name: str) -> Mapping[str, str]:
+    """Return metadata for the field of a setting that was renamed: files may have the old name."""
+    return {EARLIER_NAME: name}
 
 
 def require_range(
@@ -279,6 +287,12 @@ def _parsed_as(kind: Any, text: str) -> Any:  # noqa: PLR0911 - one line per typ
 def _from_dict(kind: Any, values: Mapping[str, Any], prefix: str) -> Any:
     hints = _hints(kind)
     known = {field.name for field in dataclasses.fields(kind) if field.init}
+    renamed = {
+        field.metadata[EARLIER_NAME]: field.name
+        for field in dataclasses.fields(kind)
+        if EARLIER_NAME in field.metadata
+    }
+    values = {renamed.get(name, name): value for name, value in values.items()}
     unknown = sorted(set(values) - known)
     if unknown:
         raise ConfigError(

@@ -13,6 +13,10 @@ from maskcast.methods.lwl.training.recipes import RECIPES as LWL
 RECIPES: dict[str, Mapping[str, Recipe[Any]]] = {"lwl": LWL, "agame": AGAME, "eosvos": EOSVOS}
 """Recipes by name of the method and name of the recipe; names of recipes are unique."""
 
+EARLIER_NAMES = {"lwl-small-2": "lwl-small", "lwl-small-crop": "lwl-small-0.1-crop"}
+"""Recipes that were renamed: the earlier name and the present one. ``lwl-small`` of version 0.1 is
+now ``lwl-small-0.1``; its run folders still resume, because they record all settings."""
+
 
 def recipes() -> dict[str, Recipe[Any]]:
     """Return the recipes of all methods by name."""

@@ -117,13 +117,14 @@ def refuse_another_run(folder: Path, request: TrainingRequest, config: RecipeCon
 def _differences(
     before: TrainingRequest, now: TrainingRequest, settings_before: dict[str, Any]
 ) -> Iterator[str]:
-    if before.recipe != now.recipe:
+    old, new = dict(flat_settings(settings_before)), dict(flat_settings(now.config))
+    changed = list(changed_entries(old, new, ignored=FREE_TO_CHANGE))
+    if before.recipe != now.recipe and changed:  # with equal settings, the recipe was only renamed
         yield f"the recipe was {before.recipe}, now {now.recipe}"
         return
     if now.start_from not in (None, before.start_from):
         yield "the initial weights are different"
-    old, new = dict(flat_settings(settings_before)), dict(flat_settings(now.config))
-    yield from changed_entries(old, new, ignored=FREE_TO_CHANGE)
+    yield from changed
 
 
 def _with_defaults(settings: dict[str, Any], config: RecipeConfig) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def mine(tmp_path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("recipe", ["lwl-small", "lwl-small-2"])
+@pytest.mark.parametrize("recipe", ["lwl-small", "lwl-small-0.1"])
 def test_other_data_are_left_out_and_a_hold_out_is_drawn_and_named(mine, recipe, caplog):
     caplog.set_level("INFO")
     config = replace(RECIPES[recipe].config.data, videos=(mine,))
@@ -52,6 +52,6 @@ def test_names_that_are_given_are_held_out(mine, caplog):
 def test_with_other_data_every_kind_needs_its_folder(mine, tmp_path):
     write_frame(tmp_path / "p/images/a.jpg", np.zeros((8, 8, 3), dtype=np.uint8))
     write_labels(tmp_path / "p/masks/a.png", np.eye(8, dtype=np.uint8))
-    config = replace(RECIPES["lwl-small-2"].config.data, pictures=(tmp_path / "p",), videos=())
+    config = replace(RECIPES["lwl-small"].config.data, pictures=(tmp_path / "p",), videos=())
     with pytest.raises(ConfigError, match=r"draws from data\.videos, which is not set"):
         TrainingSources.open(config, query_frames=1)

@@ -74,7 +74,7 @@ def test_published_stages_are_those_of_the_specification(
 def test_published_stages_draw_from_what_the_specification_says() -> None:
     """Section 7.1: the mixtures; 7.3 and 7.4: crops, and no affine changes for boxes."""
     masks, boxes = RECIPES["lwl-stage1"].config, RECIPES["lwl-box"].config
-    kinds = ("youtube_vos", "davis", "coco", "videos", "pictures", "made_up")
+    kinds = ("youtube_vos", "davis", "coco", "videos", "pictures", "synthetic")
 
     def chances(config: LWLTrainingConfig) -> list[float]:
         weights = [getattr(config.data, f"{kind}_weight") for kind in kinds]
@@ -94,7 +94,7 @@ def test_published_stages_draw_from_what_the_specification_says() -> None:
     ("name", "trained"),
     [
         (
-            "lwl-small-2",
+            "lwl-small",
             [
                 "kappa",
                 "features",
@@ -110,7 +110,7 @@ def test_published_stages_draw_from_what_the_specification_says() -> None:
     ],
 )
 @pytest.mark.parametrize("trunk", ["efficientnet-lite0", "efficientnet-lite2", "resnet18"])
-def test_recipes_of_the_second_small_model_build_on_every_trunk(
+def test_recipes_of_the_small_model_build_on_every_trunk(
     name: str, trained: list[str], trunk: str
 ) -> None:
     config = RECIPES[name].config

@@ -320,7 +320,7 @@ def test_cutouts_are_pasted_and_change_the_fingerprint(tmp_path: Path) -> None:
         davis_weight=0.0,
         pictures=(tmp_path / "pair",),
         pictures_weight=1.0,
-        made_up_weight=1.0,
+        synthetic_weight=1.0,
         synthetic_absent=0.25,
     )
     plain = TrainingSources.open(data, query_frames=2)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from maskcast.core.config import require_range
+from maskcast.core.config import called_before, require_range
 from maskcast.core.errors import ConfigError
 from maskcast.core.training import LoopConfig
 from maskcast.data.hold_out_names import YOUTUBE_VOS_HOLD_OUT
@@ -55,7 +55,7 @@ class DataConfig:
     """Sampling weight of clips made from ``pictures``; 0 disables them."""
     scenes: tuple[Path, ...] = ()
     """Folders of photographs, used as backgrounds of synthetic clips."""
-    made_up_weight: float = 0.0
+    synthetic_weight: float = field(default=0.0, metadata=called_before("made_up_weight"))
     """Sampling weight of synthetic clips, which show objects of ``pictures`` and ``cutouts``, if
     given; 0 disables them."""
     cutouts: tuple[Path, ...] = ()

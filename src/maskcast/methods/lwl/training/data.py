@@ -53,7 +53,7 @@ class TrainingSources:
             opened.add_rendered()
         if config.pictures_weight:
             opened.add_pictures()
-        if config.made_up_weight:
+        if config.synthetic_weight:
             opened.add_synthetic()
         opened.sets.check_hold_outs()
         return cls(tuple(opened.training), tuple(opened.held_out), opened.sets.fingerprint)
@@ -133,7 +133,7 @@ class _Opened:
             absent=config.synthetic_absent,
             scenes=PhotoScenes(scenes) if scenes else None,
         )
-        self.training.append(Share(clips, config.made_up_weight))
+        self.training.append(Share(clips, config.synthetic_weight))
 
     def _pasted_objects(self, pictures: Sequence[AnnotatedVideo]) -> CutoutSource | None:
         """Return the cut-outs, mixed with objects of the pictures if there are any."""

@@ -15,9 +15,9 @@ from maskcast.methods.lwl.training.clip_settings import ClipProcessing
 from maskcast.methods.lwl.training.config import DataConfig, LossConfig, LWLTrainingConfig, Rates
 from maskcast.methods.lwl.training.small_recipes import (
     small,
-    small_2,
+    small_0_1,
+    small_0_1_on_larger_crops,
     small_boxes,
-    small_on_larger_crops,
     small_presence,
 )
 
@@ -108,11 +108,13 @@ def _recipe(title: str, config: LWLTrainingConfig) -> Recipe[LWLTrainingConfig]:
 
 
 RECIPES = {
-    "lwl-small": _recipe("the small model of version 0.1", small()),
-    "lwl-small-crop": _recipe("lwl-small, continued on larger crops", small_on_larger_crops()),
-    "lwl-small-2": _recipe("the small model in the package: EfficientNet-Lite", small_2()),
-    "lwl-presence": _recipe("only the presence head of lwl-small-2", small_presence()),
-    "lwl-small-boxes": _recipe("only the box encoder of lwl-small-2", small_boxes()),
+    "lwl-small": _recipe("the small model in the package", small()),
+    "lwl-presence": _recipe("only the presence head of lwl-small", small_presence()),
+    "lwl-small-boxes": _recipe("only the box encoder of lwl-small", small_boxes()),
+    "lwl-small-0.1": _recipe("the small model of version 0.1", small_0_1()),
+    "lwl-small-0.1-crop": _recipe(
+        "lwl-small-0.1, continued on larger crops", small_0_1_on_larger_crops()
+    ),
     "lwl-stage1": _recipe("published stage 1: all parts but the trunk", stage1()),
     "lwl-stage2": _recipe("published stage 2: all parts, from lwl-stage1", stage2()),
     "lwl-box": _recipe("published box encoder, from lwl-stage2", box()),

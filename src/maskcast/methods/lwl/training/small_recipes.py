@@ -1,9 +1,9 @@
 """Recipes of the small models.
 
-The first has a ResNet-18. The second starts from an ImageNet-trained EfficientNet-Lite
-(``--trunk-weights``), but its recipes work with every trunk (``--model.network.trunk``): one for
-all parts, then one for the presence head and one for the box encoder, which start from the weights
-of the first and freeze the rest of the network.
+``lwl-small`` starts from an ImageNet-trained EfficientNet-Lite (``--trunk-weights``), but its
+recipes work with every trunk (``--model.network.trunk``): one for all parts, then one for the
+presence head and one for the box encoder, which start from the weights of the first and freeze the
+rest of the network. ``lwl-small-0.1``, the model of version 0.1, has a ResNet-18.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from maskcast.methods.lwl.training.config import (
     RolloutConfig,
 )
 
-SECOND_LICENCE = (
+SMALL_LICENCE = (
     "research and evaluation only, whatever the licence of the code: trained on DAVIS 2016 and "
     "2017 (CC BY-NC 4.0), SegTrack v2 (research), PASCAL VOC 2012 and SBD (Flickr terms, "
     "research), COCO 2017 (annotations CC BY 4.0; pictures under Flickr terms), Oxford-IIIT Pet "
@@ -55,50 +55,6 @@ def _loop(*, epochs: int, warm_up: int, validate_every: int, best_metric: str) -
 
 
 def small() -> LWLTrainingConfig:
-    """The small model: train all parts at once on videos, single pictures and synthetic clips."""
-    return LWLTrainingConfig(
-        model=presets.small(),
-        data=DataConfig(
-            youtube_vos_weight=0.0,
-            davis_weight=0.0,
-            videos_weight=5.0,
-            pictures_weight=4.0,
-            made_up_weight=1.0,
-            held_out=DAVIS16_HOLD_OUT,
-            all_objects_as_one=True,
-        ),
-        processing=ClipProcessing(size=(192, 320)),
-        rates=RATES,
-        loss=LossConfig(mask_weight=1.0, box_weight=0.2, over="frame", cross_entropy=1.0),
-        apply_updates=True,
-        validation_clips=48,
-        licence=SMALL_DATA,
-        loop=_loop(epochs=18, warm_up=50, validate_every=2, best_metric="J"),
-    )
-
-
-def small_on_larger_crops() -> LWLTrainingConfig:
-    """The small model on larger crops, at half the learning rates."""
-    first = small()
-    rates = replace(
-        first.rates,
-        kappa=5e-4,
-        features=1.5e-4,
-        decoder=5e-4,
-        label_encoder=5e-4,
-        trunk=5e-5,
-        box_encoder=5e-4,
-    )
-    return replace(
-        first,
-        data=replace(first.data, videos_weight=6.0, pictures_weight=3.0),
-        processing=ClipProcessing(size=(240, 416)),
-        rates=rates,
-        loop=replace(first.loop, epochs=12, seed=1),
-    )
-
-
-def small_2() -> LWLTrainingConfig:
     """Train all parts at once on real and rendered videos, single pictures and synthetic clips."""
     return LWLTrainingConfig(
         model=_with_presence_head(presets.small_lite()),
@@ -108,7 +64,7 @@ def small_2() -> LWLTrainingConfig:
             videos_weight=5.0,
             rendered_weight=2.0,
             pictures_weight=2.5,
-            made_up_weight=0.5,
+            synthetic_weight=0.5,
             held_out=SMALL_HOLD_OUT,
             sampling=ClipSampling(
                 needs_earlier_frame=False,
@@ -145,14 +101,14 @@ def small_2() -> LWLTrainingConfig:
             box_starts=0.2,
         ),
         validation_clips=48,
-        licence=SECOND_LICENCE,
+        licence=SMALL_LICENCE,
         loop=_loop(epochs=30, warm_up=100, validate_every=3, best_metric="quality"),
     )
 
 
 def small_presence() -> LWLTrainingConfig:
     """Train the presence head alone, on clips with more absences, as it is used at test time."""
-    first = small_2()
+    first = small()
     sampling = replace(first.data.sampling, absent=0.7)
     data = replace(first.data, videos_weight=4.0, rendered_weight=4.0, sampling=sampling)
     return replace(
@@ -169,7 +125,7 @@ def small_presence() -> LWLTrainingConfig:
 
 def small_boxes() -> LWLTrainingConfig:
     """Train the box encoder alone, on tight and loose boxes of every frame."""
-    first = small_2()
+    first = small()
     return replace(
         first,
         data=replace(
@@ -191,6 +147,50 @@ def small_boxes() -> LWLTrainingConfig:
         ),
         query_frames=1,
         loop=replace(first.loop, epochs=10, batch_size=8, validate_every=2, seed=2),
+    )
+
+
+def small_0_1() -> LWLTrainingConfig:
+    """The model of 0.1: train all parts at once on videos, pictures and synthetic clips."""
+    return LWLTrainingConfig(
+        model=presets.small(),
+        data=DataConfig(
+            youtube_vos_weight=0.0,
+            davis_weight=0.0,
+            videos_weight=5.0,
+            pictures_weight=4.0,
+            synthetic_weight=1.0,
+            held_out=DAVIS16_HOLD_OUT,
+            all_objects_as_one=True,
+        ),
+        processing=ClipProcessing(size=(192, 320)),
+        rates=RATES,
+        loss=LossConfig(mask_weight=1.0, box_weight=0.2, over="frame", cross_entropy=1.0),
+        apply_updates=True,
+        validation_clips=48,
+        licence=SMALL_DATA,
+        loop=_loop(epochs=18, warm_up=50, validate_every=2, best_metric="J"),
+    )
+
+
+def small_0_1_on_larger_crops() -> LWLTrainingConfig:
+    """The model of 0.1 on larger crops, at half the learning rates."""
+    first = small_0_1()
+    rates = replace(
+        first.rates,
+        kappa=5e-4,
+        features=1.5e-4,
+        decoder=5e-4,
+        label_encoder=5e-4,
+        trunk=5e-5,
+        box_encoder=5e-4,
+    )
+    return replace(
+        first,
+        data=replace(first.data, videos_weight=6.0, pictures_weight=3.0),
+        processing=ClipProcessing(size=(240, 416)),
+        rates=rates,
+        loop=replace(first.loop, epochs=12, seed=1),
     )
 
 
