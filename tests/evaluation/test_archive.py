@@ -126,6 +126,7 @@ def test_a_picture_that_unpacks_to_a_giant_is_never_decoded(tmp_path, monkeypatc
     content = bytearray(path.read_bytes())
     content[16:24] = (60000).to_bytes(4, "big") * 2  # width and height in the head of the PNG
     path.write_bytes(bytes(content))
+    assert video.object_ids == (1,)  # read from the masks of the set, which are decoded
     monkeypatch.setattr(PngImageFile, "load", lambda _: pytest.fail("it was decoded"))
     with pytest.raises(DataError, match="00000"):
         open_predictions(results, ["ants"]).read(video, 0)

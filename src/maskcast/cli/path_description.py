@@ -49,10 +49,10 @@ def describe_path(path: Path, progress: Progress | None = None) -> list[str]:
         entries = config_to_dict(card)
         flat = {**entries.pop("request"), **entries}
         return [f"{name:<15} {in_words(value)}" for name, value in flat.items()]
-    if path.is_dir() and is_graphs_folder(path):
-        return list(describe_graphs(path))
     if path.is_dir() and (path / TRAINING).is_file():
         return list(_describe_training(path))
+    if path.is_dir() and is_graphs_folder(path):
+        return list(describe_graphs(path))
     if path.is_dir() and ((path / EVALUATION).is_file() or (path / SCORES_JSON).is_file()):
         return list(_describe_evaluation(path))
     packed = _packed_masks(path)

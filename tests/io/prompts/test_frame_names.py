@@ -20,7 +20,7 @@ from maskcast.io.prompts.frame_names import number_in, same_name, without_additi
         ("img_7", "7"), ("clip_06", "06"), ("00006_1", "00006"),
         ("matte_16_bit", None), ("soft_4_greys", None), ("mask", None),
         ("first_480p", None), ("mask_v2", None), ("dog2", None), ("x264", None),
-        ("", None), ("²", None), ("mask_١٢", None),
+        ("", None), ("²", None), ("mask_8-bit", None), ("8bit_alpha", None),
     ],
 )  # fmt: skip
 def test_numbers(name, digits):

@@ -26,7 +26,7 @@ def test_numbers_that_may_count_masks_are_rejected(name):
         PLAIN.find_mask(name)
 
 
-@pytest.mark.parametrize("name", ["-1", "+3", "6.0", "６", "schön_０００６", "(6)"])
+@pytest.mark.parametrize("name", ["-1", "+3", "6.0", "６", "schön_０００６", "mask_١٢", "(6)"])
 def test_odd_numbers_are_rejected(name):
     with pytest.raises(PromptError, match="not a plain number"):
         PLAIN.find_mask(name)

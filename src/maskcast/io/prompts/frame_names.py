@@ -13,7 +13,7 @@ _NUMBER = re.compile(
     r"|gt|pic|picture|f|t)s?[ _.#(=-]{0,2}"
     r"|(?<=[a-z])(?=0[0-9]{2})|(?<![a-z0-9]))"
     r"(?P<digits>[0-9]+)"
-    r"(?![a-z0-9])(?:[ _.-]?(?P<after>frame|image|mask|label)s?(?![a-z]))?",
+    r"(?![a-z0-9]|[ _.-]?bits?(?![a-z]))(?:[ _.-]?(?P<after>frame|image|mask|label)s?(?![a-z]))?",
     re.ASCII | re.IGNORECASE,
 )
 _ADDED = re.compile(r"[_.](?:jpe?g|png|bmp|webp|tiff?)(?:\.rf\.[0-9a-z]+)?$", re.IGNORECASE)
