@@ -247,6 +247,26 @@ def test_a_header_that_lies_is_refused(change, tmp_path):
         load_state(path, Slot)
 
 
+@pytest.mark.parametrize(("old", "new"), [(b"float32", b"float64"), (b"\x00\x00\x80?", bytes(4))])
+def test_a_changed_type_or_value_is_refused(old, new, tmp_path):
+    path = tmp_path / "state.safetensors"
+    save_state(Slot(torch.ones(4), 1.0), path)
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+    with pytest.raises(StateError, match="has changed since it was saved"):
+        load_state(path, Slot)
+
+
+def test_a_file_of_version_0_1_has_no_checksum(tmp_path):
+    path = tmp_path / "state.safetensors"
+    save_state(Slot(torch.ones(3), 1.0), path)
+    with safe_open(path, "pt") as file:
+        header = file.metadata()["maskcast.state"]
+    save_file(load_file(path), path, metadata={"maskcast.state": header})
+    assert load_state(path, Slot).feature.equal(torch.ones(3))
+
+
 @settings(max_examples=60, deadline=None)
 @given(place=st.integers(0, 10**6), value=st.integers(0, 255))
 def test_a_changed_byte_never_escapes(tmp_path_factory, place, value):

@@ -7,6 +7,8 @@ type str or int, and further such dataclasses. A loaded state gives bit-identica
 * alignment is kept, because it determines where vectorised loops begin;
 * tensors that share memory share it again, so states with a growing memory stay small.
 
+A checksum tells whether a file has changed since.
+
 A file holds byte blocks ``0``, ``1``, …. Each is the span of memory of one tensor, or of several
 overlapping ones. JSON in the header says where each tensor lies and how the value is composed.
 Fields with ``init=False`` are derived and not saved.
@@ -20,6 +22,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +48,7 @@ Tree = Any
 ALIGNMENT = 64
 """Alignment of torch's allocations in bytes; no vector register is wider."""
 FORMAT = 1
-STATE, DIGEST = "maskcast.state", "maskcast.digest"
+STATE, DIGEST, CHECKSUM = "maskcast.state", "maskcast.digest", "maskcast.checksum"
 """Keys of the metadata in the header of a file."""
 _UNREADABLE = (
     *(SafetensorError, OSError, MemoryError, RuntimeError, OverflowError),
@@ -81,6 +84,7 @@ def save_state(state: Any, path: Path | str, *, digest: str | None = None) -> No
     header = {"format": FORMAT, "value": tree, "blocks": [block.entry() for block in blocks]}
     content = {str(number): block.content() for number, block in enumerate(blocks)}
     metadata = {STATE: json.dumps(header)} | ({} if digest is None else {DIGEST: digest})
+    metadata[CHECKSUM] = _checksum(metadata[STATE], content)
     with replacing(path, sync=True) as temporary:
         try:
             save_file(content, temporary, metadata=metadata)
@@ -114,8 +118,11 @@ def load_state(
         raise MissingFileError(f"saved state {path} does not exist")
     try:
         with safe_open(path, "pt") as file:
-            header = parse_json((file.metadata() or {})[STATE], non_finite=True)
+            metadata = file.metadata() or {}
+            header = parse_json(metadata[STATE], non_finite=True)
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata.get(CHECKSUM, "") not in ("", _checksum(metadata[STATE], stored)):
+            raise StateError("its content has changed since it was saved")
         if header["format"] != FORMAT:
             raise StateError(
                 f"{path} has state format {header['format']} but this version reads {FORMAT}"
@@ -130,6 +137,14 @@ def load_state(
     if not isinstance(value, kind):
         raise StateError(f"{path} holds {type(value).__name__}, expected {kind.__name__}")
     return value
+
+
+def _checksum(header: str, content: Mapping[str, Tensor]) -> str:
+    """Return a CRC-32 of a state; files of version 0.1 have none."""
+    checksum = zlib.crc32(header.encode())
+    for name in sorted(content, key=int):
+        checksum = zlib.crc32(content[name].numpy().data, checksum)
+    return f"{checksum:08x}"
 
 
 def state_digest(path: Path) -> str | None:
