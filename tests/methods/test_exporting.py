@@ -253,7 +253,7 @@ def test_the_shipped_weights_run_without_torch(exported_folders, tmp_path):
     found = labels_without_torch(folder, frames, marks, tmp_path)
     expected = labels_of_the_package("lwl-small", frames, marks)
     assert len(np.unique(expected)) > 2
-    assert (found != expected).mean() <= 1e-4
+    assert (found != expected).mean() <= 1e-5
 
 
 @pytest.mark.slow
@@ -286,12 +286,8 @@ def test_agame_runs_with_any_number_of_objects(size, exported_folders, tmp_path)
     session = Session(exported_folders(weights, FRAME_SIZE), threads=1)
     segmenter = load_segmenter(weights, device="cpu")
     frames, labels = synthetic_frames(9, size)
-    assert (
-        differing_pixels(
-            segment_both(segmenter, session, frames, eventful(frames, labels, boxes=False))
-        )
-        <= 1e-3
-    )
+    both = segment_both(segmenter, session, frames, eventful(frames, labels, boxes=False))
+    assert differing_pixels(both) <= 1e-3  # a seeded network is unsure of many pixels
     masks = np.zeros((16, *size), bool)
     for index in range(16):
         row, column = divmod(index, 4)

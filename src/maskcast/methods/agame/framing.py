@@ -24,9 +24,8 @@ def normalise(
 ) -> Float[Tensor, "*batch 3 height width"]:
     """Subtract the mean colour of a trunk's input and divide by its standard deviation."""
     mean, deviation = normalisation(trunk, caffe=False)
-    return (frames - frames.new_tensor(mean)[:, None, None]) / frames.new_tensor(deviation)[
-        :, None, None
-    ]
+    centred = frames - frames.new_tensor(mean)[:, None, None]
+    return centred / frames.new_tensor(deviation)[:, None, None]
 
 
 @dataclass(frozen=True)
