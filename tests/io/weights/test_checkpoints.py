@@ -17,6 +17,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save as to_safetensors
 from safetensors.torch import save_file
 
 from maskcast.core.errors import MissingFileError, WeightsError
@@ -416,6 +417,7 @@ def test_a_missing_file(tmp_path):
     ("content", "message"),
     [
         (b"", "neither a ZIP archive nor a pickle"),
+        (to_safetensors({"a": torch.zeros(2)}), "a safetensors file needs no import"),
         (b"<!DOCTYPE html><html>quota exceeded</html>", "a web page, not a checkpoint"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "neither a ZIP archive nor a pickle"),
         (pickle.dumps({"a": 1}, protocol=2), "not written by torch.save"),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import torch
 
-from fixtures.small_weights import CARD, tensors, write
+from fixtures.small_weights import CARD, install_filled, tensors, write
 from maskcast.core.errors import (
     DataError,
     MissingFileError,
@@ -93,13 +95,16 @@ def test_a_change_after_installation_is_seen():
         verify_weights("a")
 
 
-def test_imports_of_one_name_at_the_same_time_leave_weights_with_their_own_card():
-    def install(value: int) -> Path:
-        ours = {name: torch.full_like(tensor, value) for name, tensor in tensors().items()}
-        return install_weights("a", method="lwl", config={}, tensors=ours, card={"value": value})
-
-    with ThreadPoolExecutor(8) as pool:
-        paths = set(pool.map(install, range(1, 17)))
+@pytest.mark.parametrize(
+    "pool",
+    [
+        pytest.param(partial(ThreadPoolExecutor, 8), id="threads"),
+        pytest.param(partial(ProcessPoolExecutor, 2, get_context("spawn")), id="processes"),
+    ],
+)
+def test_imports_of_one_name_at_the_same_time_leave_weights_with_their_own_card(pool):
+    with pool() as running:
+        paths = set(running.map(install_filled, range(1, 17)))
     (path,) = paths
     assert verify_weights("a") == sha256_of(path)
     weights = read_weights("a")

@@ -183,6 +183,8 @@ def _reject_other_formats(head: bytes) -> None:
         )
     if head.lstrip()[:1] == b"<":
         raise WeightsError("the file is a web page, not a checkpoint; download it again")
+    if head[8:9] == b"{":  # after the length of the header
+        raise WeightsError("a safetensors file needs no import; give its path as the weights")
     if not head.startswith(b"\x80"):
         raise WeightsError("neither a ZIP archive nor a pickle; give a file that torch.save wrote")
 
