@@ -93,6 +93,7 @@ def test_help_is_at_most_100_columns_wide(columns, maskcast, monkeypatch):
     ("words", "answer"),
     [
         ("segment v --maks x", "unknown option --maks; did you mean --masks?"),
+        ("segment --maks x v", "unknown option --maks; did you mean --masks?"),
         ("segment v --over=1", "unknown option --over; did you mean --overlay or --overwrite?"),
         (
             "segment v --qqqqqqq",

@@ -92,9 +92,9 @@ def _parsed(
 
     from maskcast.cli.arguments import PARSER_SETTINGS
 
-    printed = _Captured()
+    printed, complaint = _Captured(), io.StringIO()
     try:
-        with redirect_stdout(printed):
+        with redirect_stdout(printed), redirect_stderr(complaint):
             call, unknown = tyro.cli(
                 _delayed(target),
                 prog=prog,
@@ -103,8 +103,12 @@ def _parsed(
                 config=PARSER_SETTINGS,
                 return_unknown_args=True,
             )
-    except SystemExit:
+    except SystemExit as ended:
+        # an unknown option in front takes the words after it along, so that arguments seem missing
+        if ended.code and (unknown := _unknown_flags(arguments, _flags(target, prog))):
+            raise _unknown(unknown, prog, lambda: _flags(target, prog)) from None
         print(in_groups(printed.getvalue(), groups), end="")
+        print(complaint.getvalue(), end="", file=sys.stderr)
         raise
     return (lambda: call) if isinstance(target, type) else call, unknown
 
@@ -134,6 +138,11 @@ class _Captured(io.StringIO):
 
     def isatty(self) -> bool:
         return sys.__stdout__ is not None and sys.__stdout__.isatty()
+
+
+def _unknown_flags(arguments: Sequence[str], known: Sequence[str]) -> list[str]:
+    flags = [word.partition("=")[0] for word in arguments if re.match("--[A-Za-z]", word)]
+    return [flag for flag in flags if flag.replace("_", "-") not in known]
 
 
 def _unknown(words: Sequence[str], prog: str, flags: Callable[[], Sequence[str]]) -> UsageError:
