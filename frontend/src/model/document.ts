@@ -7,6 +7,21 @@ export function objectOf(document: DocumentInfo, slot: number | null): ObjectInf
   return document.objects.find((object) => object.slot === slot) ?? null;
 }
 
+/** The id and the name of an object; a name that nobody chose has the id in it. */
+export function titleOf({ id, name }: ObjectInfo): string {
+  return name === `object ${id}` ? name : `${id} ${name}`;
+}
+
+/** How an object's id changes on a frame, as text; null if it does not. */
+export function changesOf(document: DocumentInfo, frame: number, slot: number): string | null {
+  const change = document.renames.find(([at, , slots]) => at === frame && slots.includes(slot));
+  if (change === undefined) return null;
+  const ids = change[2].map((other) => objectOf(document, other)?.id ?? other);
+  return change[1] === "swap"
+    ? `${ids.join(" and ")} swapped from here on`
+    : `${ids.slice(1).join(", ")} is part of ${ids[0]} from here on`;
+}
+
 /** Slots that were marked on a frame: with a mask, or as absent. */
 export function markedOn(document: DocumentInfo, frame: number): number[] {
   return [...(document.prompts[frame] ?? []), ...(document.absent[frame] ?? [])];

@@ -31,6 +31,8 @@ export interface DocumentInfo {
   lost: Record<string, number[]>;
   /** Pairs (frame, slot): the object ends here. */
   ends: [number, number][];
+  /** Frame from which on objects are swapped, or the others are part of the first one; slots. */
+  renames: [number, "swap" | "merge", number[]][];
   /** The first frame whose masks do not follow from this document; null if none. */
   outdated_from: number | null;
   undo: Step | null;

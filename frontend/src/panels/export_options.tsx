@@ -1,5 +1,6 @@
 /** The options of the chosen exports. */
 import type { Signal } from "@preact/signals";
+import { titleOf } from "../model/document";
 import { type ExportChoice, type OptionValue, toggled, typedNumber } from "../model/exports";
 import type { ExportOption, ObjectInfo } from "../model/protocol";
 
@@ -97,17 +98,17 @@ function ObjectsOption({ objects, choice }: Omit<Props, "options">) {
   return (
     <fieldset class="of-objects">
       <legend>Objects in cut-outs, mattes and effects</legend>
-      {objects.map(({ id, name }) => (
-        <label key={id} class="check">
+      {objects.map((object) => (
+        <label key={object.id} class="check">
           <input
             type="checkbox"
-            checked={!without.has(id)}
+            checked={!without.has(object.id)}
             onChange={(event) => {
-              const next = toggled(without, id, !event.currentTarget.checked);
+              const next = toggled(without, object.id, !event.currentTarget.checked);
               choice.value = { ...choice.value, without: next };
             }}
           />
-          {id} {name}
+          {titleOf(object)}
         </label>
       ))}
       <label class="check">

@@ -1,5 +1,6 @@
 /** What is on the frame shown: each object's area and confidence, as text. */
 import { useWorkspace, type Workspace } from "../model/context";
+import { changesOf, titleOf } from "../model/document";
 import type { ObjectInfo, Project } from "../model/protocol";
 
 export function FramePanel() {
@@ -19,9 +20,7 @@ export function FramePanel() {
       <ul class="facts-list">
         {project.objects.map((object) => (
           <li key={object.slot}>
-            <span class="text">
-              {object.id} {object.name}
-            </span>
+            <span class="text">{titleOf(object)}</span>
             <span>{factsOf(workspace, project, object, areas)}</span>
           </li>
         ))}
@@ -43,6 +42,8 @@ function factsOf(
   if ((project.lost[frame] ?? []).includes(slot)) return "mask not available";
   if (project.ends.some(([at, other]) => at === frame && other === slot)) return "ends here";
   if (marked) return `${size} · marked`;
+  const changed = changesOf(project, frame, slot);
+  if (changed !== null) return `${size} · ${changed}`;
   if (session.results.stampOf(frame) === null) return size === "0 px" || size === "" ? "–" : size;
   if (areas !== null && areas[slot] === 0) return "absent";
   const confidence = session.results.tracks.get(slot)?.confidence[frame];

@@ -21,6 +21,7 @@ const SIGNS: readonly [string, string][] = [
   ["◆", "the object was marked on this frame"],
   ["∅", "the object was marked as absent on this frame; it may come back"],
   ["✕", "the object ends here; a later mark begins it again"],
+  ["⇄", "objects were swapped or merged from here on, with --swap or --merge"],
   ["▲", "a frame to look at: the area jumps, the object is lost or unsure"],
   ["height", "area of the object (square root); nothing: absent"],
   ["line", "confidence, where it is below 0.8"],

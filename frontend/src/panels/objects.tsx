@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { removeMark, toggleEnd } from "../keys";
 import { useWorkspace, type Workspace } from "../model/context";
+import { titleOf } from "../model/document";
 import type { ObjectInfo, Project } from "../model/protocol";
 import { readableOn } from "../stage/palette";
 import { CommandButton } from "./button";
@@ -39,7 +40,7 @@ function ObjectRow({ object, project }: { object: ObjectInfo; project: Project }
   const { slot } = object;
   const chosen = look.slot.value === slot;
   const hidden = look.hidden.value.has(slot);
-  const name = `${object.id} ${object.name}`;
+  const name = titleOf(object);
   const colours = { background: object.colour, color: readableOn(object.colour) };
   const choose = () => {
     look.slot.value = slot;

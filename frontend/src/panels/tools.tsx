@@ -3,9 +3,10 @@
 import { useSignal } from "@preact/signals";
 import { COMMANDS } from "../keys";
 import { useWorkspace } from "../model/context";
-import { objectOf } from "../model/document";
+import { objectOf, titleOf } from "../model/document";
 import { LARGEST_BRUSH, SMALLEST_BRUSH, type ToolName } from "../model/look";
 import { CommandButton } from "./button";
+import { NumberField } from "./number_field";
 
 const TOOLS: readonly ToolName[] = ["move", "brush", "eraser", "polygon", "box"];
 const NAMES: Record<ToolName, string> = {
@@ -40,7 +41,7 @@ export function ToolLine() {
   const project = session.project.value;
   if (project === null) return null;
   const object = objectOf(project, look.slot.value);
-  const name = object === null ? "a new object" : `${object.id} ${object.name}`;
+  const name = object === null ? "a new object" : titleOf(object);
   return (
     <div class="tool-line">
       <ToolOptions tool={look.tool.value} name={name} />
@@ -89,13 +90,15 @@ function BrushSize() {
           look.setBrush(LARGEST_BRUSH ** (Number(event.currentTarget.value) / 100));
         }}
       />
-      <input
-        type="number"
-        aria-label="Brush size in pixels"
+      <NumberField
+        label="Brush size in pixels"
         min={SMALLEST_BRUSH}
         max={LARGEST_BRUSH}
         value={look.brush.value}
-        onChange={(event) => look.setBrush(Number(event.currentTarget.value))}
+        onChange={(typed) => {
+          look.setBrush(typed);
+          return look.brush.value;
+        }}
       />
       px
     </label>
@@ -159,7 +162,7 @@ function BoxFields({ name }: { name: string }) {
             type="number"
             min={side === "width" || side === "height" ? 2 : 0}
             max={side === "x" || side === "width" ? video.width : video.height}
-            value={fields.value[side]}
+            defaultValue={String(fields.value[side])}
             onInput={(event) => {
               fields.value = { ...fields.value, [side]: Number(event.currentTarget.value) };
             }}

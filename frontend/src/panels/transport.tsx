@@ -1,12 +1,12 @@
 /** The line above the timeline: playback, the frame's number and time, and the running job. */
 import { useComputed } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
 import { clockText, durationText, timesOf } from "../model/clock";
 import { useWorkspace } from "../model/context";
 import type { Job } from "../model/protocol";
 import { isActive } from "../model/session";
 import { TINTS } from "../stage/palette";
 import { CommandButton } from "./button";
+import { NumberField } from "./number_field";
 
 export function Transport() {
   const { session, look } = useWorkspace();
@@ -32,7 +32,19 @@ export function Transport() {
       />
       <CommandButton command="next" icon="next" />
       <CommandButton command="last" icon="last" />
-      <FrameField first={first} count={count} frame={frame} />
+      <span class="frame-field">
+        <span aria-hidden="true">frame</span>
+        <NumberField
+          label="Frame number"
+          min={first}
+          max={first + count - 1}
+          value={frame + first}
+          onChange={(typed) => {
+            session.goTo(typed - first);
+            return look.frame.value + first;
+          }}
+        />
+      </span>
       <span class="of">
         of {count} · {clockText(times.value?.[frame] ?? 0)}
       </span>
@@ -43,33 +55,6 @@ export function Transport() {
       <span class="space" />
       <JobLine />
     </div>
-  );
-}
-
-/** The number of the frame. What is being typed stays while the page shows other news. */
-function FrameField({ first, count, frame }: { first: number; count: number; frame: number }) {
-  const { session, look } = useWorkspace();
-  const input = useRef<HTMLInputElement>(null);
-  const text = String(frame + first);
-  useEffect(() => {
-    if (input.current !== null) input.current.value = text;
-  }, [text]);
-  return (
-    <label>
-      frame
-      <input
-        ref={input}
-        type="number"
-        aria-label="Frame number"
-        min={first}
-        max={first + count - 1}
-        defaultValue={text}
-        onChange={(event) => {
-          session.goTo(Number(event.currentTarget.value) - first);
-          event.currentTarget.value = String(look.frame.value + first);
-        }}
-      />
-    </label>
   );
 }
 

@@ -1,5 +1,6 @@
 /** What the pointer does on the stage: pan and zoom always, otherwise what the chosen tool says. */
 import { signal } from "@preact/signals";
+import { titleOf } from "../model/document";
 import type { Session } from "../model/session";
 import type { Point } from "./geometry";
 import type { Stage } from "./stage";
@@ -135,7 +136,7 @@ export class StagePointer {
     const objects = project.value?.objects ?? [];
     const chosen = objects.find((object) => object.slot === slot);
     if (chosen?.locked) {
-      toasts.info(`${chosen.id} ${chosen.name} is locked: unlock it to change it`);
+      toasts.info(`${titleOf(chosen)} is locked: unlock it to change it`);
       return false;
     }
     const locked = objects.filter((object) => object.locked).map((object) => object.slot);

@@ -173,7 +173,7 @@ function drawAxis(
   }
 }
 
-/** Prompts, absences, ends and flags on their lanes, in and out point on the axis. */
+/** Prompts, absences, ends, swaps, merges and flags on their lanes, in and out point on the axis. */
 function Marks({ width, window }: Placed) {
   const { session, look } = useWorkspace();
   const project = session.project.value;
@@ -211,6 +211,9 @@ function Marks({ width, window }: Placed) {
       {signs(project.prompts, "prompt", "◆")}
       {signs(project.absent, "absent", "∅")}
       {project.ends.map(([frame, slot]) => sign(frame, slot, "end", "✕"))}
+      {project.renames.flatMap(([frame, , slots]) =>
+        slots.map((slot) => sign(frame, slot, "rename", "⇄")),
+      )}
       {session.flags.value
         .filter((flag) => !flag.seen)
         .map((flag) => sign(flag.frame, flag.slot, "flag", "▲"))}

@@ -9,6 +9,7 @@ const EMPTY: DocumentInfo = {
   absent: {},
   lost: {},
   ends: [],
+  renames: [],
   outdated_from: null,
   undo: null,
   redo: null,
@@ -33,6 +34,30 @@ describe("marks", () => {
   it("make an object known from the frame after the first mask", () => {
     expect(doc.knownBefore(document, 2, 0)).toBe(false);
     expect(doc.knownBefore(document, 2, 1)).toBe(true);
+  });
+});
+
+describe("objects", () => {
+  const named = { id: 300, slot: 2, name: "runner", colour: "#56b4e9", locked: false };
+  const unnamed = { ...named, id: 7, slot: 1, name: "object 7" };
+
+  it("have a title with their id once", () => {
+    expect(doc.titleOf(named)).toBe("300 runner");
+    expect(doc.titleOf(unnamed)).toBe("object 7");
+  });
+
+  it("change ids where they are swapped or merged", () => {
+    const document: DocumentInfo = {
+      ...EMPTY,
+      objects: [unnamed, named],
+      renames: [
+        [4, "swap", [1, 2]],
+        [9, "merge", [1, 2]],
+      ],
+    };
+    expect(doc.changesOf(document, 4, 2)).toBe("7 and 300 swapped from here on");
+    expect(doc.changesOf(document, 9, 1)).toBe("300 is part of 7 from here on");
+    expect(doc.changesOf(document, 5, 1)).toBeNull();
   });
 });
 

@@ -27,6 +27,7 @@ from maskcast.web.document import Document
 from maskcast.web.history import Entry
 from maskcast.web.messages import WorkerError
 from maskcast.web.project import Project
+from maskcast.web.renames import list_changes
 from maskcast.web.session import Session, StaleRevisionError
 from maskcast.web.uploads import TooLargeError
 from maskcast.web.wire import pack
@@ -66,6 +67,11 @@ def document_json(project: Project) -> dict[str, Any]:
         "absent": _by_frame(project, lambda value: value == ABSENT_MARK),
         "lost": _by_frame(project, lambda value: _is_lost(project, value)),
         "ends": [[at, slots[i]] for at, i in sorted(document.ends) if i in slots],
+        "renames": [
+            [at, "swap" if is_swap else "merge", [slots[i] for i in ids]]
+            for at, is_swap, ids in list_changes(document.effective_renames())
+            if all(i in slots for i in ids)
+        ],
         "seen": [
             [at, slots[i], kind.split()[0]] for at, i, kind in sorted(document.seen) if i in slots
         ],

@@ -14,10 +14,11 @@ from typing import Any
 
 from maskcast.core.errors import DataError, UsageError
 from maskcast.io.label_maps import LARGEST_ID
-from maskcast.runs.fingerprint import ABSENT_MARK, END_MARK
+from maskcast.runs.fingerprint import ABSENT_MARK, END_MARK, RENAME_MARK
 from maskcast.runs.frame_log import DAMAGE
 from maskcast.runs.identity import digest_of
 from maskcast.runs.objects import ObjectLook
+from maskcast.web.renames import Renamed, effective_renames, reject_unfitting_marks
 
 MOST_OBJECTS = 254
 """Number of slots in a label map with one byte per pixel."""
@@ -57,6 +58,8 @@ class Document:
     """Pairs of a frame and the id of an object that is removed before it."""
     seen: frozenset[tuple[int, int, str]] = frozenset()
     """Frame, object id and kind of the flags that the user has looked at."""
+    renames: frozenset[Renamed] = frozenset()
+    """Swaps and merges, which only the command line adds."""
 
     def object_in(self, slot: int) -> DocumentObject:
         """Return the object of a slot. Raises ``UsageError``."""
@@ -112,6 +115,7 @@ class Document:
             prompts={at: values for at, values in prompts.items() if values},
             ends=frozenset(end for end in self.ends if end[1] != object_id),
             seen=frozenset(flag for flag in self.seen if flag[1] != object_id),
+            renames=frozenset(one for one in self.renames if object_id not in one[1:]),
         )
 
     def with_seen(self, flag: tuple[int, int, str], seen: bool) -> Document:
@@ -138,7 +142,18 @@ class Document:
             for (at, i), value in values.items()
             if value != ABSENT_MARK or self._is_effective(at, i, goes_backward)
         }
-        return {f"{at}:{i}": value for (at, i), value in sorted({**kept, **ends}.items())}
+        renames = {(at, i): f"{RENAME_MARK}{other}" for at, i, other in self.effective_renames()}
+        marks = {**kept, **ends, **renames}
+        return {f"{at}:{i}": value for (at, i), value in sorted(marks.items())}
+
+    def effective_renames(self) -> frozenset[Renamed]:
+        """Return the swaps and merges whose objects are tracked on their frame."""
+        return effective_renames(self.renames, self.prompts, self.ends)
+
+    def check(self) -> None:
+        """Check that the marks fit the swaps and merges. Raises ``UsageError``."""
+        marked = {(at, i) for at, values in self.prompts.items() for i in values} | self.ends
+        reject_unfitting_marks(self.effective_renames(), marked)
 
     def values(self) -> Iterator[str]:
         """Yield the values of all prompts."""
@@ -163,7 +178,8 @@ def changed_frames(before: Document, after: Document) -> list[int] | None:
         return None
     frames = {*before.prompts, *after.prompts}
     changed = {at for at in frames if before.prompts.get(at) != after.prompts.get(at)}
-    return sorted(changed | {at for at, _ in before.ends ^ after.ends})
+    changed |= {at for at, _ in before.ends ^ after.ends}
+    return sorted(changed | {at for at, _, _ in before.renames ^ after.renames})
 
 
 def usual_name(object_id: int) -> str:
@@ -173,6 +189,7 @@ def usual_name(object_id: int) -> str:
 
 def to_json(document: Document) -> dict[str, Any]:
     """Convert a document to JSON, with entries in a fixed order."""
+    renames = {"renames": sorted(map(list, document.renames))} if document.renames else {}
     return {
         "objects": [vars(known) for known in document.objects],
         "prompts": {
@@ -181,6 +198,7 @@ def to_json(document: Document) -> dict[str, Any]:
         },
         "ends": sorted(map(list, document.ends)),
         "seen": sorted(map(list, document.seen)),
+        **renames,
     }
 
 
@@ -198,11 +216,12 @@ def from_json(tree: Any) -> Document:
         }
         ends = frozenset((_whole(at), _whole(i)) for at, i in tree["ends"])
         seen = frozenset((_whole(at), _whole(i), str(kind)) for at, i, kind in tree["seen"])
+        renames = frozenset(Renamed(*map(_whole, entry)) for entry in tree.get("renames", []))
     except DAMAGE as error:
         raise DataError(f"damaged document: {error}") from error
     if len({o.id for o in objects}) < len(objects) or len({o.slot for o in objects}) < len(objects):
         raise DataError("damaged document: two objects have the same id or slot")
-    return Document(objects, prompts, ends, seen)
+    return Document(objects, prompts, ends, seen, renames)
 
 
 def digest(document: Document) -> str:

@@ -18,6 +18,7 @@ from maskcast.web.document import (
 )
 from maskcast.web.mask_files import MaskFiles, value_of
 from maskcast.web.prompts_folder import PromptsFolder
+from maskcast.web.renames import Renamed
 from maskcast.web.results import Results, read_safely
 
 
@@ -35,14 +36,13 @@ def first_document(
     """
     size = masks.size
     document = prompts.read(size)
-    on_card = _of_card(request)
+    on_card = marks_on_card(request)
+    renames = on_card.renames
     if document is None:
         document = on_card
-        for frame, values in document.prompts.items():
-            for object_id, value in values.items():
-                if value.startswith("mask ") and not masks.has(value):
-                    _find(value, frame, object_id, results, masks)
+        find_masks(document, results, masks)
     else:
+        renames |= document.renames
         for frame, values in on_card.prompts.items():
             boxes = {i: v for i, v in values.items() if v.startswith("box ")}
             document = document.with_prompts(frame, {**boxes, **document.prompts.get(frame, {})})
@@ -51,22 +51,30 @@ def first_document(
         i for _, i in document.ends
     }
     objects = tuple(_objects(sorted(ids | set(looks)), looks))
-    return Document(objects, document.prompts, document.ends)
+    first = Document(objects, document.prompts, document.ends, renames=renames)
+    first.check()
+    return first
 
 
-def _of_card(request: RunRequest) -> Document:
-    document, ends = Document(), set()
+def marks_on_card(request: RunRequest) -> Document:
+    """Return a document with the marks on a run card, without objects."""
+    document, ends, renames = Document(), set(), set()
     for frame, object_id, value in request.marks():
         if value.startswith(RENAME_MARK):
-            raise UsageError(
-                f"objects of this run are swapped or merged on frame {frame}; the application does "
-                "not support this, so continue the run with maskcast segment"
-            )
-        if value == END_MARK:
+            renames.add(Renamed(frame, object_id, int(value.removeprefix(RENAME_MARK))))
+        elif value == END_MARK:
             ends.add((frame, object_id))
         else:
             document = document.with_prompts(frame, {object_id: value})
-    return Document(prompts=document.prompts, ends=frozenset(ends))
+    return Document(prompts=document.prompts, ends=frozenset(ends), renames=frozenset(renames))
+
+
+def find_masks(document: Document, results: Results, masks: MaskFiles) -> None:
+    """Restore the masks of a document from the run's label maps, where they are still there."""
+    for frame, values in document.prompts.items():
+        for object_id, value in values.items():
+            if value.startswith("mask ") and not masks.has(value):
+                _find(value, frame, object_id, results, masks)
 
 
 def _find(value: str, frame: int, object_id: int, results: Results, masks: MaskFiles) -> None:

@@ -261,6 +261,7 @@ class Jobs:
             case TakenUp():
                 self._news.flush()
                 self._take_up()
+                self._project.note_marks()
             case Stepped():
                 self._news.add(reply)
             case Progressed(work=work, done=done, total=total):

@@ -16,6 +16,7 @@ from maskcast.core.device import make_deterministic
 from maskcast.core.errors import PromptError, RunConflictError, UsageError
 from maskcast.core.files import alone_in
 from maskcast.core.progress import Progress
+from maskcast.core.renames import as_tracked
 from maskcast.core.segmenter import SegmenterIdentity
 from maskcast.core.types import ABSENT, Absent, Box, Prompts
 from maskcast.io.prompts.reading import GivenPrompts, read_prompts
@@ -23,7 +24,13 @@ from maskcast.io.video.source import open_frames
 from maskcast.methods.spec import SegmenterSpec, SpecifiedSegmenter
 from maskcast.runs.card import RunCard, read_card
 from maskcast.runs.exports import export
-from maskcast.runs.fingerprint import ABSENT_MARK, END_MARK, fingerprint, prompt_fingerprints
+from maskcast.runs.fingerprint import (
+    ABSENT_MARK,
+    END_MARK,
+    RENAME_MARK,
+    fingerprint,
+    prompt_fingerprints,
+)
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.masks import FoundObject, MaskStore
 from maskcast.runs.opening import open_run
@@ -227,7 +234,7 @@ class ModelRun:
     def _prompts(
         self, request: RunRequest, run: RunFolder
     ) -> tuple[dict[int, dict[int, Any]], dict[int, frozenset[int]]]:
-        """Return the marks of a request as prompts and ends, by frame.
+        """Return the marks of a request as prompts and ends, by frame, with tracked ids.
 
         Raises:
             PromptError: a required mask is missing.
@@ -238,6 +245,8 @@ class ModelRun:
         for frame, object_id, value in request.marks():
             if value == END_MARK:
                 ends[frame] = ends.get(frame, frozenset()) | {object_id}
+            elif value.startswith(RENAME_MARK):
+                continue
             elif (prompt := self._prompt(value)) is not None:
                 prompts.setdefault(frame, {})[object_id] = prompt
             elif frame >= resumed or request.goes_backward:
@@ -245,7 +254,9 @@ class ModelRun:
                     f"the mask of object {object_id} on frame {frame} is not in the run folder; "
                     "mark the object there again"
                 )
-        return prompts, ends
+        return as_tracked(
+            request.renames(), prompts, ends, is_absence=lambda mark: isinstance(mark, Absent)
+        )
 
     def _prompt(self, value: str) -> torch.Tensor | Box | Absent | None:
         if value == ABSENT_MARK:

@@ -20,7 +20,7 @@ from jaxtyping import Bool, UInt8
 from maskcast.core.errors import UsageError
 from maskcast.core.files import alone_in, make_folder
 from maskcast.runs.card import RunCard, read_card
-from maskcast.runs.fingerprint import ABSENT_MARK
+from maskcast.runs.fingerprint import ABSENT_MARK, END_MARK
 from maskcast.runs.identity import RunIdentity
 from maskcast.runs.layout import ASIDE, STATES
 from maskcast.runs.objects import ObjectLook, write_objects
@@ -33,13 +33,15 @@ from maskcast.web.document import (
     DocumentObject,
     usual_name,
 )
-from maskcast.web.first_document import first_document
+from maskcast.web.first_document import find_masks, first_document
 from maskcast.web.folders import refuse_links
+from maskcast.web.foreign_marks import has_foreign_marks, note_marks, with_foreign_marks
 from maskcast.web.history import EditHistory
 from maskcast.web.layout import APP, MASKS
 from maskcast.web.mask_files import MaskFiles
 from maskcast.web.messages import Opened, SegmenterChoice, VideoRange
 from maskcast.web.prompts_folder import PromptsFolder
+from maskcast.web.renames import list_changes
 from maskcast.web.results import Results
 
 
@@ -73,6 +75,7 @@ class Project:
         self.slots = _slots(documents, self.results.ids())
         self.masks.sweep({value for document in documents for value in document.values()})
         self.prompts.tidy(self.document, self.size, goes_backward=self.goes_backward)
+        self.take_foreign_marks()
         note_count(run, self.count)
         if self.document.objects:
             self._write_objects(self.document)
@@ -102,6 +105,28 @@ class Project:
         self.card: RunCard = card
         self.results.load(card)
 
+    def note_marks(self) -> None:
+        """Record that the marks on the card are those of this application. Raises OutputError."""
+        note_marks(self.run, self.card.request)
+
+    @property
+    def has_foreign_marks(self) -> bool:
+        """Whether the command line has changed the marks on the card."""
+        return has_foreign_marks(self.run, self.card.request, self.history.documents())
+
+    def take_foreign_marks(self) -> None:
+        """Take over marks that the command line has put on the card, as a step of the history.
+
+        Raises:
+            UsageError: there are more objects than slots.
+            OutputError: the step cannot be written.
+        """
+        if self.has_foreign_marks:
+            document = with_foreign_marks(self.document, self.card.request, self.object_of)
+            find_masks(document, self.results, self.masks)
+            self.do("marks of the command line", None, document)
+        self.note_marks()
+
     def request(self, document: Document | None = None) -> RunRequest:
         """Return the request of a run with the marks of a document, by default the current one."""
         marks = (document or self.document).marks(goes_backward=self.goes_backward)
@@ -125,9 +150,15 @@ class Project:
         return any((folder / name).is_dir() for name in (digest, f"{digest}-{identity.backward}"))
 
     def do(self, did: str, frame: int | None, document: Document) -> None:
-        """Add a step to the history, on disk when this returns. Raises ``OutputError``."""
+        """Add a step to the history, on disk when this returns.
+
+        Raises:
+            UsageError: a mark does not fit a swap or a merge.
+            OutputError: it cannot be written.
+        """
         if document == self.document:
             return
+        document.check()
         self._write(document)
         self.history.do(did, frame, document)
 
@@ -233,6 +264,8 @@ class Project:
         words = ["maskcast", "segment", self.video.path]
         if any(value.startswith("mask ") for value in request.prompts.values()):
             words += ["--masks", str(self.prompts.path)]
+        else:
+            words += self._marks_as_options(request)
         for frame, object_id, value in request.marks():
             if value.startswith("box "):
                 words += ["--box", f"{frame + self.opened.first}:{object_id}:{value[4:]}"]
@@ -245,6 +278,17 @@ class Project:
                 words += [f"--{name.replace('_', '-')}", str(setting)]
         words += ["-o", str(self.run), "--edited"]
         return shlex.join(words)
+
+    def _marks_as_options(self, request: RunRequest) -> list[str]:
+        """Return the options for marks that stand in ``marks.json`` if there are masks."""
+        first, words = self.opened.first, []
+        for frame, object_id, value in request.marks():
+            if option := {ABSENT_MARK: "--absent", END_MARK: "--end-object"}.get(value):
+                words += [option, f"{frame + first}:{object_id}"]
+        for frame, is_swap, ids in list_changes(self.document.effective_renames()):
+            option = "--swap" if is_swap else "--merge"
+            words += [option, f"{frame + first}:{','.join(map(str, ids))}"]
+        return words
 
     def _value(
         self, document: Document, frame: int, object_id: int, mask: Bool[np.ndarray, "height width"]
@@ -259,7 +303,7 @@ class Project:
     def _write(self, document: Document, before: Document | None = None) -> None:
         """Write ``prompts/`` and the names and colours of objects. Raises ``OutputError``."""
         old = before or self.document
-        if old.prompts != document.prompts or old.ends != document.ends:
+        if _marks_of(old) != _marks_of(document):
             frames = [
                 at
                 for at in sorted({*old.prompts, *document.prompts})
@@ -274,6 +318,10 @@ class Project:
 
 
 _USUAL = {"direction": "forward", "on_bad_frame": "stop", "dtype": "float32"}
+
+
+def _marks_of(document: Document) -> tuple[Any, ...]:
+    return document.prompts, document.ends, document.renames
 
 
 def _look_of(known: DocumentObject) -> ObjectLook:

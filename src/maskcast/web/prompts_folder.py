@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,11 +14,15 @@ from maskcast.core.errors import DataError
 from maskcast.core.files import path_inside, write_bytes
 from maskcast.io.label_maps import encode_label_map, ids_in, read_label_map
 from maskcast.io.prompts.marks import MARKS, ListedMarks, read_marks, write_marks
-from maskcast.runs.fingerprint import ABSENT_MARK, END_MARK
+from maskcast.runs.fingerprint import ABSENT_MARK, END_MARK, RENAME_MARK
 from maskcast.runs.removal import remove_file
 from maskcast.web.document import Document
 from maskcast.web.layout import PROMPTS
 from maskcast.web.mask_files import MaskFiles
+from maskcast.web.renames import Renamed, list_changes
+
+Marked = TypeVar("Marked")
+"""An object id, or the ids of the objects that are swapped or merged."""
 
 
 class PromptsFolder:
@@ -95,7 +100,16 @@ class PromptsFolder:
         for frame, object_id in self._indexed(marks.absent):
             document = document.with_prompts(frame, {object_id: ABSENT_MARK})
         ends = frozenset(self._indexed(marks.ends))
-        return Document(prompts=document.prompts, ends=ends)
+        renames = {
+            Renamed(frame, one, other)
+            for frame, (first, second) in self._indexed(marks.swaps)
+            for one, other in ((first, second), (second, first))
+        } | {
+            Renamed(frame, part, into)
+            for frame, (into, *parts) in self._indexed(marks.merges)
+            for part in parts
+        }
+        return Document(prompts=document.prompts, ends=ends, renames=frozenset(renames))
 
     def mask(self, frame: int, object_id: int, size: tuple[int, int]) -> MaskArray | None:
         """Return the mask of an object on a frame; None if the file is missing or damaged."""
@@ -123,12 +137,22 @@ class PromptsFolder:
 
     def _write_marks(self, marks: dict[str, str]) -> None:
         listed: dict[str, list[tuple[int, int]]] = {ABSENT_MARK: [], END_MARK: []}
+        renamed = []
         for key, value in marks.items():
+            frame, object_id = map(int, key.split(":"))
             if value in listed:
-                frame, object_id = map(int, key.split(":"))
                 listed[value].append((frame + self._first, object_id))
+            elif value.startswith(RENAME_MARK):
+                other = int(value.removeprefix(RENAME_MARK))
+                renamed.append(Renamed(frame + self._first, object_id, other))
         path = self.path / MARKS
-        wanted = ListedMarks(absent=tuple(listed[ABSENT_MARK]), ends=tuple(listed[END_MARK]))
+        changes = list_changes(renamed)
+        wanted = ListedMarks(
+            absent=tuple(listed[ABSENT_MARK]),
+            ends=tuple(listed[END_MARK]),
+            swaps=tuple((change.frame, change.ids) for change in changes if change.is_swap),
+            merges=tuple((change.frame, change.ids) for change in changes if not change.is_swap),
+        )
         if wanted == ListedMarks():
             remove_file(path)
         elif not path.is_file() or self._marks_or_none() != wanted:
@@ -140,11 +164,11 @@ class PromptsFolder:
             return self._marks()
         return None
 
-    def _indexed(self, listed: Iterable[tuple[int | str, int]]) -> list[tuple[int, int]]:
+    def _indexed(self, listed: Iterable[tuple[int | str, Marked]]) -> list[tuple[int, Marked]]:
         by_name = {name: frame for frame, name in enumerate(self._names)}
         indexed = []
-        for key, object_id in listed:
+        for key, marked in listed:
             frame = by_name.get(key) if isinstance(key, str) else key - self._first
             if frame is not None and 0 <= frame < len(self._names):
-                indexed.append((frame, object_id))
+                indexed.append((frame, marked))
         return indexed

@@ -272,7 +272,7 @@ class Session:
     ) -> None:
         self.project, self._locked = project, locked
         self.jobs = Jobs(project, self.model, self.events, self._editing)
-        self.watch = CardWatch(project, self.jobs, self.events)
+        self.watch = CardWatch(project, self.jobs, self.events, self._take_foreign_marks)
         self.media.begin_with(opening)
         self.model.begin_with(run)
         if not is_new:
@@ -314,6 +314,10 @@ class Session:
                 self._marks_changed(project)
             return result
 
+    def _take_foreign_marks(self) -> None:
+        project = self.opened()
+        self.later(self._write(project, None, project.take_foreign_marks))
+
     def _marks_changed(self, project: Project) -> None:
         self.events.tell("outdated", **{"from": project.outdated_from()})
         assert self.jobs is not None
@@ -331,6 +335,7 @@ class Session:
             await self.model.ask(TakeUp(marks=project.request().prompts))
             before = project.results.snapshot()
             project.load_results()
+            project.note_marks()
         tell_changes(project, self.events, before)
         self.events.tell("outdated", **{"from": project.outdated_from()})
         self.events.tell("flags")

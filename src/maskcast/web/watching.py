@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -21,10 +22,21 @@ EVERY = 2.0
 class CardWatch:
     """Checks the run card while no job of this server runs."""
 
-    def __init__(self, project: Project, jobs: Jobs, events: Events) -> None:
+    def __init__(
+        self, project: Project, jobs: Jobs, events: Events, take_marks: Callable[[], None]
+    ) -> None:
+        """Start to watch.
+
+        Args:
+            project: the open project.
+            jobs: its jobs.
+            events: receives changes.
+            take_marks: called when another program has finished with other marks on the card.
+        """
         self.external: dict[str, Any] | None = None
         """Progress of another program; None if none writes to the folder."""
         self._project, self._jobs, self._events = project, jobs, events
+        self._take_marks = take_marks
         self._seen = self._time()
         self._is_closed = asyncio.Event()
 
@@ -55,13 +67,19 @@ class CardWatch:
             before = self._project.results.snapshot()
             self._project.load_results()
             tell_changes(self._project, self._events, before)
+            if not busy and self._project.has_foreign_marks:
+                self._take_marks()
             if external != self.external:
                 self.external = external
                 self._events.tell("external", **(external or {"frames": None, "note": ""}))
                 self._events.tell("outdated", **{"from": self._project.outdated_from()})
 
     def refuse(self) -> None:
-        """Raise ``RunConflictError`` if another program writes to the folder."""
+        """Raise ``RunConflictError`` if another program writes to the folder.
+
+        Marks that another program has left on the card are taken over first.
+        """
+        self.look()
         if self.external is not None or self._is_locked():
             raise RunConflictError(_NOTE)
 

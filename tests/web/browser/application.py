@@ -354,7 +354,9 @@ class Workbench:
 
     def more(self, slot: int, choice: str) -> None:
         """Choose from the menu of an object."""
-        self.page.get_by_role("button", name=re.compile(f"^More about {slot} ")).click()
+        self.page.get_by_role(
+            "button", name=re.compile(f"^More about (object )?{slot}( |$)")
+        ).click()
         self.page.get_by_role("menuitem", name=re.compile(f"^{choice}")).click()
 
     def track(self, choice: str = "to the end") -> Any:

@@ -67,7 +67,7 @@ def test_painting_takes_pixels_and_a_lock_keeps_them(bench):
     bench.square((60, 20, 100, 60))
     owners = prompts(bench, 0)
     assert [np.count_nonzero(owners == 1), np.count_nonzero(owners == 2)] == [800, 1600]
-    bench.page.get_by_role("button", name="Lock 2 object 2").click()
+    bench.page.get_by_role("button", name="Lock object 2").click()
     bench.wait("maskcast.session.project.value.objects[1].locked")
     bench.choose_object(1)
     bench.square((40, 20, 100, 80))

@@ -183,9 +183,9 @@ def test_exports_follow_the_options_of_the_dialog(bench):
         grown = np.asarray(matte) > 127
     assert (grown & mask).sum() == mask.sum() < grown.sum()
     dialog.get_by_label("one file for each object").uncheck()
-    dialog.get_by_label("2 object 2").uncheck()
+    dialog.get_by_label("object 2", exact=True).uncheck()
     assert finished(bench, dialog) == ["matte-1-grow3.zip"]
-    dialog.get_by_label("1 object 1").uncheck()
+    dialog.get_by_label("object 1", exact=True).uncheck()
     assert dialog.get_by_role("button", name="Export").is_disabled()
 
 

@@ -176,6 +176,16 @@ def test_what_is_being_typed_stays_when_there_is_news(bench):
     field.press("Enter")
     bench.wait("maskcast.look.frame.value === 39")
     assert field.input_value() == "39"
+    brush = bench.page.get_by_label("Brush size in pixels")
+    brush.fill("77")
+    bench.page.evaluate(news)
+    bench.repainted()
+    brush.press("Enter")
+    bench.wait("maskcast.look.brush.value === 77")
+    brush.fill("9999")
+    brush.press("Enter")
+    bench.wait("maskcast.look.brush.value === 400")
+    assert brush.input_value() == "400"
     bench.page.evaluate("document.activeElement.blur()")
     bench.more(1, "Rename")
     name = bench.page.get_by_label("Name of object 1")

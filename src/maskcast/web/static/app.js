@@ -434,6 +434,15 @@ function E(n, t) {
 function objectOf(document, slot) {
 	return document.objects.find((object) => object.slot === slot) ?? null;
 }
+function titleOf({ id, name }) {
+	return name === `object ${id}` ? name : `${id} ${name}`;
+}
+function changesOf(document, frame, slot) {
+	const change = document.renames.find(([at, , slots]) => at === frame && slots.includes(slot));
+	if (change === void 0) return null;
+	const ids = change[2].map((other) => objectOf(document, other)?.id ?? other);
+	return change[1] === "swap" ? `${ids.join(" and ")} swapped from here on` : `${ids.slice(1).join(", ")} is part of ${ids[0]} from here on`;
+}
 function markedOn(document, frame) {
 	return [...document.prompts[frame] ?? [], ...document.absent[frame] ?? []];
 }
@@ -3228,7 +3237,7 @@ function PlainOption({ option, choice }) {
 		value,
 		set
 	});
-	if (option.kind !== "flag") return a(NumberField, {
+	if (option.kind !== "flag") return a(NumberField$1, {
 		option,
 		value,
 		set
@@ -3255,7 +3264,7 @@ function Choice({ option, value, set }) {
 		})]
 	});
 }
-function NumberField({ option, value, set }) {
+function NumberField$1({ option, value, set }) {
 	const text = value === null ? "" : String(value);
 	return a("label", {
 		class: "field",
@@ -3279,25 +3288,20 @@ function ObjectsOption({ objects, choice }) {
 		class: "of-objects",
 		children: [
 			a("legend", { children: "Objects in cut-outs, mattes and effects" }),
-			objects.map(({ id, name }) => a("label", {
+			objects.map((object) => a("label", {
 				class: "check",
-				children: [
-					a("input", {
-						type: "checkbox",
-						checked: !without.has(id),
-						onChange: (event) => {
-							const next = toggled(without, id, !event.currentTarget.checked);
-							choice.value = {
-								...choice.value,
-								without: next
-							};
-						}
-					}),
-					id,
-					" ",
-					name
-				]
-			}, id)),
+				children: [a("input", {
+					type: "checkbox",
+					checked: !without.has(object.id),
+					onChange: (event) => {
+						const next = toggled(without, object.id, !event.currentTarget.checked);
+						choice.value = {
+							...choice.value,
+							without: next
+						};
+					}
+				}), titleOf(object)]
+			}, object.id)),
 			a("label", {
 				class: "check",
 				children: [a("input", {
@@ -3616,11 +3620,7 @@ function FramePanel() {
 				class: "facts-list",
 				children: project.objects.map((object) => a("li", { children: [a("span", {
 					class: "text",
-					children: [
-						object.id,
-						" ",
-						object.name
-					]
+					children: titleOf(object)
 				}), a("span", { children: factsOf(workspace, project, object, areas) })] }, object.slot))
 			})
 		]
@@ -3634,6 +3634,8 @@ function factsOf({ session, look }, project, { slot }, areas) {
 	if ((project.lost[frame] ?? []).includes(slot)) return "mask not available";
 	if (project.ends.some(([at, other]) => at === frame && other === slot)) return "ends here";
 	if (marked) return `${size} · marked`;
+	const changed = changesOf(project, frame, slot);
+	if (changed !== null) return `${size} · ${changed}`;
 	if (session.results.stampOf(frame) === null) return size === "0 px" || size === "" ? "–" : size;
 	if (areas !== null && areas[slot] === 0) return "absent";
 	const confidence = session.results.tracks.get(slot)?.confidence[frame];
@@ -3915,6 +3917,7 @@ var SIGNS = [
 	["◆", "the object was marked on this frame"],
 	["∅", "the object was marked as absent on this frame; it may come back"],
 	["✕", "the object ends here; a later mark begins it again"],
+	["⇄", "objects were swapped or merged from here on, with --swap or --merge"],
 	["▲", "a frame to look at: the area jumps, the object is lost or unsure"],
 	["height", "area of the object (square root); nothing: absent"],
 	["line", "confidence, where it is below 0.8"],
@@ -3994,7 +3997,7 @@ function ObjectRow({ object, project }) {
 	const { slot } = object;
 	const chosen = look.slot.value === slot;
 	const hidden = look.hidden.value.has(slot);
-	const name = `${object.id} ${object.name}`;
+	const name = titleOf(object);
 	const colours = {
 		background: object.colour,
 		color: readableOn(object.colour)
@@ -4603,6 +4606,25 @@ function TroubleBar() {
 	});
 	return null;
 }
+// src/panels/number_field.tsx
+function NumberField({ label, min, max, value, onChange }) {
+	const input = T$1(null);
+	const text = String(value);
+	A$1(() => {
+		if (input.current !== null) input.current.value = text;
+	}, [text]);
+	return a("input", {
+		ref: input,
+		type: "number",
+		"aria-label": label,
+		min,
+		max,
+		defaultValue: text,
+		onChange: (event) => {
+			event.currentTarget.value = String(onChange(Number(event.currentTarget.value)));
+		}
+	});
+}
 // src/panels/tools.tsx
 var TOOLS = [
 	"move",
@@ -4637,7 +4659,7 @@ function ToolLine() {
 	const project = session.project.value;
 	if (project === null) return null;
 	const object = objectOf(project, look.slot.value);
-	const name = object === null ? "a new object" : `${object.id} ${object.name}`;
+	const name = object === null ? "a new object" : titleOf(object);
 	return a("div", {
 		class: "tool-line",
 		children: [a(ToolOptions, {
@@ -4682,13 +4704,15 @@ function BrushSize() {
 					look.setBrush(400 ** (Number(event.currentTarget.value) / 100));
 				}
 			}),
-			a("input", {
-				type: "number",
-				"aria-label": "Brush size in pixels",
+			a(NumberField, {
+				label: "Brush size in pixels",
 				min: 1,
 				max: 400,
 				value: look.brush.value,
-				onChange: (event) => look.setBrush(Number(event.currentTarget.value))
+				onChange: (typed) => {
+					look.setBrush(typed);
+					return look.brush.value;
+				}
 			}),
 			"px"
 		]
@@ -4762,7 +4786,7 @@ function BoxFields({ name }) {
 				type: "number",
 				min: side === "width" || side === "height" ? 2 : 0,
 				max: side === "x" || side === "width" ? video.width : video.height,
-				value: fields.value[side],
+				defaultValue: String(fields.value[side]),
 				onInput: (event) => {
 					fields.value = {
 						...fields.value,
@@ -4816,10 +4840,21 @@ function Transport() {
 				command: "last",
 				icon: "last"
 			}),
-			a(FrameField, {
-				first,
-				count,
-				frame
+			a("span", {
+				class: "frame-field",
+				children: [a("span", {
+					"aria-hidden": "true",
+					children: "frame"
+				}), a(NumberField, {
+					label: "Frame number",
+					min: first,
+					max: first + count - 1,
+					value: frame + first,
+					onChange: (typed) => {
+						session.goTo(typed - first);
+						return look.frame.value + first;
+					}
+				})]
 			}),
 			a("span", {
 				class: "of",
@@ -4844,26 +4879,6 @@ function Transport() {
 			a(JobLine, {})
 		]
 	});
-}
-function FrameField({ first, count, frame }) {
-	const { session, look } = useWorkspace();
-	const input = T$1(null);
-	const text = String(frame + first);
-	A$1(() => {
-		if (input.current !== null) input.current.value = text;
-	}, [text]);
-	return a("label", { children: ["frame", a("input", {
-		ref: input,
-		type: "number",
-		"aria-label": "Frame number",
-		min: first,
-		max: first + count - 1,
-		defaultValue: text,
-		onChange: (event) => {
-			session.goTo(Number(event.currentTarget.value) - first);
-			event.currentTarget.value = String(look.frame.value + first);
-		}
-	})] });
 }
 function JobLine() {
 	const { session, look } = useWorkspace();
@@ -5133,7 +5148,7 @@ var StagePointer = class {
 		const objects = project.value?.objects ?? [];
 		const chosen = objects.find((object) => object.slot === slot);
 		if (chosen?.locked) {
-			toasts.info(`${chosen.id} ${chosen.name} is locked: unlock it to change it`);
+			toasts.info(`${titleOf(chosen)} is locked: unlock it to change it`);
 			return false;
 		}
 		const locked = objects.filter((object) => object.locked).map((object) => object.slot);
@@ -6579,6 +6594,7 @@ function Marks({ width, window }) {
 			signs(project.prompts, "prompt", "◆"),
 			signs(project.absent, "absent", "∅"),
 			project.ends.map(([frame, slot]) => sign(frame, slot, "end", "✕")),
+			project.renames.flatMap(([frame, , slots]) => slots.map((slot) => sign(frame, slot, "rename", "⇄"))),
 			session.flags.value.filter((flag) => !flag.seen).map((flag) => sign(flag.frame, flag.slot, "flag", "▲"))
 		]
 	});
