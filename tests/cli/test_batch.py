@@ -16,6 +16,8 @@ from maskcast.batch import batch_run
 from maskcast.batch.engine import WorkerUnable
 from maskcast.cli import batch
 from maskcast.cli.main import main
+from maskcast.core import gpus
+from maskcast.methods import precision
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "batch.md").read_text()
@@ -120,7 +122,7 @@ def test_a_model_that_cannot_be_built_stops_before_any_video(
     monkeypatch.setattr("batch.small_batch.InlineEngine.start_worker", start_worker)
     assert main(RUN) == 3
     assert "the weights are damaged" in capsys.readouterr().err
-    assert engines.latest_ids == []
+    assert engines.made[-1].given_ids == []
 
 
 def test_unknown_weights_of_a_row_are_named_before_anything_runs(
@@ -166,3 +168,56 @@ def test_check_reads_every_video_and_lists_all_problems(engines, manifest, tmp_p
     err = capsys.readouterr().err
     assert "a: video" in err
     assert "b: mask" in err
+
+
+def recorded_dtype(tmp_path) -> str:
+    return json.loads((tmp_path / "out" / "batch.json").read_text())["settings"]["dtype"]
+
+
+AUTO = (*RUN, "--dtype", "auto")
+
+
+def test_a_batch_keeps_the_data_type_that_it_began_with(
+    engines, manifest, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(batch, "_usual_dtype", lambda device, ray: "small-bfloat16")
+    assert main([*AUTO, "--limit", "1"]) == 0
+    assert recorded_dtype(tmp_path) == "small-bfloat16"
+    monkeypatch.setattr(batch, "_usual_dtype", lambda device, ray: "float32")
+    assert main([*AUTO]) == 0
+    assert recorded_dtype(tmp_path) == engines.made[-1].setup.settings.dtype == "small-bfloat16"
+    assert engines.made[-1].given_ids == ["b"]
+    assert main([*RUN]) == 2
+    assert "the setting dtype was small-bfloat16, now float32" in capsys.readouterr().err
+
+
+def test_auto_continues_a_batch_in_float32(engines, manifest, tmp_path, monkeypatch):
+    assert main([*RUN, "--limit", "1"]) == 0
+    monkeypatch.setattr(batch, "_usual_dtype", lambda device, ray: "small-bfloat16")
+    assert main([*AUTO]) == 0
+    assert recorded_dtype(tmp_path) == engines.made[-1].setup.settings.dtype == "float32"
+
+
+def test_workers_use_the_data_type_of_the_batch_for_small_weights(monkeypatch):
+    def made(weights, method=None):
+        return batch._make_source(
+            weights=weights, method=method, options={}, device="cpu", dtype="small-bfloat16"
+        )
+
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: False)  # on another machine
+    assert made(None).dtype == made("lwl-small").dtype == "bfloat16"
+    assert made("lwl-ytvos").dtype == made(None, "eosvos").dtype == "float32"
+
+
+@pytest.mark.parametrize("ray", [None, "auto"])
+def test_what_auto_means_is_asked_in_a_process_of_its_own(ray, monkeypatch):
+    asked = []
+
+    def printed_by(code):
+        asked.append(code)
+        return "small-bfloat16"
+
+    monkeypatch.setattr(gpus, "printed_by", printed_by)
+    usual = batch._usual_dtype("cpu", ray)
+    assert usual == ("float32" if ray else "small-bfloat16")
+    assert [code.count("shared_dtype('cpu')") for code in asked] == ([] if ray else [1])

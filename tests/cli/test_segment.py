@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +18,13 @@ import pytest
 from PIL import Image
 
 from cli.conftest import FRAMES, write_mask
+from contract import stand_in
 from contract.coloured_video import SIZE, true_mask
 from maskcast.io.label_maps import read_label_map, write_label_map
 from maskcast.io.video.formats import FORMATS
 from maskcast.io.video.source import open_frames
+from maskcast.methods import precision
+from maskcast.methods.catalogue import METHODS
 from maskcast.runs import exports
 from maskcast.viz.overlay import draw_overlay
 
@@ -456,3 +459,42 @@ def test_ctrl_c_or_a_polite_kill_is_130_and_loses_nothing(stop, segment, clip):
     assert card_in(clip / "out")["resumed_from"] == 8
     segment("-o", "unbroken")
     assert masks_in(clip / "out") == masks_in(clip / "unbroken")
+
+
+@pytest.fixture
+def processor(monkeypatch) -> Callable[[bool], None]:
+    """Lets the processor have native bfloat16 or not, and the clip's weights be suited to it."""
+    suited = frozenset({"./colours.safetensors"})
+    method = replace(stand_in.METHOD, bfloat16_weights=suited)
+
+    def has_bfloat16(native: bool) -> None:
+        monkeypatch.setitem(METHODS, "colours", method)
+        monkeypatch.setattr(precision, "has_bfloat16", lambda device: native)
+
+    return has_bfloat16
+
+
+AUTO = ("--device", "cpu", "--dtype", "auto")
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_is_resolved_once_and_recorded(segment, clip, processor, native, expected):
+    processor(native)
+    assert segment(*AUTO, "--end", "6").exit_code == 0
+    assert card_in(clip / "out")["settings"]["dtype"] == expected
+    processor(not native)
+    assert segment(*AUTO).exit_code == 0
+    card = card_in(clip / "out")
+    assert card["settings"]["dtype"] == expected
+    assert (card["frames"], card["status"]) == (FRAMES, "finished")
+
+
+def test_another_data_type_than_the_recorded_one_is_a_conflict(segment, clip, processor):
+    processor(True)
+    assert segment(*AUTO, "--end", "6").exit_code == 0
+    outcome = segment("--device", "cpu")
+    assert outcome.exit_code == 2
+    assert "the setting dtype was bfloat16, now float32" in outcome.error
+    processor(False)
+    assert segment(*AUTO, "--overwrite").exit_code == 0
+    assert card_in(clip / "out")["settings"]["dtype"] == "float32"

@@ -1,4 +1,4 @@
-"""A run continues with the weights that it began with, although the default has changed."""
+"""A run continues with the weights and data type that it began with, whatever the default is."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ import torch
 from maskcast.io.weights.files import sha256_of
 from maskcast.io.weights.names import SHIPPED, install_weights
 from maskcast.runs.card import RunCard, write_card
-from maskcast.runs.earlier_weights import weights_begun_with
+from maskcast.runs.earlier_weights import dtype_begun_with, weights_begun_with
 from runs.small_run import request
 
 SHIPPED_NAMES = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
@@ -49,3 +49,25 @@ def test_other_folders_name_no_weights(tmp_path):
     assert weights_begun_with(begun_with(tmp_path, "0" * 64)) is None
     (tmp_path / "run.json").write_text("{")
     assert weights_begun_with(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"dtype": "bfloat16"}, "bfloat16"),
+        ({"dtype": "float32"}, "float32"),
+        ({"direction": "both"}, "float32"),
+        ({"dtype": "auto"}, None),
+        ({"dtype": 32}, None),
+    ],
+)
+def test_the_data_type_is_that_of_the_card_or_float32(tmp_path, settings, expected):
+    asked = request(settings=settings)
+    write_card(tmp_path, RunCard(maskcast="0.1.0", torch="2.7", request=asked))
+    assert dtype_begun_with(tmp_path) == expected
+
+
+def test_other_folders_name_no_data_type(tmp_path):
+    assert dtype_begun_with(tmp_path / "missing") is None
+    (tmp_path / "run.json").write_text("{")
+    assert dtype_begun_with(tmp_path) is None

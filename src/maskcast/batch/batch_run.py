@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from maskcast.batch.addresses import Location, Url
 from maskcast.batch.batch_file import check_agreement, read_batch_file, write_batch_file
@@ -32,6 +32,7 @@ from maskcast.batch.totals import BatchTotals
 from maskcast.batch.waiting import Choice, waiting_videos
 from maskcast.batch.worker_line import WorkerSetup
 from maskcast.core.config import config_to_dict
+from maskcast.core.device_names import SharedDtype
 from maskcast.core.files import alone_in, check_writable
 from maskcast.core.processors import ending_signals, processor_count
 from maskcast.io.weights.names import cache_folder
@@ -86,6 +87,9 @@ class BatchRequest:
     """File of metrics in the text format of Prometheus, written every 15 s."""
     model_fault: ModelFault | None = None
     """Says what is wrong with weights and a method."""
+    choose_dtype: Callable[[], SharedDtype] | None = None
+    """Chooses the data type of a new batch; one that was begun before keeps its own. None means the
+    data type of ``settings``, for both."""
 
     @property
     def desk(self) -> Path:
@@ -264,6 +268,8 @@ def _claim(request: BatchRequest, manifest: Manifest, remote: RemoteBatch | None
         settings = _agreeing(request)
         if settings is None:
             settings = replace(request.settings, threads=_threads(request))
+            if request.choose_dtype is not None:
+                settings = replace(settings, dtype=request.choose_dtype())
             write_batch_file(request.desk, manifest, _deciding(request, settings))
             if remote is not None:
                 remote.claim_settings()
@@ -281,6 +287,10 @@ def _agreeing(request: BatchRequest) -> BatchSettings | None:
         return None
     threads = before["threads"] if request.threads is None else request.threads
     settings = replace(request.settings, threads=threads)
+    if request.choose_dtype is not None:
+        recorded = before.get("dtype", "float32")
+        known = [name for name in get_args(SharedDtype) if name == recorded]
+        settings = replace(settings, dtype=known[0] if known else settings.dtype)
     check_agreement(request.desk, before, _deciding(request, settings))
     return settings
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_che
 from maskcast.batch.addresses import Location, Url
 from maskcast.batch.store import signature
 from maskcast.core.config import config_to_dict
-from maskcast.core.device_names import DeviceName, DtypeName
+from maskcast.core.device_names import DeviceName, SharedDtype
 from maskcast.core.errors import DataError
 from maskcast.core.files import check_name
 from maskcast.io.video.frame_folder import is_frame_file
@@ -56,7 +56,7 @@ class MakesSource(Protocol):
         method: str | None,
         options: Mapping[str, str],
         device: DeviceName,
-        dtype: DtypeName,
+        dtype: SharedDtype,
     ) -> SegmenterSource:
         """Return the description; nothing is built."""
         ...
@@ -126,7 +126,7 @@ class BatchSettings:
 
     form: ResultForm = "png"
     device: DeviceName = "auto"
-    dtype: DtypeName = "float32"
+    dtype: SharedDtype = "float32"
     threads: int = 1
     """CPU threads of each worker; results may depend on it in the last bit."""
     deterministic: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,7 +22,7 @@ from maskcast.cli.batch_options import (
 )
 from maskcast.cli.terminal import say, show
 from maskcast.core.config import options_from
-from maskcast.core.device_names import DeviceName, DtypeName
+from maskcast.core.device_names import DeviceName, DtypeChoice, SharedDtype
 from maskcast.runs.export_settings import Exports
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def run(
     exports: Annotated[Exports, tyro.conf.arg(name=""), UseAppendAction] = NO_EXPORTS,
     results: Annotated[Literal["png", "rle"] | None, shown_as("png|rle")] = None,
     device: Device = "auto",
-    dtype: DtypeName = "float32",
+    dtype: DtypeChoice = "float32",
     deterministic: bool = False,
     workers: Annotated[WorkerOptions, tyro.conf.arg(name="")] = WORKER_OPTIONS,
     cluster: Annotated[ClusterOptions, tyro.conf.arg(name="")] = CLUSTER_OPTIONS,
@@ -165,7 +166,9 @@ def run(
         results: png, one file per frame; rle, run lengths in one file, about a quarter of the size;
             default: png, and rle in object stores.
         device: auto (the GPUs in turn, if there are any), cpu, cuda, a specific GPU or mps.
-        dtype: data type of the network's computation.
+        dtype: data type of the network's computation. auto: that of the batch in the folder; for a
+            new batch, bfloat16 with lwl-small if the processor of this machine supports it
+            natively, otherwise float32; with --ray float32.
         deterministic: use only deterministic algorithms; slower.
         workers: the worker processes.
         cluster: workers on a Ray cluster.
@@ -203,7 +206,7 @@ def run(
     settings = BatchSettings(
         form=results or ("png" if isinstance(folder, Path) else "rle"),
         device=device,
-        dtype=dtype,
+        dtype="float32" if dtype == "auto" else dtype,
         deterministic=deterministic,
         exports=exports,
         keep_states=keep_states,
@@ -230,6 +233,7 @@ def run(
         price=price,
         metrics=metrics,
         model_fault=_model_fault,
+        choose_dtype=partial(_usual_dtype, device, cluster.ray) if dtype == "auto" else None,
     )
     with manifest_file(_location(manifest, stores.allow), sys.stdin.buffer.read) as file:
         request = replace(request, manifest=file.path, base=file.base, manifest_name=file.name)
@@ -302,14 +306,27 @@ def _make_source(
     method: str | None,
     options: Mapping[str, str],
     device: DeviceName,
-    dtype: DtypeName,
+    dtype: SharedDtype,
 ) -> SegmenterSource:
     """Describe a segmenter; called in worker processes, so that only they load torch."""
+    from maskcast.methods.precision import dtype_of
     from maskcast.methods.spec import SegmenterSpec
 
     return SegmenterSpec(
-        weights=weights, method=method, options=options, device=device, dtype=dtype
+        weights=weights,
+        method=method,
+        options=options,
+        device=device,
+        dtype=dtype_of(weights, dtype, method=method),
     )
+
+
+def _usual_dtype(device: DeviceName, ray: str | None) -> SharedDtype:
+    """Return what ``auto`` means for a new batch; on a cluster, whose machines differ, float32."""
+    from maskcast.core.gpus import printed_by
+
+    code = f"from maskcast.methods.precision import shared_dtype; print(shared_dtype({device!r}))"
+    return "small-bfloat16" if not ray and printed_by(code) == "small-bfloat16" else "float32"
 
 
 def _model_fault(weights: str | None, method: str | None) -> str | None:

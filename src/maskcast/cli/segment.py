@@ -22,7 +22,7 @@ from maskcast.cli.arguments import (
 from maskcast.cli.run_result import print_prompts, print_result
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
-from maskcast.core.device_names import DtypeName
+from maskcast.core.device_names import DtypeChoice
 from maskcast.runs.export_settings import Exports
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def segment(
     edited: bool = False,
     overwrite: bool = False,
     device: Device = "auto",
-    dtype: DtypeName = "float32",
+    dtype: DtypeChoice = "float32",
     threads: Annotated[int | None, shown_as("COUNT")] = None,
     deterministic: bool = False,
     saving: Annotated[SavingOptions, tyro.conf.arg(name="")] = SAVING_OPTIONS,
@@ -188,14 +188,17 @@ def segment(
         overwrite: delete the results of an earlier run in the output folder.
         device: auto (a GPU if there is one), cpu, cuda, a specific GPU (cuda:1) or mps.
         dtype: data type of the network's computation; float32 never uses TF32, not even on a GPU.
+            auto: that of the run in the output folder; for a new run, bfloat16 with lwl-small on a
+            processor that supports it natively, otherwise float32.
         threads: CPU threads; default: chosen by PyTorch.
         deterministic: use only deterministic algorithms, so that runs on a GPU are bit-identical;
             slower.
         saving: how often states are saved.
     """
     from maskcast.cli.progress import TerminalProgress
+    from maskcast.methods.precision import dtype_of
     from maskcast.methods.spec import SegmenterSpec
-    from maskcast.runs.earlier_weights import weights_begun_with
+    from maskcast.runs.earlier_weights import dtype_begun_with, weights_begun_with
     from maskcast.runs.video_request import VideoRequest
     from maskcast.runs.video_run import run_video
 
@@ -226,12 +229,15 @@ def segment(
         edited=edited,
         only_prompts=only_prompts,
     )
+    weights = weights or weights_begun_with(output, method=method)
+    device = _set_up(device, threads=threads, deterministic=deterministic)
+    recorded = None if overwrite or dtype != "auto" else dtype_begun_with(output)
     segmenter = SegmenterSpec(
-        weights=weights or weights_begun_with(output, method=method),
+        weights=weights,
         method=method,
         options=options_from(option),
-        device=_set_up(device, threads=threads, deterministic=deterministic),
-        dtype=dtype,
+        device=device,
+        dtype=dtype_of(weights, recorded or dtype, method=method, device=device),
     )
     with TerminalProgress() as progress:
         result = run_video(request, segmenter, progress=progress, report=say)

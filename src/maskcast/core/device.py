@@ -60,7 +60,8 @@ def dtype_named(name: DtypeName) -> torch.dtype:
 def has_bfloat16(device: torch.device) -> bool:
     """Return whether the device supports bfloat16 natively, so that it is faster than float32."""
     if device.type == "cpu":
-        return torch.cpu._is_avx512_bf16_supported()
+        is_supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+        return is_supported is not None and bool(is_supported())
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 

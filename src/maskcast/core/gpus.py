@@ -1,4 +1,4 @@
-"""Count GPUs without loading torch into this process."""
+"""Ask about the machine without loading torch into this process."""
 
 from __future__ import annotations
 
@@ -24,13 +24,21 @@ def gpu_count(device: DeviceName = "auto") -> int:
     if device not in ("auto", "cuda"):
         return 0 if device == "cpu" else 1
     try:
-        counted = subprocess.run(
-            [sys.executable, "-c", COUNT],
+        return int(printed_by(COUNT) or 0)
+    except ValueError:
+        return 0
+
+
+def printed_by(code: str) -> str | None:
+    """Return what Python code prints in a process of its own; None if it fails."""
+    try:
+        finished = subprocess.run(
+            [sys.executable, "-c", code],
             capture_output=True,
             text=True,
             check=True,
             timeout=LONGEST,
         )
-        return int(counted.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return 0
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return finished.stdout.strip()

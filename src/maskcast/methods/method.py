@@ -109,6 +109,8 @@ class Method(Generic[Config]):
     shipped_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Settings of weights in the package beyond those in their file, by name of the weights and of
     the setting."""
+    bfloat16_weights: frozenset[str] = frozenset()
+    """Names of weights in the package for which the data type ``auto`` may be bfloat16."""
     published: Mapping[str, PublishedFile] = field(default_factory=dict)
     """Files of the authors, by the names of their weights in maskcast."""
     read_published: ReadPublished[Config] | None = None

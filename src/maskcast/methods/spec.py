@@ -15,7 +15,7 @@ from maskcast.core.device import (
     dtype_named,
     make_float32_exact,
 )
-from maskcast.core.device_names import DeviceName, DtypeName
+from maskcast.core.device_names import DeviceName, DtypeChoice, DtypeName
 from maskcast.core.guarded import GuardedSegmenter
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import SegmenterIdentity, VideoSegmenter
@@ -24,13 +24,14 @@ from maskcast.io.weights.files import Weights, sha256_of
 from maskcast.io.weights.names import find_weights, read_weights
 from maskcast.methods.box_start import BoxStart
 from maskcast.methods.catalogue import BOX_WEIGHTS, choose_weights, configured, options_in_force
+from maskcast.methods.precision import dtype_of
 
 
 def load_segmenter(
     weights: str | Path | None = None,
     *,
     device: DeviceName = "auto",
-    dtype: torch.dtype | DtypeName = torch.float32,
+    dtype: torch.dtype | DtypeChoice = torch.float32,
     options: Mapping[str, object] | None = None,
 ) -> VideoSegmenter[Any]:
     """Build a segmenter from weights.
@@ -41,7 +42,9 @@ def load_segmenter(
         device: device to compute on: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, a
             specific GPU (``cuda:1``) or ``mps``.
         dtype: data type of the network's computation, or its name. ``torch.bfloat16`` is faster if
-            the hardware supports it; masks are always float32.
+            the hardware supports it; masks are always float32. ``"auto"`` is
+            bfloat16 for the small weights of the package on a processor that supports it natively,
+            otherwise float32.
         options: settings of the method by name, such as ``{"update_steps": 5}``;
             ``maskcast info METHOD`` lists them.
 
@@ -52,6 +55,8 @@ def load_segmenter(
     """
     chosen = choose_weights(None if weights is None else str(weights), None)
     texts = {name: str(value) for name, value in (options or {}).items()}
+    if dtype == "auto":
+        dtype = dtype_of(None if weights is None else str(weights), dtype, device=device)
     return build(chosen, options=texts, device=choose_device(device), dtype=chosen_dtype(dtype))
 
 

@@ -122,6 +122,7 @@ METHOD = Method(
     tiny=tiny,
     takes_boxes=lambda config: config.network.box_encoder,
     default_weights="lwl-small",
+    bfloat16_weights=frozenset({"lwl-small"}),
     published=PUBLISHED,
     read_published=read_published,
     write_published=write_published,
