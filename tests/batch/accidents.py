@@ -24,6 +24,7 @@ FRAMES = 12
 NAMES = "abcd"
 SLOW = {"seconds": "0.3"}
 """Option that makes every frame take this long."""
+FIXTURES = Path(__file__).parent.parent / "fixtures"
 PATH = os.pathsep.join(entry for entry in sys.path if entry)
 
 
@@ -36,9 +37,9 @@ class Dispatcher:
         *options: str,
         prefix: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
+        program: Path = FIXTURES / "batch_program.py",
     ) -> None:
         self.folder = folder
-        program = Path(__file__).parent.parent / "fixtures" / "batch_program.py"
         command = [*prefix, sys.executable, program, "run", folder / "videos.jsonl"]
         command += ["-o", folder / "out"]
         self.process = subprocess.Popen(
