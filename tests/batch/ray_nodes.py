@@ -33,6 +33,7 @@ PATIENT = {
     "RAY_worker_register_timeout_seconds": "600",
     "RAY_gcs_rpc_server_connect_timeout_s": "120",
     "RAY_health_check_timeout_ms": "60000",
+    "RAY_worker_niceness": "0",
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "600",
 }
 """Settings of Ray for a busy machine."""

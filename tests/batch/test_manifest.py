@@ -6,6 +6,7 @@ import csv
 import importlib
 import io
 import json
+import os
 import string
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from maskcast.batch.addresses import Url
 from maskcast.batch.job import ModelChoice, VideoSettings, checked_id
 from maskcast.batch.manifest import Manifest, shard_of
 from maskcast.batch.manifest_file import manifest_file
-from maskcast.batch.rows import RowRules
+from maskcast.batch.rows import RowRules, parse_row, plain_row
 from maskcast.core.errors import DataError, MissingFileError, UsageError
 
 
@@ -275,6 +276,17 @@ def test_a_missing_manifest_is_named(tmp_path):
         open_rows(tmp_path / "none.csv")
 
 
+def test_folders_and_looping_links_are_not_called_missing(tmp_path):
+    with pytest.raises(DataError, match="is a folder; write a manifest of its videos first"):
+        open_rows(tmp_path)
+    (tmp_path / "loop.jsonl").symlink_to("loop.jsonl")
+    with pytest.raises(DataError, match=r"cannot open manifest .*loop\.jsonl: Too many levels"):
+        open_rows(tmp_path / "loop.jsonl")
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(DataError, match="is not a regular file"):
+        open_rows(tmp_path / "pipe.jsonl")
+
+
 def test_a_byte_order_mark_and_blank_lines_are_accepted(tmp_path):
     path = tmp_path / "v.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(row()).encode() + b"\n\n" + b" \n")
@@ -319,6 +331,34 @@ def test_any_names_survive_both_formats(tmp_path_factory, names, is_csv):
     else:
         path = write_rows(folder / "v.jsonl", *(row(name) for name in names))
     assert [job.id for job in open_rows(path).jobs()] == names
+
+
+VALUES = st.one_of(
+    *(st.text("a/.:\\ -é0\0", max_size=6), st.integers(), st.floats(allow_nan=False)),
+    *(st.none(), st.booleans(), st.just("a.mp4"), st.just(2**60), st.lists(st.just("m.png"))),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(["priority", "seconds", "x_a", "start", "bad"]), VALUES),
+    st.fixed_dictionaries({"id": VALUES, "video": VALUES, "masks": VALUES}),
+)
+def test_what_counts_as_a_plain_row_is_accepted_and_says_the_same(others, entries):
+    rules = RowRules(folder=Path("/in"))
+    plain = plain_row(entries | others, rules)
+    if plain is not None:
+        job = parse_row(entries | others, rules)
+        assert (job.id, job.priority, job.seconds) == plain
+
+
+def test_usual_rows_are_plain_and_settings_are_not():
+    rules = RowRules(folder=Path("/in"))
+    assert plain_row(row("s/1", x_a=[1]), rules) == ("s/1", 0, None)
+    assert plain_row(row(priority=3, seconds=2.5), rules) == ("a", 3, 2.5)
+    for entries in ({"start": 3}, {"id": "../a"}, {"video": "s3://b/a"}, {"priority": True}):
+        assert plain_row(row() | entries, rules) is None
+    assert plain_row(row(), RowRules(folder=Path("/in"), is_root=True)) is None
 
 
 @settings(max_examples=200, deadline=None)

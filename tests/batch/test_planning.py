@@ -39,12 +39,23 @@ def test_a_plan_finds_videos_and_the_masks_beside_them(tmp_path):
     assert without == [tmp_path / "clips" / "none.mp4"]
 
 
+def test_a_link_to_a_folder_above_adds_nothing_to_a_plan(tmp_path):
+    touch(tmp_path / "clips", "a.mp4", "a.png", "deep/b.mp4", "deep/b.png")
+    (tmp_path / "clips" / "deep" / "back").symlink_to(tmp_path / "clips")
+    assert write_plan(tmp_path / "clips", tmp_path / "v.jsonl") == (2, [])
+
+
 def test_a_plan_of_nothing_says_so(tmp_path):
     touch(tmp_path, "a.mp4")
     with pytest.raises(DataError, match=r"no video in .* has masks beside it \(1 without\)"):
         write_plan(tmp_path, tmp_path / "v.jsonl")
     with pytest.raises(MissingFileError, match="does not exist"):
         write_plan(tmp_path / "none", tmp_path / "v.jsonl")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(DataError, match=r"cannot open the folder .*loop: Too many levels"):
+        write_plan(tmp_path / "loop", tmp_path / "v.jsonl")
+    with pytest.raises(DataError, match="is a file; give a folder of videos"):
+        write_plan(tmp_path / "a.mp4", tmp_path / "v.jsonl")
     with pytest.raises(DataError, match=r"written as \.jsonl"):
         write_plan(tmp_path, tmp_path / "v.csv")
 

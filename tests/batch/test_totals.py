@@ -230,6 +230,17 @@ def test_metrics_have_the_text_format(tmp_path):
     assert kinds["maskcast_batch_workers"] == "gauge"
 
 
+@pytest.mark.slow
+def test_the_parser_of_prometheus_reads_the_metrics(tmp_path):
+    parser = pytest.importorskip("prometheus_client.parser")
+    path = tmp_path / "batch.prom"
+    write_metrics(totals_of(story()), path)
+    families = {f.name: f for f in parser.text_string_to_metric_families(path.read_text())}
+    states = {s.labels["state"]: s.value for s in families["maskcast_batch_videos"].samples}
+    assert states["finished"] == 2
+    assert families["maskcast_batch_workers"].type == "gauge"
+
+
 def test_summaries_of_a_video_that_was_redone_have_it_once(tmp_path):
     again = {"at": 1050.0, **finished("a", frames=50, x_note="n")}
     write_journal(tmp_path, [*story(), again])

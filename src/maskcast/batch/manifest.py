@@ -21,8 +21,9 @@ import numpy as np
 from jaxtyping import Int64
 
 from maskcast.batch.job import VideoJob
-from maskcast.batch.rows import RowError, RowFault, RowRules, from_csv, parse_row
-from maskcast.core.errors import DataError, MissingFileError
+from maskcast.batch.manifest_file import check_manifest
+from maskcast.batch.rows import RowError, RowFault, RowRules, from_csv, parse_row, plain_row
+from maskcast.core.errors import DataError
 from maskcast.core.numbers import shortened
 from maskcast.core.strict_json import parse_json
 
@@ -80,8 +81,7 @@ class Manifest:
         """Number of rows of all shards."""
         self.known_seconds = 0.0
         """Sum of the known lengths of the rows of this shard, in seconds."""
-        if not path.is_file():
-            raise MissingFileError(f"manifest {path} does not exist", options=("manifest",))
+        check_manifest(path)
         self._kind = _kind_of(path)
         self._stream: BinaryIO = path.open("rb")
         self._header: list[str] = []
@@ -134,16 +134,16 @@ class Manifest:
             try:
                 if record.fault:
                     raise RowError([RowFault("", record.fault)])
-                job = parse_row(record.values, rules)
+                row = plain_row(record.values, rules) or parse_row(record.values, rules)
             except RowError as error:
                 faults += ((record.line, fault) for fault in error.faults)
                 continue
-            names.add(job.id, record.line)
-            if shard_of(job.id, count) == index:
+            names.add(row.id, record.line)
+            if count == 1 or shard_of(row.id, count) == index:
                 self._offsets.append(record.offset)
-                priorities.append(job.priority)
-                lengths.append(UNKNOWN if job.seconds is None else job.seconds)
-                self.known_seconds += job.seconds or 0.0
+                priorities.append(row.priority)
+                lengths.append(UNKNOWN if row.seconds is None else row.seconds)
+                self.known_seconds += row.seconds or 0.0
         faults += names.faults()
         self._reject(faults)
         return np.lexsort((-np.asarray(lengths), -np.asarray(priorities)))

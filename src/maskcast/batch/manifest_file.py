@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,9 +61,33 @@ def manifest_file(location: Location, read_input: Callable[[int], bytes]) -> Ite
         yield ManifestFile(path, base, name)
 
 
+def check_manifest(path: Path) -> None:
+    """Check that a manifest can be opened.
+
+    Raises:
+        MissingFileError: it does not exist.
+        DataError: it is a folder or another special file, or the system does not open it.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise MissingFileError(f"manifest {path} does not exist", options=("manifest",)) from error
+    except OSError as error:
+        raise DataError(
+            f"cannot open manifest {path}: {error.strerror}", options=("manifest",)
+        ) from error
+    if stat.S_ISDIR(mode):
+        raise DataError(
+            f"manifest {path} is a folder; write a manifest of its videos first with maskcast "
+            "batch plan",
+            options=("manifest",),
+        )
+    if not stat.S_ISREG(mode):
+        raise DataError(f"manifest {path} is not a regular file", options=("manifest",))
+
+
 def _as_json_lines(path: Path, target: Path) -> Path:
-    if not path.is_file():
-        raise MissingFileError(f"manifest {path} does not exist", options=("manifest",))
+    check_manifest(path)
     try:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,11 +49,11 @@ def write_plan(folder: Path, manifest: Path) -> tuple[int, list[Path]]:
 
     Raises:
         MissingFileError: the folder does not exist.
-        DataError: no video in it has masks, or the manifest has another ending than ``.jsonl``.
+        DataError: it is a file or cannot be opened, no video in it has masks, or the manifest has
+            another ending than ``.jsonl``.
         OutputError: the manifest cannot be written.
     """
-    if not folder.is_dir():
-        raise MissingFileError(f"the folder {folder} does not exist", options=("folder",))
+    _check_folder(folder)
     if manifest.suffix.lower() != ".jsonl":
         raise DataError(f"a plan is written as .jsonl, got {manifest.name}", options=("output",))
     videos = sorted(_videos_in(folder), key=lambda planned: planned.video)
@@ -69,6 +70,21 @@ def write_plan(folder: Path, manifest: Path) -> tuple[int, list[Path]]:
     return len(ready), [planned.video for planned in videos if planned.masks is None]
 
 
+def _check_folder(folder: Path) -> None:
+    try:
+        mode = folder.stat().st_mode
+    except FileNotFoundError as error:
+        raise MissingFileError(
+            f"the folder {folder} does not exist", options=("folder",)
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"cannot open the folder {folder}: {error.strerror}", options=("folder",)
+        ) from error
+    if not stat.S_ISDIR(mode):
+        raise DataError(f"{folder} is a file; give a folder of videos", options=("folder",))
+
+
 def _row(planned: PlannedVideo, folder: Path, base: Path) -> dict[str, str]:
     inner = planned.video.relative_to(folder)
     name = inner if planned.video.is_dir() else inner.with_suffix("")
@@ -83,7 +99,9 @@ def _relative(path: Path, base: Path) -> str:
     return Path(os.path.relpath(path.absolute(), base)).as_posix()
 
 
-def _videos_in(folder: Path) -> Iterator[PlannedVideo]:
+def _videos_in(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[PlannedVideo]:
+    """Yield the videos of a folder; links to one of the folders ``above`` lead nowhere."""
+    above |= {os.path.realpath(folder)}
     entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
     files = [e for e in entries if e.is_file() and e.suffix.lower() in VIDEO_ENDINGS]
     folders = [e for e in entries if e.is_dir() and not (e / CARD).exists()]
@@ -92,10 +110,12 @@ def _videos_in(folder: Path) -> Iterator[PlannedVideo]:
     for inner in folders:
         if inner in masks.values() or _is_for_masks(inner, entries):
             continue
+        if os.path.realpath(inner) in above:
+            continue
         if _is_video(inner):
             yield PlannedVideo(inner, _masks_of(inner, is_folder=True))
         else:
-            yield from _videos_in(inner)
+            yield from _videos_in(inner, above)
 
 
 def _is_video(folder: Path) -> bool:

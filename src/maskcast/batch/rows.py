@@ -89,6 +89,54 @@ def parse_row(values: Mapping[str, Any], rules: RowRules) -> VideoJob:
     return job
 
 
+class PlainRow(NamedTuple):
+    """What the index of a manifest keeps of a row, and the id."""
+
+    id: str
+    priority: int
+    seconds: float | None
+
+
+PLAIN = frozenset(("id", "video", "masks", "priority", "seconds"))
+"""Fields of plain rows."""
+
+
+def plain_row(values: Mapping[str, Any], rules: RowRules) -> PlainRow | None:
+    """Return what a plain row says; None if only ``parse_row`` can tell.
+
+    A plain row has an id, a path of a video and one of masks, and no settings: most rows of large
+    manifests are plain. ``parse_row`` accepts it too, but takes ten times as long.
+    """
+    names = values.keys()
+    if not names <= PLAIN and any(not n.startswith(EXTRA) for n in names - PLAIN):
+        return None
+    job_id, video, masks = values.get("id"), values.get("video"), values.get("masks")
+    priority, seconds = values.get("priority", 0), values.get("seconds", 0.0)
+    if not isinstance(job_id, str) or PLAIN_ID.fullmatch(job_id) is None:
+        return None
+    is_plain = (
+        _is_plain_path(video)
+        and _is_plain_path(masks)
+        and type(priority) is int
+        and abs(priority) <= LARGEST_PRIORITY
+        and type(seconds) in (int, float)
+        and 0 <= seconds <= LARGEST_PRIORITY
+        and not rules.is_root
+        and rules.defaults.end is None
+        and isinstance(rules.folder, Path)
+    )
+    return PlainRow(job_id, priority, values.get("seconds")) if is_plain else None
+
+
+PLAIN_ID = re.compile(
+    r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}){0,8}"
+)
+
+
+def _is_plain_path(value: Any) -> bool:
+    return isinstance(value, str) and value != "" and ":" not in value and "\0" not in value
+
+
 def from_csv(texts: Mapping[str, str]) -> dict[str, Any]:
     """Return the entries of a CSV row in the form of JSON.
 

@@ -66,14 +66,9 @@ def parse_json(content: str | bytes, *, non_finite: bool = False) -> Any:
     Raises:
         DataError: the content is not valid JSON; the message begins with "invalid JSON".
     """
+    decoder = _LENIENT if non_finite else _STRICT
     try:
-        tree = json.loads(
-            _decoded(content) if isinstance(content, bytes) else content,
-            object_pairs_hook=_object,
-            parse_int=_integer,
-            parse_float=float if non_finite else _finite,
-            parse_constant=float if non_finite else _reject_constant,
-        )
+        tree = decoder.decode(_decoded(content) if isinstance(content, bytes) else content)
     except RecursionError as error:
         raise DataError(_TOO_DEEP) from error
     except DataError:
@@ -119,6 +114,17 @@ def _finite(text: str) -> float:
 
 def _reject_constant(text: str) -> float:
     raise DataError(f"invalid JSON: {text} is not a JSON number")
+
+
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_integer,
+    parse_float=_finite,
+    parse_constant=_reject_constant,
+)
+_LENIENT = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=float, parse_constant=float
+)
 
 
 def _reject_deep(tree: Any) -> None:
