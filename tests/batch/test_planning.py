@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import tarfile
 
+import numpy as np
 import pytest
+from PIL import Image
+from pycocotools.mask import decode
 
 from batch.small_batch import run_small, write_manifest, write_video
 from maskcast.batch.collecting import collect
@@ -100,15 +103,18 @@ def test_limits_are_read_from_text():
 def test_all_forms_are_collected_alike(tmp_path):
     rows = [write_video(tmp_path, name, seed=i) for i, name in enumerate("ab")]
     manifest = write_manifest(tmp_path, rows[0], {**rows[1], "id": "deep/b"})
-    for form in ("png", "rle"):
+    for form in ("png", "rle", "zip"):
         run_small(manifest, tmp_path / form, settings={"form": form})
         assert collect(tmp_path / form, tmp_path / f"{form}-pngs") == 2
         collect(tmp_path / form, tmp_path / f"{form}.tar")
     pngs = sorted((tmp_path / "png-pngs").rglob("*.png"))
     assert len(pngs) == 12
     for path in pngs:
-        other = tmp_path / "rle-pngs" / path.relative_to(tmp_path / "png-pngs")
-        assert other.read_bytes() == path.read_bytes()
+        for form in ("rle", "zip"):
+            other = tmp_path / f"{form}-pngs" / path.relative_to(tmp_path / "png-pngs")
+            assert other.read_bytes() == path.read_bytes()
+    assert not list((tmp_path / "zip" / "videos").rglob("*.png"))
+    assert (tmp_path / "zip" / "videos" / "deep" / "b" / "masks.zip").is_file()
     with tarfile.open(tmp_path / "rle.tar") as archive:
         assert sorted(archive.getnames()) == sorted(
             f"{video}/{name}"
@@ -117,7 +123,28 @@ def test_all_forms_are_collected_alike(tmp_path):
         )
     with pytest.raises(UsageError, match="is not empty"):
         collect(tmp_path / "png", tmp_path / "png-pngs")
-    with pytest.raises(UsageError, match=r"choose a folder or a \.tar file"):
+    with pytest.raises(UsageError, match=r"choose a folder, a \.tar or a \.parquet file"):
         collect(tmp_path / "png", tmp_path / "masks.zip")
     with pytest.raises(MissingFileError, match="no finished videos"):
         collect(tmp_path / "none", tmp_path / "x")
+
+
+@pytest.mark.slow  # only with the extra
+def test_a_table_has_every_mask_of_every_form(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = [write_video(tmp_path, name, seed=i) for i, name in enumerate("ab")]
+    manifest = write_manifest(tmp_path, rows[0], {**rows[1], "id": "deep/b"})
+    tables = []
+    for form in ("png", "rle", "zip"):
+        run_small(manifest, tmp_path / form, settings={"form": form})
+        assert collect(tmp_path / form, tmp_path / f"{form}.parquet") == 2
+        tables.append(parquet.read_table(tmp_path / f"{form}.parquet").to_pylist())
+    assert tables[0] == tables[1] == tables[2]
+    assert len(tables[0]) == 12
+    for row in tables[0]:
+        path = tmp_path / "png" / "videos" / row["id"] / f"{row['name']}.png"
+        label_map = np.asarray(Image.open(path))
+        for entry in row["objects"]:
+            mask = decode({"size": [row["height"], row["width"]], "counts": entry["counts"]})
+            assert np.array_equal(mask == 1, label_map == entry["id"])
+            assert 0 < entry["confidence"] <= 1

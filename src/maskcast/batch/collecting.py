@@ -1,4 +1,4 @@
-"""Join the results of a batch: one archive, or a folder of PNG runs."""
+"""Join the results of a batch: one archive, one table, or a folder of PNG runs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from contextlib import closing
 from pathlib import Path
 
 from maskcast.batch.layout import VIDEOS
+from maskcast.batch.parquet_masks import write_mask_table
 from maskcast.core.errors import DataError, MissingFileError, UsageError
 from maskcast.core.files import path_inside, replacing
 from maskcast.core.progress import Progress
 from maskcast.io.label_maps import write_label_map
-from maskcast.io.packed_masks import CLOSED_RLE, open_rle
+from maskcast.io.packed_masks import CLOSED_RLE, ZIP, open_packed_masks
 from maskcast.runs.card import read_card
 from maskcast.runs.layout import CARD, STATES
 
@@ -26,13 +27,14 @@ def collect(output: Path, target: Path, *, progress: Progress | None = None) -> 
 
     Args:
         output: the folder of the batch.
-        target: ``NAME.tar`` gets the files as they are; a new or empty folder gets one folder of
-            PNG label maps per video.
+        target: ``NAME.tar`` gets the files as they are; ``NAME.parquet`` one row per frame with the
+            run lengths of its objects; a new or empty folder one folder of PNG label maps per
+            video.
         progress: called after every video.
 
     Raises:
         MissingFileError: nothing in the folder is finished.
-        UsageError: the target exists, or has another ending.
+        UsageError: the target exists, has another ending, or needs a package that is missing.
         DataError: a result is damaged.
         OutputError: the target cannot be written.
     """
@@ -41,8 +43,12 @@ def collect(output: Path, target: Path, *, progress: Progress | None = None) -> 
         raise MissingFileError(f"{output} has no finished videos", options=("output",))
     if target.suffix == ".tar":
         _write_archive(runs, output / VIDEOS, target, progress)
+    elif target.suffix == ".parquet":
+        write_mask_table(runs, output / VIDEOS, target, progress=progress)
     elif target.suffix:
-        raise UsageError(f"choose a folder or a .tar file, got {target.name}", options=("output",))
+        raise UsageError(
+            f"choose a folder, a .tar or a .parquet file, got {target.name}", options=("output",)
+        )
     else:
         _write_pictures(runs, output / VIDEOS, target, progress)
     return len(runs)
@@ -77,8 +83,9 @@ def _write_pictures(runs: list[Path], top: Path, target: Path, progress: Progres
         raise UsageError(f"{target} is not empty; choose another folder", options=("output",))
     for number, run in enumerate(runs, 1):
         folder = target / run.relative_to(top)
-        if (run / CLOSED_RLE).is_file():
-            with closing(open_rle(run / CLOSED_RLE)) as masks:
+        packed = next((run / name for name in (CLOSED_RLE, ZIP) if (run / name).is_file()), None)
+        if packed is not None:
+            with closing(open_packed_masks(packed)) as masks:
                 for name in masks.names:
                     write_label_map(path_inside(folder, name, ".png"), masks.read(name))
         else:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from maskcast.core.segmenter import SegmenterSource
 
 Direction: TypeAlias = Literal["forward", "both"]
-ResultForm: TypeAlias = Literal["png", "rle"]
-"""How masks are stored; see ``runs.masks.MaskForm``."""
+ResultForm: TypeAlias = Literal["png", "rle", "zip"]
+"""How masks are stored: as ``runs.masks.MaskForm``, or PNGs in one archive, ``masks.zip``."""
 LONGEST_ID = 1024
 """Maximum number of characters of the id of a video."""
 

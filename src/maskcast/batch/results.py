@@ -29,6 +29,7 @@ from maskcast.core.files import (
     write_text,
 )
 from maskcast.core.strict_json import parse_json, read_json
+from maskcast.io.packed_masks import ZIP, write_mask_zip
 from maskcast.runs.layout import CARD, EXPORTS, PROBABILITIES, STATES
 from maskcast.runs.removal import remove, remove_file, remove_folder
 
@@ -152,8 +153,21 @@ def result_files(run: Path, keep_states: bool) -> Iterator[Path]:
         yield from (path for path in sorted([entry, *entry.rglob("*")]) if path.is_file())
 
 
+def pack_pictures(run: Path) -> None:
+    """Write ``masks.zip`` with the PNGs of a finished run, which then belong to no result.
+
+    Raises:
+        DataError: the name of a frame cannot be stored in an archive.
+        OutputError: the archive cannot be written.
+    """
+    pictures = sorted(run.glob("*.png"))
+    write_mask_zip(run / ZIP, ((path.stem, path.read_bytes()) for path in pictures))
+
+
 def _results(run: Path, *, keep_states: bool) -> Iterator[Path]:
     kept = {CARD} if keep_states else {CARD, STATES}
+    if (run / ZIP).is_file():
+        kept |= {path.name for path in run.glob("*.png")}
     for entry in sorted(run.iterdir()):
         if entry.name not in kept and not (entry.name.startswith(".") and entry.name != STATES):
             yield entry

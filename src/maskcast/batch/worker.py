@@ -42,6 +42,7 @@ from maskcast.batch.remote_results import (
 from maskcast.batch.results import (
     MadeFrom,
     commit,
+    pack_pictures,
     read_made_from,
     remove_work,
     write_job,
@@ -197,6 +198,8 @@ class VideoWorker:
             result = run_video(request, segmenter, progress=self._watch)
         figures = replace(_figures(result, run), fetch=round(fetched, 4))
         began = time.perf_counter()
+        if self._setup.settings.form == "zip":
+            pack_pictures(run)
         is_kept = self._commit(work, folder)
         seconds = time.perf_counter() - began
         figures = replace(figures, commit=round(seconds, 4), is_duplicate=not is_kept)
@@ -232,7 +235,7 @@ class VideoWorker:
             direction=settings.direction,
             on_bad_frame=settings.on_bad_frame,
             mask_threshold=settings.mask_threshold,
-            form=shared.form,
+            form="rle" if shared.form == "rle" else "png",
             exports=shared.exports,
             deterministic=shared.deterministic,
             policy=SavePolicy(

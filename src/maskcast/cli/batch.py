@@ -116,7 +116,7 @@ def run(
     on_bad_frame: Literal["stop", "hold"] = "stop",
     mask_threshold: Annotated[int | None, shown_as("VALUE")] = None,
     exports: Annotated[Exports, tyro.conf.arg(name=""), UseAppendAction] = NO_EXPORTS,
-    results: Annotated[Literal["png", "rle"] | None, shown_as("png|rle")] = None,
+    results: Annotated[Literal["png", "rle", "zip"] | None, shown_as("png|rle|zip")] = None,
     device: Device = "auto",
     dtype: DtypeChoice = "float32",
     deterministic: bool = False,
@@ -274,12 +274,13 @@ def status(
 def collect(
     folder: BatchFolder, *, output: Annotated[Path, shown_as("FOLDER", None, short="-o")]
 ) -> None:
-    """Join the results of a batch in one archive or one folder of PNGs.
+    """Join the results of a batch in one archive, one table or one folder of PNGs.
 
     Args:
         folder: the folder of the batch.
-        output: a .tar file, which gets all files as they are, or a new folder, which gets one
-            folder of PNG masks per video.
+        output: a .tar file, which gets all files as they are; a .parquet file, which gets the run
+            lengths of all objects, one row per frame; or a new folder, which gets one folder of PNG
+            masks per video.
     """
     from maskcast.batch.collecting import collect as collect_results
     from maskcast.batch.remote_copy import local_batch
