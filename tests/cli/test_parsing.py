@@ -64,10 +64,13 @@ def test_a_text_without_boxes_stays_as_it_is():
     assert parsing.in_groups("usage: …\n", GROUPS) == "usage: …\n"
 
 
-@pytest.mark.parametrize("command", ["segment", "evaluate"])
+@pytest.mark.parametrize("command", ["segment", "evaluate", "batch run"])
 def test_every_option_but_help_is_in_a_named_group(command, maskcast):
-    groups = importlib.import_module(COMMANDS[command].module).OPTION_GROUPS
-    text = maskcast(command, "--help").output
+    name, *subcommands = command.split()
+    groups = importlib.import_module(COMMANDS[name].module).OPTION_GROUPS
+    for subcommand in subcommands:
+        groups = groups[subcommand]
+    text = maskcast(*command.split(), "--help").output
     titles = re.findall(r"^╭─ (.*?) ─", text, flags=re.MULTILINE)
     assert titles == ["positional arguments", *groups]
     shown = re.findall(r"^│ (?:-\w.*?, )?(--[\w-]+)", text, flags=re.MULTILINE)

@@ -7,21 +7,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
-from maskcast.cli.arguments import Device, MethodName, Options, WeightsArgument, shown_as
+from maskcast.cli.arguments import Device, shown_as
 from maskcast.cli.batch_options import (
     Allowed,
     AttemptOptions,
     ClusterOptions,
     StoreOptions,
+    VideoOptions,
     WorkerOptions,
 )
 from maskcast.cli.terminal import say, show
-from maskcast.core.config import options_from
 from maskcast.core.device_names import DeviceName, DtypeChoice, SharedDtype
 from maskcast.runs.export_settings import Exports
 
@@ -30,12 +30,75 @@ if TYPE_CHECKING:
     from maskcast.core.segmenter import SegmenterSource
 
 NO_EXPORTS = Exports()
-WORKER_OPTIONS, CLUSTER_OPTIONS = WorkerOptions(), ClusterOptions()
+VIDEO_OPTIONS, WORKER_OPTIONS, CLUSTER_OPTIONS = VideoOptions(), WorkerOptions(), ClusterOptions()
 ATTEMPT_OPTIONS, STORE_OPTIONS = AttemptOptions(), StoreOptions()
-ManifestLocation = Annotated[Positional[str], shown_as("MANIFEST", None)]
-BatchFolder = Annotated[Positional[str], shown_as("FOLDER", None)]
-BatchOutput = Annotated[str, shown_as("FOLDER", None, short="-o")]
-RootFolder = Annotated[str | None, shown_as("FOLDER")]
+ManifestLocation: TypeAlias = Annotated[Positional[str], shown_as("MANIFEST", None)]
+BatchFolder: TypeAlias = Annotated[Positional[str], shown_as("FOLDER", None)]
+BatchOutput: TypeAlias = Annotated[str, shown_as("FOLDER", None, short="-o")]
+RootFolder: TypeAlias = Annotated[str | None, shown_as("FOLDER")]
+OPTION_GROUPS = {
+    "run": {
+        "input": ("--root", "--allow", "--max-input", "--shard", "--limit"),
+        "defaults for rows without their own": (
+            "--weights",
+            "--method",
+            "--option",
+            "--start",
+            "--end",
+            "--direction",
+            "--on-bad-frame",
+            "--mask-threshold",
+        ),
+        "output": (
+            "--output",
+            "--results",
+            "--rle",
+            "--tracks",
+            "--annotations",
+            "--hash-folders",
+            "--scratch",
+            "--price",
+            "--metrics",
+            "--dry-run",
+        ),
+        "pictures and videos": (
+            "--overlay",
+            "--labels",
+            "--outlines",
+            "--contact-sheet",
+            "--cutout",
+            "--matte",
+            "--green-screen",
+            "--effect",
+            "--objects",
+            "--merged",
+            "--rate",
+            "--start-number",
+            "--no-sound",
+        ),
+        "edges": ("--edges", "--grow", "--feather", "--fill-holes"),
+        "attempts": (
+            "--attempts",
+            "--time-limit",
+            "--stall",
+            "--max-failed",
+            "--retry-failed",
+            "--redo-changed",
+        ),
+        "resuming": ("--save-seconds", "--save-remote", "--keep-states"),
+        "machine": (
+            "--device",
+            "--dtype",
+            "--deterministic",
+            "--jobs",
+            "--per-device",
+            "--threads",
+        ),
+        "cluster": ("--ray", "--workers", "--trust-network"),
+        "other": (),
+    }
+}
+"""Boxes of the help text, by command."""
 
 
 def plan(
@@ -107,14 +170,7 @@ def run(
     *,
     output: BatchOutput,
     root: RootFolder = None,
-    weights: WeightsArgument = None,
-    method: MethodName = None,
-    option: Options = (),
-    start: Annotated[str | None, shown_as("FRAME|TIME")] = None,
-    end: Annotated[str | None, shown_as("FRAME|TIME")] = None,
-    direction: Literal["forward", "both"] = "forward",
-    on_bad_frame: Literal["stop", "hold"] = "stop",
-    mask_threshold: Annotated[int | None, shown_as("VALUE")] = None,
+    videos: Annotated[VideoOptions, tyro.conf.arg(name="")] = VIDEO_OPTIONS,
     exports: Annotated[Exports, tyro.conf.arg(name=""), UseAppendAction] = NO_EXPORTS,
     results: Annotated[Literal["png", "rle", "zip"] | None, shown_as("png|rle|zip")] = None,
     device: Device = "auto",
@@ -154,14 +210,7 @@ def run(
         output: the folder of the batch, on the disk or in an object store (s3://…, gs://…, az://…).
         root: folder that relative paths start from and no path may leave; default: the folder of
             the manifest, which paths may leave.
-        weights: name or file of the weights, which also select the method.
-        method: a method, run with its default weights.
-        option: NAME=VALUE, a setting of the method.
-        start: first frame to segment, as a number or a time (12.5s, 1:02).
-        end: frame or time to stop before, in the same form.
-        direction: both also segments backward, to fill the frames before an object's first mask.
-        on_bad_frame: stop: the video fails at an unreadable frame; hold: repeat the frame before.
-        mask_threshold: lowest grey value (1 to 255) that belongs to the object.
+        videos: settings of the videos whose rows have none of their own.
         exports: further results made from the finished masks.
         results: png, one file per frame; rle, run lengths in one file, about a quarter of the size;
             default: png, and rle in object stores.
@@ -188,21 +237,13 @@ def run(
         dry_run: only count what would be segmented.
     """
     from maskcast.batch.batch_run import BatchRequest, plan_batch, run_batch
-    from maskcast.batch.job import BatchSettings, ModelChoice, VideoSettings
+    from maskcast.batch.job import BatchSettings
     from maskcast.batch.manifest_file import manifest_file
     from maskcast.batch.policy import bytes_from, seconds_from
     from maskcast.batch.shards import parse_shard
     from maskcast.cli.batch_display import BatchDisplay, report_ending
 
     folder = _location(output, ())
-    defaults = VideoSettings(
-        start=start,
-        end=end,
-        direction=direction,
-        on_bad_frame=on_bad_frame,
-        mask_threshold=mask_threshold,
-        model=ModelChoice(weights=weights, method=method, options=options_from(option)),
-    )
     settings = BatchSettings(
         form=results or ("png" if isinstance(folder, Path) else "rle"),
         device=device,
@@ -218,7 +259,7 @@ def run(
         root=None if root is None else _location(root, stores.allow),
         allowed=frozenset(stores.allow),
         largest_input=bytes_from(stores.max_input),
-        defaults=defaults,
+        defaults=videos.settings(),
         settings=settings,
         threads=workers.threads,
         policy=attempts.policy(cluster.counts(workers, device)),

@@ -3,19 +3,59 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from tyro.conf import UseAppendAction
 
-from maskcast.cli.arguments import shown_as
+from maskcast.cli.arguments import MethodName, Options, WeightsArgument, shown_as
+from maskcast.core.config import options_from
 from maskcast.core.device_names import DeviceName
 
 if TYPE_CHECKING:
+    from maskcast.batch.job import VideoSettings
     from maskcast.batch.policy import BatchPolicy
     from maskcast.batch.ray_connection import RayOptions
     from maskcast.batch.waiting import Choice
 
-Allowed = Annotated[UseAppendAction[tuple[Literal["https"], ...]], shown_as("PROTOCOL", None)]
+Allowed: TypeAlias = Annotated[
+    UseAppendAction[tuple[Literal["https"], ...]], shown_as("PROTOCOL", None)
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoOptions:
+    """Settings of the videos whose rows have none of their own."""
+
+    weights: WeightsArgument = None
+    """name or file of the weights, which also select the method."""
+    method: MethodName = None
+    """a method, run with its default weights."""
+    option: Options = ()
+    """NAME=VALUE, a setting of the method."""
+    start: Annotated[str | None, shown_as("FRAME|TIME")] = None
+    """first frame to segment, as a number or a time (12.5s, 1:02)."""
+    end: Annotated[str | None, shown_as("FRAME|TIME")] = None
+    """frame or time to stop before, in the same form."""
+    direction: Literal["forward", "both"] = "forward"
+    """both also segments backward, to fill the frames before an object's first mask."""
+    on_bad_frame: Literal["stop", "hold"] = "stop"
+    """stop: the video fails at an unreadable frame; hold: repeat the frame before."""
+    mask_threshold: Annotated[int | None, shown_as("VALUE")] = None
+    """lowest grey value (1 to 255) that belongs to the object."""
+
+    def settings(self) -> VideoSettings:
+        """Return the settings of a video whose row has none of its own."""
+        from maskcast.batch.job import ModelChoice, VideoSettings
+
+        options = options_from(self.option)
+        return VideoSettings(
+            start=self.start,
+            end=self.end,
+            direction=self.direction,
+            on_bad_frame=self.on_bad_frame,
+            mask_threshold=self.mask_threshold,
+            model=ModelChoice(weights=self.weights, method=self.method, options=options),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,19 +130,19 @@ def _run(name: str, arguments: list[str]) -> None:
     if command.parses_itself:
         target(arguments)
         return
-    prog = f"maskcast {name}"
+    prog, groups = f"maskcast {name}", getattr(module, "OPTION_GROUPS", {})
     if isinstance(target, dict):
         if not arguments or arguments[0] not in target:
             _choose_one_of(target, prog, arguments)
         first, *arguments = arguments
-        target, prog = target[first], f"{prog} {first}"
+        target, prog, groups = target[first], f"{prog} {first}", groups.get(first, {})
     target.__doc__ = unwrapped(target.__doc__ or "")
     parse(
         target,
         arguments,
         prog=prog,
         description=lambda: manual((target.__doc__ or "").partition("\nArgs:")[0]),
-        groups=getattr(module, "OPTION_GROUPS", None),
+        groups=groups,
     )
 
 
