@@ -33,6 +33,7 @@ from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
 from maskcast.methods.eosvos.targets import make_target
 from maskcast.methods.eosvos.training import outer_gradient
 from maskcast.methods.eosvos.training.config import InnerLoopConfig
+from maskcast.methods.eosvos.training.meta_training import clamp_rates
 from maskcast.nn.resnet import IMAGENET_DEVIATION, IMAGENET_MEAN
 from oracle.containers import read_inertly
 from oracle.eosvos_networks import RESETS, RecordingModel, follow_schedule, weights
@@ -190,7 +191,9 @@ def test_losses(oracle: OracleFile) -> None:
     labels = oracle.tensor("label")[:, 0].to(torch.int64)
     for prefix, kind in (("LOVASZ", "lovasz_hinge"), ("BCE", "bce")):
         network = network_of(replace(config, mask_loss=kind))  # type: ignore[arg-type]
-        batch = network.prepare(list(oracle.tensor("image")), list(labels))
+        batch = network.prepare(
+            list(oracle.tensor("image")), [make_target(label) for label in labels]
+        )
         losses = network.losses(batch)
         for name, loss in losses.items():
             oracle.compare(f"{prefix}_{name}", loss, relative=2e-5)
@@ -206,7 +209,7 @@ def _compare_stages(oracle: OracleFile, network: ObjectNetwork, total: Tensor) -
     _compare_large(oracle, "grad_norms", torch.stack(norms), least=1e-6)
     _compare_large(oracle, "grad_norms_fp64", torch.stack(norms), least=1e-6)
     labels = oracle.tensor("label")[:, 0].to(torch.int64)
-    batch = network.prepare(list(oracle.tensor("image")), list(labels))
+    batch = network.prepare(list(oracle.tensor("image")), [make_target(label) for label in labels])
     oracle.compare("image_sizes", batch.sizes, relative=0)
     oracle.compare("padded", batch.frames.shape[-2:], relative=0)
     images = ImageList(batch.frames, list(batch.sizes))
@@ -276,7 +279,7 @@ def test_inner_steps_and_outer_gradient(
     memory, query = (
         network.prepare(
             [oracle.tensor(f"{part}_image").double()],
-            [oracle.tensor(f"{part}_label")[0].to(torch.int64)],
+            [make_target(oracle.tensor(f"{part}_label")[0].to(torch.int64))],
         )
         for part in ("train", "test")
     )
@@ -370,7 +373,7 @@ def test_outer_optimiser(oracle: OracleFile) -> None:
     thetas, all_rates = [], []
     for theta.grad, rates.grad in steps:
         optimiser.step()
-        learned.clamp_rates()
+        clamp_rates(learned)
         thetas.append(theta.detach().clone())
         all_rates.append(rates.detach().clone())
     oracle.compare("theta_traj", torch.stack(thetas), relative=1e-6, absolute=1e-9)

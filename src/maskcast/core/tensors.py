@@ -1,4 +1,4 @@
-"""Compare the tensors of a file with those that a network expects."""
+"""The size of images, and a check that the tensors of a file are those of a network."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from maskcast.core.errors import WeightsError
+
+
+def size_of(image: Tensor) -> tuple[int, int]:
+    """Return the height and width of an image, a mask, or a stack of either."""
+    return image.shape[-2], image.shape[-1]
 
 
 def require_tensors(expected: Mapping[str, Tensor], in_file: Mapping[str, Any], what: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-from torch import Tensor
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from maskcast.core.tensors import require_tensors
 from maskcast.nn.efficientnet_lite import (
@@ -49,12 +51,12 @@ def build_trunk(
             return ResNetTrunk(name, stride_in=stride_in)
 
 
-def is_lite(name: TrunkName) -> bool:
+def is_lite(name: str) -> bool:
     """Return whether a trunk is an EfficientNet-Lite, whose input has mean and deviation 0.5."""
     return name in STAGES
 
 
-def normalisation(name: TrunkName, *, caffe: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def normalisation(name: str, *, caffe: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation of a trunk's input, by channel.
 
     They refer to RGB in 0..1, or to BGR in 0..255 if ``caffe``.
@@ -62,6 +64,26 @@ def normalisation(name: TrunkName, *, caffe: bool) -> tuple[tuple[float, ...], t
     if is_lite(name):
         return LITE_MEAN, LITE_DEVIATION
     return (BGR_MEAN, (1.0,) * 3) if caffe else (IMAGENET_MEAN, IMAGENET_DEVIATION)
+
+
+class Normalisation(nn.Module):
+    """Normalises RGB frames, 0..1, for a trunk; see ``normalisation``."""
+
+    def __init__(self, name: TrunkName, *, caffe: bool) -> None:
+        super().__init__()
+        self.caffe = caffe
+        mean, deviation = normalisation(name, caffe=caffe)
+        self.mean: Tensor
+        self.deviation: Tensor
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(deviation).view(3, 1, 1), persistent=False)
+
+    def forward(
+        self, frames: Float[Tensor, "*batch 3 height width"]
+    ) -> Float[Tensor, "*batch 3 height width"]:
+        if self.caffe:
+            frames = frames.flip(-3) * 255  # BGR
+        return (frames - self.mean) / self.deviation
 
 
 def dead_channels(taps: Taps) -> dict[str, float]:

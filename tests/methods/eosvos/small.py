@@ -11,6 +11,7 @@ from maskcast.core.types import Frame, Mask
 from maskcast.methods.eosvos.config import EOSVOSConfig, MaskRCNNConfig
 from maskcast.methods.eosvos.network import Batch, ObjectNetwork
 from maskcast.methods.eosvos.presets import tiny
+from maskcast.methods.eosvos.targets import make_target
 
 EVERYTHING = 10**6
 """As a sampler's size: every candidate is chosen, so that no draw matters."""
@@ -51,5 +52,5 @@ def mask(seed: int = 0) -> Mask:
 def batch(of: ObjectNetwork, *seeds: int, copies: tuple[int, ...] | None = None) -> Batch:
     """Prepared frames in the precision of the network."""
     dtype = next(of.parameters()).dtype
-    labels = [mask(seed).to(torch.uint8) for seed in seeds]
-    return of.prepare([frame(seed).to(dtype) for seed in seeds], labels, copies)
+    targets = [make_target(mask(seed).to(torch.uint8)) for seed in seeds]
+    return of.prepare([frame(seed).to(dtype) for seed in seeds], targets, copies)

@@ -119,7 +119,7 @@ def test_a_frame_without_the_object_has_background_alone():
         make_target(small.mask().to(torch.uint8)),
         make_empty_target(small.mask(1).to(torch.uint8)),
     ]
-    batch = network.prepare_targets([small.frame(0), small.frame(1)], targets)
+    batch = network.prepare([small.frame(0), small.frame(1)], targets)
     with_object, without = (network.draw_samples(batch[image]) for image in range(2))
     assert without.anchors[0].positive.numel() == 0
     assert without.anchors[0].negative.numel() > 0
@@ -146,7 +146,7 @@ def test_a_step_on_a_frame_without_the_object_by_hand():
         make_target(small.mask(0).to(torch.uint8)),
         make_empty_target(small.mask(1).to(torch.uint8)),
     ]
-    loss = network.losses(network.prepare_targets([given.frame, absent.frame], targets))["total"]
+    loss = network.losses(network.prepare([given.frame, absent.frame], targets))["total"]
     gradients = torch.autograd.grad(loss, network.trained())
     pairs = zip(network.trained(), learned.rates(), gradients, strict=True)
     expected = torch.cat([(p - rate * gradient).flatten() for p, rate, gradient in pairs])
@@ -170,7 +170,7 @@ def test_frames_without_the_object_may_be_learnt_image_by_image():
         make_target(small.mask().to(torch.uint8)),
         make_empty_target(small.mask(1).to(torch.uint8)),
     ]
-    batch = network.prepare_targets([small.frame(0), small.frame(1)], targets)
+    batch = network.prepare([small.frame(0), small.frame(1)], targets)
     results = []
     for micro_batches in (False, True):
         with seeded(3):

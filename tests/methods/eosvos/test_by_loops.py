@@ -87,7 +87,7 @@ def test_the_five_losses(labels: list[Any], changes: dict[str, Any]) -> None:
             targets.append(make_instance_target(made))
             objects.append([box_and_mask((label == one).astype(np.uint8)) for one in ids])
     expected = LoopNetwork(network).losses(frames, objects)
-    batch = network.prepare_targets([torch.from_numpy(frame) for frame in frames], targets)
+    batch = network.prepare([torch.from_numpy(frame) for frame in frames], targets)
     with torch.no_grad():
         found = network.losses(batch)
     total = float(found.pop("total"))

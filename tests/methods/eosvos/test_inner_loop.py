@@ -14,6 +14,7 @@ from maskcast.methods.eosvos.inner_loop import (
     inner_step,
     learned_start_of,
 )
+from maskcast.methods.eosvos.training.meta_training import clamp_rates
 
 from . import small
 
@@ -62,7 +63,7 @@ def test_keys_are_the_published_ones():
 def test_rates_are_clamped_after_every_outer_step():
     learned = LearnedStart(PARAMETERS)
     learned.stored_rates[1].data = torch.tensor([-0.1, 0.2, 0.9])
-    learned.clamp_rates(max_rate=0.5)
+    clamp_rates(learned, max_rate=0.5)
     assert learned.stored_rates[1].tolist() == pytest.approx([0, 0.2, 0.5])
 
 
@@ -72,7 +73,7 @@ def test_stored_logarithms_mean_the_same_rates():
     for one, other in zip(plain.rates(), logs.rates(), strict=True):
         torch.testing.assert_close(one, other)
     logs.stored_rates[0].data.fill_(-50)
-    logs.clamp_rates()
+    clamp_rates(logs)
     assert logs.stored_rates[0].min() == -33
 
 

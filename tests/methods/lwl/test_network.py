@@ -189,6 +189,7 @@ def test_sizes_of_the_published_and_the_small_network() -> None:
         full, box, light = (LWLNetwork(c.network) for c in (ytvos(), boxinit(), small()))
     count = {name: sum(p.numel() for p in part.parameters()) for name, part in box.named_children()}
     assert count == {
+        "prepare": 0,
         "trunk": 23_508_032,
         "features": 4_718_592,
         "label_encoder": 110_880,

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from maskcast.core.device_memory import in_parts
 from maskcast.core.errors import FrameError, PromptError
+from maskcast.core.tensors import size_of
 from maskcast.core.types import (
     NO_PROMPTS,
     Frame,
@@ -117,7 +118,7 @@ class AgameSegmenter:
                 prompt corrects an object or marks it absent while ``entry_frame`` is ``predicted``.
         """
         frame = frame.to(self.device)
-        size = (frame.shape[-2], frame.shape[-1])
+        size = size_of(frame)
         working = working_size(size, self.config.working_side)
         if working == size:
             image = normalise(frame, self.config.trunk)

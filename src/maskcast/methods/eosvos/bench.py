@@ -33,7 +33,7 @@ from maskcast.methods.eosvos.mask_rcnn import Features, Outlook
 from maskcast.methods.eosvos.method import build
 from maskcast.methods.eosvos.network import ObjectNetwork
 from maskcast.methods.eosvos.segmenter import EOSVOSSegmenter
-from maskcast.methods.eosvos.targets import corners_of
+from maskcast.methods.eosvos.targets import corners_of, make_target
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def step_work(device: torch.device, *, recompute: bool = False) -> Callable[[], 
     network = _network(device)
     rates = [rate.detach() for rate in learned_start_of(network).to(device).rates()]
     parameters = network.trained()
-    batch = network.prepare([the_frame().to(device)], [the_mask().long().to(device)])
+    batch = network.prepare([the_frame().to(device)], [make_target(the_mask().long().to(device))])
     _set_positives(network, batch.targets[0]["boxes"])
 
     def step() -> None:

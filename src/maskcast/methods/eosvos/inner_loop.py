@@ -19,7 +19,6 @@ from maskcast.core.randomness import seeded
 from maskcast.methods.eosvos.config import INITIAL_RATE, RateLevel
 from maskcast.methods.eosvos.network import Batch, ObjectNetwork
 
-LEAST_LOG_RATE = -33.0
 RATE_PREFIX = "log_init_lr"
 START_PREFIX = "model_init_"
 FIXED_PREFIX = "fixed_"
@@ -114,16 +113,6 @@ class LearnedStart(nn.Module):
         elif self.level == "tensor":
             stored = [row.reshape(()) for row in stored[0]]
         return stored
-
-    @torch.no_grad()
-    def clamp_rates(self, max_rate: float | None = None) -> None:
-        """Clamp λ to [0, max_rate], after every outer step."""
-        for rates in self.stored_rates:
-            if self.log_rates:
-                ceiling = None if max_rate is None else torch.tensor(max_rate).log().item()
-                rates.clamp_(LEAST_LOG_RATE, ceiling)
-            else:
-                rates.clamp_(0, max_rate)
 
     def load_into(self, network: ObjectNetwork) -> None:
         """Load θ⁰ and the fixed statistics into a network."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
@@ -35,10 +35,9 @@ from maskcast.methods.eosvos.mask_rcnn import (
     with_published_keys,
 )
 from maskcast.methods.eosvos.region_pooling import RegionPooling
-from maskcast.methods.eosvos.targets import Target, make_target
+from maskcast.methods.eosvos.targets import Target
 from maskcast.methods.eosvos.trunk import build_pyramid, pyramid_maps
-from maskcast.nn.resnet import IMAGENET_DEVIATION, IMAGENET_MEAN
-from maskcast.nn.trunks import LITE_DEVIATION, LITE_MEAN
+from maskcast.nn.trunks import normalisation
 
 Item = TypeVar("Item")
 
@@ -112,9 +111,7 @@ class ObjectNetwork(nn.Module):
     def __init__(self, config: MaskRCNNConfig) -> None:
         super().__init__()
         self.config = config
-        is_lite = config.trunk == "efficientnet-lite0"
-        mean = LITE_MEAN if is_lite else IMAGENET_MEAN
-        deviation = LITE_DEVIATION if is_lite else IMAGENET_DEVIATION
+        mean, deviation = normalisation(config.trunk, caffe=False)
         self.transform = FixedScaleTransform(config.min_side, config.max_side, mean, deviation)
         self.backbone = build_pyramid(config)
         self.rpn = _proposal_network(config)
@@ -151,19 +148,6 @@ class ObjectNetwork(nn.Module):
             value.copy_(tensors[name])
 
     def prepare(
-        self,
-        frames: Sequence[Float[Tensor, "3 _ _"]],
-        label_maps: Sequence[Integer[Tensor, "_ _"]],
-        copies: Sequence[int] | None = None,
-    ) -> Batch:
-        """Like ``prepare_targets``, from label maps: 1 object, 0 background, 255 void.
-
-        Raises:
-            PromptError: a label map shows no object.
-        """
-        return self.prepare_targets(frames, [make_target(labels) for labels in label_maps], copies)
-
-    def prepare_targets(
         self,
         frames: Sequence[Float[Tensor, "3 _ _"]],
         targets: Sequence[Target],

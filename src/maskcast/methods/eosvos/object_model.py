@@ -89,7 +89,8 @@ class ObjectModel:
         self.device = device
         self.progress = progress
         self.learned = learned.to(device).requires_grad_(False)
-        self.rates = _views_of_one_buffer([r.detach() for r in self.learned.rates()])
+        rates = [rate.detach() for rate in self.learned.rates()]
+        self.rates = _split_like(torch.cat([rate.flatten() for rate in rates]), rates)
         self._networks = [
             _Loaded(ObjectNetwork(config.network).to(device).to(memory_format=torch.channels_last))
         ]
@@ -168,9 +169,10 @@ class ObjectModel:
     ) -> Batch:
         if augment:
             pairs = [augment_spatially(i.frame, i.mask.to(torch.uint8)) for i in frames]
-            return network.prepare([frame for frame, _ in pairs], [label for _, label in pairs])
+            targets = [make_target(label_map) for _, label_map in pairs]
+            return network.prepare([frame for frame, _ in pairs], targets)
         counts = Counter(frames)
-        return network.prepare_targets(
+        return network.prepare(
             [item.frame for item in counts],
             [_target_of(item) for item in counts],
             list(counts.values()),
@@ -211,10 +213,7 @@ class ObjectModel:
         loaded.weights = None if weights is None else weakref.ref(weights)
         if weights is not None:
             parameters = loaded.network.trained()
-            parts = torch.split(weights, [p.numel() for p in parameters])
-            torch._foreach_copy_(
-                parameters, [part.view(p.shape) for part, p in zip(parts, parameters, strict=True)]
-            )
+            torch._foreach_copy_(parameters, _split_like(weights, parameters))
 
 
 def _target_of(annotated: AnnotatedFrame) -> Target:
@@ -222,7 +221,7 @@ def _target_of(annotated: AnnotatedFrame) -> Target:
     return make_target(label_map) if bool(label_map.any()) else make_empty_target(label_map)
 
 
-def _views_of_one_buffer(tensors: Sequence[Tensor]) -> list[Tensor]:
-    buffer = torch.cat([tensor.flatten() for tensor in tensors])
-    parts = torch.split(buffer, [tensor.numel() for tensor in tensors])
+def _split_like(flat: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Split a flat tensor into views with the shapes of these tensors."""
+    parts = torch.split(flat, [tensor.numel() for tensor in tensors])
     return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from maskcast.core.tensors import size_of
 from maskcast.methods.lwl.label_encoder import ResidualBlock
 from maskcast.methods.lwl.target_model import init_fan_out
 from maskcast.nn.resize import resize_bilinear
@@ -57,6 +58,6 @@ class BoxEncoder(nn.Module):
         image_size: tuple[int, int],
     ) -> Float[Tensor, "images D h w"]:
         mask = box_masks(boxes, image_size).to(x.dtype).unsqueeze(1)
-        mask = resize_bilinear(mask, (x.shape[-2], x.shape[-1]))
+        mask = resize_bilinear(mask, size_of(x))
         inner = self.block2(self.block1(torch.cat([x, mask], dim=1)))
         return functional.relu(self.label(inner))

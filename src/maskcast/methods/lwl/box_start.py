@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from maskcast.core.boxes import clipped_box
+from maskcast.core.tensors import size_of
 from maskcast.core.types import Box, Frame, Prompts
 from maskcast.methods.lwl.aggregation import aggregate_logits
 from maskcast.methods.lwl.box_encoder import BoxEncoder
@@ -48,7 +49,7 @@ class BoxSegmenter:
 
         The network uses the part inside the frame; the next crop follows from the whole box.
         """
-        size = (frame.shape[-2], frame.shape[-1])
+        size = size_of(frame)
         inside = clipped_box(box, size)
         if self.config.box_view == "frame":
             logits = self._logits(frame, inside)
@@ -69,7 +70,7 @@ class BoxSegmenter:
         }
 
     def _logits(self, image: Frame, box: Box) -> Float[Tensor, "height width"]:
-        size = (image.shape[-2], image.shape[-1])
+        size = size_of(image)
         features = self.features(image[None])
         corners = image.new_tensor([[box.x, box.y, box.width, box.height]])
         scores = self.encoder(corners, features.x, size)

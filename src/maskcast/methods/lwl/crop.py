@@ -198,14 +198,13 @@ def view_patch(view: View, frame_size: Size, crop: CropConfig, centre_shift: Pai
 
 def shared_view(views: Sequence[View], crop: CropConfig) -> View:
     """Return the smallest view that contains several views."""
-    half = [(view.scale * crop.size[0] / 2, view.scale * crop.size[1] / 2) for view in views]
-    centre, sides = [], []
-    for axis in (0, 1):
-        first = min(v.position[axis] - h[axis] for v, h in zip(views, half, strict=True))
-        last = max(v.position[axis] + h[axis] for v, h in zip(views, half, strict=True))
+    centre, scales = [], []
+    for axis, side in enumerate(crop.size):
+        first = min(view.position[axis] - view.scale * side / 2 for view in views)
+        last = max(view.position[axis] + view.scale * side / 2 for view in views)
         centre.append((first + last) / 2)
-        sides.append((last - first) / crop.size[axis])
-    return View((centre[0], centre[1]), max(sides), views[0].base_size)
+        scales.append((last - first) / side)
+    return View((centre[0], centre[1]), max(scales), views[0].base_size)
 
 
 def half_stride(crop_size: Size, feature_size: Size, kernel_size: int) -> Pair:

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from maskcast.core.tensors import size_of
 from maskcast.nn.packing import convolve
 from maskcast.nn.resize import resize_bicubic, resize_bilinear
 from maskcast.nn.resnet import Taps
@@ -50,7 +51,7 @@ class EncodingFusion(nn.Module):
     def forward(self, tap: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Return the fused map and the reduced tap; one image may go with several encodings."""
         reduced = self.reduce(tap).expand(len(scores), -1, -1, -1)
-        scores = resize_bilinear(scores, (tap.shape[-2], tap.shape[-1])).to(reduced.dtype)
+        scores = resize_bilinear(scores, size_of(tap)).to(reduced.dtype)
         return self.transform(torch.cat([reduced, scores], dim=1)), reduced
 
 
@@ -85,7 +86,7 @@ class ChannelAttention(nn.Module):
     def forward(self, deeper: Tensor, shallower: Tensor) -> Tensor:
         gate = torch.sigmoid(self.gate(torch.cat([_pool(shallower), _pool(deeper)], dim=1)))
         if deeper.shape[-2:] != (1, 1):  # a single value per channel is broadcast
-            deeper = resize_bilinear(deeper, (shallower.shape[-2], shallower.shape[-1]))
+            deeper = resize_bilinear(deeper, size_of(shallower))
         return shallower * gate + deeper
 
 

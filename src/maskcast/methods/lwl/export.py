@@ -40,15 +40,10 @@ class CropFeatures(nn.Module):
 
     def __init__(self, network: LWLNetwork) -> None:
         super().__init__()
-        self.trunk, self.features, self.caffe = network.trunk, network.features, network.caffe
-        self.register_buffer("mean", network.mean)
-        self.register_buffer("deviation", network.deviation)
-        self.mean: Tensor
-        self.deviation: Tensor
+        self.prepare, self.trunk, self.features = network.prepare, network.trunk, network.features
 
     def forward(self, crop: Tensor) -> Features:
-        pixels = crop.flip(1) * 255 if self.caffe else crop
-        taps = self.trunk((pixels - self.mean) / self.deviation)
+        taps = self.trunk(self.prepare(crop))
         return Features(taps, self.features(taps.layer3))
 
 
@@ -120,7 +115,7 @@ class BeginGraph(nn.Module):
             Fit(network, steps),
         )
         self.describes = describes
-        self.register_buffer("no_filters", network.no_filters(1, network.mean))
+        self.register_buffer("no_filters", network.no_filters(1, network.prepare.mean))
 
     def forward(self, crop: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
         features = self.look(crop).x

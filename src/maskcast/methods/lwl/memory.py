@@ -41,8 +41,7 @@ class Slot:
 class Memory:
     """Frames with their temporal weights γ, which decay by η (section 3.5 of the paper).
 
-    The published code multiplies the residual by γ, so a frame has weight γ² in the loss;
-    ``MemoryConfig.gamma_weighs`` selects the weighting that the paper prints.
+    ``MemoryConfig.gamma_weighs`` selects what they multiply.
     """
 
     slots: tuple[Slot, ...]

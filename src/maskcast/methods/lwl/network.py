@@ -17,8 +17,8 @@ from maskcast.methods.lwl.few_shot_learner import FewShotLearner
 from maskcast.methods.lwl.label_encoder import LabelEncoder, MaskAsLabel
 from maskcast.methods.lwl.presence import PresenceHead
 from maskcast.methods.lwl.target_model import TargetFeatures
-from maskcast.nn.resnet import Taps, keep_batch_norm_in_evaluation
-from maskcast.nn.trunks import build_trunk, is_lite, normalisation
+from maskcast.nn.resnet import StrideIn, Taps, keep_batch_norm_in_evaluation
+from maskcast.nn.trunks import Normalisation, build_trunk, is_lite
 
 if TYPE_CHECKING:
     from maskcast.methods.lwl.box_encoder import BoxEncoder
@@ -38,12 +38,10 @@ class LWLNetwork(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.caffe = config.trunk_layout == "mrcnn" and not is_lite(config.trunk)
-        self.trunk = build_trunk(
-            config.trunk,
-            stride_in="first-1x1" if self.caffe else "3x3",
-            padding=config.trunk_padding,
-        )
+        caffe = config.trunk_layout == "mrcnn" and not is_lite(config.trunk)
+        self.prepare = Normalisation(config.trunk, caffe=caffe)
+        stride_in: StrideIn = "first-1x1" if caffe else "3x3"
+        self.trunk = build_trunk(config.trunk, stride_in=stride_in, padding=config.trunk_padding)
         self.features = TargetFeatures(
             self.trunk.channels.layer3, config.feature_channels, kernel_size=config.kernel_size
         )
@@ -69,25 +67,12 @@ class LWLNetwork(nn.Module):
             if config.presence_head
             else None
         )
-        mean, deviation = normalisation(config.trunk, caffe=self.caffe)
-        self.mean: Tensor
-        self.deviation: Tensor
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("deviation", torch.tensor(deviation).view(3, 1, 1), persistent=False)
         keep_batch_norm_in_evaluation(self)
 
     def train(self, mode: bool = True) -> LWLNetwork:
         super().train(mode)
         keep_batch_norm_in_evaluation(self)
         return self
-
-    def prepare(
-        self, frames: Float[Tensor, "*batch 3 height width"]
-    ) -> Float[Tensor, "*batch 3 height width"]:
-        """Normalise RGB frames, 0..1, for the trunk."""
-        if self.caffe:
-            frames = frames.flip(-3) * 255  # BGR
-        return (frames - self.mean) / self.deviation
 
     def extract(self, images: Float[Tensor, "images 3 height width"]) -> Features:
         """Return the taps of the trunk and the target-model features of normalised images."""

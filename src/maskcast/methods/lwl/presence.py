@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from maskcast.core.tensors import size_of
 from maskcast.nn.presence import mean_confidence
 
 EPS = 1e-6
@@ -206,7 +207,7 @@ def _log_share(share: Tensor) -> Tensor:
 
 def _cells(probs: Tensor, like: Tensor) -> Tensor:
     """Average masks, objects × 1 × height × width, over the cells of a map."""
-    return functional.adaptive_avg_pool2d(probs, (like.shape[-2], like.shape[-1]))
+    return functional.adaptive_avg_pool2d(probs, size_of(like))
 
 
 def _mean_under(z: Tensor, cells: Tensor) -> Tensor:

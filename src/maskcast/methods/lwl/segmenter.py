@@ -18,6 +18,7 @@ from torch import Tensor
 from maskcast.core.boxes import published_box
 from maskcast.core.device import compiled, dtype_named, has_bfloat16
 from maskcast.core.device_memory import in_parts
+from maskcast.core.tensors import size_of
 from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, split_prompts
 from maskcast.methods.lwl.absence import absence_rule, best_of
 from maskcast.methods.lwl.config import LWLConfig
@@ -186,12 +187,11 @@ class LWLSegmenter:
 
     def _predict(self, targets: Sequence[Target], frame: Frame) -> list[Found]:
         """Segment the objects that have no prompt on this frame."""
-        size = (frame.shape[-2], frame.shape[-1])
-        crop = self.config.crop
-        views = [follow(target.view, target.seen, crop) for target in targets]
-        targets = [replace(target, view=view) for target, view in zip(targets, views, strict=True)]
+        size, crop = size_of(frame), self.config.crop
         if not targets:
             return []
+        targets = [replace(one, view=follow(one.view, one.seen, crop)) for one in targets]
+        views = [target.view for target in targets]
         shared = shared_view(views, crop) if self.config.speed.share_crop else None
         elsewhere = [
             replace(target, view=view)
@@ -224,8 +224,7 @@ class LWLSegmenter:
             targets = [target for target, _ in placed]
             judgements = self._absence.judge(targets, decoded, x, scores)
         with self._watch("paste"):
-            size = (frame.shape[-2], frame.shape[-1])
-            exact = self.config.crop.exact_paste
+            size, exact = size_of(frame), self.config.crop.exact_paste
             return [
                 Found(
                     target,
@@ -262,22 +261,19 @@ class LWLSegmenter:
         if isinstance(prompt, Box):
             assert self._box_start is not None, "boxes are converted to masks elsewhere"
             return self._box_start.mark(frame, prompt)
-        mask = prompt.to(self.device)
-        return Marked(
-            mask.float(), published_box(mask.cpu().numpy()), (2 * mask.float() - 1) * -OUTSIDE_LOGIT
-        )
+        mask, box = prompt.to(self.device).float(), published_box(prompt.cpu().numpy())
+        return Marked(mask, box, (2 * mask - 1) * -OUTSIDE_LOGIT)
 
     def _begin(self, object_id: int, frame: Frame, marked: Marked) -> Found:
         """Fit a new target model to the frame on which its object starts."""
-        size = (frame.shape[-2], frame.shape[-1])
         view = first_view(marked.box, self.config.crop)
-        patch = first_patch(view, size, self.config.crop)
+        patch = first_patch(view, size_of(frame), self.config.crop)
         x = self._look(frame, [patch]).x
         mask = cut_mask(marked.soft_mask, patch)
-        memory = Memory.of_first(self._slots(x, [mask])[0])
-        tau = self.network.no_filters(1, x)
-        target = Target(object_id, 1, view, None, tau, memory, None)
-        target = replace(target, first=self._absence.describe(x[0], mask, memory.slots[0].label))
+        slot = self._slots(x, [mask])[0]
+        first = self._absence.describe(x[0], mask, slot.label)
+        tau, memory = self.network.no_filters(1, x), Memory.of_first(slot)
+        target = Target(object_id, 1, view, None, tau, memory, None, first)
         target = self._learn(target, self.config.learner.initial_steps)
         return Found(target, marked.logits)
 
@@ -300,8 +296,7 @@ class LWLSegmenter:
 
     def _annotated(self, frame: Frame, view: View, mask: Tensor) -> Slot:
         """Return a view of the frame with a mask from the user as a memory slot."""
-        size = (frame.shape[-2], frame.shape[-1])
-        patch = view_patch(view, size, self.config.crop, self._half_stride)
+        patch = view_patch(view, size_of(frame), self.config.crop, self._half_stride)
         slot = self._slots(self._look(frame, [patch]).x, [cut_mask(mask, patch)])[0]
         return replace(slot, annotated=True)
 
@@ -319,9 +314,8 @@ class LWLSegmenter:
             return LWLState(), ObjectMasks((), frame.new_zeros(0, *frame.shape[-2:]).float())
         with self._watch("merge"):
             merged, presence, located = self._absence.merge(objects)
-        size = (frame.shape[-2], frame.shape[-1])
         targets = [
-            self._absence.follow_up(one, location, size)
+            self._absence.follow_up(one, location, size_of(frame))
             for one, location in zip(objects, located, strict=True)
         ]
         samples = {

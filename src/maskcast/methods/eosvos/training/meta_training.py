@@ -44,6 +44,7 @@ from maskcast.methods.eosvos.training.tasks import (
 from maskcast.methods.eosvos.training.validation import fine_tuned_similarity, objects_of
 
 TRUNK_PREFIX = "backbone."
+LEAST_LOG_RATE = -33.0
 
 
 class MetaTraining:
@@ -165,7 +166,7 @@ class MetaTraining:
 
     def after_step(self) -> None:
         """Clamp λ to its limits."""
-        self.learned.clamp_rates(self.config.max_rate)
+        clamp_rates(self.learned, self.config.max_rate)
 
     def validation_parts(self) -> int:
         """Return the number of objects of the held-out videos."""
@@ -204,11 +205,22 @@ class MetaTraining:
         return self.opened.fingerprint
 
 
+@torch.no_grad()
+def clamp_rates(learned: LearnedStart, max_rate: float | None = None) -> None:
+    """Clamp λ to [0, max_rate] in place, after an outer step; logarithms to at least -33."""
+    for rates in learned.stored_rates:
+        if learned.log_rates:
+            ceiling = None if max_rate is None else torch.tensor(max_rate).log().item()
+            rates.clamp_(LEAST_LOG_RATE, ceiling)
+        else:
+            rates.clamp_(0, max_rate)
+
+
 def _prepared(network: ObjectNetwork, labelled: LabelledFrame, order: BoxOrder) -> Batch:
     """Return a batch of one frame; a label without object means that there is none."""
     frame, label = labelled
     target = make_target(label) if bool((label == OBJECT).any()) else make_empty_target(label)
-    return replace(network.prepare_targets([frame], [target]), box_order=order)
+    return replace(network.prepare([frame], [target]), box_order=order)
 
 
 class _Prescribed(torch.autograd.Function):

@@ -166,7 +166,7 @@ class ParentTraining:
         """Return the five losses of Mask R-CNN; random numbers depend only on the items."""
         refuse_low_precision(batch[0].frame.device)
         targets = [self._target(item.label_map) for item in batch]
-        prepared = self.network.prepare_targets([item.frame for item in batch], targets)
+        prepared = self.network.prepare([item.frame for item in batch], targets)
         with seeded(int(batch[0].seed), prepared.frames.device):
             return self.network.losses(prepared)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
+from maskcast.core.tensors import size_of
 from maskcast.methods.lwl.network import Features, LWLNetwork
 
 
@@ -29,7 +30,7 @@ def segment_boxes(
     """
     features = features or network.extract(images)
     encoding = encode_boxes(network, images, boxes, features)
-    logits: Tensor = network.decoder(encoding, features.taps, (images.shape[-2], images.shape[-1]))
+    logits: Tensor = network.decoder(encoding, features.taps, size_of(images))
     return logits
 
 
@@ -42,5 +43,5 @@ def encode_boxes(
     """Return the mask encoding of the object in each box, for the decoder."""
     if network.box_encoder is None:
         raise ValueError("this network has no box encoder")
-    encoding: Tensor = network.box_encoder(boxes, features.x, (images.shape[-2], images.shape[-1]))
+    encoding: Tensor = network.box_encoder(boxes, features.x, size_of(images))
     return encoding

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int8
 from torch import Tensor
 
+from maskcast.core.tensors import size_of
 from maskcast.methods.lwl.config import MemoryConfig
 from maskcast.methods.lwl.few_shot_learner import Samples
 from maskcast.methods.lwl.memory import Memory, Slot, factors
@@ -81,7 +82,7 @@ class ClipFollower:
                 the box; gradients then reach the box encoder and the decoder, not the trunk.
         """
         network, sequences = self.network, images.shape[1]
-        size = (images.shape[-2], images.shape[-1])
+        size = size_of(images)
         features = network.extract(images.flatten(0, 1))
         box_logits = None if boxes is None else self._from_boxes(images[0], boxes, features)
         start = masks[0] if box_logits is None else self._start(masks[0], box_logits)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from maskcast.core.config import config_to_dict
 from maskcast.core.errors import WeightsError
+from maskcast.core.tensors import size_of
 from maskcast.core.training import Export, Items
 from maskcast.io.weights.checkpoints import read_state_dict
 from maskcast.methods.lwl.network import LWLNetwork
@@ -180,7 +181,7 @@ class LWLTask:
         with torch.no_grad():
             features = network.extract(images)
         encoding = encode_boxes(network, images, boxes, features)
-        size = (images.shape[-2], images.shape[-1])
+        size = size_of(images)
         logits = network.decoder(encoding, features.taps, size).float()[None]
         losses = mask_losses(logits, masks[None], weights, gather=gather)
         total = weights.box_weight * self._weighted(losses)
@@ -295,7 +296,7 @@ class LWLTask:
         for fault in (fault for item in items for fault in item.faults):
             logger.warning("skipped a broken item, %s: %s", fault.identity, fault.reason)
         batch = self.collate([item.value for item in items])
-        device = self.network.mean.device
+        device = self.network.prepare.mean.device
         return ClipBatch(*(tensor.to(device) for tensor in batch))
 
     def _validation_batch_size(self) -> int:
