@@ -127,8 +127,8 @@ def test_shards_share_all_rows_without_overlap(tmp_path):
         ({"id": "x" * 2000}, "an id has 2000 characters"),
         ({"id": 7}, "line 1, id: must be text, got 7"),
         ({"boxes": "1,2,3,4"}, "line 1, boxes: must be a list"),
-        ({"boxes": [{"box": [1, 2, 3]}]}, "line 1, boxes: a box is written"),
-        ({"boxes": [{"frame": 1, "box": [1, 2, 3, 4]}]}, "line 1, boxes: a box is written"),
+        ({"boxes": [{"box": [1, 2, 3]}]}, "line 1, boxes: a box must have the form"),
+        ({"boxes": [{"frame": 1, "box": [1, 2, 3, 4]}]}, "line 1, boxes: a box must have the form"),
         ({"start": 9, "end": 4}, "line 1, end: must be after start 9, got 4"),
         ({"start": -1}, "line 1, start: must be a frame or a time"),
         ({"direction": "back"}, "line 1, direction: must be forward or both, got back"),
@@ -175,7 +175,7 @@ def test_paths_stay_inside_a_root_that_is_given(tmp_path):
     (tmp_path / "in" / "link").symlink_to("/etc")
     for video in ("../a.mp4", "/etc/passwd", "link/passwd"):
         rows = write_rows(tmp_path / "in" / "v.jsonl", row(video=video))
-        assert "leads out of the root folder" in faults_of(rows, is_root=True)[0]
+        assert "is outside the root folder" in faults_of(rows, is_root=True)[0]
         assert len(open_rows(rows)) == 1
 
 
@@ -201,7 +201,7 @@ def test_addresses_are_accepted_and_stay_inside_a_root_in_a_store(tmp_path):
     )
     for video in ("../a.mp4", "s3://b/inside/a.mp4", "s3://c/in/a.mp4", "/etc/passwd"):
         rows = write_rows(tmp_path / "v.jsonl", row(video=video))
-        with pytest.raises(DataError, match="leads out of the root folder"):
+        with pytest.raises(DataError, match="is outside the root folder"):
             Manifest(rows, inside)
 
 

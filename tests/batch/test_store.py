@@ -283,7 +283,7 @@ def test_a_store_without_conditional_writes_says_so_once(bucket, monkeypatch, ca
     store.create("x", b"1")
     store.create("y", b"2")
     assert (bucket.read("x"), bucket.read("y")) == (b"1", b"2")
-    assert caplog.text.count("cannot create a file only if there is none") == 1
+    assert caplog.text.count("cannot create files exclusively") == 1
 
 
 def test_summaries_wait_for_the_journal(bucket, tmp_path, monkeypatch):

@@ -139,7 +139,7 @@ def run_batch(
     Raises:
         UsageError: an argument is invalid, or the Ray cluster cannot be joined.
         RunConflictError: the folder holds another batch, or another process works on this shard.
-        DataError: the manifest cannot be used; all faults are listed.
+        DataError: the manifest cannot be used; all errors are listed.
         OutputError: the journal cannot be written; workers have saved their states.
     """
     check_writable(request.desk)

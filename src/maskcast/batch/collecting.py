@@ -34,7 +34,7 @@ def collect(output: Path, target: Path, *, progress: Progress | None = None) -> 
 
     Raises:
         MissingFileError: nothing in the folder is finished.
-        UsageError: the target exists, has another ending, or needs a package that is missing.
+        UsageError: the target exists, has an unknown extension, or needs a package that is missing.
         DataError: a result is damaged.
         OutputError: the target cannot be written.
     """

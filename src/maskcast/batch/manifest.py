@@ -30,7 +30,7 @@ from maskcast.core.strict_json import parse_json
 LARGEST_LINE = 2**20
 """Maximum length of a line in bytes."""
 MOST_FAULTS = 100
-"""Maximum number of faults in a message."""
+"""Maximum number of errors listed in a message."""
 UNKNOWN = -1.0
 """Stands for an unknown length in the index."""
 _TOO_LONG = f"the line has more than {LARGEST_LINE} bytes"
@@ -63,7 +63,7 @@ class Manifest:
         """Read and check the whole file.
 
         Args:
-            path: the file; its ending decides the format.
+            path: the file; its extension decides the format.
             rules: how rows are understood.
             shard: index and number of the shards; only rows of this one are kept, chosen by id.
             limit: maximum number of rows to keep, those that come first.
@@ -71,7 +71,7 @@ class Manifest:
 
         Raises:
             MissingFileError: the file does not exist.
-            DataError: the file has no rows, or some rows are wrong; all faults are listed.
+            DataError: the file has no rows, or some rows are wrong; all errors are listed.
         """
         self.path = path
         self.name = path.name if name is None else name
@@ -210,14 +210,14 @@ def _hash(text: str) -> int:
 
 
 def _kind_of(path: Path) -> Literal["json", "csv"]:
-    ending = path.suffix.lower()
-    if ending in (".jsonl", ".ndjson"):
+    extension = path.suffix.lower()
+    if extension in (".jsonl", ".ndjson"):
         return "json"
-    if ending == ".csv":
+    if extension == ".csv":
         return "csv"
     raise DataError(
         f"manifest {path} must be JSON lines (.jsonl), CSV (.csv) or Parquet, got "
-        f"{ending or 'no ending'}",
+        f"{extension or 'no extension'}",
         options=("manifest",),
     )
 

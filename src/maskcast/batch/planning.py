@@ -49,13 +49,13 @@ def write_plan(folder: Path, manifest: Path) -> tuple[int, list[Path]]:
 
     Raises:
         MissingFileError: the folder does not exist.
-        DataError: it is a file or cannot be opened, no video in it has masks, or the manifest has
-            another ending than ``.jsonl``.
+        DataError: it is a file or cannot be opened, no video in it has masks, or the manifest is
+            not a ``.jsonl`` file.
         OutputError: the manifest cannot be written.
     """
     _check_folder(folder)
     if manifest.suffix.lower() != ".jsonl":
-        raise DataError(f"a plan is written as .jsonl, got {manifest.name}", options=("output",))
+        raise DataError(f"the manifest must be a .jsonl file, got {manifest.name}", options=("output",))
     videos = sorted(_videos_in(folder), key=lambda planned: planned.video)
     ready = [planned for planned in videos if planned.masks is not None]
     if not ready:
@@ -133,7 +133,7 @@ def _is_for_masks(folder: Path, entries: list[Path]) -> bool:
 
 
 def _masks_of(stem: Path, *, is_folder: bool = False) -> Path | None:
-    """Return the masks of a video with the path ``stem`` without ending; None if there are none."""
+    """Return the masks of a video; ``stem`` is its path without extension. None without masks."""
     for parent in (stem.parent, stem.parent / "masks"):
         for suffix in MASK_SUFFIXES:
             named = parent / f"{stem.name}{suffix}"

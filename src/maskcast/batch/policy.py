@@ -34,7 +34,7 @@ FEWEST_FAILED = 20
 
 @dataclass(frozen=True, kw_only=True)
 class BatchPolicy:
-    """When attempts end, are repeated, or stop the batch."""
+    """When attempts end and are repeated, and when the batch stops."""
 
     jobs: int = 1
     """Number of workers; on a cluster, the largest number."""

@@ -58,7 +58,7 @@ class Recorder:
         self.still_failed += name == "still_failed"
 
     def tick(self) -> None:
-        """Do what has to be done now and then.
+        """Write figures and renew the lease when they are due.
 
         Raises:
             OutputError: a file cannot be written.

@@ -92,7 +92,7 @@ class RemoteBatch:
         holder, renewed = self._holder()
         if holder is not None and self._clock() - renewed < LEASE_LASTS:
             raise RunConflictError(
-                f"another process works on this shard of {self.store.url}; after an accident, wait "
+                f"another process works on this shard of {self.store.url}; if it was killed, wait "
                 f"{LEASE_LASTS / 60:.0f} minutes",
                 options=("output",),
             )
@@ -150,7 +150,7 @@ class RemoteBatch:
         self.store.upload({path.name: path for path in paths if path.is_file()})
         if self._waiting:
             raise OutputError(
-                f"the journal could not be written to {self.store.url}; the next call does it"
+                f"the journal could not be written to {self.store.url}; run the batch again to write it"
             )
 
     def _holder(self) -> tuple[str | None, float]:

@@ -126,5 +126,5 @@ def forget_in_store(output: Url, folder: Path) -> None:
 
 def _archive_name(folder: Path) -> str:
     if ".." in folder.parts:
-        raise DataError(f"{folder} leads out of the folder")
+        raise DataError(f"{folder} is outside the folder of the results")
     return f"{folder.as_posix()}.tar"

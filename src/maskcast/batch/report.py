@@ -16,7 +16,7 @@ from maskcast.viz.pages import page_style
 from maskcast.viz.plots import Axis, line, polyline, svg, text
 
 EXAMPLES = 5
-"""Number of failed videos named for each sentence."""
+"""Number of failed videos named for each reason."""
 MOST_SENTENCES = 50
 WIDTH, HEIGHT = 720.0, 180.0
 """Size of the plot in SVG units."""

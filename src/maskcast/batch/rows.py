@@ -65,7 +65,7 @@ class RowRules:
 
 
 class RowError(Exception):
-    """The faults of a row."""
+    """The errors in a row."""
 
     def __init__(self, faults: Sequence[RowFault]) -> None:
         super().__init__(faults)
@@ -157,7 +157,7 @@ def from_csv(texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 class _Row:
-    """The entries of one row, and the faults in them."""
+    """The entries of one row, and the errors in them."""
 
     def __init__(self, values: dict[str, Any], rules: RowRules) -> None:
         self.faults: list[RowFault] = []
@@ -220,7 +220,7 @@ class _Row:
         folder, location = self._rules.folder, self._resolved(name, text)
         if self._rules.is_root and not _is_inside(location, folder):
             shown = shortened(text.partition("?")[0], 80)
-            self._wrong(name, f"{shown!r} leads out of the root folder")
+            self._wrong(name, f"{shown!r} is outside the root folder")
         return location
 
     def _resolved(self, name: str, text: str) -> Location:
@@ -257,7 +257,7 @@ class _Row:
             if text is None:
                 self._wrong(
                     "boxes",
-                    'a box is written {"frame": 0, "id": 1, "box": [x, y, width, height]}, got '
+                    'a box must have the form {"frame": 0, "id": 1, "box": [x, y, width, height]}, got '
                     f"{shortened(entry, 80)}",
                 )
             else:

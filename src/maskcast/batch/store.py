@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "https": "aiohttp"}
 """Package that fsspec needs for a protocol."""
 VERSION_KEYS = ("ETag", "etag", "generation", "mtime", "LastModified", "created")
-"""Entries that change with the content of a file, of the different stores; the first one counts."""
+"""Entries of the different stores that change with the content of a file; the first one is used."""
 _said: set[str] = set()
 
 
@@ -133,7 +133,7 @@ class Store:
         protocol = str(url).partition("://")[0]
         if protocol not in _said:
             _said.add(protocol)
-            logger.warning("%s cannot create a file only if there is none", protocol)
+            logger.warning("%s cannot create files exclusively; two processes could overwrite each other", protocol)
 
 
 def signature(url: Url) -> str:
@@ -225,7 +225,7 @@ def _open(url: Url) -> tuple[Any, str]:
 
 @contextmanager
 def _reading(url: Url) -> Iterator[None]:
-    """Turn the errors of a store into ours: missing, or a fault that may pass.
+    """Convert the errors of a store: the file is missing, or the error may be temporary.
 
     The cause is dropped, because tracebacks are logged, and a library's message may hold a key.
     """
@@ -241,7 +241,7 @@ def _reading(url: Url) -> Iterator[None]:
 
 @contextmanager
 def _writing(url: Url) -> Iterator[None]:
-    """Turn the errors of a store into ``OutputError``."""
+    """Convert the errors of a store to ``OutputError``."""
     try:
         yield
     except MaskcastError:

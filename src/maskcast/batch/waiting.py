@@ -27,7 +27,7 @@ PAUSE_EVERY = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What happens to rows that were dealt with before."""
+    """What happens to rows that an earlier call has processed."""
 
     retry_failed: bool = False
     """Segment videos again that have failed."""
@@ -52,7 +52,7 @@ def waiting_videos(
     Args:
         manifest: the rows.
         settings: settings that all rows share.
-        choice: what happens to rows that were dealt with before.
+        choice: what happens to rows that an earlier call has processed.
         totals: what the journal says of them.
         record: is called with the events ``kept``, ``changed`` and ``retried``.
         output: the folder of the batch.

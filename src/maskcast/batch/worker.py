@@ -97,7 +97,7 @@ def main(line: WorkerLine, setup: WorkerSetup) -> None:
 
 
 def log_to_file(setup: WorkerSetup) -> None:
-    """Write warnings and tracebacks of this process to a log that does not grow for ever."""
+    """Write warnings and tracebacks of this process to a log of limited size."""
     path = setup.logs / f"{setup.name}.log"
     make_folder(path.parent)
     handler = logging.handlers.RotatingFileHandler(
