@@ -216,7 +216,7 @@ class Dispatcher:
             self._workers[worker] = _Member(heard=self._clock())
 
     def _startable(self, staying: list[_Member]) -> int:
-        """Return how many workers may start now: the smallest number at once, then one at a time."""
+        """Return how many workers may start: the smallest number at once, then one at a time."""
         least = self._policy.jobs if self._policy.least_jobs is None else self._policy.least_jobs
         starting = sum(not member.is_ready for member in staying)
         return max(least - len(staying), 1 - starting)

@@ -55,7 +55,7 @@ def write_plan(folder: Path, manifest: Path) -> tuple[int, list[Path]]:
     """
     _check_folder(folder)
     if manifest.suffix.lower() != ".jsonl":
-        raise DataError(f"the manifest must be a .jsonl file, got {manifest.name}", options=("output",))
+        raise DataError(f"manifests must be .jsonl files, got {manifest.name}", options=("output",))
     videos = sorted(_videos_in(folder), key=lambda planned: planned.video)
     ready = [planned for planned in videos if planned.masks is not None]
     if not ready:

@@ -150,7 +150,8 @@ class RemoteBatch:
         self.store.upload({path.name: path for path in paths if path.is_file()})
         if self._waiting:
             raise OutputError(
-                f"the journal could not be written to {self.store.url}; run the batch again to write it"
+                f"the journal could not be written to {self.store.url}; run the batch again to "
+                "write it"
             )
 
     def _holder(self) -> tuple[str | None, float]:

@@ -257,8 +257,8 @@ class _Row:
             if text is None:
                 self._wrong(
                     "boxes",
-                    'a box must have the form {"frame": 0, "id": 1, "box": [x, y, width, height]}, got '
-                    f"{shortened(entry, 80)}",
+                    'a box must have the form {"frame": 0, "id": 1, "box": [x, y, width, height]}, '
+                    f"got {shortened(entry, 80)}",
                 )
             else:
                 yield text

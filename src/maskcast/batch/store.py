@@ -133,7 +133,10 @@ class Store:
         protocol = str(url).partition("://")[0]
         if protocol not in _said:
             _said.add(protocol)
-            logger.warning("%s cannot create files exclusively; two processes could overwrite each other", protocol)
+            logger.warning(
+                "%s cannot create files exclusively; two processes could overwrite each other",
+                protocol,
+            )
 
 
 def signature(url: Url) -> str:

@@ -25,7 +25,7 @@ LIFETIME = 60.0
 """Seconds."""
 MOST_TICKETS = 64
 ZIP = ".zip"
-"""What the download of a folder is named with."""
+"""Suffix of the name under which a folder is downloaded."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -216,7 +216,7 @@ def _import_name(request: Request, project: Project, frame: int | None) -> str:
     file_name = unquote(request.headers.get("x-name", "mask.png"))
     suffix = Path(file_name).suffix.lower()
     if not re.fullmatch(r"\.[a-z0-9]{1,5}", suffix):
-        raise UsageError("the name of the file must end in .png, .json or the like")
+        raise UsageError("the file needs an extension, such as .png or .json")
     if frame is not None and suffix != ".json":
         return f"{project.opened.names[frame]}{suffix}"
     stem = re.sub(r"[^\w-]", "_", Path(file_name).stem)[:60] or secrets.token_hex(4)

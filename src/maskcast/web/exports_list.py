@@ -60,7 +60,7 @@ class Offer:
     title: str
     group: str
     options: tuple[str, ...] = ()
-    """Names of the options that it follows."""
+    """Names of the options that apply to it."""
 
     @property
     def name(self) -> str:
@@ -80,7 +80,7 @@ class Option:
     least: float | None = None
     most: float | None = None
     only: Literal["video", "frames"] | None = None
-    """What the source must be for the option to have an effect."""
+    """Kind of source for which the option has an effect."""
 
 
 _DRAWN = ("labels", "outlines")
@@ -168,21 +168,21 @@ OPTIONS = (
     ),
     Option(
         name="grow",
-        title="Grow by pixels (negative: shrink)",
+        title="Grow by (pixels; negative shrinks)",
         kind="whole",
         least=-LARGEST_REACH,
         most=LARGEST_REACH,
     ),
     Option(
         name="feather",
-        title="Blur edges by pixels",
+        title="Blur edges by (pixels)",
         kind="number",
         least=0,
         most=LARGEST_REACH,
     ),
     Option(
         name="fill_holes",
-        title="Fill holes of up to pixels",
+        title="Fill holes of up to (pixels)",
         kind="whole",
         least=0,
         most=10**8,
@@ -198,7 +198,7 @@ OPTIONS = (
     Option(name="sound", title="Sound of the video", kind="flag", only="video"),
     Option(
         name="start_number",
-        title="Number pictures from (empty: as the frames)",
+        title="First number of pictures (empty: like the frames)",
         kind="whole",
         least=0,
         most=10**9,
@@ -263,7 +263,7 @@ def _offer(name: str) -> Offer:
 
 
 def _values(options: Mapping[str, Any], followed: set[str]) -> Iterator[tuple[str, Any]]:
-    """Yield the options that the chosen exports follow. Raises ``UsageError``."""
+    """Yield the options that apply to the chosen exports. Raises ``UsageError``."""
     known = {option.name: str(option.kind) for option in OPTIONS} | {"merged": "flag"}
     choices = {option.name: dict(option.choices) for option in OPTIONS if option.choices}
     kinds: dict[str, tuple[type, ...]] = {

@@ -142,7 +142,7 @@ class Jobs:
     def track(self, direction: Direction, until: int | None) -> Job:
         """Add a job that computes masks up to a frame. Raises ``UsageError``."""
         if not self._project.request().first_prompts():
-            raise UsageError("no objects to follow; mark one first")
+            raise UsageError("no objects to track; mark one first")
         return self._add(what="track", direction=direction, until=until)
 
     def export(self, wanted: MakeExports) -> Job:

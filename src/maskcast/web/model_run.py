@@ -118,7 +118,7 @@ class ModelRun:
         """
         request = self._request(asked.marks, backward=asked.direction != "forward")
         if not request.first_prompts():
-            raise UsageError("no objects to follow; mark one first")
+            raise UsageError("no objects to track; mark one first")
         with alone_in(self._path):
             run = self._open(request)
             taken_up()

@@ -123,7 +123,7 @@ def _listen(options: ServeOptions) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((options.host, options.port))
-        listener.listen(MOST_REQUESTS)  # so that the address that is printed answers, if late
+        listener.listen(MOST_REQUESTS)  # so that the printed address answers, even if late
     except (OSError, OverflowError) as error:
         listener.close()
         reason = getattr(error, "strerror", None) or str(error)

@@ -111,7 +111,7 @@ class Fields:
         """Return a string of at most ``most`` characters."""
         value = self._tree.get(name)
         if not isinstance(value, str) or len(value) > most or "\0" in value:
-            raise UsageError(f"{name} must be a text of at most {most} characters")
+            raise UsageError(f"{name} must be a string of at most {most} characters")
         return value
 
     def optional_text(self, name: str, most: int = 4096) -> str | None:
@@ -145,14 +145,14 @@ class Fields:
         """Return an object of at most ``most`` entries; empty if there is none."""
         values = self._tree.get(name) or {}
         if not isinstance(values, dict) or len(values) > most:
-            raise UsageError(f"{name} must be at most {most} values by name")
+            raise UsageError(f"{name} must be an object of at most {most} entries")
         return values
 
     def mapping(self, name: str) -> dict[str, str]:
         """Return an object of strings; empty if there is none."""
         values = self._tree.get(name) or {}
         if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
-            raise UsageError(f"{name} must be texts by name")
+            raise UsageError(f"{name} must be an object of strings")
         return values
 
 

@@ -242,6 +242,6 @@ def _reason(exit_code: int | None) -> str:
             name = signal.Signals(number).name
         except ValueError:
             name = f"signal {number}"
-        memory = ", probably out of memory" if number == signal.SIGKILL else ""
+        memory = ", probably out of memory" if name == "SIGKILL" else ""
         return f"ended by {name}{memory}"
     return f"exit code {exit_code}"

@@ -250,7 +250,7 @@ def test_a_later_prompt_for_a_known_object_is_a_correction(tmp_path):
 
 
 def test_nothing_given():
-    with pytest.raises(UsageError, match="no objects to follow"):
+    with pytest.raises(UsageError, match="no objects to track"):
         read([])
 
 

@@ -174,7 +174,7 @@ def test_exports_follow_the_options_of_the_dialog(bench):
     dialog = track_a_few_and_export(bench)
     assert dialog.get_by_text("Options").count() == 0
     dialog.get_by_label("PNG sequence, 8 bits (zip)").check()
-    dialog.get_by_label("Grow by pixels").fill("3")
+    dialog.get_by_label("Grow by (pixels").fill("3")
     dialog.get_by_label("one file for each object").check()
     bench.shot("17-export-options")
     assert finished(bench, dialog) == ["matte-1-grow3.zip", "matte-2-grow3.zip"]

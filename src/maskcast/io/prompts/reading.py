@@ -114,7 +114,7 @@ def read_prompts(
     if not names:
         raise UsageError("names must have a name for each frame, got none", options=("names",))
     if not masks and not boxes and not corrected and others is None:
-        raise UsageError("no objects to follow; give a mask or a box", options=("masks", "box"))
+        raise UsageError("no objects to track; give a mask or a box", options=("masks", "box"))
     frames = PromptFrames(names, size, first)
     typed = [parse_box(text, size) for text in boxes]
     paths, whole_paths = [Path(mask) for mask in masks], [Path(mask) for mask in corrected]
