@@ -178,7 +178,7 @@ def write_label_map(path: Path | str, label_map: Any) -> None:
 
     Args:
         path: the file.
-        label_map: height × width of integers or truth values: an array, or a tensor on the CPU.
+        label_map: height × width of integers or booleans: an array, or a tensor on the CPU.
 
     Raises:
         UsageError: ``label_map`` is something else.

@@ -17,7 +17,7 @@ _NUMBER = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _ADDED = re.compile(r"[_.](?:jpe?g|png|bmp|webp|tiff?)(?:\.rf\.[0-9a-z]+)?$", re.IGNORECASE)
-"""Suffixes that programs add to the name of a picture: a second ending, and Roboflow's key."""
+"""Suffixes that programs add to the name of a picture: a second extension, and Roboflow's key."""
 LONG = 3
 """Minimum number of digits of a frame number without one of ``FRAME_WORDS`` next to it."""
 FRAME_WORDS = ("frame", "image", "img")
@@ -30,7 +30,7 @@ def same_name(name: str) -> str:
 
 
 def without_additions(name: str) -> str:
-    """Return the name of a picture without a second ending or a key that a program added."""
+    """Return the name of a picture without a second extension or a key that a program added."""
     return _ADDED.sub("", name)
 
 

@@ -21,7 +21,7 @@ ENDING = ".npy"
 def read_mask_array(path: Path) -> MarkedFrame:
     """Read a label map from an array of height × width; axes of length 1 are dropped.
 
-    An array of truth values, or of 0 and 255, is one object, id 1. Floating-point values must be
+    A boolean array, or one of 0 and 255, is one object, id 1. Floating-point values must be
     whole numbers. Nothing in the file is executed.
 
     Raises:

@@ -16,7 +16,7 @@ _USUAL = tuple(
     if rate.denominator == 1 or nominal in _TELEVISION
 )
 SLACK = Fraction(1, 1000)
-"""Share of a tick by which rounded times may be further apart than rounding allows."""
+"""Tolerance of rounded times beyond their rounding, as a share of a tick."""
 
 
 def exact_rate(rate: float) -> Fraction:

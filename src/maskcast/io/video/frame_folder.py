@@ -26,7 +26,7 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 FOURTEEN_BITS = 2**14
 """Upper limit of the values of cameras that store 10, 12 or 14 bits in 16."""
 LARGEST_PROFILE = 2**22
-"""Bytes of the largest colour profile that is passed on."""
+"""Maximum size of a colour profile in bytes; larger ones are ignored."""
 
 
 class FrameFolder:

@@ -120,7 +120,7 @@ def opened_for_writing(
 
 def _container_options(format_: VideoFormat, timing: Timing) -> dict[str, str]:
     if format_.container in _MATROSKA:
-        return {"write_crc32": "0"}  # of headers, to which the shape of pixels is added
+        return {"write_crc32": "0"}  # of headers, which the aspect ratio is added to
     return {"movflags": "faststart", "video_track_timescale": str(timing.time_base.denominator)}
 
 

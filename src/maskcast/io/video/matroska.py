@@ -1,9 +1,9 @@
-"""Write the shape of pixels into a finished WebM or Matroska file.
+"""Write the pixel aspect ratio into a finished WebM or Matroska file.
 
-Such a file tells it by the size at which the video is shown, in two elements of the track's header
-(RFC 9559, section 5.1.4.1.28). FFmpeg writes them only for a property of the stream that PyAV
-cannot set. It leaves a gap, an element ``Void``, between the list of the parts of the file
-(``SeekHead``) and its headers: they grow into the gap, and nothing after them moves.
+The header of a video track has it as the display size, in two elements (RFC 9559, section
+5.1.4.1.28). FFmpeg writes them only for a property of the stream that PyAV cannot set. It leaves a
+gap, an element ``Void``, between the list of the parts of the file (``SeekHead``) and its headers.
+The headers grow into the gap, so that nothing after them moves.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Element:
 
 
 def write_pixel_aspect(path: Path, aspect: Fraction) -> bool:
-    """Write the shape of pixels into a file without checksums, and return whether it was possible.
+    """Write a pixel aspect ratio into a file without checksums; return whether it was possible.
 
     Args:
         path: a file that FFmpeg has written with ``write_crc32=0``.
@@ -50,7 +50,7 @@ def write_pixel_aspect(path: Path, aspect: Fraction) -> bool:
 
 
 def _with_aspect(data: bytes, aspect: Fraction) -> bytes | None:
-    """Return the beginning of a file with another shape of pixels; None if it has another form."""
+    """Return the beginning of a file with this aspect ratio; None if its structure is unknown."""
     segment = next((one for one in _elements(data, 0, len(data)) if one.kind == _SEGMENT), None)
     if segment is None:
         return None
@@ -76,7 +76,7 @@ def _with_aspect(data: bytes, aspect: Fraction) -> bytes | None:
 
 
 def _shaped(data: bytes, element: _Element, aspect: Fraction) -> bytes:
-    """Return headers of tracks in which videos have another shape of pixels."""
+    """Return the headers of tracks with this aspect ratio for videos."""
     if element.kind not in (_TRACKS, _TRACK, _VIDEO):
         return data[element.begin : element.end]
     children = list(_elements(data, element.content, element.end))

@@ -28,13 +28,13 @@ ROWS, COLUMNS = 9, 16
 USUAL_HEIGHT = 72
 """Frames are reduced to at least this many pixels along the shorter side."""
 HISTOGRAM_LIMIT = 0.3
-"""Share of pixels, 0..1, by which histograms differ from which on a frame may begin a shot."""
+"""Minimum difference of the histograms of two shots, as a share of the pixels, 0..1."""
 LAYOUT_LIMIT = 0.1
-"""The same for the layout: 1 minus the correlation of brightness, 0..2."""
+"""Minimum difference of their layouts: 1 minus the correlation of brightness, 0..2."""
 
 
 class FrameLook(NamedTuple):
-    """What is compared of a frame."""
+    """The features of a frame that are compared."""
 
     histogram: Float[Tensor, "colours"]
     layout: Float[Tensor, "parts"]

@@ -87,7 +87,7 @@ class SoundTracks:
             self._next = next(self._packets, None)
 
     def _shifted(self, source: InputContainer) -> Iterator[tuple[Fraction, Packet[AudioStream]]]:
-        """Yield packets, and when they are heard after the begin of the video."""
+        """Yield packets, and when they are heard, in seconds from the beginning of the part."""
         tracks = self._tracks
         try:
             for packet in source.demux([track.source for track in tracks.values()]):
@@ -173,7 +173,7 @@ def _trimmed(frame: av.AudioFrame, heard: Fraction, seconds: Fraction) -> av.Aud
 
     Args:
         frame: decoded sound.
-        heard: when its first sample is heard after the begin of the part, in seconds.
+        heard: when its first sample is heard, in seconds from the beginning of the part.
         seconds: duration of the part.
     """
     rate = frame.sample_rate

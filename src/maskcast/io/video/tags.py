@@ -31,7 +31,7 @@ LARGEST_ASPECT = 10
 
 @dataclass(frozen=True, kw_only=True)
 class VideoTags:
-    """What the exports of a video have in common with it, apart from pictures and times."""
+    """Properties that exports take over from a video, apart from pictures and times."""
 
     pixel_aspect: Fraction = Fraction(1)
     """Width of a pixel divided by its height, after rotation to upright."""
@@ -131,7 +131,7 @@ def advance_timecode(timecode: str, frames: int, rate: Fraction) -> str | None:
 def _dropped_before(number: int, per_second: int, dropped: int) -> int:
     """Return how many frame numbers drop-frame timecode leaves out before a frame.
 
-    The first ``dropped`` numbers of each minute are left out, but of every tenth minute.
+    The first ``dropped`` numbers of each minute are left out, except in every tenth minute.
     """
     minute = 60 * per_second - dropped
     tens, rest = divmod(number, 10 * minute + dropped)

@@ -19,7 +19,7 @@ USUAL_PIXELS = 480 * 854
 
 
 class Judgement(NamedTuple):
-    """How sure it is that an object is visible, 0..1, and what was measured."""
+    """Presence of an object, 0..1, and the measurements behind it."""
 
     presence: float
     confidence: float
@@ -63,7 +63,7 @@ class Located(NamedTuple):
 
 
 def judge(target: Target, results: Mapping[str, Array], config: Mapping[str, Any]) -> Judgement:
-    """Return how sure it is that an object is visible, by the rule of the settings."""
+    """Return the presence of an object, by the rule of the settings."""
     rule, absent = config["rule"], target.absent_frames > 0
     confidence = float(results["confidence"][0])
     presence = presence_from(confidence, config["thresholds"][absent])

@@ -52,7 +52,7 @@ class TrainingSources:
 
         Raises:
             ConfigError: no source is set.
-            DatasetError, MissingFileError: data are faulty, or a folder does not exist.
+            DatasetError, MissingFileError: data are invalid, or a folder does not exist.
         """
         if not config.sources:
             raise nothing_to_train_on(

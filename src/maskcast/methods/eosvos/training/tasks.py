@@ -81,7 +81,7 @@ def open_tasks(config: TaskDataConfig) -> OpenedTasks:
 
     Raises:
         ConfigError: no data set is set.
-        DatasetError, MissingFileError: data are faulty, or a folder does not exist.
+        DatasetError, MissingFileError: data are invalid, or a folder does not exist.
     """
     kept: list[AnnotatedVideo] = []
     apart: list[AnnotatedVideo] = []

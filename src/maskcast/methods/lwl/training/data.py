@@ -37,7 +37,7 @@ class TrainingSources:
 
         Raises:
             ConfigError: the folder of data with a positive weight is not set.
-            DatasetError, MissingFileError: data are faulty, or a folder does not exist.
+            DatasetError, MissingFileError: data are invalid, or a folder does not exist.
         """
         config = without_missing(config)
         opened = _Opened(config, query_frames)
