@@ -94,6 +94,15 @@ def public_types(tree: ast.Module) -> Iterator[str]:
             yield name
 
 
+def plain_aliases(tree: ast.Module) -> Iterator[str]:
+    """Yield the type aliases of a module that are not annotated as such."""
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Subscript() | ast.BinOp()):
+                if any(letter.islower() for letter in name) and name.lstrip("_")[0].isupper():
+                    yield name
+
+
 def package_of(module: str) -> str:
     """Return the method that a module belongs to; methods never import each other."""
     parts = module.split("/")
@@ -138,6 +147,28 @@ def test_public_types_have_names_of_their_own():
         or (len(modules) > 1 and "" in map(package_of, modules))
     }
     assert {name: modules for name, modules in clashes.items() if name not in SAME_NAME} == {}
+
+
+def test_type_aliases_are_annotated_and_so_seen_above():
+    plain = {
+        module: names
+        for module, path in MODULES.items()
+        if (names := list(plain_aliases(ast.parse(path.read_text("utf-8")))))
+    }
+    assert plain == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("Kind = Literal['a', 'b']", ["Kind"]),
+        ("Kind: TypeAlias = Literal['a', 'b']", []),
+        ("Number = int | float", ["Number"]),
+        ("SIZES = table['sizes']", []),
+    ],
+)
+def test_aliases_are_found(source, expected):
+    assert list(plain_aliases(ast.parse(source))) == expected
 
 
 @pytest.mark.parametrize(

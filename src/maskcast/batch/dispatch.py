@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from maskcast.batch.engine import (
     Assignment,
@@ -47,7 +47,7 @@ AHEAD = 32
 WAIT = 0.5
 """Maximum time in seconds to wait for events."""
 
-Recorder = Callable[..., None]
+RecordEvent: TypeAlias = Callable[..., None]
 """Is called with the name of an event and its entries."""
 
 
@@ -93,7 +93,7 @@ class Dispatcher:
         queue: Iterator[QueuedVideo | None],
         engine: Engine,
         policy: BatchPolicy,
-        record: Recorder,
+        record: RecordEvent,
         *,
         clock: Callable[[], float] = time.monotonic,
         tick: Callable[[], None] = lambda: None,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from maskcast.batch.addresses import Location, Url, is_address, location_of
 from maskcast.batch.job import VideoJob, VideoSettings, checked_id, with_model
@@ -38,7 +38,7 @@ CHOICES = {"direction": ("forward", "both"), "on_bad_frame": ("stop", "hold")}
 NUMBERS = ("priority", "seconds", "time_limit", "mask_threshold")
 LARGEST_PRIORITY = 2**53
 
-ModelFault = Callable[[str | None, str | None], str | None]
+ModelFault: TypeAlias = Callable[[str | None, str | None], str | None]
 """Returns what is wrong with weights and a method, or None."""
 
 

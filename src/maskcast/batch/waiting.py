@@ -9,7 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from maskcast.batch.addresses import Location
-from maskcast.batch.dispatch import QueuedVideo, Recorder
+from maskcast.batch.dispatch import QueuedVideo, RecordEvent
 from maskcast.batch.engine import Assignment
 from maskcast.batch.inputs import is_remote
 from maskcast.batch.job import BatchSettings, VideoJob, input_digest, request_digest
@@ -42,7 +42,7 @@ def waiting_videos(
     settings: BatchSettings,
     choice: Choice,
     totals: BatchTotals,
-    record: Recorder,
+    record: RecordEvent,
     *,
     output: Location,
     work: Path,

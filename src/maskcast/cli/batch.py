@@ -14,7 +14,7 @@ from tyro.conf import Positional, UseAppendAction
 
 from maskcast.cli.arguments import Device, shown_as
 from maskcast.cli.batch_options import (
-    Allowed,
+    AllowedProtocols,
     AttemptOptions,
     ClusterOptions,
     StoreOptions,
@@ -35,7 +35,7 @@ ATTEMPT_OPTIONS, STORE_OPTIONS = AttemptOptions(), StoreOptions()
 ManifestLocation: TypeAlias = Annotated[Positional[str], shown_as("MANIFEST", None)]
 BatchFolder: TypeAlias = Annotated[Positional[str], shown_as("FOLDER", None)]
 BatchOutput: TypeAlias = Annotated[str, shown_as("FOLDER", None, short="-o")]
-RootFolder: TypeAlias = Annotated[str | None, shown_as("FOLDER")]
+ManifestRoot: TypeAlias = Annotated[str | None, shown_as("FOLDER")]
 OPTION_GROUPS = {
     "run": {
         "input": ("--root", "--allow", "--max-input", "--shard", "--limit"),
@@ -128,8 +128,8 @@ def check(
     manifest: ManifestLocation,
     *,
     read: bool = False,
-    root: RootFolder = None,
-    allow: Allowed = (),
+    root: ManifestRoot = None,
+    allow: AllowedProtocols = (),
 ) -> None:
     """List all errors of a manifest.
 
@@ -169,7 +169,7 @@ def run(
     manifest: ManifestLocation,
     *,
     output: BatchOutput,
-    root: RootFolder = None,
+    root: ManifestRoot = None,
     videos: Annotated[VideoOptions, tyro.conf.arg(name="")] = VIDEO_OPTIONS,
     exports: Annotated[Exports, tyro.conf.arg(name=""), UseAppendAction] = NO_EXPORTS,
     results: Annotated[Literal["png", "rle", "zip"] | None, shown_as("png|rle|zip")] = None,

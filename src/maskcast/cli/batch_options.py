@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from maskcast.batch.ray_connection import RayOptions
     from maskcast.batch.waiting import Choice
 
-Allowed: TypeAlias = Annotated[
+AllowedProtocols: TypeAlias = Annotated[
     UseAppendAction[tuple[Literal["https"], ...]], shown_as("PROTOCOL", None)
 ]
 
@@ -129,7 +129,7 @@ class ClusterOptions:
 class StoreOptions:
     """Videos and results in object stores."""
 
-    allow: Allowed = ()
+    allow: AllowedProtocols = ()
     """also accept addresses of this protocol (https)."""
     max_input: Annotated[str, shown_as("SIZE", None)] = "50GB"
     """reject videos in object stores that are larger, such as 500MB or 50GB."""

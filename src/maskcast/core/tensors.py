@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
 from maskcast.core.errors import WeightsError
 
+Size: TypeAlias = tuple[int, int]
+"""Height and width in pixels."""
 
-def size_of(image: Tensor) -> tuple[int, int]:
+
+def size_of(image: Tensor) -> Size:
     """Return the height and width of an image, a mask, or a stack of either."""
     return image.shape[-2], image.shape[-1]
 

@@ -11,7 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    runtime_checkable,
+)
 
 from maskcast.core.config import require_range
 from maskcast.core.errors import ConfigError
@@ -20,7 +29,7 @@ if TYPE_CHECKING:
     from jaxtyping import UInt8
     from torch import Tensor, nn
 
-Precision = Literal["32", "bf16", "fp16"]
+Precision: TypeAlias = Literal["32", "bf16", "fp16"]
 MOST_WORKERS = 256
 """Maximum number of data-loading workers per process; each one takes about a gigabyte."""
 

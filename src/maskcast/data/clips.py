@@ -11,7 +11,7 @@ train frame) and segments the others (the test frames).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Integer, UInt8
@@ -23,8 +23,8 @@ from maskcast.core.types import Box
 from maskcast.data.dataset import VOID
 from maskcast.data.visibility import LabelledVideo
 
-BinaryMask = UInt8[np.ndarray, "height width"]
-LabelMap = Integer[np.ndarray, "height width"]
+BinaryMask: TypeAlias = UInt8[np.ndarray, "height width"]
+AnyLabelArray: TypeAlias = Integer[np.ndarray, "height width"]
 
 
 @runtime_checkable
@@ -45,7 +45,7 @@ class DrawnClip:
     """Masks by frame. The first one shows the object; the others may be empty."""
     boxes: tuple[Box, ...] | None = None
     """Annotated boxes by frame; None if they are the tight boxes of the masks."""
-    others: tuple[LabelMap, ...] | None = None
+    others: tuple[AnyLabelArray, ...] | None = None
     """Ids of the other objects by frame, 0 elsewhere; None if they are unknown."""
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from maskcast.core.errors import DatasetError, FrameError, MaskcastError
 from maskcast.io.label_maps import ids_in, read_label_map
 from maskcast.io.pictures import open_picture
 
-Layout = Literal["label_maps", "one_object", "object_folders"]
+Layout: TypeAlias = Literal["label_maps", "one_object", "object_folders"]
 """One label map per frame; one mask of object 1 per frame; or one folder of masks per object."""
 
 VOID = 255

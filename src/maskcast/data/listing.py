@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from maskcast.core.errors import DataError, MissingFileError
 from maskcast.core.files import read_file
@@ -28,7 +28,7 @@ LARGEST_LIST = 2**26
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 MASK_ENDINGS = (".png",)
 
-Purpose = Literal["score", "segment", "train"]
+Purpose: TypeAlias = Literal["score", "segment", "train"]
 """Determines the required files. Scoring: ground truth for every frame; segmenting: images and
 given masks; training: images and ground truth."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
+from typing import TypeAlias
 
 from markupsafe import Markup
 
@@ -67,11 +68,11 @@ def _mark(at: Point, point: ChartPoint, colour: str | None) -> Markup:
     return dot(at, 4.0, fill="var(--paper)", stroke=colour, stroke_width=1.8)
 
 
-Box = tuple[float, float, float, float]
+_Area: TypeAlias = tuple[float, float, float, float]
 """Left, top, right and bottom."""
 
 
-def _label(at: Point, label: str, colour: str | None, taken: list[Box]) -> Markup:
+def _label(at: Point, label: str, colour: str | None, taken: list[_Area]) -> Markup:
     """Write a label where it covers no other one, if there is room; add its box to ``taken``."""
     (x, y), width = at, CHARACTER * len(label)
     beside = [(x + 8, y - 6.5), (x - 8 - width, y - 6.5)]
@@ -93,12 +94,12 @@ def _label(at: Point, label: str, colour: str | None, taken: list[Box]) -> Marku
     return text(chosen[0], chosen[3] - 3, label, **colours)
 
 
-def _is_inside(box: Box) -> bool:
+def _is_inside(box: _Area) -> bool:
     left, top, right, bottom = box
     return left >= LEFT and right <= WIDTH - 2 and top >= 0 and bottom <= HEIGHT - BOTTOM
 
 
-def _overlap(one: Box, other: Box) -> bool:
+def _overlap(one: _Area, other: _Area) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 

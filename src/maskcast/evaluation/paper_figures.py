@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from markupsafe import Markup
 
@@ -19,7 +20,7 @@ FIGURE_SET = ("davis2017", "val", 30)
 """Data set, split and number of videos of both figures."""
 FRAMES_PER_SECOND = "frames/s"
 STEPS = "fine-tuning steps T"
-SetKey = tuple[str, str, int]
+SetKey: TypeAlias = tuple[str, str, int]
 
 
 @dataclass(frozen=True)

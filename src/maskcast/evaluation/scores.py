@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from maskcast.core.errors import DataError, MissingFileError
 from maskcast.core.files import write_text
@@ -35,7 +35,7 @@ SCHEMA = "maskcast-scores-1"
 """Version of the schema. It changes when entries change or disappear, not when some are added."""
 SCORES_JSON = "scores.json"
 SCORES_CSV = "scores.csv"
-Tree = dict[str, Any]
+Tree: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)

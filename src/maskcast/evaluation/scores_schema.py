@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import NoneType
-from typing import Any
+from typing import Any, TypeAlias
 
 from maskcast.io.label_maps import LARGEST_ID
 
-Tree = Mapping[str, Any]
+AnyTree: TypeAlias = Mapping[str, Any]
 
 
-def check_scores(tree: Tree) -> None:
+def check_scores(tree: AnyTree) -> None:
     """Check the entries that other modules use.
 
     Raises:
@@ -39,7 +39,7 @@ def check_scores(tree: Tree) -> None:
         _check_object(entry, tree["videos"])
 
 
-def _check_protocol(protocol: Tree) -> None:
+def _check_protocol(protocol: AnyTree) -> None:
     for name in ("dataset", "split", "root"):
         _require(name, protocol[name], str, NoneType)
     for name, value in protocol.items():
@@ -47,7 +47,7 @@ def _check_protocol(protocol: Tree) -> None:
     _require("resolution", protocol.get("resolution"), str, NoneType)
 
 
-def _check_figures(level: Tree, *others: type) -> None:
+def _check_figures(level: AnyTree, *others: type) -> None:
     """Check mean, recall and decay of J and F, and J&F: numbers, or values of ``others``."""
     for measure in ("J", "F"):
         for name in ("mean", "recall", "decay"):
@@ -57,7 +57,7 @@ def _check_figures(level: Tree, *others: type) -> None:
         _require("V", level["V"], int, float, *others)
 
 
-def _check_object(entry: Tree, videos: Tree) -> None:
+def _check_object(entry: AnyTree, videos: AnyTree) -> None:
     _require("the video of an object", entry["video"], str)
     _require("the id of an object", entry["id"], int)
     if not 1 <= entry["id"] <= LARGEST_ID:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from maskcast.core.errors import UsageError
 from maskcast.core.types import Absent, Box, Mask, Prompts
 from maskcast.data.dataset import Video
 
-Init = Literal["mask", "box"]
+Init: TypeAlias = Literal["mask", "box"]
 """Prompts for the method: the given masks, or tight boxes around them."""
 
 

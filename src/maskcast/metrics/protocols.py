@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -22,7 +22,7 @@ from jaxtyping import Float
 from maskcast.core.errors import UsageError
 from maskcast.metrics.statistics import Summary, summary, variation
 
-Group = Literal["seen", "unseen"]
+Group: TypeAlias = Literal["seen", "unseen"]
 GROUPS: tuple[Group, ...] = ("seen", "unseen")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from maskcast.core.config import config_from_dict, config_to_dict
 from maskcast.core.errors import ConfigError, DataError
@@ -20,7 +20,7 @@ LARGEST_COUNT = 2**53
 """Larger than any number of frames; a larger count means that the card is damaged."""
 FORMAT = 2
 """Format of the run folder (docs/runs.md). Version 0.1 wrote format 1 and did not record it."""
-Status = Literal["running", "interrupted", "stopped", "finished"]
+Status: TypeAlias = Literal["running", "interrupted", "stopped", "finished"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -54,7 +54,7 @@ from maskcast.training.trouble import Trouble
 from maskcast.training.weights import export, load_weights
 
 Config = TypeVar("Config", bound=RecipeConfig)
-Ending = Literal["finished", "interrupted", "time"]
+Ending: TypeAlias = Literal["finished", "interrupted", "time"]
 CHECKPOINTS = "checkpoints"
 
 _NO_FIT = (RuntimeError, LookupError, ValueError, TypeError, AttributeError, AssertionError)

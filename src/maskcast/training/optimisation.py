@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import cos, pi
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -15,17 +15,17 @@ from maskcast.core.training import OptimiserConfig, ScheduleConfig, Task
 _FULL_RATE = "full_rate"
 
 
-Group = dict[str, Any]
+ParameterGroup: TypeAlias = dict[str, Any]
 """Parameters with common settings: ``params``, ``lr``, and further entries from the task."""
 
 
-def groups_of(task: Task, config: OptimiserConfig) -> list[Group]:
+def groups_of(task: Task, config: OptimiserConfig) -> list[ParameterGroup]:
     """Return the groups of the task with their initial rates; empty groups are left out."""
     groups = [_with_rate(group, config) for group in task.parameter_groups()]
     return [group for group in groups if group["params"]]
 
 
-def freeze_the_rest(module: nn.Module, groups: Sequence[Group]) -> None:
+def freeze_the_rest(module: nn.Module, groups: Sequence[ParameterGroup]) -> None:
     """Freeze all parameters of the module that are in no group.
 
     Raises:
@@ -44,7 +44,9 @@ def freeze_the_rest(module: nn.Module, groups: Sequence[Group]) -> None:
         )
 
 
-def make_optimiser(groups: Sequence[Group], config: OptimiserConfig) -> torch.optim.Optimizer:
+def make_optimiser(
+    groups: Sequence[ParameterGroup], config: OptimiserConfig
+) -> torch.optim.Optimizer:
     """Return the optimiser of the groups; call ``set_rates`` before each step."""
     decay = config.weight_decay
     if config.kind == "sgd":
@@ -57,7 +59,7 @@ def make_optimiser(groups: Sequence[Group], config: OptimiserConfig) -> torch.op
     return torch.optim.Adam(list(groups), **options)
 
 
-def _with_rate(group: Mapping[str, Any], config: OptimiserConfig) -> Group:
+def _with_rate(group: Mapping[str, Any], config: OptimiserConfig) -> ParameterGroup:
     rate = group.get("lr", config.rate) * config.rate_scale
     return {**group, "params": list(group["params"]), "lr": rate, _FULL_RATE: rate}
 

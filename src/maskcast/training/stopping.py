@@ -7,11 +7,11 @@ import signal
 import threading
 import time
 from types import FrameType
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from maskcast.core.processors import ending_signals
 
-Reason = Literal["interrupted", "time"]
+Reason: TypeAlias = Literal["interrupted", "time"]
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,6 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-Values = Float[np.ndarray, "height width"]
-
 
 class GuidedFilter:
     """The filter of one picture and radius, for any number of images.
@@ -46,7 +44,9 @@ class GuidedFilter:
         spread -= self._mean[..., :, None] * self._mean[..., None, :]
         self._inverse = np.linalg.inv(spread + epsilon * np.eye(3))
 
-    def __call__(self, values: Float[np.ndarray, "height width"]) -> Values:
+    def __call__(
+        self, values: Float[np.ndarray, "height width"]
+    ) -> Float[np.ndarray, "height width"]:
         """Return the filtered image. Eqs. (19) to (21)."""
         coarse = _reduced(values, self._step)
         mean = self._window_means(coarse)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from maskcast.core.errors import DataError, MissingFileError, OutputError, UsageError
 from maskcast.core.files import path_inside
@@ -27,7 +27,7 @@ FREE = 2**30
 REAL = (PROMPTS, APP, STATES, EXPORTS)
 """Folders in a run folder that must not be links."""
 
-Kind = Literal["folder", "video", "frames", "run"]
+Kind: TypeAlias = Literal["folder", "video", "frames", "run"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from maskcast.core.errors import UsageError
 from maskcast.runs.layout import EXPORTS
@@ -16,7 +16,6 @@ from maskcast.web.downloads import ZIP
 from maskcast.web.events import Events
 from maskcast.web.exports_list import LABELS_FILE
 from maskcast.web.messages import (
-    Direction,
     Ended,
     Failed,
     MakeExports,
@@ -25,6 +24,7 @@ from maskcast.web.messages import (
     Stop,
     TakenUp,
     Track,
+    TrackingDirection,
     WorkerError,
     failure_of,
 )
@@ -42,7 +42,7 @@ PATIENCE = 20.0
 
 logger = logging.getLogger(__name__)
 
-State = Literal["queued", "running", "stopping", "done", "stopped", "failed"]
+State: TypeAlias = Literal["queued", "running", "stopping", "done", "stopped", "failed"]
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Job:
 
     id: int
     what: Literal["track", "export"]
-    direction: Direction | None = None
+    direction: TrackingDirection | None = None
     until: int | None = None
     """Last frame of the forward pass."""
     export: MakeExports | None = None
@@ -139,7 +139,7 @@ class Jobs:
         """The waiting jobs, in order."""
         return self._queue[1:]
 
-    def track(self, direction: Direction, until: int | None) -> Job:
+    def track(self, direction: TrackingDirection, until: int | None) -> Job:
         """Add a job that computes masks up to a frame. Raises ``UsageError``."""
         if not self._project.request().first_prompts():
             raise UsageError("no objects to track; mark one first")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from maskcast.core.errors import MaskcastError
 from maskcast.runs.export_settings import Exports
 from maskcast.runs.masks import FoundObject
 
-Direction = Literal["forward", "backward", "both"]
+TrackingDirection: TypeAlias = Literal["forward", "backward", "both"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ class Look:
 
     frame: int
     step: int
-    """Direction and step of playback."""
+    """TrackingDirection and step of playback."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +173,7 @@ class Track:
     """To the model worker: compute masks; ``TakenUp``, ``Stepped`` and then ``Ended`` follow."""
 
     marks: Mapping[str, str]
-    direction: Direction
+    direction: TrackingDirection
     until: int | None = None
     """Frame before which the forward pass ends."""
 

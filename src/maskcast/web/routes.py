@@ -25,7 +25,7 @@ from maskcast.web.downloads import Tickets, archive, find_download
 from maskcast.web.exports_list import OFFERS, OPTIONS, export_of, listed
 from maskcast.web.flagging import flags_of
 from maskcast.web.frame_cache import cache_folder, cached_path
-from maskcast.web.messages import Direction
+from maskcast.web.messages import TrackingDirection
 from maskcast.web.project import Project
 from maskcast.web.session import Session
 from maskcast.web.uploads import Uploads
@@ -200,7 +200,7 @@ async def add_job(request: Request) -> Response:
     fields = await fields_of(request, "what direction until exports options span")
     session.watch.refuse()
     if fields.choice("what", ("track", "export")) == "track":
-        choices: tuple[Direction, ...] = ("forward", "backward", "both")
+        choices: tuple[TrackingDirection, ...] = ("forward", "backward", "both")
         direction = choices[choices.index(fields.choice("direction", choices))]
         until = fields.whole("until", 0, project.count - 1) if fields.has("until") else None
         return JSONResponse(session.jobs.track(direction, until).to_json())

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from maskcast.web.line import STARTED, run_child
 from maskcast.web.messages import Failed, WorkerError
@@ -25,8 +25,8 @@ MOST_STARTS, PERIOD = 3, 60.0
 STARTING = 120.0
 """Seconds in which a new process loads its libraries on a busy machine."""
 
-WorkerState = Literal["idle", "starting", "ready", "stopped"]
-Heard = Callable[[Any], None]
+WorkerState: TypeAlias = Literal["idle", "starting", "ready", "stopped"]
+Heard: TypeAlias = Callable[[Any], None]
 """Called with every reply to a request but the last."""
 
 

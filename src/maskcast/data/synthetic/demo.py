@@ -32,8 +32,8 @@ DEMO_SEED = FIRST_RESERVED_SEED
 DEMO_SHAPES = frozenset({"koi", "lily pad"})
 DEMO_TEXTURES = frozenset({"koi skin", "pebbles", "pad"})
 
-Array: TypeAlias = NDArray[np.floating]
-Colour = tuple[float, float, float]
+FloatArray: TypeAlias = NDArray[np.floating]
+FloatColour: TypeAlias = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class _Koi:
     """Object id; 0 for the fish that is not an object."""
     length: float
     skin: Float[Tensor, "1 3 across along"]
-    course: Array
+    course: FloatArray
     """Points on the path, evenly spaced in time from before the clip to after it."""
     phase: float
-    fins: Colour
+    fins: FloatColour
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class _Pad:
 class _View:
     """World coordinates of the pixels of a frame."""
 
-    x: Array
-    y: Array
+    x: FloatArray
+    y: FloatArray
     unit: int
     """Pixels per world unit."""
 
@@ -165,7 +165,7 @@ def _rippled(view: _View, seconds: float) -> _View:
     return _View(x.astype(np.float32), y.astype(np.float32), view.unit)
 
 
-def _grid(x: Array, y: Array) -> Tensor:
+def _grid(x: FloatArray, y: FloatArray) -> Tensor:
     return torch.from_numpy(np.stack([x, y], axis=-1).astype(np.float32)).unsqueeze(0)
 
 
@@ -216,7 +216,7 @@ def _stones(
 
 
 def _koi_skin(
-    generator: np.random.Generator, base: Colour, patches: Sequence[tuple[Colour, float]]
+    generator: np.random.Generator, base: FloatColour, patches: Sequence[tuple[FloatColour, float]]
 ) -> Float[Tensor, "1 3 across along"]:
     """Draw the texture ``koi skin``: patches on a pale ground, scales, eyes; head at the left."""
     size = (96, 288)
@@ -242,7 +242,7 @@ def _draw_school(generator: np.random.Generator, wide: float) -> tuple[_Koi, ...
     red, black = (0.90, 0.24, 0.05), (0.09, 0.09, 0.11)
     white, gold = (0.95, 0.92, 0.86), (0.96, 0.66, 0.16)
 
-    def course(*points: tuple[float, float]) -> Array:
+    def course(*points: tuple[float, float]) -> FloatArray:
         return np.array(points) * (wide, 1)
 
     look_alike = course(
@@ -294,7 +294,7 @@ FISH_END = 1.24
 """End of the tail fin, in body lengths."""
 
 
-def _spine(koi: _Koi, progress: float, seconds: float) -> Array:
+def _spine(koi: _Koi, progress: float, seconds: float) -> FloatArray:
     """Return points along a fish, from head to tail, as it follows its path and beats its tail."""
     knots = len(koi.course) - 1
     times = np.linspace(0, knots, 600)
@@ -312,7 +312,7 @@ def _spine(koi: _Koi, progress: float, seconds: float) -> Array:
     return np.asarray(points + beat[:, None] * aside, dtype=np.float32)
 
 
-def _catmull_rom(points: Array, times: NDArray[np.float64]) -> NDArray[np.float64]:
+def _catmull_rom(points: FloatArray, times: NDArray[np.float64]) -> NDArray[np.float64]:
     """Evaluate a Catmull-Rom spline through points that are one unit of time apart."""
     clipped = times.clip(0, len(points) - 1 - 1e-6)
     index = clipped.astype(int)
@@ -331,7 +331,7 @@ def _catmull_rom(points: Array, times: NDArray[np.float64]) -> NDArray[np.float6
     )
 
 
-def _along_spine(spine: Array, x: Array, y: Array) -> tuple[Array, Array]:
+def _along_spine(spine: FloatArray, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return each point's position along the spine (0 head, 1 end) and its signed distance."""
     segments = len(spine) - 1
     nearest = np.full_like(x, np.inf)
@@ -349,7 +349,7 @@ def _along_spine(spine: Array, x: Array, y: Array) -> tuple[Array, Array]:
     return along, np.copysign(np.sqrt(nearest), aside)
 
 
-def _body_width(along: Array) -> Array:
+def _body_width(along: FloatArray) -> FloatArray:
     """Return half the width of the shape ``koi`` along the body; 1 is the root of the tail."""
     knots = [0, 0.03, 0.10, 0.22, 0.36, 0.55, 0.75, 0.92, 1.0, FISH_END]
     width = [0.035, 0.052, 0.078, 0.105, 0.115, 0.098, 0.064, 0.034, 0.026, 0.0]
@@ -387,7 +387,9 @@ def _draw_koi(
     label_map[window][coverage >= 0.5] = koi.object_id
 
 
-def _painted_skin(koi: _Koi, along: Array, aside: Array) -> Float[Tensor, "3 height width"]:
+def _painted_skin(
+    koi: _Koi, along: FloatArray, aside: FloatArray
+) -> Float[Tensor, "3 height width"]:
     """Return the skin wrapped around the body, with darker sides and a shine along the back."""
     across = (aside / _body_width(along.clip(0, 1))).clip(-1, 1)
     skin = _look_up(koi.skin, _grid(along.clip(0, 1) * 2 - 1, across))
@@ -398,12 +400,12 @@ def _painted_skin(koi: _Koi, along: Array, aside: Array) -> Float[Tensor, "3 hei
     return (painted + torch.from_numpy(shine.astype(np.float32))).clamp_(0, 1)
 
 
-def _edge(inside: Array, pixel: float) -> Array:
+def _edge(inside: FloatArray, pixel: float) -> FloatArray:
     """Return the coverage for a signed distance, with an edge one pixel wide."""
     return np.asarray((inside / pixel + 0.5).clip(0, 1), dtype=np.float32)
 
 
-def _tail(along: Array, aside: Array, pixel: float) -> Array:
+def _tail(along: FloatArray, aside: FloatArray, pixel: float) -> FloatArray:
     """Return the coverage of the forked tail fin."""
     reach = ((along - 0.93) / (FISH_END - 0.93)).clip(0, 1)
     width = 0.024 + 0.10 * reach**1.3
@@ -413,8 +415,12 @@ def _tail(along: Array, aside: Array, pixel: float) -> Array:
 
 
 def _paired_fins(
-    spine: Array, length: float, points: tuple[Array, Array], pixel: float, rowing: float
-) -> Array:
+    spine: FloatArray,
+    length: float,
+    points: tuple[FloatArray, FloatArray],
+    pixel: float,
+    rowing: float,
+) -> FloatArray:
     """Return the coverage of the pectoral and pelvic fins, which point outwards and back."""
     x, y = points
     coverage = np.zeros_like(x)
@@ -436,7 +442,7 @@ def _paired_fins(
 
 def _shade_below(
     canvas: Float[Tensor, "3 height width"],
-    coverage: Array,
+    coverage: FloatArray,
     window: tuple[slice, slice],
     unit: int,
 ) -> None:
@@ -450,7 +456,7 @@ def _shade_below(
     region.mul_(1 - 0.45 * soft[: region.shape[1], : region.shape[2]])
 
 
-def _window(points: Array, margin: float, view: _View) -> tuple[slice, slice] | None:
+def _window(points: FloatArray, margin: float, view: _View) -> tuple[slice, slice] | None:
     """Return the part of the frame around some points; None if they are outside."""
     height, width = view.x.shape
     low = (points.min(axis=0) - margin) * view.unit + (width / 2, height / 2)

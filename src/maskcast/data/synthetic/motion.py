@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import pi
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-Array = NDArray[np.float64]
+Array: TypeAlias = NDArray[np.float64]
 
 NODES = 13
 """Number of points along each side of a layer's patch at which the mapping is computed exactly."""
@@ -284,11 +285,11 @@ def to_pixels(size: tuple[int, int]) -> Array:
     return np.array([[unit, 0, size[1] / 2 - 0.5], [0, unit, size[0] / 2 - 0.5], [0, 0, 1.0]])
 
 
-Patch = tuple[int, int, int, int]
+Window: TypeAlias = tuple[int, int, int, int]
 """Top, bottom, left and right of a region of the frame, as slice limits in pixels."""
 
 
-def patch_of(homography: Array, size: tuple[int, int], margin: float = 1.25) -> Patch | None:
+def patch_of(homography: Array, size: tuple[int, int], margin: float = 1.25) -> Window | None:
     """Return the part of the frame that a layer can cover; None if it is outside or edge-on."""
     corners = np.array([(x, y, 1.0) for x in (-margin, margin) for y in (-margin, margin)])
     projected = corners @ homography.T
@@ -304,7 +305,7 @@ def patch_of(homography: Array, size: tuple[int, int], margin: float = 1.25) -> 
 
 
 def sampling_grid(
-    homography: Array, patch: Patch, bending: Bending | None = None, time: float = 0.0
+    homography: Array, patch: Window, bending: Bending | None = None, time: float = 0.0
 ) -> Tensor:
     """Return the position in the layer's square for each pixel of a patch, for ``grid_sample``.
 

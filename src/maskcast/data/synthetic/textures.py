@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import ceil, pi
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -19,9 +20,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-Texture = Float[Tensor, "3 height width"]
-Field = Float[Tensor, "height width"]
-Size = tuple[int, int]
+from maskcast.core.tensors import Size
+
+Texture: TypeAlias = Float[Tensor, "3 height width"]
+Field: TypeAlias = Float[Tensor, "height width"]
 
 
 def fractal_noise(
@@ -179,7 +181,7 @@ def _two_coats(generator: np.random.Generator, size: Size, share: Field) -> Text
     return torch.lerp(first, second, share)
 
 
-TextureMaker = Callable[[np.random.Generator, Size], Texture]
+TextureMaker: TypeAlias = Callable[[np.random.Generator, Size], Texture]
 
 TRAINING_TEXTURES: Mapping[str, TextureMaker] = {
     "clouds": clouds,
@@ -283,7 +285,7 @@ def _capsule(
     return radius - torch.hypot(x - start[0] - share * dx, y - start[1] - share * dy)
 
 
-ShapeMaker = Callable[[np.random.Generator, int], Field]
+ShapeMaker: TypeAlias = Callable[[np.random.Generator, int], Field]
 
 TRAINING_SHAPES: Mapping[str, ShapeMaker] = {
     "blob": blob,

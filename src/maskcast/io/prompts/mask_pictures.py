@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -47,9 +48,9 @@ READ_AS_ONE_OBJECT = "set mask_threshold, to 128 for instance, to read it as one
 
 ENDINGS = (".png", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".jpg", ".jpeg")
 
-Values = Int[np.ndarray, "height width"]
-Grey = UInt8[np.ndarray, "height width"]
-Colours = UInt8[np.ndarray, "height width 4"]
+Values: TypeAlias = Int[np.ndarray, "height width"]
+Grey: TypeAlias = UInt8[np.ndarray, "height width"]
+RGBA: TypeAlias = UInt8[np.ndarray, "height width 4"]
 
 
 IDS_OF_COLOURS = {f"#{r:02x}{g:02x}{b:02x}": i for i, (r, g, b) in enumerate(PALETTE) if i}
@@ -286,7 +287,7 @@ def _from_grey(path: Path, kind: str, grey: Grey) -> MarkedFrame:
     return _marked(path, kind, marks, "its grey values are ids", no_background(grey), note)
 
 
-def _from_colours(path: Path, kind: str, rgba: Colours, *, may_be_grey: bool = True) -> MarkedFrame:
+def _from_colours(path: Path, kind: str, rgba: RGBA, *, may_be_grey: bool = True) -> MarkedFrame:
     if may_be_grey and (rgba[..., 3] == 255).all() and (rgba[..., :2] == rgba[..., 1:3]).all():
         return _from_grey(path, "grey stored as colours", rgba[..., 0])
     packed = np.where(rgba[..., 3] == 0, 0, rgba.astype(np.int64) @ _PACK)

@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations, product
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-Codes = Int[np.ndarray, "height width"]
-Colours = Float[np.ndarray, "levels channels"]
+Codes: TypeAlias = Int[np.ndarray, "height width"]
+Colours: TypeAlias = Float[np.ndarray, "levels channels"]
 
 REACH = 2
 """Maximum distance in pixels of an edge pixel from the border; a band is twice as wide."""

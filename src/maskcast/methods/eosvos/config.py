@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from maskcast.core.config import require_choice, require_range
 from maskcast.core.errors import ConfigError
 from maskcast.methods.eosvos.presence_config import PresenceConfig
 
-TrunkName = Literal[
+TrunkChoice: TypeAlias = Literal[
     "resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "efficientnet-lite0"
 ]
-MaskLoss = Literal["lovasz_hinge", "lovasz_softmax", "bce"]
-NormName = Literal["group", "frozen_bn"]
-RateLevel = Literal["neuron", "tensor", "param", "single"]
-Propagation = Literal["extend", "replace", "off"]
-PropagatedBox = Literal["mask", "detection"]
-Reset = Literal["first_step", "full", "keep"]
+MaskLoss: TypeAlias = Literal["lovasz_hinge", "lovasz_softmax", "bce"]
+NormName: TypeAlias = Literal["group", "frozen_bn"]
+RateLevel: TypeAlias = Literal["neuron", "tensor", "param", "single"]
+Propagation: TypeAlias = Literal["extend", "replace", "off"]
+PropagatedBox: TypeAlias = Literal["mask", "detection"]
+Reset: TypeAlias = Literal["first_step", "full", "keep"]
 
 INITIAL_RATE = 0.001
 """Learning rates before meta-training, on average."""
@@ -27,7 +27,7 @@ INITIAL_RATE = 0.001
 class MaskRCNNConfig:
     """The segmentation model of one object: Mask R-CNN with two classes."""
 
-    trunk: TrunkName = "resnet50"
+    trunk: TrunkChoice = "resnet50"
     """Feature extractor for the frames; the paper uses a ResNet-50."""
     trunk_width: int = 64
     """Channels of the stem of a ResNet (torchvision: 64), from which those of the four stages

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -34,7 +34,7 @@ from torchvision.ops import remove_small_boxes as large_boxes
 from maskcast.core.errors import FrameError
 from maskcast.methods.eosvos.targets import Target
 
-Features = Mapping[str, Tensor]
+Features: TypeAlias = Mapping[str, Tensor]
 """Pyramid maps by level name: 0, 1, 2, 3 (strides 4 to 32) and pool (64)."""
 PYRAMID_STRIDES = (4, 8, 16, 32)
 

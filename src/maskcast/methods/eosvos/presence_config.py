@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from maskcast.core.config import require_choice, require_range, require_rising
 
-PresenceRule = Literal["off", "confidence"]
+PresenceRule: TypeAlias = Literal["off", "confidence"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,13 +21,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from maskcast.core.tensors import Size
 from maskcast.methods.lwl.aggregation import aggregate_logits
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.crop import (
     OUTSIDE_LOGIT,
     Pair,
     Sighting,
-    Size,
     View,
     centred_on,
     find,

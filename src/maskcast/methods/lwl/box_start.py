@@ -14,12 +14,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from maskcast.core.boxes import clipped_box
-from maskcast.core.tensors import size_of
+from maskcast.core.tensors import Size, size_of
 from maskcast.core.types import Box, Frame, Prompts
 from maskcast.methods.lwl.aggregation import aggregate_logits
 from maskcast.methods.lwl.box_encoder import BoxEncoder
 from maskcast.methods.lwl.config import CropConfig
-from maskcast.methods.lwl.crop import Patch, Size, cut_image, first_view, paste, view_patch
+from maskcast.methods.lwl.crop import Patch, cut_image, first_view, paste, view_patch
 from maskcast.methods.lwl.decoder import Decoded
 from maskcast.methods.lwl.network import Features
 from maskcast.methods.lwl.state import Marked

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from maskcast.core.tensors import Size
 from maskcast.core.types import Box
 from maskcast.methods.lwl.config import CropConfig
 from maskcast.nn.resize import resize_bilinear
@@ -32,7 +33,6 @@ SAFE = 1e-3
 a float, and without this would be one pixel smaller on some machines."""
 
 Pair: TypeAlias = tuple[float, float]
-Size: TypeAlias = tuple[int, int]
 Extent: TypeAlias = tuple[Pair, Pair]
 """Upper left and lower right corner."""
 

@@ -18,14 +18,13 @@ from torch import Tensor
 from maskcast.core.boxes import published_box
 from maskcast.core.device import compiled, dtype_named, has_bfloat16
 from maskcast.core.device_memory import in_parts
-from maskcast.core.tensors import size_of
+from maskcast.core.tensors import Size, size_of
 from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, split_prompts
 from maskcast.methods.lwl.absence import absence_rule, best_of
 from maskcast.methods.lwl.config import LWLConfig
 from maskcast.methods.lwl.crop import (
     OUTSIDE_LOGIT,
     Patch,
-    Size,
     View,
     cut_image,
     cut_mask,

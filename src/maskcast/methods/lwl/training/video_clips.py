@@ -11,7 +11,7 @@ from jaxtyping import Integer
 from numpy.typing import NDArray
 
 from maskcast.core.errors import DatasetError
-from maskcast.data.clips import AnnotatedVideo, DrawnClip, LabelMap, object_mask
+from maskcast.data.clips import AnnotatedVideo, AnyLabelArray, DrawnClip, object_mask
 from maskcast.data.dataset import VOID
 from maskcast.data.visibility import count_videos
 from maskcast.methods.lwl.training.clip_frames import ClipFrames, draw_absence, draw_clip_frames
@@ -134,7 +134,7 @@ class VideoClips:
 
 def _others(
     label_map: Integer[np.ndarray, "height width"], object_id: int, *, has_void: bool
-) -> LabelMap:
+) -> AnyLabelArray:
     """Return the label map without one object and without void."""
     others = np.array(label_map)
     others[(label_map == object_id) | (has_void & (label_map == VOID))] = 0
