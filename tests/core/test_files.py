@@ -35,6 +35,19 @@ def test_a_file_is_written_with_its_folder(tmp_path):
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["b.txt"]
 
 
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_is_linked_or_else_copied(has_links, tmp_path, monkeypatch):
+    def no_links(source: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, "no hard links", str(target))
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", no_links)
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("content")
+    files.link_or_copy(first, second)
+    assert second.read_text() == "content" and first.samefile(second) is has_links
+
+
 def test_an_interruption_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     write_text(path, "old")

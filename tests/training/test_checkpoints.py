@@ -33,7 +33,7 @@ def test_a_kill_leaves_no_newer_checkpoint_than_its_best_one(tmp_path: Path, mon
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("maskcast.training.checkpoints._link_or_copy", killed)
+    monkeypatch.setattr("maskcast.training.checkpoints.link_or_copy", killed)
     with pytest.raises(KeyboardInterrupt):
         folder.save({"step": 2}, step=2, best=True, keep_last=2)
     assert folder.latest()[1]["step"] == read_checkpoint(folder.best)["step"] == 1

@@ -7,23 +7,19 @@ tuples of these, and nested configs.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import inspect
 import math
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
-from functools import cache
-from itertools import pairwise
 from math import inf
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from maskcast.core.errors import ConfigError
+from maskcast.core.field_docs import descriptions_of
 
 Config = TypeVar("Config")
 
@@ -196,7 +192,7 @@ def options_from(texts: Iterable[str]) -> dict[str, str]:
 
 def settings_of(config: Any) -> Iterator[Setting]:
     """Yield every setting in order of declaration; nested ones have dotted names."""
-    hints, descriptions = _hints(type(config)), _descriptions(type(config))
+    hints, descriptions = _hints(type(config)), descriptions_of(type(config))
     for field in dataclasses.fields(config):
         if not field.init:
             continue
@@ -387,42 +383,3 @@ def _type_name(hint: Any) -> str:
 
 def _hints(kind: type[Any]) -> dict[str, Any]:
     return get_type_hints(kind)
-
-
-def _descriptions(kind: type[object]) -> dict[str, str]:
-    """Return the docstring under each field, read from the source; empty if there is no source."""
-    docs: dict[str, str] = {}
-    for base in reversed(kind.__mro__):
-        if dataclasses.is_dataclass(base):
-            docs |= _documented_fields(base.__module__).get(base.__qualname__, {})
-    return docs
-
-
-@cache
-def _documented_fields(module: str) -> dict[str, dict[str, str]]:
-    """Return the docstrings under the fields of a module's classes, by qualified class name."""
-    try:
-        tree = ast.parse(inspect.getsource(sys.modules[module]))
-    except (KeyError, OSError, TypeError, SyntaxError):
-        return {}
-    return dict(_classes_in(tree, ""))
-
-
-def _classes_in(node: ast.AST, prefix: str) -> Iterator[tuple[str, dict[str, str]]]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.ClassDef):
-            yield prefix + child.name, dict(_strings_under_fields(child))
-            yield from _classes_in(child, f"{prefix}{child.name}.")
-        elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield from _classes_in(child, f"{prefix}{child.name}.<locals>.")
-
-
-def _strings_under_fields(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
-    for field, text in pairwise(node.body):
-        if (
-            isinstance(field, ast.AnnAssign)
-            and isinstance(field.target, ast.Name)
-            and isinstance(text, ast.Expr)
-            and isinstance(text.value, ast.Constant)
-        ):
-            yield field.target.id, " ".join(str(text.value.value).split())

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import secrets
+import shutil
 import time
 import unicodedata
 from collections.abc import Iterator
@@ -84,6 +85,18 @@ def flush_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Link a file to a second path, or copy it on file systems without hard links.
+
+    Raises:
+        OSError: the source cannot be read, or the target cannot be written.
+    """
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -12,15 +12,13 @@ pass has filled are in ``<digest>-<digest of the backward pass>``.
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
-from maskcast.core.files import make_folder, replacing
+from maskcast.core.files import link_or_copy, make_folder, replacing
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.frame_log import FrameLog, LogEntry
 from maskcast.runs.layout import ASIDE, FRAME_LOG, STATES
@@ -54,7 +52,7 @@ class Aside:
         for key, group in groupby(sorted(entries, key=_key_of), key=_key_of):
             _Shelf(self.folder / key).put_frames(self._run, group)
         for number, digest in states.items():
-            link_or_copy(self._run.states.path(number), _Shelf(self.folder / digest).state(number))
+            put_copy(self._run.states.path(number), _Shelf(self.folder / digest).state(number))
 
     def find(self, frame_index: int, *, filled: bool) -> LogEntry | None:
         """Return the entry of a frame of the current request, or None if it was not set aside.
@@ -83,7 +81,7 @@ class Aside:
             for number, path in shelf.states():
                 if shelf.folder.name == self._run.identity.of_tracking(number):
                     if not states.path(number).exists():
-                        link_or_copy(path, states.path(number))
+                        put_copy(path, states.path(number))
                     remove_file(path)
 
     def drop(self, entries: Iterable[LogEntry]) -> None:
@@ -154,7 +152,7 @@ class _Shelf:
                 source = run.probability_path(entry.frame, object_id)
                 if source.is_file():
                     target = self._probability(entry.frame, object_id)
-                    link_or_copy(source, target)
+                    put_copy(source, target)
                     written.add(target)
             run.masks.copy_to(self._masks, entry.frame, entry.objects)
             self._log.append(entry)
@@ -166,7 +164,7 @@ class _Shelf:
         for object_id in entry.objects:
             source = self._probability(entry.frame, object_id)
             if source.is_file():
-                link_or_copy(source, run.probability_path(entry.frame, object_id))
+                put_copy(source, run.probability_path(entry.frame, object_id))
         self._masks.copy_to(run.masks, entry.frame, entry.objects)
 
     def drop(self, entry: LogEntry) -> None:
@@ -192,17 +190,14 @@ class _Shelf:
         return self.folder / f"aside-{frame_index:08d}-{object_id}.png"
 
 
-def link_or_copy(source: Path, target: Path) -> None:
+def put_copy(source: Path, target: Path) -> None:
     """Link a file to a second path, or copy it where links do not work; the target is atomic.
 
     Raises:
         OutputError: the target cannot be written.
     """
     with replacing(target) as temporary:
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
+        link_or_copy(source, temporary)
 
 
 def _key_of(entry: LogEntry) -> str:

@@ -7,8 +7,6 @@ addressed by index. The run card and the frame log decide whether a frame counts
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ from jaxtyping import Integer
 
 from maskcast.core.arrays import LabelArray
 from maskcast.core.errors import DataError, MissingFileError, OutputError
-from maskcast.core.files import flush_to_disk, make_folder, path_inside, replacing
+from maskcast.core.files import flush_to_disk, link_or_copy, make_folder, path_inside, replacing
 from maskcast.io.label_maps import is_whole_png, read_label_map, write_label_map
 from maskcast.io.mask_lines import PackedFrame, RemovedFrame, pack_frame
 from maskcast.io.packed_masks import (
@@ -170,10 +168,7 @@ class PngMasks:
             other.write(frame_index, self.read(frame_index), objects)
             return
         with replacing(other.path(frame_index)) as temporary:
-            try:
-                os.link(source, temporary)
-            except OSError:
-                shutil.copyfile(source, temporary)
+            link_or_copy(source, temporary)
 
     def remove(self, frame_index: int) -> None:
         path = self.path(frame_index)

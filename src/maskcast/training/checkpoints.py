@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
-import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 import torch
 
 from maskcast.core.errors import TrainingError
-from maskcast.core.files import replacing
+from maskcast.core.files import link_or_copy, replacing
 
 FORMAT = 1
 BEST = "best.pt"
@@ -60,7 +58,7 @@ class CheckpointFolder:
             if best:  # before the checkpoint, so that a kill cannot leave an outdated best one
                 file.flush()
                 with replacing(self.best, sync=True) as second:
-                    _link_or_copy(temporary, second)
+                    link_or_copy(temporary, second)
         kept = [other for other in self.paths() if other <= path][-keep_last:]
         for other in self.paths():
             if other not in kept:
@@ -118,10 +116,3 @@ def _reject_changed_bytes(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         if (member := archive.testzip()) is not None:
             raise zipfile.BadZipFile(f"the checksum of {member} differs")
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without links
-        shutil.copyfile(source, target)
