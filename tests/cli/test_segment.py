@@ -20,12 +20,14 @@ from PIL import Image
 from cli.conftest import FRAMES, write_mask
 from contract import stand_in
 from contract.coloured_video import SIZE, true_mask
+from maskcast.cli.segment import SavingOptions
 from maskcast.io.label_maps import read_label_map, write_label_map
 from maskcast.io.video.formats import FORMATS
 from maskcast.io.video.source import open_frames
 from maskcast.methods import precision
 from maskcast.methods.catalogue import METHODS
 from maskcast.runs import exports
+from maskcast.runs.segmentation import SavePolicy
 from maskcast.viz.overlay import draw_overlay
 
 PROGRAM = Path(__file__).parent / "with_stand_in.py"
@@ -39,6 +41,10 @@ def masks_in(folder: Path) -> dict[str, bytes]:
 
 def card_in(folder: Path) -> dict:
     return json.loads((folder / "run.json").read_text())
+
+
+def test_the_command_saves_as_often_as_the_library():
+    assert SavingOptions().policy() == SavePolicy()
 
 
 def test_masks_of_every_frame_and_a_run_card(segment, clip):

@@ -220,7 +220,7 @@ def fine_tune(
     steps: int,
     seed: int,
     patience: int = 0,
-    min_improvement: float = 0.001,
+    min_improvement: float = 0.0,
     progress: Progress | None = None,
     work: str = "fine-tuning",
     **how: Any,

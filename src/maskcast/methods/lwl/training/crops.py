@@ -37,7 +37,7 @@ def training_crop(
     box: Box,
     *,
     target: Box | None = None,
-    size: tuple[int, int] = (480, 832),
+    size: tuple[int, int],
     search_area: float = 5.0,
 ) -> TrainingCrop:
     """Crop a patch around a (jittered) box and resize it, as in the training of LWL.
