@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
+from itertools import pairwise
 from math import inf
 from pathlib import Path
 from types import NoneType, UnionType

@@ -7,29 +7,25 @@ epoch    ``iterations`` steps, or one pass through the data
 from __future__ import annotations
 
 import logging
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import torch
-from torch import Tensor
 
 from maskcast.core.config import config_from_dict
 from maskcast.core.errors import DataError, TrainingError, UsageError
 from maskcast.core.files import alone_in, remove_unfinished
 from maskcast.core.training import (
-    CombinesParts,
     LoopConfig,
     Recipe,
     RecipeConfig,
     ReportsEpochs,
     ShowsPictures,
     Task,
-    ValidatesInParts,
 )
 from maskcast.io.weights.files import sha256_of
 from maskcast.io.weights.names import find_weights, read_weights
@@ -51,6 +47,7 @@ from maskcast.training.step import Stepper
 from maskcast.training.stopping import Stopper
 from maskcast.training.timing import PhaseTimer, time_table
 from maskcast.training.trouble import Trouble
+from maskcast.training.validation import is_better, readable_values, validation_values
 from maskcast.training.weights import export, load_weights
 
 Config = TypeVar("Config", bound=RecipeConfig)
@@ -311,14 +308,16 @@ class _Run:
     def _report(self, logs: RunLogs, epoch: int) -> None:
         if self.fabric.is_global_zero and isinstance(self.task, ReportsEpochs):
             with self._as_exported():
-                values = _readable(self.task.epoch_report)
+                values = readable_values(self.task.epoch_report)
             if values:
                 logs.write("epoch", self.step, {"epoch": epoch, **values})
 
     def _validate(self, logs: RunLogs, epoch: int) -> bool:
         """Validate in all processes, and return whether this is the best result so far."""
         with self._as_exported():
-            values = self._validation()
+            values = validation_values(
+                self.task, rank=self.fabric.global_rank, processes=self.fabric.world_size
+            )
             if self.fabric.is_global_zero and isinstance(self.task, ShowsPictures):
                 logs.show(self.step, self.task.pictures())
         if not values:
@@ -331,32 +330,11 @@ class _Run:
                 f"best_metric must be one of {', '.join(values)}, got {name}",
                 options=("loop.best_metric",),
             )
-        if not self._is_better(values[name]):
+        if not is_better(values[name], self.best, highest=self.config.best_is == "highest"):
             return False
         self.best = values[name]
         self._export(BEST_WEIGHTS, "best")
         return True
-
-    def _validation(self) -> dict[str, float]:
-        """Return the validation values, the same in every process; empty without a validation."""
-        task = self.task
-        if not isinstance(task, ValidatesInParts):
-            return {}
-        mine = range(self.fabric.global_rank, task.validation_parts(), self.fabric.world_size)
-        shares = from_all({part: _readable(task.validate_part, part) for part in mine})
-        by_part = {part: values for share in shares for part, values in share.items()}
-        readable = [by_part[part] for part in sorted(by_part) if by_part[part]]
-        if readable and isinstance(task, CombinesParts):
-            return dict(task.combine_parts(readable))
-        window = LossWindow()
-        for values in readable:
-            window.add(values)
-        return window.means()
-
-    def _is_better(self, value: float) -> bool:
-        if self.best is None or not math.isfinite(value):
-            return math.isfinite(value)
-        return value > self.best if self.config.best_is == "highest" else value < self.best
 
     def _save(self, best: bool) -> None:
         with left_alone() as random:
@@ -416,14 +394,3 @@ class _Run:
 
     def _seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.began
-
-
-def _readable(
-    validate: Callable[..., Mapping[str, float | Tensor]], *part: int
-) -> dict[str, float]:
-    """Return the values of a validation; log a warning and return none if data are unreadable."""
-    try:
-        return {name: float(value) for name, value in validate(*part).items()}
-    except (DataError, OSError) as error:
-        logger.warning("skipped in validation: %s", error)
-        return {}
