@@ -28,10 +28,11 @@ import torch
 import tyro
 from PIL import Image
 
-from maskcast.batch.dispatch import Dispatcher, QueuedVideo
+from maskcast.batch.dispatch import Dispatcher
 from maskcast.batch.engine import Assignment, Engine
 from maskcast.batch.job import BatchSettings, ModelChoice, VideoJob
 from maskcast.batch.manifest import Manifest
+from maskcast.batch.members import QueuedVideo
 from maskcast.batch.policy import BatchPolicy
 from maskcast.batch.processes import ProcessEngine
 from maskcast.batch.ray_cluster import RayEngine

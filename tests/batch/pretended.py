@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from maskcast.batch.dispatch import BatchEnding, Dispatcher, QueuedVideo
+from maskcast.batch.dispatch import Dispatcher
 from maskcast.batch.engine import (
     Assignment,
     VideoBegan,
@@ -19,6 +19,7 @@ from maskcast.batch.engine import (
     WorkerReady,
 )
 from maskcast.batch.job import ModelChoice, VideoJob, VideoSettings
+from maskcast.batch.members import BatchEnding, QueuedVideo
 from maskcast.batch.policy import BatchPolicy
 
 Script = Callable[[int, Assignment], Iterable[tuple[float, WorkerEvent]]]

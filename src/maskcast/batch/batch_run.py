@@ -15,12 +15,13 @@ from typing import Any, get_args
 
 from maskcast.batch.addresses import Location, Url
 from maskcast.batch.batch_file import check_agreement, read_batch_file, write_batch_file
-from maskcast.batch.dispatch import BatchEnding, Dispatcher
+from maskcast.batch.dispatch import Dispatcher
 from maskcast.batch.engine import Engine
 from maskcast.batch.job import BatchSettings, MakesSource, VideoSettings
 from maskcast.batch.journal import Journal, read_journal
 from maskcast.batch.layout import LOGS, SHARDS, WORK
 from maskcast.batch.manifest import Manifest
+from maskcast.batch.members import BatchEnding
 from maskcast.batch.policy import BatchPolicy, most_failed
 from maskcast.batch.processes import ProcessEngine
 from maskcast.batch.ray_cluster import RayEngine

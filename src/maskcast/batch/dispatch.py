@@ -11,12 +11,11 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from maskcast.batch.engine import (
-    Assignment,
     Engine,
     FailureKind,
     VideoBeat,
@@ -29,7 +28,7 @@ from maskcast.batch.engine import (
     WorkerReady,
     WorkerUnable,
 )
-from maskcast.batch.job import ModelChoice
+from maskcast.batch.members import BatchEnding, Member, QueuedVideo, RecordEvent
 from maskcast.batch.policy import (
     BUSY_EVERY,
     BUSY_FOR,
@@ -46,43 +45,6 @@ AHEAD = 32
 """Number of rows among which a worker looks for one with its model."""
 WAIT = 0.5
 """Maximum time in seconds to wait for events."""
-
-RecordEvent: TypeAlias = Callable[..., None]
-"""Is called with the name of an event and its entries."""
-
-
-@dataclass(frozen=True)
-class BatchEnding:
-    """Why a batch ended."""
-
-    reason: Literal["finished", "interrupted", "max-failed", "output", "unable"]
-    sentence: str = ""
-    exit_code: int = 0
-
-
-@dataclass
-class QueuedVideo:
-    """A video that waits or is at work."""
-
-    work: Assignment
-    attempts: int = 0
-    """Number of failed attempts that count."""
-    machines: int = 0
-    """Number of machines lost in a row."""
-    busy_since: float | None = None
-
-
-@dataclass
-class _Member:
-    """A worker as the dispatcher sees it."""
-
-    heard: float
-    is_ready: bool = False
-    is_leaving: bool = False
-    video: QueuedVideo | None = None
-    has_begun: bool = False
-    stalled_at: float | None = None
-    model: ModelChoice | None = None
 
 
 class Dispatcher:
@@ -120,7 +82,7 @@ class Dispatcher:
         self._again: deque[QueuedVideo] = deque()
         self._delayed: list[tuple[float, int, QueuedVideo]] = []
         self._order = count()
-        self._workers: dict[WorkerId, _Member] = {}
+        self._workers: dict[WorkerId, Member] = {}
         self._failed = 0
         self._sentences: Counter[str] = Counter()
         self._unwritten: list[WorkerId] = []
@@ -166,7 +128,7 @@ class Dispatcher:
         now = self._clock()
         while self._delayed and self._delayed[0][0] <= now:
             self._again.append(heapq.heappop(self._delayed)[2])
-        idle = [w for w, member in self._workers.items() if _is_idle(member)]
+        idle = [w for w, member in self._workers.items() if member.is_idle]
         for worker in idle:
             video = self._next_for(self._workers[worker])
             if video is None:
@@ -185,7 +147,7 @@ class Dispatcher:
                 return
             self._ahead.append(video)
 
-    def _next_for(self, member: _Member) -> QueuedVideo | None:
+    def _next_for(self, member: Member) -> QueuedVideo | None:
         """Take the next video, preferably one of the highest priority with the worker's model."""
         if self._again:
             return self._again.popleft()
@@ -213,9 +175,9 @@ class Dispatcher:
         for _ in range(wanted):
             worker = self._engine.start_worker()
             self._record("starting", worker=worker)
-            self._workers[worker] = _Member(heard=self._clock())
+            self._workers[worker] = Member(heard=self._clock())
 
-    def _startable(self, staying: list[_Member]) -> int:
+    def _startable(self, staying: list[Member]) -> int:
         """Return how many workers may start: the smallest number at once, then one at a time."""
         least = self._policy.jobs if self._policy.least_jobs is None else self._policy.least_jobs
         starting = sum(not member.is_ready for member in staying)
@@ -240,7 +202,7 @@ class Dispatcher:
                 member.heard = self._clock()
                 self._take(event, member)
 
-    def _take(self, event: WorkerEvent, member: _Member) -> None:
+    def _take(self, event: WorkerEvent, member: Member) -> None:
         match event:
             case WorkerReady(worker, machine, device, process):
                 member.is_ready, self._failed_starts = True, 0
@@ -262,7 +224,7 @@ class Dispatcher:
             case VideoEnded():
                 self._ended(event, member)
 
-    def _ended(self, event: VideoEnded, member: _Member) -> None:
+    def _ended(self, event: VideoEnded, member: Member) -> None:
         video, member.video = member.video, None
         if video is None:
             return
@@ -282,7 +244,7 @@ class Dispatcher:
             if kind == "memory":
                 self._dismiss(event.worker)
 
-    def _lost(self, event: WorkerLost, member: _Member) -> None:
+    def _lost(self, event: WorkerLost, member: Member) -> None:
         del self._workers[event.worker]
         video = member.video
         if video is None:
@@ -405,7 +367,7 @@ class Dispatcher:
                 member.stalled_at = now
                 self._dismiss(worker)
 
-    def _limit(self, member: _Member) -> float:
+    def _limit(self, member: Member) -> float:
         """Return the seconds for which a worker may be silent."""
         if not member.is_ready:
             return max(self._policy.stall, STARTING)
@@ -427,7 +389,3 @@ class Dispatcher:
                     self._engine.kill(worker)
         finally:
             self._engine.close()
-
-
-def _is_idle(member: _Member) -> bool:
-    return member.is_ready and member.video is None and not member.is_leaving

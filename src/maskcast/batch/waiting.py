@@ -9,12 +9,12 @@ from itertools import chain, islice
 from pathlib import Path
 
 from maskcast.batch.addresses import Location
-from maskcast.batch.dispatch import QueuedVideo, RecordEvent
 from maskcast.batch.engine import Assignment
 from maskcast.batch.inputs import is_remote
 from maskcast.batch.job import BatchSettings, VideoJob, input_digest, request_digest
 from maskcast.batch.layout import VIDEOS
 from maskcast.batch.manifest import Manifest
+from maskcast.batch.members import QueuedVideo, RecordEvent
 from maskcast.batch.remote_results import finished_in_store
 from maskcast.batch.results import MadeFrom, finished_from, remove_work
 from maskcast.batch.totals import BatchTotals, FailedVideo
