@@ -28,7 +28,7 @@ from maskcast.batch.engine import (
     WorkerReady,
     WorkerUnable,
 )
-from maskcast.batch.members import BatchEnding, Member, QueuedVideo, RecordEvent
+from maskcast.batch.members import BatchEnding, KnownWorker, QueuedVideo, RecordEvent
 from maskcast.batch.policy import (
     BUSY_EVERY,
     BUSY_FOR,
@@ -82,7 +82,7 @@ class Dispatcher:
         self._again: deque[QueuedVideo] = deque()
         self._delayed: list[tuple[float, int, QueuedVideo]] = []
         self._order = count()
-        self._workers: dict[WorkerId, Member] = {}
+        self._workers: dict[WorkerId, KnownWorker] = {}
         self._failed = 0
         self._sentences: Counter[str] = Counter()
         self._unwritten: list[WorkerId] = []
@@ -147,7 +147,7 @@ class Dispatcher:
                 return
             self._ahead.append(video)
 
-    def _next_for(self, member: Member) -> QueuedVideo | None:
+    def _next_for(self, member: KnownWorker) -> QueuedVideo | None:
         """Take the next video, preferably one of the highest priority with the worker's model."""
         if self._again:
             return self._again.popleft()
@@ -175,9 +175,9 @@ class Dispatcher:
         for _ in range(wanted):
             worker = self._engine.start_worker()
             self._record("starting", worker=worker)
-            self._workers[worker] = Member(heard=self._clock())
+            self._workers[worker] = KnownWorker(heard=self._clock())
 
-    def _startable(self, staying: list[Member]) -> int:
+    def _startable(self, staying: list[KnownWorker]) -> int:
         """Return how many workers may start: the smallest number at once, then one at a time."""
         least = self._policy.jobs if self._policy.least_jobs is None else self._policy.least_jobs
         starting = sum(not member.is_ready for member in staying)
@@ -202,7 +202,7 @@ class Dispatcher:
                 member.heard = self._clock()
                 self._take(event, member)
 
-    def _take(self, event: WorkerEvent, member: Member) -> None:
+    def _take(self, event: WorkerEvent, member: KnownWorker) -> None:
         match event:
             case WorkerReady(worker, machine, device, process):
                 member.is_ready, self._failed_starts = True, 0
@@ -224,7 +224,7 @@ class Dispatcher:
             case VideoEnded():
                 self._ended(event, member)
 
-    def _ended(self, event: VideoEnded, member: Member) -> None:
+    def _ended(self, event: VideoEnded, member: KnownWorker) -> None:
         video, member.video = member.video, None
         if video is None:
             return
@@ -244,7 +244,7 @@ class Dispatcher:
             if kind == "memory":
                 self._dismiss(event.worker)
 
-    def _lost(self, event: WorkerLost, member: Member) -> None:
+    def _lost(self, event: WorkerLost, member: KnownWorker) -> None:
         del self._workers[event.worker]
         video = member.video
         if video is None:
@@ -367,7 +367,7 @@ class Dispatcher:
                 member.stalled_at = now
                 self._dismiss(worker)
 
-    def _limit(self, member: Member) -> float:
+    def _limit(self, member: KnownWorker) -> float:
         """Return the seconds for which a worker may be silent."""
         if not member.is_ready:
             return max(self._policy.stall, STARTING)

@@ -36,7 +36,7 @@ class QueuedVideo:
 
 
 @dataclass
-class Member:
+class KnownWorker:
     """A worker as the dispatcher sees it."""
 
     heard: float
