@@ -59,7 +59,7 @@ def test_a_plan_of_nothing_says_so(tmp_path):
         write_plan(tmp_path / "loop", tmp_path / "v.jsonl")
     with pytest.raises(DataError, match="is a file; give a folder of videos"):
         write_plan(tmp_path / "a.mp4", tmp_path / "v.jsonl")
-    with pytest.raises(DataError, match="must be .jsonl files"):
+    with pytest.raises(DataError, match=r"must be \.jsonl files"):
         write_plan(tmp_path, tmp_path / "v.csv")
 
 

@@ -43,3 +43,23 @@ Resolution: TypeAlias = Annotated[str | None, shown_as("NAME")]
 Folder: TypeAlias = Annotated[Path, shown_as("FOLDER", None)]
 """A folder that is required or has a default."""
 ListFile: TypeAlias = Annotated[Path | None, shown_as("FILE")]
+
+EXPORT_GROUPS = {
+    "pictures and videos": (
+        "--overlay",
+        "--labels",
+        "--outlines",
+        "--contact-sheet",
+        "--cutout",
+        "--matte",
+        "--green-screen",
+        "--effect",
+        "--objects",
+        "--merged",
+        "--rate",
+        "--start-number",
+        "--no-sound",
+    ),
+    "edges": ("--edges", "--grow", "--feather", "--fill-holes"),
+}
+"""Boxes of the help text for options of ``Exports``."""

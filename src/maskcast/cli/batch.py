@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
-from maskcast.cli.arguments import Device, shown_as
+from maskcast.cli.arguments import EXPORT_GROUPS, Device, shown_as
 from maskcast.cli.batch_options import (
     AllowedProtocols,
     AttemptOptions,
@@ -61,22 +61,7 @@ OPTION_GROUPS = {
             "--metrics",
             "--dry-run",
         ),
-        "pictures and videos": (
-            "--overlay",
-            "--labels",
-            "--outlines",
-            "--contact-sheet",
-            "--cutout",
-            "--matte",
-            "--green-screen",
-            "--effect",
-            "--objects",
-            "--merged",
-            "--rate",
-            "--start-number",
-            "--no-sound",
-        ),
-        "edges": ("--edges", "--grow", "--feather", "--fill-holes"),
+        **EXPORT_GROUPS,
         "attempts": (
             "--attempts",
             "--time-limit",

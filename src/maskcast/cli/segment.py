@@ -10,6 +10,7 @@ import tyro
 from tyro.conf import Positional, UseAppendAction
 
 from maskcast.cli.arguments import (
+    EXPORT_GROUPS,
     Device,
     ListFile,
     MethodName,
@@ -26,11 +27,12 @@ from maskcast.core.device_names import DtypeChoice
 from maskcast.runs.export_settings import Exports
 
 if TYPE_CHECKING:
+    from maskcast.methods.spec import SegmenterSpec
     from maskcast.runs.segmentation import SavePolicy
 
 NO_EXPORTS = Exports()
 OPTION_GROUPS = {
-    "input": ("--start", "--end", "--on-bad-frame"),
+    "input": ("--start", "--end", "--direction", "--on-bad-frame"),
     "prompts": (
         "--masks",
         "--box",
@@ -46,24 +48,9 @@ OPTION_GROUPS = {
         "--colour",
         "--mask-threshold",
     ),
-    "method": ("--weights", "--method", "--option", "--direction"),
+    "method": ("--weights", "--method", "--option"),
     "output": ("--output", "--probabilities", "--rle", "--tracks", "--annotations"),
-    "pictures and videos": (
-        "--overlay",
-        "--labels",
-        "--outlines",
-        "--contact-sheet",
-        "--cutout",
-        "--matte",
-        "--green-screen",
-        "--effect",
-        "--objects",
-        "--merged",
-        "--rate",
-        "--start-number",
-        "--no-sound",
-    ),
-    "edges": ("--edges", "--grow", "--feather", "--fill-holes"),
+    **EXPORT_GROUPS,
     "resuming": ("--edited", "--overwrite", "--save-frames", "--save-seconds", "--keep-every"),
     "machine": ("--device", "--dtype", "--threads", "--deterministic"),
     "other": (),
@@ -91,7 +78,52 @@ class SavingOptions:
         )
 
 
-SAVING_OPTIONS = SavingOptions()
+@dataclass(frozen=True, kw_only=True)
+class SegmenterOptions:
+    """Which segmenter to use, and where it computes."""
+
+    weights: WeightsArgument = None
+    """name or file of the weights, which also select the method; default: lwl-small, which is part
+    of the package."""
+    method: MethodName = None
+    """a method, run with its default weights."""
+    option: Options = ()
+    """NAME=VALUE, a setting of the method; maskcast info METHOD lists the settings."""
+    device: Device = "auto"
+    """auto (a GPU if there is one), cpu, cuda, a specific GPU (cuda:1) or mps."""
+    dtype: DtypeChoice = "float32"
+    """data type of the network's computation; float32 never uses TF32, not even on a GPU. auto:
+    that of the run in the output folder; for a new run, bfloat16 with lwl-small on a processor that
+    supports it natively, otherwise float32."""
+    threads: Annotated[int | None, shown_as("COUNT")] = None
+    """CPU threads; default: chosen by PyTorch."""
+    deterministic: bool = False
+    """use only deterministic algorithms, so that runs on a GPU are bit-identical; slower."""
+
+    def set_up(self, output: Path, *, is_new: bool) -> SegmenterSpec:
+        """Apply the settings of the whole process, and return which segmenter to build.
+
+        Args:
+            output: the run folder, whose run decides what these options leave open.
+            is_new: whether a run in the folder will be deleted, so that it decides no data type.
+        """
+        from maskcast.methods.precision import dtype_of
+        from maskcast.methods.spec import SegmenterSpec
+        from maskcast.runs.earlier_weights import dtype_begun_with, weights_begun_with
+
+        weights = self.weights or weights_begun_with(output, method=self.method)
+        device = _set_up(self.device, threads=self.threads, deterministic=self.deterministic)
+        recorded = None if is_new or self.dtype != "auto" else dtype_begun_with(output)
+        return SegmenterSpec(
+            weights=weights,
+            method=self.method,
+            options=options_from(self.option),
+            device=device,
+            dtype=dtype_of(weights, recorded or self.dtype, method=self.method, device=device),
+        )
+
+
+SAVING_OPTIONS, SEGMENTER_OPTIONS = SavingOptions(), SegmenterOptions()
 
 
 def segment(
@@ -108,9 +140,7 @@ def segment(
     detection_score: float = 0.5,
     name: Annotated[Texts, repeatable("ID=NAME")] = (),
     colour: Annotated[Texts, repeatable("ID=#RRGGBB")] = (),
-    weights: WeightsArgument = None,
-    method: MethodName = None,
-    option: Options = (),
+    segmenter: Annotated[SegmenterOptions, tyro.conf.arg(name="")] = SEGMENTER_OPTIONS,
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("masks"),
     start: Annotated[str | None, shown_as("FRAME|TIME")] = None,
     end: Annotated[str | None, shown_as("FRAME|TIME")] = None,
@@ -122,10 +152,6 @@ def segment(
     only_prompts: bool = False,
     edited: bool = False,
     overwrite: bool = False,
-    device: Device = "auto",
-    dtype: DtypeChoice = "float32",
-    threads: Annotated[int | None, shown_as("COUNT")] = None,
-    deterministic: bool = False,
     saving: Annotated[SavingOptions, tyro.conf.arg(name="")] = SAVING_OPTIONS,
 ) -> None:
     """Segment the objects marked on the first frame, or on later ones, in all frames of a video.
@@ -165,10 +191,7 @@ def segment(
         detection_score: lowest score of the boxes to use.
         name: ID=NAME; overlays, contact sheets and reports show it. It is kept in objects.json.
         colour: ID=#RRGGBB, such as 1=#d55e00; its colour in overlays and contact sheets.
-        weights: name or file of the weights, which also select the method; default: lwl-small,
-            which is part of the package.
-        method: a method, run with its default weights.
-        option: NAME=VALUE, a setting of the method; maskcast info METHOD lists the settings.
+        segmenter: which segmenter to use, and where it computes.
         output: the run folder.
         start: first frame to segment, as a number or a time (12.5s, 1:02).
         end: frame or time to stop before, in the same form. It may change between calls.
@@ -186,19 +209,9 @@ def segment(
         edited: accept masks, boxes, absences and ends that were changed or removed since the last
             call; frames from the first change on are segmented again or restored.
         overwrite: delete the results of an earlier run in the output folder.
-        device: auto (a GPU if there is one), cpu, cuda, a specific GPU (cuda:1) or mps.
-        dtype: data type of the network's computation; float32 never uses TF32, not even on a GPU.
-            auto: that of the run in the output folder; for a new run, bfloat16 with lwl-small on a
-            processor that supports it natively, otherwise float32.
-        threads: CPU threads; default: chosen by PyTorch.
-        deterministic: use only deterministic algorithms, so that runs on a GPU are bit-identical;
-            slower.
         saving: how often states are saved.
     """
     from maskcast.cli.progress import TerminalProgress
-    from maskcast.methods.precision import dtype_of
-    from maskcast.methods.spec import SegmenterSpec
-    from maskcast.runs.earlier_weights import dtype_begun_with, weights_begun_with
     from maskcast.runs.video_request import VideoRequest
     from maskcast.runs.video_run import run_video
 
@@ -224,23 +237,14 @@ def segment(
         probabilities=probabilities,
         exports=exports,
         policy=saving.policy(),
-        deterministic=deterministic,
+        deterministic=segmenter.deterministic,
         overwrite=overwrite,
         edited=edited,
         only_prompts=only_prompts,
     )
-    weights = weights or weights_begun_with(output, method=method)
-    device = _set_up(device, threads=threads, deterministic=deterministic)
-    recorded = None if overwrite or dtype != "auto" else dtype_begun_with(output)
-    segmenter = SegmenterSpec(
-        weights=weights,
-        method=method,
-        options=options_from(option),
-        device=device,
-        dtype=dtype_of(weights, recorded or dtype, method=method, device=device),
-    )
+    spec = segmenter.set_up(output, is_new=overwrite)
     with TerminalProgress() as progress:
-        result = run_video(request, segmenter, progress=progress, report=say)
+        result = run_video(request, spec, progress=progress, report=say)
     if only_prompts:
         print_prompts(result)
     else:
