@@ -22,8 +22,6 @@ LONGEST = 1200.0
 """Seconds in which something happens, on a busy machine."""
 FRAMES = 12
 NAMES = "abcd"
-SLOW = {"seconds": "0.3"}
-"""Option that makes every frame take this long."""
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 PATH = os.pathsep.join(entry for entry in sys.path if entry)
 
@@ -80,9 +78,7 @@ class Dispatcher:
         return self.process.returncode
 
 
-def unbroken_masks(
-    folder: Path, *, count: int = FRAMES, options: Mapping[str, str] = SLOW
-) -> dict[str, dict[str, bytes]]:
+def unbroken_masks(folder: Path, *, count: int = FRAMES) -> dict[str, dict[str, bytes]]:
     """Return the masks of unbroken runs, by video and file."""
     masks = {}
     for seed, name in enumerate(NAMES):
@@ -90,20 +86,27 @@ def unbroken_masks(
         output = folder / "out" / name
         run_video(
             VideoRequest(video=folder / name, masks=[folder / f"{name}.png"], output=output),
-            Source(options),
+            Source(),
         )
         masks[name] = {path.name: path.read_bytes() for path in output.glob("*.png")}
     return masks
 
 
-def write_slow_clips(
-    folder: Path, *, count: int = FRAMES, options: Mapping[str, str] = SLOW
-) -> list[dict]:
-    """Write the videos and their manifest, and return its rows."""
+def write_slow_clips(folder: Path, *, count: int = FRAMES, seconds: float = 0.3) -> list[dict]:
+    """Write the videos and their manifest, and return its rows.
+
+    Every frame takes some seconds until ``hurry`` is called.
+    """
     rows = [write_video(folder, name, seed=s, count=count) for s, name in enumerate(NAMES)]
-    rows = [{**row, "options": dict(options)} for row in rows]
+    options = {"seconds": str(seconds), "quick": str(folder / "quick")}
+    rows = [{**row, "options": options} for row in rows]
     write_manifest(folder, *rows)
     return rows
+
+
+def hurry(folder: Path) -> None:
+    """Let frames take no time from now on: what was to happen has happened."""
+    (folder / "quick").touch()
 
 
 def assert_equal(folder: Path, expected: dict[str, dict[str, bytes]]) -> None:

@@ -40,6 +40,11 @@ PATIENT = {
 SMALL = ("--num-cpus=1", "--object-store-memory=80000000", "--include-log-monitor=False")
 HEAD_ONLY = ("--head", f"--port={PORT}", "--include-dashboard=0", "--no-monitor")
 
+PORTS = (
+    *("metrics-export-port", "runtime-env-agent-port"),
+    *("dashboard-agent-listen-port", "dashboard-agent-grpc-port"),
+)
+
 
 class Nodes:
     """Ray nodes with one CPU each; the first one is the head."""
@@ -58,6 +63,8 @@ class Nodes:
         command = [*self.prefix, str(ray), "start", "--block", "--disable-usage-stats", *SMALL]
         command += [f"--node-ip-address=10.77.0.{number + 1}", *where]
         command += [f"--temp-dir={self.folder / str(number)}"]
+        # a node that chooses ports gives its helpers 15 s to write them down, and else crashes
+        command += [f"--{name}={7000 + 10 * number + i}" for i, name in enumerate(PORTS)]
         log = (self.folder / f"{number}.log").open("w")
         environment = {**os.environ, **SECRETS, **PATIENT, "PYTHONPATH": PATH}
         self.started.append(

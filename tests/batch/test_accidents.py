@@ -17,7 +17,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from batch.accidents import LONGEST, Dispatcher, assert_equal, unbroken_masks, write_slow_clips
+from batch.accidents import (
+    LONGEST,
+    Dispatcher,
+    assert_equal,
+    hurry,
+    unbroken_masks,
+    write_slow_clips,
+)
 from batch.small_batch import write_manifest
 from maskcast.runs.card import read_card
 
@@ -48,6 +55,7 @@ def test_workers_killed_at_random_moments_lose_nothing(clips, expected):
         time.sleep(chance.random() * 3)
         if alive := run.workers():
             psutil.Process(chance.choice(alive)).kill()
+    hurry(clips)
     assert run.end() == 0, run.output
     assert_equal(clips, expected)
     assert any("SIGKILL" in event["note"] for event in run.events("lost"))
@@ -63,6 +71,7 @@ def test_a_dispatcher_that_is_killed_goes_on_with_the_same_command(clips, expect
     run.process.wait()
     _, alive = psutil.wait_procs(workers, LONGEST)
     assert not alive
+    hurry(clips)
     again = Dispatcher(clips, "--jobs", "2", *OFTEN)
     assert again.end() == 0, again.output
     assert_equal(clips, expected)
@@ -79,6 +88,7 @@ def test_ctrl_c_saves_states_and_the_run_goes_on(clips, expected, kind):
     assert "run again to continue" in run.output
     assert run.events("interrupted")
     assert not run.workers()
+    hurry(clips)
     again = Dispatcher(clips, "--jobs", "2")
     assert again.end() == 0, again.output
     assert_equal(clips, expected)
@@ -89,6 +99,8 @@ def test_a_worker_that_stands_still_is_replaced(clips, expected):
     run.wait_for("beat")
     (worker,) = run.workers()
     os.kill(worker, signal.SIGSTOP)
+    run.wait_for("failed")
+    hurry(clips)
     assert run.end() == 0, run.output
     assert [event["kind"] for event in run.events("failed")] == ["stall"]
     assert_equal(clips, expected)
@@ -99,6 +111,8 @@ def test_sigterm_to_a_worker_costs_no_attempt(clips, expected):
     run.wait_for("beat")
     (worker,) = run.workers()
     os.kill(worker, signal.SIGTERM)
+    run.wait_for("interrupted")
+    hurry(clips)
     assert run.end() == 0, run.output
     assert len(run.events("interrupted")) == 1
     assert not run.events("failed")
@@ -106,6 +120,7 @@ def test_sigterm_to_a_worker_costs_no_attempt(clips, expected):
 
 
 def test_poison_and_missing_files_are_named_and_others_finish(clips, expected):
+    hurry(clips)
     lines = [json.loads(line) for line in (clips / "videos.jsonl").read_text().splitlines()]
     poison = {**lines[0], "id": "poison", "options": {"crash_at": "0"}}
     write_manifest(clips, lines[0], poison, {**lines[1], "id": "gone", "video": "gone"}, *lines[1:])
@@ -121,6 +136,7 @@ def test_poison_and_missing_files_are_named_and_others_finish(clips, expected):
 
 
 def test_three_shards_at_once_are_the_whole_and_a_double_is_refused(clips, expected):
+    hurry(clips)
     runs = [Dispatcher(clips, "--jobs", "1", "--shard", f"{index}/3") for index in range(3)]
     assert [run.end() for run in runs] == [0, 0, 0], [run.output for run in runs]
     assert_equal(clips, expected)
@@ -154,6 +170,7 @@ def test_a_full_disk_stops_the_batch_and_the_same_command_goes_on(clips, expecte
         assert "the disk is full" in run.output
         assert not run.events("quarantined")
         (disk / "filler").unlink()
+        hurry(clips)
         again = Dispatcher(clips, "--jobs", "1", "--scratch", str(disk / "work"), *OFTEN)
         assert again.end() == 0, again.output
         assert_equal(clips, expected)

@@ -19,6 +19,7 @@ from batch.accidents import (
     NAMES,
     Dispatcher,
     assert_equal,
+    hurry,
     unbroken_masks,
     write_slow_clips,
 )
@@ -39,8 +40,7 @@ def nodes() -> Iterator[Nodes]:
 
 
 def test_a_cluster_survives_every_accident(nodes, tmp_path):
-    quick = tmp_path / "quick"
-    rows = write_slow_clips(tmp_path, count=FRAMES, options={"seconds": "1", "quick": str(quick)})
+    rows = write_slow_clips(tmp_path, count=FRAMES, seconds=1)
     poison = {**rows[0], "id": "poison", "options": {"crash_at": "0"}}
     write_manifest(tmp_path, *rows, poison)
     options = ("--ray", ADDRESS, "--workers", "2", "--attempts", "2", "--save-seconds", "0.5")
@@ -71,10 +71,10 @@ def test_a_cluster_survives_every_accident(nodes, tmp_path):
     leaving = nodes.started[wait_for_worker(run, nodes).node]
     leaving.send_signal(signal.SIGTERM)
     run.wait_for("interrupted")
-    quick.touch()
+    hurry(tmp_path)
     assert run.end() == 4, run.output
     leaving.wait(LONGEST)
-    assert_equal(tmp_path, unbroken_masks(tmp_path / "unbroken", count=FRAMES, options={}))
+    assert_equal(tmp_path, unbroken_masks(tmp_path / "unbroken", count=FRAMES))
 
     failures = [json.loads(line) for line in (tmp_path / "out" / "failures.jsonl").open()]
     assert [row["id"] for row in failures] == ["poison"]
