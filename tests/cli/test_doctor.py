@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from importlib.metadata import metadata
 
 import pytest
 
@@ -52,6 +53,11 @@ def test_missing_extras_and_codecs_are_notes(monkeypatch):
     checks = found()
     assert checks["extra app"] == ("note", "not installed: no-such-package")
     assert checks["videos, write"] == ("note", "missing in PyAV: prores_ks")
+
+
+def test_every_extra_for_users_is_examined():
+    extras = set(metadata("maskcast").get_all("Provides-Extra") or [])
+    assert installation.EXTRAS.keys() == extras - {"dev", "docs"}
 
 
 def test_weights_that_have_changed_since_they_were_installed_fail(cache):

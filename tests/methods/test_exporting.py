@@ -49,7 +49,7 @@ MOST_NODES = 3000
 
 def need_onnx() -> None:
     for package in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(package, reason="requires the extra onnx: pip install 'maskcast[onnx]'")
+        pytest.importorskip(package, reason="requires the extra onnx")
 
 
 def lwl_weights(folder: Path) -> Path:

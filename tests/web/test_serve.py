@@ -176,7 +176,7 @@ def test_without_the_extra_the_command_says_what_to_install(maskcast, monkeypatc
     for name in [name for name in sys.modules if name.startswith(("maskcast.web", "starlette"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "starlette", None)
-    maskcast("app").assert_one_sentence(2, 'pip install "maskcast[app]"')
+    maskcast("app").assert_one_sentence(2, 'pip install ".[app]"')
 
 
 def test_the_browser_is_opened_by_a_private_file(monkeypatch, tmp_path):

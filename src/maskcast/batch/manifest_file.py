@@ -15,6 +15,7 @@ from typing import Any
 from maskcast.batch.addresses import Location, Url
 from maskcast.batch.store import Store
 from maskcast.core.errors import DataError, MissingFileError, UsageError
+from maskcast.core.extras import how_to_install
 
 STANDARD_INPUT = "-"
 ROWS_AT_ONCE = 10_000
@@ -92,7 +93,7 @@ def _as_json_lines(path: Path, target: Path) -> Path:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise UsageError(
-            "Parquet files need pyarrow: pip install 'maskcast[parquet]'", options=("manifest",)
+            f"Parquet files need pyarrow: {how_to_install('parquet')}", options=("manifest",)
         ) from error
     try:
         with target.open("w", encoding="utf-8") as file:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from maskcast.core.errors import UsageError
+from maskcast.core.extras import how_to_install
 from maskcast.core.files import replacing
 from maskcast.core.progress import Progress
 from maskcast.io.label_maps import read_label_map
@@ -113,5 +114,5 @@ def _modules() -> tuple[Any, Any]:
         return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise UsageError(
-            "Parquet files need pyarrow: pip install 'maskcast[parquet]'", options=("output",)
+            f"Parquet files need pyarrow: {how_to_install('parquet')}", options=("output",)
         ) from error

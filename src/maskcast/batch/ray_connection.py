@@ -19,6 +19,7 @@ from maskcast.batch.ray_cluster import ActorDiedError, ActorUnreachableError, Ha
 from maskcast.batch.ray_worker import CALLS_AT_ONCE, RayWorker
 from maskcast.batch.worker_line import WorkerSetup
 from maskcast.core.errors import UsageError
+from maskcast.core.extras import how_to_install
 
 LONGEST_NOTE = 200
 """Maximum number of characters of what Ray says about the death of an actor."""
@@ -146,7 +147,7 @@ def _import_ray() -> Any:
         return importlib.import_module("ray")
     except ImportError as error:
         raise UsageError(
-            "Ray is not installed: pip install 'maskcast[ray]'", options=("ray",)
+            f"Ray is not installed: {how_to_install('ray')}", options=("ray",)
         ) from error
 
 

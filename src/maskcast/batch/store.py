@@ -24,6 +24,7 @@ from maskcast.core.errors import (
     TransientError,
     UsageError,
 )
+from maskcast.core.extras import how_to_install
 from maskcast.core.files import make_folder, path_inside, replacing
 from maskcast.io.video.frame_folder import is_frame_file
 
@@ -221,7 +222,7 @@ def _open(url: Url) -> tuple[Any, str]:
     except (ImportError, ValueError) as error:
         package = PACKAGES.get(protocol, "fsspec")
         raise UsageError(
-            f"addresses of {protocol} need {package}: pip install 'maskcast[remote]'"
+            f"addresses of {protocol} need {package}: {how_to_install('remote')}"
         ) from error
     return files, str(path)
 

@@ -18,6 +18,7 @@ from maskcast.cli.arguments import (
 )
 from maskcast.core.config import options_from
 from maskcast.core.errors import UsageError
+from maskcast.core.extras import how_to_install
 
 
 def app(
@@ -71,7 +72,7 @@ def app(
         if missing not in ("starlette", "uvicorn", "anyio", "h11", "click"):
             raise
         raise UsageError(
-            f'the browser application needs {missing}: pip install "maskcast[app]"'
+            f"the browser application needs {missing}: {how_to_install('app')}"
         ) from error
     from maskcast.web.messages import SegmenterChoice
 

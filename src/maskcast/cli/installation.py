@@ -22,7 +22,14 @@ from maskcast.core.processors import processor_count
 from maskcast.io.video.codecs import decoders, encoders
 from maskcast.io.weights.names import cache_folder, installed_weights, verify_weights
 
-EXTRAS = {"train": ("lightning", "tensorboard"), "app": ("starlette", "uvicorn")}
+EXTRAS = {
+    "train": ("lightning", "tensorboard"),
+    "app": ("starlette", "uvicorn"),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "ray": ("ray",),
+    "remote": ("s3fs", "gcsfs", "adlfs"),
+    "parquet": ("pyarrow",),
+}
 """Optional parts of the package, and the packages that each needs."""
 LITTLE_SPACE = 10**9
 """Bytes of free space below which a folder gets a note."""

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from maskcast.core.errors import DataError, MissingFileError, UsageError
+from maskcast.core.extras import how_to_install
 from maskcast.core.files import path_inside
 from maskcast.core.strict_json import read_json
 from maskcast.io.weights.files import sha256_of
@@ -179,7 +180,7 @@ def _load_onnx(path: Path) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
         import onnxruntime  # noqa: PLC0415 - an optional package
     except ModuleNotFoundError as error:
         raise UsageError(
-            "running ONNX graphs requires onnxruntime: pip install 'maskcast[onnx]'"
+            f"running ONNX graphs requires onnxruntime: {how_to_install('onnx')}"
         ) from error
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [one.name for one in session.get_inputs()]

@@ -23,6 +23,7 @@ from safetensors.numpy import save
 
 from maskcast.core.config import config_to_dict
 from maskcast.core.errors import OutputError, UsageError
+from maskcast.core.extras import how_to_install
 from maskcast.core.files import make_folder, replacing, write_text
 from maskcast.core.progress import Progress
 from maskcast.io.weights.files import Weights, sha256_of
@@ -115,7 +116,7 @@ def _require_packages(form: Form) -> None:
         import onnxscript  # noqa: F401, PLC0415
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"the form onnx requires {error.name}: pip install 'maskcast[onnx]'", options=("form",)
+            f"the form onnx requires {error.name}: {how_to_install('onnx')}", options=("form",)
         ) from error
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from maskcast.core.device import choose_device
 from maskcast.core.errors import UsageError
+from maskcast.core.extras import how_to_install
 from maskcast.core.training import LoopConfig
 
 LONGEST_WAIT = timedelta(hours=2)
@@ -40,7 +41,7 @@ def start_processes(config: LoopConfig, device: str, scaler: torch.amp.GradScale
         from lightning.fabric.strategies.ddp import DDPStrategy  # noqa: PLC0415
     except ImportError as error:
         raise UsageError(
-            f"training requires the extra 'train' ({error}); pip install 'maskcast[train]'"
+            f"training requires the extra 'train' ({error}): {how_to_install('train')}"
         ) from error
     for part in ("fabric", "pytorch"):  # either may log the precision
         logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
