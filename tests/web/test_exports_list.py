@@ -8,7 +8,15 @@ import pytest
 
 from maskcast.core.errors import ConfigError, UsageError
 from maskcast.runs.export_settings import Exports
-from maskcast.web.exports_list import DENSITIES, FORMS, LABELS, OFFERS, OPTIONS, export_of
+from maskcast.web.exports_list import (
+    DENSITIES,
+    FIXED_SIZES,
+    FORMS,
+    LABELS,
+    OFFERS,
+    OPTIONS,
+    export_of,
+)
 
 OPTION_NAMES = {option.name for option in OPTIONS}
 
@@ -28,9 +36,10 @@ def test_offers_name_known_options():
     assert {name for offer in OFFERS for name in offer.options} == OPTION_NAMES
 
 
-def test_sizes_are_expected_of_exports_that_are_offered():
-    assert set(DENSITIES) <= {offer.name for offer in OFFERS}
-    assert all(density > 0 for density in DENSITIES.values())
+def test_a_size_is_expected_of_every_export():
+    assert {*DENSITIES, *FIXED_SIZES} == {offer.name for offer in OFFERS}
+    assert DENSITIES.keys().isdisjoint(FIXED_SIZES)
+    assert all(size > 0 for size in (*DENSITIES.values(), *FIXED_SIZES.values()))
 
 
 def test_what_was_chosen_becomes_settings():

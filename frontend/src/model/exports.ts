@@ -60,11 +60,11 @@ export function grouped(exports: readonly ExportInfo[]): [group: string, of: Exp
 
 /** About how many bytes an export of so many frames has; null if that is not known. */
 export function expectedBytes(
-  { density }: ExportInfo,
+  { density, bytes }: ExportInfo,
   { width, height }: { width: number; height: number },
   frames: number,
 ): number | null {
-  return density === null ? null : density * width * height * frames;
+  return density === null ? bytes : density * width * height * frames;
 }
 
 /** Whether a request would name an export and an object. */

@@ -123,6 +123,8 @@ export interface ExportInfo {
   options: string[];
   /** Expected bytes for each pixel of each frame; null if that depends on other things. */
   density: number | null;
+  /** Expected bytes if they do not depend on the number of frames. */
+  bytes: number | null;
 }
 
 export interface ExportOption {

@@ -1,6 +1,8 @@
 /** The open project: the server's document and results, kept up to date, and every edit of them. */
+
 import { batch, computed, signal } from "@preact/signals";
 import { PALETTE } from "../stage/palette";
+import { newlyAbsent, offerEnds } from "./absence";
 import { type Api, ApiError, type OpenRequest } from "./api";
 import { only, withMark } from "./document";
 import { EditQueue, type Send } from "./edits";
@@ -330,6 +332,7 @@ export class Session {
     const marks = only(labels, document.prompts[frame] ?? []);
     this.marks.put(frame, { width, height, data: marks });
     this.project.value = { ...project, ...document };
+    offerEnds(this, frame, newlyAbsent(project, document, frame));
     const pixels = labels.slice();
     void this.edit((revision) => this.api.mark(revision, { frame, slots, did }, pixels));
   }

@@ -1,7 +1,8 @@
 /**
  * Short messages to the person, read out by screen readers.
  *
- * They are shown for a while; those that offer an action stay until it is taken or they are closed.
+ * They are shown for a while. Those with an action stay until it is taken or they are closed, unless
+ * it is only an offer.
  */
 import { signal } from "@preact/signals";
 
@@ -12,7 +13,7 @@ export interface Toast {
   action?: { label: string; run: () => void };
 }
 
-const SHOWN = { info: 5000, error: 12_000 } as const; // milliseconds
+const SHOWN = { info: 5000, error: 12_000, offer: 12_000 } as const; // milliseconds
 const MOST = 4;
 
 export class Toasts {
@@ -23,6 +24,11 @@ export class Toasts {
 
   info(text: string, action?: Toast["action"]): void {
     this.#show("info", text, action);
+  }
+
+  /** Show an action that is of use now: it goes by itself. */
+  offer(text: string, action: NonNullable<Toast["action"]>): void {
+    this.#show("info", text, action, SHOWN.offer);
   }
 
   error(text: string, action?: Toast["action"]): void {
@@ -42,10 +48,11 @@ export class Toasts {
     this.shown.value = [];
   }
 
-  #show(level: Toast["level"], text: string, action?: Toast["action"]): void {
+  #show(level: Toast["level"], text: string, action?: Toast["action"], time?: number): void {
     const others = this.shown.value.filter((toast) => toast.text !== text);
     const toast = { key: this.#next++, level, text, ...(action ? { action } : {}) };
     this.shown.value = [...others, toast].slice(-MOST);
-    if (action === undefined) setTimeout(() => this.close(toast.key), SHOWN[level]);
+    const shown = time ?? (action === undefined ? SHOWN[level] : undefined);
+    if (shown !== undefined) setTimeout(() => this.close(toast.key), shown);
   }
 }

@@ -38,21 +38,23 @@ const EDGES = option("edges", {
 });
 const OPTIONS = [GROW, RATE, SOUND, OBJECTS, EDGES];
 const EXPORTS: ExportInfo[] = [
-  { name: "tracks", title: "tracks", group: "Masks", options: [], density: 1 },
+  { name: "tracks", title: "tracks", group: "Masks", options: [], density: 1, bytes: null },
   {
     name: "overlay",
     title: "overlay",
     group: "To look at",
     options: ["rate", "sound"],
     density: 1,
+    bytes: null,
   },
-  { name: "rle", title: "rle", group: "Masks", options: [], density: 1 },
+  { name: "rle", title: "rle", group: "Masks", options: [], density: 1, bytes: null },
   {
     name: "cutout:png",
     title: "PNG",
     group: "Cut-outs",
     options: ["objects", "edges", "grow"],
     density: 1,
+    bytes: null,
   },
 ];
 const OBJECT: ObjectInfo = { slot: 1, id: 1, name: "dog", colour: "#56b4e9", locked: false };
@@ -92,6 +94,7 @@ test("sizes grow with pixels and frames, where they are known", () => {
   const video = { width: 100, height: 50 };
   expect(expectedBytes({ ...EXPORTS[1], density: 0.5 }, video, 3)).toBe(7500);
   expect(expectedBytes({ ...EXPORTS[0], density: null }, video, 3)).toBeNull();
+  expect(expectedBytes({ ...EXPORTS[0], density: null, bytes: 800 }, video, 3)).toBe(800);
 });
 
 test("values that are as usual, or that are not shown, are left out", () => {

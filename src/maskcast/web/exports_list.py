@@ -42,9 +42,33 @@ DENSITIES: Mapping[str, float] = {
     "cutout:prores": 0.17,
     "cutout:vp9": 0.017,
     "cutout:png": 0.12,
+    "cutout:exr": 0.28,
+    "matte:prores": 0.055,
+    "matte:h264": 0.0032,
+    "matte:ffv1": 0.0073,
+    "matte:png": 0.0049,
+    "matte:png16": 0.006,
+    "green_screen:h264": 0.0065,
+    "green_screen:prores": 0.17,
+    "effect:blur": 0.013,
+    "effect:pixelate": 0.014,
+    "effect:black": 0.014,
+    "effect:blur-background": 0.0068,
+    "effect:pixelate-background": 0.0077,
+    "effect:black-background": 0.0064,
+    "annotations:coco-video": 0.003,
+    "annotations:youtube-vis": 0.0026,
+    "annotations:cvat": 0.0053,
+    "annotations:cvat-masks": 0.008,
+    "annotations:labelme": 0.38,
+    "annotations:yolo": 0.38,
+    "annotations:mots": 0.0058,
 }
-"""Expected bytes for each pixel of each frame, by name of the export, where it was measured: on
-24 frames of dog.mp4 (1280×720) with two objects on 6 % of the pixels. Other clips differ."""
+"""Expected bytes for each pixel of each frame, by name of the export: on 24 frames of dog.mp4
+(1280×720) with two objects on 6 % of the pixels. Other clips differ. ``labelme`` and ``yolo`` hold
+copies of the frames."""
+FIXED_SIZES: Mapping[str, int] = {"contact_sheet": 830_000}
+"""Expected bytes of exports whose size hardly depends on the length of the video."""
 EDGES = ("objects", "edges", "grow", "feather", "fill_holes")
 """Options of all exports that show objects alone, or change their pixels."""
 
@@ -217,6 +241,7 @@ def listed() -> dict[str, Any]:
                 "group": o.group,
                 "options": list(o.options),
                 "density": DENSITIES.get(o.name),
+                "bytes": FIXED_SIZES.get(o.name),
             }
             for o in OFFERS
         ],

@@ -185,3 +185,7 @@ def test_erasing_all_of_a_known_object_marks_it_as_absent(bench):
     bench.more(1, "Absent on this frame")
     bench.wait("maskcast.session.project.value.absent[9]?.includes(1)")
     bench.settled()
+    bench.page.locator(".toast").get_by_role("button", name="Ends here").last.click()
+    bench.wait("maskcast.session.project.value.ends.length === 1")
+    project = bench.project()
+    assert (project["ends"], project["absent"]) == ([[9, 1]], {})

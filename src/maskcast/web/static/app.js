@@ -1928,8 +1928,8 @@ function grouped(exports) {
 	for (const each of exports) groups.set(each.group, [...groups.get(each.group) ?? [], each]);
 	return [...groups];
 }
-function expectedBytes({ density }, { width, height }, frames) {
-	return density === null ? null : density * width * height * frames;
+function expectedBytes({ density, bytes }, { width, height }, frames) {
+	return density === null ? bytes : density * width * height * frames;
 }
 function isPossible(choice, objects) {
 	return choice.names.size > 0 && objects.some(({ id }) => !choice.without.has(id));
@@ -1957,6 +1957,23 @@ function typedNumber(option, text) {
 	if (!Number.isFinite(value) || option.kind === "whole" && !Number.isInteger(value)) return;
 	if (value < (option.least ?? -Infinity) || value > (option.most ?? Infinity)) return;
 	return value;
+}
+// src/model/absence.ts
+function newlyAbsent(before, after, frame) {
+	const known = before.absent[frame] ?? [];
+	return (after.absent[frame] ?? []).filter((slot) => !known.includes(slot));
+}
+function offerEnds(session, frame, slots) {
+	const project = session.project.value;
+	if (project === null) return;
+	for (const slot of slots) {
+		const object = objectOf(project, slot);
+		if (object === null) continue;
+		session.toasts.offer(`${titleOf(object)} is absent on this frame and may come back.`, {
+			label: "Ends here",
+			run: () => void session.edit((revision) => session.api.setEnd(revision, frame, slot, true), () => session.marks.forget([frame]))
+		});
+	}
 }
 // src/model/deflate.ts
 async function through(bytes, stream) {
@@ -2715,7 +2732,8 @@ var Snapshots = class {
 // src/model/toasts.ts
 var SHOWN = {
 	info: 5e3,
-	error: 12e3
+	error: 12e3,
+	offer: 12e3
 };
 var Toasts = class {
 	shown = y$1([]);
@@ -2723,6 +2741,9 @@ var Toasts = class {
 	#next = 1;
 	info(text, action) {
 		this.#show("info", text, action);
+	}
+	offer(text, action) {
+		this.#show("info", text, action, SHOWN.offer);
 	}
 	error(text, action) {
 		this.#show("error", text, action);
@@ -2736,7 +2757,7 @@ var Toasts = class {
 	clear() {
 		this.shown.value = [];
 	}
-	#show(level, text, action) {
+	#show(level, text, action, time) {
 		const others = this.shown.value.filter((toast) => toast.text !== text);
 		const toast = {
 			key: this.#next++,
@@ -2745,7 +2766,8 @@ var Toasts = class {
 			...action ? { action } : {}
 		};
 		this.shown.value = [...others, toast].slice(-4);
-		if (action === void 0) setTimeout(() => this.close(toast.key), SHOWN[level]);
+		const shown = time ?? (action === void 0 ? SHOWN[level] : void 0);
+		if (shown !== void 0) setTimeout(() => this.close(toast.key), shown);
 	}
 };
 // src/model/session.ts
@@ -3021,6 +3043,7 @@ var Session = class {
 			...project,
 			...document
 		};
+		offerEnds(this, frame, newlyAbsent(project, document, frame));
 		const pixels = labels.slice();
 		this.edit((revision) => this.api.mark(revision, {
 			frame,
