@@ -176,6 +176,7 @@ def test_what_is_being_typed_stays_when_there_is_news(bench):
     field.press("Enter")
     bench.wait("maskcast.look.frame.value === 39")
     assert field.input_value() == "39"
+    bench.tool("Brush")
     brush = bench.page.get_by_label("Brush size in pixels")
     brush.fill("77")
     bench.page.evaluate(news)
