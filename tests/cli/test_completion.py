@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 
@@ -23,6 +24,8 @@ complete_words maskcast weights imp
 complete_words maskcast train agame-stage
 complete_words maskcast train lwl-small --max
 complete_words maskcast segment some-video
+complete_words maskcast segment --mat
+complete_words maskcast batch run --edg
 """
 
 
@@ -38,7 +41,15 @@ def test_bash_completes_commands_options_choices_and_recipes():
         "agame-stage1 agame-stage2",
         "--max-minutes",
         "",  # bash then completes file names
+        "--matte",
+        "--edges",
     ]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_descriptions_have_no_line_breaks(shell):
+    (line,) = re.findall("^COMPLETION_SPEC = .*$", completion_script(shell), flags=re.MULTILINE)
+    assert "--matte" in line and "\\n" not in line
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

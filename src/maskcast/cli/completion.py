@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import re
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout, suppress
 from typing import Annotated, Any, Literal, TypeAlias, Union
@@ -18,6 +19,14 @@ from maskcast.methods.recipes import recipes
 
 Shell: TypeAlias = Literal["bash", "zsh", "fish"]
 
+_SPECIFICATION = re.compile(r"^COMPLETION_SPEC = .*$", flags=re.MULTILINE)
+_LINE_BREAKS = {
+    "bash": re.compile(r"(?<!\\)\\n\s*"),
+    "zsh": re.compile(r"(?<!\\)\\n\s*"),
+    "fish": re.compile(r"(?<!\\)\\\\n\s*"),
+}
+"""Line breaks in texts of the specification, as each shell's script escapes them. They are replaced
+because the shells read one candidate per line: the rest of a description would be another one."""
 
 FILE_NAMES_IN_BASH = """
 # Complete file names where nothing else fits.
@@ -55,7 +64,9 @@ def completion_script(shell: Shell) -> str:
             args=["--tyro-print-completion", shell],
             config=PARSER_SETTINGS,
         )
-    return text.getvalue() + (FILE_NAMES_IN_BASH if shell == "bash" else "")
+    line_break = _LINE_BREAKS[shell]
+    script = _SPECIFICATION.sub(lambda line: line_break.sub(" ", line[0]), text.getvalue())
+    return script + (FILE_NAMES_IN_BASH if shell == "bash" else "")
 
 
 def _function(command: Command) -> Any:
