@@ -14,7 +14,8 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from maskcast.cli.terminal import columns_limited_to
+from maskcast.cli.parser_errors import in_one_line
+from maskcast.cli.terminal import columns_limited_to, columns_of
 from maskcast.core.config import settings_of
 from maskcast.core.errors import UsageError
 
@@ -24,6 +25,8 @@ others."""
 
 WIDEST_HELP = 100
 """Columns of a help text on wider terminals; the parser would set it in two columns."""
+WIDEST_BOX = 10_000
+"""Columns in which an error of the parser does not wrap."""
 MOST_HINTS, LEAST_SIMILARITY = 2, 0.75
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -51,8 +54,8 @@ def parse(
         groups: boxes of the help text.
 
     Raises:
-        UsageError: an option or a further argument is unknown; the nearest options are named.
-        SystemExit: a help text or another error of the parser was printed.
+        UsageError: an argument is unknown, missing or invalid; near names are mentioned.
+        SystemExit: a help text was printed, or an error of the parser that has no short form.
     """
     for parameter in inspect.signature(target).parameters.values():
         if is_dataclass(parameter.default):
@@ -107,10 +110,32 @@ def _parsed(
         # an unknown option in front takes the words after it along, so that arguments seem missing
         if ended.code and (unknown := _unknown_flags(arguments, _flags(target, prog))):
             raise _unknown(unknown, prog, lambda: _flags(target, prog)) from None
+        if ended.code and (message := _message_of_parser(target, arguments, prog)):
+            raise UsageError(message) from None
         print(in_groups(printed.getvalue(), groups), end="")
         print(complaint.getvalue(), end="", file=sys.stderr)
         raise
     return (lambda: call) if isinstance(target, type) else call, unknown
+
+
+def _message_of_parser(
+    target: Callable[..., Any], arguments: Sequence[str], prog: str
+) -> str | None:
+    """Return why the parser rejects arguments, in one line, or None if its box is not known."""
+    import tyro
+
+    from maskcast.cli.arguments import PARSER_SETTINGS
+
+    box = io.StringIO()
+    with columns_of(WIDEST_BOX), redirect_stderr(box), suppress(SystemExit):
+        tyro.cli(
+            _delayed(target),
+            prog=prog,
+            args=arguments,
+            config=PARSER_SETTINGS,
+            return_unknown_args=True,
+        )
+    return in_one_line(_ANSI.sub("", box.getvalue()), prog)
 
 
 def _delayed(target: Callable[..., Any]) -> Callable[..., Any]:

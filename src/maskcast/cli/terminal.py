@@ -75,19 +75,20 @@ def discard(stream: Any) -> None:
 def usable_width() -> Iterator[None]:
     """Pretend inside the block that the terminal has a width that help texts can be laid out in."""
     columns = shutil.get_terminal_size().columns
-    with _columns(min(max(columns, NARROWEST), WIDEST)):
+    with columns_of(min(max(columns, NARROWEST), WIDEST)):
         yield
 
 
 @contextmanager
 def columns_limited_to(most: int) -> Iterator[None]:
     """Pretend inside the block that the terminal has at most a number of columns."""
-    with _columns(min(shutil.get_terminal_size().columns, most)):
+    with columns_of(min(shutil.get_terminal_size().columns, most)):
         yield
 
 
 @contextmanager
-def _columns(count: int) -> Iterator[None]:
+def columns_of(count: int) -> Iterator[None]:
+    """Pretend inside the block that the terminal has a number of columns."""
     if count == shutil.get_terminal_size().columns:
         yield
         return
