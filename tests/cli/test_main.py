@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import logging
 import os
 import signal
@@ -40,10 +41,33 @@ def test_the_version_is_told(capsys):
     assert capsys.readouterr().out.startswith("maskcast 0.")
 
 
-def test_an_unknown_command_is_answered_with_the_known_ones(maskcast):
-    maskcast("sgment").assert_one_sentence(
-        2, "unknown command 'sgment'; choose one of segment, demo"
-    )
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("sgment", "unknown command 'sgment'; did you mean segment? maskcast --help lists"),
+        ("qqq", "unknown command 'qqq'; maskcast --help lists the commands"),
+        ("weights verfy", "unknown command 'verfy'; did you mean verify? maskcast weights --help"),
+    ],
+)
+def test_an_unknown_command_is_answered_with_the_nearest_one(words, answer, maskcast):
+    maskcast(*words.split()).assert_one_sentence(2, answer)
+
+
+def test_the_help_of_all_commands_mentions_the_version(maskcast):
+    assert "maskcast --version" in maskcast("--help").output
+
+
+@pytest.mark.parametrize(("command", "first"), [("batch", "plan"), ("weights", "list")])
+def test_subcommands_have_one_line_each(command, first, maskcast):
+    outcome = maskcast(command, "--help")
+    usage, empty, *lines = outcome.output.splitlines()
+    assert (usage, empty) == (f"usage: maskcast {command} COMMAND …", "")
+    functions = importlib.import_module(COMMANDS[command].module).COMMANDS
+    assert [line.split()[0] for line in lines[: len(functions)]] == list(functions)
+    assert lines[0].split()[0] == first
+    assert max(map(len, lines)) <= 80
+    without = maskcast(command)
+    assert (without.exit_code, without.output) == (2, outcome.output)
 
 
 def test_what_would_steer_the_terminal_is_written_out(maskcast):

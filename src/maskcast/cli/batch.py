@@ -91,7 +91,7 @@ def plan(
     *,
     output: Annotated[Path, shown_as("FILE", None, short="-o")] = Path("videos.jsonl"),
 ) -> None:
-    """Write a manifest of the videos in a folder that have masks beside them.
+    """Write a manifest of the videos in a folder that have masks.
 
     The masks of clip.mp4 are a file or a folder clip, clip_mask or clip_masks beside it or in a
     folder masks. A folder of frames is a video too. Videos without masks are listed.
@@ -175,11 +175,12 @@ def run(
     metrics: Annotated[Path | None, shown_as("FILE")] = None,
     dry_run: bool = False,
 ) -> None:
-    """Segment the videos of a manifest in worker processes, on this machine or a Ray cluster.
+    """Segment the videos of a manifest in worker processes.
 
-    Each finished video is a run folder in FOLDER/videos. A video that cannot be segmented is listed
-    in failures.jsonl and does not stop the others. After an interruption of any kind, run the same
-    command again to continue. Options of segment are defaults for rows without their own.
+    The processes run on this machine or on a Ray cluster. Each finished video is a run folder in
+    FOLDER/videos. A video that cannot be segmented is listed in failures.jsonl and does not stop
+    the others. After an interruption of any kind, run the same command again to continue. Options
+    of segment are defaults for rows without their own.
 
     Examples: two worker processes; the first 20 rows and an estimate for all; failed videos again;
     one task of a Slurm array of 64; 8 to 64 workers of a Ray cluster, inside a Ray job:
@@ -300,7 +301,7 @@ def status(
 def collect(
     folder: BatchFolder, *, output: Annotated[Path, shown_as("FOLDER", None, short="-o")]
 ) -> None:
-    """Join the results of a batch in one archive, one table or one folder of PNGs.
+    """Join the results of a batch in an archive, a table or a folder.
 
     Args:
         folder: the folder of the batch.

@@ -20,11 +20,12 @@ import textwrap
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from maskcast.cli.flags import Flags, flags_of, flags_of_fields
 from maskcast.cli.terminal import (
@@ -34,7 +35,7 @@ from maskcast.cli.terminal import (
     usable_streams,
     usable_width,
 )
-from maskcast.core.errors import DeviceMemoryError, MaskcastError, OutputError
+from maskcast.core.errors import DeviceMemoryError, MaskcastError, OutputError, UsageError
 from maskcast.core.files import with_home
 from maskcast.core.processors import ending_signals
 
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if words[0] == "--version":
             return _guarded(lambda: print(f"maskcast {version('maskcast')}"), words)
         if words[0] not in COMMANDS:
-            say(f"unknown command {words[0]!r}; choose one of {', '.join(COMMANDS)}")
+            say(_unknown_command(words[0], COMMANDS, "maskcast"))
             return USAGE_ERROR
         return _guarded(lambda: _run(words[0], words[1:]), words)
 
@@ -100,8 +101,7 @@ def _with_home(argument: str) -> str:
 
 def overview() -> str:
     """Return the text of ``maskcast --help``."""
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    lines = _columns({name: command.summary for name, command in COMMANDS.items()})
     return "\n".join(
         [
             "usage: maskcast COMMAND …",
@@ -111,11 +111,23 @@ def overview() -> str:
             *lines,
             "",
             "Help on a command: maskcast COMMAND --help. To try it out: maskcast demo.",
+            "The installed version: maskcast --version.",
             "",
             "Exit codes: 0 success, 1 internal error (a log file is written), 2 usage error,",
             "3 bad data, 4 partial result, 130 interrupted.",
         ]
     )
+
+
+def _columns(summaries: Mapping[str, str]) -> list[str]:
+    width = max(map(len, summaries))
+    return [f"  {name:<{width}}  {summary}" for name, summary in summaries.items()]
+
+
+def _unknown_command(word: str, known: Collection[str], prog: str) -> str:
+    near = get_close_matches(word, known, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"unknown command {word!r}; {hint}{prog} --help lists the commands"
 
 
 def _run(name: str, arguments: list[str]) -> None:
@@ -133,7 +145,8 @@ def _run(name: str, arguments: list[str]) -> None:
     prog, groups = f"maskcast {name}", getattr(module, "OPTION_GROUPS", {})
     if isinstance(target, dict):
         if not arguments or arguments[0] not in target:
-            _choose_one_of(target, prog, arguments)
+            _show_commands(target, prog, arguments)
+            return
         first, *arguments = arguments
         target, prog, groups = target[first], f"{prog} {first}", groups.get(first, {})
     target.__doc__ = unwrapped(target.__doc__ or "")
@@ -146,18 +159,23 @@ def _run(name: str, arguments: list[str]) -> None:
     )
 
 
-def _choose_one_of(functions: dict[str, Any], prog: str, arguments: Sequence[str]) -> NoReturn:
-    """Print the help of a command with nested subcommands, or that none of them is named."""
-    import tyro
+def _show_commands(functions: Mapping[str, Any], prog: str, arguments: Sequence[str]) -> None:
+    """Print the help of a command with nested subcommands, one line for each.
 
-    from maskcast.cli.arguments import PARSER_SETTINGS
-
-    for function in functions.values():
-        function.__doc__ = unwrapped(function.__doc__ or "")
-    tyro.extras.subcommand_cli_from_dict(
-        functions, prog=prog, args=arguments, config=PARSER_SETTINGS
-    )
-    raise AssertionError("the parser accepted a command line without a subcommand")
+    Raises:
+        UsageError: a subcommand is named that does not exist.
+        SystemExit: none is named, and no help was requested.
+    """
+    if arguments and arguments[0] not in ("-h", "--help"):
+        raise UsageError(_unknown_command(arguments[0], functions, prog))
+    titles = {
+        name: (function.__doc__ or "").partition("\n")[0] for name, function in functions.items()
+    }
+    summaries = {name: title[:1].lower() + title[1:-1] for name, title in titles.items()}
+    lines = [f"usage: {prog} COMMAND …", "", *_columns(summaries), ""]
+    print("\n".join([*lines, f"Help on a command: {prog} COMMAND --help."]))
+    if not arguments:
+        raise SystemExit(USAGE_ERROR)
 
 
 def unwrapped(docstring: str) -> str:

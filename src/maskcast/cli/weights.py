@@ -14,7 +14,7 @@ from maskcast.core.errors import UsageError
 
 
 def list_weights() -> None:
-    """List the installed weights, and the published weights with their download pages."""
+    """List installed weights, and published ones with download pages."""
     from maskcast.io.weights.names import installed_weights
     from maskcast.methods.catalogue import published_files
 
@@ -44,9 +44,10 @@ def import_(
     method: MethodName = None,
     sha256: Annotated[str | None, shown_as("HASH")] = None,
 ) -> None:
-    """Install a checkpoint published by a method's authors; no code in it is executed.
+    """Install a checkpoint published by a method's authors.
 
-    The installed weights can be used by name: those of lwl_stage2.pth with --weights lwl-ytvos.
+    No code in it is executed. The installed weights can be used by name: those of lwl_stage2.pth
+    with --weights lwl-ytvos.
 
     Args:
         source: a path, an http(s) URL, a Google Drive id, or a name from maskcast weights list.
@@ -71,7 +72,7 @@ def import_(
 
 
 def verify(weights: Positional[str]) -> None:
-    """Read the whole weights file and compare its hash with the one recorded at installation.
+    """Compare the hash of weights with the one recorded at installation.
 
     Args:
         weights: name or file of the weights.
@@ -89,7 +90,7 @@ def export(
     size: Annotated[str | None, shown_as("HEIGHTxWIDTH")] = None,
     option: Options = (),
 ) -> None:
-    """Write weights as a checkpoint for the authors' code, or as graphs for other runtimes.
+    """Write weights for the authors' code, or as graphs for other runtimes.
 
     Graphs need no maskcast: those in the form onnx run with ONNX Runtime and the program
     maskcast_onnx.py beside them, without PyTorch. They hold the network with its state as inputs
