@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation.small_sets import davis2017, label_map, write_predictions, zipped
+from evaluation.small_sets import davis2017, label_map, write_image, write_predictions, zipped
 from maskcast.io.label_maps import write_label_map
 
 VIDEOS = {"ants": (1, 3), "cows": (1, 2)}
@@ -234,6 +234,30 @@ def test_the_last_frame_can_be_kept(score, out):
     tree = json.loads((out / "scores.json").read_text())
     assert tree["objects"]["ants_1"]["per_frame"]["names"][-1] == "00005"
     assert tree["protocol"]["skip_last"] is False
+
+
+def test_with_skip_first_a_folder_scores_as_evaluate_scored_it(maskcast, tmp_path):
+    for frame_index in range(4):
+        write_image(tmp_path / f"set/ants/frames/{frame_index:05}.png", frame_index)
+        write_label_map(
+            tmp_path / f"set/ants/masks/{frame_index:05}.png", label_map([1], frame_index)
+        )
+    files = ("--root", tmp_path / "set")
+    made = maskcast(
+        *("evaluate", "folder", *files, "--method", "copy-first", "-o", tmp_path / "made")
+    )
+    assert made.exit_code == 0, made.error
+    results = ("--results", tmp_path / "made" / "masks", "--jobs", "1")
+    counted = maskcast("score", "folder", *files, *results)
+    same = maskcast("score", "folder", *files, *results, "--skip-first")
+
+    def end(output: str) -> list[str]:
+        return [line for line in output.splitlines() if " all " in line or "that count" in line]
+
+    assert len(end(same.output)) == 2
+    assert end(same.output) == end(made.output)
+    assert end(counted.output)[0] != end(made.output)[0]
+    assert "score --skip-first leaves out the first one" in end(counted.output)[1]
 
 
 def test_ids_that_do_not_exist_count_on_request(score, out, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from maskcast.cli.tables import MOST_VIDEOS, print_corrections, print_scores
 from maskcast.evaluation.correction_curve import CorrectionCurve
 from maskcast.evaluation.scores import Scores
@@ -13,8 +15,18 @@ def entry(overall: float, **more: float) -> dict[str, object]:
     return {"J": summary, "F": summary, "J&F": overall, **more}
 
 
-def table_of(videos: dict[str, dict[str, object]], dataset: dict[str, object], capsys) -> list[str]:
-    protocol = {"dataset": "lvos", "split": "valid", "name": "LVOS"}
+def table_of(
+    videos: dict[str, dict[str, object]],
+    dataset: dict[str, object],
+    capsys,
+    *,
+    skip_first: bool = True,
+    skip_last: bool = True,
+) -> list[str]:
+    protocol = {"dataset": "lvos", "split": "valid", "name": "LVOS"} | {
+        "skip_first": skip_first,
+        "skip_last": skip_last,
+    }
     print_scores(Scores({"videos": videos, "dataset": dataset, "protocol": protocol}))
     return capsys.readouterr().out.splitlines()
 
@@ -45,6 +57,26 @@ def test_of_many_videos_the_worst_are_shown_from_the_worst_on(capsys, monkeypatc
     lines = table_of(videos, entry(0.5), capsys)
     shown = [cells(line)[0] for line in lines if "│" in line][:-1]
     assert shown == sorted(videos, key=lambda name: videos[name]["J&F"])[:MOST_VIDEOS]
+
+
+@pytest.mark.parametrize(
+    ("skip_first", "skip_last", "words"),
+    [
+        (True, True, "all annotated ones but its first one, whose mask is given, and the last one"),
+        (True, False, "all annotated ones but its first one, whose mask is given"),
+        (False, True, "all annotated ones but the last one"),
+        (
+            False,
+            False,
+            "all annotated ones; score --skip-first leaves out the first one of each object",
+        ),
+    ],
+)
+def test_the_frames_that_count_are_named_below_the_table(capsys, skip_first, skip_last, words):
+    lines = table_of(
+        {"ants": entry(0.5)}, entry(0.5), capsys, skip_first=skip_first, skip_last=skip_last
+    )
+    assert lines[-1] == f"frames of an object that count: {words}"
 
 
 def test_corrections_are_shown_with_what_the_first_one_gains(capsys):

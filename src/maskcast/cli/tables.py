@@ -19,7 +19,7 @@ MOST_VIDEOS = 40
 
 
 def print_scores(scores: Scores) -> None:
-    """Print one row for each video and one for the whole data set."""
+    """Print one row for each video, one for the whole data set, and which frames count."""
     protocol = scores.tree["protocol"]
     title = f"{protocol['dataset']} {protocol['split']}, rules of {protocol['name']}"
     has_variation = "V" in scores.dataset
@@ -33,6 +33,7 @@ def print_scores(scores: Scores) -> None:
     table.add_section()
     table.add_row("all", *_cells(scores.dataset, has_variation), style="bold")
     Console().print(table)
+    print(_frames_that_count(protocol))
 
 
 def print_corrections(curve: CorrectionCurve) -> None:
@@ -62,6 +63,18 @@ def _rows(scores: Scores) -> Iterator[tuple[str, Mapping[str, Any]]]:
         videos = {name: videos[name] for name in worst}
     yield from videos.items()
     yield from scores.dataset.get("groups", {}).items()
+
+
+def _frames_that_count(protocol: Mapping[str, Any]) -> str:
+    """Say which annotated frames of an object count, and which options change that."""
+    skipped = [
+        *(["its first one, whose mask is given"] if protocol.get("skip_first") else []),
+        *(["the last one"] if protocol.get("skip_last") else []),
+    ]
+    rest = f" but {', and '.join(skipped)}"
+    if not skipped:
+        rest = "; score --skip-first leaves out the first one of each object"
+    return f"frames of an object that count: all annotated ones{rest}"
 
 
 def _cells(entry: Mapping[str, Any], has_variation: bool) -> list[str]:
