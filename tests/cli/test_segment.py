@@ -181,6 +181,7 @@ def test_an_edit_is_refused_until_it_is_said_to_be_one_and_comes_back_when_undon
     outcome = segment()
     assert outcome.exit_code == 2
     assert "contains a different run" in outcome.error
+    assert "accept the edits, which keeps the run; choose another folder" in outcome.error
     assert "--edited" in outcome.error
     steps = card_in(clip / "out")["steps"]
     assert segment("--edited").exit_code == 0

@@ -64,6 +64,20 @@ def test_nothing_is_built_for_what_is_finished(request_, tmp_path):
     assert result.room.exports > 0
 
 
+def test_exports_that_are_removed_with_earlier_masks_are_named(request_, tmp_path):
+    wanted = Exports(tracks=True, rle=True)
+    run_video(changed(request_, exports=wanted), Built())
+    report: list[str] = []
+    run_video(changed(request_, exports=Exports(tracks=True)), Built(), report=report.append)
+    assert not [line for line in report if line.startswith("removed ")]  # the masks are the same
+    write_label_map(tmp_path / "00003.png", np.where(true_mask(1, 2).numpy(), 1, 0))
+    corrected = changed(request_, masks=[*request_.masks, tmp_path / "00003.png"])
+    run_video(corrected, Built(), report=report.append)
+    (line,) = [line for line in report if line.startswith("removed ")]
+    assert line.startswith("removed 2 exports of earlier masks (masks.json, tracks.csv)")
+    assert not (tmp_path / "out" / "exports" / "masks.json").exists()
+
+
 def test_nothing_is_built_or_written_for_what_cannot_be_read(request_, tmp_path):
     source = Source()
     with pytest.raises(MissingFileError):

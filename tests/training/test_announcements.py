@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from maskcast.training.announcements import STEPS_TIMED, Pace, describe_start, in_hours
+from maskcast.training.announcements import (
+    STEPS_TIMED,
+    Pace,
+    describe_first_validation,
+    describe_start,
+    in_hours,
+)
+from training.toy_task import ToyConfig, ToyInParts
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,11 @@ class WithTrunk:
 )
 def test_the_start_is_described(config, start_from, words):
     assert words in describe_start(config, start_from)
+
+
+def test_the_first_validation_is_announced_with_its_parts():
+    said = describe_first_validation(ToyInParts(ToyConfig()))
+    assert said.startswith("validating before the first step, in 3 parts")
 
 
 def test_the_first_step_is_timed_alone_and_the_rest_from_those_after_it():

@@ -58,7 +58,8 @@ class RunOptions:
     start_from: WeightsArgument = None
     """Name or file of the weights to start from; the schedule begins at its start."""
     max_minutes: Annotated[float | None, shown_as("MINUTES")] = None
-    """Stop after this many minutes, with a checkpoint and exported weights."""
+    """Stop after this many minutes, with a checkpoint and exported weights. Time for validation
+    counts, but a validation and the step after it are finished first."""
     device: Device = "auto"
     """auto (a GPU if there is one), cpu, cuda, a specific GPU (cuda:1) or mps."""
     profile: bool = False

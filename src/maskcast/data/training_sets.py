@@ -116,6 +116,11 @@ class TrainingSets:
         held_out = self._hold_out_of(name, [video.name for video in videos])
         kept = [video for video in videos if video.name not in held_out]
         apart = [video for video in videos if video.name in held_out]
+        if apart and held_out is self._held_out:
+            names = ", ".join(video.name for video in apart)
+            logger.info("held out of %s for validation, by name: %s", name, names)
+            if self._draws_instead:
+                self._named.update(held_out)  # the others of the default need not exist
         return VideoSet(name, kept, apart)
 
     def _hold_out_of(self, name: str, videos: Sequence[str]) -> Collection[str]:

@@ -44,6 +44,12 @@ def remove_exports(run: Path) -> None:
         remove(path)
 
 
+def exports_in(run: Path) -> set[str]:
+    """Return the names of the recorded exports that exist in a run folder."""
+    folder = run / EXPORTS
+    return {name for name in _read(folder / EXPORT_RECORD) if (folder / name).exists()}
+
+
 class ExportRecord:
     """What the exports of one run were made from, by file name: a digest, and the settings."""
 

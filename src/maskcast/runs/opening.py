@@ -87,7 +87,11 @@ def open_run(
         run = RunFolder(path, fresh, names, count=count)
     else:
         conflicts += _how_to_continue(old, request)
-        claim(path, conflicts, options=(*_edited(old, request, masks), "output", "overwrite"))
+        accepting = _edited(old, request, masks)
+        instead = "choose another folder, or overwrite its results"
+        if accepting:
+            instead = f"accept the edits, which keeps the run; {instead}"
+        claim(path, conflicts, instead=instead, options=(*accepting, "output", "overwrite"))
         if old.format == 1:
             upgrade(run)
     if old.maskcast != version("maskcast") or old.torch != torch.__version__:

@@ -8,7 +8,7 @@ print(result.card.frames, "frames,", result.room.total, "bytes")
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from maskcast.io.video.frame_folder import is_frame_file
 from maskcast.io.video.source import FrameSource, open_frames
 from maskcast.runs.card import read_card
 from maskcast.runs.export_plan import check_objects
+from maskcast.runs.export_record import exports_in
 from maskcast.runs.exports import export
 from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
 from maskcast.runs.folder import RunFolder
@@ -82,6 +83,7 @@ def run_video(
         for line in describe_late_starts(starts, inputs.frame_key):
             report(line)
     with alone_in(request.output):
+        exported = set() if request.overwrite else exports_in(request.output)
         run = open_run(
             request.output,
             asked,
@@ -92,6 +94,8 @@ def run_video(
             edited=request.edited,
             progress=progress,
         )
+        if gone := sorted(exported - exports_in(request.output)):
+            report(_describe_removed(gone))
         update_objects(request.output, looks)
         _record_prompt_files(run, request)
         if request.only_prompts:
@@ -219,6 +223,11 @@ def _built(
 
 def _say_nothing(line: str) -> None:
     """Discard a line of a report."""
+
+
+def _describe_removed(names: Sequence[str]) -> str:
+    what = "1 export" if len(names) == 1 else f"{len(names)} exports"
+    return f"removed {what} of earlier masks ({', '.join(names)}); request them to make them again"
 
 
 def _with_probabilities(request: VideoRequest, report: Callable[[str], None]) -> VideoRequest:

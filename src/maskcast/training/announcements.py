@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from maskcast.core.training import Task, ValidatesInParts
+
 STEPS_TIMED = 4
 """Steps after the first one from which the time left is estimated."""
 
@@ -27,6 +29,13 @@ def describe_start(config: Any, start_from: str | None) -> str:
         "the whole network, its trunk included, starts from random weights; the setting "
         "trunk_weights names the file of a trained trunk"
     )
+
+
+def describe_first_validation(task: Task) -> str:
+    """Say that a validation precedes the first step, and in how many parts it is."""
+    parts = task.validation_parts() if isinstance(task, ValidatesInParts) else 0
+    unit = "part" if parts == 1 else "parts"
+    return f"validating before the first step, in {parts} {unit}; this can take minutes"
 
 
 class Pace:

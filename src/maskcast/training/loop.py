@@ -30,7 +30,7 @@ from maskcast.core.training import (
 from maskcast.io.weights.files import sha256_of
 from maskcast.io.weights.names import find_weights, read_weights
 from maskcast.training import run_folder
-from maskcast.training.announcements import Pace, describe_start
+from maskcast.training.announcements import Pace, describe_first_validation, describe_start
 from maskcast.training.checkpoints import CheckpointFolder
 from maskcast.training.items import Batches, items_from, loading, make_loader, make_plan
 from maskcast.training.logs import LossWindow, RunLogs
@@ -225,6 +225,7 @@ class _Run:
         ):
             self._set_random_states()
             if self.step == 0 and self.config.validate_first and self.config.validate_every:
+                logger.info("%s", describe_first_validation(self.task))
                 self._validate(logs, 0)
             pace = Pace()
             while self.step < total and not stop:

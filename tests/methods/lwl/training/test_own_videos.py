@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,9 +45,25 @@ def test_names_that_are_given_are_held_out(mine, caplog):
     caplog.set_level("INFO")
     config = replace(RECIPES["lwl-small"].config.data, videos=(mine,), held_out=("video-3",))
     assert len(TrainingSources.open(config, query_frames=1).held_out) == 1
-    assert "held out of" not in caplog.text
+    assert "held out of videos for validation, by name: video-3" in caplog.text
     with pytest.raises(ConfigError, match="do not exist: video-33"):
         TrainingSources.open(replace(config, held_out=("video-33",)), query_frames=1)
+
+
+def test_folders_that_are_named_like_the_hold_out_of_the_recipe_are_said_to_be_held_out(
+    mine, caplog
+):
+    caplog.set_level("INFO")
+    (mine / "video-1").rename(mine / "hockey")
+    data = replace(RECIPES["lwl-small"].config.data, videos=(mine,))
+    TrainingSources.open(data, query_frames=1)
+    assert "held out of videos for validation, by name: hockey" in caplog.text
+    for name in NAMES:
+        if name != "video-1":
+            shutil.rmtree(mine / name)
+    with pytest.raises(ConfigError, match=r"are held out for validation by name \(hockey\)"):
+        TrainingSources.open(data, query_frames=1)
+    TrainingSources.open(replace(data, held_out=()), query_frames=1)
 
 
 def test_with_other_data_every_kind_needs_its_folder(mine, tmp_path):

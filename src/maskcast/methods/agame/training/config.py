@@ -130,7 +130,8 @@ class AgameTrainingConfig:
     validation_snippets: int = 300
     """Maximum number of held-out snippets for validation."""
     licence: str = ""
-    """Terms of use of the weights, as required by the training data; written to the model card."""
+    """Terms of use of the weights, as required by the training data; written to the model card. The
+    default of a recipe describes the recipe's data: set it if you train on others."""
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:

@@ -204,7 +204,8 @@ class LWLTrainingConfig:
     validation_clips: int = 200
     """Number of clips of held-out videos for validation; 0 disables it."""
     licence: str = ""
-    """Terms of use of the weights, as required by the training data; written to the model card."""
+    """Terms of use of the weights, as required by the training data; written to the model card. The
+    default of a recipe describes the recipe's data: set it if you train on others."""
     loop: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:

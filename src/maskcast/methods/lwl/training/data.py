@@ -153,6 +153,13 @@ class _Opened:
     def _add(self, videos: VideoSet, weight: float, *, merged: bool | None = None) -> None:
         if merged is None:
             merged = self.config.all_objects_as_one
+        if videos.held_out and not videos.training:
+            names = ", ".join(video.name for video in videos.held_out)
+            raise ConfigError(
+                f"all videos of {videos.name} are held out for validation by name ({names}), so "
+                "that none is left to train on; hold out others, or none",
+                options=("data.held_out",),
+            )
         self.training.append(Share(self._clips(videos.name, videos.training, merged), weight))
         if videos.held_out:
             clips = self._clips(f"{videos.name} hold-out", videos.held_out, merged)
