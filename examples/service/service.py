@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Form, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -36,6 +38,8 @@ SECONDS_TO_WAIT = float(os.environ.get("MASKCAST_WAIT", "30"))
 """How long a request waits for a free segmenter."""
 MOST_BYTES = int(os.environ.get("MASKCAST_MOST_BYTES", str(2**30)))
 """Largest upload."""
+UPLOADS = "maskcast-"
+"""First part of the name of the temporary folder of a request."""
 
 
 class BusyError(Exception):
@@ -93,7 +97,7 @@ async def segment(
     box: Annotated[list[str] | None, Form()] = None,
 ) -> StreamingResponse:
     """Segment the objects in the masks (label maps) and boxes (``ID:X,Y,WIDTH,HEIGHT``)."""
-    folder = Path(tempfile.mkdtemp(prefix="maskcast-"))
+    folder = Path(tempfile.mkdtemp(prefix=UPLOADS))
     try:
         path = await run_in_threadpool(_save, video, folder / "video")
         prompts = [await run_in_threadpool(_save, mask, folder / "masks") for mask in masks or []]
@@ -164,7 +168,14 @@ def _save(upload: UploadFile, folder: Path) -> Path:
 
 
 def _described(error: maskcast.MaskcastError) -> dict[str, Any]:
-    return {"error": error.summary, "details": error.details, "options": error.options}
+    """Return the parts of an error; uploads have their own names in it, without the folder here."""
+    details = [_without_folder(detail) for detail in error.details]
+    summary = _without_folder(error.summary)
+    return {"error": summary, "details": details, "options": error.options}
+
+
+def _without_folder(text: str) -> str:
+    return re.sub(rf"[^\s'\"]*{UPLOADS}\w+[/\\](?:video|masks)[/\\]", "", text)
 
 
 @app.exception_handler(maskcast.MaskcastError)
@@ -172,6 +183,17 @@ async def explain(_: Request, error: maskcast.MaskcastError) -> JSONResponse:
     """Answer an error with its kind as the status, and its parts."""
     status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
     return JSONResponse(_described(error), status)
+
+
+@app.exception_handler(RequestValidationError)
+async def say_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    """Name the fields of the request that are missing or of another kind."""
+    details = [
+        f"{'.'.join(str(part) for part in problem['loc'][1:])}: {problem['msg']}"
+        for problem in error.errors()
+    ]
+    answer = {"error": "the fields of the request are invalid", "details": details, "options": []}
+    return JSONResponse(answer, 422)
 
 
 @app.exception_handler(BusyError)

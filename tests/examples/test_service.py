@@ -101,7 +101,20 @@ def test_errors_have_a_status_and_a_sentence(client, clip, changes, *, status, w
     answer = client.post("/segment", files=files)
     assert answer.status_code == status, answer.text
     assert words in answer.json()["error"]
-    assert "/video/.." not in answer.json()["error"]
+    assert "/video/" not in answer.text and "maskcast-" not in answer.text
+
+
+def test_a_picture_that_is_given_as_video_is_named_without_its_folder(client, clip):
+    answer = client.post("/segment", files=clip | {"video": ("p.png", clip["masks"][1])})
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith("p.png is an image")
+
+
+def test_a_field_that_is_missing_is_an_error_like_others(client, clip):
+    answer = client.post("/segment", files={"masks": clip["masks"]})
+    assert answer.status_code == 422
+    assert answer.json()["error"] == "the fields of the request are invalid"
+    assert answer.json()["details"] == ["video: Field required"]
 
 
 def test_when_all_segmenters_are_in_use_clients_are_asked_to_wait(client, service, clip):
