@@ -136,11 +136,14 @@ def test_a_server_that_is_killed_loses_nothing(clip):
         card = json.loads((run / "run.json").read_text())
         assert card["status"] == "finished"
         assert card["resumed_from"] >= done
+        frames = clip / "cache" / "frames"
+        assert any(frames.rglob("*.jpg"))
         with program.listen() as stream:  # a page that listens does not keep the server alive
             assert json.loads(stream.readline())["type"] == "hello"
             program.process.send_signal(signal.SIGTERM)
             output = program.process.communicate(timeout=PATIENCE)[0]
     assert program.process.returncode == 0, output
+    assert list(frames.iterdir()) == []
     assert "loaded: []" in output
     assert "Traceback" not in output
     assert program.token not in "".join(p.read_text() for p in (clip / "cache").rglob("*.log"))

@@ -1,5 +1,7 @@
 """Decoded frames as JPEG files, in chunks of 64 frames; the oldest chunks are deleted first.
 
+The server deletes the frames of the videos that it has opened when it is stopped (``session``).
+
 FOLDER/<key of the video>/<width>/<chunk>/<frame>.jpg
 """
 

@@ -7,6 +7,7 @@ one edit at a time. Imports no torch.
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -99,6 +100,7 @@ class Session:
         self.jobs: Jobs | None = None
         self.watch: CardWatch | None = None
         self._locked: ExitStack | None = None
+        self._cached: set[Path] = set()
         self._editing, self._opening = asyncio.Lock(), asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.media = Worker(
@@ -145,7 +147,9 @@ class Session:
                 options = card.request.options
                 choice = replace(choice, weights=weights, method=None, options=options)
             key = await asyncio.to_thread(key_of, video)
-            opening = OpenVideo(video=video, cache=str(cache_folder() / key))
+            cached = cache_folder() / key
+            self._cached.add(cached)
+            opening = OpenVideo(video=video, cache=str(cached))
             opened: Opened = await self.media.ask(opening, limit=OPENING)
             if card is not None and card.request.input_sha256 != opened.sha256:
                 raise RunConflictError(
@@ -172,12 +176,14 @@ class Session:
             await self._close()
 
     async def shut_down(self) -> None:
-        """Close the project, end the workers and all streams."""
+        """Close the project, end the workers and all streams, and delete the decoded frames."""
         self.events.close()
         await self.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(self.media.stop(2.0), self.model.stop())
+        for folder in self._cached:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def edit(
         self, revision: int | None, did: str, frame: int | None, change: Callable[[], Document]
