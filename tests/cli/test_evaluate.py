@@ -76,7 +76,7 @@ def test_info_on_an_evaluation_shows_what_was_asked_and_scored(evaluate, maskcas
     assert "method          colours\n" in output
     assert "dataset         davis2017\n" in output
     assert "videos          1 segmented\n" in output
-    assert "scored          1 videos, " in output
+    assert "scored          1 video, " in output
     assert f"J&F             {100 * scored['dataset']['J&F']:.1f} per cent\n" in output
     (clip / "run" / "evaluation.json").write_text("[")
     maskcast("info", "run").assert_one_sentence(3, "cannot read the request")

@@ -24,7 +24,7 @@ def test_build_and_check(place, maskcast):
     archive = place / "out.zip"
     outcome = maskcast("submit", *known, "--results", place / "masks", "-o", archive)
     assert outcome.exit_code == 0, outcome.error
-    assert "6 masks of 1 videos" in outcome.output
+    assert "6 masks of 1 video\n" in outcome.output
     assert "no problems found" in maskcast("submit", *known, "--check", archive).output
     alone = maskcast("submit", "--check", archive)
     assert alone.exit_code == 0

@@ -87,3 +87,14 @@ def test_corrections_are_shown_with_what_the_first_one_gains(capsys):
     assert rows == [["0", "60.0", "50.0", "70.0"], ["1", "90.0", "80.0", "100.0"]]
     assert "25 frames after the first correction: 25.0 -> 75.0" in printed
     assert "2 of 3 videos reach a J&F of 90.0, after 2.0 corrections on average" in printed
+
+
+@pytest.mark.parametrize(
+    ("dataset", "title"),
+    [("folder", "own data: 1 video"), ("davis2017", "davis2017 all, rules of any")],
+)
+def test_a_table_is_named_after_its_data(dataset, title, capsys):
+    protocol = {"dataset": dataset, "split": "all", "name": "any"}
+    tree = {"protocol": protocol, "dataset": entry(0.5), "videos": {"cows": entry(0.5)}}
+    print_scores(Scores({**tree, "objects": {}}))
+    assert capsys.readouterr().out.splitlines()[0].strip() == title

@@ -101,7 +101,7 @@ def plan(
         output: the manifest, JSON lines.
     """
     from maskcast.batch.planning import write_plan
-    from maskcast.cli.batch_display import counted
+    from maskcast.core.numbers import counted
 
     count, without_masks = write_plan(folder, output)
     if without_masks:
@@ -129,7 +129,7 @@ def check(
     from maskcast.batch.manifest import Manifest
     from maskcast.batch.manifest_file import manifest_file
     from maskcast.batch.rows import RowRules
-    from maskcast.cli.batch_display import counted
+    from maskcast.core.numbers import counted
 
     with manifest_file(_location(manifest, allow), sys.stdin.buffer.read) as file:
         folder = file.base if root is None else _location(root, allow)
@@ -311,8 +311,8 @@ def collect(
     """
     from maskcast.batch.collecting import collect as collect_results
     from maskcast.batch.remote_copy import local_batch
-    from maskcast.cli.batch_display import counted
     from maskcast.cli.progress import TerminalProgress
+    from maskcast.core.numbers import counted
 
     with (
         local_batch(_location(folder, ()), with_results=True) as copy,

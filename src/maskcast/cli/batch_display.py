@@ -19,6 +19,7 @@ from maskcast.batch.layout import FAILURES, REPORT, VIDEOS
 from maskcast.batch.totals import BatchTotals, read_totals
 from maskcast.cli.terminal import one_line, say, show
 from maskcast.core.errors import MaskcastError, PartialResultError, UsageError
+from maskcast.core.numbers import counted
 
 if TYPE_CHECKING:
     from maskcast.batch.batch_run import BatchResult
@@ -90,11 +91,6 @@ def table_of(totals: BatchTotals) -> Group:
     ]
     cost = "" if totals.cost is None else f", cost {totals.cost:.2f}"
     return Group(Text(line_of(totals) + cost), table, *failures)
-
-
-def counted(number: int, word: str) -> str:
-    """Return a number of things, such as ``1 video`` or ``2 videos``."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def report_ending(output: str, result: BatchResult, *, is_pilot: bool) -> None:

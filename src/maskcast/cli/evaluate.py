@@ -20,7 +20,7 @@ from maskcast.cli.arguments import (
     shown_as,
 )
 from maskcast.cli.datasets import AnyDataset
-from maskcast.cli.terminal import say
+from maskcast.cli.terminal import say, show
 from maskcast.core.config import options_from
 from maskcast.core.device_names import DeviceName, DtypeName
 from maskcast.core.errors import UsageError
@@ -151,6 +151,7 @@ def evaluate(
         print_corrections(made.corrections)
     _print_speed(made.timing)
     _print_published(made.scores)
+    show(f"results: {output}")
     raise_if_incomplete(made.scores)
 
 

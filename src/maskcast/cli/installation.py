@@ -18,6 +18,7 @@ from maskcast.cli.terminal import in_bytes
 from maskcast.core.device import name_of
 from maskcast.core.errors import MaskcastError
 from maskcast.core.files import check_writable
+from maskcast.core.numbers import counted
 from maskcast.core.processors import processor_count
 from maskcast.io.video.codecs import decoders, encoders
 from maskcast.io.weights.names import cache_folder, installed_weights, verify_weights
@@ -103,7 +104,9 @@ def _extras() -> Iterator[InstallationCheck]:
 
 def _devices() -> Iterator[InstallationCheck]:
     threads = torch.get_num_threads()
-    yield InstallationCheck("ok", "cpu", f"{threads} threads, {processor_count()} usable cores")
+    yield InstallationCheck(
+        "ok", "cpu", f"{counted(threads, 'thread')}, {counted(processor_count(), 'usable core')}"
+    )
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         yield _gpu(torch.device("cuda", index))
     if not torch.cuda.is_available():

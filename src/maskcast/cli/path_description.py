@@ -8,6 +8,7 @@ from pathlib import Path
 from maskcast.cli.graphs_description import describe_graphs, is_graphs_folder
 from maskcast.core.config import config_to_dict, in_words
 from maskcast.core.errors import DataError
+from maskcast.core.numbers import counted
 from maskcast.core.progress import Progress
 from maskcast.core.strict_json import read_json
 from maskcast.evaluation.published import figures_of
@@ -100,7 +101,8 @@ def _describe_evaluation(run: Path) -> Iterator[str]:
         yield f"{'videos':<15} {finished} segmented"
     if (run / SCORES_JSON).is_file():
         scores = read_scores(run)
-        yield f"{'scored':<15} {len(scores.videos)} videos, {len(scores.objects)} objects"
+        videos, objects = counted(len(scores.videos), "video"), len(scores.objects)
+        yield f"{'scored':<15} {videos}, {counted(objects, 'object')}"
         for name in ("J&F", "J", "F"):
             yield f"{name:<15} {per_cent(figures_of(scores.dataset)[name])} per cent"
 

@@ -15,6 +15,7 @@ from maskcast.cli.arguments import (
     shown_as,
 )
 from maskcast.cli.datasets import ScoredDataset
+from maskcast.cli.terminal import show
 from maskcast.core.errors import UsageError
 
 
@@ -97,6 +98,8 @@ def score(
             progress=progress,
         )
     print_scores(scores)
+    if output is not None:
+        show(f"results: {output}")
     raise_if_incomplete(scores)
 
 

@@ -9,6 +9,7 @@ from maskcast.cli.arguments import Resolution, Split, shown_as
 from maskcast.cli.datasets import SubmittedDataset
 from maskcast.cli.terminal import say
 from maskcast.core.errors import DataError, UsageError
+from maskcast.core.numbers import counted
 
 if TYPE_CHECKING:
     from maskcast.data.dataset import Dataset
@@ -66,7 +67,7 @@ def submit(
     faults = check_submission(output, opened)
     if faults:
         raise AssertionError(f"the archive just built has problems: {faults}")
-    print(f"{output}: {count} masks of {len(opened)} videos")
+    print(f"{output}: {counted(count, 'mask')} of {counted(len(opened), 'video')}")
 
 
 def _check(path: Path, dataset: Dataset | None, name: str | None) -> None:

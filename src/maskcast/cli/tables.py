@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from maskcast.cli.terminal import one_line
+from maskcast.core.numbers import counted
 from maskcast.evaluation.correction_curve import GOAL, CorrectionCurve
 from maskcast.evaluation.corrections import NEXT_FRAMES
 from maskcast.evaluation.scores import Scores, per_cent
@@ -21,7 +22,10 @@ MOST_VIDEOS = 40
 def print_scores(scores: Scores) -> None:
     """Print one row for each video, one for the whole data set, and which frames count."""
     protocol = scores.tree["protocol"]
-    title = f"{protocol['dataset']} {protocol['split']}, rules of {protocol['name']}"
+    if protocol["dataset"] == "folder":
+        title = f"own data: {counted(len(scores.videos), 'video')}"
+    else:
+        title = f"{protocol['dataset']} {protocol['split']}, rules of {protocol['name']}"
     has_variation = "V" in scores.dataset
     table = Table(title=title, title_justify="left")
     table.add_column("")

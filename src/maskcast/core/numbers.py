@@ -49,3 +49,8 @@ def shortened(value: object, longest: int = LONGEST_SHOWN) -> str:
     """Return a value as text for a message: of ``longest`` characters at most, all printable."""
     text = "".join(c if c.isprintable() else "?" for c in str(value))
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def counted(number: int, word: str) -> str:
+    """Return a number of things, such as ``1 video`` or ``2 videos``."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -15,6 +15,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from maskcast.core.errors import DataError, MaskcastError, UsageError
 from maskcast.core.files import write_text
+from maskcast.core.numbers import counted
 from maskcast.evaluation.charts import curves, intervals, signed
 from maskcast.evaluation.common_videos import common_videos, describe_missing, overall_on
 from maskcast.evaluation.published import PublishedRow, figures_of, published_rows
@@ -87,6 +88,8 @@ def write_report(runs: Sequence[Run], output: Path, *, root: Path | None = None)
     page = template_of("report.html").render(
         style=page_style(__package__, "report.css"),
         kind=_kind(runs[0].scores),
+        is_own=_is_own(runs[0].scores),
+        extent=_extent(runs[0].scores),
         runs=runs,
         rules=runs[0].scores.tree["protocol"],
         notes=_notes(runs),
@@ -323,7 +326,16 @@ def _overall_per_frame(scores: Scores, video: str) -> dict[str, float]:
 
 def _kind(scores: Scores) -> str:
     rules = scores.tree["protocol"]
-    return f"{rules['dataset']} {rules['split']}"
+    return "Own data" if _is_own(scores) else f"{rules['dataset']} {rules['split']}"
+
+
+def _is_own(scores: Scores) -> bool:
+    """Return whether the videos are a user's folder, not a benchmark."""
+    return bool(scores.tree["protocol"]["dataset"] == "folder")
+
+
+def _extent(scores: Scores) -> str:
+    return f"{counted(len(scores.videos), 'video')}, {counted(len(scores.objects), 'object')}"
 
 
 def _distinct(paths: Sequence[Path]) -> list[str]:
