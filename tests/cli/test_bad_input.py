@@ -353,7 +353,11 @@ def test_soft_masks_that_were_written_once_are_kept(segment, clip):
             2,
             "mask_threshold must be in [1, 255], got 0 (--mask-threshold)",
         ),
-        (("--option", "update_rat=1"), 2, "(did you mean update_rate?); available: sharpness"),
+        (
+            ("--option", "update_rat=1"),
+            2,
+            "unknown setting 'update_rat'; did you mean update_rate?",
+        ),
         (("--rate", "nan"), 2, "rate"),
         (("--keep-every", "-1"), 2, "keep_every must be at least 0, got -1 (--keep-every)"),
     ],

@@ -85,7 +85,8 @@ def test_the_last_part_of_a_name_will_do_where_it_is_unique():
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("speed", "1", "unknown setting 'speed'; available: learner.steps"),
+        ("speed", "1", "unknown setting 'speed'; maskcast info METHOD lists the settings"),
+        ("margn", "1", "unknown setting 'margn'; did you mean margin"),
         ("margin", "two", "margin must be an integer, got 'two'"),
         ("margin", "2.5", "must be an integer, got '2.5'"),
         ("size", "480", "size must be an integer, an integer, got '480'"),

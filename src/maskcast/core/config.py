@@ -24,6 +24,8 @@ from maskcast.core.field_docs import descriptions_of
 
 Config = TypeVar("Config")
 
+MOST_NAMES = 8
+"""Settings that an error about an unknown one lists."""
 EARLIER_NAME = "earlier_name"
 """Key in the metadata of a field; see ``called_before``."""
 
@@ -223,10 +225,16 @@ def full_name(config: Any, short_name: str) -> str:
             f"ambiguous setting {short_name!r}; give the full name: {' or '.join(endings)}",
             options=("option",),
         )
-    close = get_close_matches(short_name, known, n=1)
-    hint = f" (did you mean {close[0]}?)" if close else ""
+    close = get_close_matches(short_name, known, n=2)
+    shown = [name for name in known if not name.startswith("network.")]  # the weights fix these
+    if close:
+        hint = f"did you mean {' or '.join(close)}?"
+    elif len(shown) <= MOST_NAMES:
+        hint = f"available: {', '.join(shown) or 'none'}"
+    else:
+        hint = "maskcast info METHOD lists the settings"
     raise ConfigError(
-        f"unknown setting {short_name!r}{hint}; available: {', '.join(known) or 'none'}",
+        f"unknown setting {short_name!r}; {hint}",
         options=("option",),
     )
 

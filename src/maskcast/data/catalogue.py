@@ -110,7 +110,7 @@ DATASETS: Mapping[str, Benchmark] = {
         server_prefix="",
     ),
     "folder": Benchmark(
-        title="a folder of videos with masks",
+        title="videos with masks",
         open=open_folder,
         protocol=ScoringProtocol(name="folder", skip_first=False, skip_last=False),
     ),
@@ -185,7 +185,7 @@ def open_dataset(
         )
     if not root.is_dir():
         raise MissingFileError(
-            f"the folder {root} does not exist; give the folder of {benchmark.title}",
+            f"the folder {root} does not exist; give the folder that contains {benchmark.title}",
             options=("root",),
         )
     if benchmark.splits:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -269,8 +270,11 @@ class Dataset:
         by_name = {video.name: video for video in self.videos}
         unknown = [name for name in names if name not in by_name]
         if unknown:
+            where = "the data set" if self.name == "folder" else f"{self.name} {self.split}"
+            near = get_close_matches(unknown[0], by_name, n=1)
+            hint = f"did you mean {near[0]}? It has " if near else "it has "
             raise DatasetError(
-                f"{self.name} {self.split} has no video {', '.join(unknown)}; it has "
+                f"{where} has no video {', '.join(unknown)}; {hint}"
                 f"{listed(list(by_name), SHOWN_VIDEOS)}",
                 options=("videos",),
             )

@@ -361,3 +361,5 @@ def test_an_unknown_video_lists_the_known_ones(tmp_path):
     assert [video.name for video in dataset.only(["ants"])] == ["ants"]
     with pytest.raises(DatasetError, match="has no video bees; it has cows, ants"):
         dataset.only(["bees"])
+    with pytest.raises(DatasetError, match=r"has no video cow; did you mean cows\? It has cows"):
+        dataset.only(["cow"])
