@@ -84,6 +84,19 @@ def test_it_says_what_the_scores_say(runs, tmp_path):
     assert "all 30 videos" in text  # the published figures are of more videos
 
 
+def test_one_video_has_no_interval_over_videos(runs, tmp_path):
+    for run in runs:
+        masks = tmp_path / f"{run.name}-masks"
+        places = ["--root", tmp_path / "set", "--results", masks, "--videos", "ants"]
+        arguments = ["score", "davis2017", *places, "-o", run, "--jobs", "1"]
+        assert main([str(argument) for argument in arguments]) == 0
+    write_report(read_runs(runs), tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "<p>1 video, " in text and "worse against good" in text
+    assert "bootstrap interval" not in text and "small sample" not in text
+    assert "One video does not show which run is better on others." in text
+
+
 def test_differences_by_video_and_in_total(runs):
     good, worse = (run.scores for run in read_runs(runs))
     by_video = video_differences(good, worse)
