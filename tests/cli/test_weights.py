@@ -161,3 +161,9 @@ def test_text_inside_weights_cannot_drive_the_terminal(clip, maskcast):
         assert outcome.exit_code == 0, outcome.error
         assert r"\x1b]0;owned\x07\x1b[2J of 2026 and more" in outcome.output
         assert "\x1b" not in outcome.output
+
+
+def test_the_list_marks_the_default_weights(maskcast):
+    lines = maskcast("weights", "list").output.splitlines()
+    marked = [line.split()[0] for line in lines if line.endswith(", default")]
+    assert marked == ["lwl-small"]

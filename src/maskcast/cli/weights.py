@@ -16,14 +16,15 @@ from maskcast.core.errors import UsageError
 def list_weights() -> None:
     """List installed weights, and published ones with download pages."""
     from maskcast.io.weights.names import installed_weights
-    from maskcast.methods.catalogue import published_files
+    from maskcast.methods.catalogue import DEFAULT_WEIGHTS, published_files
 
     here = list(installed_weights())
     print("installed" if here else "installed: none")
     for weights in here:
         megabytes = weights.path.stat().st_size / 1e6
         location = "in the package" if weights.shipped else str(weights.path)
-        show(f"  {weights.name}  {weights.method}, {megabytes:.1f} MB, {location}")
+        usual = ", default" if weights.name == DEFAULT_WEIGHTS else ""
+        show(f"  {weights.name}  {weights.method}, {megabytes:.1f} MB, {location}{usual}")
         show(f"    licence of the weights: {weights.card.get('licence', 'not stated')}")
     print(
         "published by the authors; install them with: maskcast weights import SOURCE, where SOURCE "
