@@ -12,7 +12,7 @@ PLACEHOLDERS = {
     "TRUNK": "file with a trunk trained on ImageNet, or by Mask R-CNN for LWL",
     "COCO": "file with torchvision's Mask R-CNN weights",
     "LIST": "file with the names of the held-out videos, one per line",
-    "VIDEOS, NAME": "folder of training videos; names of those to search with",
+    "VIDEOS, NAME": "folder of training videos; the ones that the rate search uses",
 }
 """Words that stand for files and folders in commands."""
 
