@@ -79,8 +79,7 @@ def check_manifest(path: Path) -> None:
         ) from error
     if stat.S_ISDIR(mode):
         raise DataError(
-            f"manifest {path} is a folder; write a manifest of its videos first with maskcast "
-            "batch plan",
+            f"manifest {path} is a folder; write a manifest of its videos first",
             options=("manifest",),
         )
     if not stat.S_ISREG(mode):
