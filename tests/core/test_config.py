@@ -85,7 +85,7 @@ def test_the_last_part_of_a_name_will_do_where_it_is_unique():
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("speed", "1", "unknown setting 'speed'; maskcast info METHOD lists the settings"),
+        ("speed", "1", "unknown setting 'speed'; no setting has a similar name"),
         ("margn", "1", "unknown setting 'margn'; did you mean margin"),
         ("margin", "two", "margin must be an integer, got 'two'"),
         ("margin", "2.5", "must be an integer, got '2.5'"),

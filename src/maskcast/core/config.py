@@ -232,7 +232,7 @@ def full_name(config: Any, short_name: str) -> str:
     elif len(shown) <= MOST_NAMES:
         hint = f"available: {', '.join(shown) or 'none'}"
     else:
-        hint = "maskcast info METHOD lists the settings"
+        hint = "no setting has a similar name; the information on the method lists all"
     raise ConfigError(
         f"unknown setting {short_name!r}; {hint}",
         options=("option",),
