@@ -137,6 +137,19 @@ def test_a_description(tmp_path):
     assert "licence   Apache-2.0" in text
 
 
+def test_trainings_are_described_in_short(tmp_path):
+    first = {"recipe": "small", "step": 513, "hours": 0.65, "packages": {"torch": "2.14.1"}}
+    first |= {"started": "2026-11-30T19:35:56+0000", "commit": "2fee2b6"}
+    card = {"started_from": "a trunk", "training": [first, {"by": "hand"}]}
+    path = tmp_path / "mine.safetensors"
+    write_weights(path, method="lwl", config={}, tensors=tensors(), card=card)
+    assert describe_weights(path)[-3:] == [
+        "from      a trunk",
+        "training  small, 513 steps, 0.65 hours, 2026-11-30, commit 2fee2b6",
+        "training  by: hand",
+    ]
+
+
 def test_a_home_that_is_not_there_hides_only_what_it_would_hold(tmp_path, monkeypatch):
     monkeypatch.delenv("MASKCAST_CACHE")
     monkeypatch.setenv("HOME", "/nowhere")

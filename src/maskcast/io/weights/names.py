@@ -73,6 +73,10 @@ class InstalledWeights:
     card: dict[str, Any] = field(repr=False)
 
 
+_LABELS = {"model_card": "card", "started_from": "from"}
+"""Labels of entries of a model card that are too long for the column."""
+
+
 def cache_folder() -> Path:
     """Return the folder of installed weights, which may not exist.
 
@@ -242,8 +246,22 @@ def describe_weights(name_or_path: str | Path) -> list[str]:
     ]
     for key, value in weights.card.items():
         runs = value if isinstance(value, list) else [value]
-        lines += [f"{key:<9} {in_words(run)}" for run in runs]
+        lines += [f"{_LABELS.get(key, key):<9} {_in_short(run)}" for run in runs]
     return lines
+
+
+def _in_short(entry: Any) -> str:
+    """Return an entry of a model card in one line; of a training run, what identifies it."""
+    if not (isinstance(entry, dict) and {"recipe", "step", "hours"} <= entry.keys()):
+        return in_words(entry)
+    parts = [
+        str(entry["recipe"]),
+        f"{entry['step']} steps",
+        f"{entry['hours']} hours",
+        str(entry.get("started", ""))[:10],
+        f"commit {entry['commit']}" if "commit" in entry else "",
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def _sha256_on_card(card: Path) -> str | None:
