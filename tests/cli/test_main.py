@@ -262,7 +262,7 @@ def test_help_breaks_paragraphs_at_the_width_of_the_terminal(maskcast, monkeypat
         about = [line for line in lines[2 : lines.index("", 2)] if not line.startswith("    ")]
         assert about[0].startswith("Segment every video of a data set and")
         assert about[-1].endswith("give:")  # then come examples
-        assert all(line.startswith("  ") for line in about[1:])
+        assert not any(line.startswith(" ") for line in about)
         assert columns - 15 < max(map(len, about)) <= columns
 
 

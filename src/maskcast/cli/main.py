@@ -192,20 +192,12 @@ def unwrapped(docstring: str) -> str:
 
 
 def manual(text: str) -> str:
-    """Wrap paragraphs at the width of the terminal and indent all but the first.
-
-    Examples, which are already indented, stay as they are. The indentation is needed because the
-    parser joins lines that begin with a letter.
-    """
+    """Wrap each line, a paragraph, at the width of the terminal; examples are indented and stay."""
     if not text.strip():  # without docstrings (python -OO) there are no texts
         return ""
     width = shutil.get_terminal_size().columns
-    first, *others = filter(None, text.strip().splitlines())
-    lines = [textwrap.fill(first, width, subsequent_indent="  ")]
-    for line in others:
-        is_example = line[0].isspace()
-        lines.append(line if is_example else textwrap.indent(textwrap.fill(line, width - 2), "  "))
-    return "\n".join(lines)
+    lines = filter(None, text.strip().splitlines())
+    return "\n".join(line if line[0].isspace() else textwrap.fill(line, width) for line in lines)
 
 
 @contextmanager

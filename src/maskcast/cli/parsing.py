@@ -29,6 +29,8 @@ WIDEST_BOX = 10_000
 """Columns in which an error of the parser does not wrap."""
 MOST_HINTS, LEAST_SIMILARITY = 2, 0.75
 
+_ABOUT = "\ue000"
+"""Stands for the description while the parser prints help, because it joins lines of it."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _FLAG = re.compile(r"(?<![\w-])--?[A-Za-z][\w.-]*")
 _OPTION = re.compile(r"│ (?:-\w\b.*?, )?(--[\w.-]+)")
@@ -101,7 +103,7 @@ def _parsed(
             call, unknown = tyro.cli(
                 _delayed(target),
                 prog=prog,
-                description=description,
+                description=_ABOUT if description else "",
                 args=arguments,
                 config=PARSER_SETTINGS,
                 return_unknown_args=True,
@@ -112,7 +114,7 @@ def _parsed(
             raise _unknown(unknown, prog, lambda: _flags(target, prog)) from None
         if ended.code and (message := _message_of_parser(target, arguments, prog)):
             raise UsageError(message) from None
-        print(in_groups(printed.getvalue(), groups), end="")
+        print(in_groups(printed.getvalue().replace(_ABOUT, description), groups), end="")
         print(complaint.getvalue(), end="", file=sys.stderr)
         raise
     return (lambda: call) if isinstance(target, type) else call, unknown
