@@ -242,7 +242,7 @@ def test_parquet_is_an_extra(tmp_path, monkeypatch):
     (tmp_path / "v.parquet").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with (
-        pytest.raises(UsageError, match=r"pip install 'maskcast\[parquet\]'"),
+        pytest.raises(UsageError, match=r'pip install "\.\[parquet\]"'),
         manifest_file(tmp_path / "v.parquet", io.BytesIO().read),
     ):
         pass

@@ -329,5 +329,5 @@ def test_clusters_that_cannot_be_joined_are_named(joined, monkeypatch):
 
 def test_ray_is_an_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    with pytest.raises(UsageError, match=r"pip install 'maskcast\[ray\]'"):
+    with pytest.raises(UsageError, match=r'pip install "\.\[ray\]"'):
         join_cluster(RayOptions())

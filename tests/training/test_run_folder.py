@@ -97,7 +97,7 @@ def test_earlier_sessions_are_kept_and_changed_data_is_noticed(tmp_path: Path, c
 
 def test_without_the_extra_the_message_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "lightning.fabric", None)
-    with pytest.raises(UsageError, match=r"pip install 'maskcast\[train\]'"):
+    with pytest.raises(UsageError, match=r'pip install "\.\[train\]"'):
         start_processes(TOY.config.loop, "cpu", None)
 
 
