@@ -32,7 +32,7 @@ def read_batch_file(output: Path) -> dict[str, Any] | None:
         return None
     try:
         content = read_json(path)
-        settings = dict(content["settings"])
+        settings = {**content["settings"]}
         if content["format"] != FORMAT or type(settings["threads"]) is not int:
             raise ValueError
     except (LookupError, TypeError, ValueError) as error:

@@ -291,7 +291,7 @@ class BatchTotals:
             sentence=str(event["sentence"]),
             attempts=int(event["attempts"]),
             worker=int(event["worker"]),
-            row=dict(event["row"]),
+            row={**event["row"]},
             log=tuple(map(str, event["log"])),
             request=str(event["request"]),
             input=event.get("input"),

@@ -129,7 +129,7 @@ def read_meta(path: Path, faults: Faults) -> dict[str, dict[str, Any]]:
     """Return the objects in a ``meta.json``, by video name and then by object id as text."""
     try:
         videos = read_json(path)["videos"]
-        return {str(name): dict(video["objects"]) for name, video in videos.items()}
+        return {str(name): {**video["objects"]} for name, video in videos.items()}
     except MissingFileError:
         faults.add(f"cannot read {path}: no such file")
     except DataError as error:

@@ -337,6 +337,16 @@ def test_whatever_the_meta_file_holds_a_set_is_opened_or_its_faults_are_said(
             assert 0 <= first < video.frame_count
 
 
+@pytest.mark.parametrize("objects", [[[False, False]], [["1", {}]], ["ab"], [1], "ab", None, 3])
+def test_objects_of_a_meta_file_are_a_mapping(tmp_path, objects):
+    """``dict`` would make a mapping of a list of pairs, with keys that are no text."""
+    root = youtube_vos(tmp_path, {"cows": {2: 1}}, split="valid")
+    (root / "valid" / "meta.json").write_text(
+        json.dumps({"videos": {"cows": {"objects": objects}}})
+    )
+    assert "{ID: …}" in str(faults_of("youtube-vos-2019", root))
+
+
 def test_scoring_needs_no_images(tmp_path):
     root = davis2017(tmp_path, {"cows": {1: 0}}, images=False)
     (root / "JPEGImages" / "480p" / "cows").mkdir(parents=True)

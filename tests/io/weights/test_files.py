@@ -50,7 +50,8 @@ def test_files_of_others_are_refused(tmp_path):
     with pytest.raises(WeightsError, match="must be imported first") as caught:
         read_file(tmp_path / "a.pth")
     assert caught.value.options == ("import_weights",)
-    for text in ("{", "[1]", "[" * 100_000):
+    pairs = '{"method": "lwl", "config": [[1, 2]], "card": {}}'
+    for text in ("{", "[1]", "[" * 100_000, pairs):
         safetensors.torch.save_file({"a": torch.ones(1)}, path, metadata={"maskcast": text})
         with pytest.raises(WeightsError, match=r"metadata of .* are damaged"):
             read_file(path)

@@ -109,7 +109,7 @@ def read_metadata(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
         )
     try:
         about = parse_json(metadata[_KEY])
-        return str(about["method"]), dict(about["config"]), dict(about["card"])
+        return str(about["method"]), {**about["config"]}, {**about["card"]}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise WeightsError(f"the metadata of {path} are damaged: {error}") from error
 

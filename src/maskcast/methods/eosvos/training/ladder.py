@@ -140,7 +140,7 @@ def read_point(run: Path) -> LadderPoint:
     tree = read_scores(run).tree
     try:
         request: Mapping[str, Any] = tree["run"]
-        options = dict(request["options"])
+        options = {**request["options"]}
         steps = int(options.pop("inner_steps", EOSVOSConfig().inner_steps))
         speed = tree["speed"]["model_frames_per_second"]
         score = float(tree["dataset"]["J&F"])
