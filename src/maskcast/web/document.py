@@ -18,7 +18,12 @@ from maskcast.runs.fingerprint import ABSENT_MARK, END_MARK, RENAME_MARK
 from maskcast.runs.frame_log import DAMAGE
 from maskcast.runs.identity import digest_of
 from maskcast.runs.objects import ObjectLook
-from maskcast.web.renames import Renamed, effective_renames, reject_unfitting_marks
+from maskcast.web.renames import (
+    Renamed,
+    effective_renames,
+    reject_ends_on,
+    reject_unfitting_marks,
+)
 
 MOST_OBJECTS = 254
 """Number of slots in a label map with one byte per pixel."""
@@ -152,6 +157,7 @@ class Document:
 
     def check(self) -> None:
         """Check that the marks fit the swaps and merges. Raises ``UsageError``."""
+        reject_ends_on(self.renames, self.prompts, self.ends)
         marked = {(at, i) for at, values in self.prompts.items() for i in values} | self.ends
         reject_unfitting_marks(self.effective_renames(), marked)
 

@@ -84,6 +84,33 @@ def effective_renames(
     )
 
 
+def reject_ends_on(
+    renamed: Iterable[Renamed],
+    prompts: Mapping[int, Mapping[int, str]],
+    ends: frozenset[tuple[int, int]],
+) -> None:
+    """Reject ends of objects on the frame on which they are swapped or merged.
+
+    Args:
+        renamed: swaps and merges.
+        prompts: values of prompts by frame and object id.
+        ends: frames and ids of the objects that are removed before them.
+
+    Raises:
+        UsageError: there is such an end, without which the swap or merge has an effect.
+    """
+    renamed = frozenset(renamed)
+    on_frame = {(one.frame, i) for one in renamed for i in (one.object_id, one.other)}
+    effective = effective_renames(renamed, prompts, ends - on_frame)
+    for frame, *ids in sorted(effective):
+        for object_id in ids:
+            if (frame, object_id) in ends:
+                raise UsageError(
+                    f"object {object_id} cannot end on frame {frame}, on which it is swapped or "
+                    "merged; end it on another frame"
+                )
+
+
 def reject_unfitting_marks(renamed: Iterable[Renamed], marked: Iterable[tuple[int, int]]) -> None:
     """Reject marks of objects that are part of another one, or that change ids on their frame.
 
