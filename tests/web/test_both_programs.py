@@ -85,7 +85,7 @@ def test_marks_that_the_command_line_adds_to_a_project_are_taken_over(server, ma
     _, run = server.open(folder)
     server.paint(0, {1: ONE, 2: TWO})
     server.track()
-    command = copied(server)
+    by_app, command = files(run), copied(server)
     server.client.delete("/api/project")
     write_mask(folder / "00008.png", 7, (1,))
     added = ("--masks", str(folder / "00008.png"), *SWAP)
@@ -106,6 +106,12 @@ def test_marks_that_the_command_line_adds_to_a_project_are_taken_over(server, ma
     server.post("/api/undo")
     project = server.project()
     assert (project["prompts"], project["renames"]) == ({"0": [1, 2]}, [])
+    assert server.track()["state"] == "done"
+    assert files(run) == by_app
+    number = server.number
+    server.post("/api/redo")
+    server.until(lambda e: e["type"] == "outdated" and e["from"] is None, after=number)
+    assert files(run) == by_command
 
 
 def test_marks_are_taken_over_while_the_project_is_open(server, maskcast):  # noqa: F811
@@ -145,6 +151,11 @@ def test_a_mark_that_does_not_fit_a_merge_is_rejected(server, maskcast):  # noqa
     assert "it is part of object 1 from frame 4 on" in answer.json()["error"]["message"]
     answer = server.put(4, {2: TWO})
     assert "on which it is swapped or merged" in answer.json()["error"]["message"]
+    for slot in (1, 2):
+        answer = server.ask("POST", "/api/ends", json={"frame": 4, "slot": slot})
+        assert answer.status_code == 400
+        said = f"object {slot} cannot end on frame 4, on which it is swapped or merged"
+        assert said in answer.json()["error"]["message"]
     assert server.put(8, {1: ONE}).status_code == 200
 
 

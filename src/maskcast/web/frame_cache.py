@@ -1,8 +1,9 @@
-"""Decoded frames as JPEG files, in chunks of 64 frames; the oldest chunks are deleted first.
+"""Decoded frames as JPEG files, in chunks of 64; those used least recently are deleted first.
 
-The server deletes the frames of the videos that it has opened when it is stopped (``session``).
+Every server has a folder of its own, which it deletes when it is stopped. Folders of servers that
+were killed are deleted by the next one.
 
-FOLDER/<key of the video>/<width>/<chunk>/<frame>.jpg
+FOLDER/<server>/<key of the video>/<width>/<chunk>/<frame>.jpg
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from maskcast.core.errors import MissingFileError
-from maskcast.core.files import replacing
+from maskcast.core.errors import MaskcastError, MissingFileError
+from maskcast.core.files import alone_in, replacing
 from maskcast.web.messages import VideoRange
 
 CHUNK = 64
 """Frames per folder."""
 LIMIT = 2 * 2**30
-"""Maximum size of all frames in bytes."""
+"""Maximum size of all frames of a server in bytes."""
 
 
 def cache_folder() -> Path:
@@ -45,6 +47,53 @@ def key_of(video: VideoRange) -> str:
         raise MissingFileError(f"cannot open {path}: {error.strerror}") from error
     content = [str(path.resolve()), status.st_size, status.st_mtime_ns, vars(video)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def read_frame(folder: Path, frame: int, width: int) -> bytes | None:
+    """Return a frame from the folder of its video, or None; its chunk counts as used just now."""
+    path = cached_path(folder, frame, width)
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    with suppress(OSError):
+        os.utime(path.parent)
+    return content
+
+
+class ServerCache:
+    """The folder of one server, which is locked while the server runs."""
+
+    def __init__(self) -> None:
+        """Choose a folder, without creating it."""
+        self._folder = cache_folder() / secrets.token_hex(8)
+        self._lock: ExitStack | None = None
+
+    def folder_of(self, key: str) -> Path:
+        """Return the folder of a video by its cache key.
+
+        The first call locks the server's folder, and deletes those of servers that were killed.
+        Where no folder can be created, nothing is cached.
+        """
+        if self._lock is None:
+            self._lock = ExitStack()
+            with suppress(OSError, MaskcastError):
+                self._folder.mkdir(mode=0o700, parents=True)
+                self._lock.enter_context(alone_in(self._folder))
+                for other in self._folder.parent.iterdir():
+                    _delete_if_abandoned(other)
+        return self._folder / key
+
+    def close(self) -> None:
+        """Delete the frames."""
+        if self._lock is not None:
+            self._lock.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _delete_if_abandoned(folder: Path) -> None:
+    with suppress(MaskcastError), alone_in(folder):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class FrameCache:

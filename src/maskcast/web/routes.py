@@ -24,7 +24,7 @@ from maskcast.web.document import MOST_OBJECTS
 from maskcast.web.downloads import Tickets, archive, find_download
 from maskcast.web.exports_list import OFFERS, OPTIONS, export_of, listed
 from maskcast.web.flagging import flags_of
-from maskcast.web.frame_cache import cache_folder, cached_path
+from maskcast.web.frame_cache import read_frame
 from maskcast.web.messages import TrackingDirection
 from maskcast.web.project import Project
 from maskcast.web.session import Session
@@ -152,8 +152,8 @@ async def frame(request: Request) -> Response:
     width = whole_in_query(request, "w", max(WIDTHS)) or 0
     if width not in WIDTHS:
         raise UsageError(f"w must be one of {', '.join(map(str, WIDTHS[1:]))}")
-    path = cached_path(cache_folder() / project.cache_key, number, width)
-    content = await asyncio.to_thread(_read_if_there, path)
+    folder = session.frames.folder_of(project.cache_key)
+    content = await asyncio.to_thread(read_frame, folder, number, width)
     if content is None:
         content = await session.picture(number, width)
     return Response(content, media_type="image/jpeg", headers=IMMUTABLE)
@@ -196,9 +196,10 @@ async def exports(_: Request) -> Response:
 async def add_job(request: Request) -> Response:
     session = _session(request)
     project = session.opened()
-    assert session.jobs is not None and session.watch is not None
     fields = await fields_of(request, "what direction until exports options span")
-    session.watch.refuse()
+    await session.refuse_others()
+    if session.jobs is None:
+        raise UsageError("the project was closed")
     if fields.choice("what", ("track", "export")) == "track":
         choices: tuple[TrackingDirection, ...] = ("forward", "backward", "both")
         direction = choices[choices.index(fields.choice("direction", choices))]
@@ -313,13 +314,6 @@ def _labels(project: Project, number: int, half: bool) -> bytes:
             return content
     label_map = to_slots(results.read(number), slots)
     return slots_png(np.ascontiguousarray(label_map[::2, ::2]) if half else label_map)
-
-
-def _read_if_there(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
 
 
 ROUTES = [

@@ -7,7 +7,6 @@ one edit at a time. Imports no torch.
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from maskcast.runs.card import read_card
 from maskcast.web.document import Document, changed_frames
 from maskcast.web.events import Events
 from maskcast.web.folders import RootFolder, remove_if_empty
-from maskcast.web.frame_cache import cache_folder, key_of
+from maskcast.web.frame_cache import ServerCache, key_of
 from maskcast.web.imports import imported, unpacked
 from maskcast.web.jobs import Jobs, tell_changes
 from maskcast.web.messages import (
@@ -100,7 +99,7 @@ class Session:
         self.jobs: Jobs | None = None
         self.watch: CardWatch | None = None
         self._locked: ExitStack | None = None
-        self._cached: set[Path] = set()
+        self.frames = ServerCache()
         self._editing, self._opening = asyncio.Lock(), asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.media = Worker(
@@ -147,8 +146,7 @@ class Session:
                 options = card.request.options
                 choice = replace(choice, weights=weights, method=None, options=options)
             key = await asyncio.to_thread(key_of, video)
-            cached = cache_folder() / key
-            self._cached.add(cached)
+            cached = await asyncio.to_thread(self.frames.folder_of, key)
             opening = OpenVideo(video=video, cache=str(cached))
             opened: Opened = await self.media.ask(opening, limit=OPENING)
             if card is not None and card.request.input_sha256 != opened.sha256:
@@ -182,8 +180,7 @@ class Session:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(self.media.stop(2.0), self.model.stop())
-        for folder in self._cached:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await asyncio.to_thread(self.frames.close)
 
     async def edit(
         self, revision: int | None, did: str, frame: int | None, change: Callable[[], Document]
@@ -262,6 +259,12 @@ class Session:
     async def check_video(self, path: Path) -> None:
         """Raise ``WorkerError`` if a file is not a video."""
         await self.media.ask(Probe(path=str(path)), limit=OPENING)
+
+    async def refuse_others(self) -> None:
+        """Wait for edits, then raise ``RunConflictError`` if another program uses the folder."""
+        async with self._editing:  # the worker locks the folder while it brings results back
+            if self.watch is not None:
+                self.watch.refuse()
 
     def look(self, frame: int, step: int) -> None:
         """Send the position of the playhead to the media worker."""
