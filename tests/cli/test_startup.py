@@ -1,4 +1,4 @@
-"""Help texts and errors of the argument parser come without torch; modules are counted, not time.
+"""Help texts and messages about wrong arguments come without torch; modules are counted, not time.
 
 ``benchmarks/startup/startup.py`` measures the time.
 """
@@ -43,6 +43,31 @@ ERRORS = [
     ["train", "lwl-small", "--loop.epoch", "3"],
     ["bench", "things"],
 ]
+BOXED = ["segment", ".", "--box"]
+"""Files are only opened after all of these checks, so an empty folder will do as a video."""
+WRONG_INPUTS = [
+    (["segment", "none.mp4", "--box", "1:1,2,3,4"], 3),
+    (["segment", "s3://none/clip.mp4", "--box", "1:1,2,3,4"], 3),
+    (["segment", "."], 2),
+    (["segment", ".", "--masks", "none.png"], 3),
+    (["segment", ".", "--corrected", "none.png"], 3),
+    (["segment", ".", "--detections", "none.json"], 3),
+    ([*BOXED, "1:1,2,3"], 2),
+    ([*BOXED, "1:1,2,3,0"], 3),
+    ([*BOXED, "0:1,2,3,4"], 3),
+    ([*BOXED, "1,2,3,4", "--absent", "74-103"], 2),
+    ([*BOXED, "1,2,3,4", "--end-object", "5"], 2),
+    ([*BOXED, "1,2,3,4", "--swap", "5:1"], 2),
+    ([*BOXED, "1,2,3,4", "--merge", "5"], 2),
+    ([*BOXED, "1,2,3,4", "--name", "dog"], 2),
+    ([*BOXED, "1,2,3,4", "--colour", "1=red"], 2),
+    ([*BOXED, "1,2,3,4", "--weights", "none"], 3),
+    ([*BOXED, "1,2,3,4", "--weights", "none.safetensors"], 3),
+    ([*BOXED, "1,2,3,4", "--weights", "lwl-ytvos"], 3),
+    ([*BOXED, "1,2,3,4", "--method", "agame"], 3),
+    ([*BOXED, "1,2,3,4", "--method", "none"], 2),
+]
+"""Command lines whose input is wrong, and their exit codes."""
 SCRIPT = """
 import contextlib, io, json, sys
 from maskcast.cli.main import main
@@ -78,6 +103,17 @@ def test_help_texts_need_no_torch():
 def test_errors_of_the_parser_need_no_torch():
     for command_line, (code, slow, _) in zip(ERRORS, run(ERRORS), strict=True):
         assert code == 2, command_line
+        assert not slow, command_line
+
+
+def test_wrong_inputs_are_reported_before_torch_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.setenv("MASKCAST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    command_lines = [command_line for command_line, _ in WRONG_INPUTS]
+    for (command_line, expected), (code, slow, _) in zip(
+        WRONG_INPUTS, run(command_lines), strict=True
+    ):
+        assert code == expected, command_line
         assert not slow, command_line
 
 

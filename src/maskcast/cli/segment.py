@@ -107,11 +107,15 @@ class SegmenterOptions:
             output: the run folder, whose run decides what these options leave open.
             is_new: whether a run in the folder will be deleted, so that it decides no data type.
         """
-        from maskcast.methods.precision import dtype_of
-        from maskcast.methods.spec import SegmenterSpec
+        from maskcast.methods.catalogue import locate_weights
         from maskcast.runs.earlier_weights import dtype_begun_with, weights_begun_with
 
         weights = self.weights or weights_begun_with(output, method=self.method)
+        locate_weights(weights, self.method)  # before torch is imported, which takes seconds
+
+        from maskcast.methods.precision import dtype_of
+        from maskcast.methods.spec import SegmenterSpec
+
         device = _set_up(self.device, threads=self.threads, deterministic=self.deterministic)
         recorded = None if is_new or self.dtype != "auto" else dtype_begun_with(output)
         return SegmenterSpec(
@@ -211,6 +215,20 @@ def segment(
         overwrite: delete the results of an earlier run in the output folder.
         saving: how often states are saved.
     """
+    from maskcast.runs.early_checks import check_files, check_texts
+
+    check_files(video, masks=masks, corrected=corrected, detections=detections, boxes=box)
+    check_texts(
+        boxes=box,
+        absent=absent,
+        ends=end_object,
+        swaps=swap,
+        merges=merge,
+        names=name,
+        colours=colour,
+    )
+    spec = segmenter.set_up(output, is_new=overwrite)
+
     from maskcast.cli.progress import TerminalProgress
     from maskcast.runs.video_request import VideoRequest
     from maskcast.runs.video_run import run_video
@@ -242,7 +260,6 @@ def segment(
         edited=edited,
         only_prompts=only_prompts,
     )
-    spec = segmenter.set_up(output, is_new=overwrite)
     with TerminalProgress() as progress:
         result = run_video(request, spec, progress=progress, report=say)
     if only_prompts:

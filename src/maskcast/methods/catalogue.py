@@ -14,7 +14,12 @@ from typing import Any
 from maskcast.core.config import config_from_dict, full_name, with_options
 from maskcast.core.errors import ConfigError, UsageError, WeightsError
 from maskcast.io.weights.files import Weights
-from maskcast.io.weights.names import PublishedFile, installed_weights, read_weights
+from maskcast.io.weights.names import (
+    PublishedFile,
+    find_weights,
+    installed_weights,
+    read_weights,
+)
 from maskcast.methods.agame.method import METHOD as AGAME
 from maskcast.methods.eosvos.method import METHOD as EOSVOS
 from maskcast.methods.lwl.method import METHOD as LWL
@@ -87,38 +92,52 @@ def choose_weights(name: str | None, method: str | None) -> Weights:
     """Read weights by name or file, or the default weights of a method, or of the package.
 
     Raises:
-        UsageError: the method is unknown, is not that of the weights, or has no default weights;
-            the message says where to get some.
-        MissingFileError, WeightsError: see ``read_weights``.
+        UsageError: the method is unknown, or is not that of the weights.
+        MissingFileError, WeightsError: there are no such weights, or they are damaged; see
+            ``locate_weights`` and ``read_weights``.
+    """
+    chosen = locate_weights(name, method)
+    weights = read_weights(chosen, published_files())
+    _method_of(weights, method)
+    if name is None and method is not None:
+        theirs = METHODS[method].published.keys()
+        installed = sorted(theirs & {file.name for file in installed_weights()})
+        if installed and chosen not in theirs:
+            names = ", ".join(installed)
+            log.warning(
+                "%s is used; the authors' weights of %s are installed as %s", chosen, method, names
+            )
+    return weights
+
+
+def locate_weights(name: str | None, method: str | None) -> str:
+    """Return the name or file of weights as ``choose_weights`` does, without reading them.
+
+    Raises:
+        UsageError: the method is unknown.
+        MissingFileError: no file exists at the path.
+        WeightsError: weights with this name are not installed, or the method has no default
+            weights; the message says where to get some.
     """
     if method is not None:
         _known(method)
-    if name is not None:
-        weights = read_weights(name, published_files())
-        _method_of(weights, method)
-        return weights
-    if method is None:
-        return read_weights(DEFAULT_WEIGHTS, published_files())
+    if name is not None or method is None:
+        chosen = DEFAULT_WEIGHTS if name is None else name
+        find_weights(chosen, published_files())
+        return chosen
     default = METHODS[method].default_weights
     if default is None:
-        raise UsageError(
+        raise WeightsError(
             f"no weights of {method} are included; {_where_to_get(method)}",
             options=("method", "published_files", "import_weights", "recipes"),
         )
     try:
-        weights = read_weights(default, published_files())
+        find_weights(default, published_files())
     except WeightsError as error:
-        raise UsageError(
+        raise WeightsError(
             f"{error.summary}, or {_TRAIN}", options=("method", *error.options, "recipes")
         ) from error
-    theirs = METHODS[method].published.keys()
-    installed = sorted(theirs & {file.name for file in installed_weights()})
-    if installed and default not in theirs:
-        names = ", ".join(installed)
-        log.warning(
-            "%s is used; the authors' weights of %s are installed as %s", default, method, names
-        )
-    return weights
+    return default
 
 
 def published_files() -> dict[str, PublishedFile]:

@@ -22,8 +22,10 @@ class TypedBox:
     box: Box
 
 
-def parse_box(text: str, size: tuple[int, int]) -> TypedBox:
+def parse_box(text: str, size: tuple[int, int] | None) -> TypedBox:
     """Parse ``[[FRAME:]ID:]X,Y,WIDTH,HEIGHT`` for frames of ``size`` (height, width).
+
+    If ``size`` is None, a box may lie anywhere and be in fractions of the frame.
 
     Raises:
         UsageError: the text has another form, or a number is not finite.
@@ -46,8 +48,9 @@ def parse_box(text: str, size: tuple[int, int]) -> TypedBox:
         raise PromptError(
             f"box {shortened(text, 80)}: {error.summary}", options=("box",)
         ) from error
-    _reject_normalised(text, box, size)
-    _reject_outside(text, box, size)
+    if size is not None:
+        _reject_normalised(text, box, size)
+        _reject_outside(text, box, size)
     return TypedBox(text, frame_key or None, _read_id(text, typed_id) if colon else None, box)
 
 

@@ -38,6 +38,12 @@ class Detections:
     """One line of text for the user."""
 
 
+def require_detections(path: Path) -> None:
+    """Raise ``MissingFileError`` if the path is not a file."""
+    if not path.is_file():
+        raise MissingFileError(f"{path} is not a file", options=("detections",))
+
+
 def read_detections(path: Path, frames: PromptFrames, *, least_score: float) -> Detections:
     """Read the boxes of a detector.
 
@@ -92,8 +98,7 @@ def read_detections(path: Path, frames: PromptFrames, *, least_score: float) -> 
 
 
 def _content(path: Path) -> bytes:
-    if not path.is_file():
-        raise MissingFileError(f"{path} is not a file", options=("detections",))
+    require_detections(path)
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)

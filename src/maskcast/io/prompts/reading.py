@@ -26,7 +26,7 @@ from maskcast.io.prompts.labels import count_from_one, lowest_free, settle_label
 from maskcast.io.prompts.marked_frame import Label, MarkedFrame, describe_marks
 from maskcast.io.prompts.marks import list_marks, settle_absences, settle_ends
 from maskcast.io.prompts.renames import merged_away, settle_renames, with_ends
-from maskcast.io.prompts.sources import Reading, lone_files, read_source
+from maskcast.io.prompts.sources import Reading, lone_files, read_source, require_prompts
 from maskcast.io.prompts.whole_frames import (
     lacking,
     reject_untracked,
@@ -113,8 +113,8 @@ def read_prompts(
     size = _as_size(size)
     if not names:
         raise UsageError("names must have a name for each frame, got none", options=("names",))
-    if not masks and not boxes and not corrected and others is None:
-        raise UsageError("no objects to track; give a mask or a box", options=("masks", "box"))
+    if others is None:
+        require_prompts(masks, boxes, corrected)
     frames = PromptFrames(names, size, first)
     typed = [parse_box(text, size) for text in boxes]
     paths, whole_paths = [Path(mask) for mask in masks], [Path(mask) for mask in corrected]

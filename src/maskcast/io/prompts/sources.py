@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from maskcast.core.errors import MissingFileError, PromptError
+from maskcast.core.errors import MissingFileError, PromptError, UsageError
 from maskcast.core.numbers import whole_number
 from maskcast.io.prompts import mask_arrays, mask_pictures
 from maskcast.io.prompts.coco_json import IsFrame
@@ -45,6 +45,18 @@ class Reading:
 def lone_files(masks: Sequence[Path]) -> frozenset[Path]:
     """Return the masks given as single files, whose names need not match a frame."""
     return frozenset(path for path in masks if path.is_file())
+
+
+def require_prompts(*prompts: Sequence[object]) -> None:
+    """Raise ``UsageError`` if there are neither masks nor boxes."""
+    if not any(prompts):
+        raise UsageError("no objects to track; give a mask or a box", options=("masks", "box"))
+
+
+def require_masks(path: Path, option: str) -> None:
+    """Raise ``MissingFileError`` about an option if its file or folder does not exist."""
+    if not path.exists():
+        raise MissingFileError(f"mask {path} does not exist", options=(option,))
 
 
 def read_source(path: Path, reading: Reading) -> list[MarkedFrame]:
@@ -95,8 +107,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _read_file(path: Path, reading: Reading) -> list[MarkedFrame]:
-    if not path.exists():
-        raise MissingFileError(f"mask {path} does not exist", options=(reading.option,))
+    require_masks(path, reading.option)
     if path.suffix.lower() == ".xml":
         reject_xml(path)
     if path.suffix.lower() == ".json":

@@ -26,13 +26,23 @@ def open_reader(
         MissingFileError: ``path`` does not exist.
         VideoError: it is not a video, or has no frames.
     """
+    require_video(path)
     if path.is_dir():
         return FrameFolder(path, exclude)
-    if not path.is_file():
-        raise _why_no_file(path)
     from maskcast.io.video.file import VideoFile  # noqa: PLC0415 - needs PyAV
 
     return VideoFile(path, progress)
+
+
+def require_video(path: Path) -> None:
+    """Reject a path at which there is neither a file nor a folder.
+
+    Raises:
+        MissingFileError: ``path`` does not exist.
+        VideoError: it is a pipe or a device.
+    """
+    if not path.is_dir() and not path.is_file():
+        raise _why_no_file(path)
 
 
 def frame_range(
