@@ -52,6 +52,16 @@ def test_descriptions_have_no_line_breaks(shell):
     assert "--matte" in line and "\\n" not in line
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_none_is_not_among_the_choices(shell):
+    script = completion_script(shell)
+    choices = [
+        set(re.findall(r"'(.*?)'", text)) for text in re.findall(r"'choices': (.*?\])", script)
+    ]
+    assert {"png", "rle", "zip"} in choices
+    assert not [words for words in choices if "None" in words]
+
+
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_get_a_script_with_every_command(shell, maskcast):
     outcome = maskcast("completion", shell)

@@ -74,6 +74,11 @@ def test_a_folder_that_cannot_be_written_is_a_note(cache, monkeypatch):
     assert level == "note" and "is a file" in text
 
 
+def test_the_frame_cache_of_the_app_is_named(cache):
+    level, text = found()["frames of app"]
+    assert level in ("ok", "note") and text.startswith(f"{cache / 'frames'}, ")
+
+
 def test_a_gpu_that_cannot_compute_fails(monkeypatch):
     def out_of_order(*_: object, **__: object) -> None:
         raise RuntimeError("no kernel image is available")

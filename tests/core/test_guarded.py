@@ -123,6 +123,11 @@ def test_what_is_passed_to_a_step_is_checked():
     state = segmenter.start()
     (frame,) = frames(1)
     step = inspect.unwrap(GuardedSegmenter.step)  # without the checks of types in this test suite
+    for wrong_state in (None, {}, frame):
+        with pytest.raises(UsageError, match=r"^state is a .* pass what start\(\) or the previous"):
+            step(segmenter, wrong_state, frame, {})
+        with pytest.raises(UsageError, match=r"^state is a "):
+            inspect.unwrap(GuardedSegmenter.remove_objects)(segmenter, wrong_state, [1])
     with pytest.raises(FrameError, match=r"the frame is a Tensor of torch\.uint8"):
         step(segmenter, state, (frame * 255).byte(), {})
     with pytest.raises(PromptError, match="the prompts of the frame are a Tensor"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 
 import numpy as np
@@ -10,7 +11,13 @@ import torch
 
 from contract.coloured_video import frames, true_mask
 from contract.stand_in import ColourConfig, ColourTracker
-from maskcast.core.errors import DeviceMemoryError, FrameError, MaskShapeError, PromptError
+from maskcast.core.errors import (
+    DeviceMemoryError,
+    FrameError,
+    MaskShapeError,
+    PromptError,
+    UsageError,
+)
 from maskcast.core.input_checks import check_frame_indices, check_prompts, checked_prompts
 from maskcast.core.segmenter import (
     SearchesNewShots,
@@ -279,6 +286,13 @@ def test_prompts_in_other_containers_are_refused(prompts, message):
     with pytest.raises(PromptError, match=message):
         check_frame_indices(prompts)
         checked_prompts(prompts[0], frames(1)[0], 0)
+
+
+@pytest.mark.parametrize("wrong", [None, "lwl-small"])
+def test_what_is_no_segmenter_is_rejected(wrong):
+    steps = inspect.unwrap(segment_steps)(wrong, frames(1), PROMPTS)  # without the checks of types
+    with pytest.raises(UsageError, match=r"^segmenter is a .* maskcast\.load_segmenter\(\)"):
+        next(steps)
 
 
 def test_indices_and_ids_may_be_numbers_of_numpy():

@@ -40,6 +40,7 @@ from maskcast.batch.policy import (
     STARTING,
     BatchPolicy,
 )
+from maskcast.core.numbers import counted
 
 AHEAD = 32
 """Number of rows among which a worker looks for one with its model."""
@@ -343,7 +344,7 @@ class Dispatcher:
         )  # fmt: skip
         if self._failed > self._policy.most_failed:
             commonest = "; ".join(f"{n}× {text}" for text, n in self._sentences.most_common(3))
-            self._end("max-failed", f"{self._failed} videos failed: {commonest}", 4)
+            self._end("max-failed", f"{counted(self._failed, 'video')} failed: {commonest}", 4)
 
     # ending
 

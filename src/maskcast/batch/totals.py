@@ -16,6 +16,7 @@ from typing import Any
 
 from maskcast.batch.journal import JournalEvent, read_journal
 from maskcast.core.errors import MissingFileError
+from maskcast.core.numbers import counted
 
 STAGES = ("fetch", "decode", "model", "write", "commit")
 """Kinds of work whose seconds are added up; they overlap."""
@@ -322,12 +323,18 @@ class BatchTotals:
         self.changed.discard(job_id)
 
     def _note(self, event: JournalEvent, job_id: str) -> None:
-        _keep(self.slowest, VideoMark(float(event["total"]), job_id, f"{event['frames']} frames"))
+        _keep(
+            self.slowest,
+            VideoMark(float(event["total"]), job_id, counted(int(event["frames"]), "frame")),
+        )
         confidence, empty = event["lowest_confidence"], int(event["empty_frames"])
         if confidence is not None:
             _keep(self.least_certain, VideoMark(-float(confidence), job_id))
         if empty:
-            _keep(self.vanishing, VideoMark(empty, job_id, f"of {event['frames']} frames"))
+            _keep(
+                self.vanishing,
+                VideoMark(empty, job_id, f"of {counted(int(event['frames']), 'frame')}"),
+            )
 
 
 def _keep(marks: list[VideoMark], mark: VideoMark) -> None:

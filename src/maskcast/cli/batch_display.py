@@ -104,8 +104,8 @@ def report_ending(output: str, result: BatchResult, *, is_pilot: bool) -> None:
     totals, ending = result.totals, result.ending
     if ending.reason == "interrupted":
         raise KeyboardInterrupt(
-            f"stopped with {totals.finished} of {totals.rows} videos finished; run again to "
-            "continue"
+            f"stopped with {totals.finished} of {counted(totals.rows, 'video')} finished; run "
+            "again to continue"
         )
     if ending.reason in ("unable", "output"):
         error = UsageError(ending.sentence) if ending.exit_code == 2 else None
@@ -113,9 +113,10 @@ def report_ending(output: str, result: BatchResult, *, is_pilot: bool) -> None:
     output = output.rstrip("/")
     print(f"{output}/{VIDEOS}: {line_of(totals).partition(';')[0]}")
     if totals.changed:
+        one = len(totals.changed) == 1
         say(
-            f"{len(totals.changed)} finished videos have another row or input now; they are left "
-            "alone without --redo-changed"
+            f"{counted(len(totals.changed), 'finished video')} {'has' if one else 'have'} another "
+            f"row or input now; {'it is' if one else 'they are'} left alone without --redo-changed"
         )
     if is_pilot:
         _print_estimate(totals, result.total_rows)

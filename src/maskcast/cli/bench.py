@@ -18,6 +18,7 @@ from tyro.conf import Positional
 
 from maskcast.cli.arguments import Device, MethodName, shown_as
 from maskcast.core.errors import UsageError
+from maskcast.core.numbers import counted
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +71,8 @@ def bench(
     else:
         benches = _benches(method)
         figures["Y_ms"] = yardstick_ms(chosen)
-        print(f"Y = {figures['Y_ms']:.1f} ms on {figures['device']}, {figures['threads']} threads")
+        used = counted(figures["threads"], "thread")
+        print(f"Y = {figures['Y_ms']:.1f} ms on {figures['device']}, {used}")
         write_ms = median_ms(_writing_ms, warm_up=WARM_UP, repeats=REPEATS)
         for name, measure in benches.items():
             cases = measure(chosen, figures["Y_ms"])

@@ -20,6 +20,8 @@ from maskcast.methods.recipes import recipes
 Shell: TypeAlias = Literal["bash", "zsh", "fish"]
 
 _SPECIFICATION = re.compile(r"^COMPLETION_SPEC = .*$", flags=re.MULTILINE)
+_NO_CHOICE = re.compile(r"(?<=\[)'None', |, 'None'(?=[,\]])")
+"""The word None among the choices of an option; it stands for leaving the option out."""
 _LINE_BREAKS = {
     "bash": re.compile(r"(?<!\\)\\n\s*"),
     "zsh": re.compile(r"(?<!\\)\\n\s*"),
@@ -65,7 +67,9 @@ def completion_script(shell: Shell) -> str:
             config=PARSER_SETTINGS,
         )
     line_break = _LINE_BREAKS[shell]
-    script = _SPECIFICATION.sub(lambda line: line_break.sub(" ", line[0]), text.getvalue())
+    script = _SPECIFICATION.sub(
+        lambda line: _NO_CHOICE.sub("", line_break.sub(" ", line[0])), text.getvalue()
+    )
     return script + (FILE_NAMES_IN_BASH if shell == "bash" else "")
 
 

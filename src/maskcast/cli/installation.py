@@ -22,6 +22,7 @@ from maskcast.core.numbers import counted
 from maskcast.core.processors import processor_count
 from maskcast.io.video.codecs import decoders, encoders
 from maskcast.io.weights.names import cache_folder, installed_weights, verify_weights
+from maskcast.web.frame_cache import cache_folder as frame_cache_folder
 
 EXTRAS = {
     "train": ("lightning", "tensorboard"),
@@ -149,10 +150,11 @@ def _codecs(verb: str, codecs: Mapping[str, bool]) -> InstallationCheck:
 def _folders() -> Iterator[InstallationCheck]:
     yield _folder("this folder", Path.cwd())
     yield _folder("temporary files", Path(tempfile.gettempdir()))
-    try:
-        yield _folder("weights cache", cache_folder())
-    except MaskcastError as error:
-        yield InstallationCheck("note", "weights cache", str(error))
+    for name, find in (("weights cache", cache_folder), ("frames of app", frame_cache_folder)):
+        try:
+            yield _folder(name, find())
+        except (MaskcastError, RuntimeError) as error:  # the second one: no home folder
+            yield InstallationCheck("note", name, str(error))
 
 
 def _folder(name: str, folder: Path) -> InstallationCheck:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maskcast.cli.terminal import in_bytes, show
+from maskcast.core.numbers import counted
 
 if TYPE_CHECKING:
     from maskcast.runs.video_request import VideoResult
@@ -17,7 +18,7 @@ def print_result(output: Path, result: VideoResult) -> None:
     rate = card.steps / card.seconds.total if card.seconds.total else 0.0
     kept = f" (states {in_bytes(room.states + room.aside)})" if room.states + room.aside else ""
     print(
-        f"{output}: masks of {card.frames} frames, {rate:.1f} frames per second, "
+        f"{output}: masks of {counted(card.frames, 'frame')}, {rate:.1f} frames per second, "
         f"{in_bytes(room.total)}{kept}"
     )
     for path in result.exports:

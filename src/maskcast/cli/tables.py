@@ -54,7 +54,7 @@ def print_corrections(curve: CorrectionCurve) -> None:
         print(f"J over the {NEXT_FRAMES} frames after the first correction: {before} -> {after}")
     counts = [count for count in curve.corrections_until_goal if count is not None]
     print(
-        f"{len(counts)} of {len(curve.corrections_until_goal)} videos reach a J&F of "
+        f"{len(counts)} of {counted(len(curve.corrections_until_goal), 'video')} reach a J&F of "
         f"{per_cent(GOAL)}"
         + (f", after {sum(counts) / len(counts):.1f} corrections on average" * bool(counts))
     )

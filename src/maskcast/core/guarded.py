@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from maskcast.core.errors import UsageError
-from maskcast.core.input_checks import check_frame, check_range, checked_prompts
+from maskcast.core.input_checks import check_frame, check_range, checked_prompts, kind_of
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.core.surroundings import own_surroundings
 from maskcast.core.types import NO_PROMPTS, Frame, ObjectMasks, Prompts
@@ -28,6 +28,7 @@ class GuardedSegmenter(Generic[State]):
     def __init__(self, method: VideoSegmenter[State], device: torch.device | str) -> None:
         self.method = method
         self._device = device
+        self._state_kind: type[State] | None = None
         self._lock = threading.RLock()
         _SEGMENTERS.add(self)
 
@@ -44,9 +45,11 @@ class GuardedSegmenter(Generic[State]):
         Raises:
             FrameError: the frame is not a float tensor of 3 × height × width with values in 0..1.
             PromptError: a prompt does not fit the frame (``MaskShapeError``: in size).
-            UsageError: the process was forked from one that has used a segmenter.
+            UsageError: the state is not one of this method, or the process was forked from one
+                that has used a segmenter.
         """
         _reject_forked_process()
+        self._check_state(state)
         check_frame(frame)
         check_range(frame)
         here = checked_prompts(prompts, frame) if prompts is not NO_PROMPTS else NO_PROMPTS
@@ -54,9 +57,24 @@ class GuardedSegmenter(Generic[State]):
             return self.method.step(state, _usual(frame), here)
 
     def remove_objects(self, state: State, ids: Collection[int]) -> State:
-        """Return the state without these objects; ids that are not tracked are ignored."""
+        """Return the state without these objects; ids that are not tracked are ignored.
+
+        Raises:
+            UsageError: the state is not one of this method.
+        """
+        self._check_state(state)
         with self._lock, own_surroundings(self._device):
             return self.method.remove_objects(state, ids)
+
+    def _check_state(self, state: Any) -> None:
+        if self._state_kind is None:
+            self._state_kind = type(self.start())
+        if not isinstance(state, self._state_kind):
+            raise UsageError(
+                f"state is {kind_of(state)}; pass what start() or the previous step() of this "
+                "segmenter returned",
+                options=("state",),
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return GuardedSegmenter, (self.method, self._device)

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from maskcast.core.device_memory import is_out_of_memory
-from maskcast.core.errors import DeviceMemoryError, FrameError, PromptError
+from maskcast.core.errors import DeviceMemoryError, FrameError, PromptError, UsageError
 from maskcast.core.input_checks import (
     check_absences,
     check_frame,
     check_frame_indices,
     check_range,
     checked_prompts,
+    kind_of,
     size_of,
 )
 from maskcast.core.marks import NO_ENDS
@@ -182,6 +183,7 @@ def segment_video(
         PromptError: a prompt does not fit its frame (``MaskShapeError``: in size), an object is
             marked absent before its first mask, or, at the end, a prompt's frame has not come.
         DeviceMemoryError: the device is out of memory.
+        UsageError: ``segmenter`` is not a segmenter.
     """
     for step in segment_steps(segmenter, frames, prompts):
         yield step.masks
@@ -221,7 +223,13 @@ def segment_steps(
         PromptError: a prompt does not fit its frame (``MaskShapeError``: in size), an object is
             marked absent before its first mask, or, at the end, a prompt's frame has not come.
         DeviceMemoryError: the device is out of memory.
+        UsageError: ``segmenter`` is not a segmenter.
     """
+    if not isinstance(segmenter, VideoSegmenter):
+        raise UsageError(
+            f"segmenter is {kind_of(segmenter)}; pass what maskcast.load_segmenter() returned",
+            options=("segmenter",),
+        )
     check_frame_indices(prompts)
     if state is None:  # otherwise the method knows which objects are tracked
         if new_objects is None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from maskcast.core.numbers import counted
 from maskcast.evaluation.scores import Scores
 
 MOST_NAMES = 5
@@ -29,7 +30,7 @@ def describe_missing(names: Sequence[str], runs: Sequence[Scores]) -> list[str]:
     for name, run in zip(names, runs, strict=True):
         if lacking := sorted(every - set(run.videos)):
             shown = ", ".join(lacking[:MOST_NAMES]) + " …" * (len(lacking) > MOST_NAMES)
-            lines.append(f"{name} lacks {len(lacking)} of {len(every)} videos: {shown}")
+            lines.append(f"{name} lacks {len(lacking)} of {counted(len(every), 'video')}: {shown}")
     if lines:
         count = len(common_videos(runs))
         lines.append(

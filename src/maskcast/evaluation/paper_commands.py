@@ -35,9 +35,9 @@ def commands_for(row: PublishedRow, label: str) -> tuple[str, ...]:
     words = ["maskcast evaluate", *data, row.evaluate, f"--weights {weights}"]
     words += [f"--option {name}={value}" for name, value in row.options.items()]
     words += [f"--init {row.init}"] if row.init != "mask" else []
-    commands = [*row.train, " ".join(word for word in [*words, f"-o {run}"] if word)]
+    commands = [*row.train, " ".join(word for word in [*words, f"--output {run}"] if word)]
     if row.split in benchmark.hidden:
-        archive = [f"--results {run}/masks", f"-o {run}.zip"]
+        archive = [f"--results {run}/masks", f"--output {run}.zip"]
         commands.append(" ".join(["maskcast submit", *data, *archive]))
     return tuple(commands)
 

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from markupsafe import Markup
 
+from maskcast.core.numbers import counted
 from maskcast.evaluation.paper_charts import ChartPoint, scatter
 from maskcast.evaluation.published import PublishedRow, PublishedTable
 from maskcast.evaluation.scores import Scores
@@ -130,5 +131,5 @@ def _chart(points: Sequence[ChartPoint], x_name: str, caption: str) -> Chart:
 
 def _caption(key: SetKey, published: str) -> str:
     dataset, split, videos = key
-    where = f"{dataset} {split}, {videos} videos. "
+    where = f"{dataset} {split}, {counted(videos, 'video')}. "
     return where + (published if key == FIGURE_SET else "") + "Filled dots: runs here."

@@ -11,6 +11,7 @@ from typing import Any
 
 from maskcast.core.errors import MaskcastError, UsageError
 from maskcast.core.files import write_text
+from maskcast.core.numbers import counted
 from maskcast.evaluation.paper_commands import PLACEHOLDERS, commands_for
 from maskcast.evaluation.paper_figures import Chart, speed_charts, steps_charts, steps_of
 from maskcast.evaluation.published import (
@@ -90,7 +91,7 @@ def _table(table: PublishedTable, runs: Sequence[Run]) -> dict[str, Any]:
 
 def _heading(part: TablePart) -> dict[str, Any]:
     return {
-        "words": f"{part.dataset} {part.split}, {part.videos} videos",
+        "words": f"{part.dataset} {part.split}, {counted(part.videos, 'video')}",
         "width": len(part.columns),
     }
 
@@ -166,7 +167,7 @@ def _other(run: Run, parts: Sequence[TablePart]) -> dict[str, Any]:
     for part in parts:
         fits = _is_of(run.scores, part)
         figures += _figures_of_run(part, run.scores if fits else None)
-        of = f"{videos} of {part.videos} videos" if fits else of
+        of = f"{videos} of {counted(part.videos, 'video')}" if fits else of
     return {"name": run.name, "figures": figures, "about": f"{_settings(run.scores)}, {of}"}
 
 
@@ -186,7 +187,7 @@ def _of_no_table(tables: Sequence[PublishedTable], runs: Sequence[Run]) -> list[
                     "name": run.name,
                     "figures": [per_cent(figures[name]) for name in ("J&F", "J", "F")],
                     "about": f"{_settings(run.scores)}; {rules['dataset']} {rules['split']}, "
-                    f"{len(run.scores.videos)} videos",
+                    f"{counted(len(run.scores.videos), 'video')}",
                 }
             )
     return shown

@@ -15,7 +15,7 @@ from PIL import Image
 from maskcast.core.arrays import LabelArray, Picture
 from maskcast.core.errors import UsageError
 from maskcast.core.files import path_inside, write_bytes
-from maskcast.core.numbers import shortened
+from maskcast.core.numbers import counted, shortened
 from maskcast.core.progress import Progress
 from maskcast.io.label_maps import encode_label_map
 from maskcast.io.prompts.frames import PromptFrames
@@ -125,7 +125,8 @@ def _masks(
     run = RunFolder(path, card, frames.names.__getitem__, count=frames.count)
     if not run.masks.has(frame_index):
         raise UsageError(
-            f"{path} has no masks of frame {frames.names[frame_index]}; it has {card.frames} frames"
+            f"{path} has no masks of frame {frames.names[frame_index]}; it has "
+            f"{counted(card.frames, 'frame')}"
         )
     label_map = run.masks.read(frame_index)
     if label_map.shape != frames.size:

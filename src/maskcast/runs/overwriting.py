@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from maskcast.core.errors import OutputError, RunConflictError
+from maskcast.core.numbers import counted
 from maskcast.io.packed_masks import PACKED_NAMES
 from maskcast.runs.export_record import remove_exports
 from maskcast.runs.frame_log import FrameLog
@@ -58,7 +59,7 @@ def remove_run(path: Path, names: Iterable[str]) -> None:
     removed = len(masks & set(pictures))
     if removed or made:
         logger.warning(
-            "%s: deleted %s of an earlier run", path, ", ".join([f"{removed} masks", *made])
+            "%s: deleted %s of an earlier run", path, ", ".join([counted(removed, "mask"), *made])
         )
 
 

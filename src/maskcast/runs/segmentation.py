@@ -18,6 +18,7 @@ import torch
 from maskcast.core.device import name_of
 from maskcast.core.errors import ConfigError, MaskcastError
 from maskcast.core.marks import NO_ENDS
+from maskcast.core.numbers import counted
 from maskcast.core.overlap import InBackground
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import Step, VideoSegmenter, segment_steps
@@ -193,7 +194,8 @@ class _Session:
         elif isinstance(error, KeyboardInterrupt):
             self._end("interrupted")
             raise KeyboardInterrupt(
-                f"stopped after {self._run.card.frames} frames; run again to continue from there"
+                f"stopped after {counted(self._run.card.frames, 'frame')}; run again to continue "
+                "from there"
             ) from error
         elif isinstance(error, MaskcastError):
             self._end("stopped", note=str(error))

@@ -32,8 +32,8 @@ def test_coco_results_are_sorted_by_score(tmp_path):
     )
     assert found.by_frame == {2: [Box(5, 6, 30, 40), Box(1, 2, 30, 40)]}
     assert found.report.endswith(
-        "boxes: 2 boxes on 1 frames; 1 with scores below 0.5 are skipped; 1 are on frames that are "
-        "not read"
+        "boxes: 2 boxes on 1 frame; skipped, with scores below 0.5: 1; on frames that are not "
+        "read: 1"
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from maskcast.core.errors import DataError, MissingFileError, PromptError, UsageError
 from maskcast.core.marks import Box
-from maskcast.core.numbers import finite_number, shortened
+from maskcast.core.numbers import counted, finite_number, shortened
 from maskcast.core.strict_json import LARGEST_FILE, parse_json
 from maskcast.io.prompts.frames import PromptFrames
 from maskcast.io.prompts.outlines import box_within
@@ -87,9 +87,9 @@ def read_detections(path: Path, frames: PromptFrames, *, least_score: float) -> 
             options=("detections", "detection_score"),
         )
     kept = sum(map(len, boxes.values()))
-    report = f"{path}: {kept} boxes on {len(boxes)} frames"
-    report += f"; {below} with scores below {least_score:g} are skipped" if below else ""
-    report += f"; {elsewhere} are on frames that are not read" if elsewhere else ""
+    report = f"{path}: {kept} box{'es' * (kept != 1)} on {counted(len(boxes), 'frame')}"
+    report += f"; skipped, with scores below {least_score:g}: {below}" if below else ""
+    report += f"; on frames that are not read: {elsewhere}" if elsewhere else ""
     by_frame = {
         frame_index: [box for _, box in sorted(here, key=lambda pair: -pair[0])]
         for frame_index, here in sorted(boxes.items())
