@@ -50,6 +50,13 @@ def test_figures_are_per_cent_and_groups_stand_between_videos_and_all(capsys, mo
     ]
 
 
+def test_exchanged_ids_are_printed_below_the_table(capsys):
+    protocol = {"dataset": "lvos", "split": "valid", "name": "LVOS"}
+    tree = {"videos": {"ants": entry(0.0)}, "dataset": entry(0.0), "protocol": protocol}
+    print_scores(Scores({**tree, "exchanged_ids": ["ants: were the ids exchanged?"]}))
+    assert capsys.readouterr().out.splitlines()[-1] == "ants: were the ids exchanged?"
+
+
 def test_of_many_videos_the_worst_are_shown_from_the_worst_on(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     shares = [((7 * number) % 50) / 50 for number in range(50)]

@@ -60,6 +60,27 @@ def test_perfect_predictions(root, tmp_path):
     assert set(scores.objects) == {"ants_1", "ants_3", "cows_1", "cows_2"}
 
 
+def test_exchanged_ids_are_named_and_change_no_figure(root, tmp_path):
+    results = write_predictions(tmp_path / "p", IDS)
+    for path in (results / "ants").glob("*.png"):
+        right = np.array(Image.open(path))
+        write_label_map(path, np.array([0, 3, 2, 1], np.int32)[right])
+    scores = scores_of(root, results)
+    assert scores.tree["exchanged_ids"] == [
+        "ants: the masks of 3 fit object 1 (J 100), the masks of 1 fit object 3 (J 100); were the "
+        "ids exchanged?"
+    ]
+    assert scores.objects["ants_1"]["J"]["mean"] == scores.objects["ants_3"]["J"]["mean"] == 0
+    assert scores.videos["cows"]["J&F"] == 1
+    assert scores.complete and shortcomings(scores) == []
+
+
+def test_masks_that_fit_no_other_object_are_not_called_exchanged(root, tmp_path):
+    scores = scores_of(root, write_predictions(tmp_path / "p", IDS, shift=7))
+    assert scores.objects["ants_1"]["J"]["mean"] == 0
+    assert scores.tree["exchanged_ids"] == []
+
+
 def test_late_objects_count_after_their_own_first_frame(root, tmp_path):
     scores = scores_of(root, write_predictions(tmp_path / "p", IDS, shift=2))
     assert scores.objects["ants_3"]["per_frame"]["names"] == ["00001", "00002", "00003", "00004"]

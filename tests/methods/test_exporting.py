@@ -122,7 +122,7 @@ def test_a_folder_of_graphs_checks_itself(form, two_graphs, tmp_path):
     assert card == json.loads((tmp_path / "out" / "card.json").read_text())
     assert (card["method"], card["licence"]) == ("lwl", "none")
     assert (tmp_path / "out" / NAME).exists() == (form == "onnx")
-    deviations = ExportedGraphs(tmp_path / "out").check()
+    deviations = ExportedGraphs(tmp_path / "out", trust_code=True).check()
     assert {(one.graph, one.output) for one in deviations} == {
         ("label", "label"),
         ("label", "weight"),
@@ -130,14 +130,14 @@ def test_a_folder_of_graphs_checks_itself(form, two_graphs, tmp_path):
     }
     assert all(one.relative == 0 if form == "pt2" else one.is_small for one in deviations)
     assert any("learn" in line for line in describe_path(tmp_path / "out"))
-    assert len(list(check_graphs(str(tmp_path / "out")))) == 3
+    assert len(list(check_graphs(str(tmp_path / "out"), trust_code=True))) == 3
 
     path = tmp_path / "out" / card["graphs"]["label"]["file"]
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(DataError, match="damaged or was changed"):
-        ExportedGraphs(tmp_path / "out")
+        ExportedGraphs(tmp_path / "out", trust_code=True)
     if form == "onnx":
         with pytest.raises(ValueError, match="damaged or was changed"):
             Session(tmp_path / "out")
@@ -153,7 +153,15 @@ def test_graphs_of_another_machine_are_rejected(two_graphs, tmp_path):
     card["form"], card["surroundings"]["torch"] = "aoti", "1.0"
     path.write_text(json.dumps(card))
     with pytest.raises(UsageError, match=r"compiled for torch 1\.0, but this is"):
-        ExportedGraphs(tmp_path / "out")
+        ExportedGraphs(tmp_path / "out", trust_code=True)
+
+
+@pytest.mark.parametrize("form", ["pt2", "aoti"])
+def test_graphs_that_can_run_code_are_loaded_only_with_trust(form, tmp_path):
+    (tmp_path / "card.json").write_text(json.dumps({"format": 1, "form": form, "graphs": {}}))
+    with pytest.raises(UsageError, match=f"the form {form} run code that is in") as caught:
+        list(check_graphs(str(tmp_path)))
+    assert caught.value.options == ("trust_code",)
 
 
 def test_what_cannot_be_exported_is_named(tmp_path, monkeypatch):
@@ -301,6 +309,6 @@ def test_agame_runs_with_any_number_of_objects(size, exported_folders, tmp_path)
 @pytest.mark.skipif(shutil.which("g++") is None, reason="AOTInductor needs a C++ compiler (g++)")
 def test_compiled_graphs(two_graphs, tmp_path):
     export_graphs(lwl_weights(tmp_path), tmp_path / "out", form="aoti")
-    deviations = ExportedGraphs(tmp_path / "out").check()
+    deviations = ExportedGraphs(tmp_path / "out", trust_code=True).check()
     assert len(deviations) == 3
     assert all(one.is_small for one in deviations), deviations

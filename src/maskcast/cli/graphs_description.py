@@ -36,17 +36,22 @@ def is_graphs_folder(path: Path) -> bool:
     return (path / CARD).is_file()
 
 
-def check_graphs(what: str) -> Iterator[str]:
+def check_graphs(what: str, *, trust_code: bool = False) -> Iterator[str]:
     """Run the check of a folder of exported graphs, and yield lines about the results.
 
+    Args:
+        what: path of the folder.
+        trust_code: whether code in the folder may run; see ``ExportedGraphs``.
+
     Raises:
-        UsageError: ``what`` is not such a folder, or the graphs do not fit this machine.
+        UsageError: ``what`` is not such a folder, the form requires ``trust_code``, or the graphs
+            do not fit this machine.
         DataError: a file is damaged, or a result differs from that of the export.
     """
     folder = with_home(what)
     if not is_graphs_folder(folder):
         raise UsageError(f"{what} is not a folder of exported graphs", options=("check",))
-    deviations = ExportedGraphs(folder).check()
+    deviations = ExportedGraphs(folder, trust_code=trust_code).check()
     for one in deviations:
         yield f"check     {one.graph}/{one.output}: {one.relative:.1e} of the largest value"
     if large := [f"{one.graph}/{one.output}" for one in deviations if not one.is_small]:

@@ -20,7 +20,7 @@ MOST_VIDEOS = 40
 
 
 def print_scores(scores: Scores) -> None:
-    """Print one row for each video, one for the whole data set, and which frames count."""
+    """Print one row for each video, one for the whole data set, and notes about frames and ids."""
     protocol = scores.tree["protocol"]
     if protocol["dataset"] == "folder":
         title = f"own data: {counted(len(scores.videos), 'video')}"
@@ -38,6 +38,8 @@ def print_scores(scores: Scores) -> None:
     table.add_row("all", *_cells(scores.dataset, has_variation), style="bold")
     Console().print(table)
     print(_frames_that_count(protocol))
+    for line in scores.tree.get("exchanged_ids", []):
+        print(one_line(line))
 
 
 def print_corrections(curve: CorrectionCurve) -> None:

@@ -19,6 +19,7 @@ from maskcast.core.arrays import MaskArray
 from maskcast.core.errors import DataError, DatasetError, MaskcastError
 from maskcast.core.progress import Progress
 from maskcast.data.dataset import Annotation, Dataset, Video, listed
+from maskcast.evaluation.exchanged_ids import exchanged_ids
 from maskcast.evaluation.predictions import PredictedFrame, Predictions, reopened
 from maskcast.metrics.frame import MISSED, FrameScore, score_object
 from maskcast.metrics.protocols import ObjectScores, ScoringProtocol
@@ -44,6 +45,8 @@ class VideoScores:
     """Number of usable predictions."""
     wrong_names: tuple[str, ...] = ()
     """Descriptions of masks whose frames the data set does not have."""
+    exchanged: str | None = None
+    """A line about masks that fit an object with another id; None if there are none."""
 
 
 def score_video(video: Video, predictions: Predictions, protocol: ScoringProtocol) -> VideoScores:
@@ -55,7 +58,12 @@ def score_video(video: Video, predictions: Predictions, protocol: ScoringProtoco
     scoring = _VideoScoring(video, predictions, protocol)
     for frame_index in video.annotated_frames:
         scoring.take(frame_index)
-    return replace(scoring.result(), wrong_names=_wrong_names(video, predictions))
+    scores = scoring.result()
+    return replace(
+        scores,
+        wrong_names=_wrong_names(video, predictions),
+        exchanged=exchanged_ids(video, predictions, scores.objects),
+    )
 
 
 def _wrong_names(video: Video, predictions: Predictions) -> tuple[str, ...]:

@@ -190,6 +190,7 @@ def make_scores(
             "missing": [name for scores in scored for name in scores.missing],
             "faults": [fault for scores in scored for fault in scores.faults],
             "wrong_names": [text for scores in scored for text in scores.wrong_names],
+            "exchanged_ids": [scores.exchanged for scores in scored if scores.exchanged],
             "extra_objects": {
                 object_name(videos_by_name[scores.name], object_id): f"{scores.name}/{frame}"
                 for scores in scored

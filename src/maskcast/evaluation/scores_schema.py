@@ -24,8 +24,9 @@ def check_scores(tree: AnyTree) -> None:
         for key, value in tree.get(name, {}).items():
             _require(f"{key} of {name}", value, str, int, float, bool, dict, list, NoneType)
     _require("results", tree["results"], str)
-    for name in ("missing", "faults", "wrong_names"):
-        for text in _list(name, tree.get(name, []) if name == "wrong_names" else tree[name]):
+    for name in ("missing", "faults", "wrong_names", "exchanged_ids"):
+        is_added = name in ("wrong_names", "exchanged_ids")
+        for text in _list(name, tree.get(name, []) if is_added else tree[name]):
             _require(f"an entry of {name}", text, str)
     for text in tree["extra_objects"].values():
         _require("an entry of extra_objects", text, str)

@@ -27,6 +27,8 @@ from maskcast.methods.graphs import GraphInput
 Form: TypeAlias = Literal["onnx", "pt2", "aoti"]
 Arrays: TypeAlias = Mapping[str, np.ndarray]
 
+FORMS_WITHOUT_CODE: tuple[Form, ...] = ("onnx",)
+"""Forms whose files are data; loading any other one may run code that is in them."""
 CARD = "card.json"
 CHECK = "check.safetensors"
 FORMAT = 1
@@ -54,19 +56,32 @@ class Deviation:
 class ExportedGraphs:
     """The graphs in a folder; every file is compared with its hash before it is used.
 
+    The hashes are in the same folder, so they protect from damage, not from attackers. Graphs of
+    the form ``onnx`` are data. Those of ``aoti`` are machine code, and PyTorch may unpickle objects
+    when it loads those of ``pt2``; both can do anything that the user can.
+
     Args:
         folder: the folder.
+        trust_code: whether the graphs may run code of whoever made the folder; ``pt2`` and ``aoti``
+            require it.
 
     Raises:
         MissingFileError: the folder or one of its files does not exist.
         DataError: the folder was not exported completely, or a file has been changed.
-        UsageError: compiled graphs do not fit this machine or version of PyTorch.
+        UsageError: the form requires ``trust_code``, or compiled graphs do not fit this machine or
+            version of PyTorch.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, trust_code: bool = False) -> None:
         self.folder = folder
         self.card = read_card(folder)
         self.form: Form = self.card["form"]
+        if self.form not in FORMS_WITHOUT_CODE and not trust_code:
+            raise UsageError(
+                f"graphs of the form {self.form} run code that is in their files; load them only "
+                f"if you made {folder} or trust who did",
+                options=("trust_code",),
+            )
         if self.form == "aoti":
             _check_surroundings(self.card)
         for about in (*self.card["graphs"].values(), self.card["check"]):
