@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import subprocess
@@ -9,9 +10,9 @@ import sys
 
 import pytest
 
-from maskcast.core.heap import OF_THE_USER
+from maskcast.core.heap import OF_THE_USER, quick_imports
 
-pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
+needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
 
 PROBE = """
 import ctypes, resource
@@ -51,13 +52,44 @@ def _probe(**environment: str) -> tuple[str, int]:
     return is_set, int(faults)
 
 
+@needs_glibc
 def test_memory_that_was_freed_is_not_asked_for_again() -> None:
     is_set, faults = _probe()
     assert is_set == "True"
     assert faults < 1000  # of 5 · 64 MiB in pages of 4 KiB: 81,920 if they were given back
 
 
+@needs_glibc
 def test_settings_of_the_user_come_first() -> None:
     is_set, faults = _probe(MALLOC_TRIM_THRESHOLD_="1048576")
     assert is_set == "False"
     assert faults > 10_000
+
+
+def test_nothing_is_collected_while_modules_are_loaded() -> None:
+    before = gc.get_freeze_count()
+    with quick_imports():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == before  # torch had been loaded
+
+
+def test_what_was_loaded_with_torch_is_not_traversed_again(monkeypatch) -> None:
+    loaded = sys.modules["torch"]
+    monkeypatch.delitem(sys.modules, "torch")
+    try:
+        with quick_imports():
+            monkeypatch.setitem(sys.modules, "torch", loaded)
+        assert gc.get_freeze_count() > 1000
+    finally:
+        gc.unfreeze()
+
+
+def test_collection_that_was_off_stays_off() -> None:
+    gc.disable()
+    try:
+        with quick_imports():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fixtures.pretended_cuda import CUDA, PretendedCuda
-from maskcast.core.randomness import seeded
+from maskcast.core.randomness import WithoutDraws, seeded
 
 
 def test_the_global_generator_is_seeded_inside_and_put_back():
@@ -38,3 +38,14 @@ def test_the_generator_of_mps_too(monkeypatch):
         assert calls == [7]
         raise KeyError
     assert calls == [7, "state before"]
+
+
+def test_parameters_are_not_drawn_where_they_will_be_replaced():
+    before = torch.get_rng_state()
+    with WithoutDraws():
+        layers = [torch.nn.Conv2d(3, 4, 3), torch.nn.Linear(4, 5), torch.nn.BatchNorm2d(2)]
+        torch.nn.init.kaiming_normal_(layers[0].weight)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(layers[2].weight, torch.ones(2))  # constants are not draws
+    torch.nn.Linear(4, 5)
+    assert not torch.equal(torch.get_rng_state(), before)

@@ -13,6 +13,7 @@ from maskcast.cli.run_result import print_result
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
 from maskcast.core.errors import UsageError
+from maskcast.core.heap import keep_freed_memory, quick_imports
 
 if TYPE_CHECKING:
     from maskcast.data.synthetic.clips import SyntheticClip
@@ -42,14 +43,14 @@ def demo(
         option: NAME=VALUE, a setting of the method.
         device: auto (a GPU if there is one), cpu, cuda, a specific GPU (cuda:1) or mps.
     """
-    from maskcast.cli.progress import TerminalProgress
-    from maskcast.core.heap import keep_freed_memory
-    from maskcast.data.synthetic.demo import make_demo_clip
-    from maskcast.methods.spec import SegmenterSpec
-    from maskcast.runs.card import read_card
-    from maskcast.runs.export_settings import Exports
-    from maskcast.runs.video_request import VideoRequest
-    from maskcast.runs.video_run import run_video
+    with quick_imports():
+        from maskcast.cli.progress import TerminalProgress
+        from maskcast.data.synthetic.demo import make_demo_clip
+        from maskcast.methods.spec import SegmenterSpec
+        from maskcast.runs.card import read_card
+        from maskcast.runs.export_settings import Exports
+        from maskcast.runs.video_request import VideoRequest
+        from maskcast.runs.video_run import run_video
 
     if frames < 3:
         raise UsageError(

@@ -1,56 +1,39 @@
-"""Progress bars on the terminal, with frames per second and remaining time."""
+"""Progress on the terminal, without loading what draws bars if there is no terminal."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
+import os
+import sys
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from maskcast.cli.bars import Bars
 
-class _Rate(ProgressColumn):
-    """A column that shows finished parts per second."""
-
-    def render(self, task: Task) -> Text:
-        return Text("" if task.speed is None else f"{task.speed:.1f}/s")
+AS_TERMINAL = ("FORCE_COLOR", "TTY_COMPATIBLE")
+"""Environment variables that may ask for bars on a stream that is not a terminal."""
 
 
 class TerminalProgress:
     """Shows bars on standard error, one per kind of work; nothing if it is not a terminal."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _Rate(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        )
-        self._tasks: dict[str, TaskID] = {}
+        self._bars: Bars | None = None
+        is_terminal = sys.stderr is not None and sys.stderr.isatty()
+        if is_terminal or any(os.environ.get(name) for name in AS_TERMINAL):
+            from maskcast.cli.bars import Bars
+
+            self._bars = Bars()
 
     def __enter__(self) -> TerminalProgress:
-        self._bars.start()
+        if self._bars is not None:
+            self._bars.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        if self._bars is not None:
+            self._bars.__exit__()
 
     def __call__(self, work: str, done: int, total: int | None) -> None:
         """Update the bar of a kind of work, such as fine-tuning; remove it when finished."""
-        if work not in self._tasks:
-            self._tasks[work] = self._bars.add_task(work, total=total)
-        self._bars.update(self._tasks[work], completed=done, total=total)
-        if total is not None and done >= total:
-            self._bars.remove_task(self._tasks.pop(work))
+        if self._bars is not None:
+            self._bars(work, done, total)

@@ -24,6 +24,7 @@ from maskcast.cli.run_result import print_prompts, print_result
 from maskcast.cli.terminal import say
 from maskcast.core.config import options_from
 from maskcast.core.device_names import DtypeChoice
+from maskcast.core.heap import quick_imports
 from maskcast.runs.export_settings import Exports
 
 if TYPE_CHECKING:
@@ -227,11 +228,12 @@ def segment(
         names=name,
         colours=colour,
     )
-    spec = segmenter.set_up(output, is_new=overwrite)
+    with quick_imports():
+        spec = segmenter.set_up(output, is_new=overwrite)
 
-    from maskcast.cli.progress import TerminalProgress
-    from maskcast.runs.video_request import VideoRequest
-    from maskcast.runs.video_run import run_video
+        from maskcast.cli.progress import TerminalProgress
+        from maskcast.runs.video_request import VideoRequest
+        from maskcast.runs.video_run import run_video
 
     request = VideoRequest(
         video=video,

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 
 @contextmanager
@@ -42,3 +46,29 @@ def generator_of(*numbers: int) -> torch.Generator:
     for number in numbers:
         seed = (seed * 0x9E3779B97F4A7C15 + number + 1) % 2**64
     return torch.Generator().manual_seed(seed)
+
+
+class WithoutDraws(TorchFunctionMode):
+    """Inside the block, the parameters of new modules keep whatever values their memory has.
+
+    For networks whose parameters are replaced at once: drawing them takes longer than reading them
+    from a file. It holds for the current thread only.
+    """
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+_DRAWS = (
+    *(Tensor.normal_, Tensor.uniform_),
+    *(init.normal_, init.uniform_, init.kaiming_normal_, init.kaiming_uniform_),
+)

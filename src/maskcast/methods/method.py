@@ -7,6 +7,7 @@ texts are available at once. The functions of a method import torch when they ar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -134,9 +135,9 @@ def network_with(
     Raises:
         WeightsError: the weights do not fit the network.
     """
-    from maskcast.core.randomness import seeded
+    from maskcast.core.randomness import WithoutDraws, seeded
 
-    with seeded(SEED):
+    with seeded(SEED), nullcontext() if tensors is None else WithoutDraws():
         network = make()
     if tensors is not None:
         try:

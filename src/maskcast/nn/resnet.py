@@ -190,10 +190,23 @@ def fold_batch_norm(module: nn.Module) -> None:
     """
     for parent in module.modules():
         children = list(parent.named_children())
-        for (conv_name, conv), (norm_name, norm) in _conv_norm_pairs(children):
-            fused = torch.nn.utils.fusion.fuse_conv_bn_eval(conv, norm)
-            setattr(parent, conv_name, fused)
+        for conv, (norm_name, norm) in _conv_norm_pairs(children):
+            _fold(norm, conv)
             setattr(parent, norm_name, nn.Identity())
+
+
+def _fold(norm: nn.BatchNorm2d, conv: nn.Conv2d) -> None:
+    """Give a convolution the weights of itself and of the BatchNorm after it."""
+    assert norm.running_mean is not None and norm.running_var is not None  # it tracks statistics
+    conv.weight, conv.bias = torch.nn.utils.fusion.fuse_conv_bn_weights(
+        conv.weight,
+        conv.bias,
+        norm.running_mean,
+        norm.running_var,
+        norm.eps,
+        norm.weight,
+        norm.bias,
+    )
 
 
 _NamedModule: TypeAlias = tuple[str, nn.Module]
@@ -201,7 +214,7 @@ _NamedModule: TypeAlias = tuple[str, nn.Module]
 
 def _conv_norm_pairs(
     children: list[_NamedModule],
-) -> Iterator[tuple[tuple[str, nn.Conv2d], tuple[str, nn.BatchNorm2d]]]:
+) -> Iterator[tuple[nn.Conv2d, tuple[str, nn.BatchNorm2d]]]:
     convolutions = [(name, child) for name, child in children if isinstance(child, nn.Conv2d)]
     norms = [(name, child) for name, child in children if isinstance(child, nn.BatchNorm2d)]
     by_number = {name.removeprefix("bn"): (name, norm) for name, norm in norms}
@@ -209,4 +222,4 @@ def _conv_norm_pairs(
         number = name.removeprefix("conv")
         follower = str(int(name) + 1) if name.isdigit() else number
         if follower in by_number:
-            yield (name, conv), by_number[follower]
+            yield conv, by_number[follower]

@@ -27,7 +27,7 @@ from maskcast.io.video.source import FrameSource, open_frames
 from maskcast.runs.card import read_card
 from maskcast.runs.export_plan import check_objects
 from maskcast.runs.export_record import exports_in
-from maskcast.runs.exports import export
+from maskcast.runs.export_settings import Exports
 from maskcast.runs.fingerprint import fingerprint, prompt_fingerprints
 from maskcast.runs.folder import RunFolder
 from maskcast.runs.layout import EXPORTS, PROBABILITIES
@@ -42,7 +42,6 @@ from maskcast.runs.object_report import (
 from maskcast.runs.objects import ObjectLook, names_of, parse_looks, read_objects, update_objects
 from maskcast.runs.occupied import occupied
 from maskcast.runs.opening import open_run
-from maskcast.runs.prompt_pictures import write_prompt_pictures
 from maskcast.runs.request import RECOMPUTING, RunRequest
 from maskcast.runs.segmentation import segment_into
 from maskcast.runs.video_request import VideoRequest, VideoResult
@@ -103,7 +102,7 @@ def run_video(
         if run.card.status != "finished":
             built = _built(segmenter, progress)
             _segment(run, request, inputs, built, progress=progress, report=report)
-        made = export(run, inputs.frames, request.exports, progress=progress)
+        made = _exported(run, inputs.frames, request.exports, progress)
         return VideoResult(
             card=run.card,
             exports=made,
@@ -213,6 +212,16 @@ def _segment(
     )
 
 
+def _exported(
+    run: RunFolder, frames: FrameSource, wanted: Exports, progress: Progress | None
+) -> list[Path]:
+    if wanted == Exports():
+        return []
+    from maskcast.runs.exports import export  # noqa: PLC0415 - imports PyAV
+
+    return export(run, frames, wanted, progress=progress)
+
+
 def _built(
     segmenter: SegmenterSource | BuiltSegmenter, progress: Progress | None
 ) -> BuiltSegmenter:
@@ -249,6 +258,8 @@ def _show_prompts(
     segmenter: SegmenterSource | BuiltSegmenter,
     progress: Progress | None,
 ) -> VideoResult:
+    from maskcast.runs.prompt_pictures import write_prompt_pictures  # noqa: PLC0415 - rarely used
+
     if run.card.status == "running":
         run.update(status="interrupted")
     pictures = write_prompt_pictures(

@@ -41,6 +41,17 @@ def test_damage_is_seen(tmp_path):
             read_file(path)
 
 
+def test_a_file_that_was_read_before_is_checked_again_after_a_change(tmp_path):
+    path = write(tmp_path / "a.safetensors")
+    first = read_file(path)
+    assert read_file(path).sha256 == first.sha256
+    name = next(name for name, tensor in tensors().items() if tensor.is_floating_point())
+    broken = tensors() | {name: torch.full_like(tensors()[name], float("nan"))}
+    write_weights(path, method="lwl", config=CONFIG, tensors=broken, card=CARD)
+    with pytest.raises(WeightsError, match="not a number"):
+        read_file(path)
+
+
 def test_files_of_others_are_refused(tmp_path):
     path = tmp_path / "a.safetensors"
     safetensors.torch.save_file(tensors() | {"tied": torch.ones(1)}, path)

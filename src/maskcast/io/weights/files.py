@@ -51,11 +51,25 @@ def read_file(path: Path) -> Weights:
 
     method, config, card = read_metadata(path)
     try:
-        tensors = load_file(path)
+        tensors, signature = load_file(path), _signature(path)
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"the weights file {path} is damaged: {error}") from error
-    check_tensors(tensors, str(path))
-    return Weights(path.stem, method, config, tensors, card, sha256_of(path))
+    if signature not in _checked:
+        check_tensors(tensors, str(path))
+        _checked[signature] = sha256_of(path)
+    return Weights(path.stem, method, config, tensors, card, _checked[signature])
+
+
+_checked: dict[tuple[str | int, ...], str] = {}
+"""SHA-256 of files whose tensors were checked in this process, by their signature. A run reads its
+weights twice: first for its identity, then to build the segmenter."""
+
+
+def _signature(path: Path) -> tuple[str | int, ...]:
+    """Return what changes when a file is replaced or written to."""
+    status = path.stat()
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return str(path), status.st_dev, status.st_ino, status.st_size, *times
 
 
 def check_tensors(tensors: Mapping[str, Tensor], source: str) -> None:
