@@ -10,7 +10,7 @@ tests         ``tests/contract/test_devices.py`` on the GPU: every method finds 
               CPU, stays on the GPU, and repeats to the bit in deterministic mode
 resume        a deterministic run of ``lwl-small`` in two parts has the masks of one without a stop
 lwl, agame,   ``maskcast bench``: frames per second in float32 and bfloat16, for one, three and ten
-eosvos        objects; e-OSVOS-10 and e-OSVOS-50-OnA as in the paper
+eosvos        objects, LWL also with CUDA graphs; e-OSVOS-10 and e-OSVOS-50-OnA as in the paper
 training      twelve steps of training in bfloat16, on synthetic clips
 nccl          the same in a process group of one process
 

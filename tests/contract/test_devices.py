@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from contract.coloured_video import frames, true_mask
 from fixtures.pretended_cuda import CUDA, PretendedCuda, WrongDeviceError
+from maskcast.core.config import with_options
 from maskcast.core.segmenter import VideoSegmenter
 from maskcast.core.state import load_state, save_state
 from maskcast.core.types import Box, ObjectMasks
@@ -150,3 +152,35 @@ def test_deterministic_runs_repeat_to_the_bit(method, device, tmp_path, monkeypa
     finally:
         torch.use_deterministic_algorithms(False)
     assert all(probs.device.type == device.type and probs.equal(found[0]) for probs in found)
+
+
+def found_with(options: dict[str, str], device: torch.device) -> list[ObjectMasks]:
+    chosen = METHODS["lwl"]
+    segmenter = chosen.build(with_options(chosen.tiny(), options), None, device=device)
+    video = frames(4, (1, 2), size=SIZE)
+    state, first = segmenter.step(segmenter.start(), video[0], {1: true_mask(1, 0, SIZE)})
+    state, second = segmenter.step(state, video[1], {2: true_mask(2, 1, SIZE)})
+    found = [first, second]
+    for frame in video[2:]:
+        state, masks = segmenter.step(state, frame)
+        found.append(masks)
+    return found
+
+
+@pytest.mark.parametrize("device", [CUDA, REAL_CARD], ids=["pretended", "real"])
+def test_graphs_change_no_bit(device, monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    is_real = torch.cuda.is_available()
+    torch.use_deterministic_algorithms(True)
+    try:
+        with nullcontext() if is_real else PretendedCuda() as card:
+            plain, graphs = (
+                found_with({"cuda_graphs": text}, device) for text in ("false", "true")
+            )
+            for one, other in zip(plain, graphs, strict=True):
+                assert other.probs.device.type == "cuda"
+                assert one.probs.equal(other.probs)
+        # trunk and target features for 1 and 2 crops; the decoder for as many
+        assert is_real or card.graphs == 6
+    finally:
+        torch.use_deterministic_algorithms(False)

@@ -74,11 +74,13 @@ def test_on_a_card_one_and_three_objects_are_measured(monkeypatch: pytest.Monkey
     with PretendedCuda():
         cases = bench.bench(CUDA, 4.0)
     for objects in (1, 3):
-        for kind in ("float32", "bfloat16", "bfloat16_compiled"):
+        kinds = ("float32", "float32_graphs", "bfloat16", "bfloat16_graphs", "bfloat16_compiled")
+        for kind in kinds:
             case = cases[f"{objects}_objects_{kind}"]
             assert case["frames_per_second"] == pytest.approx(1000 / (objects * case["ms"]))
             assert case["peak_mib"] == 1  # of the card, not of the process
     assert len(compiled) == 1
+    assert cases["shipped_10_graphs"] == {"ms": 1.0, "total_Y": 0.25}
 
 
 @pytest.mark.parametrize("overlapping", [False, True])
@@ -91,7 +93,7 @@ def test_ten_objects_fit_into_every_frame_of_the_shipped_cases(overlapping: bool
 
 def test_a_shipped_case_is_the_mean_of_successive_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "SHIPPED_FRAMES", 2)
-    monkeypatch.setattr(bench, "shipped", lambda device: build(tiny(), None))
+    monkeypatch.setattr(bench, "shipped", lambda device, graphs: build(tiny(), None))
     monkeypatch.setattr(bench, "time_ms", lambda call, device: call() or 80.0)
     found = bench.measure_shipped(CPU, 2, overlapping=True)
     assert (found["ms"], found["frames_per_second"]) == (40.0, 25.0)

@@ -2,13 +2,14 @@
 
 The workload is one object in a 480×854 video. In ``full``, the memory holds 32 frames and every
 frame runs three learner steps; in ``empty``, it holds two frames. On a GPU, one, three and ten
-objects are measured in float32, bfloat16, and bfloat16 with trunk and decoder compiled. Times are
-also given in units of the yardstick Y, one pass of torchvision's ResNet-50 trunk at 480×832 in
-float32, which the caller measures in the same run.
+objects are measured in float32, in bfloat16, in both with CUDA graphs, and in bfloat16 with trunk
+and decoder compiled. Times are also given in units of the yardstick Y, one pass of torchvision's
+ResNet-50 trunk at 480×832 in float32, which the caller measures in the same run.
 
 ``shipped_1``, ``shipped_3`` and ``shipped_10`` are what users get: the default weights with their
 settings and a full memory. Their times are means over successive frames, because the learner does
-not run on every frame, and are those of a whole frame with all objects.
+not run on every frame, and are those of a whole frame with all objects. On a GPU, each of them is
+also measured with CUDA graphs.
 """
 
 from __future__ import annotations
@@ -75,10 +76,14 @@ def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, floa
         case = measure(full, device, frames=full.memory.size, dtype=torch.bfloat16)
         cases["full_bfloat16"] = case | {"labels_differing": labels_differing(full, device)}
     if device.type == "cuda":
-        kinds = [("float32", full, torch.float32)]
+        kinds = [
+            ("float32", full, torch.float32),
+            ("float32_graphs", with_graphs(full), torch.float32),
+        ]
         if has_bfloat16(device):
             kinds += [
                 ("bfloat16", full, torch.bfloat16),
+                ("bfloat16_graphs", with_graphs(full), torch.bfloat16),
                 ("bfloat16_compiled", compiled(full), torch.bfloat16),
             ]
         cases |= {
@@ -89,16 +94,23 @@ def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, floa
     for case in cases.values():
         case["learner_Y"] = case["learner"] / yardstick_ms
     for objects, overlapping in SHIPPED:
-        layout = "_overlapping" if overlapping else ""
-        cases[f"shipped_{objects}{layout}"] = measure_shipped(
-            device, objects, overlapping=overlapping
-        )
+        name = f"shipped_{objects}{'_overlapping' if overlapping else ''}"
+        cases[name] = measure_shipped(device, objects, overlapping=overlapping)
+        if device.type == "cuda":
+            cases[f"{name}_graphs"] = measure_shipped(
+                device, objects, overlapping=overlapping, graphs=True
+            )
     return {name: case | {"total_Y": case["ms"] / yardstick_ms} for name, case in cases.items()}
 
 
 def compiled(config: LWLConfig) -> LWLConfig:
     """Return the settings with trunk and decoder compiled."""
     return replace(config, speed=replace(config.speed, compile=True))
+
+
+def with_graphs(config: LWLConfig) -> LWLConfig:
+    """Return the settings with CUDA graphs."""
+    return replace(config, speed=replace(config.speed, cuda_graphs=True))
 
 
 def measure(
@@ -144,7 +156,7 @@ def measure(
 
 
 def measure_shipped(
-    device: torch.device, objects: int, *, overlapping: bool = False
+    device: torch.device, objects: int, *, overlapping: bool = False, graphs: bool = False
 ) -> dict[str, float]:
     """Return the time of a whole frame with the default weights, in milliseconds.
 
@@ -152,8 +164,9 @@ def measure_shipped(
         device: device to compute on.
         objects: number of objects, up to 10.
         overlapping: put the objects close to each other, so that each crop shows most of them.
+        graphs: use CUDA graphs.
     """
-    segmenter = shipped(device)
+    segmenter = shipped(device, graphs=graphs)
     reset_peak(device)
     masks = [
         {key: shipped_mask(key, index, overlapping=overlapping) for key in range(1, objects + 1)}
@@ -173,12 +186,13 @@ def measure_shipped(
     return {"ms": ms, "frames_per_second": 1000 / ms, "peak_mib": peak_mib(device)}
 
 
-def shipped(device: torch.device) -> LWLSegmenter:
-    """Return a segmenter with the default weights and their settings."""
+def shipped(device: torch.device, *, graphs: bool = False) -> LWLSegmenter:
+    """Return a segmenter with the default weights and their settings, if asked with CUDA graphs."""
     weights = read_weights(str(METHOD.default_weights))
     config = config_from_dict(LWLConfig, weights.config)
     config = with_options(config, METHOD.shipped_settings.get(weights.name, {}))
-    return build(config, weights.tensors, device=device)
+    chosen = with_graphs(config) if graphs else config
+    return build(chosen, weights.tensors, device=device)
 
 
 def shipped_mask(object_id: int, frame_index: int, *, overlapping: bool) -> Mask:

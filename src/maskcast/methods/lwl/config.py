@@ -181,6 +181,9 @@ class SpeedConfig:
     """Whether every BatchNorm is folded into the convolution before it."""
     compile: bool = False
     """Whether trunk and decoder are compiled; worthwhile for videos of several hundred frames."""
+    cuda_graphs: bool = False
+    """Whether trunk, target features and decoder are recorded as CUDA graphs, once for each number
+    of crops in a frame; takes GPU memory, and has no effect on other devices."""
 
 
 @dataclass(frozen=True, kw_only=True)

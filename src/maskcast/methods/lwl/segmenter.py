@@ -42,6 +42,7 @@ from maskcast.methods.lwl.memory import Memory, SampleBuffers, Slot
 from maskcast.methods.lwl.network import Features, LWLNetwork
 from maskcast.methods.lwl.state import Found, LWLState, Marked, Sample, Target
 from maskcast.methods.lwl.target_model import apply_target_model
+from maskcast.nn.cuda_graphs import Replayed
 from maskcast.nn.packing import pack_convolutions
 from maskcast.nn.resnet import fold_batch_norm
 
@@ -89,6 +90,12 @@ class LWLSegmenter:
         self._decode: Callable[..., Decoded] = self.network.decoder.decode
         if config.speed.compile:
             self._trunk, self._decode = compiled(self._trunk), compiled(self._decode)
+        self._target_features: Callable[..., Tensor] = self.network.features
+        if config.speed.cuda_graphs and self.device.type == "cuda":
+            self._trunk, self._target_features, self._decode = (
+                Replayed(part, self.device)
+                for part in (self._trunk, self._target_features, self._decode)
+            )
         self._box_start = self._started_from_boxes()
         self._absence = absence_rule(config, self.network.presence_head)
         stride16 = -(-config.crop.size[0] // STRIDE), -(-config.crop.size[1] // STRIDE)
@@ -250,7 +257,7 @@ class LWLSegmenter:
         with self._watch("trunk"):
             taps = self._trunk(images)
         with self._watch("target features"):
-            return Features(taps, self.network.features(taps.layer3).float())
+            return Features(taps, self._target_features(taps.layer3).float())
 
     def _decoded(self, scores: Tensor, features: Features, size: Size) -> Decoded:
         return self._decode(scores.to(self.dtype), features.taps, size)
