@@ -55,11 +55,15 @@ odd_values = st.recursive(
     max_leaves=5,
 )
 """Values that stand where others are expected."""
+odd_names = st.text(max_size=6) | st.sampled_from(
+    ["", "..", "../a", "a/b", "\0", "\ud800", "x" * 300]
+)
+"""Names that stand where others are expected."""
 
 
 @st.composite
 def resembling(draw: Callable, good: Sequence[Any], most_edits: int = 4) -> str:
-    """The text of one of the trees in which values were replaced, removed, repeated or swapped."""
+    """The text of one of the trees with values replaced, removed, repeated, swapped or renamed."""
     tree = copy.deepcopy(draw(st.sampled_from(good)))
     for _ in range(draw(st.integers(0, most_edits))):
         holders = [node for node in _nodes(tree) if node and isinstance(node, dict | list)]
@@ -68,13 +72,15 @@ def resembling(draw: Callable, good: Sequence[Any], most_edits: int = 4) -> str:
         holder = draw(st.sampled_from(holders))
         keys = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
         key = draw(st.sampled_from(keys))
-        kind = draw(st.sampled_from(("replace", "remove", "repeat", "swap")))
+        kind = draw(st.sampled_from(("replace", "remove", "repeat", "swap", "rename")))
         if kind == "replace":
             holder[key] = draw(odd_values)
         elif kind == "remove":
             del holder[key]
         elif kind == "repeat" and isinstance(holder, list):
             holder.append(copy.deepcopy(holder[key]))
+        elif kind == "rename" and isinstance(holder, dict):
+            holder[draw(odd_names)] = holder.pop(key)
         else:
             other = draw(st.sampled_from(keys))
             holder[key], holder[other] = holder[other], holder[key]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from maskcast.core.errors import DataError, MissingFileError
-from maskcast.core.files import read_file
+from maskcast.core.files import check_name, read_file
 from maskcast.core.strict_json import read_json
 from maskcast.data.dataset import (
     AnnotationFile,
@@ -104,6 +104,25 @@ def read_names(path: Path, faults: Faults) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def names_of_folders(names: Iterable[str], path: Path, faults: Faults) -> list[str]:
+    """Return the names that a folder inside a data set can have; the others become faults.
+
+    Args:
+        names: names of videos, as the file has them.
+        path: the file, for messages.
+        faults: takes the problems.
+    """
+    usable = []
+    for name in names:
+        try:
+            check_name(name)
+        except DataError as error:
+            faults.add(f"{path}: {error.summary}")
+        else:
+            usable.append(name)
+    return usable
+
+
 def read_list(path: Path, what: str) -> tuple[str, ...]:
     """Return the names in a list file, one per line.
 
@@ -129,7 +148,8 @@ def read_meta(path: Path, faults: Faults) -> dict[str, dict[str, Any]]:
     """Return the objects in a ``meta.json``, by video name and then by object id as text."""
     try:
         videos = read_json(path)["videos"]
-        return {str(name): {**video["objects"]} for name, video in videos.items()}
+        objects = {str(name): {**video["objects"]} for name, video in videos.items()}
+        return {name: objects[name] for name in names_of_folders(objects, path, faults)}
     except MissingFileError:
         faults.add(f"cannot read {path}: no such file")
     except DataError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -46,3 +48,24 @@ def test_faults_are_said(annotations, tmp_path):
     (tmp_path / "images/a.png").unlink()
     with pytest.raises(DatasetError, match=r"1 of 2 images are missing in .*images:\n  - a\.png"):
         read_coco(annotations, tmp_path / "images")
+
+
+@pytest.mark.parametrize("name", ["../a.png", "/a.png", "b/../../a.png", "a\0.png", "x" * 300])
+def test_names_of_pictures_never_leave_the_folder(annotations, name):
+    content = json.loads(annotations.read_text())
+    for entry in content["images"]:
+        entry["file_name"] = name
+    annotations.write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match="invalid name"):
+        read_coco(annotations, annotations.parent / "images")
+
+
+def test_pictures_may_lie_in_folders_of_their_own(annotations):
+    images = annotations.parent / "images"
+    content = json.loads(annotations.read_text())
+    for entry in content["images"]:
+        entry["file_name"] = f"val/{entry['file_name']}"
+    annotations.write_text(json.dumps(content))
+    (annotations.parent / "all").mkdir()
+    images.rename(annotations.parent / "all" / "val")
+    assert len(read_coco(annotations, annotations.parent / "all")) == 2

@@ -347,6 +347,28 @@ def test_objects_of_a_meta_file_are_a_mapping(tmp_path, objects):
     assert "{ID: …}" in str(faults_of("youtube-vos-2019", root))
 
 
+NO_FOLDERS = ["a\0b", "..", "../x", "a/b", "x" * 300, ".hidden", "a\x1bb"]
+
+
+@pytest.mark.parametrize("name", [*NO_FOLDERS, "", "\ud800"])
+def test_names_in_a_meta_file_never_leave_the_folder(tmp_path, name):
+    root = youtube_vos(tmp_path, {"cows": {2: 1}}, split="valid")
+    path = root / "valid" / "meta.json"
+    videos = json.loads(path.read_text())["videos"]
+    path.write_text(json.dumps({"videos": {**videos, name: videos["cows"]}}))
+    (fault,) = faults_of("youtube-vos-2019", root)
+    assert f"{path}: invalid name" in fault
+
+
+@pytest.mark.parametrize("name", [name for name in NO_FOLDERS if "/" not in name])
+def test_names_in_a_list_never_leave_the_folder(tmp_path, name):
+    root = davis2017(tmp_path, {"cows": {2: 0}})
+    (path,) = root.rglob("val.txt")
+    path.write_text(f"cows\n{name}\n")
+    (fault,) = faults_of("davis2017", root)
+    assert f"{path}: invalid name" in fault
+
+
 def test_scoring_needs_no_images(tmp_path):
     root = davis2017(tmp_path, {"cows": {1: 0}}, images=False)
     (root / "JPEGImages" / "480p" / "cows").mkdir(parents=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from jaxtyping import UInt8
 
 from maskcast.core.arrays import Picture
 from maskcast.core.errors import DataError, DatasetError, MissingFileError, PromptError
+from maskcast.core.files import check_name
 from maskcast.core.strict_json import read_json
 from maskcast.core.types import Box
 from maskcast.data.clips import BinaryMask
@@ -103,7 +104,7 @@ def read_coco(annotations: Path, images: Path) -> tuple[CocoPicture, ...]:
 
     Raises:
         MissingFileError: the file does not exist.
-        DatasetError: the file has another format, or lists pictures that are not in the folder.
+        DatasetError: the file has another format, or names pictures that are not in the folder.
     """
     if not annotations.is_file():
         raise MissingFileError(f"{annotations} does not exist")
@@ -111,7 +112,8 @@ def read_coco(annotations: Path, images: Path) -> tuple[CocoPicture, ...]:
         content = read_json(annotations, largest=LARGEST_FILE, non_finite=True)
         described = {entry["id"]: entry for entry in content["images"]}
         by_picture = _instances_by_picture(content["annotations"])
-        files = {key: images / described[key]["file_name"] for key in by_picture}
+        names = {key: described[key]["file_name"] for key in by_picture}
+        files = {key: _file_below(images, name, annotations) for key, name in names.items()}
         sizes = {key: (described[key]["height"], described[key]["width"]) for key in by_picture}
     except DataError as error:
         raise DatasetError(error.summary) from error
@@ -126,6 +128,17 @@ def read_coco(annotations: Path, images: Path) -> tuple[CocoPicture, ...]:
     return tuple(
         CocoPicture(files[key], sizes[key], tuple(by_picture[key])) for key in sorted(by_picture)
     )
+
+
+def _file_below(images: Path, name: str, annotations: Path) -> Path:
+    """Return the path of a picture; raises ``DataError`` if its name leads out of the folder."""
+    parts = PurePosixPath(name).parts
+    for part in parts:
+        try:
+            check_name(part)
+        except DataError as error:
+            raise DataError(f"{annotations}: {error.summary}") from error
+    return images.joinpath(*parts)
 
 
 def _instances_by_picture(

@@ -15,7 +15,7 @@ from typing import Literal
 
 from maskcast.data.dataset import Dataset, Faults
 from maskcast.data.hold_outs import DAVIS_VALIDATION
-from maskcast.data.listing import Purpose, VideoFiles, read_names
+from maskcast.data.listing import Purpose, VideoFiles, names_of_folders, read_names
 
 RESOLUTIONS = ("480p", "Full-Resolution", "1080p")
 HIDDEN_SPLITS = ("test-dev", "test-challenge")
@@ -74,7 +74,8 @@ def _video_names(root: Path, year: int, split: str, faults: Faults) -> list[str]
         lists += [root / "ImageSets" / folder / f"{split}.txt" for folder in ("480p", "1080p")]
     for path in lists:
         if path.is_file():
-            return list(dict.fromkeys(map(_video_of, read_names(path, faults))))
+            names = dict.fromkeys(map(_video_of, read_names(path, faults)))
+            return names_of_folders(names, path, faults)
     expected = " or ".join(str(path) for path in lists[:2])
     faults.add(f"the list {expected} does not exist; give the folder that contains ImageSets")
     return []

@@ -16,6 +16,7 @@ from maskcast.data.listing import (
     VideoFiles,
     folder_of,
     list_folders,
+    names_of_folders,
     read_names,
 )
 
@@ -37,7 +38,7 @@ def open_sa_v(root: Path, *, split: str = "val", purpose: Purpose = "segment") -
     annotations = folder_of(base, "Annotations_6fps", "Annotations")
     name_list = base / f"sav_{split}.txt"
     if name_list.is_file():
-        names = read_names(name_list, faults)
+        names = names_of_folders(read_names(name_list, faults), name_list, faults)
     else:
         names = list_folders(annotations, faults)
     videos = []
