@@ -21,8 +21,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import tyro
 from PIL import Image
@@ -50,8 +52,8 @@ def main(videos: Positional[list[Path]], clips: int = 8, frames: int = 60, turns
         print(f"{len(names)} clips of {frames} frames; a process for one frame: {single:.1f} s")
         ratios, without_start = [], []
         for turn in range(turns):
-            workers = _seconds(lambda turn=turn: _workers(top, names, f"workers-{turn}"))
-            loops = _seconds(lambda turn=turn: _loops(top, names, f"loops-{turn}"))
+            workers = _seconds(partial(_workers, top, names, f"workers-{turn}"))
+            loops = _seconds(partial(_loops, top, names, f"loops-{turn}"))
             starts = single * len(names) / 2
             ratios.append(loops / workers)
             without_start.append((loops - starts) / (workers - single))
@@ -105,7 +107,7 @@ def _single_frame(top: Path, name: str) -> float:
     (top / "one").mkdir()
     (top / "one" / "00000.jpg").symlink_to(sorted((top / name).iterdir())[0].resolve())
     (top / "one.png").write_bytes((top / f"{name}.png").read_bytes())
-    return median(_seconds(lambda n=n: _run(_segment(top, "one", f"single-{n}"))) for n in range(3))
+    return median(_seconds(partial(_run, _segment(top, "one", f"single-{n}"))) for n in range(3))
 
 
 def _run(command: Sequence[str]) -> None:
@@ -170,7 +172,7 @@ def _newest_state(output: Path) -> float:
     return max((path.stat().st_mtime for path in output.rglob("states/*")), default=0.0)
 
 
-def _wait(output: Path, is_enough: Callable[[list[dict]], bool]) -> list[dict]:
+def _wait(output: Path, is_enough: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
     while True:
         lines = [
             line
