@@ -58,7 +58,7 @@ def test_120_problems_are_120_lines(place, maskcast):
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "words"),
     [
-        (["davis2017"], 2, "requires DATASET, --root, --results and -o"),
+        (["davis2017"], 2, "requires DATASET, --root, --results and --output"),
         (["--check", "a.zip", "-o", "b.zip"], 2, "--check excludes --results"),
         (["--check", "absent.zip"], 3, "archive absent.zip does not exist"),
         (["--root", ".", "--check", "a.zip"], 2, "requires both DATASET and --root"),

@@ -58,11 +58,13 @@ def submit(
         raise UsageError("the expected content of an archive requires both DATASET and --root")
     if check is not None:
         if results is not None or output is not None:
-            raise UsageError("--check excludes --results and -o, which build an archive")
+            raise UsageError("--check excludes --results and --output, which build an archive")
         _check(check, opened, dataset)
         return
     if opened is None or results is None or output is None:
-        raise UsageError("building an archive requires DATASET, --root, --results and -o FILE.zip")
+        raise UsageError(
+            "building an archive requires DATASET, --root, --results and --output FILE.zip"
+        )
     count = build_submission(opened, results, output)
     faults = check_submission(output, opened)
     if faults:
