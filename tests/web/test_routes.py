@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import zlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -272,6 +273,33 @@ def test_masks_are_imported_as_the_command_line_reads_them(server, tmp_path):
         answer = server.ask("POST", "/api/import?frame=4", content=body, headers={"x-name": name})
         assert 400 <= answer.status_code < 500, (name, answer.text)
     assert server.project()["prompts"] == {"4": [1, 2]}
+
+
+def packed(files: list[tuple[str, bytes]]) -> bytes:
+    listed = [[name, len(content)] for name, content in files]
+    return json.dumps({"files": listed}).encode() + b"\n" + b"".join(c for _, c in files)
+
+
+def test_a_folder_of_masks_is_imported_as_the_command_line_reads_it(server, tmp_path):
+    server.open()
+    names = [server.session.opened().opened.names[frame] for frame in (2, 7)]
+    masks = [
+        (f"{name}.png", write_mask(tmp_path / "m.png", 0, (1, 2)).read_bytes()) for name in names
+    ]
+    marks = json.dumps({"ends": [[9, 2]], "swaps": [[4, [1, 2]]]}).encode()
+    headers = {"x-name": "my%20masks"}
+    ask = partial(server.ask, "POST", "/api/import?folder=1", headers=headers)
+    bad = [[("a/b/c.png", b"")], [("../c.png", b"")], [(".hidden", b"")], []]
+    for body in (*map(packed, bad), packed(masks) + b"more", b"{}", b"[1]\n", b"\n"):
+        answer = ask(content=body)
+        assert 400 <= answer.status_code < 500, (body[:80], answer.text)
+    answer = ask(content=packed([*masks, ("marks.json", marks)]))
+    assert answer.status_code == 200, answer.text
+    project = answer.json()
+    assert (project["prompts"], project["ends"]) == ({"2": [1, 2], "7": [1, 2]}, [[9, 2]])
+    assert project["renames"] == [[4, "swap", [1, 2]]]
+    assert project["undo"]["did"] == "imported my_masks"
+    assert not (server.session.opened().run / ".app" / "incoming").exists()
 
 
 def test_folders_are_listed_below_the_root_only(server):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from maskcast.core.errors import UsageError
-from maskcast.core.files import make_folder
 from maskcast.core.marks import Box
 from maskcast.runs.flags import FlagKind
 from maskcast.runs.removal import remove_folder
@@ -23,6 +19,7 @@ from maskcast.web.answers import document_json
 from maskcast.web.bodies import body_of, fields_of, revision_of, slots_of, whole_in_query
 from maskcast.web.document import MOST_OBJECTS, Document
 from maskcast.web.flagging import seen_entry
+from maskcast.web.incoming import MOST, keep_file, keep_files
 from maskcast.web.layout import INCOMING
 from maskcast.web.project import Project
 from maskcast.web.session import Session
@@ -35,8 +32,6 @@ TOOLS = {
     "box": "drew a box on",
     "absent": "marked as absent:",
 }
-MOST_IMPORT = 64 * 2**20
-"""Maximum size of an imported file with masks in bytes."""
 LARGEST_FRAME = 2**31
 
 
@@ -164,13 +159,16 @@ async def mark_seen(request: Request) -> Response:
 async def import_masks(request: Request) -> Response:
     session, project = _opened(request)
     number = whole_in_query(request, "frame", LARGEST_FRAME)
-    frame = None if number is None else _frame(number, project)
-    content = await body_of(request, MOST_IMPORT)
+    frame_name = None if number is None else project.opened.names[_frame(number, project)]
+    name = unquote(request.headers.get("x-name", "mask.png"))
+    is_folder = whole_in_query(request, "folder", 1) == 1
+    content = await body_of(request, MOST)
     folder = project.run / INCOMING
     try:
-        path = await run_in_threadpool(
-            _keep, folder, _import_name(request, project, frame), content
-        )
+        if is_folder:
+            path = await run_in_threadpool(keep_files, folder, name, content)
+        else:
+            path = await run_in_threadpool(keep_file, folder, name, frame_name, content)
         report = await session.read_masks(path, revision_of(request))
     finally:
         await run_in_threadpool(remove_folder, folder)
@@ -209,22 +207,3 @@ def _four(numbers: list[Any]) -> tuple[float, float, float, float]:
         raise UsageError("box must be [x, y, width, height]")
     x, y, width, height = map(float, numbers)
     return x, y, width, height
-
-
-def _import_name(request: Request, project: Project, frame: int | None) -> str:
-    """Return the name for an imported file: that of its frame, or a safe form of its own."""
-    file_name = unquote(request.headers.get("x-name", "mask.png"))
-    suffix = Path(file_name).suffix.lower()
-    if not re.fullmatch(r"\.[a-z0-9]{1,5}", suffix):
-        raise UsageError("the file needs an extension, such as .png or .json")
-    if frame is not None and suffix != ".json":
-        return f"{project.opened.names[frame]}{suffix}"
-    stem = re.sub(r"[^\w-]", "_", Path(file_name).stem)[:60] or secrets.token_hex(4)
-    return f"{stem}{suffix}"
-
-
-def _keep(folder: Path, name: str, content: bytes) -> Path:
-    make_folder(folder)
-    path = folder / name
-    path.write_bytes(content)
-    return path

@@ -1,6 +1,8 @@
-"""Add marks that were read from a file to a document. Imports no torch."""
+"""Add marks that were read from files to a document. Imports no torch."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -9,6 +11,7 @@ from maskcast.core.arrays import MaskArray
 from maskcast.web.document import Document
 from maskcast.web.messages import MasksRead
 from maskcast.web.project import Project
+from maskcast.web.renames import Renamed
 
 
 def imported(project: Project, read: MasksRead) -> Document:
@@ -27,7 +30,8 @@ def imported(project: Project, read: MasksRead) -> Document:
             document = document.with_prompts(frame, dict(values))
     for frame, object_id in read.ends:
         document = document.with_end(frame, object_id)
-    return document
+    renames = {Renamed(*renamed) for renamed in read.renames}
+    return replace(document, renames=document.renames | renames) if renames else document
 
 
 def unpacked(bits: bytes, size: tuple[int, int]) -> MaskArray:

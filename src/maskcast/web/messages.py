@@ -153,6 +153,8 @@ class MasksRead:
     """Boxes and absences as on a run card, by frame and object id."""
     ends: tuple[tuple[int, int], ...]
     """Frame and object id."""
+    renames: tuple[tuple[int, int, int], ...] = ()
+    """Frame, object id and the id that masks show from there on."""
 
 
 @dataclass(frozen=True, kw_only=True)

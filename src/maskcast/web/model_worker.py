@@ -187,4 +187,9 @@ def _masks_read(run: ModelRun, path: str) -> MasksRead:
         masks=masks,
         values=values,
         ends=tuple((frame, i) for frame, ids in prompts_read.ends.items() for i in sorted(ids)),
+        renames=tuple(
+            (frame, i, other)
+            for frame, change in prompts_read.renames.items()
+            for i, other in sorted(change.items())
+        ),
     )
