@@ -1,4 +1,5 @@
 /** The keyboard: one table for what keys do, for the help, and for `aria-keyshortcuts`. */
+import { addObject, stepHistory } from "./model/changes";
 import type { Workspace } from "./model/context";
 import { markedFrames, nextOf } from "./model/document";
 import type { ToolName } from "./model/look";
@@ -77,7 +78,7 @@ export function removeMark({ session, look }: Workspace): void {
 function undo(workspace: Workspace): void {
   const pointer = workspace.pointer.value;
   if (pointer?.removeCorner() || pointer?.drop()) return;
-  void workspace.session.step("undo");
+  void stepHistory(workspace.session, "undo");
 }
 
 function enter(workspace: Workspace): void {
@@ -94,242 +95,116 @@ function setPoint({ look }: Workspace, which: "inPoint" | "outPoint"): void {
   }
 }
 
-const tool = (name: ToolName, key: string, says: string): Command => ({
-  keys: [key],
-  says,
-  group: "Marking",
-  run: (workspace) => chooseTool(workspace, name),
-});
+type Run = Command["run"];
+
+const inGroup =
+  (group: Command["group"]) =>
+  (keys: readonly string[], says: string, run: Run): Command => ({ keys, says, group, run });
+
+const time = inGroup("Time");
+const marking = inGroup("Marking");
+const tracking = inGroup("Tracking");
+const objects = inGroup("Objects");
+const view = inGroup("View");
+const tool = (name: ToolName, key: string, says: string) =>
+  marking([key], says, (workspace) => chooseTool(workspace, name));
 
 export const COMMANDS = {
-  play: {
-    keys: ["Space"],
-    says: "Play or pause",
-    group: "Time",
-    run: ({ look }) => {
-      look.playing.value = !look.playing.value;
-    },
-  },
-  next: {
-    keys: ["ArrowRight"],
-    says: "Next frame",
-    group: "Time",
-    run: ({ session, look }) => session.goTo(look.frame.value + 1),
-  },
-  previous: {
-    keys: ["ArrowLeft"],
-    says: "Previous frame",
-    group: "Time",
-    run: ({ session, look }) => session.goTo(look.frame.value - 1),
-  },
-  forward: {
-    keys: ["Shift+ArrowRight"],
-    says: "10 frames on",
-    group: "Time",
-    run: ({ session, look }) => session.goTo(look.frame.value + LARGE),
-  },
-  back: {
-    keys: ["Shift+ArrowLeft"],
-    says: "10 frames back",
-    group: "Time",
-    run: ({ session, look }) => session.goTo(look.frame.value - LARGE),
-  },
-  nextMark: {
-    keys: ["Ctrl+ArrowRight"],
-    says: "Next marked frame",
-    group: "Time",
-    run: (workspace) => toMark(workspace, 1),
-  },
-  previousMark: {
-    keys: ["Ctrl+ArrowLeft"],
-    says: "Previous marked frame",
-    group: "Time",
-    run: (workspace) => toMark(workspace, -1),
-  },
-  first: {
-    keys: ["Home"],
-    says: "First frame",
-    group: "Time",
-    run: ({ session }) => session.goTo(0),
-  },
-  last: {
-    keys: ["End"],
-    says: "Last frame",
-    group: "Time",
-    run: ({ session }) => session.goTo(session.last.value),
-  },
-  nextFlag: {
-    keys: ["N"],
-    says: "Next frame to look at",
-    group: "Time",
-    run: (workspace) => toFlag(workspace, 1),
-  },
-  previousFlag: {
-    keys: ["Shift+N"],
-    says: "Previous frame to look at",
-    group: "Time",
-    run: (workspace) => toFlag(workspace, -1),
-  },
-  check: {
-    keys: ["C"],
-    says: "Check off the flags on this frame",
-    group: "Time",
-    run: checkFlags,
-  },
-  inPoint: {
-    keys: ["I"],
-    says: "Set the in point here, or remove it",
-    group: "Time",
-    run: (workspace) => setPoint(workspace, "inPoint"),
-  },
-  outPoint: {
-    keys: ["O"],
-    says: "Set the out point here, or remove it",
-    group: "Time",
-    run: (workspace) => setPoint(workspace, "outPoint"),
-  },
+  play: time(["Space"], "Play or pause", ({ look }) => {
+    look.playing.value = !look.playing.value;
+  }),
+  next: time(["ArrowRight"], "Next frame", ({ session, look }) =>
+    session.goTo(look.frame.value + 1),
+  ),
+  previous: time(["ArrowLeft"], "Previous frame", ({ session, look }) =>
+    session.goTo(look.frame.value - 1),
+  ),
+  forward: time(["Shift+ArrowRight"], "10 frames on", ({ session, look }) =>
+    session.goTo(look.frame.value + LARGE),
+  ),
+  back: time(["Shift+ArrowLeft"], "10 frames back", ({ session, look }) =>
+    session.goTo(look.frame.value - LARGE),
+  ),
+  nextMark: time(["Ctrl+ArrowRight"], "Next marked frame", (workspace) => toMark(workspace, 1)),
+  previousMark: time(["Ctrl+ArrowLeft"], "Previous marked frame", (workspace) =>
+    toMark(workspace, -1),
+  ),
+  first: time(["Home"], "First frame", ({ session }) => session.goTo(0)),
+  last: time(["End"], "Last frame", ({ session }) => session.goTo(session.last.value)),
+  nextFlag: time(["N"], "Next frame to look at", (workspace) => toFlag(workspace, 1)),
+  previousFlag: time(["Shift+N"], "Previous frame to look at", (workspace) =>
+    toFlag(workspace, -1),
+  ),
+  check: time(["C"], "Check off the flags on this frame", checkFlags),
+  inPoint: time(["I"], "Set the in point here, or remove it", (workspace) =>
+    setPoint(workspace, "inPoint"),
+  ),
+  outPoint: time(["O"], "Set the out point here, or remove it", (workspace) =>
+    setPoint(workspace, "outPoint"),
+  ),
   move: tool("move", "V", "Move: drag to pan, click an object to choose it"),
   brush: tool("brush", "B", "Brush (Alt or right button erases, Shift draws a line)"),
   eraser: tool("eraser", "E", "Eraser: takes pixels from the chosen object"),
   polygon: tool("polygon", "P", "Polygon (Enter closes, Backspace removes a point)"),
   box: tool("box", "R", "Box: the method finds the mask in it"),
-  thinner: {
-    keys: ["["],
-    says: "Brush 2 pixels smaller",
-    group: "Marking",
-    run: ({ look }) => look.setBrush(look.brush.value - 2),
-  },
-  thicker: {
-    keys: ["]"],
-    says: "Brush 2 pixels larger",
-    group: "Marking",
-    run: ({ look }) => look.setBrush(look.brush.value + 2),
-  },
-  muchThinner: {
-    keys: ["Shift+[", "{"],
-    says: "Brush 20 pixels smaller",
-    group: "Marking",
-    run: ({ look }) => look.setBrush(look.brush.value - 20),
-  },
-  muchThicker: {
-    keys: ["Shift+]", "}"],
-    says: "Brush 20 pixels larger",
-    group: "Marking",
-    run: ({ look }) => look.setBrush(look.brush.value + 20),
-  },
-  undo: { keys: ["Ctrl+Z"], says: "Undo", group: "Marking", run: undo },
-  redo: {
-    keys: ["Ctrl+Shift+Z", "Ctrl+Y"],
-    says: "Redo",
-    group: "Marking",
-    run: ({ session }) => void session.step("redo"),
-  },
-  removeCorner: {
-    keys: ["Backspace"],
-    says: "Remove the polygon's last point",
-    group: "Marking",
-    run: ({ pointer }) => void pointer.value?.removeCorner(),
-  },
-  drop: {
-    keys: ["Escape"],
-    says: "Drop what is being drawn",
-    group: "Marking",
-    run: ({ pointer }) => void pointer.value?.drop(),
-  },
-  end: { keys: ["X"], says: "The object ends here, or not", group: "Marking", run: toggleEnd },
-  removeMark: {
-    keys: ["Delete"],
-    says: "Remove the object's mark on this frame",
-    group: "Marking",
-    run: removeMark,
-  },
-  track: {
-    keys: ["Enter"],
-    says: "Track as last time",
-    group: "Tracking",
-    run: enter,
-  },
-  trackBoth: {
-    keys: ["Shift+Enter"],
-    says: "Track both ways",
-    group: "Tracking",
-    run: (workspace) => track(workspace, "both"),
-  },
-  trackBackward: {
-    keys: ["Alt+Enter"],
-    says: "Track backward",
-    group: "Tracking",
-    run: (workspace) => track(workspace, "backward"),
-  },
-  stop: {
-    keys: ["Ctrl+."],
-    says: "Stop the job",
-    group: "Tracking",
-    run: ({ session }) => void session.stopJob(),
-  },
-  add: {
-    keys: ["A"],
-    says: "Add an object",
-    group: "Objects",
-    run: ({ session }) => void session.addObject(),
-  },
-  objectAbove: {
-    keys: ["Alt+ArrowUp"],
-    says: "Choose the object above",
-    group: "Objects",
-    run: (workspace) => toObject(workspace, -1),
-  },
-  objectBelow: {
-    keys: ["Alt+ArrowDown"],
-    says: "Choose the object below",
-    group: "Objects",
-    run: (workspace) => toObject(workspace, 1),
-  },
-  tint: {
-    keys: ["T"],
-    says: "Tint of masks: 25, 45, 70 %, outline",
-    group: "View",
-    run: ({ look }) => {
-      look.tint.value = (look.tint.value + 1) % TINTS.length;
-    },
-  },
-  fit: {
-    keys: ["F"],
-    says: "Fit the video into the stage",
-    group: "View",
-    run: ({ look }) => {
-      look.view.value = null;
-    },
-  },
-  zoomIn: {
-    keys: ["+", "="],
-    says: "Zoom in",
-    group: "View",
-    run: ({ pointer }) => pointer.value?.zoom(1.25),
-  },
-  zoomOut: {
-    keys: ["-"],
-    says: "Zoom out",
-    group: "View",
-    run: ({ pointer }) => pointer.value?.zoom(0.8),
-  },
-  export: {
-    keys: ["Ctrl+E"],
-    says: "Export",
-    group: "View",
-    run: ({ dialog }) => {
-      dialog.value = "export";
-    },
-  },
-  help: {
-    keys: ["?"],
-    says: "This help",
-    group: "View",
-    run: ({ dialog }) => {
-      dialog.value = "help";
-    },
-  },
-} as const satisfies Record<string, Command>;
+  thinner: marking(["["], "Brush 2 pixels smaller", ({ look }) =>
+    look.setBrush(look.brush.value - 2),
+  ),
+  thicker: marking(["]"], "Brush 2 pixels larger", ({ look }) =>
+    look.setBrush(look.brush.value + 2),
+  ),
+  muchThinner: marking(["Shift+[", "{"], "Brush 20 pixels smaller", ({ look }) =>
+    look.setBrush(look.brush.value - 20),
+  ),
+  muchThicker: marking(["Shift+]", "}"], "Brush 20 pixels larger", ({ look }) =>
+    look.setBrush(look.brush.value + 20),
+  ),
+  undo: marking(["Ctrl+Z"], "Undo", undo),
+  redo: marking(
+    ["Ctrl+Shift+Z", "Ctrl+Y"],
+    "Redo",
+    ({ session }) => void stepHistory(session, "redo"),
+  ),
+  removeCorner: marking(
+    ["Backspace"],
+    "Remove the polygon's last point",
+    ({ pointer }) => void pointer.value?.removeCorner(),
+  ),
+  drop: marking(
+    ["Escape"],
+    "Drop what is being drawn",
+    ({ pointer }) => void pointer.value?.drop(),
+  ),
+  end: marking(["X"], "The object ends here, or not", toggleEnd),
+  removeMark: marking(["Delete"], "Remove the object's mark on this frame", removeMark),
+  track: tracking(["Enter"], "Track as last time", enter),
+  trackBoth: tracking(["Shift+Enter"], "Track both ways", (workspace) => track(workspace, "both")),
+  trackBackward: tracking(["Alt+Enter"], "Track backward", (workspace) =>
+    track(workspace, "backward"),
+  ),
+  stop: tracking(["Ctrl+."], "Stop the job", ({ session }) => void session.stopJob()),
+  add: objects(["A"], "Add an object", ({ session }) => void addObject(session)),
+  objectAbove: objects(["Alt+ArrowUp"], "Choose the object above", (workspace) =>
+    toObject(workspace, -1),
+  ),
+  objectBelow: objects(["Alt+ArrowDown"], "Choose the object below", (workspace) =>
+    toObject(workspace, 1),
+  ),
+  tint: view(["T"], "Tint of masks: 25, 45, 70 %, outline", ({ look }) => {
+    look.tint.value = (look.tint.value + 1) % TINTS.length;
+  }),
+  fit: view(["F"], "Fit the video into the stage", ({ look }) => {
+    look.view.value = null;
+  }),
+  zoomIn: view(["+", "="], "Zoom in", ({ pointer }) => pointer.value?.zoom(1.25)),
+  zoomOut: view(["-"], "Zoom out", ({ pointer }) => pointer.value?.zoom(0.8)),
+  export: view(["Ctrl+E"], "Export", ({ dialog }) => {
+    dialog.value = "export";
+  }),
+  help: view(["?"], "This help", ({ dialog }) => {
+    dialog.value = "help";
+  }),
+} satisfies Record<string, Command>;
 
 export type CommandName = keyof typeof COMMANDS;
 

@@ -209,6 +209,16 @@ export class Api {
     return this.#json(`/api/import?frame=${frame}`, { method: "POST", body: file, headers });
   }
 
+  /** Import the files of a folder that a person has chosen. */
+  importFolder(revision: number, files: readonly File[]): Promise<EditAnswer> {
+    const [folder] = files[0].webkitRelativePath.split("/");
+    const inside = (file: File) => file.webkitRelativePath.slice(folder.length + 1);
+    const listed = files.map((file) => [inside(file), file.size]);
+    const body = new Blob([JSON.stringify({ files: listed }), "\n", ...files]);
+    const headers = { ...matching(revision), "X-Name": encodeURIComponent(folder) };
+    return this.#json("/api/import?folder=1", { method: "POST", body, headers });
+  }
+
   #edit(method: string, address: string, revision: number, json?: unknown): Promise<EditAnswer> {
     return this.#json(address, { method, json, headers: matching(revision) });
   }

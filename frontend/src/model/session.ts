@@ -1,23 +1,18 @@
-/** The open project: the server's document and results, kept up to date, and every edit of them. */
+/** The open project: the server's document and results, kept up to date; edits and jobs are sent. */
 
 import { batch, computed, signal } from "@preact/signals";
-import { PALETTE } from "../stage/palette";
-import { newlyAbsent, offerEnds } from "./absence";
 import { type Api, ApiError, type OpenRequest } from "./api";
-import { only, withMark } from "./document";
 import { EditQueue, type Send } from "./edits";
 import { EventStream } from "./events";
 import { tellOfJob } from "./job_messages";
 import type { Look } from "./look";
 import { Marks } from "./marks";
-import type { Flag, Hello, Job, JobRequest, Project, ServerEvent, Step } from "./protocol";
+import type { Flag, Hello, Job, JobRequest, Project, ServerEvent } from "./protocol";
 import { Results } from "./results";
 import { type Numbered, Snapshots } from "./snapshots";
 import { Toasts } from "./toasts";
 
 type EditAnswer = Awaited<ReturnType<Api["undo"]>>;
-
-const MOST_OBJECTS = 254;
 
 export class Session {
   readonly api: Api;
@@ -318,64 +313,6 @@ export class Session {
     this.#chooseSlot();
   }
 
-  /** Make pixels of a frame the marks of `slots`; `labels` is all that the frame shows. */
-  mark(
-    frame: number,
-    slots: readonly number[],
-    labels: Uint8Array<ArrayBuffer>,
-    did: string,
-  ): void {
-    const project = this.project.value;
-    if (project === null || slots.length === 0) return;
-    const document = withMark(project, frame, slots, labels);
-    const { width, height } = project.video;
-    const marks = only(labels, document.prompts[frame] ?? []);
-    this.marks.put(frame, { width, height, data: marks });
-    this.project.value = { ...project, ...document };
-    offerEnds(this, frame, newlyAbsent(project, document, frame));
-    const pixels = labels.slice();
-    void this.edit((revision) => this.api.mark(revision, { frame, slots, did }, pixels));
-  }
-
-  /** Add an object and choose it; its slot is known before the server answers. */
-  addObject(): number | null {
-    const project = this.project.value;
-    if (project === null) return null;
-    const highest = Math.max(0, ...project.objects.map((object) => object.slot));
-    const free = project.next_slot ?? highest + 1;
-    if (free > MOST_OBJECTS) {
-      this.toasts.error(`A project holds at most ${MOST_OBJECTS} objects.`);
-      return null;
-    }
-    const colour = PALETTE[project.objects.length % PALETTE.length];
-    const added = { slot: free, id: free, name: `object ${free}`, colour, locked: false };
-    const objects = [...project.objects, added];
-    this.project.value = { ...project, objects, next_slot: free + 1 };
-    this.look.slot.value = free;
-    void this.edit((revision) => this.api.addObject(revision));
-    return free;
-  }
-
-  /** Undo or redo; if that would change another frame, only go there and say so. */
-  async step(which: "undo" | "redo"): Promise<void> {
-    await this.edits.settled();
-    const next: Step | null = this.project.value?.[which] ?? null;
-    const word = which === "undo" ? "Undo" : "Redo";
-    if (next === null) return this.toasts.info(`Nothing to ${which}`);
-    if (next.frame !== null && next.frame !== this.look.frame.value) {
-      this.goTo(next.frame);
-      this.toasts.info(`${word} again to ${which}: ${next.did}`);
-      return;
-    }
-    await this.edit(
-      (revision) => this.api[which](revision),
-      () => {
-        this.marks.forget(null);
-        this.toasts.announce(`${word}: ${next.did}`);
-      },
-    );
-  }
-
   async startJob(request: JobRequest): Promise<void> {
     try {
       await this.edits.settled();
@@ -399,17 +336,6 @@ export class Session {
       other === flag ? { ...flag, seen } : other,
     );
     await this.edit((revision) => this.api.seen(revision, flag, seen));
-  }
-
-  async makeBox(frame: number, slot: number, box: readonly number[]): Promise<void> {
-    this.boxesPending.value++;
-    try {
-      await this.edits.settled();
-      await this.api.box(frame, slot, box);
-    } catch (error) {
-      this.boxesPending.value = 0;
-      this.complain(error);
-    }
   }
 
   /** Show an error. What does not reach the server is shown by a bar instead. */

@@ -23,7 +23,8 @@ export function Header() {
         name={`${project.name}: project`}
         choices={[
           { label: "Close the project", run: () => void session.close() },
-          { label: "Import a mask for this frame…", run: () => importMask(workspace) },
+          { label: "Import a mask for this frame…", run: () => importMasks(workspace, false) },
+          { label: "Import a folder of masks…", run: () => importMasks(workspace, true) },
           { label: "Copy the command line", run: () => void copyCommand(workspace) },
         ]}
       >
@@ -123,19 +124,26 @@ function estimate(workspace: Workspace, choice: TrackChoice): string {
   return rate === null ? shown : `${shown}, ${durationText(frames / rate)}`;
 }
 
-function importMask({ session, look }: Workspace): void {
+const MASKS = /^[^.].*\.(png|json|npy|npz|webp|tiff?|bmp)$/i;
+
+/** Import a file for the frame shown, or a folder whose files say their frames by their names. */
+function importMasks({ session, look }: Workspace, folder: boolean): void {
   const input = document.createElement("input");
   input.type = "file";
-  input.accept = ".png,.json,.npy,.npz,.webp,.tif,.tiff,.bmp";
+  input.webkitdirectory = folder;
+  if (!folder) input.accept = ".png,.json,.npy,.npz,.webp,.tif,.tiff,.bmp";
   input.onchange = () => {
-    const file = input.files?.[0];
-    if (file === undefined) return;
+    const files = [...(input.files ?? [])].filter((file) => MASKS.test(file.name));
     const frame = look.frame.value;
+    if (files.length === 0) return session.toasts.error("There is no file with masks.");
     void session.edit(
-      (revision) => session.api.importMask(revision, frame, file),
+      (revision) =>
+        folder
+          ? session.api.importFolder(revision, files)
+          : session.api.importMask(revision, frame, files[0]),
       (answer) => {
         session.marks.forget(null);
-        session.toasts.info(["Mask imported.", ...(answer.report ?? [])].join(" "));
+        session.toasts.info(["Imported.", ...(answer.report ?? [])].join(" "));
       },
     );
   };

@@ -19,12 +19,15 @@ interface Props {
   children: ComponentChildren;
 }
 
+const GAP = 4; // pixels
+
 export function Menu({ name, choices, disabled, children, ...rest }: Props) {
   const open = useSignal(false);
   const root = useRef<HTMLDivElement>(null);
   const list = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (!open.value) return;
+    place(list.current, root.current);
     focusIn(list.current, 0);
     const outside = (event: Event) => {
       if (!root.current?.contains(event.target as Node)) open.value = false;
@@ -80,6 +83,18 @@ export function Menu({ name, choices, disabled, children, ...rest }: Props) {
       )}
     </div>
   );
+}
+
+/** Put the list below its button, but in sight: what scrolls around the button must not cut it. */
+function place(list: HTMLElement | null, root: HTMLElement | null): void {
+  if (list === null || root === null) return;
+  const button = root.getBoundingClientRect();
+  const { offsetWidth, offsetHeight } = list;
+  const isAtRight = button.left > innerWidth / 2;
+  const left = isAtRight ? button.right - offsetWidth : button.left;
+  list.style.left = `${Math.max(GAP, left)}px`;
+  const lowest = innerHeight - offsetHeight - GAP;
+  list.style.top = `${Math.max(GAP, Math.min(button.bottom + GAP, lowest))}px`;
 }
 
 function itemsOf(list: HTMLElement | null): HTMLButtonElement[] {

@@ -1,6 +1,4 @@
 /** The tools at the left, and the line above the stage that says what the chosen one does. */
-
-import { useSignal } from "@preact/signals";
 import { COMMANDS } from "../keys";
 import { useWorkspace } from "../model/context";
 import { objectOf, titleOf } from "../model/document";
@@ -143,31 +141,31 @@ const SIDES = ["x", "y", "width", "height"] as const;
 function BoxFields({ name }: { name: string }) {
   const { session, pointer } = useWorkspace();
   const video = session.project.value?.video;
-  const fields = useSignal({ x: 0, y: 0, width: 100, height: 100 });
-  if (video === undefined) return null;
+  const { value } = pointer;
+  if (video === undefined || value === null) return null;
   return (
     <form
       class="box-fields"
       onSubmit={(event) => {
         event.preventDefault();
-        const { x, y, width, height } = fields.value;
-        pointer.value?.makeBox(x, y, width, height);
+        value.makeBox(value.box.value);
       }}
     >
       <span>Box around {name}</span>
       {SIDES.map((side) => (
-        <label key={side}>
-          {side}
-          <input
-            type="number"
+        <span key={side} class="side">
+          <span aria-hidden="true">{side}</span>
+          <NumberField
+            label={side}
             min={side === "width" || side === "height" ? 2 : 0}
             max={side === "x" || side === "width" ? video.width : video.height}
-            defaultValue={String(fields.value[side])}
-            onInput={(event) => {
-              fields.value = { ...fields.value, [side]: Number(event.currentTarget.value) };
+            value={value.box.value[side]}
+            onChange={(typed) => {
+              value.box.value = { ...value.box.value, [side]: typed };
+              return typed;
             }}
           />
-        </label>
+        </span>
       ))}
       <button type="submit" class="small">
         Find mask

@@ -33,12 +33,17 @@ export function sampleLabels(
   rect: Rect,
 ): void {
   const { columns, rows } = grid;
+  const { data, width } = labels;
   for (let y = rect.top; y < rect.bottom; y++) {
     const to = y * columns.length;
-    const from = rows[y] * labels.width;
+    const from = rows[y] * width;
+    if (from < 0) {
+      out.fill(0, to + rect.left, to + rect.right);
+      continue;
+    }
     for (let x = rect.left; x < rect.right; x++) {
-      const inside = from >= 0 && columns[x] >= 0;
-      out[to + x] = inside ? shown[labels.data[from + columns[x]]] : 0;
+      const column = columns[x];
+      out[to + x] = column < 0 ? 0 : shown[data[from + column]];
     }
   }
 }
@@ -52,38 +57,45 @@ export function colour(
   rect: Rect,
 ): Rect {
   const reached = clip(grown(rect, REACH), size);
-  for (let y = reached.top; y < reached.bottom; y++) {
-    for (let x = reached.left; x < reached.right; x++) {
-      const i = y * size.width + x;
+  fillInside(slots, size, style, out, reached);
+  const paintEdge = (x: number, y: number) => {
+    if (x < reached.left || x >= reached.right || y < reached.top || y >= reached.bottom) return;
+    out[y * size.width + x] = edge(slots, x, y, size, style);
+  };
+  // Only where neighbours differ is there an edge: it reaches two pixels to either side.
+  const { left, top, right, bottom } = clip(grown(reached, REACH), size);
+  for (let y = top; y < bottom; y++) {
+    const below = y + 1 < bottom ? size.width : 0;
+    let i = y * size.width + left;
+    for (let x = left; x < right; x++, i++) {
       const slot = slots[i];
-      out[i] = isPlain(slots, i, x, y, size)
-        ? inside(slot, x, y, style)
-        : edge(slots, x, y, size, style);
+      if (slots[i + below] !== slot) for (let d = -1; d <= 2; d++) paintEdge(x, y + d);
+      if (x + 1 < right && slots[i + 1] !== slot) for (let d = -1; d <= 2; d++) paintEdge(x + d, y);
     }
   }
   return reached;
 }
 
-/** Whether a pixel and its neighbours within REACH along both axes have one owner. */
-function isPlain(slots: Uint8Array, i: number, x: number, y: number, size: Size): boolean {
-  const slot = slots[i];
-  const { width, height } = size;
-  return (
-    (x < 1 || slots[i - 1] === slot) &&
-    (x + 1 >= width || slots[i + 1] === slot) &&
-    (y < 1 || slots[i - width] === slot) &&
-    (y + 1 >= height || slots[i + width] === slot) &&
-    (x < 2 || slots[i - 2] === slot) &&
-    (x + 2 >= width || slots[i + 2] === slot) &&
-    (y < 2 || slots[i - 2 * width] === slot) &&
-    (y + 2 >= height || slots[i + 2 * width] === slot)
-  );
+function fillInside(
+  slots: Uint8Array,
+  size: Size,
+  style: OverlayStyle,
+  out: Uint32Array,
+  { left, top, right, bottom }: Rect,
+): void {
+  const { fill, hatching } = style;
+  for (let y = top; y < bottom; y++) {
+    let i = y * size.width + left;
+    for (let x = left; x < right; x++, i++) {
+      const slot = slots[i];
+      out[i] = hatching[slot] === 0 ? fill[slot] : hatched(slot, x, y, style);
+    }
+  }
 }
 
-function inside(slot: number, x: number, y: number, style: OverlayStyle): number {
-  const hatching = style.hatching[slot];
-  if (hatching === 0) return style.fill[slot];
-  const onLine = (x + y) % HATCH < 2 || (hatching === 2 && (x - y + offset(y)) % HATCH < 2);
+function hatched(slot: number, x: number, y: number, style: OverlayStyle): number {
+  const crossed = style.hatching[slot] === 2;
+  const onLine = (x + y) % HATCH < 2 || (crossed && (x - y + offset(y)) % HATCH < 2);
   return onLine ? style.contour[slot] : style.fill[slot];
 }
 

@@ -1,5 +1,6 @@
 /** What the pointer does on the stage: pan and zoom always, otherwise what the chosen tool says. */
 import { signal } from "@preact/signals";
+import { addObject, makeBox } from "../model/changes";
 import { titleOf } from "../model/document";
 import type { Session } from "../model/session";
 import type { Point } from "./geometry";
@@ -10,6 +11,13 @@ import { moved, toVideo, zoomed } from "./view";
 export type Draft =
   | { kind: "polygon"; points: readonly Point[]; chosen: number; subtract: boolean }
   | { kind: "box"; from: Point; to: Point };
+
+export interface Box {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
 
 /** Screen pixels within which a press and a release are a click. */
 const NEAR = 4;
@@ -25,6 +33,8 @@ export class StagePointer {
   readonly draft = signal<Draft | null>(null);
   /** Where the pointer is, in pixels of the video; null outside of the stage. */
   readonly at = signal<Point | null>(null);
+  /** The last box, in whole pixels of the video. */
+  readonly box = signal<Box>({ x: 0, y: 0, width: 100, height: 100 });
   readonly #stage: Stage;
   readonly #session: Session;
   #gesture: Gesture | null = null;
@@ -61,6 +71,7 @@ export class StagePointer {
     this.at.value = point;
     if (gesture?.kind === "box" && this.draft.value?.kind === "box") {
       this.draft.value = { ...this.draft.value, to: point };
+      this.box.value = wholeBox(this.draft.value);
     }
   }
 
@@ -131,7 +142,7 @@ export class StagePointer {
     const editor = this.#stage.editor();
     if (editor === null) toasts.info("This frame is still being read; draw again in a moment");
     if (editor === null || editor.drawing) return false;
-    const slot = look.slot.value ?? this.#session.addObject();
+    const slot = look.slot.value ?? addObject(this.#session);
     if (slot === null) return false;
     const objects = project.value?.objects ?? [];
     const chosen = objects.find((object) => object.slot === slot);
@@ -221,15 +232,14 @@ export class StagePointer {
     const { value } = this.draft;
     this.draft.value = null;
     if (value?.kind !== "box") return;
-    const [left, right] = [value.from.x, value.to.x].sort((a, b) => a - b).map(Math.round);
-    const [top, bottom] = [value.from.y, value.to.y].sort((a, b) => a - b).map(Math.round);
-    if (right - left >= 2 && bottom - top >= 2) this.makeBox(left, top, right - left, bottom - top);
+    const box = wholeBox(value);
+    if (box.width >= 2 && box.height >= 2) this.makeBox(box);
   }
 
-  /** Ask for the mask in a box. */
-  makeBox(x: number, y: number, width: number, height: number): void {
+  /** Ask for the mask in a box, of which the part in the frame counts. */
+  makeBox({ x, y, width, height }: Box): void {
     const video = this.#session.project.value?.video;
-    const slot = this.#session.look.slot.value ?? this.#session.addObject();
+    const slot = this.#session.look.slot.value ?? addObject(this.#session);
     if (video === undefined || slot === null) return;
     const [left, top] = [Math.max(0, x), Math.max(0, y)];
     const [right, bottom] = [Math.min(video.width, x + width), Math.min(video.height, y + height)];
@@ -237,8 +247,9 @@ export class StagePointer {
       this.#session.toasts.error("The box lies outside of the frame.");
       return;
     }
-    const box = [left, top, right - left, bottom - top];
-    void this.#session.makeBox(this.#session.look.frame.value, slot, box);
+    this.box.value = { x: left, y: top, width: right - left, height: bottom - top };
+    const frame = this.#session.look.frame.value;
+    void makeBox(this.#session, frame, slot, [left, top, right - left, bottom - top]);
   }
 
   /** Take the chosen object away from this frame: it is absent here. */
@@ -265,4 +276,11 @@ export class StagePointer {
   #point(event: MouseEvent, element: HTMLElement): Point {
     return toVideo(this.#stage.view.value, this.#onScreen(event, element));
   }
+}
+
+/** A box that is being drawn, in whole pixels. */
+function wholeBox({ from, to }: Draft & { kind: "box" }): Box {
+  const [left, right] = [from.x, to.x].sort((a, b) => a - b).map(Math.round);
+  const [top, bottom] = [from.y, to.y].sort((a, b) => a - b).map(Math.round);
+  return { x: left, y: top, width: right - left, height: bottom - top };
 }

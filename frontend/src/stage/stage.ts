@@ -5,6 +5,7 @@
  * is shown; painting waits until the frame shown is the frame meant.
  */
 import { batch, computed, effect, type ReadonlySignal, signal } from "@preact/signals";
+import { mark } from "../model/changes";
 import { compose, markedOn } from "../model/document";
 import type { LabelMap } from "../model/png";
 import type { Session } from "../model/session";
@@ -254,7 +255,7 @@ export class Stage {
   /** Send marks, and note that they are shown already. */
   #mark(shown: Shown, slots: number[], labels: Uint8Array<ArrayBuffer>, did: string): void {
     const { session } = this;
-    session.mark(shown.frame, slots, labels, did);
+    mark(session, { frame: shown.frame, slots, did }, labels);
     shown.marks = session.marks.of(shown.frame) ?? null;
     const project = session.project.peek();
     shown.marked = project === null ? "" : markedOn(project, shown.frame).join();

@@ -193,6 +193,7 @@ function FrameTrouble() {
       </div>
     );
   }
-  if (session.project.value === null || shown === look.frame.value) return null;
-  return <p class="stage-note waiting">Frame {look.frame.value} is being read…</p>;
+  const { value } = session.video;
+  if (value === null || shown === look.frame.value) return null;
+  return <p class="stage-note waiting">Frame {look.frame.value + value.first} is being read…</p>;
 }

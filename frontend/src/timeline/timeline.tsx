@@ -1,5 +1,5 @@
 /** The timeline: an axis, one lane per object, and the playhead. Clicks seek, drags scrub. */
-import { useSignal, useSignalEffect } from "@preact/signals";
+import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { useWorkspace, type Workspace } from "../model/context";
 import type { TimeWindow } from "../model/look";
@@ -107,14 +107,20 @@ interface Placed {
   window: TimeWindow;
 }
 
-/** Areas and confidences, drawn when they change and not when the playhead moves. */
-function Lanes({ width, window }: Placed) {
-  const { session, look } = useWorkspace();
-  const canvas = useRef<HTMLCanvasElement>(null);
+/** A signal of where the timeline lies, for effects. */
+function usePlace({ width, window }: Placed): Signal<Placed> {
   const place = useSignal<Placed>({ width, window });
   useEffect(() => {
     place.value = { width, window };
   }, [place, width, window.from, window.length]);
+  return place;
+}
+
+/** Areas and confidences, drawn when they change and not when the playhead moves. */
+function Lanes(at: Placed) {
+  const { session, look } = useWorkspace();
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const place = usePlace(at);
   useSignalEffect(() => {
     session.results.version.value;
     const project = session.project.value;
@@ -221,13 +227,10 @@ function Marks({ width, window }: Placed) {
   );
 }
 
-function Playhead({ width, window }: Placed) {
+function Playhead(at: Placed) {
   const { look } = useWorkspace();
   const line = useRef<HTMLDivElement>(null);
-  const place = useSignal<Placed>({ width, window });
-  useEffect(() => {
-    place.value = { width, window };
-  }, [place, width, window.from, window.length]);
+  const place = usePlace(at);
   useSignalEffect(() => {
     const element = line.current;
     const { value } = place;

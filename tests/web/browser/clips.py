@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -35,7 +36,29 @@ def picture_of(frame: int, size: tuple[int, int] = SIZE) -> Picture:
     return picture
 
 
-def write_clip(path: Path, count: int, size: tuple[int, int] = SIZE, rate: int = 25) -> None:
+LOST, JUMP = range(20, 26), 33
+"""Frames without the green square, and the frame from which on the red one is larger."""
+
+
+def planted_picture(frame: int, size: tuple[int, int] = SIZE) -> Picture:
+    """Return a frame on which one square is lost for a while, and the other one grows at once."""
+    picture = picture_of(frame, size)
+    left, top, right, bottom = green_box(frame)
+    if frame in LOST:
+        picture[top:bottom, left:right] = picture[0, left:right]
+    left, top, right, bottom = red_box(frame)
+    if frame >= JUMP:
+        picture[top : bottom + SIDE // 2, left : right + SIDE // 2] = RED
+    return picture
+
+
+def write_clip(
+    path: Path,
+    count: int,
+    size: tuple[int, int] = SIZE,
+    rate: int = 25,
+    draw: Callable[[int, tuple[int, int]], Picture] = picture_of,
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate)
@@ -43,7 +66,7 @@ def write_clip(path: Path, count: int, size: tuple[int, int] = SIZE, rate: int =
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": "12", "preset": "ultrafast"}
         for index in range(count):
-            frame = av.VideoFrame.from_ndarray(picture_of(index, size), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(draw(index, size), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
 

@@ -17,7 +17,7 @@ pytest.importorskip("starlette", reason="the extra app is not installed")
 from playwright.sync_api import Browser, sync_playwright
 
 from web.browser.application import Server, Workbench, find_browser
-from web.browser.clips import write_clip, write_stand_in_weights
+from web.browser.clips import planted_picture, write_clip, write_stand_in_weights
 from web.browser.witness import describe
 
 Visit = Callable[..., Workbench]
@@ -48,9 +48,11 @@ def shots() -> Path | None:
 
 @pytest.fixture(scope="session")
 def shared_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a clip of 40 frames and the stand-in's weights."""
+    """A folder with clips of 40 and 100 frames, one with planted faults, and the weights."""
     folder = tmp_path_factory.mktemp("browser") / "root"
     write_clip(folder / "clip.mp4", 40)
+    write_clip(folder / "hundred.mp4", 100)
+    write_clip(folder / "planted.mp4", 40, draw=planted_picture)
     write_stand_in_weights(folder / "colours.safetensors")
     return folder
 
@@ -70,7 +72,7 @@ def root(tmp_path: Path, shared_root: Path) -> Path:
 
 
 def only_inputs(_: str, names: list[str]) -> list[str]:
-    return [name for name in names if Path(name).suffix not in (".mp4", ".safetensors")]
+    return [name for name in names if name not in ("clip.mp4", "colours.safetensors")]
 
 
 @pytest.fixture

@@ -11,12 +11,10 @@ from PIL import Image
 from web.browser.application import read_labels
 from web.browser.clips import picture_of, red_box
 from web.browser.test_marking import marked
-from web.browser.test_tracking import assert_covers, mark_both, masks_of
+from web.browser.test_tracking import HOLD, assert_covers, mark_both, masks_of
 
 pytestmark = pytest.mark.browser
 
-HOLD = 600.0
-"""Seconds for a frame: the job stands still until the pace is set again."""
 AWAY = ("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED", "ERR_CONNECTION_RESET", "ERR_EMPTY_")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from maskcast.io.label_maps import write_label_map
 from web.browser.application import Workbench, read_labels
 from web.browser.clips import SIZE, green_box, red_box
 
@@ -189,3 +190,23 @@ def test_erasing_all_of_a_known_object_marks_it_as_absent(bench):
     bench.wait("maskcast.session.project.value.ends.length === 1")
     project = bench.project()
     assert (project["ends"], project["absent"]) == ([[9, 1]], {})
+
+
+def test_a_folder_of_masks_is_imported(bench, tmp_path):
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    for frame in (0, 5):
+        label_map = np.zeros(SIZE, np.int32)
+        for object_id, box in {1: red_box(frame), 2: green_box(frame)}.items():
+            label_map[rectangle(box)] = object_id
+        write_label_map(folder / f"{frame:05d}.png", label_map)
+    (folder / "notes.txt").write_text("not a mask")
+    bench.page.get_by_role("button", name=": project").click()
+    with bench.page.expect_file_chooser() as chosen:
+        bench.page.get_by_role("menuitem", name="Import a folder of masks…").click()
+    chosen.value.set_files(folder)
+    bench.page.get_by_text("Imported.").wait_for()
+    bench.settled()
+    assert marked(bench) == {"0": [1, 2], "5": [1, 2]}
+    np.testing.assert_array_equal(bench.shown() == 2, rectangle(green_box(0)))
+    assert bench.project()["undo"]["did"] == "imported masks"

@@ -2,14 +2,14 @@
 var n$1;
 var t$2;
 var r$2;
-var u$3;
+var u$2;
 var i$2;
-var f$3;
-var o$3;
+var f$2;
+var o$2;
 var e$2;
 var l$2;
 var c$2;
-var a$3;
+var a$2;
 var s$2;
 var h$3 = Symbol.for("pv");
 var p$3 = {};
@@ -65,13 +65,13 @@ function j$2(n) {
 	}), j$2(n);
 }
 function L(t) {
-	(8 & t.__g || (t.__g |= 8, u$3.push(t), f$3++)) && i$2 == n$1.debounceRendering || ((i$2 = n$1.debounceRendering) || queueMicrotask)(H);
+	(8 & t.__g || (t.__g |= 8, u$2.push(t), f$2++)) && i$2 == n$1.debounceRendering || ((i$2 = n$1.debounceRendering) || queueMicrotask)(H);
 }
 function H() {
 	try {
-		for (var n, t = 1; u$3.length;) u$3.length > t && u$3.sort(o$3), n = u$3.shift(), t = u$3.length, 8 & n.__g && C$1(n);
+		for (var n, t = 1; u$2.length;) u$2.length > t && u$2.sort(o$2), n = u$2.shift(), t = u$2.length, 8 & n.__g && C$1(n);
 	} finally {
-		(f$3 = u$3.length) && (i$2 || queueMicrotask)(H);
+		(f$2 = u$2.length) && (i$2 || queueMicrotask)(H);
 	}
 }
 function I(n, t, r, u, i, f, o, e, l, c, a) {
@@ -122,7 +122,7 @@ function N(n, t, r, u, i) {
 		if ("string" == typeof u && (n.style.cssText = u = ""), u) for (t in u) r && t in r || T$2(n.style, t);
 		if (r) for (t in r) u && r[t] == u[t] || T$2(n.style, t, r[t]);
 	}
-	else if ("o" == t[0] && "n" == t[1]) "function" != typeof r && (r = null), "function" != typeof u && (u = null), (n.__e || (n.__e = {}))[t] = r, r && u || (o = a$3[t] || (a$3[t] = V(t)), (n.__a || (n.__a = {}))[t] = c$2, f = t != (t = t.replace(l$2, "$1")), (t = t.slice(2))[0] < "a" && (t = t.toLowerCase()), r ? n.addEventListener(t, o, f) : n.removeEventListener(t, o, f));
+	else if ("o" == t[0] && "n" == t[1]) "function" != typeof r && (r = null), "function" != typeof u && (u = null), (n.__e || (n.__e = {}))[t] = r, r && u || (o = a$2[t] || (a$2[t] = V(t)), (n.__a || (n.__a = {}))[t] = c$2, f = t != (t = t.replace(l$2, "$1")), (t = t.slice(2))[0] < "a" && (t = t.toLowerCase()), r ? n.addEventListener(t, o, f) : n.removeEventListener(t, o, f));
 	else {
 		if ("http://www.w3.org/2000/svg" == i) t = t.replace(/xlink(H|:h)/, "h").replace(/sName$/, "s");
 		else if ("width" != t && "height" != t && "href" != t && "list" != t && "form" != t && "tabIndex" != t && "download" != t && "rowSpan" != t && "colSpan" != t && "role" != t && "popover" != t && t in n) try {
@@ -292,7 +292,7 @@ n$1 = { __e: function(n, t, r, u) {
 			n = t;
 		}
 	}
-	throw f$3 = 0, n;
+	throw f$2 = 0, n;
 } }, t$2 = 0, r$2 = function(n) {
 	return null != n && n.constructor === h$3;
 }, x$2.prototype.setState = function(n, t) {
@@ -300,27 +300,27 @@ n$1 = { __e: function(n, t, r, u) {
 	r && r != this.state || (r = this.__s = _$2({}, this.state)), "function" == typeof n && (n = n(_$2({}, r), this.props)), n && (_$2(r, n), this.__v && (t && this.__k.push(t), L(this)));
 }, x$2.prototype.forceUpdate = function(n) {
 	this.__v && (this.__g |= 4, n && this.__h.push(n), L(this));
-}, x$2.prototype.render = $, u$3 = [], f$3 = 0, o$3 = function(n, t) {
+}, x$2.prototype.render = $, u$2 = [], f$2 = 0, o$2 = function(n, t) {
 	return n.__v.__b - t.__v.__b;
-}, e$2 = Symbol(), l$2 = /(PointerCapture)$|Capture$/i, c$2 = 0, a$3 = {}, s$2 = 0;
+}, e$2 = Symbol(), l$2 = /(PointerCapture)$|Capture$/i, c$2 = 0, a$2 = {}, s$2 = 0;
 // node_modules/preact/hooks/dist/hooks.mjs
 var t$1;
 var r$1;
-var u$2;
+var u$1;
 var i$1;
-var o$2 = Object.is;
-var f$2 = 0;
+var o$1 = Object.is;
+var f$1 = 0;
 var c$1 = [];
 var e$1 = [];
-var a$2 = n$1;
-var v$1 = a$2.__b;
-var l$1 = a$2.__r;
-var m$2 = a$2.diffed;
-var h$2 = a$2.__c;
-var s$1 = a$2.unmount;
-var p$2 = a$2.__;
+var a$1 = n$1;
+var v$1 = a$1.__b;
+var l$1 = a$1.__r;
+var m$2 = a$1.diffed;
+var h$2 = a$1.__c;
+var s$1 = a$1.unmount;
+var p$2 = a$1.__;
 function y$2(n, t) {
-	a$2.__h && a$2.__h(r$1, n, f$2 || t), f$2 = 0;
+	a$1.__h && a$1.__h(r$1, n, f$1 || t), f$1 = 0;
 	var u = r$1.__H || (r$1.__H = {
 		__: [],
 		__h: []
@@ -329,10 +329,10 @@ function y$2(n, t) {
 }
 function A$1(n, u) {
 	var i = y$2(t$1++, 3);
-	!a$2.__s && E(i.__H, u) && (i.__P = !0, i.__ = n, i.u = u, r$1.__H.__h.push(i));
+	!a$1.__s && E(i.__H, u) && (i.__P = !0, i.__ = n, i.u = u, r$1.__H.__h.push(i));
 }
 function T$1(n) {
-	return f$2 = 5, w$2(function() {
+	return f$1 = 5, w$2(function() {
 		return { current: n };
 	}, []);
 }
@@ -350,35 +350,35 @@ function g$2() {
 		for (; n = e$1.shift();) try {
 			C(n);
 		} catch (t) {
-			a$2.__e(t, { __: (n = n.__P) && n.__v });
+			a$1.__e(t, { __: (n = n.__P) && n.__v });
 		}
 		for (; n = c$1.shift();) {
 			var t = n.__H;
 			if (n.__P && t) try {
 				t.__h.some(C), t.__h.some(D), t.__h = [];
 			} catch (r) {
-				t.__h = [], a$2.__e(r, n.__v);
+				t.__h = [], a$1.__e(r, n.__v);
 			}
 		}
 	} while (e$1.length);
 }
-a$2.__b = function(n) {
+a$1.__b = function(n) {
 	r$1 = null, v$1 && v$1(n);
-}, a$2.__ = function(n, t) {
+}, a$1.__ = function(n, t) {
 	n && t.__k && t.__k.__m && (n.__m = t.__k.__m), p$2 && p$2(n, t);
-}, a$2.__r = function(n) {
+}, a$1.__r = function(n) {
 	l$1 && l$1(n), t$1 = 0;
 	var i = (r$1 = n.__c).__H;
-	i && (u$2 == r$1 ? r$1.__h = [] : (i.__h.some(C), i.__h.some(D), t$1 = 0), i.__h = [], i.__.some(function(n) {
+	i && (u$1 == r$1 ? r$1.__h = [] : (i.__h.some(C), i.__h.some(D), t$1 = 0), i.__h = [], i.__.some(function(n) {
 		n.__N && (n.__ = n.__N), n.u = n.__N = void 0;
-	})), u$2 = r$1;
-}, a$2.diffed = function(n) {
+	})), u$1 = r$1;
+}, a$1.diffed = function(n) {
 	m$2 && m$2(n);
 	var t = n.__c;
 	t && t.__H && (t.__H.__h.length && B(c$1.push(t)), t.__H.__.some(function(n) {
 		n.u && (n.__H = n.u);
-	})), u$2 = r$1 = null;
-}, a$2.__c = function(n, t) {
+	})), u$1 = r$1 = null;
+}, a$1.__c = function(n, t) {
 	t.some(function(n) {
 		try {
 			n.__h.some(C), n.__h = n.__h.filter(function(n) {
@@ -390,7 +390,7 @@ a$2.__b = function(n) {
 			}];
 		}
 	}), h$2 && h$2(n, t);
-}, a$2.unmount = function(n) {
+}, a$1.unmount = function(n) {
 	s$1 && s$1(n);
 	var t, r, u = n.__c;
 	u && u.__H && (u.__H.__.some(function(u) {
@@ -405,7 +405,7 @@ a$2.__b = function(n) {
 		} catch (n) {
 			t = n;
 		}
-	}), u.__H = void 0, t && a$2.__e(t, u.__v));
+	}), u.__H = void 0, t && a$1.__e(t, u.__v));
 };
 var k$1 = "function" == typeof requestAnimationFrame;
 function z(n) {
@@ -415,7 +415,7 @@ function z(n) {
 	k$1 && (t = requestAnimationFrame(r));
 }
 function B(n) {
-	1 != n && i$1 == a$2.requestAnimationFrame || ((i$1 = a$2.requestAnimationFrame) || z)(g$2);
+	1 != n && i$1 == a$1.requestAnimationFrame || ((i$1 = a$1.requestAnimationFrame) || z)(g$2);
 }
 function C(n) {
 	var t = r$1, u = n.__c;
@@ -427,8 +427,63 @@ function D(n) {
 }
 function E(n, t) {
 	return !n || n.length != t.length || t.some(function(t, r) {
-		return !o$2(t, n[r]);
+		return !o$1(t, n[r]);
 	});
+}
+// src/stage/palette.ts
+var PALETTE = [
+	"#56b4e9",
+	"#d55e00",
+	"#f0e442",
+	"#0072b2",
+	"#cc79a7",
+	"#009e73",
+	"#e69f00"
+];
+var TINTS = [
+	.25,
+	.45,
+	.7,
+	0
+];
+function rgbOf(colour) {
+	const number = Number.parseInt(colour.slice(1), 16);
+	return Number.isNaN(number) ? [
+		128,
+		128,
+		128
+	] : [
+		number >> 16 & 255,
+		number >> 8 & 255,
+		number & 255
+	];
+}
+function packed(colour, opacity) {
+	const [red, green, blue] = rgbOf(colour);
+	return (Math.round(opacity * 255) << 24 | blue << 16 | green << 8 | red) >>> 0;
+}
+function readableOn(colour) {
+	const [red, green, blue] = rgbOf(colour).map((value) => {
+		const share = value / 255;
+		return share <= .04045 ? share / 12.92 : ((share + .055) / 1.055) ** 2.4;
+	});
+	return .2126 * red + .7152 * green + .0722 * blue > .179 ? "#000000" : "#ffffff";
+}
+function overlayStyle(objects, options) {
+	const style = {
+		fill: new Uint32Array(256),
+		contour: new Uint32Array(256),
+		hatching: new Uint8Array(256),
+		shown: new Uint8Array(256),
+		dashed: options.dashed
+	};
+	for (const [place, { slot, colour }] of objects.entries()) {
+		style.fill[slot] = packed(colour, options.tint);
+		style.contour[slot] = packed(colour, 1);
+		style.hatching[slot] = Math.floor(place / PALETTE.length) % 3;
+		style.shown[slot] = options.hidden.has(slot) ? 0 : slot;
+	}
+	return style;
 }
 // src/model/document.ts
 function objectOf(document, slot) {
@@ -497,6 +552,100 @@ function replaced(table, frame, dropped, added) {
 		[frame]: slots
 	} : others;
 }
+// src/model/absence.ts
+function newlyAbsent(before, after, frame) {
+	const known = before.absent[frame] ?? [];
+	return (after.absent[frame] ?? []).filter((slot) => !known.includes(slot));
+}
+function offerEnds(session, frame, slots) {
+	const project = session.project.value;
+	if (project === null) return;
+	for (const slot of slots) {
+		const object = objectOf(project, slot);
+		if (object === null) continue;
+		session.toasts.offer(`${titleOf(object)} is absent on this frame and may come back.`, {
+			label: "Ends here",
+			run: () => void session.edit((revision) => session.api.setEnd(revision, frame, slot, true), () => session.marks.forget([frame]))
+		});
+	}
+}
+// src/model/changes.ts
+var MOST_OBJECTS = 254;
+function mark(session, { frame, slots, did }, labels) {
+	const project = session.project.value;
+	if (project === null || slots.length === 0) return;
+	const document = withMark(project, frame, slots, labels);
+	const { width, height } = project.video;
+	const marks = only(labels, document.prompts[frame] ?? []);
+	session.marks.put(frame, {
+		width,
+		height,
+		data: marks
+	});
+	session.project.value = {
+		...project,
+		...document
+	};
+	offerEnds(session, frame, newlyAbsent(project, document, frame));
+	const pixels = labels.slice();
+	session.edit((revision) => session.api.mark(revision, {
+		frame,
+		slots,
+		did
+	}, pixels));
+}
+function addObject(session) {
+	const project = session.project.value;
+	if (project === null) return null;
+	const highest = Math.max(0, ...project.objects.map((object) => object.slot));
+	const free = project.next_slot ?? highest + 1;
+	if (free > MOST_OBJECTS) {
+		session.toasts.error(`A project holds at most ${MOST_OBJECTS} objects.`);
+		return null;
+	}
+	const colour = PALETTE[(free - 1) % PALETTE.length];
+	const added = {
+		slot: free,
+		id: free,
+		name: `object ${free}`,
+		colour,
+		locked: false
+	};
+	const objects = [...project.objects, added];
+	session.project.value = {
+		...project,
+		objects,
+		next_slot: free + 1
+	};
+	session.look.slot.value = free;
+	session.edit((revision) => session.api.addObject(revision));
+	return free;
+}
+async function stepHistory(session, which) {
+	await session.edits.settled();
+	const next = session.project.value?.[which] ?? null;
+	const word = which === "undo" ? "Undo" : "Redo";
+	if (next === null) return session.toasts.info(`Nothing to ${which}`);
+	if (next.frame !== null && next.frame !== session.look.frame.value) {
+		session.goTo(next.frame);
+		session.toasts.info(`${word} again to ${which}: ${next.did}`);
+		return;
+	}
+	await session.edit((revision) => session.api[which](revision), () => {
+		session.marks.forget(null);
+		session.toasts.announce(`${word}: ${next.did}`);
+	});
+}
+async function makeBox(session, frame, slot, box) {
+	session.boxesPending.value++;
+	try {
+		await session.edits.settled();
+		await session.api.box(frame, slot, box);
+	} catch (error) {
+		session.boxesPending.value = 0;
+		session.complain(error);
+	}
+}
 // node_modules/@preact/signals-core/dist/signals-core.module.js
 var i = Symbol.for("preact-signals");
 function t() {
@@ -539,7 +688,7 @@ function t() {
 }
 function r(i) {
 	if (v > 0) return i();
-	u$1 = ++e;
+	u = ++e;
 	v++;
 	try {
 		return i();
@@ -548,15 +697,15 @@ function r(i) {
 	}
 }
 var n;
-var o$1 = void 0;
-function f$1(i) {
-	var t = o$1, r = n;
-	o$1 = void 0;
+var o = void 0;
+function f(i) {
+	var t = o, r = n;
+	o = void 0;
 	n = void 0;
 	try {
 		return i();
 	} finally {
-		o$1 = t;
+		o = t;
 		n = r;
 	}
 }
@@ -564,37 +713,37 @@ var h$1 = void 0;
 var v = 0;
 var s = 0;
 var e = 0;
-var u$1 = 0;
+var u = 0;
 var c = void 0;
-var a$1 = 0;
+var a = 0;
 function d$1(i) {
-	if (void 0 !== o$1) {
+	if (void 0 !== o) {
 		var t = i.n;
-		if (void 0 === t || t.t !== o$1) {
+		if (void 0 === t || t.t !== o) {
 			t = {
 				i: 0,
 				S: i,
-				p: o$1.s,
+				p: o.s,
 				n: void 0,
-				t: o$1,
+				t: o,
 				e: void 0,
 				x: void 0,
 				r: t
 			};
-			if (void 0 !== o$1.s) o$1.s.n = t;
-			o$1.s = t;
+			if (void 0 !== o.s) o.s.n = t;
+			o.s = t;
 			i.n = t;
-			if (32 & o$1.f) i.S(t);
+			if (32 & o.f) i.S(t);
 			return t;
 		} else if (-1 === t.i) {
 			t.i = 0;
 			if (void 0 !== t.n) {
 				t.n.p = t.p;
 				if (void 0 !== t.p) t.p.n = t.n;
-				t.p = o$1.s;
+				t.p = o.s;
 				t.n = void 0;
-				o$1.s.n = t;
-				o$1.s = t;
+				o.s.n = t;
+				o.s = t;
 			}
 			return t;
 		}
@@ -620,7 +769,7 @@ l.prototype.S = function(i) {
 		i.x = r;
 		this.t = i;
 		if (void 0 !== r) r.e = i;
-		else f$1(function() {
+		else f(function() {
 			var i;
 			null == (i = t.W) || i.call(t);
 		});
@@ -640,7 +789,7 @@ l.prototype.U = function(i) {
 		}
 		if (i === this.t) {
 			this.t = n;
-			if (void 0 === n) f$1(function() {
+			if (void 0 === n) f(function() {
 				var i;
 				null == (i = t.Z) || i.call(t);
 			});
@@ -651,7 +800,7 @@ l.prototype.subscribe = function(i) {
 	var t = this;
 	return x$1(function() {
 		var r = t.value;
-		f$1(function() {
+		f(function() {
 			return i(r);
 		});
 	}, { name: "sub" });
@@ -667,7 +816,7 @@ l.prototype.toJSON = function() {
 };
 l.prototype.peek = function() {
 	var i = this;
-	return f$1(function() {
+	return f(function() {
 		return i.value;
 	});
 };
@@ -682,8 +831,8 @@ Object.defineProperty(l.prototype, "value", {
 			if (s > 100) throw new Error("Cycle detected");
 			(function(i) {
 				if (0 !== v && 0 === s) {
-					if (i.l !== u$1) {
-						i.l = u$1;
+					if (i.l !== u) {
+						i.l = u;
 						c = {
 							S: i,
 							v: i.v,
@@ -695,7 +844,7 @@ Object.defineProperty(l.prototype, "value", {
 			})(this);
 			this.v = i;
 			this.i++;
-			a$1++;
+			a++;
 			v++;
 			try {
 				for (var r = this.t; void 0 !== r; r = r.x) r.t.N();
@@ -743,7 +892,7 @@ function j(i, t) {
 	l.call(this, void 0, t);
 	this.x = i;
 	this.s = void 0;
-	this.g = a$1 - 1;
+	this.g = a - 1;
 	this.f = 4;
 }
 j.prototype = new l();
@@ -752,17 +901,17 @@ j.prototype.h = function() {
 	if (1 & this.f) return !1;
 	if (32 == (36 & this.f)) return !0;
 	this.f &= -5;
-	if (this.g === a$1) return !0;
-	this.g = a$1;
+	if (this.g === a) return !0;
+	this.g = a;
 	this.f |= 1;
 	if (this.i > 0 && !w$1(this)) {
 		this.f &= -2;
 		return !0;
 	}
-	var i = o$1;
+	var i = o;
 	try {
 		b$1(this);
-		o$1 = this;
+		o = this;
 		var t = this.x();
 		if (16 & this.f || this.v !== t || 0 === this.i) {
 			this.v = t;
@@ -774,7 +923,7 @@ j.prototype.h = function() {
 		this.f |= 16;
 		this.i++;
 	}
-	o$1 = i;
+	o = i;
 	_$1(this);
 	this.f &= -2;
 	return !0;
@@ -817,8 +966,8 @@ function p$1(i) {
 	i.j = void 0;
 	if ("function" == typeof r) {
 		v++;
-		var n = o$1;
-		o$1 = void 0;
+		var n = o;
+		o = void 0;
 		try {
 			r();
 		} catch (t) {
@@ -827,7 +976,7 @@ function p$1(i) {
 			g$1(i);
 			throw t;
 		} finally {
-			o$1 = n;
+			o = n;
 			t();
 		}
 	}
@@ -839,9 +988,9 @@ function g$1(i) {
 	p$1(i);
 }
 function S(i) {
-	if (o$1 !== this) throw new Error("Out-of-order effect");
+	if (o !== this) throw new Error("Out-of-order effect");
 	_$1(this);
-	o$1 = i;
+	o = i;
 	this.f &= -2;
 	try {
 		if (8 & this.f) g$1(this);
@@ -876,8 +1025,8 @@ m$1.prototype.S = function() {
 	p$1(this);
 	b$1(this);
 	v++;
-	var i = o$1;
-	o$1 = this;
+	var i = o;
+	o = this;
 	return S.bind(this, i);
 };
 m$1.prototype.N = function() {
@@ -1343,61 +1492,6 @@ function track(workspace, choice) {
 		...reach
 	});
 }
-// src/stage/palette.ts
-var PALETTE = [
-	"#56b4e9",
-	"#d55e00",
-	"#f0e442",
-	"#0072b2",
-	"#cc79a7",
-	"#009e73",
-	"#e69f00"
-];
-var TINTS = [
-	.25,
-	.45,
-	.7,
-	0
-];
-function rgbOf(colour) {
-	const number = Number.parseInt(colour.slice(1), 16);
-	return Number.isNaN(number) ? [
-		128,
-		128,
-		128
-	] : [
-		number >> 16 & 255,
-		number >> 8 & 255,
-		number & 255
-	];
-}
-function packed(colour, opacity) {
-	const [red, green, blue] = rgbOf(colour);
-	return (Math.round(opacity * 255) << 24 | blue << 16 | green << 8 | red) >>> 0;
-}
-function readableOn(colour) {
-	const [red, green, blue] = rgbOf(colour).map((value) => {
-		const share = value / 255;
-		return share <= .04045 ? share / 12.92 : ((share + .055) / 1.055) ** 2.4;
-	});
-	return .2126 * red + .7152 * green + .0722 * blue > .179 ? "#000000" : "#ffffff";
-}
-function overlayStyle(objects, options) {
-	const style = {
-		fill: new Uint32Array(256),
-		contour: new Uint32Array(256),
-		hatching: new Uint8Array(256),
-		shown: new Uint8Array(256),
-		dashed: options.dashed
-	};
-	for (const [place, { slot, colour }] of objects.entries()) {
-		style.fill[slot] = packed(colour, options.tint);
-		style.contour[slot] = packed(colour, 1);
-		style.hatching[slot] = Math.floor(place / PALETTE.length) % 3;
-		style.shown[slot] = options.hidden.has(slot) ? 0 : slot;
-	}
-	return style;
-}
 // src/keys.ts
 var LARGE = 10;
 function toMark({ session, look }, direction) {
@@ -1448,7 +1542,7 @@ function removeMark({ session, look }) {
 function undo(workspace) {
 	const pointer = workspace.pointer.value;
 	if (pointer?.removeCorner() || pointer?.drop()) return;
-	workspace.session.step("undo");
+	stepHistory(workspace.session, "undo");
 }
 function enter(workspace) {
 	if (workspace.pointer.value?.closePolygon()) return;
@@ -1460,250 +1554,71 @@ function setPoint({ look }, which) {
 	const [first, last] = [look.inPoint.value, look.outPoint.value];
 	if (first !== null && last !== null && first > last) look[which === "inPoint" ? "outPoint" : "inPoint"].value = null;
 }
-var tool = (name, key, says) => ({
-	keys: [key],
+var inGroup = (group) => (keys, says, run) => ({
+	keys,
 	says,
-	group: "Marking",
-	run: (workspace) => chooseTool(workspace, name)
+	group,
+	run
 });
+var time = inGroup("Time");
+var marking = inGroup("Marking");
+var tracking = inGroup("Tracking");
+var objects = inGroup("Objects");
+var view = inGroup("View");
+var tool = (name, key, says) => marking([key], says, (workspace) => chooseTool(workspace, name));
 var COMMANDS = {
-	play: {
-		keys: ["Space"],
-		says: "Play or pause",
-		group: "Time",
-		run: ({ look }) => {
-			look.playing.value = !look.playing.value;
-		}
-	},
-	next: {
-		keys: ["ArrowRight"],
-		says: "Next frame",
-		group: "Time",
-		run: ({ session, look }) => session.goTo(look.frame.value + 1)
-	},
-	previous: {
-		keys: ["ArrowLeft"],
-		says: "Previous frame",
-		group: "Time",
-		run: ({ session, look }) => session.goTo(look.frame.value - 1)
-	},
-	forward: {
-		keys: ["Shift+ArrowRight"],
-		says: "10 frames on",
-		group: "Time",
-		run: ({ session, look }) => session.goTo(look.frame.value + LARGE)
-	},
-	back: {
-		keys: ["Shift+ArrowLeft"],
-		says: "10 frames back",
-		group: "Time",
-		run: ({ session, look }) => session.goTo(look.frame.value - LARGE)
-	},
-	nextMark: {
-		keys: ["Ctrl+ArrowRight"],
-		says: "Next marked frame",
-		group: "Time",
-		run: (workspace) => toMark(workspace, 1)
-	},
-	previousMark: {
-		keys: ["Ctrl+ArrowLeft"],
-		says: "Previous marked frame",
-		group: "Time",
-		run: (workspace) => toMark(workspace, -1)
-	},
-	first: {
-		keys: ["Home"],
-		says: "First frame",
-		group: "Time",
-		run: ({ session }) => session.goTo(0)
-	},
-	last: {
-		keys: ["End"],
-		says: "Last frame",
-		group: "Time",
-		run: ({ session }) => session.goTo(session.last.value)
-	},
-	nextFlag: {
-		keys: ["N"],
-		says: "Next frame to look at",
-		group: "Time",
-		run: (workspace) => toFlag(workspace, 1)
-	},
-	previousFlag: {
-		keys: ["Shift+N"],
-		says: "Previous frame to look at",
-		group: "Time",
-		run: (workspace) => toFlag(workspace, -1)
-	},
-	check: {
-		keys: ["C"],
-		says: "Check off the flags on this frame",
-		group: "Time",
-		run: checkFlags
-	},
-	inPoint: {
-		keys: ["I"],
-		says: "Set the in point here, or remove it",
-		group: "Time",
-		run: (workspace) => setPoint(workspace, "inPoint")
-	},
-	outPoint: {
-		keys: ["O"],
-		says: "Set the out point here, or remove it",
-		group: "Time",
-		run: (workspace) => setPoint(workspace, "outPoint")
-	},
+	play: time(["Space"], "Play or pause", ({ look }) => {
+		look.playing.value = !look.playing.value;
+	}),
+	next: time(["ArrowRight"], "Next frame", ({ session, look }) => session.goTo(look.frame.value + 1)),
+	previous: time(["ArrowLeft"], "Previous frame", ({ session, look }) => session.goTo(look.frame.value - 1)),
+	forward: time(["Shift+ArrowRight"], "10 frames on", ({ session, look }) => session.goTo(look.frame.value + LARGE)),
+	back: time(["Shift+ArrowLeft"], "10 frames back", ({ session, look }) => session.goTo(look.frame.value - LARGE)),
+	nextMark: time(["Ctrl+ArrowRight"], "Next marked frame", (workspace) => toMark(workspace, 1)),
+	previousMark: time(["Ctrl+ArrowLeft"], "Previous marked frame", (workspace) => toMark(workspace, -1)),
+	first: time(["Home"], "First frame", ({ session }) => session.goTo(0)),
+	last: time(["End"], "Last frame", ({ session }) => session.goTo(session.last.value)),
+	nextFlag: time(["N"], "Next frame to look at", (workspace) => toFlag(workspace, 1)),
+	previousFlag: time(["Shift+N"], "Previous frame to look at", (workspace) => toFlag(workspace, -1)),
+	check: time(["C"], "Check off the flags on this frame", checkFlags),
+	inPoint: time(["I"], "Set the in point here, or remove it", (workspace) => setPoint(workspace, "inPoint")),
+	outPoint: time(["O"], "Set the out point here, or remove it", (workspace) => setPoint(workspace, "outPoint")),
 	move: tool("move", "V", "Move: drag to pan, click an object to choose it"),
 	brush: tool("brush", "B", "Brush (Alt or right button erases, Shift draws a line)"),
 	eraser: tool("eraser", "E", "Eraser: takes pixels from the chosen object"),
 	polygon: tool("polygon", "P", "Polygon (Enter closes, Backspace removes a point)"),
 	box: tool("box", "R", "Box: the method finds the mask in it"),
-	thinner: {
-		keys: ["["],
-		says: "Brush 2 pixels smaller",
-		group: "Marking",
-		run: ({ look }) => look.setBrush(look.brush.value - 2)
-	},
-	thicker: {
-		keys: ["]"],
-		says: "Brush 2 pixels larger",
-		group: "Marking",
-		run: ({ look }) => look.setBrush(look.brush.value + 2)
-	},
-	muchThinner: {
-		keys: ["Shift+[", "{"],
-		says: "Brush 20 pixels smaller",
-		group: "Marking",
-		run: ({ look }) => look.setBrush(look.brush.value - 20)
-	},
-	muchThicker: {
-		keys: ["Shift+]", "}"],
-		says: "Brush 20 pixels larger",
-		group: "Marking",
-		run: ({ look }) => look.setBrush(look.brush.value + 20)
-	},
-	undo: {
-		keys: ["Ctrl+Z"],
-		says: "Undo",
-		group: "Marking",
-		run: undo
-	},
-	redo: {
-		keys: ["Ctrl+Shift+Z", "Ctrl+Y"],
-		says: "Redo",
-		group: "Marking",
-		run: ({ session }) => void session.step("redo")
-	},
-	removeCorner: {
-		keys: ["Backspace"],
-		says: "Remove the polygon's last point",
-		group: "Marking",
-		run: ({ pointer }) => void pointer.value?.removeCorner()
-	},
-	drop: {
-		keys: ["Escape"],
-		says: "Drop what is being drawn",
-		group: "Marking",
-		run: ({ pointer }) => void pointer.value?.drop()
-	},
-	end: {
-		keys: ["X"],
-		says: "The object ends here, or not",
-		group: "Marking",
-		run: toggleEnd
-	},
-	removeMark: {
-		keys: ["Delete"],
-		says: "Remove the object's mark on this frame",
-		group: "Marking",
-		run: removeMark
-	},
-	track: {
-		keys: ["Enter"],
-		says: "Track as last time",
-		group: "Tracking",
-		run: enter
-	},
-	trackBoth: {
-		keys: ["Shift+Enter"],
-		says: "Track both ways",
-		group: "Tracking",
-		run: (workspace) => track(workspace, "both")
-	},
-	trackBackward: {
-		keys: ["Alt+Enter"],
-		says: "Track backward",
-		group: "Tracking",
-		run: (workspace) => track(workspace, "backward")
-	},
-	stop: {
-		keys: ["Ctrl+."],
-		says: "Stop the job",
-		group: "Tracking",
-		run: ({ session }) => void session.stopJob()
-	},
-	add: {
-		keys: ["A"],
-		says: "Add an object",
-		group: "Objects",
-		run: ({ session }) => void session.addObject()
-	},
-	objectAbove: {
-		keys: ["Alt+ArrowUp"],
-		says: "Choose the object above",
-		group: "Objects",
-		run: (workspace) => toObject(workspace, -1)
-	},
-	objectBelow: {
-		keys: ["Alt+ArrowDown"],
-		says: "Choose the object below",
-		group: "Objects",
-		run: (workspace) => toObject(workspace, 1)
-	},
-	tint: {
-		keys: ["T"],
-		says: "Tint of masks: 25, 45, 70 %, outline",
-		group: "View",
-		run: ({ look }) => {
-			look.tint.value = (look.tint.value + 1) % TINTS.length;
-		}
-	},
-	fit: {
-		keys: ["F"],
-		says: "Fit the video into the stage",
-		group: "View",
-		run: ({ look }) => {
-			look.view.value = null;
-		}
-	},
-	zoomIn: {
-		keys: ["+", "="],
-		says: "Zoom in",
-		group: "View",
-		run: ({ pointer }) => pointer.value?.zoom(1.25)
-	},
-	zoomOut: {
-		keys: ["-"],
-		says: "Zoom out",
-		group: "View",
-		run: ({ pointer }) => pointer.value?.zoom(.8)
-	},
-	export: {
-		keys: ["Ctrl+E"],
-		says: "Export",
-		group: "View",
-		run: ({ dialog }) => {
-			dialog.value = "export";
-		}
-	},
-	help: {
-		keys: ["?"],
-		says: "This help",
-		group: "View",
-		run: ({ dialog }) => {
-			dialog.value = "help";
-		}
-	}
+	thinner: marking(["["], "Brush 2 pixels smaller", ({ look }) => look.setBrush(look.brush.value - 2)),
+	thicker: marking(["]"], "Brush 2 pixels larger", ({ look }) => look.setBrush(look.brush.value + 2)),
+	muchThinner: marking(["Shift+[", "{"], "Brush 20 pixels smaller", ({ look }) => look.setBrush(look.brush.value - 20)),
+	muchThicker: marking(["Shift+]", "}"], "Brush 20 pixels larger", ({ look }) => look.setBrush(look.brush.value + 20)),
+	undo: marking(["Ctrl+Z"], "Undo", undo),
+	redo: marking(["Ctrl+Shift+Z", "Ctrl+Y"], "Redo", ({ session }) => void stepHistory(session, "redo")),
+	removeCorner: marking(["Backspace"], "Remove the polygon's last point", ({ pointer }) => void pointer.value?.removeCorner()),
+	drop: marking(["Escape"], "Drop what is being drawn", ({ pointer }) => void pointer.value?.drop()),
+	end: marking(["X"], "The object ends here, or not", toggleEnd),
+	removeMark: marking(["Delete"], "Remove the object's mark on this frame", removeMark),
+	track: tracking(["Enter"], "Track as last time", enter),
+	trackBoth: tracking(["Shift+Enter"], "Track both ways", (workspace) => track(workspace, "both")),
+	trackBackward: tracking(["Alt+Enter"], "Track backward", (workspace) => track(workspace, "backward")),
+	stop: tracking(["Ctrl+."], "Stop the job", ({ session }) => void session.stopJob()),
+	add: objects(["A"], "Add an object", ({ session }) => void addObject(session)),
+	objectAbove: objects(["Alt+ArrowUp"], "Choose the object above", (workspace) => toObject(workspace, -1)),
+	objectBelow: objects(["Alt+ArrowDown"], "Choose the object below", (workspace) => toObject(workspace, 1)),
+	tint: view(["T"], "Tint of masks: 25, 45, 70 %, outline", ({ look }) => {
+		look.tint.value = (look.tint.value + 1) % TINTS.length;
+	}),
+	fit: view(["F"], "Fit the video into the stage", ({ look }) => {
+		look.view.value = null;
+	}),
+	zoomIn: view(["+", "="], "Zoom in", ({ pointer }) => pointer.value?.zoom(1.25)),
+	zoomOut: view(["-"], "Zoom out", ({ pointer }) => pointer.value?.zoom(.8)),
+	export: view(["Ctrl+E"], "Export", ({ dialog }) => {
+		dialog.value = "export";
+	}),
+	help: view(["?"], "This help", ({ dialog }) => {
+		dialog.value = "help";
+	})
 };
 function ariaKeys(name) {
 	return COMMANDS[name].keys.join(" ").replaceAll("Ctrl", "Control");
@@ -1957,23 +1872,6 @@ function typedNumber(option, text) {
 	if (!Number.isFinite(value) || option.kind === "whole" && !Number.isInteger(value)) return;
 	if (value < (option.least ?? -Infinity) || value > (option.most ?? Infinity)) return;
 	return value;
-}
-// src/model/absence.ts
-function newlyAbsent(before, after, frame) {
-	const known = before.absent[frame] ?? [];
-	return (after.absent[frame] ?? []).filter((slot) => !known.includes(slot));
-}
-function offerEnds(session, frame, slots) {
-	const project = session.project.value;
-	if (project === null) return;
-	for (const slot of slots) {
-		const object = objectOf(project, slot);
-		if (object === null) continue;
-		session.toasts.offer(`${titleOf(object)} is absent on this frame and may come back.`, {
-			label: "Ends here",
-			run: () => void session.edit((revision) => session.api.setEnd(revision, frame, slot, true), () => session.marks.forget([frame]))
-		});
-	}
 }
 // src/model/deflate.ts
 async function through(bytes, stream) {
@@ -2264,6 +2162,25 @@ var Api = class {
 		return this.#json(`/api/import?frame=${frame}`, {
 			method: "POST",
 			body: file,
+			headers
+		});
+	}
+	importFolder(revision, files) {
+		const [folder] = files[0].webkitRelativePath.split("/");
+		const inside = (file) => file.webkitRelativePath.slice(folder.length + 1);
+		const listed = files.map((file) => [inside(file), file.size]);
+		const body = new Blob([
+			JSON.stringify({ files: listed }),
+			"\n",
+			...files
+		]);
+		const headers = {
+			...matching(revision),
+			"X-Name": encodeURIComponent(folder)
+		};
+		return this.#json("/api/import?folder=1", {
+			method: "POST",
+			body,
 			headers
 		});
 	}
@@ -2771,7 +2688,6 @@ var Toasts = class {
 	}
 };
 // src/model/session.ts
-var MOST_OBJECTS = 254;
 var Session = class {
 	api;
 	look;
@@ -3028,71 +2944,6 @@ var Session = class {
 		};
 		this.#chooseSlot();
 	}
-	mark(frame, slots, labels, did) {
-		const project = this.project.value;
-		if (project === null || slots.length === 0) return;
-		const document = withMark(project, frame, slots, labels);
-		const { width, height } = project.video;
-		const marks = only(labels, document.prompts[frame] ?? []);
-		this.marks.put(frame, {
-			width,
-			height,
-			data: marks
-		});
-		this.project.value = {
-			...project,
-			...document
-		};
-		offerEnds(this, frame, newlyAbsent(project, document, frame));
-		const pixels = labels.slice();
-		this.edit((revision) => this.api.mark(revision, {
-			frame,
-			slots,
-			did
-		}, pixels));
-	}
-	addObject() {
-		const project = this.project.value;
-		if (project === null) return null;
-		const highest = Math.max(0, ...project.objects.map((object) => object.slot));
-		const free = project.next_slot ?? highest + 1;
-		if (free > MOST_OBJECTS) {
-			this.toasts.error(`A project holds at most ${MOST_OBJECTS} objects.`);
-			return null;
-		}
-		const colour = PALETTE[project.objects.length % PALETTE.length];
-		const added = {
-			slot: free,
-			id: free,
-			name: `object ${free}`,
-			colour,
-			locked: false
-		};
-		const objects = [...project.objects, added];
-		this.project.value = {
-			...project,
-			objects,
-			next_slot: free + 1
-		};
-		this.look.slot.value = free;
-		this.edit((revision) => this.api.addObject(revision));
-		return free;
-	}
-	async step(which) {
-		await this.edits.settled();
-		const next = this.project.value?.[which] ?? null;
-		const word = which === "undo" ? "Undo" : "Redo";
-		if (next === null) return this.toasts.info(`Nothing to ${which}`);
-		if (next.frame !== null && next.frame !== this.look.frame.value) {
-			this.goTo(next.frame);
-			this.toasts.info(`${word} again to ${which}: ${next.did}`);
-			return;
-		}
-		await this.edit((revision) => this.api[which](revision), () => {
-			this.marks.forget(null);
-			this.toasts.announce(`${word}: ${next.did}`);
-		});
-	}
 	async startJob(request) {
 		try {
 			await this.edits.settled();
@@ -3118,16 +2969,6 @@ var Session = class {
 		} : other);
 		await this.edit((revision) => this.api.seen(revision, flag, seen));
 	}
-	async makeBox(frame, slot, box) {
-		this.boxesPending.value++;
-		try {
-			await this.edits.settled();
-			await this.api.box(frame, slot, box);
-		} catch (error) {
-			this.boxesPending.value = 0;
-			this.complain(error);
-		}
-	}
 	complain(error) {
 		if (error instanceof ApiError && error.unreachable) return;
 		this.toasts.error(error instanceof Error ? error.message : String(error));
@@ -3139,31 +2980,6 @@ function isActive(job) {
 		"running",
 		"stopping"
 	].includes(job.state);
-}
-// node_modules/preact/jsx-runtime/dist/jsxRuntime.mjs
-var f = Symbol.for("pv");
-var o = 0;
-Array.isArray;
-function a(t, e, n, u, a, i) {
-	e || (e = {});
-	var c, l, p = e;
-	if ("ref" in p && "function" != typeof t) for (l in p = {}, e) "ref" == l ? c = e[l] : p[l] = e[l];
-	var s = {
-		type: t,
-		props: p,
-		key: n,
-		ref: c,
-		__k: null,
-		__: null,
-		__b: 0,
-		__e: null,
-		__c: null,
-		constructor: f,
-		__v: --o,
-		__i: -1,
-		__u: 0
-	};
-	return (a || i) && (s.__source = a, s.__self = i), n$1.vnode && n$1.vnode(s), s;
 }
 // src/panels/icons.tsx
 var PATHS = {
@@ -3196,12 +3012,11 @@ var PATHS = {
 	fit: "M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5"
 };
 function Icon({ name }) {
-	return a("svg", {
+	return k$2("svg", {
 		class: "icon",
 		viewBox: "0 0 24 24",
-		"aria-hidden": "true",
-		children: a("path", { d: PATHS[name] })
-	});
+		"aria-hidden": "true"
+	}, k$2("path", { d: PATHS[name] }));
 }
 // src/panels/dialog.tsx
 function Dialog({ title, onClose, children }) {
@@ -3213,35 +3028,29 @@ function Dialog({ title, onClose, children }) {
 			if (before instanceof HTMLElement) before.focus();
 		};
 	}, []);
-	return a("dialog", {
+	return k$2("dialog", {
 		ref: element,
 		"aria-label": title,
-		onClose,
-		children: [a("div", {
-			class: "head",
-			children: [a("h2", { children: title }), a("button", {
-				type: "button",
-				class: "quiet",
-				"aria-label": "Close",
-				onClick: onClose,
-				children: a(Icon, { name: "close" })
-			})]
-		}), children]
-	});
+		onClose
+	}, k$2("div", { class: "head" }, k$2("h2", null, title), k$2("button", {
+		type: "button",
+		class: "quiet",
+		"aria-label": "Close",
+		onClick: onClose
+	}, k$2(Icon, { name: "close" }))), children);
 }
 // src/panels/export_options.tsx
 function ExportOptions({ options, objects, choice }) {
 	if (options.length === 0) return null;
-	return a("fieldset", {
-		class: "options",
-		children: [a("legend", { children: "Options" }), options.map((option) => option.kind === "objects" ? a(ObjectsOption, {
-			objects,
-			choice
-		}, option.name) : a(PlainOption, {
-			option,
-			choice
-		}, option.name))]
-	});
+	return k$2("fieldset", { class: "options" }, k$2("legend", null, "Options"), options.map((option) => option.kind === "objects" ? k$2(ObjectsOption, {
+		key: option.name,
+		objects,
+		choice
+	}) : k$2(PlainOption, {
+		key: option.name,
+		option,
+		choice
+	})));
 }
 function PlainOption({ option, choice }) {
 	const value = choice.value.values[option.name] ?? option.usual;
@@ -3255,91 +3064,71 @@ function PlainOption({ option, choice }) {
 			}
 		};
 	};
-	if (option.kind === "choice") return a(Choice, {
+	if (option.kind === "choice") return k$2(Choice, {
 		option,
 		value,
 		set
 	});
-	if (option.kind !== "flag") return a(NumberField$1, {
+	if (option.kind !== "flag") return k$2(NumberField$1, {
 		option,
 		value,
 		set
 	});
-	return a("label", {
-		class: "check",
-		children: [a("input", {
-			type: "checkbox",
-			checked: value === true,
-			onChange: (event) => set(event.currentTarget.checked)
-		}), option.title]
-	});
+	return k$2("label", { class: "check" }, k$2("input", {
+		type: "checkbox",
+		checked: value === true,
+		onChange: (event) => set(event.currentTarget.checked)
+	}), option.title);
 }
 function Choice({ option, value, set }) {
-	return a("label", {
-		class: "field",
-		children: [option.title, a("select", {
-			value: String(value),
-			onChange: (event) => set(event.currentTarget.value),
-			children: option.choices.map(([name, title]) => a("option", {
-				value: name,
-				children: title
-			}, name))
-		})]
-	});
+	return k$2("label", { class: "field" }, option.title, k$2("select", {
+		value: String(value),
+		onChange: (event) => set(event.currentTarget.value)
+	}, option.choices.map(([name, title]) => k$2("option", {
+		key: name,
+		value: name
+	}, title))));
 }
 function NumberField$1({ option, value, set }) {
 	const text = value === null ? "" : String(value);
-	return a("label", {
-		class: "field",
-		children: [option.title, a("input", {
-			type: "number",
-			value: text,
-			min: option.least ?? void 0,
-			max: option.most ?? void 0,
-			step: option.kind === "whole" ? 1 : "any",
-			onChange: (event) => {
-				const typed = typedNumber(option, event.currentTarget.value);
-				if (typed === void 0) event.currentTarget.value = text;
-				else set(typed);
-			}
-		})]
-	});
+	return k$2("label", { class: "field" }, option.title, k$2("input", {
+		type: "number",
+		value: text,
+		min: option.least ?? void 0,
+		max: option.most ?? void 0,
+		step: option.kind === "whole" ? 1 : "any",
+		onChange: (event) => {
+			const typed = typedNumber(option, event.currentTarget.value);
+			if (typed === void 0) event.currentTarget.value = text;
+			else set(typed);
+		}
+	}));
 }
 function ObjectsOption({ objects, choice }) {
 	const { without, each } = choice.value;
-	return a("fieldset", {
-		class: "of-objects",
-		children: [
-			a("legend", { children: "Objects in cut-outs, mattes and effects" }),
-			objects.map((object) => a("label", {
-				class: "check",
-				children: [a("input", {
-					type: "checkbox",
-					checked: !without.has(object.id),
-					onChange: (event) => {
-						const next = toggled(without, object.id, !event.currentTarget.checked);
-						choice.value = {
-							...choice.value,
-							without: next
-						};
-					}
-				}), titleOf(object)]
-			}, object.id)),
-			a("label", {
-				class: "check",
-				children: [a("input", {
-					type: "checkbox",
-					checked: each,
-					onChange: (event) => {
-						choice.value = {
-							...choice.value,
-							each: event.currentTarget.checked
-						};
-					}
-				}), "one file for each object"]
-			})
-		]
-	});
+	return k$2("fieldset", { class: "of-objects" }, k$2("legend", null, "Objects in cut-outs, mattes and effects"), objects.map((object) => k$2("label", {
+		key: object.id,
+		class: "check"
+	}, k$2("input", {
+		type: "checkbox",
+		checked: !without.has(object.id),
+		onChange: (event) => {
+			const next = toggled(without, object.id, !event.currentTarget.checked);
+			choice.value = {
+				...choice.value,
+				without: next
+			};
+		}
+	}), titleOf(object))), k$2("label", { class: "check" }, k$2("input", {
+		type: "checkbox",
+		checked: each,
+		onChange: (event) => {
+			choice.value = {
+				...choice.value,
+				each: event.currentTarget.checked
+			};
+		}
+	}), "one file for each object"));
 }
 // src/panels/export.tsx
 function ExportDialog() {
@@ -3370,80 +3159,54 @@ function ExportDialog() {
 			...request
 		});
 	};
-	return a(Dialog, {
+	return k$2(Dialog, {
 		title: "Export",
 		onClose: () => {
 			dialog.value = null;
-		},
-		children: [a("form", {
-			class: "export",
-			onSubmit: (event) => {
-				event.preventDefault();
-				start();
-			},
-			children: [
-				a(Range, { only: onlySpan }),
-				a(Files, {
-					exports,
-					choice,
-					frames: to - from + 1,
-					video: project.video
-				}),
-				a(ExportOptions, {
-					options: shown,
-					objects: project.objects,
-					choice
-				}),
-				!complete && a("p", {
-					class: "hint",
-					children: "Some of these frames have no masks yet: track them first."
-				}),
-				a("div", {
-					class: "buttons",
-					children: [a("button", {
-						type: "submit",
-						class: "main",
-						disabled: !possible || isActive(job),
-						children: "Export"
-					}), job?.what === "export" && isActive(job) && a("button", {
-						type: "button",
-						onClick: () => void session.stopJob(),
-						children: "Cancel"
-					})]
-				})
-			]
-		}), job?.what === "export" && a(Result, { job })]
-	});
+		}
+	}, k$2("form", {
+		class: "export",
+		onSubmit: (event) => {
+			event.preventDefault();
+			start();
+		}
+	}, k$2(Range, { only: onlySpan }), k$2(Files, {
+		exports,
+		choice,
+		frames: to - from + 1,
+		video: project.video
+	}), k$2(ExportOptions, {
+		options: shown,
+		objects: project.objects,
+		choice
+	}), !complete && k$2("p", { class: "hint" }, "Some of these frames have no masks yet: track them first."), k$2("div", { class: "buttons" }, k$2("button", {
+		type: "submit",
+		class: "main",
+		disabled: !possible || isActive(job)
+	}, "Export"), job?.what === "export" && isActive(job) && k$2("button", {
+		type: "button",
+		onClick: () => void session.stopJob()
+	}, "Cancel"))), job?.what === "export" && k$2(Result, { job }));
 }
 function Files({ exports, choice, frames, video }) {
 	const { names } = choice.value;
-	return a("div", {
-		class: "files",
-		children: grouped(exports).map(([group, offers]) => a("fieldset", { children: [a("legend", { children: group }), offers.map((offer) => ({
-			...offer,
-			bytes: expectedBytes(offer, video, frames)
-		})).map(({ name, title, bytes }) => a("label", {
-			class: "check",
-			children: [a("input", {
-				type: "checkbox",
-				checked: names.has(name),
-				onChange: (event) => {
-					const next = toggled(names, name, event.currentTarget.checked);
-					choice.value = {
-						...choice.value,
-						names: next
-					};
-				}
-			}), a("span", { children: [
-				title,
-				" ",
-				bytes !== null && a("span", {
-					class: "hint",
-					children: ["≈ ", bytesText(bytes)]
-				})
-			] })]
-		}, name))] }, group))
-	});
+	return k$2("div", { class: "files" }, grouped(exports).map(([group, offers]) => k$2("fieldset", { key: group }, k$2("legend", null, group), offers.map((offer) => ({
+		...offer,
+		bytes: expectedBytes(offer, video, frames)
+	})).map(({ name, title, bytes }) => k$2("label", {
+		key: name,
+		class: "check"
+	}, k$2("input", {
+		type: "checkbox",
+		checked: names.has(name),
+		onChange: (event) => {
+			const next = toggled(names, name, event.currentTarget.checked);
+			choice.value = {
+				...choice.value,
+				names: next
+			};
+		}
+	}), k$2("span", null, title, " ", bytes !== null && k$2("span", { class: "hint" }, "≈ ", bytesText(bytes))))))));
 }
 function spanOf({ look, session }) {
 	return [look.inPoint.value ?? 0, look.outPoint.value ?? session.last.value];
@@ -3454,63 +3217,43 @@ function Range({ only }) {
 	const first = session.project.value?.video.first ?? 0;
 	const none = look.inPoint.value === null && look.outPoint.value === null;
 	const [from, to] = spanOf(workspace);
-	return a("fieldset", { children: [
-		a("legend", { children: "Range" }),
-		a("label", {
-			class: "check",
-			children: [a("input", {
-				type: "radio",
-				name: "range",
-				checked: !only.value,
-				onChange: () => {
-					only.value = false;
-				}
-			}), "all frames"]
-		}),
-		a("label", {
-			class: "check",
-			children: [a("input", {
-				type: "radio",
-				name: "range",
-				disabled: none,
-				checked: only.value,
-				onChange: () => {
-					only.value = true;
-				}
-			}), none ? "in to out point (set them with I and O)" : `frames ${from + first} to ${to + first}`]
-		})
-	] });
+	return k$2("fieldset", null, k$2("legend", null, "Range"), k$2("label", { class: "check" }, k$2("input", {
+		type: "radio",
+		name: "range",
+		checked: !only.value,
+		onChange: () => {
+			only.value = false;
+		}
+	}), "all frames"), k$2("label", { class: "check" }, k$2("input", {
+		type: "radio",
+		name: "range",
+		disabled: none,
+		checked: only.value,
+		onChange: () => {
+			only.value = true;
+		}
+	}), none ? "in to out point (set them with I and O)" : `frames ${from + first} to ${to + first}`));
 }
 function Result({ job }) {
 	const element = T$1(null);
 	A$1(() => element.current?.scrollIntoView({ block: "end" }), [job.state]);
-	return a("div", {
-		ref: element,
-		children: a(ResultOf, { job })
-	});
+	return k$2("div", { ref: element }, k$2(ResultOf, { job }));
 }
 function ResultOf({ job }) {
-	if (job.state === "failed") return a("p", {
-		role: "alert",
-		children: job.error?.message ?? "The export failed."
-	});
-	if (job.state === "stopped") return a("p", { children: "Cancelled; files that were whole are kept." });
-	if (job.state !== "done") return a("p", { children: [
-		a("progress", {
-			"aria-label": "Export",
-			value: job.total ? (job.done ?? 0) / job.total : 0,
-			max: 1
-		}),
-		" ",
-		job.done ?? 0,
-		" of ",
-		job.total ?? "?"
-	] });
-	return a("ul", {
+	if (job.state === "failed") return k$2("p", { role: "alert" }, job.error?.message ?? "The export failed.");
+	if (job.state === "stopped") return k$2("p", null, "Cancelled; files that were whole are kept.");
+	if (job.state !== "done") return k$2("p", null, k$2("progress", {
+		"aria-label": "Export",
+		value: job.total ? (job.done ?? 0) / job.total : 0,
+		max: 1
+	}), " ", job.done ?? 0, " of ", job.total ?? "?");
+	return k$2("ul", {
 		class: "made",
-		"aria-label": "Finished files",
-		children: (job.files ?? []).map((file) => a(FileRow, { file }, file.name))
-	});
+		"aria-label": "Finished files"
+	}, (job.files ?? []).map((file) => k$2(FileRow, {
+		key: file.name,
+		file
+	})));
 }
 function FileRow({ file }) {
 	const { session } = useWorkspace();
@@ -3528,33 +3271,17 @@ function FileRow({ file }) {
 			session.complain(error);
 		}
 	};
-	return a("li", { children: [
-		a("span", {
-			class: "text",
-			children: [
-				pathShown.value ? path : file.name,
-				" ",
-				file.bytes !== null && a("span", {
-					class: "hint",
-					children: bytesText(file.bytes)
-				})
-			]
-		}),
-		a("button", {
-			type: "button",
-			class: "small",
-			onClick: () => void download(),
-			children: "Download"
-		}),
-		a("button", {
-			type: "button",
-			class: "small",
-			onClick: () => {
-				pathShown.value = !pathShown.value;
-			},
-			children: pathShown.value ? "Hide path" : "Show path"
-		})
-	] });
+	return k$2("li", null, k$2("span", { class: "text" }, pathShown.value ? path : file.name, " ", file.bytes !== null && k$2("span", { class: "hint" }, bytesText(file.bytes))), k$2("button", {
+		type: "button",
+		class: "small",
+		onClick: () => void download()
+	}, "Download"), k$2("button", {
+		type: "button",
+		class: "small",
+		onClick: () => {
+			pathShown.value = !pathShown.value;
+		}
+	}, pathShown.value ? "Hide path" : "Show path"));
 }
 // src/panels/flags.tsx
 function Flags() {
@@ -3564,60 +3291,28 @@ function Flags() {
 	if (project === null) return null;
 	const unseen = session.flags.value.filter((flag) => !flag.seen);
 	const left = unseen.length;
-	return a("section", {
-		"aria-labelledby": "flags-title",
-		children: [
-			a("header", { children: [a("h2", {
-				id: "flags-title",
-				children: [
-					"Look at these (",
-					left,
-					")"
-				]
-			}), a("button", {
-				type: "button",
-				class: "small",
-				disabled: left === 0,
-				"aria-keyshortcuts": "N",
-				title: "Next frame to look at (N)",
-				onClick: () => COMMANDS.nextFlag.run(workspace),
-				children: "Next"
-			})] }),
-			left === 0 && a("p", {
-				class: "hint",
-				children: "No frame stands out."
-			}),
-			a("ul", {
-				class: "flags",
-				children: unseen.map((flag) => a("li", { children: [a("button", {
-					type: "button",
-					class: "name",
-					"aria-current": flag.frame === look.frame.value,
-					onClick: () => {
-						session.goTo(flag.frame);
-						look.slot.value = flag.slot;
-					},
-					children: [a(Icon, { name: "flag" }), a("span", {
-						class: "text",
-						children: [
-							flag.frame + project.video.first,
-							" · ",
-							objectOf(project, flag.slot)?.id ?? "?",
-							" ",
-							flag.text
-						]
-					})]
-				}), a("button", {
-					type: "button",
-					class: "quiet",
-					"aria-label": `Checked: frame ${flag.frame + project.video.first}, ${flag.text}`,
-					title: "Checked (C)",
-					onClick: () => void session.markSeen(flag, true),
-					children: a(Icon, { name: "check" })
-				})] }, `${flag.frame} ${flag.slot} ${flag.kind}`))
-			})
-		]
-	});
+	return k$2("section", { "aria-labelledby": "flags-title" }, k$2("header", null, k$2("h2", { id: "flags-title" }, "Look at these (", left, ")"), k$2("button", {
+		type: "button",
+		class: "small",
+		disabled: left === 0,
+		"aria-keyshortcuts": "N",
+		title: "Next frame to look at (N)",
+		onClick: () => COMMANDS.nextFlag.run(workspace)
+	}, "Next")), left === 0 && k$2("p", { class: "hint" }, "No frame stands out."), k$2("ul", { class: "flags" }, unseen.map((flag) => k$2("li", { key: `${flag.frame} ${flag.slot} ${flag.kind}` }, k$2("button", {
+		type: "button",
+		class: "name",
+		"aria-current": flag.frame === look.frame.value,
+		onClick: () => {
+			session.goTo(flag.frame);
+			look.slot.value = flag.slot;
+		}
+	}, k$2(Icon, { name: "flag" }), k$2("span", { class: "text" }, flag.frame + project.video.first, " · ", objectOf(project, flag.slot)?.id ?? "?", " ", flag.text)), k$2("button", {
+		type: "button",
+		class: "quiet",
+		"aria-label": `Checked: frame ${flag.frame + project.video.first}, ${flag.text}`,
+		title: "Checked (C)",
+		onClick: () => void session.markSeen(flag, true)
+	}, k$2(Icon, { name: "check" }))))));
 }
 // src/panels/frame.tsx
 function FramePanel() {
@@ -3628,26 +3323,7 @@ function FramePanel() {
 	stage.value?.painted.value;
 	if (project === null) return null;
 	const areas = stage.value?.areas() ?? null;
-	return a("section", {
-		"aria-labelledby": "frame-title",
-		children: [
-			a("header", { children: a("h2", {
-				id: "frame-title",
-				children: "This frame"
-			}) }),
-			project.objects.length === 0 && a("p", {
-				class: "hint",
-				children: "No objects yet."
-			}),
-			a("ul", {
-				class: "facts-list",
-				children: project.objects.map((object) => a("li", { children: [a("span", {
-					class: "text",
-					children: titleOf(object)
-				}), a("span", { children: factsOf(workspace, project, object, areas) })] }, object.slot))
-			})
-		]
-	});
+	return k$2("section", { "aria-labelledby": "frame-title" }, k$2("header", null, k$2("h2", { id: "frame-title" }, "This frame")), project.objects.length === 0 && k$2("p", { class: "hint" }, "No objects yet."), k$2("ul", { class: "facts-list" }, project.objects.map((object) => k$2("li", { key: object.slot }, k$2("span", { class: "text" }, titleOf(object)), k$2("span", null, factsOf(workspace, project, object, areas))))));
 }
 function factsOf({ session, look }, project, { slot }, areas) {
 	const frame = look.frame.value;
@@ -3669,7 +3345,7 @@ function CommandButton({ command, icon, name, pressed, disabled, children, ...re
 	const workspace = useWorkspace();
 	const { keys, says, run } = COMMANDS[command];
 	const label = name ?? says;
-	return a("button", {
+	return k$2("button", {
 		type: "button",
 		class: rest.class ?? "quiet",
 		"aria-label": label,
@@ -3677,17 +3353,18 @@ function CommandButton({ command, icon, name, pressed, disabled, children, ...re
 		"aria-pressed": pressed,
 		disabled,
 		title: `${label} (${keys[0]})`,
-		onClick: () => run(workspace),
-		children: [icon && a(Icon, { name: icon }), children]
-	});
+		onClick: () => run(workspace)
+	}, icon && k$2(Icon, { name: icon }), children);
 }
 // src/panels/menu.tsx
+var GAP = 4;
 function Menu({ name, choices, disabled, children, ...rest }) {
 	const open = useSignal(false);
 	const root = T$1(null);
 	const list = T$1(null);
 	A$1(() => {
 		if (!open.value) return;
+		place(list.current, root.current);
 		focusIn(list.current, 0);
 		const outside = (event) => {
 			if (!root.current?.contains(event.target)) open.value = false;
@@ -3699,43 +3376,46 @@ function Menu({ name, choices, disabled, children, ...rest }) {
 		open.value = false;
 		root.current?.querySelector("button")?.focus();
 	};
-	return a("div", {
+	return k$2("div", {
 		class: "menu",
-		ref: root,
-		children: [a("button", {
-			type: "button",
-			class: rest.class ?? "quiet",
-			"aria-label": name,
-			"aria-haspopup": "menu",
-			"aria-expanded": open.value,
-			title: name,
-			disabled,
-			onClick: () => {
-				open.value = !open.value;
-			},
-			children
-		}), open.value && a("div", {
-			role: "menu",
-			tabIndex: -1,
-			"aria-label": name,
-			ref: list,
-			onKeyDown: (event) => moveIn(event, list.current, close),
-			children: choices.map((choice) => a("button", {
-				type: "button",
-				role: "menuitem",
-				"aria-current": choice.checked,
-				disabled: choice.disabled,
-				onClick: () => {
-					close();
-					choice.run();
-				},
-				children: [a("span", { children: choice.label }), choice.hint && a("span", {
-					class: "hint",
-					children: choice.hint
-				})]
-			}, choice.label))
-		})]
-	});
+		ref: root
+	}, k$2("button", {
+		type: "button",
+		class: rest.class ?? "quiet",
+		"aria-label": name,
+		"aria-haspopup": "menu",
+		"aria-expanded": open.value,
+		title: name,
+		disabled,
+		onClick: () => {
+			open.value = !open.value;
+		}
+	}, children), open.value && k$2("div", {
+		role: "menu",
+		tabIndex: -1,
+		"aria-label": name,
+		ref: list,
+		onKeyDown: (event) => moveIn(event, list.current, close)
+	}, choices.map((choice) => k$2("button", {
+		key: choice.label,
+		type: "button",
+		role: "menuitem",
+		"aria-current": choice.checked,
+		disabled: choice.disabled,
+		onClick: () => {
+			close();
+			choice.run();
+		}
+	}, k$2("span", null, choice.label), choice.hint && k$2("span", { class: "hint" }, choice.hint)))));
+}
+function place(list, root) {
+	if (list === null || root === null) return;
+	const button = root.getBoundingClientRect();
+	const { offsetWidth, offsetHeight } = list;
+	const left = button.left > innerWidth / 2 ? button.right - offsetWidth : button.left;
+	list.style.left = `${Math.max(GAP, left)}px`;
+	const lowest = innerHeight - offsetHeight - GAP;
+	list.style.top = `${Math.max(GAP, Math.min(button.bottom + GAP, lowest))}px`;
 }
 function itemsOf(list) {
 	return [...list?.querySelectorAll("button:enabled") ?? []];
@@ -3762,76 +3442,49 @@ function Header() {
 	if (project === null) return null;
 	const { width, height, rate, count } = project.video;
 	const speed = rate === null ? "" : ` · ${Number(rate.toFixed(3))} fps`;
-	return a("header", {
-		class: "bar",
-		children: [
-			a("h1", {
-				class: "only-read",
-				children: project.name
-			}),
-			a(Menu, {
-				name: `${project.name}: project`,
-				choices: [
-					{
-						label: "Close the project",
-						run: () => void session.close()
-					},
-					{
-						label: "Import a mask for this frame…",
-						run: () => importMask(workspace)
-					},
-					{
-						label: "Copy the command line",
-						run: () => void copyCommand(workspace)
-					}
-				],
-				children: [a("strong", { children: project.name }), a(Icon, { name: "down" })]
-			}),
-			a("span", {
-				class: "facts",
-				children: [
-					width,
-					"×",
-					height,
-					speed,
-					" · ",
-					count,
-					" frames"
-				]
-			}),
-			a(Saved, {}),
-			a("span", { class: "space" }),
-			a(CommandButton, {
-				command: "undo",
-				icon: "undo",
-				disabled: project.undo === null
-			}),
-			a(CommandButton, {
-				command: "redo",
-				icon: "redo",
-				disabled: project.redo === null
-			}),
-			a(TrackButton, {}),
-			a("button", {
-				type: "button",
-				"aria-keyshortcuts": "Control+E",
-				title: "Export (Ctrl+E)",
-				onClick: () => COMMANDS.export.run(workspace),
-				children: "Export…"
-			}),
-			a("button", {
-				type: "button",
-				class: "quiet",
-				"aria-label": "Help",
-				"aria-keyshortcuts": "?",
-				title: "Help (?)",
-				onClick: () => {
-					dialog.value = "help";
-				},
-				children: "?"
-			})
+	return k$2("header", { class: "bar" }, k$2("h1", { class: "only-read" }, project.name), k$2(Menu, {
+		name: `${project.name}: project`,
+		choices: [
+			{
+				label: "Close the project",
+				run: () => void session.close()
+			},
+			{
+				label: "Import a mask for this frame…",
+				run: () => importMasks(workspace, false)
+			},
+			{
+				label: "Import a folder of masks…",
+				run: () => importMasks(workspace, true)
+			},
+			{
+				label: "Copy the command line",
+				run: () => void copyCommand(workspace)
+			}
 		]
-	});
+	}, k$2("strong", null, project.name), k$2(Icon, { name: "down" })), k$2("span", { class: "facts" }, width, "×", height, speed, " · ", count, " frames"), k$2(Saved, null), k$2("span", { class: "space" }), k$2(CommandButton, {
+		command: "undo",
+		icon: "undo",
+		disabled: project.undo === null
+	}), k$2(CommandButton, {
+		command: "redo",
+		icon: "redo",
+		disabled: project.redo === null
+	}), k$2(TrackButton, null), k$2("button", {
+		type: "button",
+		"aria-keyshortcuts": "Control+E",
+		title: "Export (Ctrl+E)",
+		onClick: () => COMMANDS.export.run(workspace)
+	}, "Export…"), k$2("button", {
+		type: "button",
+		class: "quiet",
+		"aria-label": "Help",
+		"aria-keyshortcuts": "?",
+		title: "Help (?)",
+		onClick: () => {
+			dialog.value = "help";
+		}
+	}, "?"));
 }
 var STATES = {
 	saved: "saved in",
@@ -3843,15 +3496,7 @@ function Saved() {
 	const { session } = useWorkspace();
 	const state = session.edits.state.value;
 	const run = session.project.value?.run ?? "";
-	return a("span", {
-		class: `saved ${state === "saved" || state === "saving" ? "" : "trouble"}`,
-		children: [
-			state === "saved" && a(Icon, { name: "check" }),
-			STATES[state],
-			" ",
-			run
-		]
-	});
+	return k$2("span", { class: `saved ${state === "saved" || state === "saving" ? "" : "trouble"}` }, state === "saved" && k$2(Icon, { name: "check" }), STATES[state], " ", run);
 }
 function TrackButton() {
 	const workspace = useWorkspace();
@@ -3865,24 +3510,19 @@ function TrackButton() {
 		checked: other === choice,
 		run: () => track(workspace, other)
 	}));
-	return a("div", {
-		class: "joined",
-		children: [a("button", {
-			type: "button",
-			class: "main",
-			disabled: busy,
-			"aria-keyshortcuts": "Enter",
-			title: `Track ${TRACK_CHOICES[choice]} (Enter)`,
-			onClick: () => track(workspace, choice),
-			children: [a(Icon, { name: "play" }), a("span", { children: ["Track ", TRACK_CHOICES[choice]] })]
-		}), a(Menu, {
-			name: "How far to track",
-			class: "main",
-			disabled: busy,
-			choices,
-			children: a(Icon, { name: "down" })
-		})]
-	});
+	return k$2("div", { class: "joined" }, k$2("button", {
+		type: "button",
+		class: "main",
+		disabled: busy,
+		"aria-keyshortcuts": "Enter",
+		title: `Track ${TRACK_CHOICES[choice]} (Enter)`,
+		onClick: () => track(workspace, choice)
+	}, k$2(Icon, { name: "play" }), k$2("span", null, "Track ", TRACK_CHOICES[choice])), k$2(Menu, {
+		name: "How far to track",
+		class: "main",
+		disabled: busy,
+		choices
+	}, k$2(Icon, { name: "down" })));
 }
 function estimate(workspace, choice) {
 	const frames = framesToCompute(workspace, choice);
@@ -3891,17 +3531,19 @@ function estimate(workspace, choice) {
 	const shown = `${frames} ${frames === 1 ? "frame" : "frames"}`;
 	return rate === null ? shown : `${shown}, ${durationText(frames / rate)}`;
 }
-function importMask({ session, look }) {
+var MASKS = /^[^.].*\.(png|json|npy|npz|webp|tiff?|bmp)$/i;
+function importMasks({ session, look }, folder) {
 	const input = document.createElement("input");
 	input.type = "file";
-	input.accept = ".png,.json,.npy,.npz,.webp,.tif,.tiff,.bmp";
+	input.webkitdirectory = folder;
+	if (!folder) input.accept = ".png,.json,.npy,.npz,.webp,.tif,.tiff,.bmp";
 	input.onchange = () => {
-		const file = input.files?.[0];
-		if (file === void 0) return;
+		const files = [...input.files ?? []].filter((file) => MASKS.test(file.name));
 		const frame = look.frame.value;
-		session.edit((revision) => session.api.importMask(revision, frame, file), (answer) => {
+		if (files.length === 0) return session.toasts.error("There is no file with masks.");
+		session.edit((revision) => folder ? session.api.importFolder(revision, files) : session.api.importMask(revision, frame, files[0]), (answer) => {
 			session.marks.forget(null);
-			session.toasts.info(["Mask imported.", ...answer.report ?? []].join(" "));
+			session.toasts.info(["Imported.", ...answer.report ?? []].join(" "));
 		});
 	};
 	input.click();
@@ -3948,70 +3590,39 @@ var SIGNS = [
 ];
 function Help() {
 	const { dialog, look } = useWorkspace();
-	return a(Dialog, {
+	return k$2(Dialog, {
 		title: "Keys and signs",
 		onClose: () => {
 			dialog.value = null;
-		},
-		children: a("div", {
-			class: "help",
-			children: [
-				GROUPS.map((group) => a("section", { children: [a("h3", { children: group }), a(Table, { rows: [...rowsOf(group), ...EXTRA[group]] })] }, group)),
-				a("section", { children: [a("h3", { children: "Timeline and stage" }), a(Table, { rows: SIGNS })] }),
-				a("label", {
-					class: "check",
-					children: [a("input", {
-						type: "checkbox",
-						checked: look.keysOn.value,
-						onChange: (event) => {
-							look.keysOn.value = event.currentTarget.checked;
-						}
-					}), "Single-key shortcuts"]
-				}),
-				a("p", {
-					class: "hint",
-					children: ["maskcast ", "0.2.0"]
-				})
-			]
-		})
-	});
+		}
+	}, k$2("div", { class: "help" }, GROUPS.map((group) => k$2("section", { key: group }, k$2("h3", null, group), k$2(Table, { rows: [...rowsOf(group), ...EXTRA[group]] }))), k$2("section", null, k$2("h3", null, "Timeline and stage"), k$2(Table, { rows: SIGNS })), k$2("label", { class: "check" }, k$2("input", {
+		type: "checkbox",
+		checked: look.keysOn.value,
+		onChange: (event) => {
+			look.keysOn.value = event.currentTarget.checked;
+		}
+	}), "Single-key shortcuts"), k$2("p", { class: "hint" }, "maskcast ", "0.2.0")));
 }
 function rowsOf(group) {
 	return Object.values(COMMANDS).filter((command) => command.group === group).map(({ keys, says }) => [shownKey(keys[0]), says]);
 }
 function Table({ rows }) {
-	return a("dl", { children: rows.map(([key, says]) => a("div", { children: [a("dt", { children: a("kbd", { children: key }) }), a("dd", { children: says })] }, key)) });
+	return k$2("dl", null, rows.map(([key, says]) => k$2("div", { key }, k$2("dt", null, k$2("kbd", null, key)), k$2("dd", null, says))));
 }
 // src/panels/objects.tsx
 function Objects() {
 	const { session } = useWorkspace();
 	const project = session.project.value;
 	if (project === null) return null;
-	return a("section", {
-		"aria-labelledby": "objects-title",
-		children: [
-			a("header", { children: [a("h2", {
-				id: "objects-title",
-				children: "Objects"
-			}), a(CommandButton, {
-				command: "add",
-				icon: "plus",
-				class: "small",
-				children: "Add"
-			})] }),
-			project.objects.length === 0 && a("p", {
-				class: "hint",
-				children: "Paint on the frame: the first stroke begins object 1."
-			}),
-			a("ul", {
-				class: "objects",
-				children: project.objects.map((object) => a(ObjectRow, {
-					object,
-					project
-				}, object.slot))
-			})
-		]
-	});
+	return k$2("section", { "aria-labelledby": "objects-title" }, k$2("header", null, k$2("h2", { id: "objects-title" }, "Objects"), k$2(CommandButton, {
+		command: "add",
+		icon: "plus",
+		class: "small"
+	}, "Add")), project.objects.length === 0 && k$2("p", { class: "hint" }, "Paint on the frame: the first stroke begins object 1."), k$2("ul", { class: "objects" }, project.objects.map((object) => k$2(ObjectRow, {
+		key: object.slot,
+		object,
+		project
+	}))));
 }
 function ObjectRow({ object, project }) {
 	const workspace = useWorkspace();
@@ -4028,58 +3639,42 @@ function ObjectRow({ object, project }) {
 	const choose = () => {
 		look.slot.value = slot;
 	};
-	return a("li", {
-		class: chosen ? "chosen" : "",
-		children: [
-			renaming.value ? a(NameField, {
-				object,
-				onDone: () => {
-					renaming.value = false;
-				}
-			}) : a("button", {
-				type: "button",
-				class: "name",
-				"aria-pressed": chosen,
-				onClick: choose,
-				onDblClick: () => {
-					renaming.value = true;
-				},
-				children: [a("span", {
-					class: "number",
-					style: colours,
-					children: object.id
-				}), a("span", {
-					class: "text",
-					children: object.name
-				})]
-			}),
-			a("button", {
-				type: "button",
-				class: "quiet",
-				"aria-label": hidden ? `Show ${name}` : `Hide ${name}`,
-				"aria-pressed": hidden,
-				title: hidden ? "Show" : "Hide",
-				onClick: () => look.toggleHidden(slot),
-				children: a(Icon, { name: hidden ? "eyeOff" : "eye" })
-			}),
-			a("button", {
-				type: "button",
-				class: "quiet",
-				"aria-label": object.locked ? `Unlock ${name}` : `Lock ${name}`,
-				"aria-pressed": object.locked,
-				title: object.locked ? "Unlock" : "Lock: its pixels stay",
-				onClick: () => change(workspace, slot, { locked: !object.locked }),
-				children: a(Icon, { name: object.locked ? "lock" : "lockOpen" })
-			}),
-			a(Menu, {
-				name: `More about ${name}`,
-				choices: choicesOf(workspace, project, object, () => {
-					renaming.value = true;
-				}),
-				children: a(Icon, { name: "more" })
-			})
-		]
-	});
+	return k$2("li", { class: chosen ? "chosen" : "" }, renaming.value ? k$2(NameField, {
+		object,
+		onDone: () => {
+			renaming.value = false;
+		}
+	}) : k$2("button", {
+		type: "button",
+		class: "name",
+		"aria-pressed": chosen,
+		onClick: choose,
+		onDblClick: () => {
+			renaming.value = true;
+		}
+	}, k$2("span", {
+		class: "number",
+		style: colours
+	}, object.id), k$2("span", { class: "text" }, object.name)), k$2("button", {
+		type: "button",
+		class: "quiet",
+		"aria-label": hidden ? `Show ${name}` : `Hide ${name}`,
+		"aria-pressed": hidden,
+		title: hidden ? "Show" : "Hide",
+		onClick: () => look.toggleHidden(slot)
+	}, k$2(Icon, { name: hidden ? "eyeOff" : "eye" })), k$2("button", {
+		type: "button",
+		class: "quiet",
+		"aria-label": object.locked ? `Unlock ${name}` : `Lock ${name}`,
+		"aria-pressed": object.locked,
+		title: object.locked ? "Unlock" : "Lock: its pixels stay",
+		onClick: () => change(workspace, slot, { locked: !object.locked })
+	}, k$2(Icon, { name: object.locked ? "lock" : "lockOpen" })), k$2(Menu, {
+		name: `More about ${name}`,
+		choices: choicesOf(workspace, project, object, () => {
+			renaming.value = true;
+		})
+	}, k$2(Icon, { name: "more" })));
 }
 function change({ session }, slot, changes) {
 	session.edit((revision) => session.api.changeObject(revision, slot, changes));
@@ -4091,7 +3686,7 @@ function NameField({ object, onDone }) {
 		if (text !== "" && text !== object.name) change(workspace, object.slot, { name: text });
 		onDone();
 	};
-	return a("input", {
+	return k$2("input", {
 		class: "name",
 		"aria-label": `Name of object ${object.id}`,
 		maxLength: 80,
@@ -4183,81 +3778,53 @@ function OpenDialog({ video, onClose }) {
 		}
 		busy.value = false;
 	};
-	return a(Dialog, {
+	return k$2(Dialog, {
 		title: `Open ${video}`,
-		onClose,
-		children: a("form", {
-			class: "fields",
-			onSubmit: (event) => {
-				event.preventDefault();
-				open();
-			},
-			children: [
-				a("label", { children: ["Weights", a("select", {
-					value: weights.value,
-					onChange: (event) => {
-						weights.value = event.currentTarget.value;
-					},
-					children: all.map(({ name, method }) => a("option", {
-						value: name,
-						children: [
-							name,
-							" (",
-							method,
-							")"
-						]
-					}, name))
-				})] }),
-				chosen && a("p", {
-					class: "hint",
-					children: [
-						chosen.summary,
-						".",
-						chosen.licence !== "" && ` Licence of the weights: ${chosen.licence}.`
-					]
-				}),
-				a(Field, {
-					label: "Start at frame or time",
-					value: start,
-					placeholder: "0"
-				}),
-				a(Field, {
-					label: "Stop before",
-					value: end,
-					placeholder: "the end"
-				}),
-				a(Field, {
-					label: "Run folder",
-					value: run,
-					placeholder: "maskcast-runs/…"
-				}),
-				trouble.value !== "" && a("p", {
-					role: "alert",
-					class: "trouble",
-					children: trouble.value
-				}),
-				a("div", {
-					class: "buttons",
-					children: a("button", {
-						type: "submit",
-						class: "main",
-						disabled: busy.value,
-						children: busy.value ? "Opening…" : "Open"
-					})
-				})
-			]
-		})
-	});
+		onClose
+	}, k$2("form", {
+		class: "fields",
+		onSubmit: (event) => {
+			event.preventDefault();
+			open();
+		}
+	}, k$2("label", null, "Weights", k$2("select", {
+		value: weights.value,
+		onChange: (event) => {
+			weights.value = event.currentTarget.value;
+		}
+	}, all.map(({ name, method }) => k$2("option", {
+		key: name,
+		value: name
+	}, name, " (", method, ")")))), chosen && k$2("p", { class: "hint" }, chosen.summary, ".", chosen.licence !== "" && ` Licence of the weights: ${chosen.licence}.`), k$2(Field, {
+		label: "Start at frame or time",
+		value: start,
+		placeholder: "0"
+	}), k$2(Field, {
+		label: "Stop before",
+		value: end,
+		placeholder: "the end"
+	}), k$2(Field, {
+		label: "Run folder",
+		value: run,
+		placeholder: "maskcast-runs/…"
+	}), trouble.value !== "" && k$2("p", {
+		role: "alert",
+		class: "trouble"
+	}, trouble.value), k$2("div", { class: "buttons" }, k$2("button", {
+		type: "submit",
+		class: "main",
+		disabled: busy.value
+	}, busy.value ? "Opening…" : "Open"))));
 }
 function Field({ label, value, placeholder }) {
-	return a("label", { children: [label, a("input", {
+	return k$2("label", null, label, k$2("input", {
 		type: "text",
 		value: value.value,
 		placeholder,
 		onInput: (event) => {
 			value.value = event.currentTarget.value;
 		}
-	})] });
+	}));
 }
 // src/panels/upload.tsx
 function Upload({ onDone }) {
@@ -4289,7 +3856,7 @@ function Upload({ onDone }) {
 		}
 		sending.value = null;
 	};
-	return a("section", {
+	return k$2("section", {
 		"aria-labelledby": "upload-title",
 		class: `drop ${over.value ? "over" : ""}`,
 		onDragOver: (event) => {
@@ -4303,64 +3870,32 @@ function Upload({ onDone }) {
 			event.preventDefault();
 			over.value = false;
 			send(event.dataTransfer?.files[0]);
-		},
-		children: [
-			a("h2", {
-				id: "upload-title",
-				children: "Drop a video here"
-			}),
-			a("p", {
-				class: "hint",
-				children: [
-					"It is copied to ",
-					session.hello.value?.root,
-					"/uploads."
-				]
-			}),
-			a("input", {
-				ref: input,
-				type: "file",
-				"aria-label": "Video to upload",
-				class: "only-read",
-				tabIndex: -1,
-				onChange: (event) => void send(event.currentTarget.files?.[0])
-			}),
-			a("button", {
-				type: "button",
-				disabled: sending.value !== null,
-				onClick: () => input.current?.click(),
-				children: "Choose a file…"
-			}),
-			sending.value !== null && a("div", {
-				role: "status",
-				class: "sending",
-				children: [
-					a("p", { children: [
-						sending.value.name,
-						": ",
-						bytesText(sending.value.sent),
-						" of ",
-						bytesText(sending.value.size)
-					] }),
-					a("progress", {
-						"aria-label": "Upload",
-						value: sending.value.sent,
-						max: Math.max(1, sending.value.size)
-					}),
-					a("button", {
-						type: "button",
-						onClick: () => sending.value?.controller.abort(),
-						children: "Cancel"
-					})
-				]
-			}),
-			trouble.value !== "" && a("p", {
-				role: "alert",
-				class: "trouble",
-				children: trouble.value
-			})
-		]
-	});
+		}
+	}, k$2("h2", { id: "upload-title" }, "Drop a video here"), k$2("p", { class: "hint" }, "It is copied to ", session.hello.value?.root, "/uploads."), k$2("input", {
+		ref: input,
+		type: "file",
+		"aria-label": "Video to upload",
+		class: "only-read",
+		tabIndex: -1,
+		onChange: (event) => void send(event.currentTarget.files?.[0])
+	}), k$2("button", {
+		type: "button",
+		disabled: sending.value !== null,
+		onClick: () => input.current?.click()
+	}, "Choose a file…"), sending.value !== null && k$2("div", {
+		role: "status",
+		class: "sending"
+	}, k$2("p", null, sending.value.name, ": ", bytesText(sending.value.sent), " of ", bytesText(sending.value.size)), k$2("progress", {
+		"aria-label": "Upload",
+		value: sending.value.sent,
+		max: Math.max(1, sending.value.size)
+	}), k$2("button", {
+		type: "button",
+		onClick: () => sending.value?.controller.abort()
+	}, "Cancel")), trouble.value !== "" && k$2("p", {
+		role: "alert",
+		class: "trouble"
+	}, trouble.value));
 }
 // src/panels/start.tsx
 function Start() {
@@ -4377,43 +3912,17 @@ function Start() {
 		}
 		opening.value = "";
 	};
-	return a("main", {
-		class: "start",
-		children: [
-			a("h1", { children: "maskcast" }),
-			a("p", {
-				class: "hint",
-				children: "Open a video, mark objects on any frame, track them, correct, export."
-			}),
-			opening.value !== "" && a("p", {
-				role: "status",
-				children: [
-					"Opening ",
-					opening.value,
-					"…"
-				]
-			}),
-			a("div", {
-				class: "columns",
-				children: [
-					a(FolderColumn, {
-						chosen,
-						open
-					}),
-					a(RecentColumn, { open }),
-					a(Upload, { onDone: (path) => {
-						chosen.value = path;
-					} })
-				]
-			}),
-			chosen.value !== null && a(OpenDialog, {
-				video: chosen.value,
-				onClose: () => {
-					chosen.value = null;
-				}
-			})
-		]
-	});
+	return k$2("main", { class: "start" }, k$2("h1", null, "maskcast"), k$2("p", { class: "hint" }, "Open a video, mark objects on any frame, track them, correct, export."), opening.value !== "" && k$2("p", { role: "status" }, "Opening ", opening.value, "…"), k$2("div", { class: "columns" }, k$2(FolderColumn, {
+		chosen,
+		open
+	}), k$2(RecentColumn, { open }), k$2(Upload, { onDone: (path) => {
+		chosen.value = path;
+	} })), chosen.value !== null && k$2(OpenDialog, {
+		video: chosen.value,
+		onClose: () => {
+			chosen.value = null;
+		}
+	}));
 }
 function FolderColumn({ chosen, open }) {
 	const { session } = useWorkspace();
@@ -4434,52 +3943,17 @@ function FolderColumn({ chosen, open }) {
 		else chosen.value = entry.path;
 	};
 	const { value } = folder;
-	return a("section", {
-		"aria-labelledby": "folder-title",
-		children: [
-			a("h2", {
-				id: "folder-title",
-				children: "Folder"
-			}),
-			a("p", {
-				class: "path",
-				children: [session.hello.value?.root, value?.path ? `/${value.path}` : ""]
-			}),
-			a("ul", {
-				class: "entries",
-				children: [value?.parent != null && a("li", { children: a("button", {
-					type: "button",
-					class: "name",
-					onClick: () => {
-						path.value = value.parent ?? "";
-					},
-					children: [a(Icon, { name: "up" }), a("span", {
-						class: "text",
-						children: "up"
-					})]
-				}) }), value?.entries.map((entry) => a("li", { children: a("button", {
-					type: "button",
-					class: "name",
-					onClick: () => choose(entry),
-					children: [
-						a(Icon, { name: entry.kind === "folder" ? "folder" : "film" }),
-						a("span", {
-							class: "text",
-							children: entry.name
-						}),
-						a("span", {
-							class: "hint",
-							children: noteOf(entry)
-						})
-					]
-				}) }, entry.path))]
-			}),
-			value !== null && value.entries.length === 0 && a("p", {
-				class: "hint",
-				children: "No videos here."
-			})
-		]
-	});
+	return k$2("section", { "aria-labelledby": "folder-title" }, k$2("h2", { id: "folder-title" }, "Folder"), k$2("p", { class: "path" }, session.hello.value?.root, value?.path ? `/${value.path}` : ""), k$2("ul", { class: "entries" }, value?.parent != null && k$2("li", null, k$2("button", {
+		type: "button",
+		class: "name",
+		onClick: () => {
+			path.value = value.parent ?? "";
+		}
+	}, k$2(Icon, { name: "up" }), k$2("span", { class: "text" }, "up"))), value?.entries.map((entry) => k$2("li", { key: entry.path }, k$2("button", {
+		type: "button",
+		class: "name",
+		onClick: () => choose(entry)
+	}, k$2(Icon, { name: entry.kind === "folder" ? "folder" : "film" }), k$2("span", { class: "text" }, entry.name), k$2("span", { class: "hint" }, noteOf(entry)))))), value !== null && value.entries.length === 0 && k$2("p", { class: "hint" }, "No videos here."));
 }
 function noteOf(entry) {
 	if (entry.kind === "run") return "run";
@@ -4494,58 +3968,20 @@ function RecentColumn({ open }) {
 			runs.value = found.runs;
 		}).catch((error) => session.complain(error));
 	}, [session, runs]);
-	return a("section", {
-		"aria-labelledby": "recent-title",
-		children: [
-			a("h2", {
-				id: "recent-title",
-				children: "Recent"
-			}),
-			runs.value?.length === 0 && a("p", {
-				class: "hint",
-				children: "No runs yet."
-			}),
-			a("ul", {
-				class: "entries recent",
-				children: runs.value?.map((run) => a(RecentEntry, {
-					run,
-					open
-				}, run.path))
-			})
-		]
-	});
+	return k$2("section", { "aria-labelledby": "recent-title" }, k$2("h2", { id: "recent-title" }, "Recent"), runs.value?.length === 0 && k$2("p", { class: "hint" }, "No runs yet."), k$2("ul", { class: "entries recent" }, runs.value?.map((run) => k$2(RecentEntry, {
+		key: run.path,
+		run,
+		open
+	}))));
 }
 function RecentEntry({ run, open }) {
 	const date = new Date(run.modified * 1e3).toLocaleDateString();
-	return a("li", { children: a("button", {
+	return k$2("li", null, k$2("button", {
 		type: "button",
 		class: "name",
 		disabled: run.lost,
-		onClick: () => void open({ run: run.path }),
-		children: [run.lost ? a("span", { class: "thumbnail" }) : a(Thumbnail, { path: run.path }), a("span", {
-			class: "text",
-			children: [
-				run.path,
-				a("span", {
-					class: "hint",
-					children: [
-						run.total === null ? "" : `${run.done} of ${run.total} frames · `,
-						statusOf(run),
-						" · ",
-						date
-					]
-				}),
-				run.lost && a("span", {
-					class: "hint trouble",
-					children: [
-						"Its video ",
-						run.video,
-						" is no longer there: put it back to open this run."
-					]
-				})
-			]
-		})]
-	}) });
+		onClick: () => void open({ run: run.path })
+	}, run.lost ? k$2("span", { class: "thumbnail" }) : k$2(Thumbnail, { path: run.path }), k$2("span", { class: "text" }, run.path, k$2("span", { class: "hint" }, run.total === null ? "" : `${run.done} of ${run.total} frames · `, statusOf(run), " · ", date), run.lost && k$2("span", { class: "hint trouble" }, "Its video ", run.video, " is no longer there: put it back to open this run."))));
 }
 function statusOf({ done, status }) {
 	if (status === "finished") return status;
@@ -4564,7 +4000,7 @@ function Thumbnail({ path }) {
 		address,
 		path
 	]);
-	return address.value === "" ? a("span", { class: "thumbnail" }) : a("img", {
+	return address.value === "" ? k$2("span", { class: "thumbnail" }) : k$2("img", {
 		src: address.value,
 		alt: ""
 	});
@@ -4574,38 +4010,30 @@ function Messages() {
 	const { session } = useWorkspace();
 	const { toasts } = session;
 	const shown = toasts.shown.value;
-	return a($, { children: [a("div", {
+	return k$2($, null, k$2("div", {
 		class: "toasts",
 		role: "log",
-		"aria-label": "Messages",
-		children: shown.map((toast) => a("div", {
-			class: `toast ${toast.level}`,
-			role: roleOf(toast.level),
-			children: [
-				a("span", { children: toast.text }),
-				toast.action && a("button", {
-					type: "button",
-					class: "small",
-					onClick: () => {
-						toast.action?.run();
-						toasts.close(toast.key);
-					},
-					children: toast.action.label
-				}),
-				a("button", {
-					type: "button",
-					class: "quiet",
-					"aria-label": "Close this message",
-					onClick: () => toasts.close(toast.key),
-					children: a(Icon, { name: "close" })
-				})
-			]
-		}, toast.key))
-	}), a("p", {
+		"aria-label": "Messages"
+	}, shown.map((toast) => k$2("div", {
+		key: toast.key,
+		class: `toast ${toast.level}`,
+		role: roleOf(toast.level)
+	}, k$2("span", null, toast.text), toast.action && k$2("button", {
+		type: "button",
+		class: "small",
+		onClick: () => {
+			toast.action?.run();
+			toasts.close(toast.key);
+		}
+	}, toast.action.label), k$2("button", {
+		type: "button",
+		class: "quiet",
+		"aria-label": "Close this message",
+		onClick: () => toasts.close(toast.key)
+	}, k$2(Icon, { name: "close" }))))), k$2("p", {
 		class: "only-read",
-		"aria-live": "polite",
-		children: toasts.announced.value
-	})] });
+		"aria-live": "polite"
+	}, toasts.announced.value));
 }
 function roleOf(level) {
 	return level === "error" ? "alert" : "status";
@@ -4613,20 +4041,14 @@ function roleOf(level) {
 function TroubleBar() {
 	const { session } = useWorkspace();
 	const run = session.project.value?.run;
-	if (!session.reachable.value) return a("p", {
+	if (!session.reachable.value) return k$2("p", {
 		class: "trouble-bar",
-		role: "alert",
-		children: [
-			"The server has stopped; nothing is lost. Start ",
-			a("code", { children: run === void 0 ? "maskcast app" : `maskcast app ${run}` }),
-			" again."
-		]
-	});
-	if (session.edits.state.value === "disk full") return a("p", {
+		role: "alert"
+	}, "The server has stopped; nothing is lost. Start ", k$2("code", null, run === void 0 ? "maskcast app" : `maskcast app ${run}`), " again.");
+	if (session.edits.state.value === "disk full") return k$2("p", {
 		class: "trouble-bar",
-		role: "alert",
-		children: "Not saved: the disk is full. Make room; your strokes are kept here and sent again."
-	});
+		role: "alert"
+	}, "Not saved: the disk is full. Make room; your strokes are kept here and sent again.");
 	return null;
 }
 // src/panels/number_field.tsx
@@ -4636,7 +4058,7 @@ function NumberField({ label, min, max, value, onChange }) {
 	A$1(() => {
 		if (input.current !== null) input.current.value = text;
 	}, [text]);
-	return a("input", {
+	return k$2("input", {
 		ref: input,
 		type: "number",
 		"aria-label": label,
@@ -4665,17 +4087,16 @@ var NAMES = {
 };
 function Tools() {
 	const { look } = useWorkspace();
-	return a("section", {
+	return k$2("section", {
 		class: "tools",
-		"aria-label": "Tools",
-		children: TOOLS.map((tool) => a(CommandButton, {
-			command: tool,
-			icon: tool,
-			name: NAMES[tool],
-			pressed: look.tool.value === tool,
-			children: a("kbd", { children: COMMANDS[tool].keys[0] })
-		}, tool))
-	});
+		"aria-label": "Tools"
+	}, TOOLS.map((tool) => k$2(CommandButton, {
+		key: tool,
+		command: tool,
+		icon: tool,
+		name: NAMES[tool],
+		pressed: look.tool.value === tool
+	}, k$2("kbd", null, COMMANDS[tool].keys[0]))));
 }
 function ToolLine() {
 	const { look, session } = useWorkspace();
@@ -4683,102 +4104,61 @@ function ToolLine() {
 	if (project === null) return null;
 	const object = objectOf(project, look.slot.value);
 	const name = object === null ? "a new object" : titleOf(object);
-	return a("div", {
-		class: "tool-line",
-		children: [a(ToolOptions, {
-			tool: look.tool.value,
-			name
-		}), session.boxesPending.value > 0 && a("span", {
-			role: "status",
-			children: "finding the mask in the box…"
-		})]
-	});
+	return k$2("div", { class: "tool-line" }, k$2(ToolOptions, {
+		tool: look.tool.value,
+		name
+	}), session.boxesPending.value > 0 && k$2("span", { role: "status" }, "finding the mask in the box…"));
 }
 function ToolOptions({ tool, name }) {
 	switch (tool) {
-		case "move": return a("span", { children: "Move · drag to pan, click an object to choose it, wheel to zoom" });
-		case "brush": return a($, { children: [a(BrushSize, {}), a("span", { children: [
-			"paints ",
-			name,
-			" · Alt erases"
-		] })] });
-		case "eraser": return a($, { children: [a(BrushSize, {}), a("span", { children: [
-			"takes pixels from ",
-			name,
-			" alone"
-		] })] });
-		case "polygon": return a(PolygonOptions, { name });
-		case "box": return a(BoxFields, { name });
+		case "move": return k$2("span", null, "Move · drag to pan, click an object to choose it, wheel to zoom");
+		case "brush": return k$2($, null, k$2(BrushSize, null), k$2("span", null, "paints ", name, " · Alt erases"));
+		case "eraser": return k$2($, null, k$2(BrushSize, null), k$2("span", null, "takes pixels from ", name, " alone"));
+		case "polygon": return k$2(PolygonOptions, { name });
+		case "box": return k$2(BoxFields, { name });
 	}
 }
 function BrushSize() {
 	const { look } = useWorkspace();
-	return a("label", {
-		class: "size",
-		children: [
-			NAMES[look.tool.value],
-			a("input", {
-				type: "range",
-				"aria-label": "Brush size",
-				min: 0,
-				max: 100,
-				value: 100 * (Math.log(look.brush.value) / Math.log(400)),
-				onInput: (event) => {
-					look.setBrush(400 ** (Number(event.currentTarget.value) / 100));
-				}
-			}),
-			a(NumberField, {
-				label: "Brush size in pixels",
-				min: 1,
-				max: 400,
-				value: look.brush.value,
-				onChange: (typed) => {
-					look.setBrush(typed);
-					return look.brush.value;
-				}
-			}),
-			"px"
-		]
-	});
+	return k$2("label", { class: "size" }, NAMES[look.tool.value], k$2("input", {
+		type: "range",
+		"aria-label": "Brush size",
+		min: 0,
+		max: 100,
+		value: 100 * (Math.log(look.brush.value) / Math.log(400)),
+		onInput: (event) => {
+			look.setBrush(400 ** (Number(event.currentTarget.value) / 100));
+		}
+	}), k$2(NumberField, {
+		label: "Brush size in pixels",
+		min: 1,
+		max: 400,
+		value: look.brush.value,
+		onChange: (typed) => {
+			look.setBrush(typed);
+			return look.brush.value;
+		}
+	}), "px");
 }
 function PolygonOptions({ name }) {
 	const { pointer } = useWorkspace();
 	const draft = pointer.value?.draft.value ?? null;
 	const points = draft?.kind === "polygon" ? draft.points.length : 0;
-	return a($, { children: [
-		a("span", { children: [
-			"Polygon of ",
-			name,
-			" · ",
-			points,
-			" ",
-			points === 1 ? "point" : "points"
-		] }),
-		a("button", {
-			type: "button",
-			class: "small",
-			onClick: () => pointer.value?.addCornerByKey(),
-			children: "Add point"
-		}),
-		a("button", {
-			type: "button",
-			class: "small",
-			disabled: points < 3,
-			onClick: () => pointer.value?.closePolygon(),
-			children: "Close"
-		}),
-		a("button", {
-			type: "button",
-			class: "small",
-			disabled: points < 3,
-			onClick: () => pointer.value?.closePolygon(true),
-			children: "Subtract"
-		}),
-		a("span", {
-			class: "hint",
-			children: "arrow keys move the last point"
-		})
-	] });
+	return k$2($, null, k$2("span", null, "Polygon of ", name, " · ", points, " ", points === 1 ? "point" : "points"), k$2("button", {
+		type: "button",
+		class: "small",
+		onClick: () => pointer.value?.addCornerByKey()
+	}, "Add point"), k$2("button", {
+		type: "button",
+		class: "small",
+		disabled: points < 3,
+		onClick: () => pointer.value?.closePolygon()
+	}, "Close"), k$2("button", {
+		type: "button",
+		class: "small",
+		disabled: points < 3,
+		onClick: () => pointer.value?.closePolygon(true)
+	}, "Subtract"), k$2("span", { class: "hint" }, "arrow keys move the last point"));
 }
 var SIDES = [
 	"x",
@@ -4789,41 +4169,33 @@ var SIDES = [
 function BoxFields({ name }) {
 	const { session, pointer } = useWorkspace();
 	const video = session.project.value?.video;
-	const fields = useSignal({
-		x: 0,
-		y: 0,
-		width: 100,
-		height: 100
-	});
-	if (video === void 0) return null;
-	return a("form", {
+	const { value } = pointer;
+	if (video === void 0 || value === null) return null;
+	return k$2("form", {
 		class: "box-fields",
 		onSubmit: (event) => {
 			event.preventDefault();
-			const { x, y, width, height } = fields.value;
-			pointer.value?.makeBox(x, y, width, height);
-		},
-		children: [
-			a("span", { children: ["Box around ", name] }),
-			SIDES.map((side) => a("label", { children: [side, a("input", {
-				type: "number",
-				min: side === "width" || side === "height" ? 2 : 0,
-				max: side === "x" || side === "width" ? video.width : video.height,
-				defaultValue: String(fields.value[side]),
-				onInput: (event) => {
-					fields.value = {
-						...fields.value,
-						[side]: Number(event.currentTarget.value)
-					};
-				}
-			})] }, side)),
-			a("button", {
-				type: "submit",
-				class: "small",
-				children: "Find mask"
-			})
-		]
-	});
+			value.makeBox(value.box.value);
+		}
+	}, k$2("span", null, "Box around ", name), SIDES.map((side) => k$2("span", {
+		key: side,
+		class: "side"
+	}, k$2("span", { "aria-hidden": "true" }, side), k$2(NumberField, {
+		label: side,
+		min: side === "width" || side === "height" ? 2 : 0,
+		max: side === "x" || side === "width" ? video.width : video.height,
+		value: value.box.value[side],
+		onChange: (typed) => {
+			value.box.value = {
+				...value.box.value,
+				[side]: typed
+			};
+			return typed;
+		}
+	}))), k$2("button", {
+		type: "submit",
+		class: "small"
+	}, "Find mask"));
 }
 // src/panels/transport.tsx
 function Transport() {
@@ -4839,124 +4211,74 @@ function Transport() {
 	const playing = look.playing.value;
 	const tint = TINTS[look.tint.value];
 	const tintText = tint === 0 ? "outline" : `tint ${Math.round(tint * 100)} %`;
-	return a("div", {
-		class: "transport",
-		children: [
-			a(CommandButton, {
-				command: "first",
-				icon: "first"
-			}),
-			a(CommandButton, {
-				command: "previous",
-				icon: "back"
-			}),
-			a(CommandButton, {
-				command: "play",
-				icon: playing ? "pause" : "play",
-				name: playing ? "Pause" : "Play"
-			}),
-			a(CommandButton, {
-				command: "next",
-				icon: "next"
-			}),
-			a(CommandButton, {
-				command: "last",
-				icon: "last"
-			}),
-			a("span", {
-				class: "frame-field",
-				children: [a("span", {
-					"aria-hidden": "true",
-					children: "frame"
-				}), a(NumberField, {
-					label: "Frame number",
-					min: first,
-					max: first + count - 1,
-					value: frame + first,
-					onChange: (typed) => {
-						session.goTo(typed - first);
-						return look.frame.value + first;
-					}
-				})]
-			}),
-			a("span", {
-				class: "of",
-				children: [
-					"of ",
-					count,
-					" · ",
-					clockText(times.value?.[frame] ?? 0)
-				]
-			}),
-			a(CommandButton, {
-				command: "tint",
-				class: "small",
-				name: `Masks: ${tintText}`,
-				children: tintText
-			}),
-			a(CommandButton, {
-				command: "fit",
-				icon: "fit"
-			}),
-			a("span", { class: "space" }),
-			a(JobLine, {})
-		]
-	});
+	return k$2("div", { class: "transport" }, k$2(CommandButton, {
+		command: "first",
+		icon: "first"
+	}), k$2(CommandButton, {
+		command: "previous",
+		icon: "back"
+	}), k$2(CommandButton, {
+		command: "play",
+		icon: playing ? "pause" : "play",
+		name: playing ? "Pause" : "Play"
+	}), k$2(CommandButton, {
+		command: "next",
+		icon: "next"
+	}), k$2(CommandButton, {
+		command: "last",
+		icon: "last"
+	}), k$2("span", { class: "frame-field" }, k$2("span", { "aria-hidden": "true" }, "frame"), k$2(NumberField, {
+		label: "Frame number",
+		min: first,
+		max: first + count - 1,
+		value: frame + first,
+		onChange: (typed) => {
+			session.goTo(typed - first);
+			return look.frame.value + first;
+		}
+	})), k$2("span", { class: "of" }, "of ", count, " · ", clockText(times.value?.[frame] ?? 0)), k$2(CommandButton, {
+		command: "tint",
+		class: "small",
+		name: `Masks: ${tintText}`
+	}, tintText), k$2(CommandButton, {
+		command: "fit",
+		icon: "fit"
+	}), k$2("span", { class: "space" }), k$2(JobLine, null));
 }
 function JobLine() {
 	const { session, look } = useWorkspace();
 	const job = session.job.value;
-	if (session.external.value !== null) return a("span", {
-		class: "job",
-		children: ["another program works here: ", session.external.value]
-	});
-	if (job === null || !isActive(job)) return a(IdleLine, { job });
+	if (session.external.value !== null) return k$2("span", { class: "job" }, "another program works here: ", session.external.value);
+	if (job === null || !isActive(job)) return k$2(IdleLine, { job });
 	const share = job.total ? (job.done ?? 0) / job.total : 0;
-	return a("div", {
-		class: "job",
-		children: [
-			a("span", {
-				class: "job-text",
-				children: progressText(job)
-			}),
-			a("progress", {
-				"aria-label": "Progress",
-				value: share,
-				max: 1
-			}),
-			a("label", {
-				class: "check",
-				children: [a("input", {
-					type: "checkbox",
-					checked: look.follow.value,
-					onChange: (event) => {
-						look.follow.value = event.currentTarget.checked;
-					}
-				}), "Follow"]
-			}),
-			a("label", {
-				class: "check",
-				title: "When a mark changes, stop, take it up, and go on",
-				children: [a("input", {
-					type: "checkbox",
-					checked: look.resumeAfterEdits.value,
-					onChange: (event) => {
-						look.resumeAfterEdits.value = event.currentTarget.checked;
-						session.api.resumeAfterEdits(event.currentTarget.checked).catch((error) => session.complain(error));
-					}
-				}), "Go on after edits"]
-			}),
-			a("button", {
-				type: "button",
-				class: "small",
-				"aria-keyshortcuts": "Control+.",
-				title: "Stop (Ctrl+.)",
-				disabled: job.state === "stopping",
-				onClick: () => void session.stopJob(),
-				children: "Stop"
-			})
-		]
-	});
+	return k$2("div", { class: "job" }, k$2("span", { class: "job-text" }, progressText(job)), k$2("progress", {
+		"aria-label": "Progress",
+		value: share,
+		max: 1
+	}), k$2("label", { class: "check" }, k$2("input", {
+		type: "checkbox",
+		checked: look.follow.value,
+		onChange: (event) => {
+			look.follow.value = event.currentTarget.checked;
+		}
+	}), "Follow"), k$2("label", {
+		class: "check",
+		title: "When a mark changes, stop, take it up, and go on"
+	}, k$2("input", {
+		type: "checkbox",
+		checked: look.resumeAfterEdits.value,
+		onChange: (event) => {
+			look.resumeAfterEdits.value = event.currentTarget.checked;
+			session.api.resumeAfterEdits(event.currentTarget.checked).catch((error) => session.complain(error));
+		}
+	}), "Go on after edits"), k$2("button", {
+		type: "button",
+		class: "small",
+		"aria-keyshortcuts": "Control+.",
+		title: "Stop (Ctrl+.)",
+		disabled: job.state === "stopping",
+		onClick: () => void session.stopJob()
+	}, "Stop"));
 }
 function IdleLine({ job }) {
 	const { session } = useWorkspace();
@@ -4968,10 +4290,7 @@ function IdleLine({ job }) {
 	const parts = [`masks on ${done} of ${project.video.count} frames`];
 	if (outdated !== null) parts.push(`outdated from ${outdated + project.video.first}`);
 	if (job?.state === "stopped") parts.push("stopped");
-	return a("span", {
-		class: "job",
-		children: parts.join(" · ")
-	});
+	return k$2("span", { class: "job" }, parts.join(" · "));
 }
 function progressText(job) {
 	if (job.state === "queued") return "waiting";
@@ -5051,6 +4370,12 @@ var PEN_ERASER = 32;
 var StagePointer = class {
 	draft = y$1(null);
 	at = y$1(null);
+	box = y$1({
+		x: 0,
+		y: 0,
+		width: 100,
+		height: 100
+	});
 	#stage;
 	#session;
 	#gesture = null;
@@ -5084,10 +4409,13 @@ var StagePointer = class {
 		else if (gesture?.kind === "stroke") this.#extendStroke(event, element, gesture);
 		const point = this.#point(event, element);
 		this.at.value = point;
-		if (gesture?.kind === "box" && this.draft.value?.kind === "box") this.draft.value = {
-			...this.draft.value,
-			to: point
-		};
+		if (gesture?.kind === "box" && this.draft.value?.kind === "box") {
+			this.draft.value = {
+				...this.draft.value,
+				to: point
+			};
+			this.box.value = wholeBox(this.draft.value);
+		}
 	}
 	up(event) {
 		if (event.pointerId !== this.#pointer) return;
@@ -5166,7 +4494,7 @@ var StagePointer = class {
 		const editor = this.#stage.editor();
 		if (editor === null) toasts.info("This frame is still being read; draw again in a moment");
 		if (editor === null || editor.drawing) return false;
-		const slot = look.slot.value ?? this.#session.addObject();
+		const slot = look.slot.value ?? addObject(this.#session);
 		if (slot === null) return false;
 		const objects = project.value?.objects ?? [];
 		const chosen = objects.find((object) => object.slot === slot);
@@ -5260,13 +4588,12 @@ var StagePointer = class {
 		const { value } = this.draft;
 		this.draft.value = null;
 		if (value?.kind !== "box") return;
-		const [left, right] = [value.from.x, value.to.x].sort((a, b) => a - b).map(Math.round);
-		const [top, bottom] = [value.from.y, value.to.y].sort((a, b) => a - b).map(Math.round);
-		if (right - left >= 2 && bottom - top >= 2) this.makeBox(left, top, right - left, bottom - top);
+		const box = wholeBox(value);
+		if (box.width >= 2 && box.height >= 2) this.makeBox(box);
 	}
-	makeBox(x, y, width, height) {
+	makeBox({ x, y, width, height }) {
 		const video = this.#session.project.value?.video;
-		const slot = this.#session.look.slot.value ?? this.#session.addObject();
+		const slot = this.#session.look.slot.value ?? addObject(this.#session);
 		if (video === void 0 || slot === null) return;
 		const [left, top] = [Math.max(0, x), Math.max(0, y)];
 		const [right, bottom] = [Math.min(video.width, x + width), Math.min(video.height, y + height)];
@@ -5274,13 +4601,19 @@ var StagePointer = class {
 			this.#session.toasts.error("The box lies outside of the frame.");
 			return;
 		}
-		const box = [
+		this.box.value = {
+			x: left,
+			y: top,
+			width: right - left,
+			height: bottom - top
+		};
+		const frame = this.#session.look.frame.value;
+		makeBox(this.#session, frame, slot, [
 			left,
 			top,
 			right - left,
 			bottom - top
-		];
-		this.#session.makeBox(this.#session.look.frame.value, slot, box);
+		]);
 	}
 	clearObject() {
 		if (!this.#begin(true)) return;
@@ -5305,6 +4638,16 @@ var StagePointer = class {
 		return toVideo(this.#stage.view.value, this.#onScreen(event, element));
 	}
 };
+function wholeBox({ from, to }) {
+	const [left, right] = [from.x, to.x].sort((a, b) => a - b).map(Math.round);
+	const [top, bottom] = [from.y, to.y].sort((a, b) => a - b).map(Math.round);
+	return {
+		x: left,
+		y: top,
+		width: right - left,
+		height: bottom - top
+	};
+}
 // src/stage/frame_loader.ts
 var PICTURES = 192 * 2 ** 20;
 var LABELS = 64 * 2 ** 20;
@@ -5678,33 +5021,52 @@ var DARK = 3019898880;
 var HATCH$1 = 8;
 function sampleLabels(labels, grid, shown, out, rect) {
 	const { columns, rows } = grid;
+	const { data, width } = labels;
 	for (let y = rect.top; y < rect.bottom; y++) {
 		const to = y * columns.length;
-		const from = rows[y] * labels.width;
+		const from = rows[y] * width;
+		if (from < 0) {
+			out.fill(0, to + rect.left, to + rect.right);
+			continue;
+		}
 		for (let x = rect.left; x < rect.right; x++) {
-			const inside = from >= 0 && columns[x] >= 0;
-			out[to + x] = inside ? shown[labels.data[from + columns[x]]] : 0;
+			const column = columns[x];
+			out[to + x] = column < 0 ? 0 : shown[data[from + column]];
 		}
 	}
 }
 function colour(slots, size, style, out, rect) {
 	const reached = clip(grown(rect, 2), size);
-	for (let y = reached.top; y < reached.bottom; y++) for (let x = reached.left; x < reached.right; x++) {
-		const i = y * size.width + x;
-		const slot = slots[i];
-		out[i] = isPlain(slots, i, x, y, size) ? inside(slot, x, y, style) : edge(slots, x, y, size, style);
+	fillInside(slots, size, style, out, reached);
+	const paintEdge = (x, y) => {
+		if (x < reached.left || x >= reached.right || y < reached.top || y >= reached.bottom) return;
+		out[y * size.width + x] = edge(slots, x, y, size, style);
+	};
+	const { left, top, right, bottom } = clip(grown(reached, 2), size);
+	for (let y = top; y < bottom; y++) {
+		const below = y + 1 < bottom ? size.width : 0;
+		let i = y * size.width + left;
+		for (let x = left; x < right; x++, i++) {
+			const slot = slots[i];
+			if (slots[i + below] !== slot) for (let d = -1; d <= 2; d++) paintEdge(x, y + d);
+			if (x + 1 < right && slots[i + 1] !== slot) for (let d = -1; d <= 2; d++) paintEdge(x + d, y);
+		}
 	}
 	return reached;
 }
-function isPlain(slots, i, x, y, size) {
-	const slot = slots[i];
-	const { width, height } = size;
-	return (x < 1 || slots[i - 1] === slot) && (x + 1 >= width || slots[i + 1] === slot) && (y < 1 || slots[i - width] === slot) && (y + 1 >= height || slots[i + width] === slot) && (x < 2 || slots[i - 2] === slot) && (x + 2 >= width || slots[i + 2] === slot) && (y < 2 || slots[i - 2 * width] === slot) && (y + 2 >= height || slots[i + 2 * width] === slot);
+function fillInside(slots, size, style, out, { left, top, right, bottom }) {
+	const { fill, hatching } = style;
+	for (let y = top; y < bottom; y++) {
+		let i = y * size.width + left;
+		for (let x = left; x < right; x++, i++) {
+			const slot = slots[i];
+			out[i] = hatching[slot] === 0 ? fill[slot] : hatched(slot, x, y, style);
+		}
+	}
 }
-function inside(slot, x, y, style) {
-	const hatching = style.hatching[slot];
-	if (hatching === 0) return style.fill[slot];
-	return (x + y) % HATCH$1 < 2 || hatching === 2 && (x - y + offset(y)) % HATCH$1 < 2 ? style.contour[slot] : style.fill[slot];
+function hatched(slot, x, y, style) {
+	const crossed = style.hatching[slot] === 2;
+	return (x + y) % HATCH$1 < 2 || crossed && (x - y + offset(y)) % HATCH$1 < 2 ? style.contour[slot] : style.fill[slot];
 }
 function offset(y) {
 	return Math.ceil(y / HATCH$1) * HATCH$1;
@@ -6065,7 +5427,11 @@ var Stage = class {
 	}
 	#mark(shown, slots, labels, did) {
 		const { session } = this;
-		session.mark(shown.frame, slots, labels, did);
+		mark(session, {
+			frame: shown.frame,
+			slots,
+			did
+		}, labels);
 		shown.marks = session.marks.of(shown.frame) ?? null;
 		const project = session.project.peek();
 		shown.marked = project === null ? "" : markedOn(project, shown.frame).join();
@@ -6126,20 +5492,12 @@ function StageView() {
 			stage.stop();
 		};
 	}, [workspace]);
-	return a("div", {
+	return k$2("div", {
 		ref: box,
 		class: "stage",
 		"data-tool": workspace.look.tool.value,
-		"data-testid": "stage",
-		children: [
-			a("canvas", { ref: picture }),
-			a("canvas", { ref: masks }),
-			a(Numbers, {}),
-			a(DraftShape, {}),
-			a(BrushCursor, {}),
-			a(FrameTrouble, {})
-		]
-	});
+		"data-testid": "stage"
+	}, k$2("canvas", { ref: picture }), k$2("canvas", { ref: masks }), k$2(Numbers, null), k$2(DraftShape, null), k$2(BrushCursor, null), k$2(FrameTrouble, null));
 }
 function listen(workspace, stage, element) {
 	const pointer = new StagePointer(stage);
@@ -6186,40 +5544,38 @@ function Numbers() {
 	const { stage, session, look } = useWorkspace();
 	const project = session.project.value;
 	if (stage.value === null || project === null || look.masksHidden.value) return null;
-	return a("div", {
+	return k$2("div", {
 		class: "numbers",
-		"aria-hidden": "true",
-		children: stage.value.numbers.value.map(({ slot, x, y, small }) => {
-			const object = objectOf(project, slot);
-			if (object === null) return null;
-			const place = {
-				left: `${x / devicePixelRatio}px`,
-				top: `${y / devicePixelRatio}px`
-			};
-			const colours = {
-				background: object.colour,
-				color: readableOn(object.colour)
-			};
-			return a("span", {
-				class: small ? "above" : "",
-				style: {
-					...place,
-					...colours
-				},
-				children: object.id
-			}, slot);
-		})
-	});
+		"aria-hidden": "true"
+	}, stage.value.numbers.value.map(({ slot, x, y, small }) => {
+		const object = objectOf(project, slot);
+		if (object === null) return null;
+		const place = {
+			left: `${x / devicePixelRatio}px`,
+			top: `${y / devicePixelRatio}px`
+		};
+		const colours = {
+			background: object.colour,
+			color: readableOn(object.colour)
+		};
+		return k$2("span", {
+			key: slot,
+			class: small ? "above" : "",
+			style: {
+				...place,
+				...colours
+			}
+		}, object.id);
+	}));
 }
 function DraftShape() {
 	const { stage, pointer } = useWorkspace();
 	const draft = pointer.value?.draft.value ?? null;
 	if (stage.value === null || draft === null) return null;
-	return a("svg", {
+	return k$2("svg", {
 		class: "draft",
-		"aria-hidden": "true",
-		children: draft.kind === "polygon" ? a(Polygon, { draft }) : a(Box, { draft })
-	});
+		"aria-hidden": "true"
+	}, draft.kind === "polygon" ? k$2(Polygon, { draft }) : k$2(Box, { draft }));
 }
 function Polygon({ draft }) {
 	const { stage, pointer } = useWorkspace();
@@ -6229,35 +5585,32 @@ function Polygon({ draft }) {
 	const corners = draft.points.map((point) => toView(view, point));
 	const hover = pointer.value?.at.value ?? null;
 	const path = (hover === null ? corners : [...corners, toView(view, hover)]).map(({ x, y }) => `${x / ratio},${y / ratio}`).join(" ");
-	return a($, { children: [
-		a("polygon", {
-			class: "under",
-			points: path
-		}),
-		a("polygon", { points: path }),
-		corners.map(({ x, y }, i) => a("circle", {
-			class: i === draft.chosen ? "chosen" : "",
-			cx: x / ratio,
-			cy: y / ratio,
-			r: "4"
-		}, `${x} ${y}`))
-	] });
+	return k$2($, null, k$2("polygon", {
+		class: "under",
+		points: path
+	}), k$2("polygon", { points: path }), corners.map(({ x, y }, i) => k$2("circle", {
+		key: `${x} ${y}`,
+		class: i === draft.chosen ? "chosen" : "",
+		cx: x / ratio,
+		cy: y / ratio,
+		r: "4"
+	})));
 }
 function Box({ draft }) {
 	const view = useWorkspace().stage.value?.view.value;
 	if (view === void 0) return null;
-	const [a$4, b] = [toView(view, draft.from), toView(view, draft.to)];
+	const [a, b] = [toView(view, draft.from), toView(view, draft.to)];
 	const ratio = devicePixelRatio;
 	const box = {
-		x: Math.min(a$4.x, b.x) / ratio,
-		y: Math.min(a$4.y, b.y) / ratio,
-		width: Math.abs(a$4.x - b.x) / ratio,
-		height: Math.abs(a$4.y - b.y) / ratio
+		x: Math.min(a.x, b.x) / ratio,
+		y: Math.min(a.y, b.y) / ratio,
+		width: Math.abs(a.x - b.x) / ratio,
+		height: Math.abs(a.y - b.y) / ratio
 	};
-	return a($, { children: [a("rect", {
+	return k$2($, null, k$2("rect", {
 		class: "under",
 		...box
-	}), a("rect", { ...box })] });
+	}), k$2("rect", box));
 }
 function BrushCursor() {
 	const { stage, pointer, look } = useWorkspace();
@@ -6276,7 +5629,7 @@ function BrushCursor() {
 		element.style.width = element.style.height = `${diameter}px`;
 		element.style.transform = `translate(${x / ratio - diameter / 2}px, ${y / ratio - diameter / 2}px)`;
 	});
-	return a("div", {
+	return k$2("div", {
 		ref: circle,
 		class: "brush-cursor",
 		hidden: true,
@@ -6287,26 +5640,18 @@ function FrameTrouble() {
 	const { stage, look, session } = useWorkspace();
 	const trouble = stage.value?.trouble.value ?? null;
 	const shown = stage.value?.frame.value ?? null;
-	if (trouble !== null) return a("div", {
+	if (trouble !== null) return k$2("div", {
 		class: "stage-note trouble",
 		role: "status",
-		onPointerDown: (event) => event.stopPropagation(),
-		children: [a("p", { children: ["This frame cannot be shown: ", trouble.message] }), trouble instanceof ApiError && trouble.kind === "FrameError" && a("button", {
-			type: "button",
-			class: "small",
-			onClick: () => void session.holdBadFrames(),
-			children: "Hold the frame before it"
-		})]
-	});
-	if (session.project.value === null || shown === look.frame.value) return null;
-	return a("p", {
-		class: "stage-note waiting",
-		children: [
-			"Frame ",
-			look.frame.value,
-			" is being read…"
-		]
-	});
+		onPointerDown: (event) => event.stopPropagation()
+	}, k$2("p", null, "This frame cannot be shown: ", trouble.message), trouble instanceof ApiError && trouble.kind === "FrameError" && k$2("button", {
+		type: "button",
+		class: "small",
+		onClick: () => void session.holdBadFrames()
+	}, "Hold the frame before it"));
+	const { value } = session.video;
+	if (value === null || shown === look.frame.value) return null;
+	return k$2("p", { class: "stage-note waiting" }, "Frame ", look.frame.value + value.first, " is being read…");
 }
 // src/timeline/axis.ts
 var STEPS = [
@@ -6421,51 +5766,41 @@ function Timeline() {
 		from: 0,
 		length: project.video.count
 	};
-	return a("div", {
-		class: "timeline",
-		children: [a("div", {
-			class: "lane-names",
-			"aria-hidden": "true",
-			style: { paddingTop: `18px` },
-			children: objects.map((object) => a("button", {
-				type: "button",
-				tabIndex: -1,
-				class: look.slot.value === object.slot ? "chosen" : "",
-				title: object.name,
-				onClick: () => {
-					look.slot.value = object.slot;
-				},
-				children: object.id
-			}, object.slot))
-		}), a("div", {
-			class: "track",
-			ref: track,
-			"data-testid": "timeline",
-			children: [
-				a("input", {
-					type: "range",
-					"aria-label": "Frame",
-					min: 0,
-					max: project.video.count - 1,
-					value: look.frame.value,
-					"aria-valuetext": `frame ${look.frame.value + project.video.first}`,
-					onInput: (event) => session.goTo(Number(event.currentTarget.value))
-				}),
-				a(Lanes, {
-					width: width.value,
-					window
-				}),
-				a(Marks, {
-					width: width.value,
-					window
-				}),
-				a(Playhead, {
-					width: width.value,
-					window
-				})
-			]
-		})]
-	});
+	return k$2("div", { class: "timeline" }, k$2("div", {
+		class: "lane-names",
+		"aria-hidden": "true",
+		style: { paddingTop: `18px` }
+	}, objects.map((object) => k$2("button", {
+		key: object.slot,
+		type: "button",
+		tabIndex: -1,
+		class: look.slot.value === object.slot ? "chosen" : "",
+		title: object.name,
+		onClick: () => {
+			look.slot.value = object.slot;
+		}
+	}, object.id))), k$2("div", {
+		class: "track",
+		ref: track,
+		"data-testid": "timeline"
+	}, k$2("input", {
+		type: "range",
+		"aria-label": "Frame",
+		min: 0,
+		max: project.video.count - 1,
+		value: look.frame.value,
+		"aria-valuetext": `frame ${look.frame.value + project.video.first}`,
+		onInput: (event) => session.goTo(Number(event.currentTarget.value))
+	}), k$2(Lanes, {
+		width: width.value,
+		window
+	}), k$2(Marks, {
+		width: width.value,
+		window
+	}), k$2(Playhead, {
+		width: width.value,
+		window
+	})));
 }
 function watch(workspace, element, resized) {
 	const { session, look } = workspace;
@@ -6501,9 +5836,7 @@ function watch(workspace, element, resized) {
 		observer.disconnect();
 	};
 }
-function Lanes({ width, window }) {
-	const { session, look } = useWorkspace();
-	const canvas = T$1(null);
+function usePlace({ width, window }) {
 	const place = useSignal({
 		width,
 		window
@@ -6519,6 +5852,12 @@ function Lanes({ width, window }) {
 		window.from,
 		window.length
 	]);
+	return place;
+}
+function Lanes(at) {
+	const { session, look } = useWorkspace();
+	const canvas = T$1(null);
+	const place = usePlace(at);
 	useSignalEffect(() => {
 		session.results.version.value;
 		const project = session.project.value;
@@ -6526,7 +5865,7 @@ function Lanes({ width, window }) {
 		drawLanes(canvas.current, project, session.results.tracks, place.value);
 		look.slot.value;
 	});
-	return a("canvas", {
+	return k$2("canvas", {
 		ref: canvas,
 		style: { height: `${18 + (session.project.value?.objects.length ?? 0) * 18}px` }
 	});
@@ -6591,55 +5930,32 @@ function Marks({ width, window }) {
 		const x = at(frame);
 		if (row === void 0 || x < 0 || x > width) return null;
 		const top = 18 + row * 18 + 9;
-		return a("span", {
+		return k$2("span", {
+			key: `${kind} ${frame} ${slot}`,
 			class: `sign ${kind}`,
 			style: {
 				left: `${x}px`,
 				top: `${top}px`
-			},
-			children: text
-		}, `${kind} ${frame} ${slot}`);
+			}
+		}, text);
 	};
 	const signs = (table, kind, text) => Object.entries(table).flatMap(([frame, slots]) => slots.map((slot) => sign(Number(frame), slot, kind, text)));
 	const [first, last] = [look.inPoint.value, look.outPoint.value];
-	return a("div", {
+	return k$2("div", {
 		class: "signs",
-		"aria-hidden": "true",
-		children: [
-			first !== null && a("span", {
-				class: "point in",
-				style: { left: `${pixelOf(first, window, width)}px` }
-			}),
-			last !== null && a("span", {
-				class: "point out",
-				style: { left: `${pixelOf(last + 1, window, width)}px` }
-			}),
-			signs(project.prompts, "prompt", "◆"),
-			signs(project.absent, "absent", "∅"),
-			project.ends.map(([frame, slot]) => sign(frame, slot, "end", "✕")),
-			project.renames.flatMap(([frame, , slots]) => slots.map((slot) => sign(frame, slot, "rename", "⇄"))),
-			session.flags.value.filter((flag) => !flag.seen).map((flag) => sign(flag.frame, flag.slot, "flag", "▲"))
-		]
-	});
+		"aria-hidden": "true"
+	}, first !== null && k$2("span", {
+		class: "point in",
+		style: { left: `${pixelOf(first, window, width)}px` }
+	}), last !== null && k$2("span", {
+		class: "point out",
+		style: { left: `${pixelOf(last + 1, window, width)}px` }
+	}), signs(project.prompts, "prompt", "◆"), signs(project.absent, "absent", "∅"), project.ends.map(([frame, slot]) => sign(frame, slot, "end", "✕")), project.renames.flatMap(([frame, , slots]) => slots.map((slot) => sign(frame, slot, "rename", "⇄"))), session.flags.value.filter((flag) => !flag.seen).map((flag) => sign(flag.frame, flag.slot, "flag", "▲")));
 }
-function Playhead({ width, window }) {
+function Playhead(at) {
 	const { look } = useWorkspace();
 	const line = T$1(null);
-	const place = useSignal({
-		width,
-		window
-	});
-	A$1(() => {
-		place.value = {
-			width,
-			window
-		};
-	}, [
-		place,
-		width,
-		window.from,
-		window.length
-	]);
+	const place = usePlace(at);
 	useSignalEffect(() => {
 		const element = line.current;
 		const { value } = place;
@@ -6648,7 +5964,7 @@ function Playhead({ width, window }) {
 		element.style.transform = `translateX(${x}px)`;
 		element.hidden = x < 0 || x > value.width;
 	});
-	return a("div", {
+	return k$2("div", {
 		ref: line,
 		class: "playhead",
 		"aria-hidden": "true"
@@ -6661,11 +5977,7 @@ function App() {
 	A$1(() => {
 		document.title = name === void 0 ? "maskcast" : `${name} – maskcast`;
 	}, [name]);
-	return a($, { children: [
-		a(TroubleBar, {}),
-		session.project.value === null ? a(Start, {}) : a(Workbench, {}, session.project.value.key),
-		a(Messages, {})
-	] });
+	return k$2($, null, k$2(TroubleBar, null), session.project.value === null ? k$2(Start, null) : k$2(Workbench, { key: session.project.value.key }), k$2(Messages, null));
 }
 function Workbench() {
 	const workspace = useWorkspace();
@@ -6675,32 +5987,10 @@ function Workbench() {
 			for (const stop of stops) stop();
 		};
 	}, [workspace]);
-	return a("div", {
-		class: "workbench",
-		children: [
-			a(Header, {}),
-			a(Tools, {}),
-			a("main", {
-				"aria-label": "Frame",
-				children: [a(ToolLine, {}), a(StageView, {})]
-			}),
-			a("aside", {
-				"aria-label": "Objects and flags",
-				children: [
-					a(Objects, {}),
-					a(FramePanel, {}),
-					a(Flags, {})
-				]
-			}),
-			a("section", {
-				class: "time",
-				"aria-label": "Time",
-				children: [a(Transport, {}), a(Timeline, {})]
-			}),
-			workspace.dialog.value === "help" && a(Help, {}),
-			workspace.dialog.value === "export" && a(ExportDialog, {})
-		]
-	});
+	return k$2("div", { class: "workbench" }, k$2(Header, null), k$2(Tools, null), k$2("main", { "aria-label": "Frame" }, k$2(ToolLine, null), k$2(StageView, null)), k$2("aside", { "aria-label": "Objects and flags" }, k$2(Objects, null), k$2(FramePanel, null), k$2(Flags, null)), k$2("section", {
+		class: "time",
+		"aria-label": "Time"
+	}, k$2(Transport, null), k$2(Timeline, null)), workspace.dialog.value === "help" && k$2(Help, null), workspace.dialog.value === "export" && k$2(ExportDialog, null));
 }
 // src/main.tsx
 function takeToken() {
@@ -6720,10 +6010,7 @@ function start(root) {
 	const session = new Session(new Api(token), new Look());
 	const workspace = new Workspace(session);
 	Object.assign(window, { maskcast: workspace });
-	Q(a(WorkspaceProvider, {
-		value: workspace,
-		children: a(App, {})
-	}), root);
+	Q(k$2(WorkspaceProvider, { value: workspace }, k$2(App, null)), root);
 	session.begin();
 }
 var root = document.getElementById("app");
