@@ -17,8 +17,8 @@ from maskcast.core.errors import ConfigError
 from maskcast.core.segmenter import SearchesNewShots
 from maskcast.core.state import load_state, save_state
 from maskcast.core.types import ABSENT, ObjectMasks
-from maskcast.methods.lwl.absence import PresenceRule, merge_present
-from maskcast.methods.lwl.aggregation import aggregate_logits
+from maskcast.methods.lwl.absence import PresenceRule
+from maskcast.methods.lwl.aggregation import aggregate_logits, merge_maps
 from maskcast.methods.lwl.config import LWLConfig, MemoryConfig
 from maskcast.methods.lwl.crop import View, view_patch
 from maskcast.methods.lwl.decoder import Decoded
@@ -164,10 +164,12 @@ def test_the_usual_likeness_follows_visible_frames_and_starts_anew_at_a_correcti
 
 def test_others_get_the_pixels_of_an_absent_object() -> None:
     logits = 4 * torch.randn(3, 5, 6, generator=torch.Generator().manual_seed(0))
-    merged = merge_present(logits, torch.tensor([0.7, 0.49, 0.5]))
+    maps, areas = list(logits), [None] * 3
+    merged = merge_maps(maps, areas, torch.tensor([True, False, True]))
     assert torch.equal(merged[[0, 2]], aggregate_logits(logits[[0, 2]])[1:])
     assert not merged[1].any()
-    assert torch.equal(merge_present(logits, torch.ones(3)), aggregate_logits(logits)[1:])
+    every = merge_maps(maps, areas, torch.ones(3, dtype=torch.bool))
+    assert torch.equal(every, aggregate_logits(logits)[1:])
 
 
 # --- in the segmenter

@@ -10,6 +10,8 @@ import torch
 from maskcast.core.types import Box
 from maskcast.methods.lwl.config import CropConfig
 from maskcast.methods.lwl.crop import (
+    OUTSIDE_LOGIT,
+    Extent,
     Patch,
     Sighting,
     View,
@@ -21,6 +23,7 @@ from maskcast.methods.lwl.crop import (
     follow,
     half_stride,
     paste,
+    pasted_part,
     patch_at,
     shared_view,
     view_patch,
@@ -107,6 +110,20 @@ def test_exact_paste_is_the_way_back() -> None:
     assert torch.equal(cut_image(whole[None], patch)[0], logits)
     stretched = paste(torch.ones(4, 6), ((1.0, -2.0), (7.0, 3.0)), (9, 9), exact=True)
     assert (stretched[1:7, :3] == 1).all() and (stretched == 1).sum() == 18
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize(
+    "extent",
+    [((1.0, 2.0), (7.0, 9.0)), ((-2.0, 5.0), (2.0, 11.0)), ((50.0, 50.0), (54.0, 56.0))],
+    ids=["inside", "partly", "outside"],
+)
+def test_the_pasted_part_is_where_paste_writes(extent: Extent, exact: bool) -> None:
+    whole = paste(torch.ones(4, 6), extent, (9, 12), exact=exact)
+    top, left, bottom, right = pasted_part((4, 6), extent, (9, 12), exact=exact)
+    inside = torch.zeros(9, 12, dtype=torch.bool)
+    inside[top:bottom, left:right] = True
+    assert torch.equal(whole > OUTSIDE_LOGIT, inside)
 
 
 def test_paste_cuts_off_what_leaves_the_frame() -> None:

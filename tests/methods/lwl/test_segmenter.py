@@ -234,6 +234,28 @@ def test_a_shared_crop_is_seen_once_and_remembered_by_all() -> None:
     assert found[-1].probs.isfinite().all()
 
 
+@pytest.mark.parametrize(
+    ("most", "expected"), [(1, [1, 1, 1, 1, 1]), (2, [1, 2, 2]), (4, [2, 3]), (5, [5])]
+)
+def test_objects_are_segmented_in_batches_of_similar_size(
+    plain: LWLSegmenter, monkeypatch: pytest.MonkeyPatch, most: int, expected: list[int]
+) -> None:
+    height, width = plain.config.crop.size
+    together, sizes = plain._predict_together, []
+
+    def counted(placed: Any, image: Tensor) -> list[Found]:
+        sizes.append(len(placed))
+        return together(placed, image)
+
+    prompts = {0: {number: square(6 * number, 8 * number) for number in range(1, 6)}}
+    _, whole = run(plain, prompts, frames=2)
+    monkeypatch.setattr(plain, "_predict_together", counted)
+    monkeypatch.setattr(segmenter_module, "MOST_PIXELS", most * height * width)
+    _, found = run(plain, prompts, frames=2)
+    assert sizes == expected
+    torch.testing.assert_close(found[1].probs, whole[1].probs, rtol=0, atol=1e-5)
+
+
 def test_out_of_memory_splits_the_objects_of_a_frame(
     plain: LWLSegmenter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,9 +18,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from maskcast.core.tensors import Size
-from maskcast.methods.lwl.aggregation import aggregate_logits
+from maskcast.methods.lwl.aggregation import merge_maps
 from maskcast.methods.lwl.config import LWLConfig
-from maskcast.methods.lwl.crop import OUTSIDE_LOGIT, Pair, View, find
+from maskcast.methods.lwl.crop import Pair, View, find
 from maskcast.methods.lwl.decoder import Decoded
 from maskcast.methods.lwl.presence import (
     EPS,
@@ -75,7 +75,7 @@ class AsPublished:
 
     def merge(self, objects: Sequence[Found]) -> tuple[Tensor, Tensor | None, list[Located]]:
         """Return merged probabilities, no presence, and the position of each object."""
-        merged = aggregate_logits(torch.stack([one.logits for one in objects]))[1:]
+        merged = merge_maps([one.logits for one in objects], [one.area for one in objects])
         merged[[one.absent for one in objects]] = 0.0  # removes rounding errors below 1e-30
         seen = find(merged, minimum_mass=self.minimum_mass)
         return merged, None, [Located(True, sighted) for sighted in seen]
@@ -213,14 +213,14 @@ class PresenceRule:
 
     def merge(self, objects: Sequence[Found]) -> tuple[Tensor, Tensor | None, list[Located]]:
         """Return merged probabilities, presence, and the position of each object."""
-        logits = torch.stack([one.logits for one in objects])
-        marked = [logits.new_tensor(float(not one.absent)) for one in objects]
+        marked = [one.logits.new_tensor(float(not one.absent)) for one in objects]
         judged = [
             one.judged or Judgement(mark, mark) for one, mark in zip(objects, marked, strict=True)
         ]
         presence = torch.stack([one.presence for one in judged])
         confidence = torch.stack([one.confidence for one in judged])
-        merged = merge_present(logits, presence)
+        maps, areas = [one.logits for one in objects], [one.area for one in objects]
+        merged = merge_maps(maps, areas, presence >= VISIBLE)
         last = [last_extent(one.target) for one in objects]
         located = locate(merged, presence, confidence, last, minimum_mass=self.minimum_mass)
         return merged, presence, located
@@ -259,14 +259,6 @@ def absence_rule(config: LWLConfig, head: PresenceHead | None) -> AsPublished | 
     if config.presence.rule == "off":
         return AsPublished(config.crop.minimum_mass)
     return PresenceRule(config.presence, head, config.crop.minimum_mass)
-
-
-def merge_present(
-    logits: Float[Tensor, "objects height width"], presence: Float[Tensor, "objects"]
-) -> Float[Tensor, "objects height width"]:
-    """Return merged probabilities; absent objects are left out and have probability 0."""
-    present = (presence >= VISIBLE)[:, None, None]
-    return aggregate_logits(torch.where(present, logits, OUTSIDE_LOGIT))[1:] * present
 
 
 def best_of(usual: Sequence[Found], elsewhere: Sequence[Found]) -> list[Found]:

@@ -172,7 +172,8 @@ class SpeedConfig:
     """Settings that affect speed; results stay the same up to rounding unless noted."""
 
     batch_objects: bool = True
-    """Whether all objects of a frame are segmented in one batch."""
+    """Whether the objects of a frame are segmented in one batch; on a CPU in several small ones,
+    and one by one at full size."""
     share_crop: bool = False
     """Whether all objects of a frame share one crop and one trunk pass; changes the result."""
     channels_last: bool = True

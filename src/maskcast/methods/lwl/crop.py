@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import floor, sqrt, trunc
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -35,6 +35,18 @@ a float, and without this would be one pixel smaller on some machines."""
 Pair: TypeAlias = tuple[float, float]
 Extent: TypeAlias = tuple[Pair, Pair]
 """Upper left and lower right corner."""
+
+
+class Area(NamedTuple):
+    """A rectangle of whole pixels; ``bottom`` and ``right`` are the first row and column after it.
+
+    It is empty if they are not larger than ``top`` and ``left``.
+    """
+
+    top: int
+    left: int
+    bottom: int
+    right: int
 
 
 @dataclass(frozen=True)
@@ -289,20 +301,34 @@ def paste(
     the corner is moved up and left by half a pixel before it is truncated. With ``exact``, the
     logits are pasted exactly where the crop was cut.
     """
-    if exact:
-        (top, left), (bottom, right) = extent
-        size, corner = (int(bottom - top), int(right - left)), (int(top), int(left))
-    else:
-        size, corner = pasted_area((logits.shape[0], logits.shape[1]), extent)
+    size, corner = _resized_to((logits.shape[0], logits.shape[1]), extent, exact=exact)
     resized = resize_bilinear(logits[None, None], size)[0, 0]
     whole = logits.new_full(frame_size, OUTSIDE_LOGIT)
-    top, left = max(0, corner[0]), max(0, corner[1])
-    bottom = max(top, min(frame_size[0], corner[0] + size[0]))
-    right = max(left, min(frame_size[1], corner[1] + size[1]))
+    top, left, bottom, right = _inside(size, corner, frame_size)
     whole[top:bottom, left:right] = resized[
         top - corner[0] : bottom - corner[0], left - corner[1] : right - corner[1]
     ]
     return whole
+
+
+def pasted_part(crop_size: Size, extent: Extent, frame_size: Size, *, exact: bool = False) -> Area:
+    """Return the part of the frame that ``paste`` writes into; outside are its constant logits."""
+    return _inside(*_resized_to(crop_size, extent, exact=exact), frame_size)
+
+
+def _resized_to(crop_size: Size, extent: Extent, *, exact: bool) -> tuple[Size, Size]:
+    """Return size and upper left corner of the pasted crop, which may leave the frame."""
+    if not exact:
+        return pasted_area(crop_size, extent)
+    (top, left), (bottom, right) = extent
+    return (int(bottom - top), int(right - left)), (int(top), int(left))
+
+
+def _inside(size: Size, corner: Size, frame_size: Size) -> Area:
+    top, left = max(0, corner[0]), max(0, corner[1])
+    bottom = max(top, min(frame_size[0], corner[0] + size[0]))
+    right = max(left, min(frame_size[1], corner[1] + size[1]))
+    return Area(top, left, bottom, right)
 
 
 def pasted_area(crop_size: Size, extent: Extent) -> tuple[Size, Size]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -33,6 +34,7 @@ from maskcast.methods.lwl.crop import (
     follow,
     half_stride,
     paste,
+    pasted_part,
     shared_view,
     view_patch,
 )
@@ -51,6 +53,10 @@ if TYPE_CHECKING:
 
 Watch: TypeAlias = Callable[[str], AbstractContextManager[None]]
 """Called with the name of a stage; returns a context manager that encloses the stage."""
+Placed: TypeAlias = tuple[Target, Patch]
+"""An object, and the crop in which it is searched for."""
+MOST_PIXELS = 4 * 288 * 496
+"""Pixels of the crops of a batch on a CPU: four crops of the small networks, one at full size."""
 
 
 class LWLSegmenter:
@@ -209,15 +215,31 @@ class LWLSegmenter:
             (target, view_patch(shared or target.view, size, crop, self._half_stride))
             for target in [*targets, *elsewhere]
         ]
-        if self.config.speed.batch_objects:
-            predicted = in_parts(lambda part: self._predict_together(part, frame), placed)
-        else:
-            predicted = [self._predict_together([one], frame)[0] for one in placed]
+        predicted = [
+            one
+            for batch in self._batches(placed)
+            for one in in_parts(lambda part: self._predict_together(part, frame), batch)
+        ]
         return best_of(predicted[: len(targets)], predicted[len(targets) :])
 
-    def _predict_together(
-        self, placed: Sequence[tuple[Target, Patch]], frame: Frame
-    ) -> list[Found]:
+    def _batches(self, placed: Sequence[Placed]) -> list[Sequence[Placed]]:
+        """Divide the objects into those that are segmented together.
+
+        On a CPU, batches are small, which keeps the peak memory low and takes no more time. They
+        are of similar size: if the crops are small, oneDNN may add in another order in a batch of
+        one.
+        """
+        if not self.config.speed.batch_objects:
+            return [[one] for one in placed]
+        if self.device.type != "cpu" or self.config.speed.share_crop:
+            return [placed]
+        height, width = self.config.crop.size
+        most = max(1, MOST_PIXELS // (height * width))
+        count = -(-len(placed) // most)
+        edges = [index * len(placed) // count for index in range(count + 1)]
+        return [placed[first:last] for first, last in pairwise(edges)]
+
+    def _predict_together(self, placed: Sequence[Placed], frame: Frame) -> list[Found]:
         patches = [patch for _, patch in placed]
         features = self._look(frame, patches[:1] if self.config.speed.share_crop else patches)
         x = features.x.expand(len(placed), -1, -1, -1)
@@ -230,13 +252,14 @@ class LWLSegmenter:
             targets = [target for target, _ in placed]
             judgements = self._absence.judge(targets, decoded, x, scores)
         with self._watch("paste"):
-            size, exact = size_of(frame), self.config.crop.exact_paste
+            size, crop = size_of(frame), self.config.crop
             return [
                 Found(
                     target,
-                    paste(logits.float(), patch.extent, size, exact=exact),
+                    paste(logits.float(), patch.extent, size, exact=crop.exact_paste),
                     Sample(patch, x_object),
                     judged=judged,
+                    area=pasted_part(crop.size, patch.extent, size, exact=crop.exact_paste),
                 )
                 for (target, patch), logits, x_object, judged in zip(
                     placed, decoded.logits, x, judgements, strict=True

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from maskcast.core.types import Box
-from maskcast.methods.lwl.crop import Patch, Sighting, View
+from maskcast.methods.lwl.crop import Area, Patch, Sighting, View
 from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.presence import Judgement
 
@@ -77,3 +77,5 @@ class Found(NamedTuple):
     """Whether the user marked the object as absent from this frame."""
     judged: Judgement | None = None
     """None if absence is not detected."""
+    area: Area | None = None
+    """Where the logits may differ from ``OUTSIDE_LOGIT``; None: everywhere."""
