@@ -1,6 +1,9 @@
 """Colours of objects: those of DAVIS, and all different."""
 
-from maskcast.core.palette import PALETTE, colour_of, palette_bytes
+import re
+from pathlib import Path
+
+from maskcast.core.palette import PALETTE, SHOWN, colour_of, palette_bytes
 
 
 def test_the_first_colours_are_those_of_davis():
@@ -28,3 +31,9 @@ def test_ids_above_255_take_colours_in_turn_and_never_black():
 def test_bytes():
     assert palette_bytes()[:6] == bytes([0, 0, 0, 128, 0, 0])
     assert len(palette_bytes()) == 768
+
+
+def test_the_page_shows_the_colours_of_overlays():
+    page = Path(__file__).parents[2] / "frontend/src/stage/palette.ts"
+    listed = re.findall(r'^  "#(\w{6})",$', page.read_text(), flags=re.MULTILINE)
+    assert listed == [bytes(colour).hex() for colour in SHOWN]

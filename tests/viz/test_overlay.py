@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from maskcast.core.palette import colour_of
+from maskcast.core.palette import shown_colour_of
 from maskcast.viz.overlay import LEAST_DIFFERENCE, contour_of, distinct_colours, draw_overlay
 
 
@@ -16,9 +16,8 @@ def label_map() -> np.ndarray:
 def test_inside_is_a_mix_of_frame_and_colour():
     picture = np.full((60, 80, 3), 100, dtype=np.uint8)
     painted = draw_overlay(picture, label_map(), tint=0.5, contours=False, ids=False)
-    red, green, blue = colour_of(2)
-    lighter = np.minimum([red * 3 // 2 + 48, green * 3 // 2 + 48, blue * 3 // 2 + 48], 255)
-    np.testing.assert_allclose(painted[20, 20], (100 + lighter) / 2, atol=1)
+    expected = (100 + np.array(shown_colour_of(2))) / 2
+    np.testing.assert_allclose(painted[20, 20], expected, atol=1)
     assert not np.array_equal(painted[20, 20], painted[20, 60])
     np.testing.assert_array_equal(painted[0], picture[0])
     np.testing.assert_array_equal(picture, np.full((60, 80, 3), 100))
@@ -78,9 +77,7 @@ def test_absent_objects_are_listed_in_a_corner():
         assert (corner > 200).all(axis=2).sum() > 60  # the letters
         assert (corner[3:-1, 3:-1] < 80).all(axis=2).mean() > 0.5  # the plate
         for object_id in (2, 4):
-            red, green, blue = colour_of(object_id)
-            lighter = np.minimum([red * 3 // 2 + 48, green * 3 // 2 + 48, blue * 3 // 2 + 48], 255)
-            assert (corner == lighter).all(axis=2).sum() > 5  # its colour
+            assert (corner == shown_colour_of(object_id)).all(axis=2).sum() > 5  # its colour
     assert corner_of(208, (2, 4, 5)).shape[1] > corner_of(208, (2, 4)).shape[1]
 
 
@@ -97,8 +94,25 @@ def test_neighbouring_ids_never_share_a_colour():
     shades = distinct_colours(range(1, 600), {})
     pairs = [difference(shades[i], shades[i + 1]) for i in range(1, 599)]
     assert min(pairs) >= LEAST_DIFFERENCE
-    far_apart = distinct_colours([1, 256], {})  # ids above 255 take the palette again
-    assert difference(far_apart[1], far_apart[256]) >= LEAST_DIFFERENCE
+    far_apart = distinct_colours([1, 8], {})  # ids above 7 take the palette again
+    assert difference(far_apart[1], far_apart[8]) >= LEAST_DIFFERENCE
+    many = {i: shown_colour_of(i) for i in range(1, 8)}  # every colour is taken
+    last = distinct_colours([*many, 20], many)[20]
+    assert difference(last, many[7]) >= LEAST_DIFFERENCE
+
+
+def test_objects_with_the_colour_of_another_one_are_hatched():
+    picture = np.zeros((360, 480, 3), np.uint8)
+    counts = []
+    for object_id in (1, 8, 15):
+        label_map = np.full((360, 480), object_id, np.int32)
+        painted = draw_overlay(picture, label_map, contours=False, ids=False)
+        full = (painted == shown_colour_of(object_id)).all(axis=2)
+        counts.append(np.count_nonzero(full))
+        assert (painted[~full] == painted[~full][0]).all()  # the tint
+    assert counts[0] == 0
+    assert 0.2 < counts[1] / label_map.size < 0.3
+    assert 0.4 < counts[2] / label_map.size < 0.5
 
 
 def test_colours_of_the_palette_give_way_to_those_that_were_chosen():

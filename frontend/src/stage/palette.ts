@@ -51,10 +51,10 @@ export function overlayStyle(
     shown: new Uint8Array(256),
     dashed: options.dashed,
   };
-  for (const [place, { slot, colour }] of objects.entries()) {
+  for (const { slot, colour } of objects) {
     style.fill[slot] = packed(colour, options.tint);
     style.contour[slot] = packed(colour, 1);
-    style.hatching[slot] = Math.floor(place / PALETTE.length) % 3;
+    style.hatching[slot] = Math.floor((slot - 1) / PALETTE.length) % 3;
     style.shown[slot] = options.hidden.has(slot) ? 0 : slot;
   }
   return style;

@@ -1,4 +1,4 @@
-"""One colour per object id, the same in label maps, overlays and reports.
+"""One colour per object id: one palette for label maps, another one for what people look at.
 
 The first 22 colours are those of DAVIS. DAVIS continues with near-black greys; this palette instead
 continues the rule behind the first colours, so that object 30 is distinguishable from object 31.
@@ -29,8 +29,31 @@ DAVIS_COLOURS = 22
 """Number of palette colours shared with DAVIS."""
 
 
+SHOWN: tuple[Colour, ...] = (
+    (0x56, 0xB4, 0xE9),
+    (0xD5, 0x5E, 0x00),
+    (0xF0, 0xE4, 0x42),
+    (0x00, 0x72, 0xB2),
+    (0xCC, 0x79, 0xA7),
+    (0x00, 0x9E, 0x73),
+    (0xE6, 0x9F, 0x00),
+)
+"""Colours of objects in overlays and in the browser application: those of Okabe and Ito, which
+colour-blind people can tell apart, ordered so that the first ones differ most."""
+
+
+def shown_colour_of(object_id: int) -> Colour:
+    """Return the colour of an object in overlays; ids above 7 take the colours in turn."""
+    return SHOWN[(object_id - 1) % len(SHOWN)]
+
+
+def hatching_of(object_id: int) -> int:
+    """Return how often an object's area is hatched, 0 to 2, since colours are taken in turn."""
+    return (object_id - 1) // len(SHOWN) % 3
+
+
 def colour_of(object_id: int) -> Colour:
-    """Return the colour of an object; ids above 255 take the colours of 1..255 in turn."""
+    """Return the colour of an object in label maps; ids above 255 take those of 1..255 in turn."""
     return PALETTE[0] if object_id == 0 else PALETTE[(object_id - 1) % 255 + 1]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Integer, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from maskcast.core.palette import Colour, colour_of
+from maskcast.core.palette import SHOWN, Colour, hatching_of, shown_colour_of
 
 NOTHING: Mapping[int, Any] = MappingProxyType({})
 """No colours or names."""
@@ -55,14 +55,19 @@ def draw_overlay(
     """
     inside = label_map != 0
     distinct, slots = np.unique(label_map[inside], return_inverse=True)
-    bright = [_shade(i, colours) for i in distinct.tolist()]
-    shades = np.array(bright, dtype=np.uint16).reshape(-1, 3)
+    shades = np.array([_shade(i, colours) for i in distinct.tolist()], np.uint16).reshape(-1, 3)
     share = round(tint * 256)
     painted = picture.copy()
     painted[inside] = (picture[inside] * np.uint16(256 - share) + shades[slots] * share) >> 8
+    full = np.zeros_like(picture)
+    full[inside] = shades[slots]
+    times = np.array([hatching_of(i) for i in distinct.tolist()], dtype=np.int8)
+    if tint and times.any():
+        hatched = np.zeros(label_map.shape, dtype=np.int8)
+        hatched[inside] = times[slots]
+        lines = _hatching(hatched)
+        painted[lines] = full[lines]
     if contours:
-        full = np.zeros_like(picture)
-        full[inside] = shades[slots]
         _draw_contours(painted, label_map, full)
     if ids and not listed:
         _write_names(painted, label_map, {i: names.get(i, str(i)) for i in distinct.tolist()})
@@ -88,9 +93,14 @@ def distinct_colours(
     before: list[tuple[int, ...]] = []
     for object_id in sorted(ids):
         taken = [*chosen.values(), *before]
-        options = [_bright(object_id + more) for more in range(0, 8 * len(taken) + 8)]
-        unlike = (shade for shade in options if not any(_alike(shade, other) for other in taken))
-        colours.setdefault(object_id, next(unlike, options[0]))
+        options = [shown_colour_of(object_id + more) for more in range(len(SHOWN))]
+        unlike = [
+            shade
+            for others in (taken, before)
+            for shade in options
+            if not any(_alike(shade, other) for other in others)
+        ]
+        colours.setdefault(object_id, unlike[0])
         before = [colours[object_id]]
     return colours
 
@@ -128,12 +138,17 @@ def _draw_contours(
 
 
 def _shade(object_id: int, colours: Mapping[int, Sequence[int]]) -> Sequence[int]:
-    return colours.get(object_id) or _bright(object_id)
+    return colours.get(object_id) or shown_colour_of(object_id)
 
 
-def _bright(object_id: int) -> tuple[int, ...]:
-    """Return a lighter version of an object's colour, so that the tint is visible on dark areas."""
-    return tuple(min(value * 3 // 2 + 48, 255) for value in colour_of(object_id))
+def _hatching(times: Integer[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
+    """Return the pixels on the lines of areas hatched once or twice, in one or both directions."""
+    height, width = times.shape
+    step = 8 * max(1, round(min(height, width) / 360))
+    rows, columns = np.ogrid[:height, :width]
+    down, up = (rows + columns) % step < step // 4, (columns - rows) % step < step // 4
+    lines: Bool[np.ndarray, "height width"] = (times > 0) & (down | (up & (times == 2)))
+    return lines
 
 
 def _write_names(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from maskcast.core.errors import DataError, UsageError
+from maskcast.core.palette import SHOWN
 from maskcast.io.label_maps import LARGEST_ID
 from maskcast.runs.fingerprint import ABSENT_MARK, END_MARK, RENAME_MARK
 from maskcast.runs.frame_log import DAMAGE
@@ -27,8 +28,8 @@ from maskcast.web.renames import (
 
 MOST_OBJECTS = 254
 """Number of slots in a label map with one byte per pixel."""
-COLOURS = ("#56b4e9", "#d55e00", "#f0e442", "#0072b2", "#cc79a7", "#009e73", "#e69f00")
-"""Colours of Okabe and Ito, ordered so that the first ones differ most."""
+COLOURS = tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in SHOWN)
+"""Colours of objects, as ``#rrggbb``."""
 VALUE = re.compile(r"mask [0-9a-f]{32}|box [-+0-9.e]+(,[-+0-9.e]+){3}|absent")
 
 
