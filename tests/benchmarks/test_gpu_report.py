@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 
 import gpu_report as report
 
@@ -27,6 +28,14 @@ def test_a_failing_command_ends_its_part_and_shows_its_output(tmp_path):
 def test_a_command_that_hangs_is_stopped(tmp_path):
     made = report.run_part(part("import time; time.sleep(600)"), tmp_path, 0.2)
     assert made["status"].startswith("stopped after")
+
+
+def test_children_of_a_command_that_hangs_are_stopped_too(tmp_path):
+    child = ["sleep", "600"]
+    began = time.monotonic()
+    made = report.run_part(part(f"import subprocess; subprocess.run({child})"), tmp_path, 1.0)
+    assert made["status"].startswith("stopped after")
+    assert time.monotonic() - began < 60  # a child that lives on would keep the output open
 
 
 def test_a_missing_file_is_no_result(tmp_path):
