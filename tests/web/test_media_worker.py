@@ -141,7 +141,19 @@ def test_a_frame_that_cannot_be_read_does_not_stop_the_preparation(tmp_path):
     while worker.prepare():
         steps += 1
         assert steps < 20
-    assert cached_path(tmp_path / "cache", 3, 1280).is_file()
+    assert cached_path(tmp_path / "cache", 3, 0).is_file()
+
+
+@pytest.mark.parametrize(("size", "width"), [((48, 64), 0), ((48, 1600), 1280)])
+def test_frames_are_prepared_in_the_size_that_scrubbing_asks_for(tmp_path, size, width):
+    (tmp_path / "frames").mkdir()
+    for number in range(3):
+        Image.fromarray(numbered_picture(number, size)).save(tmp_path / "frames" / f"{number}.png")
+    worker, _ = open_video(tmp_path / "frames", tmp_path / "cache")
+    picture(worker, 0, 0)  # the playhead stands still on the first frame
+    while worker.prepare():
+        pass
+    assert all(cached_path(tmp_path / "cache", frame, width).is_file() for frame in range(3))
 
 
 def test_only_videos_pass_the_check(tmp_path):

@@ -41,6 +41,8 @@ AHEAD = 16
 """Maximum number of frames over which reading on is faster than seeking."""
 PREPARED = 256
 """Number of frames around the playhead that are decoded in advance."""
+SCRUBBED = 1280
+"""Longest side of the frames that the page asks for first; those of smaller videos stay whole."""
 THUMBNAIL = 320
 """Width of thumbnails in pixels."""
 LARGEST_FILE = 2**30
@@ -118,9 +120,11 @@ class _OpenVideo:
         self._pictures: Iterator[Picture] = iter(())
         self._next: int | None = None
         """Frame that the iterator yields next; None if it has ended."""
-        self._playhead, self._step, self._width = 0, 1, 1280
         timing = cut_timing(self._reader.timing, self._first, self._last)
         height, width = self._reader.size
+        self._playhead, self._step = 0, 1
+        self._usual_width = SCRUBBED if max(height, width) > SCRUBBED else 0
+        self._width = self._usual_width
         self.opened = Opened(
             names=tuple(self._reader.names[self._first : self._last]),
             height=height,
@@ -137,7 +141,7 @@ class _OpenVideo:
 
     def jpeg(self, frame: int, width: int) -> bytes:
         """Return a frame as JPEG, and cache it."""
-        self._width = width
+        self._width = width or self._usual_width  # whole frames are asked for when it stands still
         content = _encode(self._read(frame), width)
         self._cache.write(frame, width, content)
         return content
