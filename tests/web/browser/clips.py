@@ -32,7 +32,7 @@ def picture_of(frame: int, size: tuple[int, int] = SIZE) -> Picture:
     picture = np.full((*size, 3), 24, np.uint8)
     picture[:, :, 2] += (np.arange(size[1]) % 32).astype(np.uint8)
     for (left, top, right, bottom), colour in ((red_box(frame), RED), (green_box(frame), GREEN)):
-        picture[top:bottom, max(0, left) : right] = colour
+        picture[top:bottom, max(0, left) : max(0, right)] = colour
     return picture
 
 
