@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from maskcast.core.errors import DataError, MaskcastError, MissingFileError
+from maskcast.core.errors import DataError, MaskcastError, MissingFileError, PromptError
 from maskcast.core.marks import Box
 from maskcast.io.prompts.detections import read_detections
 from maskcast.io.prompts.frames import PromptFrames
@@ -55,6 +55,13 @@ def test_mot_counts_frames_from_one(tmp_path):
         1: [Box(190.5, 6, 9.5, 40)],
         2: [Box(1, 2, 3, 4)],
     }
+
+
+def test_xml_is_rejected_by_its_name(tmp_path):
+    path = tmp_path / "boxes.xml"
+    path.write_text("<annotations></annotations>")
+    with pytest.raises(PromptError, match=r"CVAT XML is not read; in CVAT choose Export .* COCO"):
+        read_detections(path, FRAMES, least_score=0.5)
 
 
 def test_the_digest_is_that_of_the_content(tmp_path):

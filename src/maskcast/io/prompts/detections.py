@@ -17,6 +17,7 @@ from maskcast.core.errors import DataError, MissingFileError, PromptError, Usage
 from maskcast.core.marks import Box
 from maskcast.core.numbers import counted, finite_number, shortened
 from maskcast.core.strict_json import LARGEST_FILE, parse_json
+from maskcast.io.prompts.foreign_formats import reject_xml
 from maskcast.io.prompts.frames import PromptFrames
 from maskcast.io.prompts.outlines import box_within
 
@@ -99,6 +100,8 @@ def read_detections(path: Path, frames: PromptFrames, *, least_score: float) -> 
 
 def _content(path: Path) -> bytes:
     require_detections(path)
+    if path.suffix.lower() == ".xml":
+        reject_xml(path)
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
