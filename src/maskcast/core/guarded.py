@@ -28,6 +28,7 @@ class GuardedSegmenter(Generic[State]):
     def __init__(self, method: VideoSegmenter[State], device: torch.device | str) -> None:
         self.method = method
         self._device = device
+        self.device = torch.device(device)
         self._state_kind: type[State] | None = None
         self._lock = threading.RLock()
         _SEGMENTERS.add(self)

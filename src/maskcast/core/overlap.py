@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -69,12 +70,24 @@ class InBackground:
 
     When a job fails, later jobs are skipped and the next call raises its error. Use the class in a
     ``with`` block; leaving the block waits for the jobs.
+
+    Args:
+        depth: number of jobs that may wait.
+        name: name of the thread.
+        within: makes a context manager that encloses all jobs, in their thread.
     """
 
-    def __init__(self, *, depth: int = 3, name: str = "maskcast-writer") -> None:
+    def __init__(
+        self,
+        *,
+        depth: int = 3,
+        name: str = "maskcast-writer",
+        within: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(maxsize=depth)
         self._error: BaseException | None = None
         self._busy_seconds = 0.0
+        self._within = within
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
 
     @property
@@ -107,6 +120,10 @@ class InBackground:
             raise self._error
 
     def _work(self) -> None:
+        with self._within():
+            self._do_jobs()
+
+    def _do_jobs(self) -> None:
         while (job := self._jobs.get()) is not None:
             began = time.perf_counter()
             try:

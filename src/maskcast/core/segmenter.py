@@ -25,6 +25,7 @@ from maskcast.core.input_checks import (
 from maskcast.core.marks import NO_ENDS
 from maskcast.core.overlap import read_ahead
 from maskcast.core.progress import Progress
+from maskcast.core.transfers import FrameUploads
 from maskcast.core.types import NO_PROMPTS, Frame, ObjectMasks, Prompts
 
 State = TypeVar("State")
@@ -236,7 +237,8 @@ def segment_steps(
             check_absences(prompts, ends)
         state = segmenter.start()
     size: torch.Size | None = None
-    coming = enumerate(read_ahead(_copies(frames)), first_frame)
+    uploads = FrameUploads(getattr(segmenter, "device", None))
+    coming = enumerate(read_ahead(_copies(frames, uploads)), first_frame)
     frame_index = first_frame - 1
     for frame_index, (frame, decode_seconds) in coming:
         check_frame(frame, frame_index)
@@ -266,10 +268,10 @@ def segment_steps(
     _reject_late_prompts(prompts, frame_index)
 
 
-def _copies(frames: Iterable[Any]) -> Iterator[Any]:
+def _copies(frames: Iterable[Any], uploads: FrameUploads) -> Iterator[Any]:
     """Copy each frame before the next one is read, because many cameras fill one tensor again."""
     for frame in frames:
-        yield frame.clone() if isinstance(frame, Tensor) else frame
+        yield uploads.sent(frame) if isinstance(frame, Tensor) else frame
 
 
 def _reject_late_prompts(prompts: Mapping[int, Prompts], last_frame: int) -> None:

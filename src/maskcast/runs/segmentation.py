@@ -22,6 +22,7 @@ from maskcast.core.numbers import counted
 from maskcast.core.overlap import InBackground
 from maskcast.core.progress import Progress
 from maskcast.core.segmenter import Step, VideoSegmenter, segment_steps
+from maskcast.core.transfers import own_stream
 from maskcast.core.types import Frame, ObjectMasks, Prompts
 from maskcast.io.video.shot_cuts import CutDetector
 from maskcast.runs.card import RunCard, Status, TimeSplit
@@ -225,7 +226,7 @@ class _Session:
             begins_shot=detector.begins_shot,
             new_objects=way.new_objects,
         )
-        background = InBackground()
+        background = InBackground(within=partial(own_stream, self._device))
         keeper = _Keeper(self._run, way, self._policy, background, saved=first - 1)
         try:
             with background:

@@ -17,6 +17,7 @@ from torch import Tensor
 from maskcast.core.device_memory import in_parts
 from maskcast.core.errors import FrameError, PromptError
 from maskcast.core.tensors import size_of
+from maskcast.core.transfers import on_device
 from maskcast.core.types import (
     NO_PROMPTS,
     Frame,
@@ -117,7 +118,7 @@ class AgameSegmenter:
             PromptError: a prompt is a box, an object is marked absent before its first mask, or a
                 prompt corrects an object or marks it absent while ``entry_frame`` is ``predicted``.
         """
-        frame = frame.to(self.device)
+        frame = on_device(frame, self.device)
         size = size_of(frame)
         working = working_size(size, self.config.working_side)
         if working == size:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from maskcast.core.transfers import on_device
 from maskcast.core.types import NO_PROMPTS, Frame, ObjectMasks, Prompts, only_masks, split_prompts
 from maskcast.methods.eosvos.config import EOSVOSConfig
 from maskcast.methods.eosvos.merge import given_map, normalised
@@ -113,7 +114,7 @@ class EOSVOSSegmenter:
         Raises:
             PromptError: a prompt is a box, or an object is marked absent before its first mask.
         """
-        frame = frame.to(self.device, torch.float32)
+        frame = on_device(frame, self.device).to(torch.float32)
         shown, absent = split_prompts(prompts, state.objects)
         masks = only_masks(shown, method="e-OSVOS", device=self.device)
         objects = {}

@@ -20,6 +20,7 @@ from maskcast.core.boxes import published_box
 from maskcast.core.device import compiled, dtype_named, has_bfloat16
 from maskcast.core.device_memory import in_parts
 from maskcast.core.tensors import Size, size_of
+from maskcast.core.transfers import on_device
 from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, split_prompts
 from maskcast.methods.lwl.absence import absence_rule, best_of
 from maskcast.methods.lwl.config import LWLConfig
@@ -129,7 +130,7 @@ class LWLSegmenter:
         self, state: LWLState, frame: Frame, prompts: Prompts = NO_PROMPTS
     ) -> tuple[LWLState, ObjectMasks]:
         """Segment the next frame; see ``VideoSegmenter``."""
-        frame = frame.to(self.device)
+        frame = on_device(frame, self.device)
         known = {target.object_id for target in state.targets}
         shown, absent = split_prompts(prompts, known)
         targets = [self._adapt(target) for target in state.targets]
