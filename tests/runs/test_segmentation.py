@@ -96,7 +96,7 @@ def test_after_a_long_step_the_state_is_saved_at_once(tmp_path):
 
 @pytest.mark.parametrize("stop", [1, 5, 11])
 def test_an_interrupted_run_goes_on_where_it_stopped(stop, tmp_path, unbroken):
-    with pytest.raises(KeyboardInterrupt, match=f"stopped after {stop} frames"):
+    with pytest.raises(KeyboardInterrupt, match=f"stopped after {stop} frame"):
         run_into(tmp_path, video=stopping_at(stop, KeyboardInterrupt()))
     assert read_card(tmp_path).status == "interrupted"
     card = run_into(tmp_path)
