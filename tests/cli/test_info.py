@@ -42,13 +42,13 @@ def test_a_training_run_shows_progress_weights_and_its_own_settings(clip, maskca
     run = clip / "run"
     run.mkdir()
     (run / "config.json").write_text(json.dumps({"recipe": "lwl-small", "config": config}))
-    card = {"status": "time", "step": 5, "total_steps": 90, "hours": 0.5, "best": 0.71}
+    card = {"status": "time", "step": 5, "total_steps": 90, "hours": 0.5, "best": 0.710012345}
     card |= {"started": "2026-11-30", "device": "cpu"}
     (run / "card.json").write_text(json.dumps(card))
     (run / "best.safetensors").write_bytes(b"")
     lines = maskcast("info", "run").output.splitlines()
     assert lines[1:] == [
-        "status          time, 5 of 90 steps, 0.5 hours",
+        "status          time limit reached, 5 of 90 steps, 0.5 hours",
         "best            0.71",
         "started         2026-11-30 on cpu",
         "weights         run/best.safetensors",

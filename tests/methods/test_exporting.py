@@ -39,6 +39,7 @@ from maskcast.methods.lwl import export as lwl_export
 from maskcast.methods.lwl.network import LWLNetwork
 from maskcast.methods.lwl.presence_config import PresenceConfig
 from maskcast.methods.lwl.presets import tiny as tiny_lwl
+from maskcast.methods.onnx_runtime.program import prompts_of
 from maskcast.methods.onnx_runtime.session import Session
 from maskcast.methods.runtime_file import NAME, runtime_source
 from maskcast.methods.spec import load_segmenter
@@ -154,6 +155,12 @@ def test_graphs_of_another_machine_are_rejected(two_graphs, tmp_path):
     path.write_text(json.dumps(card))
     with pytest.raises(UsageError, match=r"compiled for torch 1\.0, but this is"):
         ExportedGraphs(tmp_path / "out", trust_code=True)
+
+
+@pytest.mark.parametrize("text", ["1:3,2,7", "3,2,7,7", "1:a,2,7,7", "dog:3,2,7,7"])
+def test_the_runtime_says_how_boxes_are_written(text):
+    with pytest.raises(ValueError, match=f"^invalid box '{text}'; write ID:X,Y,WIDTH,HEIGHT"):
+        prompts_of(None, [text])
 
 
 @pytest.mark.parametrize("form", ["pt2", "aoti"])

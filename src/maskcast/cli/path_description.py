@@ -85,9 +85,12 @@ def _describe_progress(run: Path) -> Iterator[str]:
     except (OSError, ValueError):
         return
     steps = f"{card.get('step')} of {card.get('total_steps')} steps"
-    yield f"{'status':<15} {card.get('status')}, {steps}, {card.get('hours')} hours"
+    status = "time limit reached" if card.get("status") == "time" else card.get("status")
+    yield f"{'status':<15} {status}, {steps}, {card.get('hours')} hours"
     if card.get("best") is not None:
-        yield f"{'best':<15} {card['best']}"
+        best = card["best"]
+        shown = f"{best:.4g}" if isinstance(best, int | float) else in_words(best)
+        yield f"{'best':<15} {shown}"
     if card.get("started"):
         yield f"{'started':<15} {card['started']} on {card.get('device')}"
 

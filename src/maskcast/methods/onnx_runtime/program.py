@@ -83,7 +83,12 @@ def prompts_of(mask: Path | None, boxes: Sequence[str]) -> dict[int, Any]:
         prompts = {int(key): labels == key for key in np.unique(labels) if key}
     for text in boxes:
         object_id, _, numbers = text.partition(":")
-        prompts[int(object_id)] = Box(*map(float, numbers.split(",")))
+        try:
+            x, y, width, height = map(float, numbers.split(","))
+            prompts[int(object_id)] = Box(x, y, width, height)
+        except ValueError as error:
+            message = f"invalid box {text!r}; write ID:X,Y,WIDTH,HEIGHT, such as 1:200,120,80,160"
+            raise ValueError(message) from error
     return prompts
 
 
