@@ -38,7 +38,8 @@ OVERLAPS = """
   const line = [...document.querySelector('.tool-line').children].map((each) => [
     each.textContent, each.getBoundingClientRect()]).filter(([, box]) => box.width > 0);
   line.slice(1).forEach(([text, box], i) => {
-    if (box.left < line[i][1].right - 1) found.push(text);
+    const before = line[i][1];
+    if (box.left < before.right - 1 && box.top < before.bottom - 1) found.push(text);
   });
   const root = document.documentElement;
   if (root.scrollWidth > innerWidth || root.scrollHeight > innerHeight) found.push('scroll bars');
