@@ -66,6 +66,7 @@ WRONG_INPUTS = [
     ([*BOXED, "1,2,3,4", "--weights", "lwl-ytvos"], 3),
     ([*BOXED, "1,2,3,4", "--method", "agame"], 3),
     ([*BOXED, "1,2,3,4", "--method", "none"], 2),
+    (["frame", "none.mp4", "0"], 3),
 ]
 """Command lines whose input is wrong, and their exit codes."""
 SCRIPT = """

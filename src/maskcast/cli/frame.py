@@ -36,6 +36,10 @@ def frame(
         with_run: the output folder of a run over the video.
         output: folder to write into.
     """
+    from maskcast.io.video.opening import require_video
+
+    require_video(video)  # before torch is imported, which takes seconds
+
     from maskcast.cli.progress import TerminalProgress
     from maskcast.runs.frame_pictures import write_frame_pictures
 
