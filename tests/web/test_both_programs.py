@@ -156,6 +156,9 @@ def test_a_mark_that_does_not_fit_a_merge_is_rejected(server, maskcast):  # noqa
         assert answer.status_code == 400
         said = f"object {slot} cannot end on frame 4, on which it is swapped or merged"
         assert said in answer.json()["error"]["message"]
+    answer = server.ask("POST", "/api/ends", json={"frame": 3, "slot": 2})
+    assert answer.status_code == 400
+    assert "objects 1 and 2 are swapped or merged on frame 4" in answer.json()["error"]["message"]
     assert server.put(8, {1: ONE}).status_code == 200
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from maskcast.core.errors import ConfigError, DataError, UsageError
 from maskcast.web.document import Document, DocumentObject, digest, from_json, to_json
+from maskcast.web.renames import Renamed
 
 M1, M2 = "mask " + "1" * 32, "mask " + "2" * 32
 
@@ -133,3 +134,29 @@ def test_names_and_colours_are_checked():
         known(1, colour="blue")
     with pytest.raises(ConfigError, match="80"):
         known(1, name="n" * 81)
+
+
+@pytest.mark.parametrize("renames", [{Renamed(4, 2, 1)}, {Renamed(4, 1, 2), Renamed(4, 2, 1)}])
+@pytest.mark.parametrize("object_id", [1, 2])
+def test_an_edit_cannot_take_the_effect_of_a_swap_or_merge_away(renames, object_id):
+    before = Document(prompts={0: {1: M1, 2: M2}}, renames=frozenset(renames))
+    for edited in (
+        before.with_end(2, object_id),
+        before.with_prompts(0, {object_id: None}),
+        before.with_prompts(0, {object_id: "absent"}),
+        before.with_prompts(6, {1: M1}).with_prompts(0, {object_id: None}),
+    ):
+        with pytest.raises(UsageError, match="objects 1 and 2 are swapped or merged on frame 4"):
+            edited.check(before)
+    before.with_prompts(2, {object_id: M1}).with_prompts(0, {object_id: None}).check(before)
+    before.with_end(2, object_id).with_prompts(3, {object_id: M1}).check(before)
+    before.with_end(6, 1).check(before)
+    before.without_object(object_id).check(before)
+
+
+def test_a_merge_without_effect_does_not_stop_other_edits():
+    before = Document(prompts={0: {1: M1}, 6: {2: M2}}, renames=frozenset({Renamed(4, 2, 1)}))
+    before.with_prompts(7, {1: M2}).check(before)
+    without = replace(before, renames=frozenset())
+    with pytest.raises(UsageError, match="objects 1 and 2"):
+        before.check(without)

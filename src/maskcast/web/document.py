@@ -23,6 +23,7 @@ from maskcast.web.renames import (
     Renamed,
     effective_renames,
     reject_ends_on,
+    reject_lost_renames,
     reject_unfitting_marks,
 )
 
@@ -156,11 +157,23 @@ class Document:
         """Return the swaps and merges whose objects are tracked on their frame."""
         return effective_renames(self.renames, self.prompts, self.ends)
 
-    def check(self) -> None:
-        """Check that the marks fit the swaps and merges. Raises ``UsageError``."""
+    def check(self, before: Document | None = None) -> None:
+        """Check that the marks fit the swaps and merges.
+
+        Args:
+            before: the document before an edit, whose swaps and merges must keep their effect
+                unless the edit removes them.
+
+        Raises:
+            UsageError: a mark does not fit, or a swap or merge has lost its effect.
+        """
         reject_ends_on(self.renames, self.prompts, self.ends)
+        effective = self.effective_renames()
+        if before is not None:
+            without_effect = before.renames - before.effective_renames()
+            reject_lost_renames(self.renames - without_effect, effective)
         marked = {(at, i) for at, values in self.prompts.items() for i in values} | self.ends
-        reject_unfitting_marks(self.effective_renames(), marked)
+        reject_unfitting_marks(effective, marked)
 
     def values(self) -> Iterator[str]:
         """Yield the values of all prompts."""

@@ -153,12 +153,12 @@ class Project:
         """Add a step to the history, on disk when this returns.
 
         Raises:
-            UsageError: a mark does not fit a swap or a merge.
+            UsageError: a mark does not fit a swap or a merge, or takes its effect away.
             OutputError: it cannot be written.
         """
         if document == self.document:
             return
-        document.check()
+        document.check(self.document)
         self._write(document)
         self.history.do(did, frame, document)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from maskcast.core.errors import UsageError
@@ -109,6 +109,25 @@ def reject_ends_on(
                     f"object {object_id} cannot end on frame {frame}, on which it is swapped or "
                     "merged; end it on another frame"
                 )
+
+
+def reject_lost_renames(needed: Iterable[Renamed], effective: Collection[Renamed]) -> None:
+    """Reject marks without which a swap or merge has an effect.
+
+    Args:
+        needed: swaps and merges that must have an effect.
+        effective: swaps and merges with an effect.
+
+    Raises:
+        UsageError: a needed one has no effect.
+    """
+    for frame, *ids in sorted(needed):
+        if Renamed(frame, *ids) not in effective:
+            one, other = sorted(ids)
+            raise UsageError(
+                f"objects {one} and {other} are swapped or merged on frame {frame}: both must have "
+                "a mask or box on an earlier frame and must not end before it"
+            )
 
 
 def reject_unfitting_marks(renamed: Iterable[Renamed], marked: Iterable[tuple[int, int]]) -> None:
