@@ -4,18 +4,23 @@
 
 Needs a checkout with the extra ``dev`` installed; no data, no network. Every part runs in its own
 process with a time limit, so that one that fails or hangs costs only its own results. The JSON file
-is written again after every part.
+is written again after every part. ``maskcast bench`` writes its figures after every case; those of
+a part that was stopped at its time limit, or failed, are in the report, below its status.
+
+Every part has a share of the time, and the shares together are less than the whole. A part may also
+use what the parts before it have left, but not the shares of those after it. The parts that check
+something come first, the longest benchmark last: on a slow GPU it is the one that is cut short.
 
 tests         ``tests/contract/test_devices.py`` on the GPU: every method finds what it finds on the
               CPU, stays on the GPU, and repeats to the bit in deterministic mode
 resume        a deterministic run of ``lwl-small`` in two parts has the masks of one without a stop
-lwl, agame,   ``maskcast bench``: frames per second in float32 and bfloat16, for one, three and ten
-eosvos        objects, LWL also with CUDA graphs; e-OSVOS-10 and e-OSVOS-50-OnA as in the paper
 training      twelve steps of training in bfloat16, on synthetic clips
 nccl          the same in a process group of one process
+agame, lwl,   ``maskcast bench``: frames per second in float32 and bfloat16, for one, three and ten
+eosvos        objects, LWL also with CUDA graphs; e-OSVOS-10 and e-OSVOS-50-OnA as in the paper
 
 On a CPU the same parts run as a rehearsal, apart from ``nccl``: ``--device cpu --patience 20``,
-which multiplies all time limits.
+which multiplies the whole time and all shares.
 """
 
 from __future__ import annotations
@@ -30,10 +35,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from maskcast.core.device import choose_device, name_of
@@ -63,11 +70,13 @@ class Part:
     name: str
     commands: tuple[tuple[str, ...], ...]
     seconds: int
-    """Largest time for all commands together."""
+    """Share of the time, for all commands together."""
     result: Callable[[str, Path], dict[str, Any]]
     """Makes the result from the output of the last command and the part's own folder; raises
     ``ValueError`` or ``OSError`` if there is none."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    counts_unfinished: bool = False
+    """Whether there may be a result although a command failed or was stopped."""
 
 
 def parts(device: str, folder: Path) -> list[Part]:
@@ -78,20 +87,33 @@ def parts(device: str, folder: Path) -> list[Part]:
     train = ("train", *TRAINING, "--device", device)
     launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m")
     distributed = (sys.executable, *launch, "maskcast.cli.main")
-    found = [
-        Part("tests", (tests,), 100, _tests, {"MASKCAST_TEST_CARD": "1"}),
-        Part("resume", tuple(_resumed_runs(maskcast, device, folder / "resume")), 60, _same_masks),
-    ]
-    for method, seconds in (("lwl", 120), ("agame", 60), ("eosvos", 200)):
-        figures = str(folder / method / "bench.json")
-        bench = (*maskcast, "bench", "--method", method, "--device", device, "--json", figures)
-        found.append(Part(method, (bench,), seconds, _benchmark))
     plain = (*maskcast, *train, "--run", str(folder / "training" / "run"))
-    found.append(Part("training", (plain,), 60, _losses))
+    plan = [
+        Part("tests", (tests,), 90, _tests, {"MASKCAST_TEST_CARD": "1"}),
+        Part("resume", tuple(_resumed_runs(maskcast, device, folder / "resume")), 45, _same_masks),
+        Part("training", (plain,), 45, _losses),
+    ]
     if device != "cpu":
         grouped = (*distributed, *train, "--run", str(folder / "nccl" / "run"))
-        found.append(Part("nccl", (grouped,), 60, _losses))
-    return found
+        plan.append(Part("nccl", (grouped,), 45, _losses))
+    for method, seconds in (("agame", 40), ("lwl", 85), ("eosvos", 100)):
+        figures = str(folder / method / "bench.json")
+        bench = (*maskcast, "bench", "--method", method, "--device", device, "--json", figures)
+        plan.append(Part(method, (bench,), seconds, _benchmark, counts_unfinished=True))
+    return plan
+
+
+def time_limit(part: Part, plan: Sequence[Part], elapsed: float, patience: float = 1) -> float:
+    """Return the largest time for a part, in seconds: all but the shares of the parts after it.
+
+    Args:
+        part: a part of the plan.
+        plan: all parts that run, in their order.
+        elapsed: time since the start of the first part, in seconds.
+        patience: factor on the whole time and on all shares.
+    """
+    later = plan[plan.index(part) + 1 :]
+    return patience * (SECONDS - sum(part.seconds for part in later)) - elapsed
 
 
 def _resumed_runs(
@@ -141,6 +163,8 @@ def _losses(_: str, folder: Path) -> dict[str, Any]:
 def run_part(part: Part, folder: Path, limit: float) -> dict[str, Any]:
     """Run the commands of a part, and return its result, its status and its time in seconds.
 
+    Unless the status is ``"ok"``, ``output`` has the end of what the last command printed.
+
     Args:
         part: what to run.
         folder: the part's own folder; created.
@@ -161,16 +185,25 @@ def run_part(part: Part, folder: Path, limit: float) -> dict[str, Any]:
                 break
         else:
             result = part.result(output, folder)
-    except subprocess.TimeoutExpired:
-        status = f"stopped after {limit:.0f} s"
+    except subprocess.TimeoutExpired as stopped:
+        status, output = f"stopped at its time limit of {limit:.0f} s", str(stopped.output or "")
     except (ValueError, OSError, KeyError) as error:
         status = f"no result: {error}"
     taken = {"status": status, "seconds": round(time.monotonic() - began, 1)}
-    return {**taken, **result} if status == "ok" else {**taken, "output": output[-4000:]}
+    if status == "ok":
+        return taken | result
+    if part.counts_unfinished:
+        with suppress(ValueError, OSError, KeyError):
+            result = part.result(output, folder)
+    return taken | {"output": output[-4000:]} | result
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str], limit: float) -> tuple[int, str]:
-    """Return the exit code and the output of a command; kill it with its children at the limit."""
+    """Return the exit code and the output of a command; kill it with its children at the limit.
+
+    Raises:
+        subprocess.TimeoutExpired: the command was killed; with its output up to then.
+    """
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -182,10 +215,31 @@ def _run(command: Sequence[str], environment: Mapping[str, str], limit: float) -
     ) as process:
         try:
             output, _ = process.communicate(timeout=limit)
-        except BaseException:  # a child that lives on would keep the pipe open
-            os.killpg(process.pid, signal.SIGKILL)
+        except subprocess.TimeoutExpired:
+            _kill(process.pid)
+            output = ""
+            with suppress(subprocess.TimeoutExpired):
+                output, _ = process.communicate(timeout=10)
+            raise subprocess.TimeoutExpired(command, limit, output) from None
+        except BaseException:
+            _kill(process.pid)
             raise
     return process.returncode, output
+
+
+def _kill(group: int) -> None:
+    """Kill a process group and all that its leader started.
+
+    torchrun starts its processes in sessions of their own, which are other groups.
+    """
+    started: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):
+        started = psutil.Process(group).children(recursive=True)
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+    for process in started:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _python_path() -> str:
@@ -231,17 +285,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("-o", "--output", type=Path, default=Path("gpu-report.json"))
-    parser.add_argument("--patience", type=float, default=1, help="factor on all time limits")
+    parser.add_argument("--patience", type=float, default=1, help="factor on the whole time")
     parser.add_argument("--only", nargs="+", metavar="PART", help="run only these parts")
     options = parser.parse_args(arguments)
     began = time.monotonic()
     report: dict[str, Any] = {"machine": machine(options.device), "parts": {}}
     with tempfile.TemporaryDirectory() as scratch:
-        for part in parts(options.device, Path(scratch)):
-            if options.only and part.name not in options.only:
-                continue
-            left = options.patience * SECONDS - (time.monotonic() - began)
-            limit = min(options.patience * part.seconds, left)
+        every = parts(options.device, Path(scratch))
+        plan = [part for part in every if not options.only or part.name in options.only]
+        for part in plan:
+            limit = time_limit(part, plan, time.monotonic() - began, options.patience)
             report["parts"][part.name] = run_part(part, Path(scratch) / part.name, limit)
             write_text(options.output, json.dumps(report, indent=1) + "\n")
             print(f"{part.name}: {report['parts'][part.name]['status']}", flush=True)

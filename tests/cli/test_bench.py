@@ -18,10 +18,10 @@ def quick(monkeypatch):
     """A method whose figures are known, and a yardstick of 50 ms."""
     asked = []
 
-    def measure(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, float]]:
+    def measure(device: torch.device, yardstick_ms: float) -> list[tuple[str, dict[str, float]]]:
         asked.append((device, yardstick_ms))
         times = {"ms": 100.0, "total_Y": 100.0 / yardstick_ms}
-        return {"full_float32": {**times, "peak_mib": math.nan}}  # as on Windows
+        return [("full_float32", {**times, "peak_mib": math.nan})]  # as on Windows
 
     monkeypatch.setitem(BENCHES, "lwl", measure)
     monkeypatch.setattr(module, "yardstick_ms", lambda device: 50.0)
@@ -40,6 +40,22 @@ def test_figures_are_shown_and_written(quick, maskcast, tmp_path):
     assert figures["lwl"]["full_float32"]["write"] > 0
     assert "peak_mib" not in figures["lwl"]["full_float32"]
     assert "full_float32" in outcome.output
+
+
+def test_cases_are_written_as_soon_as_they_are_measured(quick, maskcast, monkeypatch, tmp_path):
+    file, written = tmp_path / "b.json", []
+
+    def measure(device: torch.device, yardstick_ms: float):
+        yield "first", {"ms": 1.0}
+        written.append(json.loads(file.read_text())["lwl"])
+        yield "second", {"ms": 2.0}
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(BENCHES, "lwl", measure)
+    outcome = maskcast("bench", "--method", "lwl", "--json", file, "--device", "cpu")
+    assert outcome.exit_code != 0
+    assert [list(cases) for cases in written] == [["first"]]
+    assert list(json.loads(file.read_text())["lwl"]) == ["first", "second"]
 
 
 def test_tables_have_at_most_100_columns_and_no_empty_cells(monkeypatch, capsys):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
@@ -15,15 +15,17 @@ Cases: TypeAlias = Mapping[str, Mapping[str, float]]
 class Benchmarked(Protocol):
     """Measures a method at its full published size, case by case."""
 
-    def __call__(self, device: torch.device, yardstick_ms: float, /) -> Cases:
-        """Measure every case.
+    def __call__(
+        self, device: torch.device, yardstick_ms: float, /
+    ) -> Iterable[tuple[str, Mapping[str, float]]]:
+        """Measure the cases one after the other, each when it is asked for.
 
         Args:
             device: device to compute on.
             yardstick_ms: duration of the yardstick on this device, in milliseconds.
 
         Returns:
-            figures by case: ``ms`` (milliseconds per frame, or per object and frame), ``total_Y``
-            (the same in units of the yardstick), and further figures of the method.
+            name and figures of each case: ``ms`` (milliseconds per frame, or per object and frame),
+            ``total_Y`` (the same in units of the yardstick), and further figures of the method.
         """
         ...

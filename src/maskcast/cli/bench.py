@@ -48,7 +48,7 @@ def bench(
         what: methods, or metrics; the metrics are compared with a plain implementation of their
             definition.
         method: measure only this method; default: all methods.
-        json: write the figures to this file as well.
+        json: write the figures to this file as well, after every case.
         device: auto (a GPU if there is one), cpu, cuda, a specific GPU (cuda:1) or mps.
         threads: CPU threads; default: chosen by PyTorch.
     """
@@ -65,6 +65,11 @@ def bench(
     chosen = choose_device(device)
     make_float32_exact()
     figures: dict[str, Any] = {"threads": torch.get_num_threads(), "device": name_of(chosen)}
+
+    def keep() -> None:
+        if json is not None:
+            write_text(json, json_format.dumps(figures, indent=2) + "\n")
+
     if what == "metrics":
         figures["metrics"] = _metrics()
         _show("metrics", figures["metrics"])
@@ -75,13 +80,12 @@ def bench(
         print(f"Y = {figures['Y_ms']:.1f} ms on {figures['device']}, {used}")
         write_ms = median_ms(_writing_ms, warm_up=WARM_UP, repeats=REPEATS)
         for name, measure in benches.items():
-            cases = measure(chosen, figures["Y_ms"])
-            figures[name] = {
-                case: _measured({**values, "write": write_ms}) for case, values in cases.items()
-            }
+            figures[name] = {}
+            for case, values in measure(chosen, figures["Y_ms"]):
+                figures[name][case] = _measured({**values, "write": write_ms})
+                keep()  # a run that is stopped later has not been in vain
             _show(name, figures[name])
-    if json is not None:
-        write_text(json, json_format.dumps(figures, indent=2) + "\n")
+    keep()
 
 
 def yardstick_ms(device: torch.device) -> float:

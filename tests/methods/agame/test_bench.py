@@ -20,7 +20,7 @@ def _small_workload(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_case_has_its_total_in_yardsticks() -> None:
-    cases = bench.bench(torch.device("cpu"), 4.0)
+    cases = dict(bench.bench(torch.device("cpu"), 4.0))
     assert {"one_float32", "three_float32", "small_float32"} <= cases.keys()
     for case in cases.values():
         assert case["total_Y"] == pytest.approx(case["ms"] / 4)
@@ -51,7 +51,7 @@ def test_on_a_card_one_three_and_ten_objects_are_measured(monkeypatch: pytest.Mo
     monkeypatch.setattr(bench, "REPEATS", 1)
     monkeypatch.setattr(bench, "labels_differing", lambda *_: 0.01)
     with PretendedCuda():
-        cases = bench.bench(CUDA, 4.0)
+        cases = dict(bench.bench(CUDA, 4.0))
     for objects in ("one", "three", "ten"):
         for precision in ("float32", "bfloat16"):
             assert cases[f"{objects}_{precision}"]["frames_per_second"] > 0

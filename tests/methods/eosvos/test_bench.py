@@ -28,7 +28,7 @@ def test_every_case_is_told_in_units_of_the_yardstick(monkeypatch):
     monkeypatch.setattr(bench, "time_ms", lambda work, device: (work(), next(times))[1])
 
     monkeypatch.setattr(bench, "Yardstick", lambda device: lambda: 4.0)
-    cases = bench.bench(CPU, 1000.0)
+    cases = dict(bench.bench(CPU, 1000.0))
     assert list(cases) == ["step_float32", "step_recompute_float32", "frame_float32"]
     for case in cases.values():
         assert (case["ms"], case["total_Y"]) == (2.0, 0.5)
@@ -67,7 +67,7 @@ def test_on_a_card_whole_runs_are_measured_too(monkeypatch):
     monkeypatch.setattr(bench, "REPEATS", 1)
     monkeypatch.setattr(bench, "VIDEO_LENGTH", 2)
     with PretendedCuda():
-        cases = bench.bench(CUDA, 4.0)
+        cases = dict(bench.bench(CUDA, 4.0))
     assert asked == [{"inner_steps": 10}, {"inner_steps": 50, "online_adaptation": True}]
     for name in ("e-OSVOS-10", "e-OSVOS-50-OnA"):
         assert cases[name]["frames_per_second"] == pytest.approx(1000 / cases[name]["ms"])

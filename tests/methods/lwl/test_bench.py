@@ -41,7 +41,7 @@ def test_every_case_is_told_in_units_of_the_yardstick(monkeypatch: pytest.Monkey
     monkeypatch.setattr(bench, "measure", lambda *_, **__: dict(case))
     monkeypatch.setattr(bench, "measure_shipped", lambda *_, **__: {"ms": 5.0})
     monkeypatch.setattr(bench, "labels_differing", lambda *_: 0.01)
-    found = bench.bench(CPU, 10.0)
+    found = dict(bench.bench(CPU, 10.0))
     for name in ("1", "3", "3_overlapping", "10", "10_overlapping"):
         assert found[f"shipped_{name}"] == {"ms": 5.0, "total_Y": 0.5}
     assert found["full_float32"] == case | {"total_Y": 3.0, "learner_Y": 0.9}
@@ -72,7 +72,7 @@ def test_on_a_card_one_and_three_objects_are_measured(monkeypatch: pytest.Monkey
     monkeypatch.setattr(bench, "WARM_UP", 0)
     monkeypatch.setattr(bench, "REPEATS", 1)
     with PretendedCuda():
-        cases = bench.bench(CUDA, 4.0)
+        cases = dict(bench.bench(CUDA, 4.0))
     for objects in (1, 3):
         kinds = ("float32", "float32_graphs", "bfloat16", "bfloat16_graphs", "bfloat16_compiled")
         for kind in kinds:

@@ -33,32 +33,31 @@ STAGES = ("trunk", "appearance", "propagation", "fusion", "decoder")
 """Columns of the table; the rest of the time per frame is padding, merging and pooling."""
 
 
-def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, float]]:
-    """Measure every case on a device.
+def bench(device: torch.device, yardstick_ms: float) -> Iterator[tuple[str, dict[str, float]]]:
+    """Measure the cases on a device, each when it is asked for.
 
     Args:
         device: device to measure on.
         yardstick_ms: Y on the same device, in milliseconds.
 
-    Returns:
-        values by case: ``ms`` and ``total_Y`` per frame with all objects; ``frames_per_second``;
-        the milliseconds of each stage; and for lower precision ``labels_differing``, the share of
-        labels that differ from those of float32.
+    Yields:
+        name and values of each case: ``ms`` and ``total_Y`` per frame with all objects;
+        ``frames_per_second``; the milliseconds of each stage; and for lower precision
+        ``labels_differing``, the share of labels that differ from those of float32.
     """
     dtypes = {"float32": torch.float32}
     if has_bfloat16(device):
         dtypes["bfloat16"] = torch.bfloat16
     objects = OBJECTS_ON_GPU if device.type == "cuda" else OBJECTS
-    cases = {}
     for precision, dtype in dtypes.items():
         segmenter = build(AgameConfig(), None, device=device, dtype=dtype)
         for name, count in objects.items():
-            cases[f"{name}_{precision}"] = measure(segmenter, count)
-    cases["small_float32"] = measure(build(small(), None, device=device), 1)
-    if "bfloat16" in dtypes:
-        share = labels_differing(device, dtypes["bfloat16"])
-        cases["three_bfloat16"]["labels_differing"] = share
-    return {name: case | {"total_Y": case["ms"] / yardstick_ms} for name, case in cases.items()}
+            case = measure(segmenter, count)
+            if (name, precision) == ("three", "bfloat16"):
+                case["labels_differing"] = labels_differing(device, dtype)
+            yield f"{name}_{precision}", case | {"total_Y": case["ms"] / yardstick_ms}
+    case = measure(build(small(), None, device=device), 1)
+    yield "small_float32", case | {"total_Y": case["ms"] / yardstick_ms}
 
 
 def measure(segmenter: AgameSegmenter, objects: int) -> dict[str, float]:

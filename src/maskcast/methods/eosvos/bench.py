@@ -10,7 +10,7 @@ every repetition.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from statistics import median
@@ -48,16 +48,18 @@ VIDEO_LENGTH = 67
 NETWORK = MaskRCNNConfig(score_threshold=0.0)
 
 
-def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, float]]:
-    """Measure steps and frames on a device; takes about two minutes on two CPU cores.
+def bench(device: torch.device, yardstick_ms: float) -> Iterator[tuple[str, dict[str, float]]]:
+    """Measure steps and frames on a device, each case when it is asked for.
+
+    All cases together take about two minutes on two CPU cores.
 
     Args:
         device: device to measure on.
         yardstick_ms: Y before the first case, in milliseconds.
 
-    Returns:
-        values by case: ``ms``, ``total_Y`` and ``peak_mib``; on CUDA also frames per second of
-        whole runs, including fine-tuning and adaptation.
+    Yields:
+        name and values of each case: ``ms``, ``total_Y`` and ``peak_mib``; on CUDA also frames per
+        second of whole runs, including fine-tuning and adaptation.
     """
     yardstick = Yardstick(device)
     works: dict[str, Callable[[], Callable[[], object]]] = {
@@ -65,16 +67,13 @@ def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, floa
         "step_recompute_float32": lambda: step_work(device, recompute=True),
         "frame_float32": lambda: frame_work(device),
     }
-    cases = {
-        name: _measure(name, work_of(), device, yardstick, yardstick_ms)
-        for name, work_of in works.items()
-    }
+    for name, work_of in works.items():
+        yield name, _measure(name, work_of(), device, yardstick, yardstick_ms)
     if device.type == "cuda":
         plain = EOSVOSConfig(inner_steps=10)
         adapting = EOSVOSConfig(inner_steps=50, online_adaptation=True)
-        cases["e-OSVOS-10"] = measure_video(device, plain, frames=VIDEO_LENGTH)
-        cases["e-OSVOS-50-OnA"] = measure_video(device, adapting, frames=VIDEO_LENGTH)
-    return cases
+        yield "e-OSVOS-10", measure_video(device, plain, frames=VIDEO_LENGTH)
+        yield "e-OSVOS-50-OnA", measure_video(device, adapting, frames=VIDEO_LENGTH)
 
 
 def _measure(

@@ -54,55 +54,58 @@ STAGES: Mapping[str, tuple[str, ...]] = {
 """Columns of the table, and the stages of the segmenter that each of them sums."""
 
 
-def bench(device: torch.device, yardstick_ms: float) -> dict[str, dict[str, float]]:
-    """Measure every case on a device.
+def bench(device: torch.device, yardstick_ms: float) -> Iterator[tuple[str, dict[str, float]]]:
+    """Measure the cases on a device, each when it is asked for.
 
     Args:
         device: device to measure on.
         yardstick_ms: Y on the same device, in milliseconds.
 
-    Returns:
-        values by case: ``ms`` and the columns of ``STAGES``, in milliseconds per object and frame;
-        ``frames_per_second`` with all objects; ``total_Y`` and ``learner_Y``, in units of Y;
-        ``peak_mib``; and for lower precision ``labels_differing``, the share of labels that differ
-        from those of float32. The ``shipped`` cases have ``ms`` of a whole frame, and no columns.
+    Yields:
+        name and values of each case: ``ms`` and the columns of ``STAGES``, in milliseconds per
+        object and frame; ``frames_per_second`` with all objects; ``total_Y`` and ``learner_Y``, in
+        units of Y; ``peak_mib``; and for lower precision ``labels_differing``, the share of labels
+        that differ from those of float32. The ``shipped`` cases have ``ms`` of a whole frame, and
+        no columns.
     """
+    for name, case in _cases(device):
+        relative = {"total_Y": case["ms"] / yardstick_ms}
+        if "learner" in case:
+            relative["learner_Y"] = case["learner"] / yardstick_ms
+        yield name, case | relative
+
+
+def _cases(device: torch.device) -> Iterator[tuple[str, dict[str, float]]]:
     full = ytvos()
-    cases = {
-        "full_float32": measure(full, device, frames=full.memory.size),
-        "empty_float32": measure(full, device, frames=2),
-        "small_float32": measure(small(), device, frames=small().memory.size),
-    }
+    yield "full_float32", measure(full, device, frames=full.memory.size)
+    yield "empty_float32", measure(full, device, frames=2)
+    yield "small_float32", measure(small(), device, frames=small().memory.size)
     if has_bfloat16(device):
         case = measure(full, device, frames=full.memory.size, dtype=torch.bfloat16)
-        cases["full_bfloat16"] = case | {"labels_differing": labels_differing(full, device)}
+        yield "full_bfloat16", case | {"labels_differing": labels_differing(full, device)}
     if device.type == "cuda":
-        kinds = [
-            ("float32", full, torch.float32),
-            ("float32_graphs", with_graphs(full), torch.float32),
-        ]
-        if has_bfloat16(device):
-            kinds += [
-                ("bfloat16", full, torch.bfloat16),
-                ("bfloat16_graphs", with_graphs(full), torch.bfloat16),
-                ("bfloat16_compiled", compiled(full), torch.bfloat16),
-            ]
-        cases |= {
-            f"{objects}_objects_{name}": measure(config, device, objects=objects, dtype=dtype)
-            for objects in (1, 3, 10)
-            for name, config, dtype in kinds
-            if objects < 10 or not config.speed.compile  # compiling takes longest
-        }
-    for case in cases.values():
-        case["learner_Y"] = case["learner"] / yardstick_ms
+        yield from _cases_on_gpu(full, device)
     for objects, overlapping in SHIPPED:
         name = f"shipped_{objects}{'_overlapping' if overlapping else ''}"
-        cases[name] = measure_shipped(device, objects, overlapping=overlapping)
+        yield name, measure_shipped(device, objects, overlapping=overlapping)
         if device.type == "cuda":
-            cases[f"{name}_graphs"] = measure_shipped(
-                device, objects, overlapping=overlapping, graphs=True
-            )
-    return {name: case | {"total_Y": case["ms"] / yardstick_ms} for name, case in cases.items()}
+            case = measure_shipped(device, objects, overlapping=overlapping, graphs=True)
+            yield f"{name}_graphs", case
+
+
+def _cases_on_gpu(full: LWLConfig, device: torch.device) -> Iterator[tuple[str, dict[str, float]]]:
+    kinds = [("float32", full, torch.float32), ("float32_graphs", with_graphs(full), torch.float32)]
+    if has_bfloat16(device):
+        kinds += [
+            ("bfloat16", full, torch.bfloat16),
+            ("bfloat16_graphs", with_graphs(full), torch.bfloat16),
+            ("bfloat16_compiled", compiled(full), torch.bfloat16),
+        ]
+    for objects in (1, 3, 10):
+        for name, config, dtype in kinds:
+            if objects < 10 or not config.speed.compile:  # compiling takes longest
+                case = measure(config, device, objects=objects, dtype=dtype)
+                yield f"{objects}_objects_{name}", case
 
 
 def compiled(config: LWLConfig) -> LWLConfig:
