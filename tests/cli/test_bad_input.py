@@ -335,7 +335,7 @@ def test_soft_masks_that_were_written_once_are_kept(segment, clip):
         (("--weights", "./none.safetensors"), 3, "none.safetensors"),
         (("--method", "lvl"), 2, "unknown method 'lvl'; available: lwl"),
         (("--method", "colours"), 3, "no weights of colours are included"),
-        (("--method", "agame"), 3, "maskcast weights import"),
+        (("--method", "eosvos"), 3, "maskcast weights import"),
         (("--option", "speed=1"), 2, "unknown setting 'speed'; available: sharpness, update_rate"),
         (("--option", "update_rate"), 2, "NAME=VALUE"),
         (("--option", "update_rate=fast"), 2, "update_rate must be a number, got 'fast'"),

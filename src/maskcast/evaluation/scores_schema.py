@@ -41,7 +41,8 @@ def check_scores(tree: AnyTree) -> None:
 
 
 def _check_protocol(protocol: AnyTree) -> None:
-    for name in ("dataset", "split", "root"):
+    _require("dataset", protocol["dataset"], str)
+    for name in ("split", "root"):
         _require(name, protocol[name], str, NoneType)
     for name, value in protocol.items():
         _require(name, value, str, int, float, bool, list, NoneType)

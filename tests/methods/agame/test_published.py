@@ -156,7 +156,10 @@ def test_an_exported_file_is_read_back(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("zipped", [False, True])
 def test_the_authors_file_gets_its_name_and_segments(
-    zipped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    zipped: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Import with foreign objects inside, ``--weights agame``, and the file again."""
     monkeypatch.setenv("MASKCAST_CACHE", str(tmp_path / "cache"))
@@ -171,8 +174,9 @@ def test_the_authors_file_gets_its_name_and_segments(
         content = {"epoch": 9, "net_type": "AGAME", "net": net, "stats": {"loss": meter()}}
         torch.save(content, source, _use_new_zipfile_serialization=zipped)
     import_weights(str(source))
-    weights = choose_weights(None, "agame")  # as --method agame does; --weights agame is the same
-    assert weights.name == "agame"
+    assert choose_weights(None, "agame").name == "agame-small"
+    assert "the authors' weights of agame are installed as agame" in caplog.text
+    weights = choose_weights("agame", None)
     assert weights.card["imported from"] == source.name
     segmenter = build_by_catalogue(weights)
     mask = torch.zeros(20, 24, dtype=torch.bool)

@@ -1,20 +1,16 @@
-"""The weights from which the next training of agame-small starts load with today's code."""
+"""The weights of A-GAME in the package."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import torch
 
 from maskcast.methods.catalogue import choose_weights
 from maskcast.methods.spec import build
 
-START = Path(__file__).parents[2] / "benchmarks" / "agame" / "agame-small-64.safetensors"
 
-
-def test_the_kept_weights_segment_a_frame() -> None:
-    weights = choose_weights(str(START), None)
-    assert weights.method == "agame"
+def test_they_segment_a_frame() -> None:
+    weights = choose_weights(None, "agame")
+    assert weights.name == "agame-small"
     segmenter = build(weights)
     mask = torch.zeros(64, 96, dtype=torch.bool)
     mask[20:44, 30:60] = True
