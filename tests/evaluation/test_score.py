@@ -274,6 +274,17 @@ def test_a_file_of_another_schema_is_refused(tmp_path):
         read_scores(tmp_path)
 
 
+def test_a_file_names_its_data_set(root, tmp_path):
+    scores = scores_of(root, write_predictions(tmp_path / "p", IDS))
+    scores.write(tmp_path / "out")
+    path = tmp_path / "out" / "scores.json"
+    tree = json.loads(path.read_text())
+    tree["protocol"]["dataset"] = None
+    path.write_text(json.dumps(tree))
+    with pytest.raises(DataError, match="is damaged"):
+        read_scores(tmp_path / "out")
+
+
 def test_truth_that_cannot_be_read_stops_the_scoring(root, tmp_path):
     results = write_predictions(tmp_path / "p", IDS)
     dataset = open_dataset("davis2017", root, purpose="score")
