@@ -64,7 +64,7 @@ WRONG_INPUTS = [
     ([*BOXED, "1,2,3,4", "--weights", "none"], 3),
     ([*BOXED, "1,2,3,4", "--weights", "none.safetensors"], 3),
     ([*BOXED, "1,2,3,4", "--weights", "lwl-ytvos"], 3),
-    ([*BOXED, "1,2,3,4", "--method", "agame"], 3),
+    ([*BOXED, "1,2,3,4", "--method", "eosvos"], 3),
     ([*BOXED, "1,2,3,4", "--method", "none"], 2),
     (["frame", "none.mp4", "0"], 3),
 ]

@@ -166,4 +166,4 @@ def test_text_inside_weights_cannot_drive_the_terminal(clip, maskcast):
 def test_the_list_marks_the_default_weights(maskcast):
     lines = maskcast("weights", "list").output.splitlines()
     marked = [line.split()[0] for line in lines if line.endswith(", default")]
-    assert marked == ["agame-small", "lwl-small"]
+    assert marked == ["lwl-small"]
