@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 import torch
 
 from maskcast.core.errors import DeviceMemoryError
+from maskcast.core.tensors import Size
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
+MOST_PIXELS = 4 * 288 * 496
+"""Pixels of a batch on a CPU: four crops of the small networks, one of a network at full size."""
 OUT_OF_MEMORY = ("out of memory", "STATUS_ALLOC_FAILED", "can't allocate memory")
 
 
@@ -33,7 +37,10 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def in_parts(
-    call: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item]
+    call: Callable[[Sequence[Item]], Sequence[Result]],
+    items: Sequence[Item],
+    *,
+    most: int | None = None,
 ) -> list[Result]:
     """Return ``call(items)``; when the device is out of memory, split the items in half and retry.
 
@@ -41,10 +48,21 @@ def in_parts(
         call: returns one result per item. The results must not depend on which items are passed
             together.
         items: usually the objects of a frame.
+        most: largest number of items that are passed together; None for all. They are divided into
+            parts of similar size: with small images, oneDNN may add in another order if a batch has
+            one only.
 
     Raises:
         DeviceMemoryError: a single item does not fit into memory.
     """
+    if most is not None and len(items) > most:
+        count = -(-len(items) // most)
+        edges = [index * len(items) // count for index in range(count + 1)]
+        return [
+            result
+            for first, last in pairwise(edges)
+            for result in in_parts(call, items[first:last])
+        ]
     try:
         return list(call(items))
     except RuntimeError as error:
@@ -65,6 +83,14 @@ def in_parts(
         len(items) - middle,
     )
     return in_parts(call, items[:middle]) + in_parts(call, items[middle:])
+
+
+def most_together(size: Size, device: torch.device) -> int | None:
+    """Return how many crops of a size to pass through a network together; None for all.
+
+    On a CPU, small batches keep the peak memory low and take no more time.
+    """
+    return max(1, MOST_PIXELS // (size[0] * size[1])) if device.type == "cpu" else None
 
 
 def networks_that_fit(size: int, device: torch.device) -> int:

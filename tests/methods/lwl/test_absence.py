@@ -12,15 +12,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from maskcast.core.areas import Area
 from maskcast.core.config import settings_of
 from maskcast.core.errors import ConfigError
 from maskcast.core.segmenter import SearchesNewShots
 from maskcast.core.state import load_state, save_state
 from maskcast.core.types import ABSENT, ObjectMasks
-from maskcast.methods.lwl.absence import PresenceRule
-from maskcast.methods.lwl.aggregation import aggregate_logits, merge_maps
+from maskcast.methods.lwl.absence import PresenceRule, merge_maps
+from maskcast.methods.lwl.aggregation import aggregate_logits
 from maskcast.methods.lwl.config import LWLConfig, MemoryConfig
-from maskcast.methods.lwl.crop import View, view_patch
+from maskcast.methods.lwl.crop import OUTSIDE_LOGIT, View, view_patch
 from maskcast.methods.lwl.decoder import Decoded
 from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.method import build
@@ -72,6 +73,25 @@ def judged(
     ]
     found = PresenceRule(config, None, 100.0).judge(targets, Decoded(logits, []), x, scores)
     return [float(each.presence) for each in found if each is not None]
+
+
+@pytest.mark.parametrize("size", [(64, 160), (40, 216), (20, 32)], ids=str)
+@pytest.mark.parametrize("present", [None, torch.tensor([True, False, True])], ids=["all", "two"])
+def test_only_the_areas_are_merged_with_the_bits_of_the_whole(size, present) -> None:
+    draw = torch.Generator().manual_seed(0)
+    areas = [Area(3, 5, 11, 29), Area(0, 0, 0, 0), Area(size[0] - 9, 20, size[0], size[1])]
+    maps = [torch.full(size, OUTSIDE_LOGIT) for _ in areas]
+    for logits, (top, left, bottom, right) in zip(maps, areas, strict=True):
+        logits[top:bottom, left:right] = 5 * torch.randn(bottom - top, right - left, generator=draw)
+    whole = torch.stack(maps)
+    if present is None:
+        expected = aggregate_logits(whole)[1:]
+    else:
+        kept = present[:, None, None]
+        expected = aggregate_logits(torch.where(kept, whole, OUTSIDE_LOGIT))[1:] * kept
+    assert torch.equal(merge_maps(maps, areas, present), expected)
+    everywhere: list[Area | None] = [None] * 3
+    assert torch.equal(merge_maps(maps, everywhere, present), expected)
 
 
 def test_presence_is_the_mean_confidence_with_the_threshold_at_one_half() -> None:

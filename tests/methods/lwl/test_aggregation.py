@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 
-from maskcast.methods.lwl.aggregation import aggregate_logits, merge_maps
-from maskcast.methods.lwl.crop import OUTSIDE_LOGIT, Area
+from maskcast.methods.lwl.aggregation import aggregate_logits
 
 
 def test_two_equal_claims_share_a_pixel() -> None:
@@ -39,22 +37,3 @@ def test_many_confident_claims_stay_finite() -> None:
 def test_what_nobody_claims_is_background() -> None:
     merged = aggregate_logits(torch.full((2, 1, 1), -100.0))
     assert merged.flatten().tolist() == [1, 0, 0]
-
-
-@pytest.mark.parametrize("size", [(64, 160), (40, 216), (20, 32)], ids=str)
-@pytest.mark.parametrize("present", [None, torch.tensor([True, False, True])], ids=["all", "two"])
-def test_only_the_areas_are_merged_with_the_bits_of_the_whole(size, present) -> None:
-    draw = torch.Generator().manual_seed(0)
-    areas = [Area(3, 5, 11, 29), Area(0, 0, 0, 0), Area(size[0] - 9, 20, size[0], size[1])]
-    maps = [torch.full(size, OUTSIDE_LOGIT) for _ in areas]
-    for logits, (top, left, bottom, right) in zip(maps, areas, strict=True):
-        logits[top:bottom, left:right] = 5 * torch.randn(bottom - top, right - left, generator=draw)
-    whole = torch.stack(maps)
-    if present is None:
-        expected = aggregate_logits(whole)[1:]
-    else:
-        kept = present[:, None, None]
-        expected = aggregate_logits(torch.where(kept, whole, OUTSIDE_LOGIT))[1:] * kept
-    assert torch.equal(merge_maps(maps, areas, present), expected)
-    everywhere: list[Area | None] = [None] * 3
-    assert torch.equal(merge_maps(maps, everywhere, present), expected)

@@ -240,7 +240,6 @@ def test_a_shared_crop_is_seen_once_and_remembered_by_all() -> None:
 def test_objects_are_segmented_in_batches_of_similar_size(
     plain: LWLSegmenter, monkeypatch: pytest.MonkeyPatch, most: int, expected: list[int]
 ) -> None:
-    height, width = plain.config.crop.size
     together, sizes = plain._predict_together, []
 
     def counted(placed: Any, image: Tensor) -> list[Found]:
@@ -250,7 +249,7 @@ def test_objects_are_segmented_in_batches_of_similar_size(
     prompts = {0: {number: square(6 * number, 8 * number) for number in range(1, 6)}}
     _, whole = run(plain, prompts, frames=2)
     monkeypatch.setattr(plain, "_predict_together", counted)
-    monkeypatch.setattr(segmenter_module, "MOST_PIXELS", most * height * width)
+    monkeypatch.setattr(plain, "_most_together", most)
     _, found = run(plain, prompts, frames=2)
     assert sizes == expected
     torch.testing.assert_close(found[1].probs, whole[1].probs, rtol=0, atol=1e-5)

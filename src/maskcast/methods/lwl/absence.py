@@ -12,15 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from maskcast.core.areas import Area, merge_in_areas
 from maskcast.core.tensors import Size
-from maskcast.methods.lwl.aggregation import merge_maps
+from maskcast.methods.lwl.aggregation import aggregate_logits
 from maskcast.methods.lwl.config import LWLConfig
-from maskcast.methods.lwl.crop import Pair, View, find
+from maskcast.methods.lwl.crop import OUTSIDE_LOGIT, Pair, View, find
 from maskcast.methods.lwl.decoder import Decoded
 from maskcast.methods.lwl.presence import (
     EPS,
@@ -259,6 +261,30 @@ def absence_rule(config: LWLConfig, head: PresenceHead | None) -> AsPublished | 
     if config.presence.rule == "off":
         return AsPublished(config.crop.minimum_mass)
     return PresenceRule(config.presence, head, config.crop.minimum_mass)
+
+
+def merge_maps(
+    maps: Sequence[Float[Tensor, "height width"]],
+    areas: Sequence[Area | None],
+    present: Bool[Tensor, "objects"] | None = None,
+) -> Float[Tensor, "objects height width"]:
+    """Return the probabilities of the objects after ``aggregate_logits``, without the background.
+
+    Args:
+        maps: independent foreground logits of each object.
+        areas: where the logits of an object may differ from ``OUTSIDE_LOGIT``; None: everywhere.
+        present: objects that are not present are left out and have probability 0; None: all are.
+    """
+    return merge_in_areas(maps, areas, partial(_merged, present=present))
+
+
+def _merged(
+    logits: Float[Tensor, "objects height width"], *, present: Bool[Tensor, "objects"] | None
+) -> Float[Tensor, "objects height width"]:
+    if present is None:
+        return aggregate_logits(logits)[1:]
+    kept = present[:, None, None]
+    return aggregate_logits(torch.where(kept, logits, OUTSIDE_LOGIT))[1:] * kept
 
 
 def best_of(usual: Sequence[Found], elsewhere: Sequence[Found]) -> list[Found]:

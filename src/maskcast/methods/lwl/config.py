@@ -183,8 +183,7 @@ class SpeedConfig:
     compile: bool = False
     """Whether trunk and decoder are compiled; worthwhile for videos of several hundred frames."""
     cuda_graphs: bool = False
-    """Whether trunk, target features and decoder are recorded as CUDA graphs, once for each number
-    of crops in a frame; takes GPU memory, and has no effect on other devices."""
+    """Whether networks are recorded as CUDA graphs (takes GPU memory); other devices ignore it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import floor, sqrt, trunc
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from maskcast.core.areas import Area, area_inside, moments, window
 from maskcast.core.tensors import Size
 from maskcast.core.types import Box
 from maskcast.methods.lwl.config import CropConfig
@@ -35,18 +36,6 @@ a float, and without this would be one pixel smaller on some machines."""
 Pair: TypeAlias = tuple[float, float]
 Extent: TypeAlias = tuple[Pair, Pair]
 """Upper left and lower right corner."""
-
-
-class Area(NamedTuple):
-    """A rectangle of whole pixels; ``bottom`` and ``right`` are the first row and column after it.
-
-    It is empty if they are not larger than ``top`` and ``left``.
-    """
-
-    top: int
-    left: int
-    bottom: int
-    right: int
 
 
 @dataclass(frozen=True)
@@ -144,16 +133,8 @@ def sighting(margin: np.ndarray, *, height: int, minimum_mass: float) -> Sightin
     """Locate an object by the sums of its rows and columns; None below the minimum."""
     if margin[:height].sum() < minimum_mass:
         return None
-    (row, tall), (column, wide) = _moments(margin[:height]), _moments(margin[height:])
+    (row, tall), (column, wide) = moments(margin[:height]), moments(margin[height:])
     return Sighting((row, column), (tall, wide))
-
-
-def _moments(mass: np.ndarray) -> Pair:
-    """Return the mean position of the mass, and four times its standard deviation."""
-    positions = np.arange(len(mass))
-    mean = float((positions * mass).sum() / mass.sum())
-    variance = float((np.square(positions - mean) * mass).sum() / mass.sum())
-    return mean, 4 * sqrt(max(variance, 0.0))
 
 
 def patch_at(frame_size: Size, centre: Pair, size: Pair, output: Size, *, inside: bool) -> Patch:
@@ -233,8 +214,8 @@ def cut_image(
 ) -> Float[Tensor, "channels crop_height crop_width"]:
     """Cut an image and resize it bilinearly; outside the frame, the border is repeated."""
     pixels = image[:, patch.offset[0] :: patch.step, patch.offset[1] :: patch.step]
-    cut = resize_bilinear(_window(pixels, patch.start, patch.stop)[None], patch.output)[0]
-    return cut if patch.part is None else _window(cut, *patch.part)
+    cut = resize_bilinear(window(pixels, patch.start, patch.stop)[None], patch.output)[0]
+    return cut if patch.part is None else window(cut, *patch.part)
 
 
 def cut_mask(
@@ -244,23 +225,9 @@ def cut_mask(
     pixels = mask[patch.offset[0] :: patch.step, patch.offset[1] :: patch.step]
     (top, left), (bottom, right) = patch.start, patch.stop
     framed = functional.pad(pixels[None], (1, 1, 1, 1))  # with zeros, which are repeated outside
-    cut = _window(framed, (top + 1, left + 1), (bottom + 1, right + 1))
+    cut = window(framed, (top + 1, left + 1), (bottom + 1, right + 1))
     cut = functional.interpolate(cut[None], size=patch.output, mode="nearest")[0]
-    return (cut if patch.part is None else _window(cut, *patch.part))[0]
-
-
-def _window(
-    pixels: Float[Tensor, "channels height width"], start: Size, stop: Size
-) -> Float[Tensor, "channels _ _"]:
-    """Return the pixels from ``start`` to ``stop`` (exclusive), with the border repeated."""
-    for axis, first, last in zip((1, 2), start, stop, strict=True):
-        length = pixels.shape[axis]
-        if first >= 0 and last <= length:
-            pixels = pixels.narrow(axis, first, last - first)
-        else:
-            positions = torch.arange(first, last, device=pixels.device).clamp(0, length - 1)
-            pixels = pixels.index_select(axis, positions)
-    return pixels
+    return (cut if patch.part is None else window(cut, *patch.part))[0]
 
 
 def first_patch(view: View, frame_size: Size, crop: CropConfig) -> Patch:
@@ -304,7 +271,7 @@ def paste(
     size, corner = _resized_to((logits.shape[0], logits.shape[1]), extent, exact=exact)
     resized = resize_bilinear(logits[None, None], size)[0, 0]
     whole = logits.new_full(frame_size, OUTSIDE_LOGIT)
-    top, left, bottom, right = _inside(size, corner, frame_size)
+    top, left, bottom, right = area_inside(size, corner, frame_size)
     whole[top:bottom, left:right] = resized[
         top - corner[0] : bottom - corner[0], left - corner[1] : right - corner[1]
     ]
@@ -313,7 +280,7 @@ def paste(
 
 def pasted_part(crop_size: Size, extent: Extent, frame_size: Size, *, exact: bool = False) -> Area:
     """Return the part of the frame that ``paste`` writes into; outside are its constant logits."""
-    return _inside(*_resized_to(crop_size, extent, exact=exact), frame_size)
+    return area_inside(*_resized_to(crop_size, extent, exact=exact), frame_size)
 
 
 def _resized_to(crop_size: Size, extent: Extent, *, exact: bool) -> tuple[Size, Size]:
@@ -322,13 +289,6 @@ def _resized_to(crop_size: Size, extent: Extent, *, exact: bool) -> tuple[Size, 
         return pasted_area(crop_size, extent)
     (top, left), (bottom, right) = extent
     return (int(bottom - top), int(right - left)), (int(top), int(left))
-
-
-def _inside(size: Size, corner: Size, frame_size: Size) -> Area:
-    top, left = max(0, corner[0]), max(0, corner[1])
-    bottom = max(top, min(frame_size[0], corner[0] + size[0]))
-    right = max(left, min(frame_size[1], corner[1] + size[1]))
-    return Area(top, left, bottom, right)
 
 
 def pasted_area(crop_size: Size, extent: Extent) -> tuple[Size, Size]:

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from maskcast.core.boxes import published_box
+from maskcast.core.cuda_graphs import replayed
 from maskcast.core.device import compiled, dtype_named, has_bfloat16
-from maskcast.core.device_memory import in_parts
+from maskcast.core.device_memory import in_parts, most_together
 from maskcast.core.tensors import Size, size_of
 from maskcast.core.transfers import on_device
 from maskcast.core.types import NO_PROMPTS, Box, Frame, Mask, ObjectMasks, Prompts, split_prompts
@@ -45,7 +45,6 @@ from maskcast.methods.lwl.memory import Memory, SampleBuffers, Slot
 from maskcast.methods.lwl.network import Features, LWLNetwork
 from maskcast.methods.lwl.state import Found, LWLState, Marked, Sample, Target
 from maskcast.methods.lwl.target_model import apply_target_model
-from maskcast.nn.cuda_graphs import Replayed
 from maskcast.nn.packing import pack_convolutions
 from maskcast.nn.resnet import fold_batch_norm
 
@@ -54,10 +53,6 @@ if TYPE_CHECKING:
 
 Watch: TypeAlias = Callable[[str], AbstractContextManager[None]]
 """Called with the name of a stage; returns a context manager that encloses the stage."""
-Placed: TypeAlias = tuple[Target, Patch]
-"""An object, and the crop in which it is searched for."""
-MOST_PIXELS = 4 * 288 * 496
-"""Pixels of the crops of a batch on a CPU: four crops of the small networks, one at full size."""
 
 
 class LWLSegmenter:
@@ -98,11 +93,9 @@ class LWLSegmenter:
         if config.speed.compile:
             self._trunk, self._decode = compiled(self._trunk), compiled(self._decode)
         self._target_features: Callable[..., Tensor] = self.network.features
-        if config.speed.cuda_graphs and self.device.type == "cuda":
-            self._trunk, self._target_features, self._decode = (
-                Replayed(part, self.device)
-                for part in (self._trunk, self._target_features, self._decode)
-            )
+        if config.speed.cuda_graphs:
+            parts = self._trunk, self._target_features, self._decode
+            self._trunk, self._target_features, self._decode = replayed(parts, self.device)
         self._box_start = self._started_from_boxes()
         self._absence = absence_rule(config, self.network.presence_head)
         stride16 = -(-config.crop.size[0] // STRIDE), -(-config.crop.size[1] // STRIDE)
@@ -110,6 +103,10 @@ class LWLSegmenter:
         self._stored = dtype_named(config.memory.dtype)
         learned = self._stored if has_bfloat16(self.device) else torch.float32
         self._buffers = SampleBuffers(config.memory, learned)
+        speed, size = config.speed, config.crop.size
+        self._most_together = None if speed.share_crop else most_together(size, self.device)
+        if not speed.batch_objects:
+            self._most_together = 1
         self._watch: Watch = watch or (lambda stage: nullcontext())
 
     def _started_from_boxes(self) -> BoxSegmenter | None:
@@ -216,31 +213,14 @@ class LWLSegmenter:
             (target, view_patch(shared or target.view, size, crop, self._half_stride))
             for target in [*targets, *elsewhere]
         ]
-        predicted = [
-            one
-            for batch in self._batches(placed)
-            for one in in_parts(lambda part: self._predict_together(part, frame), batch)
-        ]
+        predicted = in_parts(
+            lambda part: self._predict_together(part, frame), placed, most=self._most_together
+        )
         return best_of(predicted[: len(targets)], predicted[len(targets) :])
 
-    def _batches(self, placed: Sequence[Placed]) -> list[Sequence[Placed]]:
-        """Divide the objects into those that are segmented together.
-
-        On a CPU, batches are small, which keeps the peak memory low and takes no more time. They
-        are of similar size: if the crops are small, oneDNN may add in another order in a batch of
-        one.
-        """
-        if not self.config.speed.batch_objects:
-            return [[one] for one in placed]
-        if self.device.type != "cpu" or self.config.speed.share_crop:
-            return [placed]
-        height, width = self.config.crop.size
-        most = max(1, MOST_PIXELS // (height * width))
-        count = -(-len(placed) // most)
-        edges = [index * len(placed) // count for index in range(count + 1)]
-        return [placed[first:last] for first, last in pairwise(edges)]
-
-    def _predict_together(self, placed: Sequence[Placed], frame: Frame) -> list[Found]:
+    def _predict_together(
+        self, placed: Sequence[tuple[Target, Patch]], frame: Frame
+    ) -> list[Found]:
         patches = [patch for _, patch in placed]
         features = self._look(frame, patches[:1] if self.config.speed.share_crop else patches)
         x = features.x.expand(len(placed), -1, -1, -1)

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
+from maskcast.core.areas import Area
 from maskcast.core.types import Box
-from maskcast.methods.lwl.crop import Area, Patch, Sighting, View
+from maskcast.methods.lwl.crop import Patch, Sighting, View
 from maskcast.methods.lwl.memory import Memory, Slot
 from maskcast.methods.lwl.presence import Judgement
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from fixtures.pretended_cuda import pretended_recording
-from maskcast.nn import cuda_graphs
-from maskcast.nn.cuda_graphs import Recording, Replayed
+from maskcast.core import cuda_graphs
+from maskcast.core.cuda_graphs import Recording, Replayed
 
 DEVICE = torch.device("cuda")
 

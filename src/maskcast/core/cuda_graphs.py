@@ -107,6 +107,15 @@ class Replayed:
         return _Graph(fixed, self._record(lambda: self._call(*inputs)))
 
 
+def replayed(
+    calls: tuple[Callable[..., Any], ...], device: torch.device
+) -> tuple[Callable[..., Any], ...]:
+    """Return the functions, each ``Replayed`` if the device is a GPU with CUDA."""
+    if device.type != "cuda":
+        return calls
+    return tuple(Replayed(call, device) for call in calls)
+
+
 def _mapped(change: Callable[[Tensor], Any], value: Any) -> Any:
     """Apply a function to every tensor in nested tuples and lists; other values stay."""
     if isinstance(value, Tensor):
