@@ -13,7 +13,10 @@ from typing import Any, get_type_hints
 import jaxtyping
 from beartype import BeartypeConf, beartype
 
-checked = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int will do for a float
+checked = beartype(
+    # an int will do for a float, and what is wrong is a TypeError, as with jaxtyping
+    conf=BeartypeConf(is_pep484_tower=True, violation_type=TypeError)
+)
 
 _with_sizes = jaxtyping.jaxtyped
 
