@@ -428,6 +428,9 @@ def test_labels_are_named_by_their_version(server):
     assert (picture(half.content) == read_label_map(run / "00002.png")[::2, ::2]).all()
     assert server.ask("GET", f"{base}/4.png?s={stamp}").status_code == 204
     assert server.ask("GET", f"{base}/2.png?s=other").status_code == 409
+    (run / "00002.png").unlink()  # as while a worker sets it aside
+    for size in ("", "&half=1"):
+        assert server.ask("GET", f"{base}/2.png?s={stamp}{size}").status_code == 409
 
 
 def test_ids_that_do_not_fit_into_a_byte_have_slots(server, tmp_path):

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from maskcast.core.errors import UsageError
+from maskcast.core.errors import MissingFileError, UsageError
 from maskcast.web import edits, opening
 from maskcast.web.answers import error_answer, http_answer, project_json, stale_answer
 from maskcast.web.bodies import fields_of, whole_in_query
@@ -168,7 +168,10 @@ async def labels(request: Request) -> Response:
     if request.query_params.get("s", stamp) != stamp:
         return stale_answer()
     half = request.query_params.get("half") == "1"
-    content = await run_in_threadpool(_labels, project, number, half)
+    try:
+        content = await run_in_threadpool(_labels, project, number, half)
+    except (FileNotFoundError, MissingFileError):  # set aside or brought back in this moment
+        return stale_answer()
     if project.results.stamp(number) != stamp:
         return stale_answer()
     return Response(content, media_type="image/png", headers=IMMUTABLE)
